@@ -1,0 +1,1 @@
+"""Atlas: everything of Project Pleiades that lasts."""

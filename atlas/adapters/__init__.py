@@ -1,0 +1,1 @@
+"""What each kind of agent needs of the database, one adapter each."""

@@ -1,0 +1,94 @@
+"""The shapes of what the adapters give and take: rows read like dictionaries, and are typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, TypedDict
+from uuid import UUID
+
+__all__ = ["Ingested", "Presence", "TargetRow", "TopicRow", "TopicStatus", "VideoUpdate"]
+
+
+class TopicStatus(StrEnum):
+    """Where a topic of the search queue stands."""
+
+    ACTIVE = "active"
+    """Claimable: never searched, due again, or with a next page."""
+    WAITING = "waiting"
+    """Read through: claimable again when it is due."""
+    PAUSED = "paused"
+    """Set aside by the user; `maia queue add` resumes it."""
+
+
+class TopicRow(TypedDict):
+    """A claimed topic. Times are aware, in UTC, of the schedule clock."""
+
+    id: int
+    query_term: str
+    next_page_token: str | None
+    last_searched_at: datetime | None
+    priority: int
+    source: str
+    status: str
+    page: int
+    """Pages of this round that are read."""
+    restarts: int
+    """How often this round's page token was refused."""
+    published_after: datetime | None
+    """The round's window, None before its first page."""
+    published_before: datetime | None
+    round_ended_at: datetime | None
+    """Up to where the last round read."""
+    round_new: int
+    barren_rounds: int
+    lease_token: UUID
+
+
+class TargetRow(TypedDict):
+    """A claimed video."""
+
+    id: str
+    title: str | None
+    published_at: datetime | None
+    first_seen_at: datetime
+    last_updated_at: datetime | None
+    zone: int
+    due_at: datetime | None
+    enriched_at: datetime | None
+    """When its metadata was last read from videos.list; None: never."""
+    lease_token: UUID
+
+
+class Presence(StrEnum):
+    """What an answer said of a video that was asked for."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    """Left out by videos.list: deleted, private, or left out by mistake."""
+    UNANSWERED = "unanswered"
+    """The answer proves nothing about it; it is rescheduled like the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoUpdate:
+    """What one call learned of one claimed video. A count is None where YouTube hides it."""
+
+    id: str
+    presence: Presence
+    views: int | None = None
+    likes: int | None = None
+    comments: int | None = None
+
+
+class Ingested(NamedTuple):
+    """What an ingestion did.
+
+    Attributes:
+        created: ids that were not stored before.
+        newly_enriched: ids that have their metadata for the first time.
+    """
+
+    created: frozenset[str]
+    newly_enriched: frozenset[str]

@@ -1,0 +1,280 @@
+"""The way to PostgreSQL: one pool per process, transactions that follow the task, and bounded patience.
+
+``database`` is the process's own. It opens at first use (or by ``async with database.session()``, as the flows do) and
+is the only place that knows the driver's errors: they leave it as DatabaseUnavailable, StatementFailed or ConfigError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+import orjson
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from atlas.config import settings
+from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError, StatementFailed, scrub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from atlas.embedded import EmbeddedServer
+
+__all__ = ["SCHEMA_VERSION", "Database", "database"]
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
+SCHEMA_VERSION = "0001"
+
+# How long a lost database is waited for before the process gives up with 69 (real seconds). A restart of a managed
+# PostgreSQL takes 5 to 20 s; a runner's minute costs money.
+PATIENCE = 30.0
+_START_PATIENCE = 10.0
+_CONNECT_TIMEOUT = 10.0
+_COMMAND_TIMEOUT = 60.0
+
+_LOST = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+_MISCONFIGURED = (
+    asyncpg.InvalidAuthorizationSpecificationError,  # also a wrong password
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+
+
+class Database:
+    """A pool of at most ``DATABASE_POOL_SIZE`` connections, and the embedded server behind it where one is used."""
+
+    def __init__(self) -> None:
+        self._pool: asyncpg.Pool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening = asyncio.Lock()
+        self._embedded: EmbeddedServer | None = None
+        self._transaction: contextvars.ContextVar[asyncpg.Connection | None] = contextvars.ContextVar(
+            "atlas_transaction", default=None
+        )
+        self.application_name = "atlas"
+
+    async def dsn(self) -> str:
+        """The address: DATABASE_URL, or that of the embedded server, which is started if it is not running."""
+        if settings.database_url is not None:
+            return settings.database_url.get_secret_value()
+        from atlas.embedded import start  # noqa: PLC0415  the extra need not be installed
+
+        if self._embedded is None:
+            self._embedded = await start(settings.atlas_embedded_path)
+        return self._embedded.dsn
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection of one's own, outside the pool: for migrations and `atlas status`.
+
+        Raises ConfigError for a wrong DATABASE_URL and, after some patience, DatabaseUnavailable if it is unreachable.
+        """
+        dsn = await self.dsn()
+
+        async def attempt() -> asyncpg.Connection:
+            with _translated():
+                return await asyncpg.connect(dsn, **self._options())
+
+        return await _patiently(attempt, _START_PATIENCE)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "timeout": _CONNECT_TIMEOUT,
+            "command_timeout": _COMMAND_TIMEOUT,
+            "server_settings": {"application_name": self.application_name[:63], "timezone": "UTC"},
+        }
+
+    async def open(self) -> None:
+        """Opens the pool and looks at the schema. The embedded database migrates by itself.
+
+        Raises ConfigError, SchemaError or DatabaseUnavailable.
+        """
+        if self._loop is not asyncio.get_running_loop():
+            # another event loop's pool cannot be used or closed from here
+            self._pool, self._opening, self._loop = None, asyncio.Lock(), asyncio.get_running_loop()
+        async with self._opening:
+            if self._pool is not None:
+                return
+            connection = await self.connect()
+            try:
+                await self._look_at_schema(connection)
+            finally:
+                await connection.close()
+            dsn = await self.dsn()
+
+            async def attempt() -> asyncpg.Pool:
+                with _translated():
+                    return await asyncpg.create_pool(
+                        dsn, min_size=1, max_size=settings.database_pool_size, init=_prepare, **self._options()
+                    )
+
+            self._pool = await _patiently(attempt, _START_PATIENCE)
+
+    async def _look_at_schema(self, connection: asyncpg.Connection) -> None:
+        found = await schema_version(connection)
+        if found is not None and found >= SCHEMA_VERSION:
+            return
+        if settings.database_url is None:
+            from atlas.schema import migrate  # noqa: PLC0415  Alembic is slow to import and seldom needed
+
+            await migrate(self)
+        elif found is None:
+            raise SchemaError("The database has no Atlas schema. Run `atlas migrate` once with the same DATABASE_URL.")
+        else:
+            raise SchemaError(
+                f"The database's schema is {found}, older than this release's {SCHEMA_VERSION}. Run `atlas migrate`."
+            )
+
+    async def close(self) -> None:
+        """Closes the pool and leaves the embedded server, which stops when nobody uses it."""
+        pool, self._pool = self._pool, None
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            try:
+                await asyncio.wait_for(pool.close(), 5)
+            except (*_LOST, asyncpg.InterfaceError):
+                pool.terminate()
+        embedded, self._embedded = self._embedded, None
+        if embedded is not None:
+            await embedded.leave()
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Database]:
+        """Open inside, closed at the end; inside another session it does nothing."""
+        if self._pool is not None and self._loop is asyncio.get_running_loop():
+            yield self
+            return
+        await self.open()
+        try:
+            yield self
+        finally:
+            await self.close()
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """The connection of the task's transaction or, outside one, any of the pool."""
+        current = self._transaction.get()
+        if current is not None:
+            yield current
+            return
+        if self._pool is None or self._loop is not asyncio.get_running_loop():
+            await self.open()
+        pool = self._pool
+        if pool is None:
+            raise DatabaseUnavailable("the database was closed while it was in use")
+        with _translated():
+            connection = await pool.acquire(timeout=_CONNECT_TIMEOUT)
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(*_LOST, asyncpg.InterfaceError):  # a connection that is gone needs no giving back
+                await pool.release(connection)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """What this task does inside commits together or not at all; a transaction inside another is a savepoint."""
+        async with self._connection() as connection:
+            transaction = connection.transaction()
+            with _translated():
+                await transaction.start()
+            token = self._transaction.set(connection)
+            try:
+                yield
+            except BaseException:
+                with contextlib.suppress(*_LOST, asyncpg.InterfaceError):
+                    await transaction.rollback()
+                raise
+            else:
+                with _translated():
+                    await transaction.commit()
+            finally:
+                self._transaction.reset(token)
+
+    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """The rows of one statement; outside a transaction it is tried again if the connection was lost."""
+
+        async def attempt() -> list[asyncpg.Record]:
+            async with self._connection() as connection:
+                with _translated():
+                    rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+                return rows
+
+        return await self.patiently(attempt)
+
+    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does the work, again if the database was lost, for at most ``PATIENCE`` seconds.
+
+        Args:
+            work: must be safe to repeat: what it wrote before the loss was rolled back, or is idempotent.
+        """
+        if self._transaction.get() is not None:
+            return await work()  # the transaction is gone with its connection: only its owner can begin again
+        return await _patiently(work, PATIENCE)
+
+
+async def _patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(DatabaseUnavailable),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
+        stop=stop_after_delay(seconds),
+        reraise=True,
+    )
+    return await retrying(work)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turns the driver's errors into Atlas's; the only place that does."""
+    try:
+        yield
+    except _MISCONFIGURED as error:
+        raise ConfigError(
+            f"DATABASE_URL: the server refused it: {_line(error)}. Check user, password and database."
+        ) from None
+    except _LOST as error:
+        raise DatabaseUnavailable(
+            f"the database cannot be reached: {_line(error)}. "
+            "Check that it runs and that DATABASE_URL names its host and port."
+        ) from None
+    except asyncpg.InterfaceError as error:
+        # the driver says "closed" by this class too; anything else of it is a fault of ours
+        if "clos" not in str(error):
+            raise
+        raise DatabaseUnavailable(f"the connection to the database was lost: {_line(error)}.") from None
+    except asyncpg.PostgresError as error:
+        raise StatementFailed(f"the database refused a statement: {_line(error)} ({error.sqlstate})") from error
+
+
+def _line(error: BaseException) -> str:
+    return scrub(" ".join(str(error).split()) or type(error).__name__)
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+    )
+
+
+async def schema_version(connection: asyncpg.Connection) -> str | None:
+    """The revision that the database is at, or None where Atlas has no schema."""
+    try:
+        version: str | None = await connection.fetchval("SELECT version_num FROM atlas_schema_version")
+    except asyncpg.UndefinedTableError:
+        return None
+    return version
+
+
+database = Database()

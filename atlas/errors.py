@@ -1,0 +1,127 @@
+"""What can go wrong in Atlas, as one tree.
+
+::
+
+    AtlasError
+    ├── ConfigError            a setting is missing or wrong; the process ends with 78
+    │   ├── EmptyKeyRing       a ring has no keys
+    │   ├── KeysRejected       every key of a ring is wrong or blocked
+    │   └── SchemaError        the schema is missing or older than this release
+    ├── RingExhausted          every key of a ring has spent one bucket; until midnight Pacific
+    ├── StatementFailed        the database refused one statement; the work that it belongs to is skipped
+    └── DatabaseUnavailable    the database cannot be reached, or did not come back; 69
+
+A message says what happened, to which thing, and what to do. It never holds a key, a token or a password.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = [
+    "AtlasError",
+    "ConfigError",
+    "DatabaseUnavailable",
+    "EmptyKeyRing",
+    "KeysRejected",
+    "RingExhausted",
+    "SchemaError",
+    "StatementFailed",
+    "remember_secret",
+    "scrub",
+]
+
+
+class AtlasError(Exception):
+    """Anything that Atlas raises on purpose."""
+
+
+class ConfigError(AtlasError):
+    """A setting is missing or wrong: the message names it, says what was wrong and how to mend it."""
+
+
+class EmptyKeyRing(ConfigError):
+    """A key ring has no keys."""
+
+    def __init__(self, ring: str) -> None:
+        super().__init__(
+            f"Empty KeyRing: no keys for '{ring}' in YOUTUBE_API_KEY_POOL_JSON. Set it to a JSON object such as "
+            f'{{"{ring}": ["YOUR_KEY"]}}, or to a list of keys that is dealt out to the rings.'
+        )
+
+
+class KeysRejected(ConfigError):
+    """Every key of a ring is wrong or blocked.
+
+    Args:
+        ring: the ring's name.
+        reasons: one text per key, naming it by its fingerprint only.
+    """
+
+    def __init__(self, ring: str, reasons: list[str]) -> None:
+        super().__init__(
+            f"Every key of the ring '{ring}' is wrong or blocked: {'; '.join(reasons)}. Check the keys in "
+            "YOUTUBE_API_KEY_POOL_JSON in the Google Cloud console (API enabled, no address or referrer restriction), "
+            "then run `maia keys`; `maia keys resume FINGERPRINT` lifts a suspension."
+        )
+
+
+class SchemaError(ConfigError):
+    """The schema is missing, or older than this release."""
+
+
+class RingExhausted(AtlasError):
+    """Every usable key of a ring has spent the day's quota of one bucket.
+
+    Attributes:
+        ring: the ring's name.
+        bucket: the bucket's name, such as ``search``.
+        until: when the first of them is open again (schedule clock, UTC), or None.
+    """
+
+    def __init__(self, ring: str, bucket: str, until: datetime | None = None) -> None:
+        self.ring = ring
+        self.bucket = bucket
+        self.until = until
+        when = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+        super().__init__(
+            f"every key of the ring '{ring}' has spent its '{bucket}' quota{when}; it resets at midnight Pacific"
+        )
+
+
+class StatementFailed(AtlasError):
+    """The database refused a statement (a constraint, a permission, a time-out), but is there."""
+
+
+class DatabaseUnavailable(AtlasError):
+    """The database cannot be reached, or was lost and did not come back within the bounded retries."""
+
+
+# The last line of defence for texts of foreign libraries: known secrets by value, and what looks like one.
+_known: set[str] = set()
+_LOOKS_SECRET = (
+    (re.compile(r"(://[^/\s:@]*):[^@\s]*@"), r"\1:***@"),
+    (re.compile(r"(?i)\b(key|token|password|x-goog-api-key)(=|:\s*)[^\s&'\",;]+"), r"\1\2***"),
+    (re.compile(r"AIza[0-9A-Za-z_-]{20,}"), "***"),
+    (re.compile(r"hf_[A-Za-z0-9]{20,}"), "***"),
+)
+_SHORTEST_KNOWN = 4  # a one-letter key must not blank every text
+
+
+def remember_secret(value: str) -> None:
+    """Makes ``scrub`` remove this value wherever it stands."""
+    if len(value) >= _SHORTEST_KNOWN:
+        _known.add(value)
+
+
+def scrub(text: str) -> str:
+    """The text without any secret that is known or looks like one."""
+    for secret in sorted(_known, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    for pattern, replacement in _LOOKS_SECRET:
+        text = pattern.sub(replacement, text)
+    return text

@@ -1,0 +1,260 @@
+"""Key rings: which key makes the next call, what each has spent, and which buckets are closed until when.
+
+Suspensions and the day's calls live in the database under the key's fingerprint, so that every shard and the next
+container know them. A call is reserved before it is made, and settled with what it led to: without kills the count
+equals the API's own log, with kills it exceeds it by at most the calls in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from pydantic import SecretStr
+
+from atlas import events
+from atlas.clock import clock
+from atlas.config import settings
+from atlas.database import Database, database
+from atlas.errors import EmptyKeyRing, KeysRejected, RingExhausted
+from atlas.keypool import KeyPool, fingerprint
+from atlas.quota import Bucket, quota_day, quota_reset
+from atlas.statements import sql
+
+__all__ = ["KeyRing", "Suspension", "Ticket", "fingerprint"]
+
+logger = logging.getLogger(__name__)
+
+WHOLE_KEY = "*"
+REJECTED_FOR = timedelta(hours=24)
+_SLOTS = 64  # rows over which the shards' counts of one key and day are spread
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Why a key's bucket (``*``: the whole key) is closed, and until when (schedule clock)."""
+
+    fingerprint: str
+    bucket: str
+    reason: str
+    until: datetime
+    limit: int | None = None
+
+
+@dataclass(slots=True)
+class Ticket:
+    """One call that may be made: reserved in the database under this key, bucket and Pacific day."""
+
+    key: SecretStr
+    fingerprint: str
+    bucket: Bucket
+    day: date
+    open: bool = True
+    """Whether it still waits to be settled or given back."""
+
+
+@dataclass(slots=True)
+class _Reservation:
+    """Calls of one key and bucket that are reserved by one statement."""
+
+    calls: int = 0
+    granted: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class KeyRing:
+    """The keys of one purpose. Constructing it does no I/O.
+
+    Args:
+        name: ``hunting``, ``tracking`` or ``archeology``.
+        start: the number of the shard: which key it tries first, so that shards begin with different ones.
+        store: another database than the process's own, for tests.
+    """
+
+    def __init__(self, name: str, *, start: int = 0, store: Database | None = None) -> None:
+        self.name = name
+        self.calls: Counter[str] = Counter()
+        """Calls that this process reserved and did not give back, by bucket."""
+        self._start = start
+        self._db = store or database
+        self._keys: dict[str, SecretStr] = {}
+        self._pool = ""
+        self._suspended: dict[tuple[str, str], Suspension] | None = None
+        self._reserving: dict[tuple[str, Bucket], _Reservation] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def keys(self) -> list[str]:
+        """The fingerprints of the ring, in the order in which they are tried. Raises EmptyKeyRing."""
+        if not self._keys:
+            pool: KeyPool = settings.key_rings
+            found = pool[self.name]
+            if not found:
+                raise EmptyKeyRing(self.name)
+            if pool.shared:
+                logger.warning(
+                    "YOUTUBE_API_KEY_POOL_JSON holds %d key(s), too few to deal out: all rings share them, and the "
+                    "quota that one agent spends is gone for the others",
+                    len(found),
+                )
+            first = self._start % len(found)
+            self._keys = {fingerprint(key): key for key in found[first:] + found[:first]}
+            self._pool = pool.version()
+        return list(self._keys)
+
+    async def acquire(self, bucket: Bucket) -> Ticket:
+        """Reserves one call of a bucket under the first key that is not suspended for it.
+
+        Raises:
+            EmptyKeyRing: the ring has no keys.
+            KeysRejected: every key is wrong or blocked.
+            RingExhausted: every usable key has spent this bucket.
+        """
+        while True:
+            chosen = await self._choose(bucket)
+            day = quota_day(clock.now())
+            if await self._reserve(chosen, bucket, day):
+                self.calls[bucket] += 1
+                return Ticket(self._keys[chosen], chosen, bucket, day)
+            self._suspended = None  # another shard has suspended it since
+
+    async def _choose(self, bucket: Bucket) -> str:
+        prints = self.keys()
+        if self._suspended is None:
+            await self._load()
+        now = clock.now()
+        rejected: list[Suspension] = []
+        spent: list[Suspension] = []
+        for key in prints:
+            for name in (WHOLE_KEY, bucket):
+                suspension = (self._suspended or {}).get((key, name))
+                if suspension and suspension.until > now:
+                    (rejected if name == WHOLE_KEY else spent).append(suspension)
+                    break
+            else:
+                return key
+        if not spent:
+            raise KeysRejected(self.name, [f"{s.fingerprint}: {s.reason}" for s in rejected])
+        raise RingExhausted(self.name, bucket, min(s.until for s in spent))
+
+    async def _load(self) -> None:
+        rows = await self._db.fetch(sql("load_suspensions"), self.keys(), clock.now(), self._pool)
+        self._suspended = {
+            (row["fingerprint"], row["bucket"]): Suspension(
+                row["fingerprint"], row["bucket"], row["reason"], row["suspended_until"], row["quota_limit"]
+            )
+            for row in rows
+        }
+
+    async def _reserve(self, key: str, bucket: Bucket, day: date) -> bool:
+        """Calls that start together are reserved together: one statement for a stage's burst, not one each."""
+        reservation = self._reserving.get((key, bucket))
+        if reservation is None:
+            reservation = self._reserving[key, bucket] = _Reservation()
+            task = asyncio.create_task(self._reserve_together(key, bucket, day))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        reservation.calls += 1
+        return await asyncio.shield(reservation.granted)
+
+    async def _reserve_together(self, key: str, bucket: Bucket, day: date) -> None:
+        await asyncio.sleep(0)  # the siblings that start in this turn of the loop join
+        reservation = self._reserving.pop((key, bucket))
+        try:
+            rows = await self._db.fetch(
+                sql("reserve_calls"), day, key, bucket, _slot(), reservation.calls, clock.now(), self._pool
+            )
+        except BaseException as error:
+            if not reservation.granted.done():
+                reservation.granted.set_exception(error)
+                reservation.granted.exception()  # the waiters raise it; a waiter that was cancelled must not warn
+            if not isinstance(error, Exception):
+                raise
+        else:
+            if not reservation.granted.done():
+                reservation.granted.set_result(bool(rows))
+
+    async def settle(self, tickets: Iterable[Ticket]) -> None:
+        """These calls were answered; part of the task's transaction if it is in one. Settling twice does nothing."""
+        await self._close(tickets, made=True)
+
+    async def give_back(self, ticket: Ticket) -> None:
+        """This call never left the machine: it is not counted."""
+        if ticket.open:
+            self.calls[ticket.bucket] -= 1
+        await self._close([ticket], made=False)
+
+    async def _close(self, tickets: Iterable[Ticket], *, made: bool) -> None:
+        still_open = [ticket for ticket in tickets if ticket.open]
+        counts = sorted(Counter((t.day, t.fingerprint, str(t.bucket)) for t in still_open).items())
+        if not counts:
+            return
+        for ticket in still_open:
+            ticket.open = False
+        try:
+            await self._db.fetch(
+                sql("settle_calls"),
+                [day for (day, _, _), _ in counts],
+                [key for (_, key, _), _ in counts],
+                [bucket for (_, _, bucket), _ in counts],
+                _slot(),
+                [n if made else 0 for _, n in counts],
+                [0 if made else -n for _, n in counts],
+            )
+        except BaseException:
+            for ticket in still_open:
+                ticket.open = True
+            raise
+
+    async def quota_spent(self, ticket: Ticket, *, project: str | None = None, limit: int | None = None) -> None:
+        """YouTube said that this bucket's day is spent: closed until midnight Pacific, for every key of the project.
+
+        Args:
+            ticket: the call that was refused.
+            project: the Google Cloud project's number, where the error body names it.
+            limit: the limit that it names.
+        """
+        now = clock.now()
+        until = quota_reset(now)
+        already = (ticket.fingerprint, ticket.bucket) in (self._suspended or {})
+        reason = "day quota spent" if limit is None else f"day quota spent (YouTube names a limit of {limit})"
+        async with self._db.transaction():
+            await self._db.fetch(
+                sql("suspend_bucket"), ticket.fingerprint, str(ticket.bucket), reason, now, until, project, limit
+            )
+            if not already:
+                await events.emit(
+                    events.EventType.QUOTA_SPENT, fingerprint=ticket.fingerprint, bucket=str(ticket.bucket),
+                    project=project, limit=limit, until=until, store=self._db,
+                )  # fmt: skip
+            await self.settle([ticket])
+        await self._load()
+        if not already:
+            logger.warning(
+                "key %s: %s of '%s' until %s UTC; the next key goes on", ticket.fingerprint, reason, ticket.bucket,
+                f"{until:%Y-%m-%d %H:%M}",
+            )  # fmt: skip
+
+    async def reject(self, ticket: Ticket, *, reason: str, project: str | None = None) -> None:
+        """The key is wrong or blocked: suspended whole for 24 h, or until the pool changes."""
+        now = clock.now()
+        until = now + REJECTED_FOR
+        already = (ticket.fingerprint, WHOLE_KEY) in (self._suspended or {})
+        async with self._db.transaction():
+            await self._db.fetch(sql("suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project)
+            if not already:
+                await events.emit(
+                    events.EventType.KEY_SUSPENDED, fingerprint=ticket.fingerprint, reason=reason, until=until,
+                    store=self._db,
+                )  # fmt: skip
+            await self.settle([ticket])
+        await self._load()
+        if not already:
+            logger.warning("key %s is suspended for 24 h: %s", ticket.fingerprint, reason)
+
+
+def _slot() -> int:
+    return random.randrange(_SLOTS)  # noqa: S311  only spreads writers

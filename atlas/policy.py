@@ -1,0 +1,81 @@
+"""The numbers that are policy, each with its reason or source, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+__all__ = [
+    "ABSENCES_TO_RETIRE",
+    "ABSENCE_SPACING",
+    "METADATA_REFRESH_AFTER",
+    "TOKEN_MAX_AGE",
+    "TOPIC_INTERVAL",
+    "TOPIC_INTERVAL_MAX",
+    "USER_PRIORITY",
+    "ZONES",
+    "Zone",
+    "schedule",
+    "topic_interval",
+]
+
+
+@dataclass(frozen=True)
+class Zone:
+    """One zone of the tracking schedule.
+
+    Attributes:
+        number: 1 to 3; a lower zone is served first.
+        below: videos younger than this belong to it (None: all older ones).
+        interval: how long after one snapshot the next is due.
+    """
+
+    number: int
+    below: timedelta | None
+    interval: timedelta
+
+
+ZONES = (
+    Zone(1, timedelta(hours=24), timedelta(hours=1)),
+    Zone(2, timedelta(days=7), timedelta(hours=6)),
+    Zone(3, None, timedelta(days=1)),
+)
+
+
+def schedule(born: datetime, now: datetime) -> tuple[int, datetime]:
+    """The zone of a video and when its next snapshot is due, given one taken now.
+
+    Args:
+        born: when it was published or, if that is unknown, first seen.
+        now: schedule time.
+    """
+    age = now - born
+    zone = next(zone for zone in ZONES if zone.below is None or age < zone.below)
+    return zone.number, now + zone.interval
+
+
+# A video that YouTube leaves out three times, at least 6 h apart, is gone: one absence proves nothing (videos.list was
+# seen to leave out living videos for a while), and three within minutes are one.
+ABSENCES_TO_RETIRE = 3
+ABSENCE_SPACING = timedelta(hours=6)
+
+# YouTube Developer Policies III.E.4.b: data read with an API key is refreshed or deleted within 30 days. Five days are
+# left for quota that is short.
+METADATA_REFRESH_AFTER = timedelta(days=25)
+
+# A page token is an opaque offset whose lifetime is not documented; past this age its window is dropped.
+TOKEN_MAX_AGE = timedelta(hours=12)
+
+# A topic that was read through is due again after this; each round that brings nothing new doubles it, a good one
+# resets it.
+TOPIC_INTERVAL = timedelta(hours=6)
+TOPIC_INTERVAL_MAX = timedelta(days=7)
+
+# `queue add` ranks above any tag, whose priority is the number of videos that mention it.
+USER_PRIORITY = 1_000_000_000
+
+
+def topic_interval(barren_rounds: int) -> timedelta:
+    """How long a topic rests after this many rounds in a row that brought nothing new."""
+    doublings: int = min(barren_rounds, 16)
+    return min(TOPIC_INTERVAL * (1 << doublings), TOPIC_INTERVAL_MAX)

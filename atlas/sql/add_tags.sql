@@ -1,0 +1,23 @@
+-- Tags that are known gain mentions; of the others at most $3 become queries. A term with 0 mentions is only locked.
+-- In the order of the terms, so that shards cannot deadlock. $1 terms, $2 mentions, $3 most new ones, $4 schedule time
+WITH input AS (
+    SELECT term, mentions FROM unnest($1::text[], $2::integer[]) AS tag (term, mentions)
+), known AS (
+    SELECT input.term FROM input JOIN search_queue ON query_term = input.term
+), fresh AS (
+    SELECT term FROM input
+    WHERE mentions > 0 AND NOT EXISTS (SELECT 1 FROM known WHERE known.term = input.term)
+    ORDER BY mentions DESC, term
+    LIMIT $3
+), stored AS (
+    INSERT INTO search_queue (query_term, priority, source, mentions, added_at)
+    SELECT input.term, input.mentions, 'tag', input.mentions, $4
+    FROM input JOIN (SELECT term FROM known UNION ALL SELECT term FROM fresh) AS kept USING (term)
+    ORDER BY input.term COLLATE "C"
+    ON CONFLICT (query_term) DO UPDATE SET
+        mentions = search_queue.mentions + excluded.mentions,
+        priority = CASE WHEN search_queue.source = 'tag' THEN search_queue.mentions + excluded.mentions
+                        ELSE search_queue.priority END
+    RETURNING xmax = 0 AS created
+)
+SELECT count(*) FILTER (WHERE created) AS added FROM stored

@@ -1,0 +1,49 @@
+-- Channels, videos and their first snapshots; known ones are refreshed, a retired one
+-- that is there again is revived. Always kept, whoever holds a lease.
+-- $1 ids, $2 channels, $3 channel titles, $4 titles, $5 published, $6 tags joined by U+001F, $7 categories, $8 durations,
+-- $9 zones, $10 due, $11 whether enriched, $12 views, $13 likes, $14 comments, $15 schedule time
+WITH input AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::integer[],
+                         $8::interval[], $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::bigint[], $14::bigint[])
+        AS video (id, channel_id, channel_title, title, published_at, tags, category_id, duration,
+                  zone, due_at, enriched, views, likes, comments)
+), before AS (
+    SELECT videos.id, videos.enriched_at FROM videos JOIN input ON videos.id = input.id
+), stored AS (
+    INSERT INTO videos (id, channel_id, title, published_at, tags, category_id, duration, first_seen_at,
+                        last_updated_at, zone, due_at, enriched_at)
+    SELECT id, channel_id, title, published_at, string_to_array(tags, E'\x1f'), category_id, duration, $15,
+           CASE WHEN enriched THEN $15 END, zone, due_at, CASE WHEN enriched THEN $15 END
+    FROM input
+    ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET
+        channel_id = coalesce(excluded.channel_id, videos.channel_id),
+        title = coalesce(excluded.title, videos.title),
+        published_at = coalesce(excluded.published_at, videos.published_at),
+        tags = coalesce(excluded.tags, videos.tags),
+        category_id = coalesce(excluded.category_id, videos.category_id),
+        duration = coalesce(excluded.duration, videos.duration),
+        enriched_at = coalesce(excluded.enriched_at, videos.enriched_at),
+        last_updated_at = CASE WHEN videos.enriched_at IS NULL THEN coalesce(excluded.last_updated_at, videos.last_updated_at)
+                               ELSE videos.last_updated_at END,
+        due_at = CASE WHEN videos.retired_at IS NOT NULL AND excluded.enriched_at IS NOT NULL THEN excluded.due_at
+                      ELSE videos.due_at END,
+        absences = CASE WHEN excluded.enriched_at IS NOT NULL THEN 0 ELSE videos.absences END,
+        retired_at = CASE WHEN excluded.enriched_at IS NULL THEN videos.retired_at END
+    RETURNING id, xmax = 0 AS created
+), titled AS (
+    INSERT INTO channels (id, title, first_seen_at, updated_at)
+    SELECT DISTINCT ON (channel_id) channel_id, channel_title, $15, $15
+    FROM input WHERE channel_id IS NOT NULL
+    ORDER BY channel_id, channel_title
+    ON CONFLICT (id) DO UPDATE SET title = excluded.title, updated_at = excluded.updated_at
+    WHERE channels.title IS DISTINCT FROM excluded.title AND excluded.title IS NOT NULL
+), logged AS (
+    INSERT INTO video_stats_log (video_id, observed_at, views, likes, comments)
+    SELECT id, $15, views, likes, comments FROM input
+    WHERE enriched AND NOT EXISTS (SELECT 1 FROM before WHERE before.id = input.id AND before.enriched_at IS NOT NULL)
+    ORDER BY id
+    ON CONFLICT DO NOTHING
+)
+SELECT stored.id, stored.created, input.enriched AND before.enriched_at IS NULL AS newly_enriched
+FROM stored JOIN input ON input.id = stored.id LEFT JOIN before ON before.id = stored.id

@@ -1,0 +1,168 @@
+"""The vault: what agents hand over is buffered and stored at an explicit flush, which never fails them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from atlas.background import call_in_background
+from atlas.clock import clock
+from atlas.errors import scrub
+from atlas.vault.records import EncodingError, Record, check_video_id, decode, encode, mark_refetched, record_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date, datetime
+
+    from atlas.vault.provider import Provider
+
+__all__ = ["FLUSH_DUE_BYTES", "FLUSH_DUE_RECORDS", "FLUSH_SECONDS", "FlushReport", "Vault"]
+
+logger = logging.getLogger(__name__)
+
+# One commit of so many is well within the Hub's 60 s and a gigabyte, and the buffer within a small runner's memory.
+FLUSH_DUE_RECORDS = 5_000
+FLUSH_DUE_BYTES = 64 * 1024 * 1024
+FLUSH_SECONDS = 60.0
+# A provider that minds its deadline can still say what it stored; only one that hangs is left behind.
+_PROVIDERS_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class FlushReport:
+    """What became of the records of one flush.
+
+    Attributes:
+        stored: ids of videos all of whose records are in the archive now: these may get their ``archived_at``.
+        failed: ids of the others; they are not kept in memory, their ``archived_at`` stays NULL and a later run
+            archives them.
+        error: one line about the failures, without any secret, or None.
+    """
+
+    stored: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class Vault:
+    """Buffers records for one provider. To be used from one event loop's thread.
+
+    Args:
+        provider: where they go.
+        now: the time whose UTC date names the folder; the schedule clock unless given.
+        flush_seconds: the longest that a flush may take (real seconds).
+    """
+
+    def __init__(
+        self, provider: Provider, *, now: Callable[[], datetime] | None = None, flush_seconds: float = FLUSH_SECONDS
+    ) -> None:
+        self.provider = provider
+        self._now = now or clock.now
+        self._flush_seconds = flush_seconds
+        self._records: dict[str, Record] = {}
+        self._bytes = 0
+        self._refused: dict[str, str] = {}
+        self._said_due = False
+
+    @property
+    def enabled(self) -> bool:
+        """False where nothing is archived (VAULT_PROVIDER=off)."""
+        return self.provider.enabled
+
+    @property
+    def flush_due(self) -> bool:
+        """True once the buffer holds 5,000 records or 64 MiB: flush before going on."""
+        return len(self._records) >= FLUSH_DUE_RECORDS or self._bytes >= FLUSH_DUE_BYTES
+
+    def check(self) -> None:
+        """Raises ConfigError where nothing could ever be stored. No network."""
+        self.provider.check()
+
+    def pending(self) -> int:
+        """The number of records that wait for a flush."""
+        return len(self._records)
+
+    def store_metadata(self, video_id: str, api_response: Mapping[str, Any], *, refetched: bool = False) -> None:
+        """Takes a record for ``metadata/{YYYY-MM-DD}/{video_id}.json``; the next flush stores it.
+
+        It is written out here, so later changes of the mapping do not count. A second one of the same video and day
+        replaces the first. One that cannot be written as JSON is logged and reported as failed by the next flush.
+        Nothing is ever dropped for want of room; see ``flush_due``.
+
+        Args:
+            video_id: YouTube's id.
+            api_response: the API's answer about the video, any mapping that can be JSON; kept field by field.
+            refetched: it was asked for again since the first answer was not archived; the record then says so under
+                its last top-level key: ``"_maia": {"refetched_at": "2026-11-22T08:00:00Z"}`` (schedule clock).
+
+        Raises:
+            ValueError: the id has something else than 1 to 64 letters, digits, dashes and underscores.
+        """
+        check_video_id(video_id)
+        if not self.enabled:
+            return
+        now = self._now()
+        try:
+            body = encode(mark_refetched(api_response, now) if refetched else api_response)
+        except EncodingError as error:
+            logger.warning("vault: the metadata of video %s cannot be archived: %s", video_id, error)
+            self._refused[video_id] = str(error)
+            return
+        self._refused.pop(video_id, None)
+        record = Record(video_id, record_path(video_id, now), body)
+        replaced = self._records.pop(record.path, None)
+        self._records[record.path] = record
+        self._bytes += len(body) - (len(replaced.body) if replaced else 0)
+        if self.flush_due and not self._said_due:
+            self._said_due = True
+            logger.warning(
+                "vault: %d records (%.0f MiB) are buffered; a flush is due", len(self._records), self._bytes / 2**20
+            )
+
+    async def flush(self) -> FlushReport:
+        """Stores what is buffered. What the provider suffers is never raised: it is logged as a warning and reported.
+
+        What is handed over while it runs belongs to the next flush.
+        """
+        records, refused = tuple(self._records.values()), self._refused
+        self._records, self._refused, self._bytes, self._said_due = {}, {}, 0, False
+        if not records and not refused:
+            return FlushReport()
+        reasons = await self._store(records) if records else {}
+        failed = dict.fromkeys([record.video_id for record in records if record.path in reasons] + list(refused))
+        stored = dict.fromkeys(record.video_id for record in records if record.video_id not in failed)
+        error = None
+        if failed:
+            reason = next(iter((reasons or refused).values()))
+            count = f"{len(failed)} of {len(failed) + len(stored)} videos"
+            error = f"{count} were not archived ({self.provider.name}): {reason.removesuffix('.')}."
+            logger.warning("vault: %s A later run archives them.", error)
+        return FlushReport(tuple(stored), tuple(failed), error)
+
+    def load_metadata(self, video_id: str, day: date) -> dict[str, Any] | None:
+        """A record that was stored, or None where there is none. Blocks; what is only buffered is not found.
+
+        Raises:
+            ValueError: the id is none, or the stored record is no JSON object.
+            NotImplementedError: the provider cannot be read back (huggingface).
+            OSError: it is there and cannot be read.
+        """
+        body = self.provider.load(record_path(video_id, day))
+        return None if body is None else decode(body)
+
+    async def _store(self, records: tuple[Record, ...]) -> Mapping[str, str]:
+        """What failed, by path."""
+        deadline = time.monotonic() + self._flush_seconds * _PROVIDERS_SHARE
+        try:
+            return await call_in_background(
+                lambda: self.provider.store(records, deadline),
+                seconds=self._flush_seconds,
+                name="vault-flush",
+            )
+        except TimeoutError:
+            reason = f"no answer within {self._flush_seconds:g} s"
+        except Exception as error:  # noqa: BLE001  an archive that fails must not fail the agent
+            reason = " ".join(scrub(str(error)).split()) or type(error).__name__
+        return dict.fromkeys((record.path for record in records), reason)

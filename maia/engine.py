@@ -1,0 +1,252 @@
+"""The Prefect side of `maia.orchestration`, imported only where there is a server.
+
+Prefect is an onlooker here. What it runs is a stand-in, which says that the run has begun, waits until the body has
+ended, and raises what the body raised. The body itself runs in a task beside it, in the context of the run, so that
+nothing that happens to Prefect (a server that is lost, a report that never ends, a handler that throws) can stop it,
+start it twice, or take its result away:
+
+- Prefect fails before it begins, or takes too long: the body runs plain.
+- Prefect fails while the body runs: the body does not notice.
+- Prefect fails after the body has ended, or takes too long: a warning, and the result is given.
+
+Only under a Prefect worker, where Prefect calls the flow, does the flow's body run within the stand-in.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextvars import Context, ContextVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar, cast
+
+import prefect
+from prefect.cache_policies import NO_CACHE
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+
+from maia.orchestration import Flow, Server, Task, inside_run
+from maia.result import describe
+from maia.stop import CLEANUP_SECONDS, current_stop, handle_signals, install_signal_handlers, leaves, run_scope
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger(__name__)
+
+BEGIN_SECONDS: Final = 10.0
+"""How long Prefect may take to begin a run before its body runs without it."""
+
+REPORT_SECONDS: Final = 10.0
+"""How long Prefect may take to report the end of a run, its logs and the states of its tasks."""
+
+
+class _Engine:
+    """What this process knows of the server."""
+
+    lost: bool = False
+    reports: Final[set[asyncio.Task[BaseException | None]]] = set()  # kept: asyncio holds tasks only weakly
+
+
+class _Watched:
+    """One call of a flow or task, between the stand-in that Prefect runs and the body."""
+
+    def __init__(self) -> None:
+        self.began: asyncio.Future[Context] = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.Event()
+        self.failure: BaseException | None = None
+
+    async def stand_in(self) -> None:
+        if not self.began.done():
+            self.began.set_result(contextvars.copy_context())
+        await self.ended.wait()
+        if self.failure is not None:
+            raise self.failure
+
+
+class _Ending(Generic[R]):
+    """What came of a body: kept as a value, since a SystemExit that leaves a task is thrown out of the event loop."""
+
+    def __init__(self, value: R | None, failure: BaseException | None) -> None:
+        self._value = value
+        self.failure = failure
+
+    def result(self) -> R:
+        if self.failure is not None:
+            raise self.failure
+        return self._value  # type: ignore[return-value]  # None only where R allows it
+
+
+_watched: ContextVar[_Watched | None] = ContextVar("maia_watched", default=None)
+
+
+@functools.cache
+def _cached_flow(flow: Flow[..., Any]) -> "prefect.Flow[..., Coroutine[Any, Any, Any]]":
+    @functools.wraps(flow.fn)  # with its signature: Prefect shows the parameters and checks those of a deployment
+    async def stand_in(*args: Any, **kwargs: Any) -> Any:
+        watched = _watched.get()
+        if watched is not None:
+            return await watched.stand_in()
+        with run_scope() as run, handle_signals(run), _inside():
+            return await flow.fn(*args, **kwargs)
+
+    return prefect.Flow(stand_in, name=flow.name, retries=0, persist_result=False)
+
+
+@functools.cache
+def _cached_task(task: Task[..., Any]) -> "prefect.Task[[], Coroutine[Any, Any, None]]":
+    # Without its parameters: Prefect would search a whole batch of rows for states and futures.
+    async def stand_in() -> None:
+        watched = _watched.get()
+        assert watched is not None, "a task is only run by watch_task"  # noqa: S101
+        await watched.stand_in()
+
+    functools.update_wrapper(stand_in, task.fn)
+    del stand_in.__wrapped__  # type: ignore[attr-defined]  # else Prefect takes the signature from there
+    return prefect.Task(stand_in, name=task.name, retries=0, persist_result=False, cache_policy=NO_CACHE)
+
+
+def prefect_flow(flow: Flow[P, R]) -> "prefect.Flow[P, Coroutine[Any, Any, R]]":
+    """The Prefect flow of `flow`: one and the same at every call."""
+    return cast("prefect.Flow[P, Coroutine[Any, Any, R]]", _cached_flow(flow))
+
+
+async def watch_flow(flow: Flow[P, R], server: Server, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run `flow` once, watched by Prefect as far as it can."""
+    if _Engine.lost and not await asyncio.to_thread(server.answers):
+        return await flow.fn(*args, **kwargs)
+    _Engine.lost = False
+
+    async def body() -> R:
+        with run_scope() as run:
+            if run.handles_signals:
+                install_signal_handlers(run)  # Prefect put its own in place when the run began
+            # A signal that came while Prefect got ready: nothing has been claimed yet.
+            run.stop.raise_if_requested()
+            return await flow.fn(*args, **kwargs)
+
+    prefect_flow = _cached_flow(flow)
+    return await _watch(f"flow {flow.name}", lambda: prefect_flow(*args, **kwargs), body, drain=True)
+
+
+async def watch_task(task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run `task` once within the current flow run, watched by Prefect as far as it can."""
+    if _Engine.lost:
+        return await task.fn(*args, **kwargs)
+
+    async def body() -> R:
+        return await task.fn(*args, **kwargs)
+
+    return await _watch(f"task {task.name}", _cached_task(task), body, drain=False)
+
+
+@contextlib.contextmanager
+def _inside() -> Iterator[None]:
+    token = inside_run.set(True)
+    try:
+        yield
+    finally:
+        inside_run.reset(token)
+
+
+async def _watch(
+    what: str,
+    call_prefect: Callable[[], Awaitable[object]],
+    body: Callable[[], Coroutine[Any, Any, R]],
+    *,
+    drain: bool,
+) -> R:
+    loop = asyncio.get_running_loop()
+    watched = _Watched()
+    context = contextvars.copy_context()
+    context.run(_watched.set, watched)
+    report = loop.create_task(_report(call_prefect), context=context)
+    _Engine.reports.add(report)
+    report.add_done_callback(_Engine.reports.discard)
+
+    run_context = await _begin(what, watched, report)
+    work = loop.create_task(_contain(body), context=run_context)
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError:
+            work.cancel()  # the body decides what it makes of it, as it would if it were awaited here
+    ending = work.result()
+    watched.failure = ending.failure
+    watched.ended.set()
+    if run_context is not None:
+        await _finish(what, report, ending.failure, drain=drain)
+    return ending.result()
+
+
+async def _report(call_prefect: Callable[[], Awaitable[object]]) -> BaseException | None:
+    try:
+        await call_prefect()
+    except BaseException as exc:  # noqa: BLE001 - Prefect's own, or the body's come back
+        return exc
+    return None
+
+
+async def _contain(body: Callable[[], Coroutine[Any, Any, R]]) -> _Ending[R]:
+    try:
+        return _Ending(await body(), None)
+    except BaseException as exc:  # noqa: BLE001 - handed on to the caller and to Prefect
+        return _Ending(None, exc)
+
+
+async def _begin(what: str, watched: _Watched, report: asyncio.Task[BaseException | None]) -> Context | None:
+    """The context of the run that Prefect began; None if it could not, and the body has to run plain."""
+    try:
+        waited: set[asyncio.Future[Any]] = {watched.began, report}
+        await asyncio.wait(waited, timeout=BEGIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        report.cancel()
+        raise
+    if watched.began.done():
+        context = watched.began.result()
+        context.run(inside_run.set, True)
+        return context
+    cause = report.result() if report.done() else TimeoutError(f"no answer within {BEGIN_SECONDS:.0f} s")
+    report.cancel()
+    _lose(f"Prefect could not begin the run of {what}", cause)
+    return None
+
+
+async def _finish(
+    what: str, report: asyncio.Task[BaseException | None], failure: BaseException | None, *, drain: bool
+) -> None:
+    """Give Prefect its time to report the end; never more, and never an exception of its own."""
+    # After a signal the whole process has only seconds left.
+    limit = CLEANUP_SECONDS if current_stop().cancelled else REPORT_SECONDS
+    deadline = time.monotonic() + limit
+    await asyncio.wait({report}, timeout=limit)
+    if not report.done():
+        report.cancel()
+        _lose(f"Prefect did not report the end of {what}", TimeoutError(f"not done within {limit:.0f} s"))
+        return
+    raised = report.result()
+    if raised is not None and (failure is None or not set(leaves(failure)) & set(leaves(raised))):
+        _lose(f"Prefect did not report the end of {what}", raised)
+        return
+    left = deadline - time.monotonic()
+    if drain and left > 0 and not await asyncio.to_thread(_drain, left):
+        _lose(f"Prefect did not report all of {what}", TimeoutError(f"not done within {limit:.0f} s"))
+
+
+def _drain(limit: float) -> bool:
+    """Send what Prefect still holds in its threads, where the end of this process would lose it; True if all went."""
+    deadline = time.monotonic() + limit
+    for worker in (EventsWorker, APILogWorker):
+        waited = worker.drain_all(timeout=max(0.0, deadline - time.monotonic()))
+        if isinstance(waited, tuple) and waited[1]:
+            return False
+    return True
+
+
+def _lose(what: str, cause: BaseException | None) -> None:
+    if current_stop().cancelled:
+        return  # the process is leaving: nobody is left to try again, and the reason is known
+    _Engine.lost = True
+    logger.warning("%s: the work goes on without it (%s)", what, describe(cause) if cause else "it ended early")

@@ -1,0 +1,106 @@
+"""How a run of Maia can end: the one table of exit codes, and the words that go with them.
+
+README, docs and the action repeat this table; a test compares them with it.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class ExitCode(IntEnum):
+    """The exit status of a process. 69, 75 and 78 are those of sysexits.h; 130 and 143 are 128 + the signal."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    UNAVAILABLE = 69
+    CHURN = 75
+    CONFIG = 78
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class Outcome(StrEnum):
+    """The word for how a run ended, as the result file gives it."""
+
+    OK = "ok"
+    IDLE = "idle"
+    QUOTA_EXHAUSTED = "quota-exhausted"
+    CHURN = "churn"
+    FAILURE = "failure"
+    UNAVAILABLE = "unavailable"
+    CONFIG = "config"
+    CANCELLED = "cancelled"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The code of this outcome; for CANCELLED that of SIGTERM, the signal itself being known elsewhere."""
+        return _OUTCOME_CODES[self]
+
+
+_OUTCOME_CODES = {
+    Outcome.OK: ExitCode.OK,
+    Outcome.IDLE: ExitCode.OK,
+    Outcome.QUOTA_EXHAUSTED: ExitCode.OK,
+    Outcome.CHURN: ExitCode.CHURN,
+    Outcome.FAILURE: ExitCode.FAILURE,
+    Outcome.UNAVAILABLE: ExitCode.UNAVAILABLE,
+    Outcome.CONFIG: ExitCode.CONFIG,
+    Outcome.CANCELLED: ExitCode.SIGTERM,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCodeEntry:
+    """One row of the table: a code, its name, when a process ends with it, and what its reader should do."""
+
+    code: ExitCode
+    name: str
+    when: str
+    action: str
+
+
+EXIT_CODES: tuple[ExitCodeEntry, ...] = (
+    ExitCodeEntry(
+        ExitCode.OK,
+        "ok",
+        "the cycles ran; also when nothing was due (idle) and when the ring's quota is spent (quota-exhausted)",
+        "nothing; the outcome says which it was",
+    ),
+    ExitCodeEntry(
+        ExitCode.FAILURE,
+        "failure",
+        "anything unexpected, or a batch of which nothing succeeded",
+        "read the log above; the claims are free again, so the next run takes the same work",
+    ),
+    ExitCodeEntry(ExitCode.USAGE, "usage", "wrong arguments", "see --help"),
+    ExitCodeEntry(
+        ExitCode.UNAVAILABLE,
+        "unavailable",
+        "the database cannot be reached, or was lost in mid-run and did not come back",
+        "check that the server of DATABASE_URL is up and reachable from here, then run again",
+    ),
+    ExitCodeEntry(
+        ExitCode.CHURN,
+        "churn",
+        "YouTube's rate limit; everything answered is stored and the claims are released",
+        "start a fresh container",
+    ),
+    ExitCodeEntry(
+        ExitCode.CONFIG,
+        "config",
+        "a setting is missing or wrong, the schema is missing or older, or no key of the ring works",
+        "mend what the message names",
+    ),
+    ExitCodeEntry(
+        ExitCode.SIGINT, "cancelled", "SIGINT (Ctrl-C); the claims are released", "run it again when you want"
+    ),
+    ExitCodeEntry(
+        ExitCode.SIGTERM, "cancelled", "SIGTERM (docker stop, a cancelled job); the claims are released", "run it again"
+    ),
+)
+
+
+def entry(code: int) -> ExitCodeEntry | None:
+    """The table's row for `code`, or None for a code that is not Maia's."""
+    return next((row for row in EXIT_CODES if row.code == code), None)

@@ -1,0 +1,343 @@
+"""The Hunter: discovers videos through search queries, and feeds their tags back as new queries (Snowball)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from atlas import events, vault
+from atlas.adapters.rows import Presence, TargetRow, TopicRow, TopicStatus, VideoUpdate
+from atlas.config import settings
+from atlas.errors import ConfigError, DatabaseUnavailable, RingExhausted, StatementFailed
+from atlas.keyring import Ticket
+from atlas.resources import SearchItem, Video
+from maia.exitcodes import Outcome
+from maia.orchestration import flow, get_run_logger, task
+from maia.session import AgentSession, agent_session
+from maia.snowball import Snowball
+from maia.stop import Stop, Unfinished, record_stats, run_bounded
+from maia.youtube import (
+    BadRequest,
+    NotFound,
+    PageTokenInvalid,
+    RateLimited,
+    SearchPage,
+    Stopped,
+    VideoList,
+    YouTubeError,
+)
+
+__all__ = ["Searched", "fetch_batch", "finish_earlier", "ingest_results", "run_hunter_cycle", "search_youtube"]
+
+_UNFINISHED_AT_ONCE = 50  # one videos.list call
+
+
+@dataclass
+class Searched:
+    """What became of one topic's search.
+
+    Attributes:
+        page: the answer; None if there is none.
+        refused: YouTube refuses this query as it is: asking again at once would end the same.
+        restart: YouTube refused the page token.
+        failed: network, server or a broken answer, after the retries.
+    """
+
+    topic: TopicRow
+    page: SearchPage | None = None
+    refused: bool = False
+    restart: bool = False
+    failed: bool = False
+
+
+@task(name="fetch_batch")
+async def fetch_batch(batch_size: int = 10) -> list[TopicRow]:
+    """Claims at most ``batch_size`` queries that are due."""
+    async with agent_session("hunter") as session:
+        topics = await session.dao.fetch_hunter_batch(batch_size)
+        get_run_logger().info("claimed %d queries", len(topics))
+        return topics
+
+
+@task(name="search_youtube")
+async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
+    """Searches each topic's next page, the calls at once (bounded). Topics that were not asked are left out.
+
+    A rate limit lets the running calls finish, starts no new one, and asks the session's stop to churn: the flow leaves
+    with ChurnExit once what was answered is stored.
+    """
+    async with agent_session("hunter") as session:
+        outcomes = await run_bounded(
+            topics,
+            lambda topic: _search(session, topic),
+            limit=settings.youtube_concurrency,
+            stop=session.stop,
+        )
+        searched = []
+        for outcome in outcomes:
+            if isinstance(outcome, Searched):
+                searched.append(outcome)
+            elif isinstance(outcome, Exception) and not session.note_fatal(outcome):
+                raise outcome
+        return searched
+
+
+async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinished:
+    logger = get_run_logger()
+    query = topic["query_term"]
+    if "search" in session.exhausted:
+        return Unfinished.NOT_STARTED
+    try:
+        page = await session.client.search(
+            query,
+            page_token=topic["next_page_token"],
+            published_after=topic["published_after"],
+            published_before=topic["published_before"],
+            region=settings.hunter_region,
+            language=settings.hunter_language,
+            safe_search=settings.hunter_safe_search,
+            category=settings.hunter_category,
+        )
+    except RateLimited as error:
+        logger.critical("rate limit: this process ends so that a fresh one goes on (%s)", error)
+        session.stop.churn(str(error))
+        return Unfinished.LEFT
+    except RingExhausted as error:
+        if "search" not in session.exhausted:
+            session.exhausted.add("search")
+            logger.critical("%s; the queries left are skipped", error)
+        return Unfinished.NOT_STARTED
+    except PageTokenInvalid:
+        logger.warning("'%s': YouTube refused the page token; the round begins again", query)
+        return Searched(topic, restart=True)
+    except (BadRequest, NotFound) as error:
+        logger.warning("'%s': YouTube refuses this query: %s", query, error)
+        return Searched(topic, refused=True)
+    except Stopped:
+        return Unfinished.NOT_STARTED
+    except YouTubeError as error:
+        logger.warning("'%s' is skipped: %s", query, error)
+        return Searched(topic, failed=True)
+    return Searched(topic, page=page)
+
+
+@task(name="ingest_results")
+async def ingest_results(searched: Sequence[Searched]) -> dict[str, int]:
+    """Stores what the searches found, one transaction per search: videos, channels, first snapshots, tags, page token,
+    end of the lease. New videos are enriched first (videos.list), since search results hold neither tags nor counts.
+
+    Returns:
+        counts: searches, failed, videos_found, videos_new, videos_enriched, queries_new, archived.
+    """
+    async with agent_session("hunter") as session:
+        counts: Counter[str] = Counter(failed=sum(found.failed for found in searched))
+        answered = [found for found in searched if not found.failed]
+        room = await session.dao.queue_room() if answered else 0
+        # a stop of its own: what was answered is stored, whatever asked for the end
+        outcomes = await run_bounded(
+            answered, lambda found: _ingest(session, found, room), limit=settings.database_pool_size * 2, stop=Stop()
+        )
+        for found, outcome in zip(answered, outcomes, strict=True):
+            if isinstance(outcome, Counter):
+                counts.update(outcome)
+            elif isinstance(outcome, StatementFailed):
+                get_run_logger().error("'%s' is skipped: %s", found.topic["query_term"], outcome)
+                counts["failed"] += 1
+            elif isinstance(outcome, Exception) and not session.note_fatal(outcome):
+                raise outcome
+        counts["archived"] += await archive(session)
+        return dict(counts)
+
+
+async def _ingest(session: AgentSession, found: Searched, room: int) -> Counter[str]:
+    dao, topic = session.dao, found.topic
+    dao.hold(topic)
+    if found.restart:
+        await dao.restart_round(topic["id"])
+        return Counter(searches=1)
+    if found.page is None:
+        await dao.update_search_state(topic["id"], None, 0, TopicStatus.WAITING)
+        return Counter(searches=1)
+    page = found.page
+    items = list({item.id: item for item in page.items}.values())
+    known = await dao.known_videos([item.id for item in items])
+    videos, tickets = await _enrich(session, [item for item in items if item.id not in known])
+    counts: Counter[str] = Counter(searches=1, videos_found=len(items))
+
+    async def write() -> None:
+        async with dao.transaction():
+            stored = await dao.ingest_video_metadata(videos)
+            snowball = Snowball.configured()
+            tags = [query for v in videos if v.id in stored.newly_enriched for query in snowball.queries(v.tags)]
+            added = await dao.add_to_search_queue(
+                tags, most_new=min(settings.hunter_new_queries_per_search, room), topic=topic["query_term"]
+            )
+            await dao.update_search_state(
+                topic["id"],
+                page.next_page_token,
+                len(items),
+                TopicStatus.ACTIVE if page.next_page_token else TopicStatus.WAITING,
+                new=len(stored.created),
+            )
+            await session.ring.settle([*page.tickets, *tickets])
+        counts.update(videos_new=len(stored.created), videos_enriched=len(stored.newly_enriched), queries_new=added)
+
+    try:
+        await dao.patiently(write)
+    except StatementFailed:
+        await session.ring.settle([*page.tickets, *tickets])  # the calls were made, whatever became of their answers
+        raise
+    for video in videos:
+        if not video.partial:
+            vault.store_metadata(video.id, video.raw)
+    return counts
+
+
+async def _enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[list[Video], tuple[Ticket, ...]]:
+    """The videos of search results: whole where videos.list answers, as the search knows them where it does not.
+
+    A search is too dear to lose: whatever fails here, its videos are stored, and a later cycle enriches them.
+    """
+    partial = {item.id: item.to_video() for item in items}
+    if not items or session.stop.requested or "units" in session.exhausted:
+        return list(partial.values()), ()
+    answer = await ask_videos(session, list(partial))
+    if answer is None:
+        return list(partial.values()), ()
+    whole = {video.id: video for video in answer.items}
+    return list((partial | {id_: whole[id_] for id_ in partial if id_ in whole}).values()), answer.tickets
+
+
+async def ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | None:
+    """videos.list for at most 50 ids; None, with the reason logged and noted, where it comes to nothing."""
+    logger = get_run_logger()
+    try:
+        return await session.client.videos(ids)
+    except RateLimited as error:
+        logger.critical("rate limit: this process ends so that a fresh one goes on (%s)", error)
+        session.stop.churn(str(error))
+    except RingExhausted as error:
+        if "units" not in session.exhausted:
+            session.exhausted.add("units")
+            logger.critical("%s; videos are stored without their metadata until then", error)
+    except Stopped:
+        pass
+    except YouTubeError as error:
+        logger.warning("%d videos are not enriched now: %s", len(ids), error)
+    except (ConfigError, DatabaseUnavailable) as error:
+        session.note_fatal(error)
+    return None
+
+
+async def archive(session: AgentSession) -> int:
+    """Flushes the vault and notes what it holds now. Returns how many; a failure is logged and blocks nothing."""
+    if not vault.pending():
+        return 0
+    report = await vault.flush()
+    await session.dao.mark_archived(report.stored)
+    if report.failed:
+        await events.emit(events.EventType.ARCHIVE_FAILED, failed=len(report.failed), error=report.error)
+    return len(report.stored)
+
+
+@task(name="finish_earlier")
+async def finish_earlier() -> dict[str, int]:
+    """Enriches what an earlier cycle could only store as its search knew it, and archives what never was.
+
+    One unit for up to 50 videos.
+
+    Returns:
+        counts: unfinished, videos_enriched, queries_new, archived.
+    """
+    async with agent_session("hunter") as session:
+        if session.stop.requested or "units" in session.exhausted:
+            return {}
+        dao = session.dao
+        targets = await dao.fetch_unfinished(_UNFINISHED_AT_ONCE, archive=vault.enabled)
+        if not targets:
+            return {}
+        counts: Counter[str] = Counter(unfinished=len(targets))
+        answer = await ask_videos(session, [target["id"] for target in targets])
+        if answer is not None:
+            try:
+                counts.update(await _finish(session, targets, answer))
+            except StatementFailed as error:
+                get_run_logger().error("%d videos are not finished now: %s", len(targets), error)
+                await session.ring.settle(answer.tickets)
+            counts["archived"] += await archive(session)
+        await dao.release_claims()
+        return dict(counts)
+
+
+async def _finish(session: AgentSession, targets: Sequence[TargetRow], answer: VideoList) -> Counter[str]:
+    dao = session.dao
+    found = {video.id: video for video in answer.items}
+    # an answer that holds nothing at all proves nothing about any of them
+    gone = Presence.ABSENT if found or len(targets) == 1 else Presence.UNANSWERED
+    absent = [VideoUpdate(target["id"], gone) for target in targets if target["id"] not in found]
+    counts: Counter[str] = Counter()
+
+    async def write() -> None:
+        async with dao.transaction():
+            stored = await dao.ingest_video_metadata(list(found.values()))
+            snowball = Snowball.configured()
+            tags = [query for id_ in stored.newly_enriched for query in snowball.queries(found[id_].tags)]
+            room = min(settings.hunter_new_queries_per_search, await dao.queue_room())
+            added = await dao.add_to_search_queue(tags, most_new=room)
+            await dao.update_video_stats_batch(absent)
+            await session.ring.settle(answer.tickets)
+        counts.update(videos_enriched=len(stored.newly_enriched), queries_new=added)
+
+    await dao.patiently(write)
+    for video in found.values():
+        vault.store_metadata(video.id, video.raw, refetched=True)
+    return counts
+
+
+@flow(name="run_hunter_cycle")
+async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
+    """One cycle: finish what an earlier one had to leave, claim queries, search, store.
+
+    Args:
+        batch_size: most queries of this cycle.
+
+    Returns:
+        the counts of ``ingest_results`` and ``finish_earlier``, ``topics`` (claimed), ``calls`` (by bucket) and
+        ``outcome``: ``ok``, ``idle``, ``quota-exhausted`` or ``failure``.
+
+    Raises:
+        ChurnExit: a rate limit; everything answered is stored, claims are released.
+        CancelledExit: a signal, likewise.
+        ConfigError, DatabaseUnavailable.
+    """
+    async with agent_session("hunter") as session:
+        stats: Counter[str] = Counter()
+        before = Counter(session.ring.calls)
+        try:
+            stats.update(await finish_earlier())
+            if session.searches_left is not None:
+                batch_size = min(batch_size, session.searches_left)
+            topics = await fetch_batch(batch_size) if batch_size and not session.over else []
+            stats["topics"] = len(topics)
+            stats.update(await ingest_results(await search_youtube(topics)))
+            if session.searches_left is not None:
+                session.searches_left -= stats["searches"] + stats["failed"]
+            session.raise_if_over()
+        finally:
+            await session.dao.release_claims()
+            record_stats({**stats, "calls": dict(session.ring.calls - before)})
+        return {**stats, "calls": dict(session.ring.calls - before), **await _outcome(session, stats)}
+
+
+async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:
+    if session.exhausted:
+        return {"outcome": Outcome.QUOTA_EXHAUSTED, "exhausted": sorted(session.exhausted)}
+    if stats["topics"] and stats["failed"] and not stats["searches"]:
+        return {"outcome": Outcome.FAILURE, "error": f"all {stats['failed']} searches failed; the warnings say why"}
+    if stats["topics"] or stats["unfinished"]:
+        return {"outcome": Outcome.OK}
+    if session.searches_left == 0:
+        return {"outcome": Outcome.OK, "reason": "HUNTER_MAX_SEARCHES_PER_RUN is reached"}
+    return {"outcome": Outcome.IDLE, "reason": await session.dao.why_no_topics()}

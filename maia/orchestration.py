@@ -1,0 +1,198 @@
+"""Prefect where there is a server, plain calls where there is none.
+
+`flow` and `task` decorate async functions. A decorated function is called like the plain one. It *is* the plain one,
+and Prefect is not even imported, unless `activate` found a server; then the call is reported there as a run. Prefect
+only watches: the body runs exactly once beside it, whatever becomes of the server (see `maia.engine`).
+
+A task is a stage over a whole batch, never one API call: each costs Prefect 6 to 9 ms.
+"""
+
+import functools
+import http.client
+import inspect
+import logging
+import threading
+import urllib.request
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar
+
+from pydantic import SecretStr
+
+from atlas.errors import scrub
+from atlas.prefect_env import configure_prefect
+from maia.stop import run_scope
+
+if TYPE_CHECKING:
+    import prefect
+
+__all__ = ["Flow", "RunLogger", "Task", "activate", "engine_available", "flow", "get_run_logger", "task"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+AsyncFunction = Callable[P, Coroutine[Any, Any, R]]
+if TYPE_CHECKING:
+    RunLogger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+else:
+    RunLogger = logging.Logger | logging.LoggerAdapter
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS: Final = 2.0
+"""How long a server may take to answer before a run goes on without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A Prefect server that answered."""
+
+    api_url: str
+    api_key: SecretStr | None
+
+    def answers(self) -> bool:
+        """Whether it (still) does."""
+        return engine_available(self.api_url, self.api_key)
+
+
+_server: Server | None = None
+inside_run: ContextVar[bool] = ContextVar("maia_inside_prefect_run", default=False)
+"""True in the body of a flow that Prefect watches: its tasks are task runs, its logs go to the run."""
+
+
+def activate(api_url: str | None, api_key: SecretStr | None = None) -> bool:
+    """Decide, once at the start of a process, whether flows are reported to the Prefect server `api_url`.
+
+    True if it is set and answers; Prefect is then imported (some 3 s) with that server. Otherwise plain calls, with a
+    warning if a server was set. Never raises. Set up logging before: Prefect then leaves the root logger alone.
+    """
+    global _server  # noqa: PLW0603 - one engine per process
+    _server = None
+    if api_url is None:
+        return False
+    server = Server(api_url, api_key)
+    if not server.answers():
+        logger.warning(
+            "the Prefect server %s does not answer: this run goes on without it. Check PREFECT_API_URL, or leave it "
+            "empty if there is none",
+            scrub(api_url),
+        )
+        return False
+    try:
+        configure_prefect(api_url, api_key)
+        import maia.engine  # noqa: F401, PLC0415 - Prefect is imported only where there is a server
+    except Exception as exc:  # noqa: BLE001 - a broken engine costs its reports, not the work
+        logger.warning("Prefect cannot be used: this run goes on without it (%s)", scrub(str(exc)))
+        return False
+    _server = server
+    return True
+
+
+def engine_available(api_url: str, api_key: SecretStr | None = None, *, limit: float = PROBE_SECONDS) -> bool:
+    """Whether `GET {api_url}/health` answers 200 within `limit` seconds, whatever else happens."""
+    if not api_url.startswith(("http://", "https://")):
+        return False
+    request = urllib.request.Request(f"{api_url.rstrip('/')}/health")  # noqa: S310 - http or https, see above
+    if api_key is not None:
+        request.add_header("Authorization", f"Bearer {api_key.get_secret_value()}")
+    answered = threading.Event()
+
+    def probe() -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=limit) as response:  # noqa: S310
+                if response.status == http.client.OK:
+                    answered.set()
+        except (OSError, ValueError, http.client.HTTPException):
+            logger.debug("no answer from the Prefect server", exc_info=True)
+
+    # In a thread: urllib's time limit is per socket call, and none holds for looking up a name.
+    thread = threading.Thread(target=probe, name="prefect-probe", daemon=True)
+    thread.start()
+    thread.join(limit)
+    return answered.is_set()
+
+
+def get_run_logger(name: str | None = None) -> RunLogger:
+    """The logger of the current Prefect run; outside of one the logger `name`, by default the calling module's."""
+    if inside_run.get():
+        import prefect  # noqa: PLC0415
+        from prefect.exceptions import MissingContextError  # noqa: PLC0415
+
+        try:
+            return prefect.get_run_logger()
+        except MissingContextError:  # the run was given up, its body goes on
+            logger.debug("no run to log to")
+    if name is None:
+        frame = inspect.currentframe()
+        caller = frame.f_back if frame is not None else None
+        name = caller.f_globals.get("__name__", __name__) if caller is not None else __name__
+    return logging.getLogger(name)
+
+
+class Flow(Generic[P, R]):
+    """An async function that is one run of an agent.
+
+    Attributes:
+        fn: the plain function.
+        name: the flow's name, on a Prefect server too.
+    """
+
+    def __init__(self, fn: AsyncFunction[P, R], name: str) -> None:
+        self.fn = fn
+        self.name = name
+        functools.update_wrapper(self, fn)
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run it: watched by Prefect if a server was activated, plain otherwise, and plain within another flow."""
+        with run_scope():
+            if _server is None or inside_run.get():
+                return await self.fn(*args, **kwargs)
+            from maia import engine  # noqa: PLC0415
+
+            return await engine.watch_flow(self, _server, *args, **kwargs)
+
+    def as_prefect(self) -> "prefect.Flow[P, Coroutine[Any, Any, R]]":
+        """It as a genuine Prefect flow, for `prefect deploy` and workers. Imports Prefect."""
+        from maia import engine  # noqa: PLC0415
+
+        return engine.prefect_flow(self)
+
+
+class Task(Generic[P, R]):
+    """An async function that is one stage of a flow, over a whole batch.
+
+    Attributes:
+        fn: the plain function.
+        name: the task's name, on a Prefect server too.
+    """
+
+    def __init__(self, fn: AsyncFunction[P, R], name: str) -> None:
+        self.fn = fn
+        self.name = name
+        functools.update_wrapper(self, fn)
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run it: as a task run within a flow that Prefect watches, plain anywhere else."""
+        if not inside_run.get():
+            return await self.fn(*args, **kwargs)
+        from maia import engine  # noqa: PLC0415
+
+        return await engine.watch_task(self, *args, **kwargs)
+
+
+def flow(*, name: str) -> Callable[[AsyncFunction[P, R]], Flow[P, R]]:
+    """Decorate an async function as a flow."""
+
+    def decorate(fn: AsyncFunction[P, R]) -> Flow[P, R]:
+        return Flow(fn, name)
+
+    return decorate
+
+
+def task(*, name: str) -> Callable[[AsyncFunction[P, R]], Task[P, R]]:
+    """Decorate an async function as a task."""
+
+    def decorate(fn: AsyncFunction[P, R]) -> Task[P, R]:
+        return Task(fn, name)
+
+    return decorate

@@ -1,0 +1,292 @@
+"""Faults on request: what kind, for which calls, how often.
+
+A specification is ``KIND[:ENDPOINT][:OPTION=VALUE]…``, such as ``rate-limit:search:after=10:times=3``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from atlas.errors import ConfigError
+from atlas.keypool import fingerprint
+from maia.sandbox import errors
+from maia.sandbox.ids import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from atlas.quota import Bucket
+
+__all__ = ["ENDPOINTS", "GRAMMAR", "Fault", "Faults", "Kind"]
+
+ENDPOINTS: Final = ("search", "videos", "batchGetStats", "channels", "playlistItems")
+"""What the sandbox answers, as specifications and the log name it (batchGetStats is videos:batchGetStats)."""
+
+
+class Kind(StrEnum):
+    """What goes wrong."""
+
+    RATE_LIMIT = "rate-limit"
+    USER_RATE_LIMIT = "user-rate-limit"
+    QUOTA = "quota"
+    DAILY_LIMIT = "daily-limit"
+    KEY_INVALID = "key-invalid"
+    KEY_BLOCKED = "key-blocked"
+    BACKEND_ERROR = "backend-error"
+    UNAVAILABLE_403 = "unavailable-403"
+    PAGE_TOKEN = "page-token"  # noqa: S105  no secret
+    NOT_FOUND = "not-found"
+    DROP = "drop"
+    CUT = "cut"
+    BROKEN_JSON = "broken-json"
+    NOT_JSON = "not-json"
+    EMPTY_ITEMS = "empty-items"
+    SLOW = "slow"
+
+
+GRAMMAR: Final = """\
+A fault is KIND[:ENDPOINT][:OPTION=VALUE]...
+
+kinds
+  rate-limit        429, a limit per minute: too fast (an agent churns)
+  user-rate-limit   403 userRateLimitExceeded, or reason=rateLimitExceeded
+  quota             the day's quota is said to be spent, in the bucket's own way
+  daily-limit       403 dailyLimitExceeded, the older body
+  key-invalid       400 API_KEY_INVALID
+  key-blocked       403 with reason=API_KEY_SERVICE_BLOCKED (default),
+                    API_KEY_HTTP_REFERRER_BLOCKED, API_KEY_IP_ADDRESS_BLOCKED,
+                    CONSUMER_SUSPENDED or SERVICE_DISABLED
+  backend-error     500, or status=503
+  unavailable-403   403 whose reason is SERVICE_UNAVAILABLE
+  page-token        400 invalidPageToken, for calls that carry a page token
+  not-found         404 playlistNotFound
+  drop              the connection is closed before any answer
+  cut               the connection is closed in the middle of the answer
+  broken-json       200 with half a JSON document
+  not-json          502 with an HTML page
+  empty-items       200 with no items
+  slow              the answer comes seconds=5 later; other faults still apply
+
+endpoint            search, videos, batchGetStats, channels, playlistItems or *
+
+options
+  after=N           lets the first N matching calls pass
+  times=N           N times, then no more
+  p=0.2             with this probability (seeded: the same in each run)
+  key=KEY           only calls with this key (or fingerprint)
+  agent=TEXT        only callers whose User-Agent holds this text
+  retry-after=N     adds the header Retry-After: N to a refusal
+"""
+
+_OPTIONS: Final = ("after", "times", "p", "key", "agent", "retry-after", "seconds", "status", "reason")
+_ONLY: Final = {
+    "seconds": {Kind.SLOW},
+    "status": {Kind.BACKEND_ERROR},
+    "reason": {Kind.KEY_BLOCKED, Kind.USER_RATE_LIMIT},
+}
+_REASONS: Final = {
+    Kind.KEY_BLOCKED: errors.BLOCKED,
+    Kind.USER_RATE_LIMIT: ("userRateLimitExceeded", "rateLimitExceeded"),
+}
+_FINGERPRINT_LENGTH: Final = 12
+
+
+@dataclass
+class Fault:
+    """One specification, and how often it has matched and struck."""
+
+    kind: Kind
+    endpoint: str = "*"
+    after: int = 0
+    times: int | None = None
+    probability: float = 1.0
+    key: str | None = None
+    """Fingerprint of the key that it is restricted to."""
+    agent: str | None = None
+    retry_after: int | None = None
+    seconds: float = 5.0
+    status: int = 500
+    reason: str | None = None
+    spec: str = ""
+    """The specification, with a key as its fingerprint."""
+    matched: int = 0
+    struck: int = 0
+    _rng: Random = field(default_factory=Random, repr=False)
+
+    @classmethod
+    def parse(cls, spec: str, *, seed: int = 0) -> Fault:
+        """Reads a specification; raises ConfigError that says what was expected."""
+        pieces = [piece.strip() for piece in spec.split(":")]
+        if pieces[0] not in set(Kind):
+            raise ConfigError(f"fault '{spec}': there is no kind '{pieces[0]}'; the kinds are {', '.join(Kind)}.")
+        fault = cls(Kind(pieces[0]))
+        rest = pieces[1:]
+        if rest and "=" not in rest[0]:
+            endpoint = rest.pop(0)
+            if endpoint not in (*ENDPOINTS, "*"):
+                raise ConfigError(
+                    f"fault '{spec}': there is no endpoint '{endpoint}'; there are {', '.join(ENDPOINTS)} and *."
+                )
+            fault.endpoint = endpoint
+        shown = [fault.kind.value, fault.endpoint]
+        for piece in rest:
+            name, equals, value = piece.partition("=")
+            if name not in _OPTIONS or not equals or not value:
+                raise ConfigError(
+                    f"fault '{spec}': '{name}' is no option; write OPTION=VALUE with one of {', '.join(_OPTIONS)}."
+                )
+            if fault.kind not in _ONLY.get(name, {fault.kind}):
+                raise ConfigError(f"fault '{spec}': '{name}' belongs to {', '.join(sorted(_ONLY[name]))}.")
+            shown.append(f"{name}={fault._set(spec, name, value)}")
+        fault.spec = ":".join(shown)
+        fault._rng = Random(int.from_bytes(digest(seed, fault.spec)[:8], "big"))  # noqa: S311  repeatable, not secret
+        return fault
+
+    def _set(self, spec: str, name: str, value: str) -> str:
+        """Sets an option; gives the value as it may be shown."""
+        try:
+            match name:
+                case "after":
+                    self.after = _whole(value)
+                case "times":
+                    self.times = _whole(value)
+                case "retry-after":
+                    self.retry_after = _whole(value)
+                case "p":
+                    self.probability = _number(value, 1.0)
+                case "seconds":
+                    self.seconds = _number(value, 86_400.0)
+                case "status":
+                    self.status = int(_one_of(value, ("500", "503")))
+                case "reason":
+                    self.reason = _one_of(value, _REASONS[self.kind])
+                case "agent":
+                    self.agent = value
+                case "key":
+                    looks_like_one = len(value) == _FINGERPRINT_LENGTH and not set(value) - set("0123456789abcdef")
+                    self.key = value = value if looks_like_one else fingerprint(value)
+        except ValueError:
+            allowed = {
+                "status": "500 or 503",
+                "p": "a number from 0 to 1",
+                "seconds": "a number of seconds",
+                "reason": " or ".join(_REASONS.get(self.kind, ())),
+            }.get(name, "a whole number")
+            raise ConfigError(f"fault '{spec}': {name} takes {allowed}, not '{value}'.") from None
+        return value
+
+    def strikes(self, endpoint: str, key: str | None, agent: str, *, paged: bool) -> bool:
+        """Whether it strikes this call; counts the call when it is one that it looks at."""
+        if self.endpoint not in ("*", endpoint) or (self.key is not None and self.key != key):
+            return False
+        if (self.agent is not None and self.agent not in agent) or (self.kind is Kind.PAGE_TOKEN and not paged):
+            return False
+        self.matched += 1
+        if self.matched <= self.after or (self.times is not None and self.struck >= self.times):
+            return False
+        if self.probability < 1.0 and self._rng.random() >= self.probability:
+            return False
+        self.struck += 1
+        return True
+
+    def refusal(self, bucket: Bucket, project: str, limit: int, at: datetime) -> errors.ApiError | None:
+        """The answer that refuses the call; None for faults that spoil an answer instead."""
+        error: errors.ApiError | None = None
+        match self.kind:
+            case Kind.RATE_LIMIT:
+                error = errors.rate_limit_429(bucket, project)
+            case Kind.USER_RATE_LIMIT:
+                error = errors.rate_limit_403(self.reason or "userRateLimitExceeded")
+            case Kind.QUOTA:
+                error = errors.quota_spent(bucket, project, limit, at)
+            case Kind.DAILY_LIMIT:
+                error = errors.daily_limit()
+            case Kind.KEY_INVALID:
+                error = errors.key_invalid()
+            case Kind.KEY_BLOCKED:
+                error = errors.key_blocked(self.reason or errors.BLOCKED[0], bucket, project)
+            case Kind.BACKEND_ERROR:
+                error = errors.backend_error(self.status)
+            case Kind.UNAVAILABLE_403:
+                error = errors.unavailable_403()
+            case Kind.PAGE_TOKEN:
+                error = errors.invalid_page_token()
+            case Kind.NOT_FOUND:
+                error = errors.playlist_not_found()
+        if error is not None and self.retry_after is not None:
+            error.headers["Retry-After"] = str(self.retry_after)
+        return error
+
+    @property
+    def free(self) -> bool:
+        """Whether a call that it strikes costs nothing: it never got past the gate of keys and quota."""
+        return self.kind in (Kind.QUOTA, Kind.DAILY_LIMIT, Kind.KEY_INVALID, Kind.KEY_BLOCKED)
+
+    @property
+    def spoils(self) -> bool:
+        """Whether it spoils a good answer, rather than refusing the call."""
+        return self.kind in (Kind.DROP, Kind.CUT, Kind.BROKEN_JSON, Kind.NOT_JSON, Kind.EMPTY_ITEMS)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fault as the sandbox's state shows it."""
+        return {"spec": self.spec, "matched": self.matched, "struck": self.struck}
+
+
+class Faults:
+    """The faults in force; the first that strikes a call wins, and slowness comes on top."""
+
+    def __init__(self, specs: Iterable[str] = (), *, seed: int = 0) -> None:
+        self._seed = seed
+        self._faults: list[Fault] = []
+        self.set(specs)
+
+    def set(self, specs: Iterable[str]) -> None:
+        """Replaces all faults; raises ConfigError, and changes nothing, when one of them cannot be read."""
+        self._faults = [Fault.parse(spec, seed=self._seed) for spec in specs]
+
+    def add(self, spec: str) -> Fault:
+        """Adds one fault after the others; raises ConfigError when it cannot be read."""
+        fault = Fault.parse(spec, seed=self._seed)
+        self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """No more faults."""
+        self._faults = []
+
+    def strike(self, endpoint: str, key: str | None, agent: str, *, paged: bool) -> tuple[float, Fault | None]:
+        """(Seconds to wait, fault) for a call."""
+        delay = 0.0
+        for fault in self._faults:
+            if fault.strikes(endpoint, key, agent, paged=paged):
+                if fault.kind is not Kind.SLOW:
+                    return delay, fault
+                delay += fault.seconds
+        return delay, None
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """The faults in force, with how often each matched and struck."""
+        return [fault.as_dict() for fault in self._faults]
+
+
+def _whole(value: str) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise ValueError(value)
+    return int(value)
+
+
+def _one_of(value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise ValueError(value)
+    return value
+
+
+def _number(value: str, most: float) -> float:
+    number = float(value)
+    if not 0 <= number <= most:
+        raise ValueError(value)
+    return number

@@ -1,0 +1,124 @@
+"""What one process of an agent works with: its claims, its keys, its HTTP session. Opened by the flow, closed by it."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from atlas import vault
+from atlas.adapters.maia import MaiaDAO
+from atlas.config import settings
+from atlas.database import database
+from atlas.errors import ConfigError, DatabaseUnavailable
+from atlas.utils import KeyRing
+from maia import __version__
+from maia.stop import Stop, current_stop
+from maia.youtube import YouTubeClient
+
+__all__ = ["AgentSession", "Shard", "agent_session"]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which of how many parallel processes this is: a name for leases, logs and results, and its first key."""
+
+    index: int = 0
+    total: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Reads ``I/N``, I from 0. Raises ValueError."""
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
+        if not match or int(match[1]) >= int(match[2]):
+            raise ValueError(f"'{text}' is no shard; write I/N with I from 0 to N-1, such as 0/4")
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.total}"
+
+
+@dataclass
+class AgentSession:
+    """One agent at work.
+
+    Attributes:
+        exhausted: the buckets whose quota the whole ring has spent.
+        fatal: what ends the run once everything answered is stored.
+        searches_left: how many searches this process may still make; None: no cap.
+    """
+
+    agent: str
+    shard: Shard
+    dao: MaiaDAO
+    ring: KeyRing
+    client: YouTubeClient
+    stop: Stop
+    exhausted: set[str] = field(default_factory=set)
+    fatal: Exception | None = None
+    searches_left: int | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing new should start."""
+        return self.stop.requested or self.fatal is not None
+
+    def note_fatal(self, error: object) -> bool:
+        """Remembers an error that ends the run: a setting, or the lost database. Returns whether it was one."""
+        if not isinstance(error, ConfigError | DatabaseUnavailable):
+            return False
+        self.fatal = self.fatal or error
+        return True
+
+    def raise_if_over(self) -> None:
+        """Raises what ends the run: a fatal error, ChurnExit or CancelledExit."""
+        if self.fatal is not None:
+            raise self.fatal
+        self.stop.raise_if_requested()
+
+
+_current: contextvars.ContextVar[AgentSession | None] = contextvars.ContextVar("maia_session", default=None)
+
+_RINGS = {"hunter": "hunting", "tracker": "tracking"}
+
+
+@contextlib.asynccontextmanager
+async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator[AgentSession]:
+    """The session that is open, or a new one that is closed at the end.
+
+    Args:
+        agent: ``hunter`` or ``tracker``.
+        shard: of a new session.
+
+    Raises:
+        ConfigError: a setting is missing or wrong, such as an empty key ring or a missing schema.
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    current = _current.get()
+    if current is not None and current.agent == agent:
+        yield current
+        return
+    shard = shard or Shard()
+    settings.check()
+    ring = KeyRing(_RINGS[agent], start=shard.index)
+    ring.keys()  # an empty ring ends the run before anything is claimed
+    vault.check()
+    stop = current_stop()
+    client = YouTubeClient(
+        ring,
+        base_url=settings.youtube_api_base_url,
+        stop=stop,
+        concurrency=settings.youtube_concurrency,
+        user_agent=f"maia/{__version__} ({agent} {shard})",
+    )
+    database.application_name = f"maia {agent} {shard}"
+    async with database.session(), client:
+        session = AgentSession(agent, shard, MaiaDAO(f"{agent} {shard}"), ring, client, stop)
+        session.searches_left = settings.hunter_max_searches_per_run
+        token = _current.set(session)
+        try:
+            yield session
+        finally:
+            _current.reset(token)

@@ -1,0 +1,342 @@
+"""Stopping in good order: what asks a run to end, and how the work in flight is brought home.
+
+Two things end a run early. A rate limit (`ChurnExit`) lets what is running finish, however long its own time limits
+allow, because its answers were paid for. A signal (`CancelledExit`) allows a grace and then cuts off. Either way
+nothing new starts, and the stages still write what was answered and release their claims.
+
+A coroutine that runs in an asyncio task of its own must not let a SystemExit out of it: asyncio throws such an
+exception out of the event loop itself, past everyone who waits. `run_bounded` contains it; use that for fan-out.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import Enum
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+from maia.exitcodes import ExitCode
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+GRACE_SECONDS: Final = 5.0
+"""Seconds (real time) that work in flight has after a signal. `docker stop` kills after 10 s, and a cancelled GitHub
+Actions job sends SIGINT, then SIGTERM after 7.5 s; a second signal ends the process at once."""
+
+CLEANUP_SECONDS: Final = 1.0
+"""Seconds after the grace for releasing claims; spent once more after the run itself was cancelled. 5 + 1 + 1 < 7.5."""
+
+
+class ChurnExit(SystemExit):
+    """A rate limit: this container should end and a fresh one go on. Exit status 75 (EX_TEMPFAIL).
+
+    Nothing below the top level swallows it. `reason` is one line for people; it holds no secret.
+    """
+
+    def __init__(self, reason: str = "rate limit") -> None:
+        super().__init__(int(ExitCode.CHURN))
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class CancelledExit(SystemExit):
+    """A signal asked the process to end: status 128 + the signal's number (130 SIGINT, 143 SIGTERM)."""
+
+    def __init__(self, signum: int = signal.SIGTERM) -> None:
+        super().__init__(128 + signum)
+        self.signum = int(signum)
+        self.reason = f"stopped by {signal.Signals(signum).name}"
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Stop:
+    """Whether the run was asked to end, and why. One per run; `current_stop()` finds it.
+
+    The first request wins, except that a signal overrides a churn: who cancels wants no further container.
+    All methods are safe in a signal handler; those that wait belong to one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._exit: SystemExit | None = None
+        self._cancelled_at: float | None = None
+        self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event, bool]] = set()
+
+    def __repr__(self) -> str:
+        return f"Stop({self._exit!r})"
+
+    @property
+    def requested(self) -> bool:
+        """True once anything asked for the end: start nothing new."""
+        return self._exit is not None
+
+    @property
+    def cancelled(self) -> bool:
+        """True once a signal asked for the end: what runs has `GRACE_SECONDS` from then."""
+        return self._cancelled_at is not None
+
+    @property
+    def reason(self) -> str | None:
+        """One line saying why the end was asked for; None while it was not."""
+        return None if self._exit is None else str(self._exit)
+
+    @property
+    def exit(self) -> SystemExit | None:
+        """What `raise_if_requested` leaves with; None while nobody asked."""
+        return self._exit
+
+    @property
+    def grace_left(self) -> float | None:
+        """Seconds of the grace that remain (0 when it is over); None while no signal came."""
+        if self._cancelled_at is None:
+            return None
+        return max(0.0, self._cancelled_at + GRACE_SECONDS - time.monotonic())
+
+    def churn(self, reason: str) -> None:
+        """Ask for the end because of a rate limit. `reason`: one line, no secret."""
+        self.leave(ChurnExit(reason))
+
+    def cancel(self, signum: int) -> None:
+        """Ask for the end because signal `signum` came. Callable from a signal handler."""
+        self.leave(CancelledExit(signum))
+
+    def leave(self, exit_: SystemExit) -> None:
+        """Ask for the end with `exit_`, a SystemExit that somebody raised."""
+        if isinstance(exit_, CancelledExit):
+            if self._cancelled_at is None:
+                self._cancelled_at = time.monotonic()
+                self._exit = exit_
+        elif self._exit is None:
+            self._exit = exit_
+        for loop, event, cancelled_only in tuple(self._waiters):
+            if self.cancelled or not cancelled_only:
+                # From a signal handler the loop may be asleep in select(): only the thread-safe call wakes it.
+                with contextlib.suppress(RuntimeError):  # its loop was closed meanwhile
+                    loop.call_soon_threadsafe(event.set)
+
+    def raise_if_requested(self) -> None:
+        """Leave with ChurnExit or CancelledExit if the end was asked for. Call it after the results are stored."""
+        match self._exit:
+            case None:
+                return
+            case ChurnExit(reason=reason):
+                raise ChurnExit(reason)
+            case CancelledExit(signum=signum):
+                raise CancelledExit(signum)
+            case other:
+                raise other
+
+    async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - the point is a sleep that ends early
+        """Sleep `timeout` seconds (None: without end), or until the end is asked for; True when it was."""
+        return await self._wait(timeout, cancelled_only=False)
+
+    async def wait_cancelled(self) -> None:
+        """Sleep until a signal comes; a churn does not end this wait."""
+        await self._wait(None, cancelled_only=True)
+
+    async def _wait(self, timeout: float | None, *, cancelled_only: bool) -> bool:  # noqa: ASYNC109
+        event = asyncio.Event()
+        waiter = (asyncio.get_running_loop(), event, cancelled_only)
+        self._waiters.add(waiter)
+        try:
+            # Looked at after the registration, so that a signal in between is not missed.
+            if self.cancelled or (self.requested and not cancelled_only):
+                return True
+            await asyncio.wait_for(event.wait(), timeout)
+        except TimeoutError:
+            return self.requested
+        finally:
+            self._waiters.discard(waiter)
+        return True
+
+
+@dataclass(slots=True)
+class Run:
+    """What one run carries through all its calls: its stop, what it has done so far, and its last words.
+
+    `last_words(signum)` is called when a second signal ends the process at once; it must be short and must not wait.
+    `handles_signals` is True once SIGTERM and SIGINT of this process go to its stop.
+    """
+
+    stop: Stop = field(default_factory=Stop)
+    stats: dict[str, Any] = field(default_factory=dict)
+    last_words: Callable[[int], None] | None = None
+    handles_signals: bool = False
+
+
+_run: ContextVar[Run | None] = ContextVar("maia_run", default=None)
+
+
+@contextlib.contextmanager
+def run_scope(run: Run | None = None) -> Iterator[Run]:
+    """Make `run` the current one inside the block; without an argument keep the current one, or begin a new one."""
+    chosen = run or _run.get() or Run()
+    token = _run.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _run.reset(token)
+
+
+def install_signal_handlers(run: Run) -> dict[int, Any]:
+    """Let SIGTERM and SIGINT ask `run.stop` for the end; a second one ends the process at once, with 128 + its number.
+
+    Returns the handlers that were there before. Outside the main thread, where Python takes none, it does nothing.
+    """
+
+    def handler(signum: int, _frame: FrameType | None) -> None:
+        if not run.stop.cancelled:
+            run.stop.cancel(signum)
+            return
+        try:
+            if run.last_words is not None:
+                run.last_words(signum)
+        finally:
+            os._exit(128 + signum)
+
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    run.handles_signals = True
+    return {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+
+
+@contextlib.contextmanager
+def handle_signals(run: Run) -> Iterator[None]:
+    """`install_signal_handlers` for the length of a block.
+
+    Prefect puts a handler of its own in place when a flow run begins, so the flow's body enters this again.
+    """
+    before = install_signal_handlers(run)
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def current_stop() -> Stop:
+    """The stop of the run that this code belongs to. Outside any run: a fresh one that nobody will ask to end."""
+    run = _run.get()
+    return run.stop if run is not None else Stop()
+
+
+def record_stats(stats: Mapping[str, Any]) -> None:
+    """Add to what the current run has done, for the result file of a run that does not come to its end.
+
+    Numbers are summed, mappings merged alike, anything else replaced. Call it where a cycle ends, in a `finally`, so
+    that a churn, a signal or a lost database leaves behind what was done before. Outside any run it does nothing.
+    """
+    run = _run.get()
+    if run is not None:
+        _merge(run.stats, stats)
+
+
+def _merge(into: dict[str, Any], stats: Mapping[str, Any]) -> None:
+    for key, value in stats.items():
+        known = into.get(key)
+        if isinstance(value, Mapping):
+            into[key] = nested = dict(known) if isinstance(known, Mapping) else {}
+            _merge(nested, value)
+        elif _is_number(value) and _is_number(known):
+            into[key] = known + value
+        else:
+            into[key] = value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class Unfinished(Enum):
+    """Stands in `run_bounded`'s list for an item without a result: its claim is to be released."""
+
+    NOT_STARTED = "the end was asked for before its turn came"
+    CUT_OFF = "it ran when a signal came, and its grace went by"
+    LEFT = "it asked for the end itself, by ChurnExit or another SystemExit"
+
+
+NOT_STARTED: Final = Unfinished.NOT_STARTED
+
+
+async def run_bounded(
+    items: Sequence[T], worker: Callable[[T], Awaitable[R]], *, limit: int, stop: Stop
+) -> list[R | Exception | Unfinished]:
+    """Run `worker` over `items`, at most `limit` at once, and bring everything home.
+
+    Returns, in the order of `items`: the worker's result, the exception it raised, or what became of it (`Unfinished`).
+    A worker that raises ChurnExit (or any SystemExit, alone or in a group) sets `stop`: nothing new starts, siblings
+    finish. After a signal, siblings have the rest of `GRACE_SECONDS` and are then cancelled; their own clean-up is
+    awaited. What a worker raises never comes out of here: store the results, then call `stop.raise_if_requested()`.
+
+    Raises ValueError for a limit below 1. If the caller itself is cancelled, so are the workers, and it waits for them.
+    """
+    if limit < 1:
+        raise ValueError(f"limit must be at least 1, not {limit}")
+    results: list[R | Exception | Unfinished] = [NOT_STARTED] * len(items)
+    queue = iter(enumerate(items))
+
+    async def lane() -> None:
+        for index, item in queue:
+            if stop.requested:
+                return
+            results[index] = Unfinished.CUT_OFF
+            try:
+                results[index] = await worker(item)
+            except Exception as exc:  # noqa: BLE001 - handed to the caller in the result's place
+                results[index] = exc
+            except (SystemExit, BaseExceptionGroup) as exc:
+                if (exit_ := exit_within(exc)) is None:
+                    raise
+                # Kept inside this task: asyncio would throw it out of the loop, past the siblings.
+                results[index] = Unfinished.LEFT
+                stop.leave(exit_)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Cancelled from within, by something that the worker awaited: the lane has more items to serve.
+
+    lanes = {asyncio.create_task(lane()) for _ in range(min(limit, len(items)))}
+    watch = asyncio.create_task(stop.wait_cancelled())
+    try:
+        pending: set[asyncio.Task[None]] = lanes
+        while pending:
+            _, pending = await asyncio.wait({*pending, watch}, return_when=asyncio.FIRST_COMPLETED)
+            pending -= {watch}
+            if watch.done() and pending:
+                _, pending = await asyncio.wait(pending, timeout=stop.grace_left)
+                break
+    finally:
+        watch.cancel()
+        for task in lanes:
+            task.cancel()
+        await asyncio.gather(watch, *lanes, return_exceptions=True)
+    for task in lanes:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            raise failure  # nothing that a worker may raise: a KeyboardInterrupt, say
+    return results
+
+
+def exit_within(exc: BaseException) -> SystemExit | None:
+    """The SystemExit that `exc` is, or that a group holds at any depth: a signal before a churn before any other."""
+    exits = [leaf for leaf in leaves(exc) if isinstance(leaf, SystemExit)]
+    return min(
+        exits, key=lambda e: 0 if isinstance(e, CancelledExit) else 1 if isinstance(e, ChurnExit) else 2, default=None
+    )
+
+
+def leaves(exc: BaseException) -> list[BaseException]:
+    """The exceptions that a group holds at any depth; one that is no group by itself."""
+    if isinstance(exc, BaseExceptionGroup):
+        return [leaf for member in exc.exceptions for leaf in leaves(member)]
+    return [exc]

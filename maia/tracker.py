@@ -1,0 +1,250 @@
+"""The Tracker: reads the counts of known videos again, in three zones of age, and so measures how fast they grow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from atlas import policy
+from atlas.adapters.rows import Presence, TargetRow, VideoUpdate
+from atlas.clock import clock
+from atlas.config import settings
+from atlas.errors import RingExhausted
+from atlas.resources import Video, VideoStats
+from maia.exitcodes import Outcome
+from maia.orchestration import flow, get_run_logger, task
+from maia.session import AgentSession, agent_session
+from maia.stop import Unfinished, record_stats, run_bounded
+from maia.youtube import MAX_IDS, BadRequest, NotFound, RateLimited, StatsList, Stopped, VideoList, YouTubeError
+
+__all__ = ["fetch_targets", "run_tracker_cycle", "update_stats"]
+
+_WITNESSES = 5  # videos known to be there that are asked along with suspects
+_MANY = 10  # an answer that holds nothing for so many ids proves nothing about any of them
+
+
+@task(name="fetch_targets")
+async def fetch_targets(batch_size: int = 50) -> list[TargetRow]:
+    """Claims at most ``batch_size`` videos that are due, zone 1 before 2 before 3."""
+    async with agent_session("tracker") as session:
+        targets = await session.dao.fetch_tracker_targets(batch_size)
+        zones = Counter(target["zone"] for target in targets)
+        get_run_logger().info("claimed %d videos %s", len(targets), dict(sorted(zones.items())) if zones else "")
+        return targets
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call's worth of videos, at most 50.
+
+    Attributes:
+        whole: asks videos.list, which also brings titles and tags, and whose absences count.
+        suspect: videos.batchGetStats has left them out in this cycle.
+        witnesses: ids that are asked along and were there lately; nothing is written about them.
+    """
+
+    targets: Sequence[TargetRow]
+    whole: bool
+    suspect: bool = False
+    witnesses: tuple[str, ...] = ()
+
+
+@dataclass
+class _Answered:
+    """What became of one call.
+
+    Attributes:
+        suspects: videos that videos.batchGetStats left out.
+        unasked: videos that it could not be asked about.
+        present: ids of those that are there.
+    """
+
+    counts: Counter[str]
+    suspects: Sequence[TargetRow] = ()
+    unasked: Sequence[TargetRow] = ()
+    present: Sequence[str] = ()
+
+
+@task(name="update_stats")
+async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
+    """Asks for the counts of claimed videos, 50 a call, the calls at once (bounded), and writes each call's answer.
+
+    videos.batchGetStats first, while its bucket lasts; what it leaves out is asked of videos.list in a second pass, and
+    only absence there counts. Videos whose metadata is nearly 30 days old are asked of videos.list at once.
+
+    Returns:
+        counts: updated, absent, retired, refreshed, failed (videos).
+    """
+    async with agent_session("tracker") as session:
+        stale = clock.now() - policy.METADATA_REFRESH_AFTER
+        old = [t for t in targets if t["enriched_at"] is None or t["enriched_at"] <= stale]
+        fresh = [t for t in targets if t["enriched_at"] is not None and t["enriched_at"] > stale]
+        retired_before = session.dao.retired
+        first = await _pass(session, [*_calls(old, whole=True), *_calls(fresh, whole=False)])
+        calls = _calls([target for answered in first for target in answered.unasked], whole=True)
+        suspects = [target for answered in first for target in answered.suspects]
+        if suspects:
+            present = [id_ for answered in first for id_ in answered.present]
+            witnesses = present[:_WITNESSES] or await session.dao.fetch_witnesses(_WITNESSES)
+            calls += _calls(suspects, whole=True, suspect=True, witnesses=witnesses)
+        second = [] if session.over else await _pass(session, calls)
+        counts: Counter[str] = Counter()
+        for answered in [*first, *second]:
+            counts.update(answered.counts)
+        counts["retired"] = session.dao.retired - retired_before
+        return dict(counts)
+
+
+def _calls(
+    targets: Sequence[TargetRow], *, whole: bool, suspect: bool = False, witnesses: Sequence[str] = ()
+) -> list[_Call]:
+    known = {target["id"] for target in targets}
+    others = tuple(id_ for id_ in witnesses if id_ not in known)
+    size = MAX_IDS - len(others)
+    return [_Call(targets[i : i + size], whole, suspect, others) for i in range(0, len(targets), size)]
+
+
+async def _pass(session: AgentSession, calls: Sequence[_Call]) -> list[_Answered]:
+    outcomes = await run_bounded(
+        calls, lambda call: _call(session, call), limit=settings.youtube_concurrency, stop=session.stop
+    )
+    answered = []
+    failure: Exception | None = None
+    for call, outcome in zip(calls, outcomes, strict=True):
+        if isinstance(outcome, _Answered):
+            answered.append(outcome)
+        elif isinstance(outcome, Unfinished):
+            answered.append(_Answered(Counter(left=len(call.targets))))
+        elif not session.note_fatal(outcome):
+            failure = failure or outcome  # the siblings' answers are stored by now
+    if failure is not None:
+        raise failure
+    return answered
+
+
+async def _call(session: AgentSession, call: _Call) -> _Answered:
+    ids = [target["id"] for target in call.targets]
+    bucket = "units" if call.whole else "batchGetStats"
+    if bucket in session.exhausted:
+        return await _without_quota(session, call)
+    logger = get_run_logger()
+    try:
+        if call.whole:
+            return await _write_whole(session, call, await session.client.videos([*ids, *call.witnesses]))
+        return await _write_stats(session, call, await session.client.batch_get_stats(ids))
+    except RateLimited as error:
+        logger.critical("rate limit: this process ends so that a fresh one goes on (%s)", error)
+        session.stop.churn(str(error))
+    except RingExhausted as error:
+        if bucket not in session.exhausted:
+            session.exhausted.add(bucket)
+            logger.critical("%s", error)
+        return await _without_quota(session, call)
+    except Stopped:
+        pass
+    except (BadRequest, NotFound) as error:
+        if not call.whole:
+            # a key or a region without the newer method still has videos.list
+            logger.warning("videos.batchGetStats is refused, videos.list is asked: %s", error)
+            return _Answered(Counter(), unasked=call.targets)
+        logger.error("%d videos are skipped: %s", len(ids), error)
+        return _Answered(Counter(failed=len(ids)))
+    except YouTubeError as error:
+        logger.error("%d videos are skipped: %s", len(ids), error)
+        return _Answered(Counter(failed=len(ids)))
+    return _Answered(Counter(left=len(ids)))
+
+
+async def _without_quota(session: AgentSession, call: _Call) -> _Answered:
+    if not call.whole:
+        return _Answered(Counter(), unasked=call.targets)
+    if call.suspect:
+        # rescheduled like the others: they must not sort first until midnight
+        await session.dao.update_video_stats_batch([VideoUpdate(t["id"], Presence.UNANSWERED) for t in call.targets])
+    return _Answered(Counter(left=len(call.targets)))
+
+
+async def _write_stats(session: AgentSession, call: _Call, answer: StatsList) -> _Answered:
+    updates = [_present(item) for item in answer.items]
+    updated = await _write(session, updates, answer, ())
+    found = {update.id for update in updates}
+    suspects = [target for target in call.targets if target["id"] not in found]
+    return _Answered(Counter(updated=updated), suspects, [update.id for update in updates])
+
+
+async def _write_whole(session: AgentSession, call: _Call, answer: VideoList) -> _Answered:
+    ids = {target["id"] for target in call.targets}
+    found = {video.id: video for video in answer.items if video.id in ids}
+    missing = [id_ for id_ in ids if id_ not in found]
+    proves = bool(answer.items) or (len(ids) < _MANY and not call.witnesses)
+    if answer.dropped:
+        proves = False  # one of the answers could not be read: it may be any of the missing ones
+    if missing and not proves:
+        get_run_logger().warning("videos.list left out %d videos, in an answer that proves nothing", len(missing))
+    absence = Presence.ABSENT if proves else Presence.UNANSWERED
+    updates = [*(_present(video) for video in found.values()), *(VideoUpdate(id_, absence) for id_ in missing)]
+    updated = await _write(session, updates, answer, list(found.values()))
+    counts = Counter(updated=updated, refreshed=len(found), absent=len(missing) if proves else 0)
+    return _Answered(counts, present=list(found))
+
+
+def _present(item: Video | VideoStats) -> VideoUpdate:
+    return VideoUpdate(item.id, Presence.PRESENT, item.views, item.likes, item.comments)
+
+
+async def _write(
+    session: AgentSession, updates: Sequence[VideoUpdate], answer: StatsList | VideoList, whole: Sequence[Video]
+) -> int:
+    dao = session.dao
+
+    async def write() -> int:
+        async with dao.transaction():
+            if whole:
+                await dao.ingest_video_metadata(whole)
+            updated = await dao.update_video_stats_batch(updates)
+            await session.ring.settle(answer.tickets)
+        return updated
+
+    return await dao.patiently(write)
+
+
+@flow(name="run_tracker_cycle")
+async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
+    """One cycle: claim videos that are due, ask for their counts, write.
+
+    Args:
+        batch_size: most videos of this cycle; above 50 it is split into several calls that run at once.
+
+    Returns:
+        the counts of ``update_stats``, ``targets`` (claimed), ``calls`` (by bucket) and ``outcome``: ``ok``, ``idle``,
+        ``quota-exhausted`` or ``failure``.
+
+    Raises:
+        ChurnExit: a rate limit; everything answered is stored, claims are released.
+        CancelledExit: a signal, likewise.
+        ConfigError, DatabaseUnavailable, StatementFailed.
+    """
+    async with agent_session("tracker") as session:
+        stats: Counter[str] = Counter()
+        before = Counter(session.ring.calls)
+        try:
+            targets = await fetch_targets(batch_size)
+            stats["targets"] = len(targets)
+            stats.update(await update_stats(targets))
+            session.raise_if_over()
+        finally:
+            await session.dao.release_claims()
+            record_stats({**stats, "calls": dict(session.ring.calls - before)})
+        return {**stats, "calls": dict(session.ring.calls - before), **await _outcome(session, stats)}
+
+
+async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:
+    if "units" in session.exhausted:
+        return {"outcome": Outcome.QUOTA_EXHAUSTED, "exhausted": sorted(session.exhausted)}
+    if not stats["targets"]:
+        return {"outcome": Outcome.IDLE, "reason": await session.dao.why_no_targets()}
+    if stats["failed"] and not stats["updated"] and not stats["absent"]:
+        return {"outcome": Outcome.FAILURE, "error": f"all {stats['failed']} videos failed; the errors say why"}
+    return {"outcome": Outcome.OK}

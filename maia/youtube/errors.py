@@ -1,0 +1,285 @@
+"""What an answer of the YouTube Data API means. Its status code alone does not say.
+
+YouTubeError
+├── QuotaExhausted        the day's quota of one bucket is spent: suspend the bucket for that key, rotate
+├── RateLimited           too fast, per minute or per user: churn
+├── KeyInvalid            the key is wrong or expired: suspend the key, rotate
+├── KeyBlocked            the key may not be used here, or its project not at all: suspend the key, rotate
+├── BadRequest            the request is wrong: skip the item
+│   └── Forbidden         the item is not for us, whatever the key: skip it
+├── PageTokenInvalid      begin that search or playlist anew
+├── NotFound              there is no such thing
+├── TransientError        worth another try, all of them after a pause
+│   ├── ServerError       5xx
+│   ├── Malformed         what came is not what was asked for, or not from the API
+│   └── NetworkError      no whole answer came
+└── Stopped               not asked, because the run is to end
+
+`classify` is the only reader of error bodies. Everyone else decides by type. No error ever holds a key, and what is
+quoted from an answer is scrubbed of what looks like one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from atlas.errors import scrub
+from atlas.quota import Bucket
+from maia.errors import MaiaError
+from maia.youtube.wire import ErrorBody, retry_after_of
+
+__all__ = [
+    "BadRequest",
+    "Forbidden",
+    "KeyBlocked",
+    "KeyInvalid",
+    "Malformed",
+    "NetworkError",
+    "NotFound",
+    "PageTokenInvalid",
+    "QuotaExhausted",
+    "RateLimited",
+    "ServerError",
+    "Stopped",
+    "TransientError",
+    "YouTubeError",
+    "classify",
+]
+
+_MAX_QUOTE: Final = 300
+
+
+class YouTubeError(MaiaError):
+    """A call to the YouTube Data API came to nothing. `detail` is what YouTube said, where it said something."""
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        said = _quotable(detail)
+        super().__init__(scrub(f"{message} YouTube says: {said}" if said else message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors cross process borders (Prefect stores them); their constructors take other arguments than `args`.
+        return _revive, (type(self), self.args, dict(self.__dict__))
+
+
+def _revive(cls: type[YouTubeError], args: tuple[Any, ...], state: dict[str, Any]) -> YouTubeError:
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class QuotaExhausted(YouTubeError):
+    """The day's quota of `bucket` is spent, until midnight Pacific.
+
+    `project` is the number of the key's Google Cloud project and `limit` its calls a day, where the answer names them.
+    """
+
+    def __init__(
+        self, bucket: Bucket, project: str | None = None, limit: int | None = None, *, detail: str = ""
+    ) -> None:
+        self.bucket = bucket
+        self.project = project
+        self.limit = limit
+        whose = f"project {project}" if project else "this key's project"
+        allowed = f" ({limit} a day)" if limit is not None else ""
+        super().__init__(
+            f"Today's '{bucket}' quota of {whose} is spent{allowed}; it comes back at midnight Pacific. "
+            "Other keys of the same project share it, and a new address changes nothing.",
+            detail=detail,
+        )
+
+
+class RateLimited(YouTubeError):
+    """Too many calls in a short time. `retry_after`: seconds, where YouTube named them."""
+
+    def __init__(self, retry_after: float | None = None, *, bucket: Bucket | None = None, detail: str = "") -> None:
+        self.retry_after = retry_after
+        self.bucket = bucket
+        calls = f"'{bucket}' calls" if bucket is not None else "Calls"
+        wait = f" for {retry_after:.0f} s" if retry_after is not None else ""
+        super().__init__(f"{calls} came too fast for YouTube; ask nothing{wait}.", detail=detail)
+
+
+class KeyInvalid(YouTubeError):
+    """YouTube does not know the key. `reason` is YouTube's word for it, `project` the project's number where named."""
+
+    def __init__(self, reason: str, *, project: str | None = None, detail: str = "") -> None:
+        self.reason = reason
+        self.project = project
+        super().__init__(
+            f"The API key is wrong, deleted or expired ({reason}). Correct it in YOUTUBE_API_KEY_POOL_JSON.",
+            detail=detail,
+        )
+
+
+class KeyBlocked(YouTubeError):
+    """The key may not be used: restricted, its project suspended, or the API not enabled there."""
+
+    def __init__(self, reason: str, *, project: str | None = None, detail: str = "") -> None:
+        self.reason = reason
+        self.project = project
+        where = f" of project {project}" if project else ""
+        super().__init__(
+            f"The API key{where} may not be used ({reason}). In the Google Cloud console: enable the YouTube Data API "
+            "v3, and lift restrictions of the key to addresses, referrers or other APIs.",
+            detail=detail,
+        )
+
+
+class BadRequest(YouTubeError):
+    """YouTube refuses the request as it stands; asking again does not help. `reason` is YouTube's word for it."""
+
+    def __init__(self, reason: str, *, status: int = 400, detail: str = "") -> None:
+        self.reason = reason
+        self.status = status
+        super().__init__(f"YouTube refuses the request ({status} {reason}); the item is skipped.", detail=detail)
+
+
+class Forbidden(BadRequest):
+    """The item may not be read by anyone with an API key; the key itself is fine."""
+
+    def __init__(self, reason: str, *, status: int = 403, detail: str = "") -> None:
+        super().__init__(reason, status=status, detail=detail)
+
+
+class PageTokenInvalid(YouTubeError):
+    """The page token is not accepted (any more). YouTube has said so of good tokens too: begin anew from page 1."""
+
+    def __init__(self, *, detail: str = "") -> None:
+        super().__init__("YouTube does not accept the page token; begin anew from the first page.", detail=detail)
+
+
+class NotFound(YouTubeError):
+    """There is no such thing. `reason` is YouTube's word for it, or "notFound"."""
+
+    def __init__(self, reason: str = "notFound", *, detail: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"YouTube has no such thing ({reason}); the item is skipped.", detail=detail)
+
+
+class TransientError(YouTubeError):
+    """Nothing is wrong with the request: another try may well succeed. `retry_after`: seconds, where named."""
+
+    retry_after: float | None = None
+
+
+class ServerError(TransientError):
+    """YouTube failed at its end: `status` is 5xx, or 408."""
+
+    def __init__(self, status: int, *, retry_after: float | None = None, detail: str = "") -> None:
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(f"YouTube failed with status {status}; try again later.", detail=detail)
+
+
+class Malformed(TransientError):
+    """An answer that is not the API's, whatever its status, or of status 200 and cannot be read."""
+
+
+class NetworkError(TransientError):
+    """No whole answer came. `reached`: whether the request may have arrived, and so may have been counted."""
+
+    def __init__(self, message: str, *, reached: bool) -> None:
+        self.reached = reached
+        super().__init__(message)
+
+
+class Stopped(YouTubeError):
+    """The call was not made, because a stop was requested before its turn came."""
+
+    def __init__(self) -> None:
+        super().__init__("Not asked: the run is to end.")
+
+
+_QUOTA_REASONS: Final = frozenset({"quotaExceeded", "dailyLimitExceeded"})
+_RATE_REASONS: Final = frozenset(
+    {"rateLimitExceeded", "userRateLimitExceeded", "concurrentLimitExceeded", "RATE_LIMIT_EXCEEDED"}
+)
+
+# Reasons of Google's API gateway (google.api.ErrorReason) and their older words. All of them are about the key or its
+# project, never about the item that was asked for.
+_INVALID_REASONS: Final = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "keyInvalid", "keyExpired"})
+_BLOCKED_REASONS: Final = frozenset(
+    {
+        "BILLING_DISABLED",
+        "CONSUMER_INVALID",
+        "CONSUMER_SUSPENDED",
+        "RESOURCE_PROJECT_INVALID",
+        "SERVICE_DISABLED",
+        "USER_PROJECT_DENIED",
+        "accessNotConfigured",
+        "dailyLimitExceededUnreg",
+        "ipRefererBlocked",
+    }
+)
+_BLOCKED_PATTERN: Final = re.compile(r"API_KEY_[A-Z_]+_BLOCKED")
+# For bodies without details, whose reason is a bare "forbidden" or "badRequest".
+_INVALID_TEXT: Final = re.compile(r"API key (?:not valid|not found|expired)", re.IGNORECASE)
+_BLOCKED_TEXT: Final = re.compile(
+    r"unregistered callers|missing a valid API key|^Requests (?:from|to) .* are blocked|has been suspended"
+    r"|has not been used in project",
+    re.IGNORECASE,
+)
+
+
+def classify(status: int, body: bytes, headers: Mapping[str, str], bucket: Bucket) -> YouTubeError:
+    """What an answer other than 200 means.
+
+    `body` may be of either of Google's two envelopes, HTML, or empty. Of `headers` (names in any case) only Retry-After
+    is read. `bucket` is the one that the call was counted in. Never raises.
+    """
+    said = ErrorBody.read(body)
+    retry_after = retry_after_of(headers, said)
+    if status == 408 or status >= 500:
+        return ServerError(status, retry_after=retry_after, detail=said.message)
+    if status == 429 or (status == 403 and said.reasons & (_QUOTA_REASONS | _RATE_REASONS)):
+        # The same words stand for both: a search's day limit comes as 429 rateLimitExceeded.
+        day = said.per_day if said.per_day is not None else bool(said.reasons & _QUOTA_REASONS)
+        if day:
+            return QuotaExhausted(bucket, said.project, said.limit, detail=said.message)
+        return RateLimited(retry_after, bucket=bucket, detail=said.message)
+    return (status in {400, 401, 403} and _about_the_key(said)) or _about_the_request(status, said)
+
+
+def _about_the_key(said: ErrorBody) -> YouTubeError | None:
+    # What YouTube itself says concerns the item; the gateway before it judges the key.
+    reasons = said.gateway_reasons
+    if invalid := sorted(reasons & _INVALID_REASONS):
+        return KeyInvalid(invalid[0], project=said.project, detail=said.message)
+    if blocked := sorted(r for r in reasons if r in _BLOCKED_REASONS or _BLOCKED_PATTERN.fullmatch(r)):
+        # Capitals come first: SERVICE_DISABLED rather than the older accessNotConfigured beside it.
+        return KeyBlocked(blocked[0], project=said.project, detail=said.message)
+    if said.from_youtube:
+        return None
+    if _INVALID_TEXT.search(said.message):
+        return KeyInvalid(said.reason or "badRequest", project=said.project, detail=said.message)
+    if _BLOCKED_TEXT.search(said.message):
+        return KeyBlocked(said.reason or "forbidden", project=said.project, detail=said.message)
+    return None
+
+
+def _about_the_request(status: int, said: ErrorBody) -> YouTubeError:
+    if not said.understood and status not in {400, 413, 414}:
+        # A proxy, a front end that blocks this address, another server: the API always says why. Nothing is known about
+        # the item, which a NotFound or Forbidden would set aside.
+        return Malformed(f"An answer of status {status} that is not the API's. Is YOUTUBE_API_BASE_URL right?")
+    if "invalidPageToken" in said.reasons:
+        return PageTokenInvalid(detail=said.message)
+    if status == 404:
+        return NotFound(said.reason or "notFound", detail=said.message)
+    if status in {401, 403}:
+        # Such as the 403 with reason SERVICE_UNAVAILABLE in domain youtube.CoreErrorDomain, "The caller does not have
+        # permission": neither the key (it works for everything else) nor worth three calls now. Whatever this item was
+        # asked for comes up again in a later cycle, and that is the retry, should it be an outage after all.
+        return Forbidden(said.reason or "forbidden", status=status, detail=said.message)
+    return BadRequest(said.reason or "no reason given", status=status, detail=said.message)
+
+
+def _quotable(text: str) -> str:
+    """`text` on one line, without markup and secrets, and not too long."""
+    plain = " ".join(re.sub(r"<[^<>]{0,300}>", "", text[: 10 * _MAX_QUOTE]).split())
+    # Scrubbed before it is cut: half a key would no longer look like one.
+    plain = scrub("".join(c for c in plain if c.isprintable()))
+    return plain if len(plain) <= _MAX_QUOTE else plain[: _MAX_QUOTE - 1] + "…"

@@ -1,0 +1,129 @@
+"""One GET over the wire: bytes and status, or a NetworkError that knows whether the request may have arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from maia.youtube.errors import NetworkError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+__all__ = ["MAX_BODY", "Reply", "Transport", "Whereabouts"]
+
+MAX_BODY: Final = 16 * 2**20
+"""Bytes, after decompression. A full page is below 1 MiB; more than this is not the API."""
+
+_CHUNK: Final = 2**16
+# What aiohttp raises before a connection stands; any other failure may come after the request was sent.
+_NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+
+@dataclass(slots=True)
+class Whereabouts:
+    """How far a request came. `sent` turns true before its first byte leaves, and never back."""
+
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer. `body` is None where it is larger than MAX_BODY."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+class Transport:
+    """The HTTP session. Connections are kept open, answers come gzipped.
+
+    Args:
+        base_url: address of the API, without a slash at its end.
+        user_agent: who asks.
+        connections: how many at most at once.
+        timeout: seconds for the whole of a request.
+        connect_timeout: seconds of that for the connection.
+    """
+
+    def __init__(
+        self, base_url: str, *, user_agent: str, connections: int, timeout: float, connect_timeout: float
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        # Google gzips only for a User-Agent that says "gzip" too (the API's documentation, "Performance tips").
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"{user_agent} gzip"}
+        self._connections = connections
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect_timeout)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Open the session; no connection is made yet."""
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(_connected)
+        trace.on_connection_reuseconn.append(_connected)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
+            timeout=self._timeout,
+            trace_configs=[trace],
+        )
+        # On a connection that breaks, aiohttp would silently send a GET once more: a call that YouTube may count and
+        # the ring would not. There is no public switch; whoever calls tries again with a reservation of its own.
+        self._session._retry_connection = False  # noqa: SLF001
+
+    async def close(self) -> None:
+        """Close the session and its connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, path: str, params: Mapping[str, str], key: SecretStr, where: Whereabouts) -> Reply:
+        """Ask once. The key travels in a header, so that no log of addresses ever holds it.
+
+        Raises NetworkError. `where` is kept up to date, for a caller that is cancelled meanwhile.
+        """
+        if self._session is None:
+            raise RuntimeError("the YouTube client is closed: use it as `async with YouTubeClient(...) as client`")
+        try:
+            async with self._session.get(
+                self._base_url + path,
+                params=params,
+                headers={"X-Goog-Api-Key": key.get_secret_value()},
+                # A redirect would carry the key to wherever it points.
+                allow_redirects=False,
+                trace_request_ctx={"where": where},
+            ) as response:
+                where.sent = True
+                return Reply(response.status, response.headers, await _read(response))
+        except _NOT_CONNECTED as exc:
+            failure = NetworkError(f"The YouTube Data API cannot be reached: {_named(exc)}.", reached=False)
+        except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
+            # aiohttp's own deadline for the whole request may pass before the connection stands, too.
+            where.sent = where.sent or not isinstance(exc, TimeoutError)
+            failure = NetworkError(f"The YouTube Data API gave no whole answer: {_named(exc)}.", reached=where.sent)
+        # Raised out here, so that aiohttp's exception, whose repr may show the request's headers, is no part of it.
+        raise failure
+
+
+async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx["where"].sent = True
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes | None:
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        body += chunk
+        if len(body) > MAX_BODY:
+            response.close()
+            return None
+    return bytes(body)
+
+
+def _named(exc: BaseException) -> str:
+    return f"{type(exc).__name__} {exc}".strip() if not isinstance(exc, TimeoutError) else "no answer in time"

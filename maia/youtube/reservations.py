@@ -1,0 +1,95 @@
+"""Reserved calls, each accounted for exactly once, whatever happens to the call meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from atlas.keyring import Ticket
+    from atlas.quota import Bucket
+
+__all__ = ["Reservations", "Ring"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Ring(Protocol):
+    """The key ring as the client needs it (`atlas.keyring.KeyRing`)."""
+
+    async def acquire(self, bucket: Bucket) -> Ticket:
+        """Reserve one call; raises RingExhausted, KeysRejected or EmptyKeyRing when no key is left."""
+
+    async def settle(self, tickets: Sequence[Ticket]) -> None:
+        """The calls were made."""
+
+    async def give_back(self, ticket: Ticket) -> None:
+        """The call never left this machine."""
+
+    async def quota_spent(self, ticket: Ticket, *, project: str | None, limit: int | None) -> None:
+        """The key's bucket is spent for the day; settles the ticket too."""
+
+    async def reject(self, ticket: Ticket, *, reason: str, project: str | None) -> None:
+        """The key is wrong or blocked; settles the ticket too."""
+
+
+class Reservations:
+    """A ring whose entries are never cut off half-way: each is a task of its own, which outlives a cancelled call."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._entries: set[asyncio.Task[Any]] = set()
+
+    async def acquire(self, bucket: Bucket) -> Ticket:
+        """Reserve a call. If the caller is cancelled meanwhile, the reservation is given back as soon as it stands."""
+        reservation = self._enter(self._ring.acquire(bucket))
+        try:
+            return await asyncio.shield(reservation)
+        except asyncio.CancelledError:
+            self._enter(self._return(reservation))
+            raise
+
+    async def close(self, ticket: Ticket, *, made: bool, cancelled: bool = False) -> None:
+        """Settle a call that was made, give back one that was not.
+
+        If the call was `cancelled`, nothing but that reaches the caller: an entry that fails is logged, and the
+        reservation stays counted, which errs on the safe side.
+        """
+        try:
+            await self._finish(self._ring.settle([ticket]) if made else self._ring.give_back(ticket))
+        except Exception as error:
+            if not cancelled:
+                raise
+            logger.warning("A cancelled call could not be accounted for: %s", error)
+
+    async def quota_spent(self, ticket: Ticket, *, project: str | None, limit: int | None) -> None:
+        """Close the key's bucket for the day."""
+        await self._finish(self._ring.quota_spent(ticket, project=project, limit=limit))
+
+    async def reject(self, ticket: Ticket, *, reason: str, project: str | None) -> None:
+        """Suspend the key."""
+        await self._finish(self._ring.reject(ticket, reason=reason, project=project))
+
+    async def finish(self) -> None:
+        """Wait until everything is entered."""
+        while self._entries:
+            await asyncio.wait(self._entries)
+
+    def _enter(self, entry: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(entry)
+        self._entries.add(task)
+        task.add_done_callback(self._entries.discard)
+        return task
+
+    async def _finish(self, entry: Coroutine[Any, Any, None]) -> None:
+        await asyncio.shield(self._enter(entry))
+
+    async def _return(self, reservation: asyncio.Task[Ticket]) -> None:
+        try:
+            await self._ring.give_back(await reservation)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it any more
+            logger.warning("A reserved call could not be given back: %s", error)

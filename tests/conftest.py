@@ -1,0 +1,36 @@
+"""What every test starts from: no settings of this machine, and no way to what is outside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from atlas.config import Settings, settings
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+_OURS = {name.upper() for name in Settings.model_fields} | {"HF_ENDPOINT", "HF_HOME", "PREFECT_PROFILE"}
+# tests run from anywhere: the checkout, or beside an installed wheel
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+@pytest.fixture(autouse=True)
+def clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No setting leaks in from the environment or a .env, and none leaks out of a test."""
+    for name in _OURS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+    settings.reload()
+    yield
+    settings.reload()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The shared data, beside the checkout or where MAIA_SHARED says."""
+    folder = Path(os.environ.get("MAIA_SHARED") or CHECKOUT.parent / "shared") / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the shared data is not there ({folder}); set MAIA_SHARED to its folder")
+    return folder

@@ -1,0 +1,95 @@
+"""A small agent for the tests of processes: `agent.py SCENARIO RESULT_FILE [PREFECT_API_URL]`.
+
+It says what it does on stdout, one line each, so that a test waits for events and not for time; where it has to wait
+for the test, it reads a line from stdin.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from maia.orchestration import activate, flow, get_run_logger, task
+from maia.resilience import ChurnExit, current_stop, record_stats, run_agent, run_bounded
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+async def told() -> None:
+    await asyncio.to_thread(sys.stdin.readline)
+
+
+@task(name="fetch_batch")
+async def fetch_batch(size: int) -> list[int]:
+    get_run_logger().info("fetching %d", size)
+    say("fetched")
+    return list(range(size))
+
+
+async def work(item: int) -> int:
+    if SCENARIO == "churn" and item == 1:
+        raise ChurnExit("rate limit on item 1")
+    if SCENARIO == "churn":
+        await current_stop().wait()
+        await asyncio.sleep(0)  # what is running goes on after the churn
+    if SCENARIO == "term" and item == 0:
+        await current_stop().wait()
+        say("worker saw the stop")
+    if SCENARIO == "term-hang":
+        await asyncio.Event().wait()
+    return item
+
+
+@task(name="process_batch")
+async def process_batch(items: list[int]) -> Counter[str]:
+    say("in body")
+    if SCENARIO == "server-lost":
+        await told()
+    results = await run_bounded(items, work, limit=2, stop=current_stop())
+    return Counter(done=sum(isinstance(result, int) for result in results))
+
+
+@task(name="last_stage")
+async def last_stage() -> None:
+    say("last stage")
+
+
+@flow(name="example_cycle")
+async def cycle(size: int = 3) -> dict[str, Any]:
+    stats: Counter[str] = Counter(cycles=1)
+    try:
+        items = await fetch_batch(size)
+        stats += await process_batch(items)
+        current_stop().raise_if_requested()
+        if SCENARIO == "error":
+            raise ValueError("broken")
+        await last_stage()
+    finally:
+        record_stats(stats)
+        say(f"released done={stats['done']}")
+    return dict(stats)
+
+
+async def main() -> dict[str, Any]:
+    say("engine" if activate(API_URL) else "plain")
+    if SCENARIO == "term-early":
+        os.kill(os.getpid(), signal.SIGTERM)
+    stats = await cycle(3)
+    if SCENARIO == "two-cycles":
+        await told()
+        stats = await cycle(2)
+    say(f"prefect imported: {'prefect' in sys.modules}")
+    return stats
+
+
+if __name__ == "__main__":
+    SCENARIO, RESULT = sys.argv[1], Path(sys.argv[2])
+    API_URL = sys.argv[3] if len(sys.argv) > 3 else None
+    logging.basicConfig(format="%(levelname)s %(name)s %(message)s", stream=sys.stderr, level=logging.INFO)
+    run_agent("hunter", "0/1", main, result_file=RESULT)

@@ -1,0 +1,125 @@
+"""The local provider: files that are whole, or not there."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from atlas.errors import ConfigError
+from atlas.vault import Vault
+from atlas.vault.local import LocalProvider
+from atlas.vault.records import Record
+
+PATH = "metadata/2026-11-22/aaaaaaaaaaa.json"
+
+
+def soon() -> float:
+    return time.monotonic() + 30
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_folder_is_made_at_the_first_flush_and_not_before(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "vault"
+    provider = LocalProvider(folder)
+    provider.check()
+    assert not folder.parent.exists()
+    assert not provider.store([Record("aaaaaaaaaaa", PATH, b"{}\n")], soon())
+    assert files(folder) == [PATH]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
+def test_modes_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        LocalProvider(tmp_path / "vault").store([Record("aaaaaaaaaaa", PATH, b"{}\n")], soon())
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "vault" / PATH).stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "vault" / PATH).parent.stat().st_mode) == 0o750
+
+
+def test_a_write_that_breaks_off_leaves_the_old_record_and_no_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = LocalProvider(tmp_path)
+    provider.store([Record("aaaaaaaaaaa", PATH, b"old\n")], soon())
+
+    def full(self: Path, target: Path) -> Path:
+        assert self.read_bytes() == b"new\n"  # wholly written, beside its place, before it is moved
+        assert self.parent == target.parent
+        assert target.read_bytes() == b"old\n"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    failed = provider.store([Record("aaaaaaaaaaa", PATH, b"new\n")], soon())
+
+    assert failed == {PATH: "No space left on device"}
+    assert provider.load(PATH) == b"old\n"
+    assert files(tmp_path) == [PATH]
+
+
+def test_one_that_cannot_be_written_does_not_touch_the_others(tmp_path: Path) -> None:
+    (tmp_path / PATH).mkdir(parents=True)
+    (tmp_path / "metadata" / "2026-11-23").write_text("in the way")
+    others = [
+        "metadata/2026-11-22/bbbbbbbbbbb.json",
+        "metadata/2026-11-23/ccccccccccc.json",
+        "metadata/2026-11-24/d.json",
+    ]
+    failed = LocalProvider(tmp_path).store([Record("x", path, b"{}\n") for path in [PATH, *others]], soon())
+    assert set(failed) == {PATH, others[1]}
+    assert all(failed.values())
+    assert files(tmp_path) == [others[0], "metadata/2026-11-23", others[2]]
+
+
+def test_nothing_is_begun_after_the_deadline_and_what_was_not_is_said(tmp_path: Path) -> None:
+    failed = LocalProvider(tmp_path).store([Record("x", PATH, b"{}\n")], time.monotonic() - 1)
+    assert failed == {PATH: "the time for the flush was up"}
+    assert files(tmp_path) == []
+
+
+def test_a_path_that_is_no_folder_is_a_config_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match=r"VAULT_PATH: '.*file' is not a folder\. Set VAULT_PATH"):
+            LocalProvider(folder).check()
+
+
+def test_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert LocalProvider(Path("~/vault")).folder == tmp_path / "vault"
+
+
+async def test_a_record_comes_back_as_it_went_in(tmp_path: Path) -> None:
+    vault = Vault(LocalProvider(tmp_path), now=lambda: datetime(2026, 11, 22, tzinfo=UTC))
+    answer = {"id": "aaaaaaaaaaa", "snippet": {"title": "half \ud83d", "tags": ["ü"]}}
+    vault.store_metadata("aaaaaaaaaaa", answer)
+    assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) is None
+    await vault.flush()
+    assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) == answer
+    assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 21)) is None
+    with pytest.raises(ValueError, match="no video id"):
+        vault.load_metadata("../../etc/passwd", date(2026, 11, 22))
+
+
+async def test_a_thousand_records_take_under_a_second(tmp_path: Path) -> None:
+    answer = {"id": "aaaaaaaaaaa", "snippet": {"description": "x" * 3000}}
+    times = []
+    for turn in range(3):  # the best of three: file systems take their time now and then
+        vault = Vault(LocalProvider(tmp_path / str(turn)))
+        began = time.perf_counter()
+        for n in range(1000):
+            vault.store_metadata(f"video{n:06d}", answer)
+        report = await vault.flush()
+        times.append(time.perf_counter() - began)
+        assert len(report.stored) == 1000
+    assert min(times) < 1

@@ -1,0 +1,84 @@
+"""How a record is named and written."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from atlas.vault.records import EncodingError, decode, encode, mark_refetched, record_path
+
+
+def test_the_path_holds_the_date_and_the_id() -> None:
+    assert record_path("dQw4w9WgXcQ", date(2026, 11, 2)) == "metadata/2026-11-02/dQw4w9WgXcQ.json"
+    assert record_path("-_", datetime(2026, 11, 2, 23, tzinfo=UTC)) == "metadata/2026-11-02/-_.json"
+
+
+@pytest.mark.parametrize(
+    "video_id", ["", ".", "..", "../x", "a/b", "a\\b", "a.json", "a b", "a\n", "a\0", "ä", "x" * 65, None, 7]
+)
+def test_an_id_that_is_no_file_name_is_refused(video_id: Any) -> None:
+    with pytest.raises(ValueError, match="no video id"):
+        record_path(video_id, date(2026, 11, 2))
+
+
+def test_keys_keep_their_order_and_unknown_ones_are_kept() -> None:
+    body = encode({"kind": "youtube#video", "etag": "x", "brandNew": {"b": [1, None], "a": True}, "id": "ü"})
+    assert body == '{"kind":"youtube#video","etag":"x","brandNew":{"b":[1,null],"a":true},"id":"ü"}\n'.encode()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"title": "half an emoji \ud83d", "emoji": "😀"},
+        {"\udc00": 1},
+        {"views": 2**70},
+        {"nested": MappingProxyType({"a": "\ud83d"})},
+        {"nested": MappingProxyType({"a": 1})},
+        MappingProxyType({"a": 1}),
+        {},
+    ],
+)
+def test_what_can_be_json_is_written_without_loss(record: Any) -> None:
+    body = encode(record)
+    assert body.endswith(b"\n")
+    assert body.count(b"\n") == 1
+    plain = json.loads(json.dumps(record, default=dict)) if not isinstance(record, MappingProxyType) else dict(record)
+    assert decode(body) == plain
+
+
+def _circle() -> dict[str, Any]:
+    circle: dict[str, Any] = {}
+    circle["again"] = circle
+    return circle
+
+
+@pytest.mark.parametrize("record", [{"a": object()}, {"a": {1, 2}}, _circle(), [], "text", None])
+def test_what_cannot_be_json_is_an_encoding_error(record: Any) -> None:
+    with pytest.raises(EncodingError):
+        encode(record)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff"])
+def test_a_stored_record_that_is_no_object_is_a_value_error(body: bytes) -> None:
+    with pytest.raises(ValueError):
+        decode(body)
+
+
+def test_a_refetched_record_says_so_under_one_key_of_ours() -> None:
+    answer = {"id": "x", "refetched_at": "YouTube's own"}
+    at = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
+    assert list(mark_refetched(answer, at).items()) == [
+        ("id", "x"),
+        ("refetched_at", "YouTube's own"),
+        ("_maia", {"refetched_at": "2026-11-22T08:30:00Z"}),
+    ]
+    assert answer == {"id": "x", "refetched_at": "YouTube's own"}
+
+
+def test_a_record_marked_before_keeps_the_rest_of_its_mark() -> None:
+    at = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
+    assert mark_refetched({"_maia": {"note": 1}}, at)["_maia"] == {"note": 1, "refetched_at": "2026-11-22T08:30:00Z"}

@@ -1,0 +1,114 @@
+"""The module ``atlas.vault`` and the settings that choose its provider."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretStr
+
+from atlas import vault
+from atlas.clock import Clock
+from atlas.config import settings
+from atlas.errors import ConfigError
+from atlas.vault.choose import provider_from_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKEN = SecretStr("hf_" + "unitTestsOnly" * 2)
+
+
+def hub(dataset_id: str | None = "me/maia-archive", token: SecretStr | None = TOKEN) -> Any:
+    return settings.override(vault_provider="huggingface", hf_dataset_id=dataset_id, hf_token=token)
+
+
+async def test_records_go_to_the_folder_of_the_settings_under_the_schedule_clocks_date(tmp_path: Path) -> None:
+    spec = "1x@2026-11-22T08:00:00Z=2017-11-14T08:00:00Z"
+    with settings.override(vault_provider="local", vault_path=tmp_path, atlas_clock=spec):
+        vault.check()
+        vault.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"})
+        assert vault.pending() == 1
+        assert vault.enabled
+        assert not vault.flush_due
+        day = Clock.parse(spec).now().date()
+        assert (await vault.flush()).stored == ("aaaaaaaaaaa",)
+        assert vault.load_metadata("aaaaaaaaaaa", day) == {"id": "aaaaaaaaaaa"}
+    assert (tmp_path / "metadata" / day.isoformat() / "aaaaaaaaaaa.json").is_file()
+
+
+async def test_off_is_not_enabled() -> None:
+    with settings.override(vault_provider="off"):
+        vault.check()
+        assert vault.enabled is False
+        vault.store_metadata("aaaaaaaaaaa", {})
+        assert await vault.flush() == vault.FlushReport()
+
+
+async def test_other_settings_make_another_vault_and_say_what_is_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with settings.override(vault_provider="local", vault_path=tmp_path / "one"):
+        vault.store_metadata("aaaaaaaaaaa", {})
+        assert vault.pending() == 1
+        with settings.override(vault_provider="local", vault_path=tmp_path / "two"):
+            assert vault.pending() == 0
+    assert "1 buffered records are left to a later run" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dataset_is_required_by_name_and_told_how() -> None:
+    with (
+        hub(dataset_id=None),
+        pytest.raises(ConfigError, match=r"^HF_DATASET_ID required .*set it to .*me/maia-archive"),
+    ):
+        vault.check()
+
+
+def test_the_first_use_says_it_too() -> None:
+    with hub(dataset_id=None), pytest.raises(ConfigError, match=r"^HF_DATASET_ID required"):
+        vault.store_metadata("aaaaaaaaaaa", {})
+
+
+@pytest.mark.parametrize("token", [None, SecretStr("")])
+def test_a_token_is_required_by_name_and_told_how(token: SecretStr | None) -> None:
+    with hub(token=token), pytest.raises(ConfigError, match=r"^HF_TOKEN required .*write access to me/maia-archive"):
+        vault.check()
+
+
+@pytest.mark.parametrize(
+    "dataset_id", ["archive", "me/", "/archive", "a/b/c", "me/../x", "me/a--b", "-me/x", "me/x.git", "me/a b", "mé/x"]
+)
+def test_a_name_that_no_dataset_has_is_refused(dataset_id: str) -> None:
+    with hub(dataset_id=dataset_id), pytest.raises(ConfigError, match=r"^HF_DATASET_ID: .* is no dataset's name"):
+        vault.check()
+
+
+@pytest.mark.parametrize("dataset_id", ["me/maia-archive", "a/b", "Some_Org/data.set_1"])
+def test_a_name_that_a_dataset_may_have_is_taken(dataset_id: str) -> None:
+    with hub(dataset_id=dataset_id):
+        vault.check()
+        assert provider_from_settings().name == "huggingface"
+
+
+@pytest.mark.parametrize("token", ["hf_two words", "hf_line\nbreak", "hf_ümlaut"])
+def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(token: str) -> None:
+    with hub(token=SecretStr(token)), pytest.raises(ConfigError, match=r"^HF_TOKEN: ") as caught:
+        vault.check()
+    assert token not in str(caught.value)
+
+
+def test_names_that_the_module_does_not_have_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'sore_metadata'"):
+        vault.sore_metadata  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_importing_reads_nothing_and_loads_no_client(tmp_path: Path) -> None:
+    script = (
+        "import sys\nimport atlas.vault, atlas.notifier\nassert not {'huggingface_hub', 'apprise'} & set(sys.modules)\n"
+    )
+    environment = {"VAULT_PROVIDER": "nonsense", "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=tmp_path, env=environment)
+    assert list(tmp_path.iterdir()) == []
