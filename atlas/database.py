@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -54,6 +55,22 @@ _MISCONFIGURED = (
     asyncpg.ClientConfigurationError,
 )
 
+# what hosts put into the addresses they hand out for libpq: the driver would send them to the server, which refuses
+_LIBPQ_ONLY = {
+    "channel_binding", "connect_timeout", "gssencmode", "keepalives", "keepalives_count", "keepalives_idle",
+    "keepalives_interval", "load_balance_hosts", "pgbouncer", "sslcompression", "sslnegotiation", "sslsni",
+    "tcp_user_timeout",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """A transaction, or a savepoint, of the task that began it and of the tasks that it starts while this is open."""
+
+    connection: asyncpg.Connection
+    undo: list[Callable[[], None]] = field(default_factory=list)
+    open: bool = True
+
 
 class Database:
     """A pool of at most ``DATABASE_POOL_SIZE`` connections, and the embedded server behind it where one is used."""
@@ -63,7 +80,7 @@ class Database:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
         self._embedded: EmbeddedServer | None = None
-        self._transaction: contextvars.ContextVar[asyncpg.Connection | None] = contextvars.ContextVar(
+        self._transaction: contextvars.ContextVar[_Transaction | None] = contextvars.ContextVar(
             "atlas_transaction", default=None
         )
         self.application_name = "atlas"
@@ -86,8 +103,8 @@ class Database:
         dsn = await self.dsn()
 
         async def attempt() -> asyncpg.Connection:
-            with _translated():
-                return await asyncpg.connect(dsn, **self._options())
+            with _translated(), _connecting():
+                return await asyncpg.connect(_for_driver(dsn), **self._options())
 
         return await _patiently(attempt, _START_PATIENCE)
 
@@ -117,15 +134,20 @@ class Database:
             dsn = await self.dsn()
 
             async def attempt() -> asyncpg.Pool:
-                with _translated():
+                with _translated(), _connecting():
                     return await asyncpg.create_pool(
-                        dsn, min_size=1, max_size=settings.database_pool_size, init=_prepare, **self._options()
+                        _for_driver(dsn), min_size=1, max_size=settings.database_pool_size, init=_prepare,
+                        **self._options(),
                     )
 
             self._pool = await _patiently(attempt, _START_PATIENCE)
 
     async def _look_at_schema(self, connection: asyncpg.Connection) -> None:
-        found = await schema_version(connection)
+        try:
+            with _translated():
+                found = await schema_version(connection)
+        except StatementFailed as error:
+            raise ConfigError(f"DATABASE_URL: this user may not use Atlas's tables: {error}.") from None
         if found is not None and found >= SCHEMA_VERSION:
             return
         if settings.database_url is None:
@@ -166,9 +188,9 @@ class Database:
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
         """The connection of the task's transaction or, outside one, any of the pool."""
-        current = self._transaction.get()
+        current = self._current()
         if current is not None:
-            yield current
+            yield current.connection
             return
         if self._pool is None or self._loop is not asyncio.get_running_loop():
             await self.open()
@@ -183,25 +205,53 @@ class Database:
             with contextlib.suppress(*_LOST, asyncpg.InterfaceError):  # a connection that is gone needs no giving back
                 await pool.release(connection)
 
+    def _current(self) -> _Transaction | None:
+        """The task's transaction; one that has ended is none (a task may outlive the one it was started in)."""
+        current = self._transaction.get()
+        return current if current is not None and current.open else None
+
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """What this task does inside commits together or not at all; a transaction inside another is a savepoint."""
+        """What this task does inside commits together or not at all; a transaction inside another is a savepoint.
+
+        Statements inside come one after the other: a transaction is one connection's.
+        """
+        outer = self._current()
         async with self._connection() as connection:
             transaction = connection.transaction()
             with _translated():
                 await transaction.start()
-            token = self._transaction.set(connection)
+            this = _Transaction(connection)
+            token = self._transaction.set(this)
             try:
-                yield
+                try:
+                    yield
+                except BaseException:
+                    with contextlib.suppress(*_LOST, asyncpg.InterfaceError):
+                        await transaction.rollback()
+                    raise
+                else:
+                    with _translated():
+                        await transaction.commit()
             except BaseException:
-                with contextlib.suppress(*_LOST, asyncpg.InterfaceError):
-                    await transaction.rollback()
+                for undo in reversed(this.undo):
+                    undo()
                 raise
             else:
-                with _translated():
-                    await transaction.commit()
+                if outer is not None:
+                    outer.undo.extend(this.undo)
             finally:
+                this.open = False
                 self._transaction.reset(token)
+
+    def on_rollback(self, undo: Callable[[], None]) -> None:
+        """Has ``undo`` called if the task's transaction does not commit, so that memory never says more than the rows.
+
+        Does nothing outside a transaction.
+        """
+        current = self._current()
+        if current is not None:
+            current.undo.append(undo)
 
     async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         """The rows of one statement; outside a transaction it is tried again if the connection was lost."""
@@ -220,7 +270,7 @@ class Database:
         Args:
             work: must be safe to repeat: what it wrote before the loss was rolled back, or is idempotent.
         """
-        if self._transaction.get() is not None:
+        if self._current() is not None:
             return await work()  # the transaction is gone with its connection: only its owner can begin again
         return await _patiently(work, PATIENCE)
 
@@ -258,13 +308,39 @@ def _translated() -> Iterator[None]:
         raise StatementFailed(f"the database refused a statement: {_line(error)} ({error.sqlstate})") from error
 
 
+@contextlib.contextmanager
+def _connecting() -> Iterator[None]:
+    """What only an address can be blamed for, while a connection is made. Never shows a part of it."""
+    try:
+        yield
+    except (*_LOST, *_MISCONFIGURED):
+        raise
+    except asyncpg.PostgresError as error:
+        raise ConfigError(f"DATABASE_URL: the server refused it: {_line(error)}.") from None
+    except (ValueError, LookupError, OverflowError):
+        raise ConfigError(
+            "DATABASE_URL cannot be read as an address. Write it like postgresql://user:password@host:5432/database; "
+            "in user and password, / ? # @ : % are written as %2F %3F %23 %40 %3A %25."
+        ) from None
+
+
+def _for_driver(dsn: str) -> str:
+    """The address without the parameters that only libpq knows."""
+    address, _, query = dsn.partition("?")
+    kept = [part for part in query.split("&") if part and part.partition("=")[0] not in _LIBPQ_ONLY]
+    return address + ("?" + "&".join(kept) if kept else "")
+
+
 def _line(error: BaseException) -> str:
     return scrub(" ".join(str(error).split()) or type(error).__name__)
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
+        decoder=orjson.loads,
     )
 
 

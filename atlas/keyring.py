@@ -8,6 +8,7 @@ equals the API's own log, with kills it exceeds it by at most the calls in fligh
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import random
 from collections import Counter
@@ -63,6 +64,8 @@ class _Reservation:
     """Calls of one key and bucket that are reserved by one statement."""
 
     calls: int = 0
+    left: int = 0
+    """Those whose task was cancelled while it waited."""
     granted: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -114,10 +117,14 @@ class KeyRing:
             RingExhausted: every usable key has spent this bucket.
         """
         while True:
-            chosen = await self._choose(bucket)
+            try:
+                chosen = await self._choose(bucket)
+            except (KeysRejected, RingExhausted):
+                await self._load()  # what this ring remembers may have been lifted since
+                chosen = await self._choose(bucket)
             day = quota_day(clock.now())
             if await self._reserve(chosen, bucket, day):
-                self.calls[bucket] += 1
+                self.calls[str(bucket)] += 1
                 return Ticket(self._keys[chosen], chosen, bucket, day)
             self._suspended = None  # another shard has suspended it since
 
@@ -154,19 +161,26 @@ class KeyRing:
         reservation = self._reserving.get((key, bucket))
         if reservation is None:
             reservation = self._reserving[key, bucket] = _Reservation()
-            task = asyncio.create_task(self._reserve_together(key, bucket, day))
+            # in a context of its own: it commits at once, also for a caller inside a transaction
+            task = asyncio.create_task(self._reserve_together(key, bucket, day), context=contextvars.Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         reservation.calls += 1
-        return await asyncio.shield(reservation.granted)
+        try:
+            return await asyncio.shield(reservation.granted)
+        except asyncio.CancelledError:
+            reservation.left += 1  # no call will be made
+            raise
 
     async def _reserve_together(self, key: str, bucket: Bucket, day: date) -> None:
         await asyncio.sleep(0)  # the siblings that start in this turn of the loop join
         reservation = self._reserving.pop((key, bucket))
         try:
             rows = await self._db.fetch(
-                sql("reserve_calls"), day, key, bucket, _slot(), reservation.calls, clock.now(), self._pool
+                sql("reserve_calls"), day, key, str(bucket), _slot(), reservation.calls, clock.now(), self._pool
             )
+            if rows and reservation.left:
+                await self._count([(day, key, str(bucket))], not_made=[reservation.left])
         except BaseException as error:
             if not reservation.granted.done():
                 reservation.granted.set_exception(error)
@@ -178,13 +192,14 @@ class KeyRing:
                 reservation.granted.set_result(bool(rows))
 
     async def settle(self, tickets: Iterable[Ticket]) -> None:
-        """These calls were answered; part of the task's transaction if it is in one. Settling twice does nothing."""
+        """These calls were answered; part of the task's transaction if it is in one. Settling twice does nothing.
+
+        If the transaction is rolled back, its tickets wait to be settled again.
+        """
         await self._close(tickets, made=True)
 
     async def give_back(self, ticket: Ticket) -> None:
         """This call never left the machine: it is not counted."""
-        if ticket.open:
-            self.calls[ticket.bucket] -= 1
         await self._close([ticket], made=False)
 
     async def _close(self, tickets: Iterable[Ticket], *, made: bool) -> None:
@@ -192,22 +207,30 @@ class KeyRing:
         counts = sorted(Counter((t.day, t.fingerprint, str(t.bucket)) for t in still_open).items())
         if not counts:
             return
-        for ticket in still_open:
-            ticket.open = False
-        try:
-            await self._db.fetch(
-                sql("settle_calls"),
-                [day for (day, _, _), _ in counts],
-                [key for (_, key, _), _ in counts],
-                [bucket for (_, _, bucket), _ in counts],
-                _slot(),
-                [n if made else 0 for _, n in counts],
-                [0 if made else -n for _, n in counts],
-            )
-        except BaseException:
+
+        def mark(*, is_open: bool) -> None:
             for ticket in still_open:
-                ticket.open = True
+                if not made and ticket.open is not is_open:
+                    self.calls[str(ticket.bucket)] += 1 if is_open else -1
+                ticket.open = is_open
+
+        mark(is_open=False)
+        self._db.on_rollback(lambda: mark(is_open=True))
+        try:
+            numbers = [number for _, number in counts]
+            await self._count([key for key, _ in counts], numbers if made else None, None if made else numbers)
+        except BaseException:
+            mark(is_open=True)
             raise
+
+    async def _count(
+        self, keys: list[tuple[date, str, str]], settled: list[int] | None = None, not_made: list[int] | None = None
+    ) -> None:
+        """Adds to the counts of (day, fingerprint, bucket), which are sorted."""
+        days, prints, buckets = zip(*keys, strict=True)
+        nothing = [0] * len(keys)
+        unreserved = [-number for number in not_made or nothing]
+        await self._db.fetch(sql("settle_calls"), days, prints, buckets, _slot(), settled or nothing, unreserved)
 
     async def quota_spent(self, ticket: Ticket, *, project: str | None = None, limit: int | None = None) -> None:
         """YouTube said that this bucket's day is spent: closed until midnight Pacific, for every key of the project.
@@ -219,20 +242,24 @@ class KeyRing:
         """
         now = clock.now()
         until = quota_reset(now)
-        already = (ticket.fingerprint, ticket.bucket) in (self._suspended or {})
         reason = "day quota spent" if limit is None else f"day quota spent (YouTube names a limit of {limit})"
-        async with self._db.transaction():
-            await self._db.fetch(
-                sql("suspend_bucket"), ticket.fingerprint, str(ticket.bucket), reason, now, until, project, limit
-            )
-            if not already:
-                await events.emit(
-                    events.EventType.QUOTA_SPENT, fingerprint=ticket.fingerprint, bucket=str(ticket.bucket),
-                    project=project, limit=limit, until=until, store=self._db,
-                )  # fmt: skip
-            await self.settle([ticket])
+
+        async def write() -> bool:
+            async with self._db.transaction():
+                rows = await self._db.fetch(
+                    sql("suspend_bucket"), ticket.fingerprint, str(ticket.bucket), reason, now, until, project, limit
+                )
+                if rows:
+                    await events.emit(
+                        events.EventType.QUOTA_SPENT, fingerprint=ticket.fingerprint, bucket=str(ticket.bucket),
+                        project=project, limit=limit, until=until, store=self._db,
+                    )  # fmt: skip
+                await self.settle([ticket])
+            return bool(rows)
+
+        fresh = await self._db.patiently(write)
         await self._load()
-        if not already:
+        if fresh:
             logger.warning(
                 "key %s: %s of '%s' until %s UTC; the next key goes on", ticket.fingerprint, reason, ticket.bucket,
                 f"{until:%Y-%m-%d %H:%M}",
@@ -242,17 +269,23 @@ class KeyRing:
         """The key is wrong or blocked: suspended whole for 24 h, or until the pool changes."""
         now = clock.now()
         until = now + REJECTED_FOR
-        already = (ticket.fingerprint, WHOLE_KEY) in (self._suspended or {})
-        async with self._db.transaction():
-            await self._db.fetch(sql("suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project)
-            if not already:
-                await events.emit(
-                    events.EventType.KEY_SUSPENDED, fingerprint=ticket.fingerprint, reason=reason, until=until,
-                    store=self._db,
-                )  # fmt: skip
-            await self.settle([ticket])
+
+        async def write() -> bool:
+            async with self._db.transaction():
+                rows = await self._db.fetch(
+                    sql("suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project
+                )
+                if rows:
+                    await events.emit(
+                        events.EventType.KEY_SUSPENDED, fingerprint=ticket.fingerprint, reason=reason, until=until,
+                        store=self._db,
+                    )  # fmt: skip
+                await self.settle([ticket])
+            return bool(rows)
+
+        fresh = await self._db.patiently(write)
         await self._load()
-        if not already:
+        if fresh:
             logger.warning("key %s is suspended for 24 h: %s", ticket.fingerprint, reason)
 
 

@@ -43,6 +43,11 @@ REPORT_SECONDS: Final = 10.0
 """How long Prefect may take to report the end of a run, its logs and the states of its tasks."""
 
 
+# A line for every request, and a warning at every flush that there is something to flush, would bury our own lines.
+for _name, _level in {"httpx": logging.WARNING, "EventsWorker": logging.ERROR, "APILogWorker": logging.ERROR}.items():
+    logging.getLogger(_name).setLevel(_level)
+
+
 class _Engine:
     """What this process knows of the server."""
 
@@ -55,15 +60,36 @@ class _Watched:
 
     def __init__(self) -> None:
         self.began: asyncio.Future[Context] = asyncio.get_running_loop().create_future()
-        self.ended = asyncio.Event()
-        self.failure: BaseException | None = None
+        self._ended = asyncio.Event()
+        self._failure: BaseException | None = None
 
     async def stand_in(self) -> None:
         if not self.began.done():
             self.began.set_result(contextvars.copy_context())
-        await self.ended.wait()
-        if self.failure is not None:
-            raise self.failure
+        await self._ended.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def end(self, failure: BaseException | None) -> None:
+        """Let the stand-in end as the body did; what Prefect is shown of an exception holds no secret."""
+        match failure:
+            case SystemExit(code=code):
+                self._failure = SystemExit(code)
+            case Exception():
+                self._failure = RunFailed(describe(failure)).with_traceback(failure.__traceback__)
+            case _:
+                self._failure = failure
+        self._ended.set()
+
+    def raised_only(self, exc: BaseException | None) -> bool:
+        """Whether `exc`, that came out of Prefect, is nothing but the end of the body."""
+        if exc is None or self._failure is None:
+            return exc is self._failure
+        return self._failure in leaves(exc)
+
+
+class RunFailed(Exception):
+    """What Prefect is shown where a body raised an exception: what happened, on one line."""
 
 
 class _Ending(Generic[R]):
@@ -174,10 +200,9 @@ async def _watch(
         except asyncio.CancelledError:
             work.cancel()  # the body decides what it makes of it, as it would if it were awaited here
     ending = work.result()
-    watched.failure = ending.failure
-    watched.ended.set()
+    watched.end(ending.failure)
     if run_context is not None:
-        await _finish(what, report, ending.failure, drain=drain)
+        await _finish(what, watched, report, drain=drain)
     return ending.result()
 
 
@@ -214,9 +239,7 @@ async def _begin(what: str, watched: _Watched, report: asyncio.Task[BaseExceptio
     return None
 
 
-async def _finish(
-    what: str, report: asyncio.Task[BaseException | None], failure: BaseException | None, *, drain: bool
-) -> None:
+async def _finish(what: str, watched: _Watched, report: asyncio.Task[BaseException | None], *, drain: bool) -> None:
     """Give Prefect its time to report the end; never more, and never an exception of its own."""
     # After a signal the whole process has only seconds left.
     limit = CLEANUP_SECONDS if current_stop().cancelled else REPORT_SECONDS
@@ -226,9 +249,8 @@ async def _finish(
         report.cancel()
         _lose(f"Prefect did not report the end of {what}", TimeoutError(f"not done within {limit:.0f} s"))
         return
-    raised = report.result()
-    if raised is not None and (failure is None or not set(leaves(failure)) & set(leaves(raised))):
-        _lose(f"Prefect did not report the end of {what}", raised)
+    if not watched.raised_only(report.result()):
+        _lose(f"Prefect did not report the end of {what}", report.result())
         return
     left = deadline - time.monotonic()
     if drain and left > 0 and not await asyncio.to_thread(_drain, left):

@@ -71,7 +71,7 @@ EXIT_CODES: tuple[ExitCodeEntry, ...] = (
         ExitCode.FAILURE,
         "failure",
         "anything unexpected, or a batch of which nothing succeeded",
-        "read the log above; the claims are free again, so the next run takes the same work",
+        "read the log above; claims come free with their lease at the latest, and a later run takes up the work",
     ),
     ExitCodeEntry(ExitCode.USAGE, "usage", "wrong arguments", "see --help"),
     ExitCodeEntry(

@@ -134,21 +134,31 @@ async def ingest_results(searched: Sequence[Searched]) -> dict[str, int]:
     async with agent_session("hunter") as session:
         counts: Counter[str] = Counter(failed=sum(found.failed for found in searched))
         answered = [found for found in searched if not found.failed]
-        room = await session.dao.queue_room() if answered else 0
-        # a stop of its own: what was answered is stored, whatever asked for the end
-        outcomes = await run_bounded(
-            answered, lambda found: _ingest(session, found, room), limit=settings.database_pool_size * 2, stop=Stop()
-        )
-        for found, outcome in zip(answered, outcomes, strict=True):
-            if isinstance(outcome, Counter):
-                counts.update(outcome)
-            elif isinstance(outcome, StatementFailed):
-                get_run_logger().error("'%s' is skipped: %s", found.topic["query_term"], outcome)
-                counts["failed"] += 1
-            elif isinstance(outcome, Exception) and not session.note_fatal(outcome):
-                raise outcome
+        try:
+            counts.update(await _ingest_all(session, answered))
+        finally:
+            # of searches that could not be stored: they were made, and are counted
+            await session.ring.settle([ticket for found in answered if found.page for ticket in found.page.tickets])
         counts["archived"] += await archive(session)
         return dict(counts)
+
+
+async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    room = await session.dao.queue_room() if answered else 0
+    # a stop of its own: what was answered is stored, whatever asked for the end
+    outcomes = await run_bounded(
+        answered, lambda found: _ingest(session, found, room), limit=settings.database_pool_size * 2, stop=Stop()
+    )
+    for found, outcome in zip(answered, outcomes, strict=True):
+        if isinstance(outcome, Counter):
+            counts.update(outcome)
+        elif isinstance(outcome, StatementFailed):
+            get_run_logger().error("'%s' is skipped: %s", found.topic["query_term"], outcome)
+            counts["failed"] += 1
+        elif isinstance(outcome, Exception) and not session.note_fatal(outcome):
+            raise outcome
+    return counts
 
 
 async def _ingest(session: AgentSession, found: Searched, room: int) -> Counter[str]:
@@ -187,7 +197,7 @@ async def _ingest(session: AgentSession, found: Searched, room: int) -> Counter[
     try:
         await dao.patiently(write)
     except StatementFailed:
-        await session.ring.settle([*page.tickets, *tickets])  # the calls were made, whatever became of their answers
+        await session.ring.settle(tickets)  # the call was made, whatever became of its answer
         raise
     for video in videos:
         if not video.partial:

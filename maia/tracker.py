@@ -171,7 +171,7 @@ async def _write_stats(session: AgentSession, call: _Call, answer: StatsList) ->
     updated = await _write(session, updates, answer, ())
     found = {update.id for update in updates}
     suspects = [target for target in call.targets if target["id"] not in found]
-    return _Answered(Counter(updated=updated), suspects, [update.id for update in updates])
+    return _Answered(Counter(updated=updated), suspects, present=[update.id for update in updates])
 
 
 async def _write_whole(session: AgentSession, call: _Call, answer: VideoList) -> _Answered:

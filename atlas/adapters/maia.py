@@ -12,7 +12,8 @@ import contextvars
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from atlas import events, policy
@@ -32,6 +33,14 @@ _ARCHIVE_AFTER = policy.ZONES[0].interval  # younger videos may still be in anot
 _TAG_SEPARATOR = "\x1f"
 
 
+@dataclass
+class _Open:
+    """A transaction of a DAO: the one schedule time that all of it is written with, and the leases that end with it."""
+
+    now: datetime
+    done: list[int | str] = field(default_factory=list)
+
+
 class MaiaDAO:
     """The agents' way to the database. Constructing it does no I/O.
 
@@ -47,21 +56,25 @@ class MaiaDAO:
         self._db = store or database
         self._topics: dict[int, TopicRow] = {}
         self._videos: dict[str, TargetRow] = {}
-        self._done: contextvars.ContextVar[list[int | str] | None] = contextvars.ContextVar("done", default=None)
+        self._within: contextvars.ContextVar[_Open | None] = contextvars.ContextVar("within", default=None)
 
     # ── transactions ────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """The calls inside commit together or not at all; outside, each commits alone."""
-        done: list[int | str] = []
-        token = self._done.set(done)
+        """The calls inside commit together or not at all, and bear one time; outside, each commits alone."""
+        this = _Open(self._now())
+        token = self._within.set(this)
         try:
             async with self._db.transaction():
                 yield
         finally:
-            self._done.reset(token)
-        self._forget(done)
+            self._within.reset(token)
+        self._forget(this.done)
+
+    def _now(self) -> datetime:
+        within = self._within.get()
+        return within.now if within is not None else clock.now()
 
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Does a whole transaction, again if the database was lost in it, within bounded patience (see Database)."""
@@ -69,9 +82,9 @@ class MaiaDAO:
 
     def _forget(self, finished: Iterable[int | str]) -> None:
         """These leases have ended; inside a transaction only once it has committed."""
-        done = self._done.get()
-        if done is not None:
-            done.extend(finished)
+        within = self._within.get()
+        if within is not None:
+            within.done.extend(finished)
             return
         for key in finished:
             if isinstance(key, int):
@@ -105,7 +118,7 @@ class MaiaDAO:
         A round starts where the last one ended, no further back than HUNTER_PUBLISHED_WITHIN_HOURS. A page
         token older than 12 h is dropped with its window; the gap is an event ``search_gap``.
         """
-        now = clock.now()
+        now = self._now()
         await self._db.fetch(sql("promote_topics"), now, _PROMOTED_AT_ONCE)
         token = uuid.uuid4()
         lease = settings.hunter_lease_seconds
@@ -126,19 +139,24 @@ class MaiaDAO:
         return rows
 
     async def _drop_window(self, row: TopicRow, reason: str) -> None:
-        async with self._db.transaction():
-            if not await self._db.fetch(sql("drop_window"), row["id"], row["lease_token"]):
-                return
-            await events.emit(
-                events.EventType.SEARCH_GAP,
-                topic=row["id"],
-                query_term=row["query_term"],
-                published_after=row["published_after"],
-                published_before=row["published_before"],
-                pages_read=row["page"],
-                reason=reason,
-                store=self._db,
-            )
+        async def write() -> bool:
+            async with self._db.transaction():
+                if not await self._db.fetch(sql("drop_window"), row["id"], row["lease_token"]):
+                    return False
+                await events.emit(
+                    events.EventType.SEARCH_GAP,
+                    topic=row["id"],
+                    query_term=row["query_term"],
+                    published_after=row["published_after"],
+                    published_before=row["published_before"],
+                    pages_read=row["page"],
+                    reason=reason,
+                    store=self._db,
+                )
+            return True
+
+        if not await self.patiently(write):
+            return
         row["round_ended_at"] = row["published_before"]
         row["next_page_token"] = row["published_after"] = row["published_before"] = None
         row["page"] = row["restarts"] = 0
@@ -173,7 +191,7 @@ class MaiaDAO:
         videos = sorted({video.id: video for video in parsed}.values(), key=lambda video: video.id)
         if not videos:
             return Ingested(frozenset(), frozenset())
-        now = clock.now()
+        now = self._now()
         plan = [policy.schedule(video.published_at or now, now) for video in videos]
         records = await self._db.fetch(
             sql("ingest_videos"),
@@ -223,7 +241,7 @@ class MaiaDAO:
         if not mentions:
             return 0
         room = len(mentions) if most_new is None else max(most_new, 0)
-        rows = await self._db.fetch(sql("add_tags"), list(mentions), list(mentions.values()), room, clock.now())
+        rows = await self._db.fetch(sql("add_tags"), list(mentions), list(mentions.values()), room, self._now())
         return int(rows[0]["added"])
 
     async def update_search_state(
@@ -245,7 +263,7 @@ class MaiaDAO:
         row = self._topics.get(topic_id)
         if row is None:
             return False
-        now = clock.now()
+        now = self._now()
         due = None
         if status == TopicStatus.WAITING:
             barren = 0 if row["round_new"] + new else row["barren_rounds"] + 1
@@ -275,7 +293,7 @@ class MaiaDAO:
 
     async def fetch_unfinished(self, batch_size: int, *, archive: bool) -> list[TargetRow]:
         """Claims videos stored without their metadata and, with ``archive``, those that were never archived."""
-        now = clock.now()
+        now = self._now()
         lease, token = settings.hunter_lease_seconds, uuid.uuid4()
         records = await self._db.fetch(
             sql("claim_unfinished"), batch_size, now - _ARCHIVE_AFTER, lease, token, self.shard, archive,
@@ -325,7 +343,7 @@ class MaiaDAO:
         Returns:
             the number of videos that have a new snapshot.
         """
-        now = clock.now()
+        now = self._now()
         mine = sorted((u for u in updates if u.id in self._videos), key=lambda update: update.id)
         if not mine:
             return 0
@@ -348,10 +366,14 @@ class MaiaDAO:
         )
         retired = [record["id"] for record in written if record["retired"]]
         if retired:
-            self.retired += len(retired)
+            self._count_retired(len(retired))
+            self._db.on_rollback(lambda: self._count_retired(-len(retired)))
             await events.emit(events.EventType.VIDEOS_RETIRED, ids=retired, store=self._db)
         self._forget(update.id for update in mine)
         return sum(record["present"] for record in written)
+
+    def _count_retired(self, number: int) -> None:
+        self.retired += number
 
 
 def _joined_tags(video: Video) -> str | None:

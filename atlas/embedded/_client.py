@@ -25,6 +25,7 @@ __all__ = ["EmbeddedServer", "start", "stop"]
 
 _GLANCE = 0.01  # seconds between two looks at a lock or a server that is coming up
 _ANSWER = 5.0  # seconds within which a server that is well answers
+_MOST_LAUNCHES = 5  # of keepers, for one start
 _LOG_LIMIT = 1 << 20  # bytes; a longer log is set aside before the next start
 # What the keeper and the server need. Nothing else of the environment goes into processes that outlive their client:
 # it may hold keys. COVERAGE_* lets the tests measure the keeper.
@@ -143,7 +144,7 @@ async def _ask_version(dsn: str, deadline: float) -> str | None:
             connection = await asyncpg.connect(dsn)
             version = str(await connection.fetchval("SHOW server_version"))
             await connection.close()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         return None  # dead, still coming up, recovering, or full for the moment: asked again until the deadline
     else:
         return version
@@ -154,15 +155,16 @@ async def _ask_version(dsn: str, deadline: float) -> str | None:
 
 async def _bring_up(folder: Folder, binaries: Binaries, grace: float, deadline: float) -> tuple[str, str]:
     """Waits for the server. The one client with the start lock launches a keeper if there is none."""
-    log_start, launched = 0, False
+    log_start, launches = 0, 0
     starting, keeper = FileLock(folder.start_lock), FileLock(folder.keeper_lock)
     try:
         while time.monotonic() < deadline:
             if starting.acquire() and not keeper.taken():
-                if launched:
+                # A keeper that ended by itself has a reason, which a second one would have too; a killed one has not.
+                if launches == _MOST_LAUNCHES or (launches and keeper.signature() is None):
                     raise _unavailable(folder, "it ended while it was starting", log_start)
                 log_start = await asyncio.to_thread(_launch_keeper, folder, binaries, grace)
-                launched = True
+                launches += 1
             server = await _join(folder, deadline)
             if server:
                 return server

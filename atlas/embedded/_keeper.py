@@ -115,14 +115,13 @@ class Keeper:
 
     def run(self) -> int:
         """Serves until nobody needs the server. Returns the exit code: 1 when the server does not stay up."""
-        self.lock.sign()
-        self.make_data()
         running = self.folder.running()
         if running:
             self._adopted, self._socket_dir = running.pid, running.socket_dir
             self.say(f"adopted the server {running.pid} of a keeper that was killed")
         idle_since = None
         try:
+            self.make_data()
             while not self.stopping and self.lock.is_current():
                 now = time.monotonic()
                 if not self.clients.acquire():
@@ -130,9 +129,7 @@ class Keeper:
                 elif idle_since is None:
                     idle_since = now
                 if idle_since is not None and now - idle_since >= self.grace:
-                    return (
-                        0  # with the clients' lock in hand: a client that comes now waits for the stop and starts anew
-                    )
+                    break  # with the clients' lock in hand: who comes now waits for the stop, then starts anew
                 self.clients.release()
 
                 if self.alive():
@@ -148,6 +145,7 @@ class Keeper:
             return 0
         finally:
             self.stop()
+            self.lock.erase()
 
     def make_data(self) -> None:
         """Makes the data folder when there is none: beside its place, then renamed, so that it is never half made."""
@@ -246,6 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
         # The child keeps the lock, for it has the same open file; nobody has to collect it when it ends.
         if os.fork():
             os._exit(0)
+        keeper.lock.sign()
         keeper.listen()
         return keeper.run()
     except (AtlasError, OSError, subprocess.CalledProcessError) as error:

@@ -66,8 +66,13 @@ class FileLock:
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
+    def erase(self) -> None:
+        """Takes the signature back: a holder that ends in order leaves none, unlike one that is killed."""
+        if self._fd is not None:
+            os.ftruncate(self._fd, 0)
+
     def signature(self) -> int | None:
-        """The process id that the last holder signed with, None when there is none yet."""
+        """The process id that the last holder signed with and did not erase, None when there is none."""
         try:
             return int(self.path.read_text(encoding="ascii"))
         except (OSError, ValueError):

@@ -8,6 +8,6 @@ WITH picked AS (
 )
 UPDATE search_queue AS topic
 SET leased_until = now() + make_interval(secs => $2), lease_token = $3, leased_by = $4
-FROM picked WHERE topic.id = picked.id
+WHERE topic.id = ANY (ARRAY(SELECT id FROM picked))
 RETURNING topic.id, query_term, next_page_token, last_searched_at, priority, source, status, page, restarts,
     published_after, published_before, round_ended_at, round_new, barren_rounds, lease_token

@@ -1,4 +1,6 @@
--- One probe per zone until the batch is full. $1 how many, $2 schedule time, $3 lease in seconds, $4 lease token, $5 shard
+-- One probe per zone until the batch is full. The array keeps the update on the primary key: the planner takes the
+-- limits, which it cannot know, for a tenth of the table, and would join by reading all of it.
+-- $1 how many, $2 schedule time, $3 lease in seconds, $4 lease token, $5 shard
 WITH hot AS (
     SELECT id FROM videos
     WHERE zone = 1 AND due_at <= $2 AND (leased_until IS NULL OR leased_until < now())
@@ -22,5 +24,5 @@ WITH hot AS (
 )
 UPDATE videos AS video
 SET leased_until = now() + make_interval(secs => $3), lease_token = $4, leased_by = $5
-FROM picked WHERE video.id = picked.id
+WHERE video.id = ANY (ARRAY(SELECT id FROM picked))
 RETURNING video.id, title, published_at, first_seen_at, last_updated_at, zone, due_at, enriched_at, lease_token

@@ -12,8 +12,8 @@ WITH input AS (
 ), stored AS (
     INSERT INTO videos (id, channel_id, title, published_at, tags, category_id, duration, first_seen_at,
                         last_updated_at, zone, due_at, enriched_at)
-    SELECT id, channel_id, title, published_at, string_to_array(tags, E'\x1f'), category_id, duration, $15,
-           CASE WHEN enriched THEN $15 END, zone, due_at, CASE WHEN enriched THEN $15 END
+    SELECT id, channel_id, title, published_at, string_to_array(tags, E'\x1f'), category_id, duration, $15::timestamptz,
+           CASE WHEN enriched THEN $15::timestamptz END, zone, due_at, CASE WHEN enriched THEN $15::timestamptz END
     FROM input
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
@@ -26,24 +26,30 @@ WITH input AS (
         enriched_at = coalesce(excluded.enriched_at, videos.enriched_at),
         last_updated_at = CASE WHEN videos.enriched_at IS NULL THEN coalesce(excluded.last_updated_at, videos.last_updated_at)
                                ELSE videos.last_updated_at END,
-        due_at = CASE WHEN videos.retired_at IS NOT NULL AND excluded.enriched_at IS NOT NULL THEN excluded.due_at
-                      ELSE videos.due_at END,
+        zone = CASE WHEN excluded.enriched_at IS NOT NULL AND (videos.enriched_at IS NULL OR videos.retired_at IS NOT NULL)
+                    THEN excluded.zone ELSE videos.zone END,
+        due_at = CASE WHEN excluded.enriched_at IS NOT NULL AND (videos.enriched_at IS NULL OR videos.retired_at IS NOT NULL)
+                      THEN excluded.due_at ELSE videos.due_at END,
         absences = CASE WHEN excluded.enriched_at IS NOT NULL THEN 0 ELSE videos.absences END,
+        last_absent_at = CASE WHEN excluded.enriched_at IS NULL THEN videos.last_absent_at END,
         retired_at = CASE WHEN excluded.enriched_at IS NULL THEN videos.retired_at END
-    RETURNING id, xmax = 0 AS created
+    RETURNING id, xmax = 0 AS created, last_updated_at
+), fresh AS (
+    -- where another shard has enriched the row while this one waited for it, that shard's time stands in it
+    SELECT stored.id FROM stored JOIN input ON input.id = stored.id LEFT JOIN before ON before.id = stored.id
+    WHERE input.enriched AND before.enriched_at IS NULL AND stored.last_updated_at = $15::timestamptz
 ), titled AS (
     INSERT INTO channels (id, title, first_seen_at, updated_at)
-    SELECT DISTINCT ON (channel_id) channel_id, channel_title, $15, $15
+    SELECT DISTINCT ON (channel_id) channel_id, channel_title, $15::timestamptz, $15::timestamptz
     FROM input WHERE channel_id IS NOT NULL
     ORDER BY channel_id, channel_title
     ON CONFLICT (id) DO UPDATE SET title = excluded.title, updated_at = excluded.updated_at
     WHERE channels.title IS DISTINCT FROM excluded.title AND excluded.title IS NOT NULL
 ), logged AS (
     INSERT INTO video_stats_log (video_id, observed_at, views, likes, comments)
-    SELECT id, $15, views, likes, comments FROM input
-    WHERE enriched AND NOT EXISTS (SELECT 1 FROM before WHERE before.id = input.id AND before.enriched_at IS NOT NULL)
+    SELECT id, $15::timestamptz, views, likes, comments FROM input JOIN fresh USING (id)
     ORDER BY id
     ON CONFLICT DO NOTHING
 )
-SELECT stored.id, stored.created, input.enriched AND before.enriched_at IS NULL AS newly_enriched
-FROM stored JOIN input ON input.id = stored.id LEFT JOIN before ON before.id = stored.id
+SELECT stored.id, stored.created, fresh.id IS NOT NULL AS newly_enriched
+FROM stored LEFT JOIN fresh ON fresh.id = stored.id

@@ -7,4 +7,4 @@ WITH due AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE search_queue AS topic SET status = 'active', due_at = NULL
-FROM due WHERE topic.id = due.id
+WHERE topic.id = ANY (ARRAY(SELECT id FROM due))

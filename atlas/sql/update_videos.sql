@@ -7,23 +7,23 @@ WITH input AS (
                          $7::bigint[], $8::bigint[], $9::bigint[])
         AS video (id, token, zone, due_at, present, absent, views, likes, comments)
 ), mine AS (
-    SELECT input.*, input.absent AND (videos.last_absent_at IS NULL OR videos.last_absent_at <= $11) AS counts,
+    SELECT input.*, input.absent AND (videos.last_absent_at IS NULL OR videos.last_absent_at <= $11::timestamptz) AS counts,
         videos.absences + 1 AS absences
     FROM videos JOIN input ON videos.id = input.id AND videos.lease_token = input.token
     ORDER BY videos.id
     FOR UPDATE OF videos
 ), logged AS (
     INSERT INTO video_stats_log (video_id, observed_at, views, likes, comments)
-    SELECT id, $10, views, likes, comments FROM mine WHERE present ORDER BY id
+    SELECT id, $10::timestamptz, views, likes, comments FROM mine WHERE present ORDER BY id
     ON CONFLICT DO NOTHING
 )
 UPDATE videos AS video SET
-    last_updated_at = CASE WHEN mine.present THEN $10 ELSE video.last_updated_at END,
+    last_updated_at = CASE WHEN mine.present THEN $10::timestamptz ELSE video.last_updated_at END,
     zone = mine.zone,
     due_at = CASE WHEN mine.counts AND mine.absences >= $12 THEN NULL ELSE mine.due_at END,
-    retired_at = CASE WHEN mine.counts AND mine.absences >= $12 THEN $10 END,
+    retired_at = CASE WHEN mine.counts AND mine.absences >= $12 THEN $10::timestamptz END,
     absences = CASE WHEN mine.present THEN 0 WHEN mine.counts THEN mine.absences ELSE video.absences END,
-    last_absent_at = CASE WHEN mine.present THEN NULL WHEN mine.counts THEN $10 ELSE video.last_absent_at END,
+    last_absent_at = CASE WHEN mine.present THEN NULL WHEN mine.counts THEN $10::timestamptz ELSE video.last_absent_at END,
     leased_until = NULL, lease_token = NULL, leased_by = NULL
 FROM mine WHERE video.id = mine.id
 RETURNING video.id, mine.present, video.retired_at IS NOT NULL AS retired

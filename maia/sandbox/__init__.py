@@ -10,8 +10,24 @@
 As a process of its own it is ``maia sandbox``.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from maia.sandbox.clock import ManualClock, ScheduleClock
 from maia.sandbox.config import SandboxConfig
-from maia.sandbox.server import RunningSandbox, running, serve
+
+if TYPE_CHECKING:
+    from maia.sandbox.server import RunningSandbox, running, serve
 
 __all__ = ["ManualClock", "RunningSandbox", "SandboxConfig", "ScheduleClock", "running", "serve"]
+
+_SERVER = ("RunningSandbox", "running", "serve")
+
+
+def __getattr__(name: str) -> Any:
+    # The command line imports this package for one command's help; a web server is loaded only by who starts one.
+    if name in _SERVER:
+        return getattr(import_module("maia.sandbox.server"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ import typer
 from atlas.errors import ConfigError
 from maia.sandbox.config import SandboxConfig
 from maia.sandbox.faults import GRAMMAR, Fault
+from maia.sandbox.ids import own_project
 
 if TYPE_CHECKING:
     from maia.sandbox.server import RunningSandbox
@@ -23,7 +24,7 @@ EPILOG = f"""\b
 """What the command's help ends with: the grammar of --fault."""
 
 
-def sandbox(  # noqa: PLR0917  typer's way to name options
+def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")] = 8080,
     seed: Annotated[int, typer.Option(help="The same seed gives the same world at the same schedule time.")] = 1,
@@ -112,11 +113,11 @@ def sandbox(  # noqa: PLR0917  typer's way to name options
 def _keys(given: list[str] | tuple[str, ...]) -> dict[str, str]:
     """key → project; a key without one is a project of its own."""
     keys: dict[str, str] = {}
-    for number, text in enumerate(given, start=1):
+    for text in given:
         name, _, project = text.partition("=")
         if not name:
             raise typer.BadParameter("a key is empty; write KEY or KEY=PROJECT", param_hint="--key")
-        keys[name] = project or f"project of key {number}"
+        keys[name] = project or own_project(name)
     return keys
 
 

@@ -136,21 +136,19 @@ def batch_get_stats(parameters: Parameters, world: Catalogue, at: float, call: i
 
 
 def channels(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:  # noqa: ARG001  one signature
-    """channels.list by ids."""
+    """channels.list by ids: no more than maxResults of them, which is 5 where it is not given."""
     parts = parameters.parts(resources.CHANNEL_PARTS)
     wanted = parameters.ids()
-    parameters.max_results()
+    amount = parameters.max_results()
     if not wanted:
         raise _no_filter("forHandle, forUsername, id, managedByMe, mine")
+    found = [channel for identifier in wanted if (channel := world.channel(identifier)) is not None]
     items = []
-    for identifier in wanted:
-        channel = world.channel(identifier)
-        if channel is None:
-            continue
-        uploads = world.uploads(identifier, at) if "statistics" in parts else []
+    for channel in found[:amount]:
+        uploads = world.uploads(channel.id, at) if "statistics" in parts else []
         views = sum(video.counts(at).views for video in uploads)
         items.append(resources.channel_item(channel, parts, len(uploads), views))
-    document = _listing("youtube#channelListResponse", items, len(items), len(items))
+    document = _listing("youtube#channelListResponse", items, len(found), amount)
     if not items:
         del document["items"]  # as the API has it, for channels only
     return Answer(document, [item["id"] for item in items])

@@ -12,7 +12,9 @@ import binascii
 import hashlib
 from typing import Final
 
-__all__ = ["Scrambler", "channel_id", "digest", "mix", "project_number", "uploads_id", "video_id"]
+from atlas.keypool import fingerprint
+
+__all__ = ["Scrambler", "channel_id", "digest", "mix", "own_project", "project_number", "uploads_id", "video_id"]
 
 _WORD: Final = 0xFFFFFFFF
 _LONG: Final = 0xFFFFFFFFFFFFFFFF
@@ -85,6 +87,11 @@ def uploads_id(channel: str) -> str:
 def video_id(*parts: object) -> str:
     """A video id of 11 characters that says nothing about its video."""
     return _text(digest("video", *parts)[:8])
+
+
+def own_project(key: str) -> str:
+    """The name of the project of a key that is a project of its own; it does not tell the key."""
+    return f"key {fingerprint(key)}"
 
 
 def project_number(project: str) -> str:

@@ -20,7 +20,7 @@ from maia.sandbox.dataset import load
 from maia.sandbox.endpoints import ROUTES, Answer, Route
 from maia.sandbox.faults import Fault, Faults, Kind
 from maia.sandbox.fields import parse_fields, select
-from maia.sandbox.ids import project_number
+from maia.sandbox.ids import own_project, project_number
 from maia.sandbox.log import CallLog, Entry
 from maia.sandbox.parameters import Parameters
 from maia.sandbox.quota import QuotaBook
@@ -118,7 +118,7 @@ class Sandbox:
         if secret:
             call.key = fingerprint(secret)
             if not self._projects:
-                call.project = project_number(f"key {call.key}")
+                call.project = project_number(own_project(secret))
             else:
                 call.project = self._projects.get(secret)
         paged = call.parameters.text("pageToken") is not None

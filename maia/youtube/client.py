@@ -93,8 +93,8 @@ class YouTubeClient:
         q: str,
         *,
         page_token: str | None = None,
-        published_after: datetime,
-        published_before: datetime,
+        published_after: datetime | None,
+        published_before: datetime | None,
         region: str | None = None,
         language: str | None = None,
         safe_search: str | None = None,
@@ -103,13 +103,13 @@ class YouTubeClient:
     ) -> SearchPage:
         """search.list: videos of a window of time, newest first. One of 100 searches a day, whatever the page.
 
-        The window is aware times, cut to seconds. A page token holds only for the very same arguments. `region` is an
-        ISO 3166 country, `language` an ISO 639 language, `safe_search` none, moderate or strict. Raises ValueError for
-        a naive time or more than 50 results.
+        The window is aware times, cut to seconds; None: no bound. A page token holds only for the very same arguments.
+        `region` is an ISO 3166 country, `language` an ISO 639 language, `safe_search` none, moderate or strict. Raises
+        ValueError for a naive time or more than 50 results.
         """
         if not 0 < max_results <= MAX_IDS:
             raise ValueError(f"max_results must be 1 to {MAX_IDS}, not {max_results}")
-        params = {
+        params: dict[str, str | None] = {
             "part": "snippet",
             "type": "video",
             "order": "date",
@@ -175,7 +175,9 @@ def _joined(ids: Sequence[str]) -> str:
     return ",".join(ids)
 
 
-def _rfc3339(time: datetime) -> str:
+def _rfc3339(time: datetime | None) -> str | None:
+    if time is None:
+        return None
     if time.tzinfo is None:
         raise ValueError("a window of time needs aware times")
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

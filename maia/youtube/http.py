@@ -126,4 +126,4 @@ async def _read(response: aiohttp.ClientResponse) -> bytes | None:
 
 
 def _named(exc: BaseException) -> str:
-    return f"{type(exc).__name__} {exc}".strip() if not isinstance(exc, TimeoutError) else "no answer in time"
+    return "no answer in time" if isinstance(exc, TimeoutError) else " ".join(f"{type(exc).__name__} {exc}".split())

@@ -308,6 +308,17 @@ async def test_a_half_made_data_folder_is_made_anew(tmp_path: Path) -> None:
         await stop(path)
 
 
+async def test_a_keeper_that_is_killed_while_it_makes_the_data_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "server"
+    starting = asyncio.create_task(start(path, grace=GRACE))
+    try:
+        await until(lambda: list(path.glob("data.new-*/PG_VERSION")), "initdb is at work")
+        await kill(keeper(path))
+        assert await query(await starting, "SELECT 1") == 1
+    finally:
+        await stop(path)
+
+
 async def test_data_of_another_major_version_is_a_config_error(path: Path) -> None:
     (path / "data" / "PG_VERSION").write_text("9\n")
     with pytest.raises(ConfigError, match=r"made by PostgreSQL 9, .* set DATABASE_URL"):

@@ -95,6 +95,8 @@ class TestLock:
         assert lock.acquire()
         lock.sign()
         assert lock.signature() == os.getpid()
+        lock.erase()
+        assert lock.signature() is None
         lock.release()
 
     def test_a_symbolic_link_is_not_followed(self, tmp_path: Path) -> None:

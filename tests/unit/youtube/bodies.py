@@ -42,9 +42,7 @@ def current(
 
 def over_limit(code: int = 429, *, message: str = "Quota exceeded.", **metadata: str) -> bytes:
     """What every limit looks like: only the metadata or the message tell which."""
-    return current(
-        code, "rateLimitExceeded", "RATE_LIMIT_EXCEEDED", message, status="RESOURCE_EXHAUSTED", **metadata
-    )
+    return current(code, "rateLimitExceeded", "RATE_LIMIT_EXCEEDED", message, status="RESOURCE_EXHAUSTED", **metadata)
 
 
 def search_day_spent(project: str = "123456789012", limit: str = "100") -> bytes:

@@ -107,16 +107,16 @@ def names(folder: Path) -> set[str]:
 
 
 def load(shared_data: Path, name: str) -> Any:
-    return json.loads((shared_data / "data" / "youtube-responses" / name).read_bytes())
+    return json.loads((shared_data / "youtube-responses" / name).read_bytes())
 
 
 def test_every_captured_error_is_in_the_table(shared_data: Path) -> None:
-    assert names(shared_data / "data" / "youtube-errors") == set(ERRORS)
+    assert names(shared_data / "youtube-errors") == set(ERRORS)
 
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_a_captured_error_is_classified(name: str, shared_data: Path) -> None:
-    body = (shared_data / "data" / "youtube-errors" / name).read_bytes()
+    body = (shared_data / "youtube-errors" / name).read_bytes()
     expected, attributes = ERRORS[name]
 
     error = classify(int(name[:3]), body, {}, Bucket.SEARCH)
@@ -131,7 +131,7 @@ def test_every_captured_answer_is_in_a_table(shared_data: Path) -> None:
     parts = {name for listed in PARTS.values() for name in listed}
     known = {*ANSWERS, *RESOURCES, *parts, *FOREIGN}
 
-    assert names(shared_data / "data" / "youtube-responses") == known
+    assert names(shared_data / "youtube-responses") == known
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -186,7 +186,7 @@ def agrees(item: Any, resource: Mapping[str, Any]) -> None:
         "subscribers": statistics.get("subscriberCount"),
         "uploads_playlist_id": details.get("relatedPlaylists", {}).get("uploads"),
         "playlist_id": snippet.get("playlistId"),
-        "video_id": details.get("videoId"),
+        "video_id": snippet.get("resourceId", details).get("videoId"),
     }.items():
         if hasattr(item, attribute):
             assert (getattr(item, attribute) is None) == (said is None), attribute

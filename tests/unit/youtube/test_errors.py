@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import maia.youtube
 from atlas.quota import Bucket
 from maia.errors import MaiaError
 from maia.youtube import (
@@ -105,9 +106,7 @@ CASES = [
     Case(
         "RetryInfo",
         429,
-        bodies.current(
-            429, "x", "RATE_LIMIT_EXCEEDED", details=({"@type": bodies.RETRY_INFO, "retryDelay": "7.5s"},)
-        ),
+        bodies.current(429, "x", "RATE_LIMIT_EXCEEDED", details=({"@type": bodies.RETRY_INFO, "retryDelay": "7.5s"},)),
         RateLimited,
         {"retry_after": 7.5},
     ),
@@ -144,7 +143,9 @@ CASES = [
         {"reason": "accessNotConfigured", "project": "4711"},
     ),
     Case("no key", 403, bodies.current(403, "forbidden", None, UNREGISTERED), KeyBlocked),
-    Case("blocked by message", 403, bodies.legacy(403, "forbidden", "Requests from referer X are blocked."), KeyBlocked),
+    Case(
+        "blocked by message", 403, bodies.legacy(403, "forbidden", "Requests from referer X are blocked."), KeyBlocked
+    ),
     Case(
         "no signup",
         403,
@@ -214,7 +215,17 @@ CASES = [
     # envelopes that are none
     *(
         Case(f"403 {body!r}", 403, body, Malformed)
-        for body in (b"[]", b"null", b"3", b'"text"', b"{}", b'{"error": "denied"}', b'{"error": []}', b"\xff\xfe", b"{")
+        for body in (
+            b"[]",
+            b"null",
+            b"3",
+            b'"text"',
+            b"{}",
+            b'{"error": "denied"}',
+            b'{"error": []}',
+            b"\xff\xfe",
+            b"{",
+        )
     ),
     *(
         Case(f"403 {body!r}", 403, body, Forbidden, {"reason": "forbidden"})
@@ -333,3 +344,11 @@ def test_the_tree() -> None:
     assert issubclass(Forbidden, BadRequest)
     # Who skips an item must not skip a restart of its round with it.
     assert not issubclass(PageTokenInvalid, BadRequest)
+
+
+def test_every_error_is_a_public_name() -> None:
+    def below(cls: type[YouTubeError]) -> set[str]:
+        return {cls.__name__}.union(*(below(sub) for sub in cls.__subclasses__() if sub.__module__ == cls.__module__))
+
+    assert below(YouTubeError) <= set(maia.youtube.__all__)
+    assert all(hasattr(maia.youtube, name) for name in maia.youtube.__all__)

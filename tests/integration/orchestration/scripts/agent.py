@@ -5,14 +5,17 @@ for the test, it reads a line from stdin.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from atlas.prefect_env import configure_prefect
 from maia.orchestration import activate, flow, get_run_logger, task
 from maia.resilience import ChurnExit, current_stop, record_stats, run_agent, run_bounded
 
@@ -25,6 +28,35 @@ async def told() -> None:
     await asyncio.to_thread(sys.stdin.readline)
 
 
+def foreign_handler(signum: int, _frame: object) -> None:
+    from prefect.exceptions import TerminationSignal  # noqa: PLC0415 - not in a plain run
+
+    raise TerminationSignal(signal=signum)
+
+
+async def stray() -> None:
+    raise ChurnExit("rate limit in a task of its own")
+
+
+async def odd_ends() -> None:
+    """Ways to misbehave that need no flow."""
+    if SCENARIO == "deaf":
+        say("deaf")
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+    if SCENARIO == "stray-churn":
+        task = asyncio.create_task(stray())
+        try:
+            await current_stop().wait()
+        finally:
+            await asyncio.sleep(0)
+            say("cleaned up")
+        del task
+    if SCENARIO == "stuck-thread":
+        asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
+
+
 @task(name="fetch_batch")
 async def fetch_batch(size: int) -> list[int]:
     get_run_logger().info("fetching %d", size)
@@ -33,16 +65,25 @@ async def fetch_batch(size: int) -> list[int]:
 
 
 async def work(item: int) -> int:
-    if SCENARIO == "churn" and item == 1:
+    if SCENARIO in {"churn", "worker-churn"} and item == 1:
         raise ChurnExit("rate limit on item 1")
-    if SCENARIO == "churn":
+    if SCENARIO in {"churn", "worker-churn"}:
         await current_stop().wait()
         await asyncio.sleep(0)  # what is running goes on after the churn
-    if SCENARIO == "term" and item == 0:
+    if item == 1 and SCENARIO in {"term", "worker-term", "term-hang"}:
+        say("working")  # the second of two workers: now both are at work
+    if SCENARIO in {"term", "worker-term"}:
         await current_stop().wait()
         say("worker saw the stop")
     if SCENARIO == "term-hang":
+        if item == 0:
+            await current_stop().wait()
+            say("saw the first signal")
         await asyncio.Event().wait()
+    if SCENARIO == "term-foreign" and item == 0:
+        # As in the moments of a flow run in which Prefect's own handler is in place.
+        signal.signal(signal.SIGTERM, foreign_handler)
+        os.kill(os.getpid(), signal.SIGTERM)
     return item
 
 
@@ -80,16 +121,27 @@ async def main() -> dict[str, Any]:
     say("engine" if activate(API_URL) else "plain")
     if SCENARIO == "term-early":
         os.kill(os.getpid(), signal.SIGTERM)
+    await odd_ends()
     stats = await cycle(3)
     if SCENARIO == "two-cycles":
+        say("first cycle done")
         await told()
         stats = await cycle(2)
     say(f"prefect imported: {'prefect' in sys.modules}")
     return stats
 
 
+def as_a_worker_does() -> None:
+    """Prefect calls the flow itself, and there is no guard above it."""
+    print(asyncio.run(cycle.as_prefect()(2)), flush=True)
+
+
 if __name__ == "__main__":
     SCENARIO, RESULT = sys.argv[1], Path(sys.argv[2])
     API_URL = sys.argv[3] if len(sys.argv) > 3 else None
     logging.basicConfig(format="%(levelname)s %(name)s %(message)s", stream=sys.stderr, level=logging.INFO)
+    if SCENARIO.startswith("worker"):
+        configure_prefect(API_URL or "")
+        as_a_worker_does()
+        sys.exit()
     run_agent("hunter", "0/1", main, result_file=RESULT)

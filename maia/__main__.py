@@ -1,0 +1,5 @@
+"""``python -m maia``."""
+
+from maia.cli import main
+
+main()

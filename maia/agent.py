@@ -1,0 +1,138 @@
+"""One process of an agent, from its options to its exit code: cycles, the row in ``runs``, the last words."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from atlas import events, notifier
+from atlas.config import settings
+from atlas.errors import AtlasError
+from maia import orchestration
+from maia.exitcodes import Outcome
+from maia.resilience import run_agent, verdict
+from maia.session import AgentSession, Shard, agent_session
+from maia.stop import current_stop, record_stats
+
+__all__ = ["AgentOptions", "run"]
+
+logger = logging.getLogger(__name__)
+
+_LAST = {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED, Outcome.FAILURE}
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """What the command line says of a run.
+
+    Attributes:
+        batch_size: rows of one cycle; None: the setting.
+        cycles: how many cycles at most.
+        max_minutes: repeat for so long instead, or until nothing is due (real minutes).
+        result_file: None: the setting MAIA_RESULT_FILE.
+    """
+
+    shard: Shard = field(default_factory=Shard)
+    batch_size: int | None = None
+    cycles: int = 1
+    max_minutes: float | None = None
+    result_file: Path | None = None
+
+
+def run(agent: str, options: AgentOptions) -> NoReturn:
+    """Runs the agent and ends the process with the code that says how it went."""
+    result_file = options.result_file
+    if result_file is None:
+        # a setting that is malformed is reported inside the run, with its own exit code
+        with contextlib.suppress(AtlasError):
+            result_file = settings.maia_result_file
+    run_agent(agent, str(options.shard), lambda: _main(agent, options), result_file=result_file)
+
+
+async def _main(agent: str, options: AgentOptions) -> Mapping[str, Any]:
+    try:
+        settings.check()
+        orchestration.activate(settings.prefect_api_url, settings.prefect_api_key)
+        async with agent_session(agent, options.shard) as session:
+            return await _recorded(session, options)
+    except BaseException as error:
+        await _tell_people(agent, options, error)
+        raise
+
+
+async def _recorded(session: AgentSession, options: AgentOptions) -> Mapping[str, Any]:
+    """The cycles, with their row in ``runs``."""
+    row = events.Run(session.agent, str(session.shard))
+    await row.begin()
+    try:
+        stats = await _cycles(session, options)
+    except BaseException as error:
+        outcome, code, text = verdict(error, session.stop)
+        with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
+            if outcome is Outcome.CHURN:
+                await events.emit(events.EventType.CHURN, agent=session.agent, reason=text)
+            await row.finish(outcome, code, {}, text)
+        raise
+    outcome, code, text = verdict(stats, session.stop)
+    await row.finish(outcome, code, stats, text)
+    return stats
+
+
+async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any]:
+    """Repeats the flow until its cycles are run, the time is up, or nothing is left to do."""
+    from maia.hunter import run_hunter_cycle  # noqa: PLC0415  one agent does not pay for the other's imports
+    from maia.tracker import run_tracker_cycle  # noqa: PLC0415
+
+    cycle = run_hunter_cycle if session.agent == "hunter" else run_tracker_cycle
+    default = settings.hunter_batch_size if session.agent == "hunter" else settings.tracker_batch_size
+    total: dict[str, Any] = {}
+    ends = None if options.max_minutes is None else time.monotonic() + options.max_minutes * 60
+    number = 0
+    while True:
+        number += 1
+        began = time.monotonic()
+        stats = await cycle(options.batch_size or default)
+        logger.info("cycle %d, %.1f s: %s", number, time.monotonic() - began, _summary(stats))
+        total = _added(total, stats)
+        record_stats({"cycles": 1})
+        outcome = Outcome(stats["outcome"])
+        over = number >= options.cycles if ends is None else time.monotonic() >= ends
+        if over or outcome in _LAST or session.searches_left == 0:
+            break
+    if number > 1 and outcome is Outcome.IDLE:
+        # earlier cycles worked until nothing was due: that is what was asked for
+        total["outcome"] = Outcome.OK
+    return {**total, "cycles": number}
+
+
+def _added(total: Mapping[str, Any], stats: Mapping[str, Any]) -> dict[str, Any]:
+    """The sums over the cycles; words are those of the last one."""
+    merged = dict(total)
+    for name, value in stats.items():
+        if isinstance(value, Mapping):
+            merged[name] = _added(merged.get(name, {}), value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            merged[name] = merged.get(name, 0) + value
+        else:
+            merged[name] = value
+    return merged
+
+
+def _summary(stats: Mapping[str, Any]) -> str:
+    counts = [f"{name} {value}" for name, value in stats.items() if isinstance(value, int) and value]
+    calls = [f"{bucket} {number}" for bucket, number in stats.get("calls", {}).items()]
+    words = f"{stats['outcome']}" + (f" ({stats['reason']})" if "reason" in stats else "")
+    return ", ".join([words, *counts, *(["calls: " + " ".join(calls)] if calls else [])])
+
+
+async def _tell_people(agent: str, options: AgentOptions, error: BaseException) -> None:
+    """A run that somebody has to look at is told over NOTIFY_URLS; silent when unset."""
+    outcome, code, text = verdict(error, current_stop())
+    if outcome in {Outcome.FAILURE, Outcome.CONFIG, Outcome.UNAVAILABLE}:
+        with contextlib.suppress(AtlasError):
+            await notifier.notify(f"maia {agent} {options.shard}: {outcome} ({code})", text or "", level="error")

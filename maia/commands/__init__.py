@@ -1,0 +1,1 @@
+"""The commands of ``maia``, one module each."""

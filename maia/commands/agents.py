@@ -1,0 +1,100 @@
+"""`maia hunter` and `maia tracker`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maia import agent
+from maia.agent import AgentOptions
+from maia.exitcodes import EXIT_CODES
+from maia.logs import set_up_logging
+from maia.session import Shard
+
+__all__ = ["EPILOG", "hunter", "tracker"]
+
+EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {row.code.value:>3}  {row.name}: {row.when}" for row in EXIT_CODES)
+"""What the agents' help ends with."""
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--shard") from None
+
+
+ShardOption = Annotated[
+    str,
+    typer.Option(
+        metavar="I/N",
+        help="Which of N parallel processes this is, I from 0. Names it in leases and logs and picks its first key; "
+        "any shard may take any row.",
+    ),
+]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Rows of one cycle; default: the setting.")]
+Cycles = Annotated[int, typer.Option(min=1, help="How many cycles at most; ends sooner when nothing is due.")]
+MaxMinutes = Annotated[
+    float | None, typer.Option(min=0.01, help="Repeat for so long instead, or until nothing is due.")
+]
+ResultFile = Annotated[
+    Path | None, typer.Option(metavar="PATH", help="Write how it went as JSON; default: MAIA_RESULT_FILE.")
+]
+JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Log one JSON object a line.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log the details too.")]
+
+
+def _start(
+    name: str, shard: str, batch_size: int | None, cycles: int, max_minutes: float | None, result_file: Path | None
+) -> None:
+    if max_minutes is not None and cycles != 1:
+        raise typer.BadParameter("give --cycles or --max-minutes, not both")
+    agent.run(name, AgentOptions(_shard(shard), batch_size, cycles, max_minutes, result_file))
+
+
+def hunter(
+    batch_size: BatchSize = None,
+    cycles: Cycles = 1,
+    max_minutes: MaxMinutes = None,
+    shard: ShardOption = "0/1",
+    result_file: ResultFile = None,
+    *,
+    json_logs: JsonLogs = False,
+    verbose: Verbose = False,
+) -> None:
+    """Discover videos: search the queries that are due, store what they find, queue its tags.
+
+    A cycle claims HUNTER_BATCH_SIZE (10) queries; each search costs 1 of the 100 calls that YouTube grants a project a
+    day. Fill the queue first: maia queue add "your query".
+
+    \b
+      maia hunter
+      maia hunter --shard 0/4 --max-minutes 20 --result-file result.json
+    """
+    set_up_logging(json=json_logs, verbose=verbose)
+    _start("hunter", shard, batch_size, cycles, max_minutes, result_file)
+
+
+def tracker(
+    batch_size: BatchSize = None,
+    cycles: Cycles = 1,
+    max_minutes: MaxMinutes = None,
+    shard: ShardOption = "0/1",
+    result_file: ResultFile = None,
+    *,
+    json_logs: JsonLogs = False,
+    verbose: Verbose = False,
+) -> None:
+    """Track views: read the counts of the videos that are due, and schedule their next reading.
+
+    Videos under 24 h old are read hourly, up to 7 days every 6 h, older ones daily. A cycle claims TRACKER_BATCH_SIZE
+    (50) videos; a larger batch is split into calls of 50 that run at once.
+
+    \b
+      maia tracker --batch-size 1000
+      maia tracker --shard 1/4 --max-minutes 20
+    """
+    set_up_logging(json=json_logs, verbose=verbose)
+    _start("tracker", shard, batch_size, cycles, max_minutes, result_file)

@@ -1,0 +1,83 @@
+"""`maia keys`: rings, buckets, suspensions with their reasons; lift one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from atlas.adapters.keys import KeyDAO, KeyReport
+from atlas.clock import clock
+from atlas.config import settings
+from atlas.database import database
+from maia.commands.running import run
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Show the key rings, what each key has spent today, and what is suspended.")
+
+
+@app.callback(invoke_without_command=True)
+def keys(context: typer.Context) -> None:
+    """Show the key rings, what each key has spent today, and what is suspended.
+
+    Keys appear by their fingerprint. Keys that YouTube has shown to belong to one Google Cloud project share its quota
+    and are shown as one. The day ends at midnight Pacific.
+    """
+    if context.invoked_subcommand is not None:
+        return
+
+    async def work() -> list[KeyReport]:
+        pool = settings.key_rings
+        async with database.session():
+            return await KeyDAO().report(pool)
+
+    reports = run(work)
+    if not reports:
+        typer.echo('No keys. Set YOUTUBE_API_KEY_POOL_JSON, such as {"hunting": ["KEY"], "tracking": ["KEY"]}.')
+        raise typer.Exit(78)
+    key_column = Column("key", no_wrap=True)
+    table = Table("ring", key_column, Column("bucket", no_wrap=True), "spent today", "limit", "suspended until (UTC)", "reason")
+    for report in reports:
+        name = " + ".join(report.fingerprints) + (f"\nproject {report.project}" if report.project else "")
+        for number, bucket in enumerate(report.buckets):
+            limit = str(bucket.setting)
+            if bucket.named is not None and bucket.named != bucket.setting:
+                limit += f" (YouTube says {bucket.named})"
+            until = f"{bucket.until:%Y-%m-%d %H:%M}" if bucket.until else ""
+            first = number == 0
+            table.add_row(
+                ", ".join(report.rings) if first else "",
+                Text(name) if first else "",
+                bucket.bucket,
+                str(bucket.reserved),
+                limit,
+                until,
+                Text(bucket.reason or ""),
+                end_section=number == len(report.buckets) - 1,
+            )
+    Console().print(table)
+    typer.echo(f"It is {clock.now():%Y-%m-%d %H:%M} UTC. Lift a suspension: maia keys resume FINGERPRINT")
+
+
+@app.command()
+def resume(
+    fingerprint: Annotated[str, typer.Argument(help="A key's fingerprint, or at least 4 characters of its beginning.")],
+) -> None:
+    """Lift every suspension of a key, and of the keys of its project. YouTube suspends again what it still refuses."""
+    if len(fingerprint) < 4:
+        raise typer.BadParameter("give at least 4 characters of the fingerprint; `maia keys` shows it")
+
+    async def work() -> list[str]:
+        async with database.session():
+            return await KeyDAO().resume(fingerprint)
+
+    lifted = run(work)
+    for line in lifted:
+        typer.echo(f"lifted: {line}")
+    if not lifted:
+        typer.echo(f"nothing is suspended under '{fingerprint}'; `maia keys` shows what is", err=True)
+        raise typer.Exit(1)

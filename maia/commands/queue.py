@@ -1,0 +1,116 @@
+"""`maia queue`: seed and steer the search queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from atlas.adapters.queue import QueueDAO
+from atlas.database import database
+from maia.commands.running import run
+from maia.snowball import LONGEST
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Seed and steer the search queue.")
+
+Queries = Annotated[list[str] | None, typer.Argument(help="Queries, each in quotes.", metavar='"QUERY"...')]
+QueryFile = Annotated[
+    Path | None,
+    typer.Option("--file", help="Read queries from this file (- is standard input), one a line; # begins a comment."),
+]
+
+
+def _wanted(queries: Iterable[str] | None, file: Path | None) -> list[str]:
+    lines: list[str] = list(queries or ())
+    if file is not None:
+        try:
+            text = typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"{file} cannot be read: {error}", param_hint="--file") from None
+        lines += [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    wanted = [" ".join(line.replace("\0", "").split()) for line in lines]
+    wanted = list(dict.fromkeys(query for query in wanted if query))
+    if not wanted:
+        raise typer.BadParameter('no query given; write them in quotes: maia queue add "first query" "second query"')
+    long = [query for query in wanted if len(query) > LONGEST]
+    if long:
+        raise typer.BadParameter(f"a query has more than {LONGEST} characters: {long[0][:60]}…")
+    return wanted
+
+
+@app.command()
+def add(queries: Queries = None, file: QueryFile = None) -> None:
+    """Add queries; they rank above every tag. A paused one is resumed.
+
+    \b
+      maia queue add "lofi hip hop" "rust tutorial"
+      maia queue add --file queries.txt
+    """
+    wanted = _wanted(queries, file)
+
+    async def work() -> int:
+        async with database.session():
+            return await QueueDAO().add(wanted)
+
+    new = run(work)
+    typer.echo(f"{new} new, {len(wanted) - new} known")
+
+
+@app.command("list")
+def list_(limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 50) -> None:
+    """Show the queries in the order in which they are searched."""
+
+    async def work() -> Table | None:
+        async with database.session():
+            rows = await QueueDAO().list(limit)
+        if not rows:
+            return None
+        table = Table("query", "status", "rank", "searches", "results", "last searched (UTC)", "due (UTC)")
+        for row in rows:
+            status = f"claimed by {row['leased_by']}" if row["leased"] else row["status"]
+            rank = "yours" if row["source"] == "user" else f"{row['mentions']} mentions"
+            times = [f"{time:%Y-%m-%d %H:%M}" if time else "" for time in (row["last_searched_at"], row["due_at"])]
+            numbers = str(row["searches"]), str(row["results"])
+            table.add_row(Text(row["query_term"]), Text(status), rank, *numbers, *times)
+        return table
+
+    table = run(work)
+    if table is None:
+        typer.echo('The queue is empty. Fill it: maia queue add "your query"')
+    else:
+        Console().print(table)
+
+
+def _change(name: str, done: str, queries: list[str] | None, file: Path | None) -> None:
+    wanted = _wanted(queries, file)
+
+    async def work() -> frozenset[str]:
+        async with database.session():
+            dao = QueueDAO()
+            return await (dao.pause(wanted) if name == "pause" else dao.remove(wanted))
+
+    found = run(work)
+    typer.echo(f"{len(found)} {done}")
+    missing = [query for query in wanted if query not in found]
+    if missing:
+        typer.echo(f"not in the queue: {', '.join(missing)}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def pause(queries: Queries = None, file: QueryFile = None) -> None:
+    """Set queries aside until they are added again."""
+    _change("pause", "paused", queries, file)
+
+
+@app.command()
+def remove(queries: Queries = None, file: QueryFile = None) -> None:
+    """Delete queries. The Snowball may bring one back as a tag; pause it to keep it out."""
+    _change("remove", "removed", queries, file)

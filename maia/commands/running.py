@@ -1,0 +1,40 @@
+"""How a command that is no agent runs: its errors are one line, its exit codes those of the table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
+
+import typer
+
+from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable
+from maia.exitcodes import ExitCode
+from maia.result import describe
+
+__all__ = ["leave", "run"]
+
+T = TypeVar("T")
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Runs the work to its end; an error of ours becomes one line on stderr and its exit code."""
+
+    async def main() -> T:
+        return await work()
+
+    try:
+        return asyncio.run(main())
+    except AtlasError as error:
+        leave(error)
+
+
+def leave(error: BaseException) -> NoReturn:
+    """Says what happened and ends the command with the error's code."""
+    code = ExitCode.FAILURE
+    if isinstance(error, ConfigError):
+        code = ExitCode.CONFIG
+    elif isinstance(error, DatabaseUnavailable):
+        code = ExitCode.UNAVAILABLE
+    typer.echo(f"maia: {describe(error)}", err=True)
+    raise typer.Exit(int(code))

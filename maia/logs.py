@@ -1,0 +1,59 @@
+"""How a process logs: people read lines (rich on a terminal), machines read JSON. No secret gets through either."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from atlas.errors import scrub
+
+__all__ = ["set_up_logging"]
+
+# what these say at INFO is about single requests
+_CHATTY = ("httpx", "httpcore", "huggingface_hub", "alembic", "asyncio", "aiohttp")
+
+
+class _Scrubbing(logging.Formatter):
+    """Formats like another formatter, and takes out what is or looks like a secret."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return scrub(self._inner.format(record))
+
+
+def set_up_logging(*, json: bool = False, verbose: bool = False) -> None:
+    """Sends the log to stderr.
+
+    Args:
+        json: one JSON object a line.
+        verbose: DEBUG of our own packages too.
+    """
+    handler: logging.Handler
+    if json:
+        from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415
+
+        handler = logging.StreamHandler(sys.stderr)
+        names = {"asctime": "time", "levelname": "level", "name": "logger"}
+        inner: logging.Formatter = JsonFormatter(
+            "%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=names, datefmt="%Y-%m-%dT%H:%M:%S%z"
+        )
+    elif sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415
+        from rich.logging import RichHandler  # noqa: PLC0415
+
+        # titles and queries may hold what looks like markup: it is text
+        handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False, highlighter=None)
+        inner = logging.Formatter("%(message)s", datefmt="[%X]")
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        inner = logging.Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    handler.setFormatter(_Scrubbing(inner))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if verbose:
+        for name in ("maia", "atlas"):
+            logging.getLogger(name).setLevel(logging.DEBUG)

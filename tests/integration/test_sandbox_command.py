@@ -1,0 +1,100 @@
+"""`maia sandbox` as a process."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+from aiohttp import ClientSession
+
+pytestmark = pytest.mark.integration
+
+PROGRAM = """
+import typer
+from maia.sandbox.command import EPILOG, sandbox
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command("sandbox", epilog=EPILOG)(sandbox)
+app.callback()(lambda: None)
+app()
+"""
+
+
+async def launch(*arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "sandbox",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_prints_its_base_url_first_answers_and_stops_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+    log = tmp_path / "calls.jsonl"
+    options = [
+        "--port",
+        "0",
+        "--key",
+        "one=p",
+        "--key",
+        "two",
+        "--quota-search",
+        "1",
+        "--clock",
+        "3600x",
+        "--log",
+        str(log),
+    ]
+    process = await launch(*options, "--fault", "backend-error:videos")
+    assert process.stdout is not None
+    try:
+        base = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
+        assert base.startswith("http://127.0.0.1:")
+        assert base.endswith("/youtube/v3")
+        async with ClientSession() as http:
+            statuses = []
+            for path, key in (("search?part=id", "one"), ("search?part=id", "one"), ("search?part=id", "two")):
+                async with http.get(f"{base}/{path}", headers={"X-Goog-Api-Key": key}) as answer:
+                    statuses.append(answer.status)
+            async with http.get(f"{base}/videos?part=id&id=x&key=two") as answer:
+                statuses.append(answer.status)
+        assert statuses == [200, 429, 200, 500]
+        process.send_signal(number)
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
+    assert [orjson.loads(line)["status"] for line in log.read_bytes().splitlines()] == statuses
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--fault", "explode"], 2, "there is no kind 'explode'"),
+        (["--key", "=p"], 2, "a key is empty"),
+        (["--dataset", "none.csv"], 1, "ConfigError: data set none.csv cannot be read"),
+        (["--clock", "fast"], 1, "'fast' is no clock"),
+        (["--host", "192.0.2.1"], 1, "cannot listen on 192.0.2.1:8080"),
+    ],
+)
+async def test_what_is_wrong_is_said(options: list[str], code: int, said: str) -> None:
+    process = await launch(*options)
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == code
+    assert said in " ".join(errors.decode().replace("│", " ").split())
+
+
+async def test_help_teaches() -> None:
+    process = await launch("--help")
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    text = output.decode()
+    for word in ("YOUTUBE_API_BASE_URL", "--dataset", "rate-limit  ", "after=N", "KEY[=PROJECT]", "/_sandbox/state"):
+        assert word in text

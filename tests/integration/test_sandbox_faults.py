@@ -1,0 +1,144 @@
+"""The sandbox's faults as a caller meets them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import ClientPayloadError, ClientSession, ServerDisconnectedError
+
+from maia.sandbox import ManualClock, RunningSandbox, SandboxConfig, running
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 11, 22, 20, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def started(*faults: str, **options: Any) -> AsyncIterator[tuple[RunningSandbox, ClientSession]]:
+    config = SandboxConfig(clock=ManualClock(NOW), videos=3_000, history_days=2, faults=faults, **options)
+    async with running(config) as sandbox, ClientSession(headers={"X-Goog-Api-Key": "key"}) as http:
+        yield sandbox, http
+
+
+def url(sandbox: RunningSandbox) -> str:
+    return f"{sandbox.base_url}/search?part=snippet&type=video&maxResults=50"
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "counted"),
+    [
+        ("rate-limit", 429, True),
+        ("user-rate-limit", 403, True),
+        ("quota", 429, False),
+        ("daily-limit", 403, False),
+        ("key-invalid", 400, False),
+        ("key-blocked", 403, False),
+        ("backend-error", 500, True),
+        ("backend-error:status=503", 503, True),
+        ("unavailable-403", 403, True),
+        ("not-found", 404, True),
+    ],
+)
+async def test_a_refusal_is_answered_and_logged(spec: str, status: int, counted: bool) -> None:
+    async with started(f"{spec}:retry-after=9:times=1") as (sandbox, http):
+        async with http.get(url(sandbox)) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (status, "9")
+            assert "error" in await answer.json()
+        async with http.get(url(sandbox)) as answer:
+            assert answer.status == 200
+        first, second = sandbox.log
+        assert (first.fault, first.counted, first.ids) == (spec.partition(":")[0], counted, [])
+        assert (second.fault, second.counted, len(second.ids)) == (None, True, 50)
+
+
+async def test_a_cut_answer_breaks_off() -> None:
+    async with started("cut:times=1") as (sandbox, http):
+        with pytest.raises(ClientPayloadError):
+            async with http.get(url(sandbox)) as answer:
+                assert answer.status == 200
+                await answer.read()
+        assert [(entry.reason, entry.ids) for entry in sandbox.log] == [("cut", [])]
+        async with http.get(url(sandbox)) as answer:
+            assert len((await answer.json())["items"]) == 50
+
+
+async def test_a_dropped_connection_has_no_answer() -> None:
+    async with started("drop:times=2") as (sandbox, http):
+        with pytest.raises(ServerDisconnectedError):
+            async with http.post(url(sandbox)), http.get(url(sandbox)):
+                pass
+        assert [entry.status for entry in sandbox.log] == [0] * len(sandbox.log)
+
+
+async def test_broken_json_is_half_a_document() -> None:
+    async with started("broken-json") as (sandbox, http), http.get(url(sandbox)) as answer:
+        body = await answer.read()
+        assert (answer.status, body[:1]) == (200, b"{")
+        with pytest.raises(orjson.JSONDecodeError):
+            orjson.loads(body)
+
+
+async def test_a_page_of_html_with_502() -> None:
+    async with started("not-json") as (sandbox, http), http.get(url(sandbox)) as answer:
+        assert (answer.status, answer.content_type) == (502, "text/html")
+        assert (await answer.text()).startswith("<!DOCTYPE html>")
+
+
+async def test_an_answer_without_items() -> None:
+    async with started("empty-items") as (sandbox, http), http.get(url(sandbox)) as answer:
+        document = await answer.json()
+        assert (answer.status, document["items"], "nextPageToken" in document) == (200, [], False)
+        assert [entry.ids for entry in sandbox.log] == [[]]
+
+
+async def test_slowness_comes_before_another_fault() -> None:
+    async with started("slow:seconds=0.05", "rate-limit") as (sandbox, http):
+        before = datetime.now(UTC)
+        async with http.get(url(sandbox)) as answer:
+            assert answer.status == 429
+        assert (datetime.now(UTC) - before).total_seconds() >= 0.05
+
+
+async def test_page_tokens_fail_only_where_there_is_one() -> None:
+    async with started("page-token") as (sandbox, http):
+        async with http.get(url(sandbox)) as answer:
+            token = (await answer.json())["nextPageToken"]
+        async with http.get(f"{url(sandbox)}&pageToken={token}") as answer:
+            assert (answer.status, (await answer.json())["error"]["errors"][0]["reason"]) == (400, "invalidPageToken")
+
+
+async def test_a_spent_day_wins_over_a_rate_limit() -> None:
+    async with started("rate-limit", quota_search=1) as (sandbox, http):
+        for _ in range(2):
+            async with http.get(url(sandbox)) as answer:
+                assert answer.status == 429
+        assert [entry.reason for entry in sandbox.log] == ["rateLimitExceeded", "rateLimitExceeded/day"]
+
+
+async def test_a_fault_that_had_no_answer_to_spoil_is_not_logged() -> None:
+    async with started("cut") as (sandbox, http), http.get(f"{sandbox.base_url}/search") as answer:
+        assert answer.status == 400
+        assert [entry.fault for entry in sandbox.log] == [None]
+
+
+async def test_faults_change_while_it_runs() -> None:
+    async with started("rate-limit") as (sandbox, http):
+        door = f"{sandbox.admin_url}/faults"
+        async with http.post(door, json=["backend-error:search:times=1"]) as answer:
+            assert await answer.json() == [{"spec": "backend-error:search:times=1", "matched": 0, "struck": 0}]
+        async with http.get(url(sandbox)) as answer:
+            assert answer.status == 500
+        async with http.get(door) as answer:
+            assert [entry["struck"] for entry in await answer.json()] == [1]
+        for body in (b'["explode"]', b'{"a": 1}', b"[1]", b"not json"):
+            async with http.post(door, data=body) as answer:
+                assert answer.status == 400
+                assert (await answer.json())["error"]
+        async with http.post(f"{sandbox.admin_url}/delete", data=b"[]") as answer:
+            assert answer.status == 400
+        sandbox.faults.clear()
+        async with http.get(url(sandbox)) as answer:
+            assert answer.status == 200

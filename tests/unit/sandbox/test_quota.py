@@ -1,0 +1,50 @@
+"""The sandbox's daily allowances."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from atlas.quota import Bucket
+from maia.sandbox.quota import QuotaBook, day_start
+
+NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)  # noon in California
+
+
+def test_buckets_of_a_project_are_spent_apart() -> None:
+    book = QuotaBook({Bucket.SEARCH: 2})
+    assert [book.charge("1", Bucket.SEARCH, NOON) for _ in range(4)] == [True, True, False, False]
+    assert book.charge("1", Bucket.UNITS, NOON)
+    assert book.charge("1", Bucket.BATCH, NOON)
+    assert book.charge("2", Bucket.SEARCH, NOON)
+
+
+def test_a_refused_call_costs_nothing() -> None:
+    book = QuotaBook({Bucket.SEARCH: 1})
+    for _ in range(3):
+        book.charge("1", Bucket.SEARCH, NOON)
+    assert book.spent("1", Bucket.SEARCH, NOON) == 1
+
+
+def test_midnight_pacific_brings_a_new_day() -> None:
+    book = QuotaBook({Bucket.SEARCH: 1})
+    before, after = datetime(2026, 11, 23, 7, 59, tzinfo=UTC), datetime(2026, 11, 23, 8, tzinfo=UTC)
+    assert book.charge("1", Bucket.SEARCH, before)
+    assert not book.charge("1", Bucket.SEARCH, before)
+    assert book.charge("1", Bucket.SEARCH, after)
+    assert book.table() == {"1": {"2026-11-22": {"search": 1}, "2026-11-23": {"search": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("at", "start"),
+    [
+        (NOON, datetime(2026, 11, 22, 8, tzinfo=UTC)),
+        (datetime(2026, 7, 1, 6, tzinfo=UTC), datetime(2026, 6, 30, 7, tzinfo=UTC)),
+        (datetime(2026, 11, 1, 20, tzinfo=UTC), datetime(2026, 11, 1, 7, tzinfo=UTC)),  # a day of 25 hours
+    ],
+)
+def test_the_day_starts_at_midnight_pacific(at: datetime, start: datetime) -> None:
+    assert day_start(at) == start
+
+
+def test_the_defaults_are_youtubes() -> None:
+    assert QuotaBook().limits == {Bucket.SEARCH: 100, Bucket.UNITS: 10_000, Bucket.BATCH: 10_000}
