@@ -14,22 +14,24 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from atlas.errors import ConfigError
 
 __all__ = ["Clock", "clock"]
 
 _SPEC = re.compile(r"(?P<speed>\d+(?:\.\d+)?)x(?:@(?P<real>[^=]+)(?:=(?P<shown>.+))?)?")
+_LONGEST_RUN = timedelta(days=1)  # real time: no process runs longer
 
 
 def _instant(text: str, spec: str) -> datetime:
     try:
         value = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise ConfigError(
             f"ATLAS_CLOCK: '{text}' in '{spec}' is not an ISO 8601 time; write it like 2026-11-22T08:00:00Z."
         ) from None
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,12 @@ class Clock:
             )
         real = _instant(match["real"], spec) if match["real"] else datetime.now(UTC)
         shown = _instant(match["shown"], spec) if match["shown"] else real
-        return cls(float(match["speed"]), real, shown)
+        clock = cls(float(match["speed"]), real, shown)
+        try:
+            clock.at(datetime.now(UTC) + _LONGEST_RUN)
+        except OverflowError:
+            raise ConfigError(f"ATLAS_CLOCK: '{spec}' leaves the calendar within a day; use a lower speed.") from None
+        return clock
 
     def at(self, real: datetime) -> datetime:
         """What this clock shows at a real time (both aware, UTC)."""
@@ -78,7 +85,8 @@ class Clock:
     def __str__(self) -> str:
         if self.shown_start is None:
             return "real"
-        return f"{self.speed:g}x@{self.real_start.isoformat()}={self.shown_start.isoformat()}"
+        speed = f"{Decimal(repr(self.speed)):f}".removesuffix(".0")
+        return f"{speed}x@{self.real_start.isoformat()}={self.shown_start.isoformat()}"
 
 
 class _ConfiguredClock:

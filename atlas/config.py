@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from atlas.clock import Clock
 from atlas.errors import ConfigError, remember_secret
@@ -32,7 +33,10 @@ def _user_data() -> Path:
     import os  # noqa: PLC0415  this module is the one reader of the environment
 
     base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "pleiades"
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "share") / "pleiades"
+    except RuntimeError:  # a container's user without a home
+        return Path(".pleiades")
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -43,7 +47,9 @@ Seconds = Annotated[float, Field(ge=1)]
 class Settings(BaseSettings):
     """Every setting, named as in the environment (lower case). See docs/configuration.md."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL 15 or newer; unset: the embedded PostgreSQL")
     atlas_embedded_path: Path = Field(
@@ -164,6 +170,20 @@ class Settings(BaseSettings):
         }[bucket]
 
 
+class _Given(Settings):
+    """Settings that are given by the program: the environment has no say."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 class _LazySettings:
     """Stands for the one Settings: reads the environment at first use, and keeps what was wrong per setting."""
 
@@ -178,15 +198,24 @@ class _LazySettings:
     def check(self) -> None:
         """Raises ConfigError if any setting is malformed, naming each."""
         self._load()
-        if self._wrong:
-            raise ConfigError(" ".join(self._wrong[name] for name in sorted(self._wrong)))
+        wrong = dict(self._wrong)
+        try:
+            _ = self.key_rings
+        except ConfigError as error:
+            wrong["youtube_api_key_pool_json"] = str(error)
+        if wrong:
+            raise ConfigError(" ".join(dict.fromkeys(wrong[name] for name in sorted(wrong))))
 
     @contextlib.contextmanager
     def override(self, **fields: Any) -> Iterator[None]:
-        """Sets fields for a while, for tests and for options of the command line."""
+        """Sets fields for a while, for tests and for options of the command line. Raises ConfigError."""
         before, wrong = self._load(), dict(self._wrong)
         try:
-            self._loaded = Settings.model_validate({**{n: getattr(before, n) for n in Settings.model_fields}, **fields})
+            given = _Given(**fields)
+        except ValidationError as error:
+            raise ConfigError(" ".join(_explained(error).values())) from None
+        try:
+            self._loaded = before.model_copy(update={name: getattr(given, name) for name in fields})
             _remember(self._loaded)
             for name in fields:
                 self._wrong.pop(name, None)
@@ -201,7 +230,7 @@ class _LazySettings:
         try:
             self._loaded = Settings()
         except ValidationError as error:
-            self._wrong = {str(e["loc"][0]): _explain(str(e["loc"][0]), e["msg"]) for e in error.errors()}
+            self._wrong = _explained(error)
             # the good ones stay usable: `atlas status` must not fail over a Hunter setting
             self._loaded = Settings.model_construct(**_good_values(set(self._wrong)))
         except (OSError, UnicodeDecodeError) as error:
@@ -215,7 +244,16 @@ class _LazySettings:
         loaded = self._load()
         if name in self._wrong:
             raise ConfigError(self._wrong[name])
+        member = vars(Settings).get(name)
+        if isinstance(member, property) and member.fget is not None:
+            return member.fget(self)  # what is made of several settings fails for each that is wrong
+        if isinstance(member, FunctionType):
+            return MethodType(member, self)
         return getattr(loaded, name)
+
+
+def _explained(error: ValidationError) -> dict[str, str]:
+    return {str(e["loc"][0]): _explain(str(e["loc"][0]), e["msg"]) for e in error.errors(include_input=False)}
 
 
 def _explain(name: str, message: str) -> str:

@@ -83,6 +83,7 @@ class Database:
         self._transaction: contextvars.ContextVar[_Transaction | None] = contextvars.ContextVar(
             "atlas_transaction", default=None
         )
+        self._given_up = False
         self.application_name = "atlas"
 
     async def dsn(self) -> str:
@@ -103,7 +104,7 @@ class Database:
         dsn = await self.dsn()
 
         async def attempt() -> asyncpg.Connection:
-            with _translated(), _connecting():
+            with translated(), _connecting():
                 return await asyncpg.connect(_for_driver(dsn), **self._options())
 
         return await _patiently(attempt, _START_PATIENCE)
@@ -134,9 +135,13 @@ class Database:
             dsn = await self.dsn()
 
             async def attempt() -> asyncpg.Pool:
-                with _translated(), _connecting():
+                with translated(), _connecting():
                     return await asyncpg.create_pool(
-                        _for_driver(dsn), min_size=1, max_size=settings.database_pool_size, init=_prepare,
+                        _for_driver(dsn),
+                        min_size=1,
+                        max_size=settings.database_pool_size,
+                        init=_prepare,
+                        reset=_leave_as_it_is,
                         **self._options(),
                     )
 
@@ -144,7 +149,7 @@ class Database:
 
     async def _look_at_schema(self, connection: asyncpg.Connection) -> None:
         try:
-            with _translated():
+            with translated():
                 found = await schema_version(connection)
         except StatementFailed as error:
             raise ConfigError(f"DATABASE_URL: this user may not use Atlas's tables: {error}.") from None
@@ -197,8 +202,8 @@ class Database:
         pool = self._pool
         if pool is None:
             raise DatabaseUnavailable("the database was closed while it was in use")
-        with _translated():
-            connection = await pool.acquire(timeout=_CONNECT_TIMEOUT)
+        with translated():
+            connection = await pool.acquire(timeout=_COMMAND_TIMEOUT)
         try:
             yield connection
         finally:
@@ -219,7 +224,7 @@ class Database:
         outer = self._current()
         async with self._connection() as connection:
             transaction = connection.transaction()
-            with _translated():
+            with translated():
                 await transaction.start()
             this = _Transaction(connection)
             token = self._transaction.set(this)
@@ -231,7 +236,7 @@ class Database:
                         await transaction.rollback()
                     raise
                 else:
-                    with _translated():
+                    with translated():
                         await transaction.commit()
             except BaseException:
                 for undo in reversed(this.undo):
@@ -258,7 +263,7 @@ class Database:
 
         async def attempt() -> list[asyncpg.Record]:
             async with self._connection() as connection:
-                with _translated():
+                with translated():
                     rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
                 return rows
 
@@ -272,10 +277,20 @@ class Database:
         """
         if self._current() is not None:
             return await work()  # the transaction is gone with its connection: only its owner can begin again
-        return await _patiently(work, PATIENCE)
+        try:
+            done = await _patiently(work, 0 if self._given_up else PATIENCE)
+        except DatabaseUnavailable:
+            self._given_up = True  # what is left to do on the way out must not wait as long again, each time
+            raise
+        self._given_up = False
+        return done
 
 
 async def _patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
+    try:
+        return await work()  # nearly always: the machinery of retries would cost more than many a statement
+    except DatabaseUnavailable:
+        pass
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(DatabaseUnavailable),
         wait=wait_random_exponential(multiplier=0.2, max=5),
@@ -286,7 +301,7 @@ async def _patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turns the driver's errors into Atlas's; the only place that does."""
     try:
         yield
@@ -300,8 +315,9 @@ def _translated() -> Iterator[None]:
             "Check that it runs and that DATABASE_URL names its host and port."
         ) from None
     except asyncpg.InterfaceError as error:
-        # the driver says "closed" by this class too; anything else of it is a fault of ours
-        if "clos" not in str(error):
+        # the driver says "closed" by this class too, and of a connection that was lost while a transaction held it that
+        # it is "released back to the pool"; anything else of it is a fault of ours
+        if "clos" not in str(error) and "released back to the pool" not in str(error):
             raise
         raise DatabaseUnavailable(f"the connection to the database was lost: {_line(error)}.") from None
     except asyncpg.PostgresError as error:
@@ -333,6 +349,10 @@ def _for_driver(dsn: str) -> str:
 
 def _line(error: BaseException) -> str:
     return scrub(" ".join(str(error).split()) or type(error).__name__)
+
+
+async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
+    """Instead of the driver's RESET, a round trip at each release: no statement of ours changes the session."""
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -17,7 +17,7 @@ A message says what happened, to which thing, and what to do. It never holds a k
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,11 +37,19 @@ __all__ = [
 
 
 class AtlasError(Exception):
-    """Anything that Atlas raises on purpose."""
+    """Anything that Atlas raises on purpose.
+
+    Attributes:
+        exit_code: what a process ends with that cannot go on (sysexits.h).
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class ConfigError(AtlasError):
     """A setting is missing or wrong: the message names it, says what was wrong and how to mend it."""
+
+    exit_code = 78
 
 
 class EmptyKeyRing(ConfigError):
@@ -100,12 +108,17 @@ class StatementFailed(AtlasError):
 class DatabaseUnavailable(AtlasError):
     """The database cannot be reached, or was lost and did not come back within the bounded retries."""
 
+    exit_code = 69
+
 
 # The last line of defence for texts of foreign libraries: known secrets by value, and what looks like one.
 _known: set[str] = set()
 _LOOKS_SECRET = (
-    (re.compile(r"(://[^/\s:@]*):[^@\s]*@"), r"\1:***@"),
+    (re.compile(r"(://[^/\s:@]*):\S*@"), r"\1:***@"),
     (re.compile(r"(?i)\b(key|token|password|x-goog-api-key)(=|:\s*)[^\s&'\",;]+"), r"\1\2***"),
+    (re.compile(r"(?i)([\w-](?:key|token|password|secret)=)[^\s&'\",;]+"), r"\1***"),
+    (re.compile(r"(?i)(['\"][\w-]*(?:key|token|password|secret)['\"]:\s*['\"])[^'\"]+"), r"\1***"),
+    (re.compile(r"(?i)\b(bearer )[^\s'\",;]+"), r"\1***"),
     (re.compile(r"AIza[0-9A-Za-z_-]{20,}"), "***"),
     (re.compile(r"hf_[A-Za-z0-9]{20,}"), "***"),
 )

@@ -203,7 +203,7 @@ class KeyRing:
         await self._close([ticket], made=False)
 
     async def _close(self, tickets: Iterable[Ticket], *, made: bool) -> None:
-        still_open = [ticket for ticket in tickets if ticket.open]
+        still_open = list({id(ticket): ticket for ticket in tickets if ticket.open}.values())
         counts = sorted(Counter((t.day, t.fingerprint, str(t.bucket)) for t in still_open).items())
         if not counts:
             return

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from atlas.database import schema_version
+from atlas.database import schema_version, translated
 from atlas.errors import ConfigError
+from atlas.inspection import inspect
+from atlas.statements import sql
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -46,6 +48,7 @@ class Migration:
 
 async def migrate(database: Database) -> Migration:
     """Runs what is missing. Raises ConfigError for a server that is too old or a user who may not create tables."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  slow to import, needed here alone
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
@@ -59,14 +62,17 @@ async def migrate(database: Database) -> Migration:
         try:
             async with engine.begin() as connection:
                 before = await connection.run_sync(_upgrade)
-        except Exception as error:
-            if _cause(error, asyncpg.InsufficientPrivilegeError):
+        except SQLAlchemyError as error:
+            cause = _of_driver(error)
+            if isinstance(cause, asyncpg.InsufficientPrivilegeError):
                 raise ConfigError(
                     "DATABASE_URL: this user may not create tables. Run `atlas migrate` as the owner of the database "
                     "(GRANT CREATE ON SCHEMA public TO …)."
                 ) from None
-            raise
-        after = await schema_version(probe)
+            with translated():
+                raise (cause or error) from None
+        with translated():
+            after = await schema_version(probe)
         if after is None:
             raise ConfigError(
                 "The schema was not created: the search_path of this user names no schema to create it in."
@@ -77,12 +83,11 @@ async def migrate(database: Database) -> Migration:
         await engine.dispose()
 
 
-def _cause(error: BaseException | None, kind: type[BaseException]) -> bool:
-    while error is not None:
-        if isinstance(error, kind) or isinstance(getattr(error, "orig", None), kind):
-            return True
+def _of_driver(error: BaseException | None) -> BaseException | None:
+    """The driver's own error below SQLAlchemy's."""
+    while error is not None and not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
         error = error.__cause__ or error.__context__
-    return False
+    return error
 
 
 def _upgrade(connection: Connection) -> str | None:
@@ -109,30 +114,20 @@ def _upgrade(connection: Connection) -> str | None:
 
 async def _ensure_hypertable(connection: asyncpg.Connection) -> bool:
     """Makes ``video_stats_log`` a hypertable where TimescaleDB can be had and the table is empty still."""
-    if await _is_hypertable(connection):
-        return True
-    if not await connection.fetchval("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'"):
-        return False
+    found = await inspect(connection)
+    if found.hypertable or found.available is None:
+        return found.hypertable
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-            if await _is_hypertable(connection) or await connection.fetchval("SELECT 1 FROM video_stats_log LIMIT 1"):
-                return await _is_hypertable(connection)
-            await connection.execute(
-                "SELECT create_hypertable('video_stats_log', by_range('observed_at', INTERVAL '7 days'))"
-            )
+            if (await inspect(connection)).hypertable:
+                return True  # another migration was faster
+            if await connection.fetchval(sql("any_snapshot")):
+                logger.warning("TimescaleDB is there, but video_stats_log holds rows already and stays a plain table")
+                return False
+            await connection.execute(sql("create_hypertable"))
     except asyncpg.PostgresError as error:
         logger.warning("TimescaleDB is there but cannot be used (%s): video_stats_log stays a plain table", error)
         return False
     return True
-
-
-async def _is_hypertable(connection: asyncpg.Connection) -> bool:
-    if not await connection.fetchval("SELECT to_regclass('timescaledb_information.hypertables')"):
-        return False
-    return bool(
-        await connection.fetchval(
-            "SELECT 1 FROM timescaledb_information.hypertables WHERE hypertable_name = 'video_stats_log'"
-        )
-    )

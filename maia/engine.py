@@ -27,9 +27,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 
+from maia.exits import leaves
 from maia.orchestration import Flow, Server, Task, inside_run
 from maia.result import describe
-from maia.stop import CLEANUP_SECONDS, current_stop, handle_signals, install_signal_handlers, leaves, run_scope
+from maia.stop import CLEANUP_SECONDS, current_stop, handle_signals, install_signal_handlers, run_scope
 
 P = ParamSpec("P")
 R = TypeVar("R")

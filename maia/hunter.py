@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from atlas import events, vault
-from atlas.adapters.rows import Presence, TargetRow, TopicRow, TopicStatus, VideoUpdate
+from atlas.adapters.rows import Presence, TopicRow, TopicStatus, VideoUpdate
 from atlas.config import settings
-from atlas.errors import ConfigError, DatabaseUnavailable, RingExhausted, StatementFailed
+from atlas.errors import AtlasError, RingExhausted, StatementFailed
 from atlas.keyring import Ticket
 from atlas.resources import SearchItem, Video
+from maia.absence import WITNESSES, proves_absence
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.session import AgentSession, agent_session
 from maia.snowball import Snowball
 from maia.stop import Stop, Unfinished, record_stats, run_bounded
 from maia.youtube import (
+    MAX_IDS,
     BadRequest,
     NotFound,
     PageTokenInvalid,
@@ -31,7 +33,11 @@ from maia.youtube import (
 
 __all__ = ["Searched", "fetch_batch", "finish_earlier", "ingest_results", "run_hunter_cycle", "search_youtube"]
 
-_UNFINISHED_AT_ONCE = 50  # one videos.list call
+# what a run's stats always have, 0 or not
+_COUNTS = (
+    "topics", "searches", "failed", "videos_found", "videos_new", "videos_enriched", "queries_new", "archived",
+)  # fmt: skip
+_UNFINISHED_AT_ONCE = MAX_IDS - WITNESSES  # one videos.list call
 
 
 @dataclass
@@ -79,8 +85,8 @@ async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
         for outcome in outcomes:
             if isinstance(outcome, Searched):
                 searched.append(outcome)
-            elif isinstance(outcome, Exception) and not session.note_fatal(outcome):
-                raise outcome
+            elif isinstance(outcome, Exception):
+                session.note_fatal(outcome)
         return searched
 
 
@@ -120,6 +126,9 @@ async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinish
     except YouTubeError as error:
         logger.warning("'%s' is skipped: %s", query, error)
         return Searched(topic, failed=True)
+    except StatementFailed as error:
+        logger.error("'%s' is skipped: %s", query, error)
+        return Searched(topic, failed=True)
     return Searched(topic, page=page)
 
 
@@ -129,7 +138,7 @@ async def ingest_results(searched: Sequence[Searched]) -> dict[str, int]:
     end of the lease. New videos are enriched first (videos.list), since search results hold neither tags nor counts.
 
     Returns:
-        counts: searches, failed, videos_found, videos_new, videos_enriched, queries_new, archived.
+        counts: searches, refused, restarted, failed, videos_found, videos_new, videos_enriched, queries_new, archived.
     """
     async with agent_session("hunter") as session:
         counts: Counter[str] = Counter(failed=sum(found.failed for found in searched))
@@ -145,10 +154,12 @@ async def ingest_results(searched: Sequence[Searched]) -> dict[str, int]:
 
 async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Counter[str]:
     counts: Counter[str] = Counter()
-    room = await session.dao.queue_room() if answered else 0
+    if not answered:
+        return counts
+    room = _Room(await session.dao.queue_room())
     # a stop of its own: what was answered is stored, whatever asked for the end
     outcomes = await run_bounded(
-        answered, lambda found: _ingest(session, found, room), limit=settings.database_pool_size * 2, stop=Stop()
+        answered, lambda found: _ingest(session, found, room), limit=settings.youtube_concurrency, stop=Stop()
     )
     for found, outcome in zip(answered, outcomes, strict=True):
         if isinstance(outcome, Counter):
@@ -156,34 +167,49 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
         elif isinstance(outcome, StatementFailed):
             get_run_logger().error("'%s' is skipped: %s", found.topic["query_term"], outcome)
             counts["failed"] += 1
-        elif isinstance(outcome, Exception) and not session.note_fatal(outcome):
-            raise outcome
+        elif isinstance(outcome, Exception):
+            session.note_fatal(outcome)
     return counts
 
 
-async def _ingest(session: AgentSession, found: Searched, room: int) -> Counter[str]:
+@dataclass
+class _Room:
+    """How many queries the queue may still take, dealt out to searches that are stored at the same time."""
+
+    left: int
+
+    def take(self) -> int:
+        """One search's share; what it does not use is put back."""
+        share = max(0, min(settings.hunter_new_queries_per_search, self.left))
+        self.left -= share
+        return share
+
+    def put_back(self, number: int) -> None:
+        self.left += number
+
+
+async def _ingest(session: AgentSession, found: Searched, room: _Room) -> Counter[str]:
     dao, topic = session.dao, found.topic
     dao.hold(topic)
     if found.restart:
         await dao.restart_round(topic["id"])
-        return Counter(searches=1)
+        return Counter(searches=1, restarted=1)
     if found.page is None:
-        await dao.update_search_state(topic["id"], None, 0, TopicStatus.WAITING)
-        return Counter(searches=1)
+        await dao.update_search_state(topic["id"], None, 0, TopicStatus.WAITING, read=False)
+        return Counter(searches=1, refused=1)
     page = found.page
     items = list({item.id: item for item in page.items}.values())
     known = await dao.known_videos([item.id for item in items])
     videos, tickets = await _enrich(session, [item for item in items if item.id not in known])
     counts: Counter[str] = Counter(searches=1, videos_found=len(items))
+    share = room.take()
 
     async def write() -> None:
         async with dao.transaction():
             stored = await dao.ingest_video_metadata(videos)
             snowball = Snowball.configured()
             tags = [query for v in videos if v.id in stored.newly_enriched for query in snowball.queries(v.tags)]
-            added = await dao.add_to_search_queue(
-                tags, most_new=min(settings.hunter_new_queries_per_search, room), topic=topic["query_term"]
-            )
+            added = await dao.add_to_search_queue(tags, most_new=share, topic=topic["query_term"])
             await dao.update_search_state(
                 topic["id"],
                 page.next_page_token,
@@ -199,6 +225,8 @@ async def _ingest(session: AgentSession, found: Searched, room: int) -> Counter[
     except StatementFailed:
         await session.ring.settle(tickets)  # the call was made, whatever became of its answer
         raise
+    finally:
+        room.put_back(share - counts["queries_new"])
     for video in videos:
         if not video.partial:
             vault.store_metadata(video.id, video.raw)
@@ -208,13 +236,16 @@ async def _ingest(session: AgentSession, found: Searched, room: int) -> Counter[
 async def _enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[list[Video], tuple[Ticket, ...]]:
     """The videos of search results: whole where videos.list answers, as the search knows them where it does not.
 
-    A search is too dear to lose: whatever fails here, its videos are stored, and a later cycle enriches them.
+    A search is too dear to lose: whatever fails here, its videos are stored, and a later cycle enriches them. After a
+    signal it is waited for no longer than the stop's grace.
     """
     partial = {item.id: item.to_video() for item in items}
-    if not items or session.stop.requested or "units" in session.exhausted:
+    if not items or "units" in session.exhausted:
         return list(partial.values()), ()
-    answer = await ask_videos(session, list(partial))
-    if answer is None:
+    (answer,) = await run_bounded([list(partial)], lambda ids: ask_videos(session, ids), limit=1, stop=session.stop)
+    if isinstance(answer, Exception):
+        session.note_fatal(answer)
+    if not isinstance(answer, VideoList):
         return list(partial.values()), ()
     whole = {video.id: video for video in answer.items}
     return list((partial | {id_: whole[id_] for id_ in partial if id_ in whole}).values()), answer.tickets
@@ -236,7 +267,9 @@ async def ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | N
         pass
     except YouTubeError as error:
         logger.warning("%d videos are not enriched now: %s", len(ids), error)
-    except (ConfigError, DatabaseUnavailable) as error:
+    except StatementFailed as error:
+        logger.error("%d videos are not enriched now: %s", len(ids), error)
+    except AtlasError as error:
         session.note_fatal(error)
     return None
 
@@ -246,7 +279,11 @@ async def archive(session: AgentSession) -> int:
     if not vault.pending():
         return 0
     report = await vault.flush()
-    await session.dao.mark_archived(report.stored)
+    try:
+        await session.dao.mark_archived(report.stored)
+    except StatementFailed as error:
+        get_run_logger().warning("%d videos will be archived again: %s", len(report.stored), error)
+        return 0
     if report.failed:
         await events.emit(events.EventType.ARCHIVE_FAILED, failed=len(report.failed), error=report.error)
     return len(report.stored)
@@ -256,7 +293,7 @@ async def archive(session: AgentSession) -> int:
 async def finish_earlier() -> dict[str, int]:
     """Enriches what an earlier cycle could only store as its search knew it, and archives what never was.
 
-    One unit for up to 50 videos.
+    One unit for up to 45 videos.
 
     Returns:
         counts: unfinished, videos_enriched, queries_new, archived.
@@ -269,10 +306,12 @@ async def finish_earlier() -> dict[str, int]:
         if not targets:
             return {}
         counts: Counter[str] = Counter(unfinished=len(targets))
-        answer = await ask_videos(session, [target["id"] for target in targets])
+        ids = [target["id"] for target in targets]
+        witnesses = [id_ for id_ in await dao.fetch_witnesses(WITNESSES) if id_ not in ids]
+        answer = await ask_videos(session, [*ids, *witnesses])
         if answer is not None:
             try:
-                counts.update(await _finish(session, targets, answer))
+                counts.update(await _finish(session, ids, witnesses, answer))
             except StatementFailed as error:
                 get_run_logger().error("%d videos are not finished now: %s", len(targets), error)
                 await session.ring.settle(answer.tickets)
@@ -281,12 +320,13 @@ async def finish_earlier() -> dict[str, int]:
         return dict(counts)
 
 
-async def _finish(session: AgentSession, targets: Sequence[TargetRow], answer: VideoList) -> Counter[str]:
+async def _finish(
+    session: AgentSession, ids: Sequence[str], witnesses: Sequence[str], answer: VideoList
+) -> Counter[str]:
     dao = session.dao
-    found = {video.id: video for video in answer.items}
-    # an answer that holds nothing at all proves nothing about any of them
-    gone = Presence.ABSENT if found or len(targets) == 1 else Presence.UNANSWERED
-    absent = [VideoUpdate(target["id"], gone) for target in targets if target["id"] not in found]
+    found = {video.id: video for video in answer.items if video.id in ids}
+    gone = Presence.ABSENT if proves_absence(answer, len(ids), witnesses) else Presence.UNANSWERED
+    absent = [VideoUpdate(id_, gone) for id_ in ids if id_ not in found]
     counts: Counter[str] = Counter()
 
     async def write() -> None:
@@ -323,8 +363,9 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
         ConfigError, DatabaseUnavailable.
     """
     async with agent_session("hunter") as session:
-        stats: Counter[str] = Counter()
+        stats: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
         before = Counter(session.ring.calls)
+        session.exhausted.clear()  # a new day may have begun since the last cycle
         try:
             stats.update(await finish_earlier())
             if session.searches_left is not None:
@@ -332,22 +373,21 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
             topics = await fetch_batch(batch_size) if batch_size and not session.over else []
             stats["topics"] = len(topics)
             stats.update(await ingest_results(await search_youtube(topics)))
-            if session.searches_left is not None:
-                session.searches_left -= stats["searches"] + stats["failed"]
             session.raise_if_over()
         finally:
-            await session.dao.release_claims()
             record_stats({**stats, "calls": dict(session.ring.calls - before)})
+            await session.dao.release_claims()
         return {**stats, "calls": dict(session.ring.calls - before), **await _outcome(session, stats)}
 
 
 async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:
-    if session.exhausted:
+    if "search" in session.exhausted or (session.exhausted and not stats["topics"]):
         return {"outcome": Outcome.QUOTA_EXHAUSTED, "exhausted": sorted(session.exhausted)}
     if stats["topics"] and stats["failed"] and not stats["searches"]:
         return {"outcome": Outcome.FAILURE, "error": f"all {stats['failed']} searches failed; the warnings say why"}
     if stats["topics"] or stats["unfinished"]:
-        return {"outcome": Outcome.OK}
+        # without units, searches are stored all the same
+        return {"outcome": Outcome.OK} | ({"exhausted": sorted(session.exhausted)} if session.exhausted else {})
     if session.searches_left == 0:
         return {"outcome": Outcome.OK, "reason": "HUNTER_MAX_SEARCHES_PER_RUN is reached"}
     return {"outcome": Outcome.IDLE, "reason": await session.dao.why_no_topics()}

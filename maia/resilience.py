@@ -18,21 +18,18 @@ from typing import Any, NoReturn
 
 from atlas.errors import ConfigError, DatabaseUnavailable, scrub
 from maia.exitcodes import EXIT_CODES, ExitCode, ExitCodeEntry, Outcome, entry
+from maia.exits import CancelledExit, ChurnExit, exit_within, leaves
 from maia.result import RunResult, describe, one_line, outcome_of
 from maia.stop import (
     CLEANUP_SECONDS,
     GRACE_SECONDS,
     NOT_STARTED,
-    CancelledExit,
-    ChurnExit,
     Run,
     Stop,
     Unfinished,
     current_stop,
-    exit_within,
     handle_signals,
     install_signal_handlers,
-    leaves,
     record_stats,
     run_bounded,
     run_scope,

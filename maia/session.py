@@ -12,7 +12,7 @@ from atlas import vault
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import database
-from atlas.errors import ConfigError, DatabaseUnavailable
+from atlas.quota import Bucket
 from atlas.utils import KeyRing
 from maia import __version__
 from maia.stop import Stop, current_stop
@@ -46,8 +46,7 @@ class AgentSession:
 
     Attributes:
         exhausted: the buckets whose quota the whole ring has spent.
-        fatal: what ends the run once everything answered is stored.
-        searches_left: how many searches this process may still make; None: no cap.
+        fatal: what ends the run once everything answered is stored: a setting, the lost database, a fault of ours.
     """
 
     agent: str
@@ -58,19 +57,21 @@ class AgentSession:
     stop: Stop
     exhausted: set[str] = field(default_factory=set)
     fatal: Exception | None = None
-    searches_left: int | None = None
+
+    @property
+    def searches_left(self) -> int | None:
+        """How many searches this process may still make (HUNTER_MAX_SEARCHES_PER_RUN); None: no cap."""
+        cap = settings.hunter_max_searches_per_run
+        return None if cap is None else max(0, cap - self.ring.calls[Bucket.SEARCH])
 
     @property
     def over(self) -> bool:
         """Whether nothing new should start."""
         return self.stop.requested or self.fatal is not None
 
-    def note_fatal(self, error: object) -> bool:
-        """Remembers an error that ends the run: a setting, or the lost database. Returns whether it was one."""
-        if not isinstance(error, ConfigError | DatabaseUnavailable):
-            return False
+    def note_fatal(self, error: Exception) -> None:
+        """Remembers an error that ends the run, the first one; the siblings' answers are stored before it is raised."""
         self.fatal = self.fatal or error
-        return True
 
     def raise_if_over(self) -> None:
         """Raises what ends the run: a fatal error, ChurnExit or CancelledExit."""
@@ -115,9 +116,7 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
     )
     database.application_name = f"maia {agent} {shard}"
     async with database.session(), client:
-        session = AgentSession(agent, shard, MaiaDAO(f"{agent} {shard}"), ring, client, stop)
-        session.searches_left = settings.hunter_max_searches_per_run
-        token = _current.set(session)
+        token = _current.set(session := AgentSession(agent, shard, MaiaDAO(f"{agent} {shard}"), ring, client, stop))
         try:
             yield session
         finally:

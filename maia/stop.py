@@ -21,7 +21,24 @@ from enum import Enum
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from maia.exitcodes import ExitCode
+from maia.exits import CancelledExit, ChurnExit, exit_within
+
+__all__ = [
+    "CLEANUP_SECONDS",
+    "GRACE_SECONDS",
+    "NOT_STARTED",
+    "CancelledExit",
+    "ChurnExit",
+    "Run",
+    "Stop",
+    "Unfinished",
+    "current_stop",
+    "handle_signals",
+    "install_signal_handlers",
+    "record_stats",
+    "run_bounded",
+    "run_scope",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,32 +49,6 @@ Actions job sends SIGINT, then SIGTERM after 7.5 s; a second signal ends the pro
 
 CLEANUP_SECONDS: Final = 1.0
 """Seconds after the grace for releasing claims; spent once more after the run itself was cancelled. 5 + 1 + 1 < 7.5."""
-
-
-class ChurnExit(SystemExit):
-    """A rate limit: this container should end and a fresh one go on. Exit status 75 (EX_TEMPFAIL).
-
-    Nothing below the top level swallows it. `reason` is one line for people; it holds no secret.
-    """
-
-    def __init__(self, reason: str = "rate limit") -> None:
-        super().__init__(int(ExitCode.CHURN))
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-class CancelledExit(SystemExit):
-    """A signal asked the process to end: status 128 + the signal's number (130 SIGINT, 143 SIGTERM)."""
-
-    def __init__(self, signum: int = signal.SIGTERM) -> None:
-        super().__init__(128 + signum)
-        self.signum = int(signum)
-        self.reason = f"stopped by {signal.Signals(signum).name}"
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 class Stop:
@@ -325,18 +316,3 @@ async def run_bounded(
         if not task.cancelled() and (failure := task.exception()) is not None:
             raise failure  # nothing that a worker may raise: a KeyboardInterrupt, say
     return results
-
-
-def exit_within(exc: BaseException) -> SystemExit | None:
-    """The SystemExit that `exc` is, or that a group holds at any depth: a signal before a churn before any other."""
-    exits = [leaf for leaf in leaves(exc) if isinstance(leaf, SystemExit)]
-    return min(
-        exits, key=lambda e: 0 if isinstance(e, CancelledExit) else 1 if isinstance(e, ChurnExit) else 2, default=None
-    )
-
-
-def leaves(exc: BaseException) -> list[BaseException]:
-    """The exceptions that a group holds at any depth; one that is no group by itself."""
-    if isinstance(exc, BaseExceptionGroup):
-        return [leaf for member in exc.exceptions for leaf in leaves(member)]
-    return [exc]

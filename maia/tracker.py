@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from atlas import policy
 from atlas.adapters.rows import Presence, TargetRow, VideoUpdate
 from atlas.clock import clock
 from atlas.config import settings
-from atlas.errors import RingExhausted
+from atlas.errors import RingExhausted, StatementFailed
 from atlas.resources import Video, VideoStats
+from maia.absence import WITNESSES, proves_absence
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.session import AgentSession, agent_session
-from maia.stop import Unfinished, record_stats, run_bounded
+from maia.stop import record_stats, run_bounded
 from maia.youtube import MAX_IDS, BadRequest, NotFound, RateLimited, StatsList, Stopped, VideoList, YouTubeError
 
 __all__ = ["fetch_targets", "run_tracker_cycle", "update_stats"]
 
-_WITNESSES = 5  # videos known to be there that are asked along with suspects
-_MANY = 10  # an answer that holds nothing for so many ids proves nothing about any of them
+# what a run's stats always have, 0 or not
+_COUNTS = ("targets", "updated", "absent", "retired", "refreshed", "failed")
 
 
 @task(name="fetch_targets")
@@ -75,24 +76,29 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
     only absence there counts. Videos whose metadata is nearly 30 days old are asked of videos.list at once.
 
     Returns:
-        counts: updated, absent, retired, refreshed, failed (videos).
+        counts of videos: updated, absent, unanswered, retired, refreshed, failed, left (not asked).
     """
     async with agent_session("tracker") as session:
         stale = clock.now() - policy.METADATA_REFRESH_AFTER
-        old = [t for t in targets if t["enriched_at"] is None or t["enriched_at"] <= stale]
-        fresh = [t for t in targets if t["enriched_at"] is not None and t["enriched_at"] > stale]
+        # what was never enriched is the Hunter's to enrich, since it also queues the tags; but data ages all the same
+        old = [t for t in targets if (t["enriched_at"] or t["first_seen_at"]) <= stale]
+        fresh = [t for t in targets if (t["enriched_at"] or t["first_seen_at"]) > stale]
         retired_before = session.dao.retired
         first = await _pass(session, [*_calls(old, whole=True), *_calls(fresh, whole=False)])
         calls = _calls([target for answered in first for target in answered.unasked], whole=True)
         suspects = [target for answered in first for target in answered.suspects]
         if suspects:
             present = [id_ for answered in first for id_ in answered.present]
-            witnesses = present[:_WITNESSES] or await session.dao.fetch_witnesses(_WITNESSES)
+            witnesses = present[:WITNESSES] or await session.dao.fetch_witnesses(WITNESSES)
             calls += _calls(suspects, whole=True, suspect=True, witnesses=witnesses)
         second = [] if session.over else await _pass(session, calls)
         counts: Counter[str] = Counter()
         for answered in [*first, *second]:
             counts.update(answered.counts)
+        for answered in second:
+            # without units, refreshes were asked of batchGetStats: what it left out cannot be asked again now
+            counts.update(await _reschedule(session, answered.suspects))
+            counts["left"] += len(answered.unasked)
         counts["retired"] = session.dao.retired - retired_before
         return dict(counts)
 
@@ -111,16 +117,13 @@ async def _pass(session: AgentSession, calls: Sequence[_Call]) -> list[_Answered
         calls, lambda call: _call(session, call), limit=settings.youtube_concurrency, stop=session.stop
     )
     answered = []
-    failure: Exception | None = None
     for call, outcome in zip(calls, outcomes, strict=True):
         if isinstance(outcome, _Answered):
             answered.append(outcome)
-        elif isinstance(outcome, Unfinished):
-            answered.append(_Answered(Counter(left=len(call.targets))))
-        elif not session.note_fatal(outcome):
-            failure = failure or outcome  # the siblings' answers are stored by now
-    if failure is not None:
-        raise failure
+            continue
+        if isinstance(outcome, Exception):
+            session.note_fatal(outcome)
+        answered.append(_Answered(Counter(left=len(call.targets))))
     return answered
 
 
@@ -161,9 +164,17 @@ async def _without_quota(session: AgentSession, call: _Call) -> _Answered:
     if not call.whole:
         return _Answered(Counter(), unasked=call.targets)
     if call.suspect:
-        # rescheduled like the others: they must not sort first until midnight
-        await session.dao.update_video_stats_batch([VideoUpdate(t["id"], Presence.UNANSWERED) for t in call.targets])
+        return _Answered(await _reschedule(session, call.targets))
+    if "batchGetStats" not in session.exhausted:
+        return await _call(session, replace(call, whole=False))  # a refresh can wait, the counts cannot
     return _Answered(Counter(left=len(call.targets)))
+
+
+async def _reschedule(session: AgentSession, targets: Sequence[TargetRow]) -> Counter[str]:
+    """Videos of which nothing could be learned are due like the others: they must not sort first until midnight."""
+    updates = [VideoUpdate(target["id"], Presence.UNANSWERED) for target in targets]
+    await session.dao.update_video_stats_batch(updates)
+    return Counter(unanswered=len(updates))
 
 
 async def _write_stats(session: AgentSession, call: _Call, answer: StatsList) -> _Answered:
@@ -178,15 +189,14 @@ async def _write_whole(session: AgentSession, call: _Call, answer: VideoList) ->
     ids = {target["id"] for target in call.targets}
     found = {video.id: video for video in answer.items if video.id in ids}
     missing = [id_ for id_ in ids if id_ not in found]
-    proves = bool(answer.items) or (len(ids) < _MANY and not call.witnesses)
-    if answer.dropped:
-        proves = False  # one of the answers could not be read: it may be any of the missing ones
+    proves = proves_absence(answer, len(ids), call.witnesses)
     if missing and not proves:
         get_run_logger().warning("videos.list left out %d videos, in an answer that proves nothing", len(missing))
     absence = Presence.ABSENT if proves else Presence.UNANSWERED
     updates = [*(_present(video) for video in found.values()), *(VideoUpdate(id_, absence) for id_ in missing)]
     updated = await _write(session, updates, answer, list(found.values()))
-    counts = Counter(updated=updated, refreshed=len(found), absent=len(missing) if proves else 0)
+    counts = Counter(updated=updated, refreshed=len(found))
+    counts["absent" if proves else "unanswered"] = len(missing)
     return _Answered(counts, present=list(found))
 
 
@@ -207,7 +217,12 @@ async def _write(
             await session.ring.settle(answer.tickets)
         return updated
 
-    return await dao.patiently(write)
+    try:
+        return await dao.patiently(write)
+    except StatementFailed as error:
+        get_run_logger().error("the counts of %d videos cannot be stored: %s", len(updates), error)
+        await session.ring.settle(answer.tickets)  # the call was made, whatever became of its answer
+        raise
 
 
 @flow(name="run_tracker_cycle")
@@ -227,21 +242,22 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
         ConfigError, DatabaseUnavailable, StatementFailed.
     """
     async with agent_session("tracker") as session:
-        stats: Counter[str] = Counter()
+        stats: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
         before = Counter(session.ring.calls)
+        session.exhausted.clear()  # a new day may have begun since the last cycle
         try:
             targets = await fetch_targets(batch_size)
             stats["targets"] = len(targets)
             stats.update(await update_stats(targets))
             session.raise_if_over()
         finally:
-            await session.dao.release_claims()
             record_stats({**stats, "calls": dict(session.ring.calls - before)})
+            await session.dao.release_claims()
         return {**stats, "calls": dict(session.ring.calls - before), **await _outcome(session, stats)}
 
 
 async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:
-    if "units" in session.exhausted:
+    if session.exhausted and stats["left"]:
         return {"outcome": Outcome.QUOTA_EXHAUSTED, "exhausted": sorted(session.exhausted)}
     if not stats["targets"]:
         return {"outcome": Outcome.IDLE, "reason": await session.dao.why_no_targets()}

@@ -157,6 +157,8 @@ class MaiaDAO:
 
         if not await self.patiently(write):
             return
+        before = row.copy()
+        self._db.on_rollback(lambda: row.update(before))
         row["round_ended_at"] = row["published_before"]
         row["next_page_token"] = row["published_after"] = row["published_before"] = None
         row["page"] = row["restarts"] = 0
@@ -245,7 +247,14 @@ class MaiaDAO:
         return int(rows[0]["added"])
 
     async def update_search_state(
-        self, topic_id: int, next_token: str | None, count: int, status: TopicStatus | str, *, new: int = 0
+        self,
+        topic_id: int,
+        next_token: str | None,
+        count: int,
+        status: TopicStatus | str,
+        *,
+        new: int = 0,
+        read: bool = True,
     ) -> bool:
         """Writes how far a claimed topic is, and ends its lease.
 
@@ -256,6 +265,7 @@ class MaiaDAO:
             status: ``active``: another page follows; ``waiting``: read through, due again after an interval that grows
                 when the round brought nothing new.
             new: how many of them were new videos.
+            read: whether the window was read; if not, the next round begins where this one did.
 
         Returns:
             whether it was written: False if the lease had passed to another shard.
@@ -270,7 +280,7 @@ class MaiaDAO:
             due = now + policy.topic_interval(barren)
         written = await self._db.fetch(
             sql("advance_topic"), topic_id, row["lease_token"], str(status), next_token, now, count, new,
-            row["published_after"], row["published_before"], due,
+            row["published_after"], row["published_before"] if read else None, due,
         )  # fmt: skip
         self._forget([topic_id])
         return bool(written)
@@ -284,9 +294,13 @@ class MaiaDAO:
         if row is None:
             return False
         if row["restarts"]:
-            async with self.transaction():
-                await self._drop_window(row, "page token refused twice")
-                return await self.update_search_state(topic_id, None, 0, TopicStatus.WAITING)
+
+            async def end() -> bool:
+                async with self.transaction():
+                    await self._drop_window(row, "page token refused twice")
+                    return await self.update_search_state(topic_id, None, 0, TopicStatus.WAITING)
+
+            return await self.patiently(end)
         written = await self._db.fetch(sql("restart_round"), topic_id, row["lease_token"])
         self._forget([topic_id])
         return bool(written)

@@ -8,8 +8,7 @@ from typing import NoReturn, TypeVar
 
 import typer
 
-from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable
-from maia.exitcodes import ExitCode
+from atlas.errors import AtlasError
 from maia.result import describe
 
 __all__ = ["leave", "run"]
@@ -29,12 +28,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         leave(error)
 
 
-def leave(error: BaseException) -> NoReturn:
+def leave(error: AtlasError) -> NoReturn:
     """Says what happened and ends the command with the error's code."""
-    code = ExitCode.FAILURE
-    if isinstance(error, ConfigError):
-        code = ExitCode.CONFIG
-    elif isinstance(error, DatabaseUnavailable):
-        code = ExitCode.UNAVAILABLE
     typer.echo(f"maia: {describe(error)}", err=True)
-    raise typer.Exit(int(code))
+    raise typer.Exit(error.exit_code)

@@ -54,6 +54,12 @@ async def _make_template(dsn: str) -> None:
     await _admin(dsn, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
     with settings.override(database_url=with_database(dsn, TEMPLATE)):
         await migrate(Database())
+    # TimescaleDB's own worker would connect to it, and a template must have no session
+    await _admin(
+        dsn,
+        f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false",
+        f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{TEMPLATE}'",
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """The engine's path against a real Prefect server: what is reported, and that nothing depends on it."""
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -142,3 +145,23 @@ def test_a_signal_to_a_flow_that_prefect_calls_itself_lets_it_clean_up(agent, pr
     assert process.said[-1] == "released done=2"
     run, _ = prefect_server.newest_run()
     assert run["state_type"] == "CRASHED"
+
+
+def test_the_agents_are_flows_that_a_deployment_can_load(tmp_path):
+    script = (
+        "import prefect, maia.flows\n"
+        "from prefect.flows import load_flow_from_entrypoint\n"
+        "for name in maia.flows.__all__:\n"
+        "    flow = getattr(maia.flows, name)\n"
+        "    assert isinstance(flow, prefect.Flow), flow\n"
+        "    assert load_flow_from_entrypoint(f'maia.flows.{name}') is flow\n"
+        "    assert 'batch_size' in flow.parameters.properties\n"
+        "    print(flow.name)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    environment |= {"PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=90, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["run_hunter_cycle", "run_tracker_cycle"]

@@ -1,0 +1,194 @@
+"""ReportDAO: what the database holds, what is due, what was spent, and which videos grow fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from atlas import policy
+from atlas.clock import clock
+from atlas.database import Database, database
+from atlas.quota import Bucket, quota_day
+from atlas.statements import sql
+
+__all__ = ["COUNTED", "Calls", "Growth", "ReportDAO", "Tally", "Totals"]
+
+COUNTED = 100_000
+"""Rows are counted no further than this: a count of millions would cost seconds."""
+
+_CANDIDATES = 2_000  # of each zone: those that were read last are looked at for growth
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many there are.
+
+    Attributes:
+        number: the count, or a lower bound of it.
+        exact: whether it is the count.
+        estimate: what the server's statistics say, where the count was given up; None: they say nothing better.
+    """
+
+    number: int
+    exact: bool = True
+    estimate: int | None = None
+
+    def __str__(self) -> str:
+        if self.exact:
+            return f"{self.number:,}"
+        return f"about {self.estimate:,}" if self.estimate is not None else f"more than {self.number:,}"
+
+
+@dataclass(frozen=True)
+class Calls:
+    """API calls of one bucket.
+
+    Attributes:
+        reserved: counted before they were made.
+        settled: those of them that were answered; fewer than reserved while calls are in flight, or after a kill.
+    """
+
+    reserved: int = 0
+    settled: int = 0
+
+    def __sub__(self, other: Calls) -> Calls:
+        return Calls(self.reserved - other.reserved, self.settled - other.settled)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the database holds at one moment.
+
+    Attributes:
+        at: schedule time of the counting (UTC).
+        videos, channels, snapshots, events, runs: rows.
+        tracked: zone → videos that are read again; those that were retired belong to none.
+        due: zone → those of them that are due now and held by no shard.
+        queries: status (``active``, ``waiting``, ``paused``) → queries; ``leased``: those of the active that are held.
+        calls: bucket → calls of the Pacific day of ``at``.
+    """
+
+    at: datetime
+    videos: Tally
+    channels: Tally
+    snapshots: Tally
+    events: Tally
+    runs: Tally
+    tracked: Mapping[int, Tally]
+    due: Mapping[int, Tally]
+    queries: Mapping[str, Tally]
+    calls: Mapping[Bucket, Calls]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How fast a video grew between its last two snapshots.
+
+    Attributes:
+        published_at: None where it is unknown.
+        observed_at, views: the last snapshot that has views.
+        previous_at, previous_views: the one before.
+        views_per_hour: of schedule time; negative where YouTube has taken views back.
+    """
+
+    id: str
+    title: str | None
+    channel: str | None
+    zone: int
+    published_at: datetime | None
+    first_seen_at: datetime
+    observed_at: datetime
+    views: int
+    previous_at: datetime
+    previous_views: int
+    views_per_hour: float
+
+    @property
+    def born(self) -> datetime:
+        """From when its age counts: its publication or, where that is unknown, the day it was first seen."""
+        return self.published_at or self.first_seen_at
+
+
+class ReportDAO:
+    """Reads, and changes nothing. Constructing it does no I/O.
+
+    Args:
+        store: another database than the process's own, for tests.
+    """
+
+    def __init__(self, store: Database | None = None) -> None:
+        self._db = store or database
+
+    async def totals(self, *, limit: int = COUNTED) -> Totals:
+        """What is there and what is due, each counted no further than ``limit``, so that its cost is bounded."""
+        now = clock.now()
+        rows = {row["name"]: row for row in await self._db.fetch(sql("report_tables"), limit)}
+        tables = {name: _tally(row["counted"], limit, row["estimated"]) for name, row in rows.items()}
+        zones = await self._db.fetch(sql("report_videos"), limit, now)
+        queries = await self._db.fetch(sql("report_queries"), limit)
+        return Totals(
+            at=now,
+            videos=tables["videos"],
+            channels=tables["channels"],
+            snapshots=tables["video_stats_log"],
+            events=tables["events"],
+            runs=tables["runs"],
+            tracked={row["zone"]: _tally(row["tracked"], limit) for row in zones},
+            due={row["zone"]: _tally(row["due"], limit) for row in zones},
+            queries={row["status"]: _tally(row["amount"], limit) for row in queries},
+            calls=await self.calls(quota_day(now)),
+        )
+
+    async def calls(self, day: date | None = None) -> dict[Bucket, Calls]:
+        """The calls by bucket of a Pacific day, or of all days."""
+        rows = {row["bucket"]: row for row in await self._db.fetch(sql("report_calls"), day)}
+        return {
+            bucket: Calls(rows[bucket]["reserved"], rows[bucket]["settled"]) if bucket in rows else Calls()
+            for bucket in Bucket
+        }
+
+    async def fastest_growing(self, limit: int = 10, *, candidates: int = _CANDIDATES) -> list[Growth]:
+        """The videos that gained most views an hour between their last two snapshots, the fastest first.
+
+        Args:
+            limit: how many.
+            candidates: how many videos of each zone are looked at, those that were read last: this bounds the cost.
+        """
+        rows = await self._db.fetch(sql("fastest_growing"), limit, candidates)
+        return [Growth(**dict(row)) for row in rows]
+
+    async def early_snapshots(self, since: datetime) -> list[tuple[str, datetime, datetime]]:
+        """Snapshots that came sooner after the one before than the schedule allows: work that two shards both did.
+
+        Reads the whole log: for checks after a demo or a simulation, not for a database of years.
+
+        Args:
+            since: look at snapshots from this schedule time on.
+
+        Returns:
+            video id, the snapshot's time, the time of the one before.
+        """
+        zones = [zone for zone in policy.ZONES if zone.below is not None]
+        rows = await self._db.fetch(
+            sql("early_snapshots"),
+            since,
+            [zone.below for zone in zones],
+            [zone.interval for zone in zones],
+            policy.ZONES[-1].interval,
+        )
+        return [(row["id"], row["observed_at"], row["previous_at"]) for row in rows]
+
+    async def held_claims(self) -> dict[str, int]:
+        """How many rows each shard holds now. Reads two tables whole: for checks, not for a database of years."""
+        return {row["shard"]: row["held"] for row in await self._db.fetch(sql("held_claims"))}
+
+    async def births(self, ids: Iterable[str]) -> dict[str, datetime]:
+        """From when the age of each of these videos counts; ids that are not stored are left out."""
+        return {row["id"]: row["born"] for row in await self._db.fetch(sql("births"), list(ids))}
+
+
+def _tally(counted: int, limit: int, estimated: int | None = None) -> Tally:
+    if counted < limit:
+        return Tally(counted)
+    return Tally(counted, exact=False, estimate=estimated if estimated and estimated > counted else None)

@@ -1,0 +1,29 @@
+"""`make demo`, or ``python -m demo``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Runs the demo; its exit code."""
+    try:
+        # slow to import, and Ctrl-C may come meanwhile: nothing runs yet
+        from atlas.errors import ConfigError  # noqa: PLC0415
+        from demo.options import parse  # noqa: PLC0415
+        from demo.run import run  # noqa: PLC0415
+        from demo.screen import Screen  # noqa: PLC0415
+
+        screen = Screen()
+        try:
+            options = parse()
+        except ConfigError as error:
+            screen.say(f"demo: {error}", "red")
+            return 78
+        return run(options, screen)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Stops whatever a demo has running, so that its folder can be removed (`make clean`).
+
+Runs with any Python, without the virtual environment: it may be gone already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from atlas.embedded import stop
+from atlas.errors import AtlasError
+from demo.children import Busy, end_leftovers, end_owner
+
+__all__ = ["main", "stop_all"]
+
+
+def stop_all(folder: Path) -> None:
+    """Ends the demos of a folder and of the data sets' folders in it: the demo itself, what it left, its PostgreSQL.
+
+    Raises:
+        Busy, AtlasError: something is still there.
+    """
+    if not folder.is_dir():
+        return
+    for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        if (place / "demo.lock").exists():
+            end_owner(place)
+            end_leftovers(place)
+            asyncio.run(stop(place / "postgres"))
+
+
+def main(arguments: list[str]) -> int:
+    """Does it for each folder; 1, with a line on what is in the way, where one cannot be cleared."""
+    for name in arguments:
+        try:
+            stop_all(Path(name).resolve())
+        except (Busy, AtlasError, OSError) as error:
+            sys.stderr.write(f"demo: {error}; {name} is left as it is\n")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

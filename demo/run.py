@@ -1,0 +1,253 @@
+"""The demo from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from atlas import embedded
+from atlas.adapters.queue import QueueDAO
+from atlas.adapters.report import Calls, ReportDAO, Totals
+from atlas.clock import Clock
+from atlas.config import settings
+from atlas.database import database
+from atlas.errors import AtlasError, ConfigError
+from atlas.quota import Bucket
+from atlas.schema import migrate
+from demo.audit import audit
+from demo.calls import CallFile, spent
+from demo.children import Busy, Children, alone, end_leftovers
+from demo.environment import isolate, settings_of
+from demo.options import Options
+from demo.queries import SEEDS, frequent
+from demo.report import Ending, tell
+from demo.screen import Screen, View, span
+from demo.shards import Fleet, ShardFailed
+from demo.stage import StageFailed, start_sandbox, start_server, whole
+from demo.state import State, start_clock
+from maia.sandbox.dataset import Dataset, load
+
+__all__ = ["run"]
+
+_SPEED = 7_200.0  # schedule seconds a second: two hours
+_WINDOW_HOURS = 14 * 24  # videos of all three zones are found at once
+_DATASET_WINDOW_HOURS = 60 * 24
+_LOOK = 0.5  # seconds between two looks at what is going on
+_DAY = timedelta(days=1)
+
+
+@dataclass
+class _Scene:
+    """What this run plays."""
+
+    clock: Clock
+    state: State
+    window_hours: float
+    queries: list[str]
+    year: int | None = None
+
+
+def run(options: Options, screen: Screen) -> int:
+    """Runs the demo. Returns its exit code: 1 when a check fails or a shard does, 78 for a wrong data set, 128 + the
+    signal when it was stopped. Nothing that it started is left, whatever happened."""
+    try:
+        dataset = load(options.dataset) if options.dataset else None
+        options.folder.mkdir(parents=True, exist_ok=True)
+        with alone(options.folder):
+            return asyncio.run(_guarded(options, screen, dataset))
+    except ConfigError as error:
+        screen.say(f"demo: {error}", "red")
+        return 78
+    except (AtlasError, Busy, ShardFailed, StageFailed, OSError) as error:
+        screen.say(f"demo: {error}", "red")
+        return 1
+
+
+async def _guarded(options: Options, screen: Screen, dataset: Dataset | None) -> int:
+    """The demo as a task that a signal ends, once; its own endings are not disturbed by a second one."""
+    demo = asyncio.create_task(_demo(options, screen, dataset))
+    received: list[int] = []
+
+    def on_signal(signum: int) -> None:
+        received.append(signum)
+        if len(received) == 1:
+            demo.cancel()
+
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(signum, on_signal, signum)
+    try:
+        return await demo
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        screen.say(
+            "Stopped: nothing is left running, and everything up to now is kept. `make demo` goes on from here, "
+            "`make clean` removes it.",
+            "yellow",
+        )
+        return 128 + received[0]
+
+
+async def _demo(options: Options, screen: Screen, dataset: Dataset | None) -> int:
+    folder = options.folder
+    children = Children(folder)
+    left = await asyncio.to_thread(end_leftovers, folder)
+    if left:
+        screen.say(f"ended {left} processes that a killed demo had left")
+    for name in ("logs", "results"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir()
+    (folder / "calls.jsonl").unlink(missing_ok=True)
+    try:
+        return await _play(options, screen, children, dataset)
+    finally:
+        killed = await children.stop()
+        if killed:
+            screen.say(f"had to be killed: {', '.join(killed)}", "red")
+        await database.close()
+        await embedded.stop(folder / "postgres")
+
+
+async def _play(options: Options, screen: Screen, children: Children, dataset: Dataset | None) -> int:
+    folder = options.folder
+    isolate(settings_of(folder, clock="real", window_hours=_WINDOW_HOURS), folder)
+    settings.reload()
+    with screen.step("start PostgreSQL") as notes:
+        server = await start_server(folder)
+        notes.append(f"{server.version} in {folder / 'postgres'}")
+    with screen.step("migrate the schema") as notes:
+        done = await whole(migrate(database))
+        notes.append(f"at revision {done.after}" + ("" if done.before is None else ", as before"))
+
+    scene = _scene(options, dataset, screen)
+    scene.state.save(folder / "state.json")
+    started = time.monotonic()
+    try:
+        return await _act(options, screen, children, scene, started)
+    finally:
+        await children.stop()
+        State(
+            scene.state.runs, scene.state.clock, scene.state.ends, scene.clock.now().isoformat()
+        ).save(folder / "state.json")  # fmt: skip
+        await server.leave()
+
+
+def _scene(options: Options, dataset: Dataset | None, screen: Screen) -> _Scene:
+    """The clock and the queries of this run, and what is said about them."""
+    now = datetime.now(UTC)
+    before = State.load(options.folder / "state.json")
+    speed = options.hours * 3600 / options.seconds if options.hours else _SPEED
+    begin, window, queries, year = now, float(_WINDOW_HOURS), list(SEEDS), None
+    if dataset is not None:
+        days = (dataset.last - dataset.first) + _DAY
+        speed = (options.hours * 3600 if options.hours else days.total_seconds()) / options.seconds
+        begin, window, year = dataset.first, float(_DATASET_WINDOW_HOURS), dataset.first.year
+        queries = frequent(dataset.records)
+        _tell_dataset(screen, dataset, days)
+    clock = start_clock(before, begin, float(round(speed)), now)
+    ends = now + timedelta(seconds=options.seconds)
+    state = State(before.runs + 1 if before else 1, str(clock), ends.isoformat())
+    hours = clock.speed / 3600
+    screen.say(f"  The schedule clock runs faster: 1 s here = {hours:.3g} h of schedule time.", "bold")
+    if before:
+        screen.say(f"  Run {state.runs} goes on from {clock.at(now):%a %d %b %Y %H:%M} UTC, with the same data.")
+    if dataset is not None and clock.at(now) >= dataset.last + _DAY:
+        screen.say(
+            "  All days of the data set have passed: its counts stand still. `make clean` begins anew.", "yellow"
+        )
+    return _Scene(clock, state, window, queries, year)
+
+
+def _tell_dataset(screen: Screen, dataset: Dataset, days: timedelta) -> None:
+    skipped = f", {dataset.skipped.total()} malformed rows skipped" if dataset.skipped else ""
+    screen.say(
+        f"  Data set {dataset.name}: {len(dataset.records):,} videos, {dataset.rows:,} daily counts, "
+        f"{dataset.first:%d %b %Y} to {dataset.last:%d %b %Y} ({days.days} days){skipped}."
+    )
+    if not dataset.published_known:
+        screen.say("  It has no publish times: a video's age counts from the day it was first seen.", "yellow")
+
+
+async def _act(options: Options, screen: Screen, children: Children, scene: _Scene, started: float) -> int:
+    folder = options.folder
+    environment = settings_of(folder, clock=str(scene.clock), window_hours=scene.window_hours)
+    with screen.step("start the local YouTube Data API (maia sandbox)") as notes:
+        api = await start_sandbox(children, options, dict(os.environ) | environment, scene.year)
+        notes.append(api)
+    isolate(environment | {"YOUTUBE_API_BASE_URL": api}, folder)
+    settings.reload()
+    async with database.session():
+        dao = ReportDAO()
+        with screen.step("seed the search queue (maia queue add)") as notes:
+            new = await QueueDAO().add(scene.queries)
+            notes.append(f"{new} new queries, {len(scene.queries) - new} known")
+        begin = scene.clock.now()
+        before, calls_before = await dao.totals(), await dao.calls()
+        fleet = Fleet.of(
+            folder, children, dict(os.environ), scene.clock, options.wave,
+            hunters=options.hunters, trackers=options.trackers,
+        )  # fmt: skip
+        screen.say(
+            f"  {options.hunters} Hunters and {options.trackers} Trackers work side by side for {options.seconds:.0f} s, "
+            f"a fresh process in each place every {options.wave:.0f} s."
+        )
+        log = CallFile(folder / "calls.jsonl")
+        with screen.watching():
+            await _watched(options, screen, fleet, dao, log, begin, started)
+        await children.stop()  # the sandbox: its log is whole now
+        with screen.step("check that no two shards worked on one row"):
+            ending = await _ending(dao, fleet, log, begin, before, calls_before)
+        well = tell(screen, ending)
+    if well:
+        screen.say(f"All of it is in {folder}; `make demo` goes on from here, `make clean` removes it.", "bold")
+    return 0 if well else 1
+
+
+async def _watched(
+    options: Options, screen: Screen, fleet: Fleet, dao: ReportDAO, log: CallFile, begin: datetime, started: float
+) -> None:
+    """The shards at work, shown while they are."""
+    began = time.monotonic()
+    work = asyncio.create_task(fleet.work(options.seconds))
+    try:
+        while not work.done():
+            totals = await dao.totals()
+            share = (time.monotonic() - began) / options.seconds
+            screen.update(View(fleet.clock.now(), begin, share, fleet.places, totals, log.read()))
+            await asyncio.wait({work}, timeout=_LOOK)
+    finally:
+        work.cancel()
+        await asyncio.wait({work})
+    await work
+
+
+async def _ending(
+    dao: ReportDAO, fleet: Fleet, log: CallFile, begin: datetime, before: Totals, calls_before: dict[Bucket, Calls]
+) -> Ending:
+    calls = log.read()
+    counted = await dao.calls()
+    asked = Counter(id_ for call in calls if call.endpoint == "batchGetStats" for id_ in call.ids)
+    births = await dao.births(id_ for id_, times in asked.items() if times > 1)
+    return Ending(
+        begin=begin,
+        before=before,
+        after=await dao.totals(),
+        growing=await dao.fastest_growing(10),
+        ours={bucket: counted[bucket] - calls_before[bucket] for bucket in Bucket},
+        theirs=spent(calls),
+        refused=spent([call for call in calls if call.status in (403, 429)]),
+        audit=audit(calls, births),
+        early=[
+            f"{id_}: {span(at - previous)} after the one before"
+            for id_, at, previous in await dao.early_snapshots(begin)
+        ],
+        held=await dao.held_claims(),
+        processes=sum(place.runs for place in fleet.places),
+    )

@@ -1,0 +1,78 @@
+"""What the tests of the agents share: a movable schedule clock, a local YouTube, and looking into the database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from atlas.config import settings
+from atlas.database import Database
+from maia.sandbox import RunningSandbox
+
+HUNTING = ("hunting-key-1", "hunting-key-2")
+TRACKING = ("tracking-key-1", "tracking-key-2")
+NOON = datetime(2026, 11, 20, 20, tzinfo=UTC)
+"""Noon in California: twelve hours of the quota day are left."""
+
+
+def pool(hunting: tuple[str, ...] = HUNTING, tracking: tuple[str, ...] = TRACKING) -> str:
+    """A value for YOUTUBE_API_KEY_POOL_JSON."""
+    return orjson.dumps({"hunting": hunting, "tracking": tracking}).decode()
+
+
+class Timeline:
+    """The schedule clock of this test and its child processes: it runs as real time does, from where it is put."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.at = NOON
+
+    def set(self, moment: datetime) -> None:
+        self.at = moment
+        spec = f"1x@{datetime.now(UTC).isoformat()}={moment.isoformat()}"
+        self._monkeypatch.setenv("ATLAS_CLOCK", spec)
+        settings.reload()
+
+    def advance(self, **span: float) -> None:
+        self.set(self.at + timedelta(**span))
+
+
+async def fetch(db: Database, statement: str, *arguments: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in await db.fetch(statement, *arguments)]
+
+
+async def value(db: Database, statement: str, *arguments: Any) -> Any:
+    (row,) = await db.fetch(statement, *arguments)
+    return row[0]
+
+
+async def calls_counted(db: Database) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+    """(reserved, settled) calls by key and bucket."""
+    rows = await db.fetch(
+        "SELECT fingerprint, bucket, sum(reserved) AS reserved, sum(settled) AS settled FROM api_calls GROUP BY 1, 2"
+    )
+    reserved = Counter({(row["fingerprint"], row["bucket"]): int(row["reserved"]) for row in rows})
+    return +reserved, +Counter({(row["fingerprint"], row["bucket"]): int(row["settled"]) for row in rows})
+
+
+def calls_logged(api: RunningSandbox) -> Counter[tuple[str, str]]:
+    """What the API's own log has, by key and bucket."""
+    return Counter((entry.key or "", entry.bucket) for entry in api.log)
+
+
+async def assert_every_call_is_counted(db: Database, api: RunningSandbox) -> None:
+    """Without kills, the calls that were reserved, those that were settled and the API's log are the same."""
+    reserved, settled = await calls_counted(db)
+    assert reserved == settled == calls_logged(api)
+
+
+async def nothing_is_claimed(db: Database) -> bool:
+    return not await value(
+        db,
+        "SELECT (SELECT count(*) FROM search_queue WHERE lease_token IS NOT NULL)"
+        " + (SELECT count(*) FROM videos WHERE lease_token IS NOT NULL)",
+    )

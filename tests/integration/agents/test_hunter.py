@@ -1,0 +1,532 @@
+"""The Hunter against a local YouTube and a real PostgreSQL: what it finds, and what it does when things go wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atlas.adapters.queue import QueueDAO
+from atlas.config import settings
+from atlas.database import Database
+from atlas.errors import KeysRejected
+from atlas.keypool import fingerprint
+from atlas.quota import Bucket
+from maia.hunter import run_hunter_cycle
+from maia.resilience import ChurnExit
+from maia.sandbox import RunningSandbox
+from maia.session import agent_session
+from maia.youtube import YouTubeClient
+
+from .harness import (
+    HUNTING,
+    NOON,
+    Timeline,
+    assert_every_call_is_counted,
+    fetch,
+    nothing_is_claimed,
+    pool,
+    value,
+)
+
+pytestmark = pytest.mark.integration
+
+ONE_PAGE = "rust"  # fewer than 50 videos in this world's last 24 h
+PAGES = "football"  # more than 50
+
+
+async def add(*queries: str) -> None:
+    await QueueDAO().add(list(queries))
+
+
+async def topic(db: Database, query: str) -> dict[str, Any]:
+    (row,) = await fetch(db, "SELECT * FROM search_queue WHERE query_term = $1", query)
+    return row
+
+
+async def fail_when(db: Database, table: str, event: str, condition: str) -> None:
+    """From now on, writing such a row fails."""
+    await db.fetch(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'this row is refused' USING ERRCODE = 'check_violation'; END $$"
+    )
+    await db.fetch(
+        f"CREATE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION refuse()"
+    )
+
+
+# ── what it stores ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_results_are_stored_once_with_metadata_snapshot_and_archive(
+    db: Database, api: RunningSandbox, vault_folder: Path
+) -> None:
+    await add("python", "python | tutorial", ONE_PAGE)
+    stats = await run_hunter_cycle(10)
+    found = [id_ for entry in api.log.calls("search") for id_ in entry.ids]
+    assert len(found) > len(set(found)), "the queries have results in common"
+    videos = {row["id"]: row for row in await fetch(db, "SELECT * FROM videos")}
+    assert set(videos) == set(found)
+    now = api.clock.now().timestamp()
+    for id_, row in videos.items():
+        video = api.world.video(id_, now)
+        assert video is not None
+        assert (row["title"], row["channel_id"]) == (video.title, video.channel.id)
+        assert row["tags"] == list(video.tags)
+        assert row["duration"] == timedelta(seconds=video.duration)
+        assert row["enriched_at"] is not None
+        assert row["archived_at"] is not None
+    snapshots = await fetch(db, "SELECT * FROM video_stats_log")
+    assert Counter(row["video_id"] for row in snapshots) == Counter(set(found)), "one first snapshot each"
+    assert all(row["views"] is not None for row in snapshots)
+    channels = {row["id"] for row in await fetch(db, "SELECT id FROM channels")}
+    assert channels == {row["channel_id"] for row in videos.values()}
+    folder = vault_folder / "metadata" / f"{NOON:%Y-%m-%d}"
+    assert {file.stem for file in folder.iterdir()} == set(found)
+    archived = json.loads((folder / f"{found[0]}.json").read_text())
+    assert archived["id"] == found[0]
+    assert archived["snippet"]["title"] == videos[found[0]]["title"]
+    assert "_maia" not in archived
+    assert stats["videos_found"] == len(found)
+    assert stats["videos_new"] == stats["videos_enriched"] == len(set(found))
+    assert stats["archived"] >= len(set(found))
+    assert stats["outcome"] == "ok"
+    assert stats["calls"] == {"search": 3, "units": len(api.log.calls("videos"))}
+    await assert_every_call_is_counted(db, api)
+    assert await nothing_is_claimed(db)
+
+
+async def test_tags_become_queries_ranked_by_the_videos_that_mention_them(db: Database, api: RunningSandbox) -> None:
+    await add(ONE_PAGE)
+    stats = await run_hunter_cycle(10)
+    mentions: Counter[str] = Counter()
+    for row in await fetch(db, "SELECT tags FROM videos"):
+        mentions.update({" ".join(tag.split()).casefold() for tag in row["tags"][:20] if len(tag.strip()) > 1})
+    queued = {row["query_term"]: row for row in await fetch(db, "SELECT * FROM search_queue WHERE source = 'tag'")}
+    assert len(queued) == stats["queries_new"] == settings.hunter_new_queries_per_search == 20
+    for term, row in queued.items():
+        assert 1 <= row["priority"] == row["mentions"] <= mentions[term]
+    best = max(queued, key=lambda term: queued[term]["priority"])
+    assert queued[best]["priority"] > 3, "what many videos mention ranks above"
+    api.log.clear()
+    await run_hunter_cycle(3)
+    asked = [entry.params["q"] for entry in api.log.calls("search")]
+    assert len(asked) == 3, "the Snowball rolls"
+    assert set(asked) <= set(queued)
+    assert min(queued[term]["priority"] for term in asked) >= sorted(row["priority"] for row in queued.values())[-3]
+
+
+async def test_the_snowball_keeps_to_its_bounds(
+    db: Database, api: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUNTER_TAG_ALLOW", "[aeiou]")
+    monkeypatch.setenv("HUNTER_TAG_DENY", "review|shorts")
+    monkeypatch.setenv("HUNTER_MAX_QUEUE", "30")
+    monkeypatch.setenv("HUNTER_NEW_QUERIES_PER_SEARCH", "8")
+    settings.reload()
+    await add("python", "guitar")
+    assert (await run_hunter_cycle(10))["queries_new"] == 16
+    await add("minecraft", "cooking", "travel", "news")
+    await run_hunter_cycle(4)
+    terms = [row["query_term"] for row in await fetch(db, "SELECT query_term FROM search_queue WHERE source = 'tag'")]
+    assert len(terms) == 30 - 6, "searches that are stored at the same time share what room is left"
+    assert not [term for term in terms if "review" in term or "shorts" in term]
+    assert all(set(term) & set("aeiou") for term in terms)
+    await run_hunter_cycle(10)
+    assert await value(db, "SELECT count(*) FROM search_queue") == 30
+
+
+async def test_no_tags_are_taken_when_the_snowball_is_stopped(
+    db: Database, api: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUNTER_TAGS_PER_VIDEO", "0")
+    settings.reload()
+    await add(ONE_PAGE)
+    assert (await run_hunter_cycle(10))["queries_new"] == 0
+    assert await value(db, "SELECT count(*) FROM search_queue") == 1
+
+
+async def test_pages_share_the_window_of_the_first_and_the_round_ends_with_the_last(
+    db: Database, api: RunningSandbox, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUNTER_TAGS_PER_VIDEO", "0")
+    settings.reload()
+    await add(PAGES)
+    pages = 0
+    while (await topic(db, PAGES))["status"] == "active":
+        timeline.advance(minutes=10)
+        await run_hunter_cycle(1)
+        pages += 1
+        assert pages < 12
+    entries = api.log.calls("search")
+    assert len(entries) == pages > 1
+    assert len({(e.params["publishedAfter"], e.params["publishedBefore"]) for e in entries}) == 1
+    tokens = [e.params.get("pageToken") for e in entries]
+    assert tokens[0] is None
+    assert len(set(tokens)) == pages
+    assert {(e.params["type"], e.params["order"], e.params["maxResults"]) for e in entries} == {("video", "date", "50")}
+    ids = [id_ for entry in entries for id_ in entry.ids]
+    assert len(ids) == len(set(ids)) == await value(db, "SELECT count(*) FROM videos")
+    row = await topic(db, PAGES)
+    assert row["due_at"] - timeline.at == pytest.approx(timedelta(hours=6), abs=timedelta(minutes=1))
+    assert row["next_page_token"] is None
+    # the next round begins where this one ended
+    timeline.advance(hours=7)
+    await run_hunter_cycle(1)
+    again = api.log.calls("search")[-1]
+    assert again.params["publishedAfter"] == entries[0].params["publishedBefore"]
+    assert "pageToken" not in again.params
+
+
+async def test_a_page_token_that_is_refused_begins_the_round_again(db: Database, api: RunningSandbox) -> None:
+    await add(PAGES)
+    await run_hunter_cycle(1)
+    api.faults.add("page-token:search:times=1")
+    stats = await run_hunter_cycle(1)
+    assert (stats["searches"], stats["restarted"], stats["outcome"]) == (1, 1, "ok")
+    await run_hunter_cycle(1)
+    first, refused, again = api.log.calls("search")
+    assert (refused.params.get("pageToken") is not None, refused.status) == (True, 400)
+    assert again.params == first.params
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_known_videos_cost_no_units(db: Database, api: RunningSandbox) -> None:
+    await add(ONE_PAGE)
+    await run_hunter_cycle(1)
+    assert len(api.log.calls("videos")) == 1
+    await add(f"{ONE_PAGE} -nothing")
+    stats = await run_hunter_cycle(1)
+    assert api.log.calls("search")[0].ids == api.log.calls("search")[1].ids
+    assert len(api.log.calls("videos")) == 1
+    assert (stats["videos_found"] > 0, stats["videos_new"], stats["calls"]) == (True, 0, {"search": 1})
+
+
+@pytest.mark.parametrize("api", [{"videos": 700, "channels": 40}], indirect=True)
+async def test_thirty_days_neither_dry_up_nor_flood_the_queue(
+    db: Database, api: RunningSandbox, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUNTER_MAX_QUEUE", "20")
+    monkeypatch.setenv("VAULT_PROVIDER", "off")
+    monkeypatch.setenv("HUNTER_PUBLISHED_WITHIN_HOURS", "72")
+    settings.reload()
+    await add("redstone farm", "an unheard-of query")
+    new: list[int] = []
+    rounds: dict[str, list[int]] = {}
+    for day in range(30):
+        api.log.clear()
+        stats = await run_hunter_cycle(20)
+        assert stats["outcome"] == "ok"
+        assert stats["searches"] > 0, "something is always due"
+        assert await value(db, "SELECT count(*) FROM search_queue") <= 20, "and not more than is allowed"
+        new.append(stats["videos_new"])
+        for entry in api.log.calls("search"):
+            if "pageToken" not in entry.params:
+                rounds.setdefault(entry.params["q"], []).append(day)
+        timeline.advance(hours=25)  # a little more than the intervals, which are whole days
+    assert all(sum(new[day : day + 5]) > 20 for day in range(0, 30, 5)), new
+    assert len(rounds) == 20, "every query has its turn"
+    # one that never brings anything rests for longer and longer, up to a week; one that does comes up again and again
+    barren = rounds["an unheard-of query"]
+    assert [later - earlier for earlier, later in zip(barren, barren[1:], strict=False)] == [1, 1, 2, 4, 7, 7, 7]
+    assert max(len(days) for days in rounds.values()) > 20
+
+
+# ── what it does when things go wrong ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("trouble", ["5xx", "quota", "429", "refused"])
+async def test_a_search_that_cannot_be_enriched_is_stored_and_enriched_first_later(
+    db: Database, api: RunningSandbox, timeline: Timeline, trouble: str, vault_folder: Path
+) -> None:
+    await add(ONE_PAGE)
+    if trouble == "quota":
+        api.quota.limits[Bucket.UNITS] = 0
+    else:
+        api.faults.add({"5xx": "backend-error:videos", "429": "rate-limit:videos", "refused": "not-found:videos"}[trouble])
+    if trouble == "429":
+        with pytest.raises(ChurnExit):
+            await run_hunter_cycle(1)
+    else:
+        stats = await run_hunter_cycle(1)
+        assert stats["outcome"] == "ok"
+        assert stats.get("exhausted") == (["units"] if trouble == "quota" else None)
+        assert (stats["searches"], stats["videos_enriched"], stats["archived"]) == (1, 0, 0)
+    rows = await fetch(db, "SELECT * FROM videos")
+    assert {row["id"] for row in rows} == set(api.log.calls("search")[0].ids)
+    assert all(row["title"] and row["published_at"] and row["enriched_at"] is None for row in rows)
+    assert await value(db, "SELECT count(*) FROM search_queue") == 1, "search results hold no tags"
+    assert (await topic(db, ONE_PAGE))["status"] == "waiting"
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+
+    api.faults.clear()
+    api.quota.limits[Bucket.UNITS] = 10_000
+    api.log.clear()
+    await db.fetch("TRUNCATE api_calls")
+    if trouble == "quota":
+        await run_hunter_cycle(1)
+        assert not list(api.log), "the suspension holds"
+        timeline.advance(hours=12, minutes=1)
+    stats = await run_hunter_cycle(1)
+    assert stats["unfinished"] == len(rows)
+    assert stats["videos_enriched"] == stats["archived"] >= len(rows)
+    assert stats["queries_new"] >= 20, "its tags are counted then"
+    assert [entry.endpoint for entry in api.log][:1] == ["videos"]
+    for row in await fetch(db, "SELECT * FROM videos WHERE title IS NOT NULL AND id = ANY ($1)", [r["id"] for r in rows]):
+        assert row["enriched_at"] is not None
+        assert row["archived_at"] is not None
+    snapshots = await fetch(db, "SELECT video_id FROM video_stats_log WHERE video_id = ANY ($1)", [r["id"] for r in rows])
+    assert Counter(row["video_id"] for row in snapshots) == Counter(row["id"] for row in rows)
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_unfinished_videos_that_are_gone_do_not_block_the_others(
+    db: Database, api: RunningSandbox, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUNTER_TAGS_PER_VIDEO", "0")
+    settings.reload()
+    await add(ONE_PAGE)
+    await run_hunter_cycle(1)  # these are there
+    api.faults.add("backend-error:videos")
+    await add("guitar", "cooking")
+    await run_hunter_cycle(2)
+    waiting = [row["id"] for row in await fetch(db, "SELECT id FROM videos WHERE enriched_at IS NULL ORDER BY first_seen_at")]
+    assert len(waiting) > 90
+    gone = set(waiting[:50])
+    for id_ in gone:
+        assert api.world.delete(id_, api.clock.now().timestamp())
+    api.faults.clear()
+    for _ in range(4):
+        await run_hunter_cycle(1)
+    left = {row["id"] for row in await fetch(db, "SELECT id FROM videos WHERE enriched_at IS NULL")}
+    assert left == gone
+    for _ in range(2):
+        timeline.advance(hours=7)
+        for _ in range(2):
+            await run_hunter_cycle(1)
+    retired = {row["id"] for row in await fetch(db, "SELECT id FROM videos WHERE retired_at IS NOT NULL")}
+    assert retired == gone
+
+
+async def test_a_vault_that_fails_blocks_nothing_and_is_caught_up_later(
+    db: Database, api: RunningSandbox, timeline: Timeline, vault_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    vault_folder.mkdir()
+    (vault_folder / "metadata").write_text("a file where the folder should be")
+    await add(ONE_PAGE)
+    stats = await run_hunter_cycle(1)
+    assert (stats["outcome"], stats["archived"]) == ("ok", 0)
+    assert any(r.levelno == logging.WARNING and "not archived" in r.getMessage() for r in caplog.records)
+    assert await value(db, "SELECT count(*) FROM videos WHERE archived_at IS NULL") == stats["videos_new"]
+    (event,) = await fetch(db, "SELECT payload FROM events WHERE type = 'archive_failed'")
+    assert event["payload"]["failed"] == stats["videos_new"]
+
+    (vault_folder / "metadata").unlink()
+    timeline.advance(hours=2)
+    again = await run_hunter_cycle(1)
+    assert again["archived"] >= stats["videos_new"]
+    assert await value(db, "SELECT count(*) FROM videos WHERE archived_at IS NULL") == 0
+    id_ = api.log.calls("search")[0].ids[0]
+    record = json.loads((vault_folder / "metadata" / f"{timeline.at:%Y-%m-%d}" / f"{id_}.json").read_text())
+    assert record["_maia"]["refetched_at"].startswith(f"{timeline.at:%Y-%m-%dT%H}")
+
+
+async def test_the_cap_of_searches_holds_over_the_cycles_of_a_process(
+    db: Database, api: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUNTER_MAX_SEARCHES_PER_RUN", "3")
+    settings.reload()
+    await add("python", "guitar", "cooking", "news", "travel")
+    async with agent_session("hunter"):
+        assert (await run_hunter_cycle(2))["searches"] == 2
+        assert (await run_hunter_cycle(2))["searches"] == 1
+        over = await run_hunter_cycle(2)
+    assert (over["topics"], over["outcome"]) == (0, "ok")
+    assert over["reason"] == "HUNTER_MAX_SEARCHES_PER_RUN is reached"
+    assert len(api.log.calls("search")) == 3
+    assert await nothing_is_claimed(db)
+
+
+@pytest.mark.parametrize("refusal", ["not-found", "unavailable-403"])
+async def test_a_query_that_is_refused_does_not_block_the_queue(
+    db: Database, api: RunningSandbox, refusal: str, timeline: Timeline
+) -> None:
+    await add("python", ONE_PAGE)
+    api.faults.add(f"{refusal}:search:times=1")
+    stats = await run_hunter_cycle(1)
+    assert (stats["searches"], stats["refused"], stats["failed"], stats["outcome"]) == (1, 1, 0, "ok")
+    row = await topic(db, "python")
+    assert (row["status"], row["round_ended_at"]) == ("waiting", None)
+    await run_hunter_cycle(1)
+    assert [entry.params["q"] for entry in api.log.calls("search")] == ["python", ONE_PAGE]
+    timeline.advance(hours=13)
+    await run_hunter_cycle(1)
+    assert api.log.calls("search")[-1].params["q"] == "python", "it is tried again later"
+
+
+async def test_idle_says_why_and_what_to_do(db: Database, api: RunningSandbox) -> None:
+    stats = await run_hunter_cycle(5)
+    assert stats["outcome"] == "idle"
+    assert 'maia queue add "your query"' in stats["reason"]
+    await add(ONE_PAGE)
+    await QueueDAO().pause([ONE_PAGE])
+    assert "paused" in (await run_hunter_cycle(5))["reason"]
+    await add(ONE_PAGE)
+    await run_hunter_cycle(5)
+    await db.fetch("DELETE FROM search_queue WHERE source = 'tag'")
+    stats = await run_hunter_cycle(5)
+    assert (stats["outcome"], stats["reason"]) == ("idle", "no query is due before 2026-11-21 02:00 UTC")
+    await db.fetch("UPDATE search_queue SET status = 'active', lease_token = gen_random_uuid(), leased_until = now() + '1 h'")
+    assert "held by other shards" in (await run_hunter_cycle(5))["reason"]
+
+
+async def test_a_spent_day_quota_rotates_and_then_exhausts_the_ring(
+    db: Database, api: RunningSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.quota.limits[Bucket.SEARCH] = 2
+    await add("python", "guitar", "cooking", "news", "travel")
+    stats = await run_hunter_cycle(5)
+    assert (stats["outcome"], stats["exhausted"], stats["searches"]) == ("quota-exhausted", ["search"], 4)
+    assert len([r for r in caplog.records if r.levelno == logging.CRITICAL]) == 1
+    answered = api.log.calls("search", status=200)
+    assert Counter(entry.key for entry in answered) == {fingerprint(key): 2 for key in HUNTING}
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+    # the others go on, and nobody asks the spent bucket again before midnight Pacific
+    before = len(api.log.calls("search"))
+    assert (await run_hunter_cycle(5))["outcome"] == "quota-exhausted"
+    assert len(api.log.calls("search")) == before
+
+
+@pytest.mark.parametrize("fault", ["daily-limit:search:key={}", "quota:search:key={}", "quota:videos:key={}"])
+async def test_a_refusal_for_the_day_goes_to_the_next_key(db: Database, api: RunningSandbox, fault: str) -> None:
+    api.faults.add(fault.format(HUNTING[0]))
+    await add("python", ONE_PAGE)
+    stats = await run_hunter_cycle(2)
+    assert (stats["outcome"], stats["searches"], stats["videos_enriched"] > 0) == ("ok", 2, True)
+    (suspension,) = await fetch(db, "SELECT * FROM key_suspensions")
+    endpoint = fault.split(":")[1]
+    assert suspension["bucket"] == {"search": "search", "videos": "units"}[endpoint]
+    assert suspension["fingerprint"] == fingerprint(HUNTING[0])
+    before = len(api.log.calls(endpoint, key=fingerprint(HUNTING[0])))
+    await run_hunter_cycle(2)
+    assert len(api.log.calls(endpoint, key=fingerprint(HUNTING[0]))) == before
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_a_wrong_key_is_suspended_and_all_wrong_keys_end_the_run(
+    db: Database, api: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YOUTUBE_API_KEY_POOL_JSON", pool(hunting=("wrong-key-1", HUNTING[1])))
+    settings.reload()
+    await add("python", ONE_PAGE)
+    assert (await run_hunter_cycle(2))["searches"] == 2
+    monkeypatch.setenv("YOUTUBE_API_KEY_POOL_JSON", pool(hunting=("wrong-key-1", "wrong-key-2")))
+    settings.reload()
+    await add("guitar")
+    with pytest.raises(KeysRejected, match="wrong or blocked"):
+        await run_hunter_cycle(2)
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_a_rate_limit_stores_what_was_answered_and_releases_the_rest(db: Database, api: RunningSandbox) -> None:
+    await add("python", "guitar", "cooking", "news", ONE_PAGE)
+    api.faults.add("rate-limit:search:after=2")
+    with pytest.raises(ChurnExit) as left:
+        await run_hunter_cycle(5)
+    assert left.value.code == 75
+    answered = api.log.calls("search", status=200)
+    assert len(answered) == 2
+    stored = {row["id"] for row in await fetch(db, "SELECT id FROM videos")}
+    assert stored == {id_ for entry in answered for id_ in entry.ids}
+    searched = await fetch(db, "SELECT query_term FROM search_queue WHERE searches > 0")
+    assert {row["query_term"] for row in searched} == {entry.params["q"] for entry in answered}
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+
+
+@pytest.mark.parametrize("fault", ["backend-error", "not-json", "broken-json", "cut", "drop"])
+async def test_a_search_that_fails_is_skipped_and_a_batch_that_fails_is_a_failure(
+    db: Database, api: RunningSandbox, fault: str
+) -> None:
+    await add(ONE_PAGE)
+    api.faults.add(f"{fault}:search:times=2")
+    assert (await run_hunter_cycle(1))["outcome"] == "ok", "the third try succeeds"
+    api.faults.clear()
+    api.faults.add(f"{fault}:search")
+    await add("python", "guitar")
+    stats = await run_hunter_cycle(2)
+    assert (stats["outcome"], stats["failed"], stats["searches"]) == ("failure", 2, 0)
+    assert await nothing_is_claimed(db)
+    assert await value(db, "SELECT count(*) FROM search_queue WHERE status = 'active' AND source = 'user'") == 2
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_a_search_that_cannot_be_stored_is_skipped_whole_and_the_rest_is_stored(
+    db: Database, api: RunningSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    await add("guitar", "cooking", ONE_PAGE)
+    # the last statement of the transaction but one: what came before it must be undone
+    await fail_when(db, "search_queue", "UPDATE", "NEW.query_term = 'guitar' AND NEW.searches > OLD.searches")
+    stats = await run_hunter_cycle(3)
+    assert (stats["outcome"], stats["searches"], stats["failed"]) == ("ok", 2, 1)
+    errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert errors[0].startswith("'guitar' is skipped: the database refused a statement")
+    stored = {row["id"] for row in await fetch(db, "SELECT id FROM videos")}
+    assert stored == {id_ for e in api.log.calls("search") if e.params["q"] != "guitar" for id_ in e.ids}
+    assert (await topic(db, "guitar"))["searches"] == 0
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+    await db.fetch("DROP TRIGGER refuse ON search_queue")
+    api.log.clear()
+    await run_hunter_cycle(1)
+    assert [entry.params["q"] for entry in api.log.calls("search")] == ["guitar"], "it is asked again"
+
+
+async def test_a_statement_that_fails_before_the_enrichment_leaves_it_to_later(
+    db: Database, api: RunningSandbox
+) -> None:
+    await add(ONE_PAGE)
+    await fail_when(db, "api_calls", "INSERT", "NEW.bucket = 'units'")
+    stats = await run_hunter_cycle(1)
+    assert (stats["outcome"], stats["searches"], stats["videos_new"] > 0) == ("ok", 1, True)
+    assert await value(db, "SELECT count(*) FROM videos WHERE enriched_at IS NULL") == stats["videos_new"]
+    await db.fetch("DROP TRIGGER refuse ON api_calls")
+    assert (await run_hunter_cycle(1))["videos_enriched"] >= stats["videos_new"]
+
+
+async def test_a_reservation_that_fails_is_a_failed_search(db: Database, api: RunningSandbox) -> None:
+    await add(ONE_PAGE)
+    await fail_when(db, "api_calls", "INSERT", "NEW.bucket = 'search'")
+    stats = await run_hunter_cycle(1)
+    assert (stats["outcome"], stats["failed"]) == ("failure", 1)
+    assert not list(api.log), "no call that is not counted"
+    assert await nothing_is_claimed(db)
+
+
+async def test_a_fault_of_ours_in_one_search_costs_its_siblings_nothing(
+    db: Database, api: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = YouTubeClient.search
+
+    async def broken(client: YouTubeClient, q: str, **options: Any) -> Any:
+        if q == "guitar":
+            raise ZeroDivisionError("a fault of ours")
+        return await search(client, q, **options)
+
+    monkeypatch.setattr(YouTubeClient, "search", broken)
+    await add("guitar", "cooking", ONE_PAGE)
+    with pytest.raises(ZeroDivisionError):
+        await run_hunter_cycle(3)
+    assert await value(db, "SELECT count(*) FROM search_queue WHERE searches > 0") == 2
+    assert await value(db, "SELECT count(*) FROM videos") > 50
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)

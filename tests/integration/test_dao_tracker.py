@@ -1,0 +1,398 @@
+"""MaiaDAO on a real PostgreSQL: claims of videos, their leases, and what an update writes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.rows import Presence, VideoUpdate
+from atlas.config import settings
+from atlas.database import Database
+from atlas.resources import Video
+
+pytestmark = pytest.mark.integration
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def at(moment: datetime) -> Any:
+    """The schedule clock, standing nearly still at a moment."""
+    return settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}")
+
+
+async def seed(moment: datetime = NOON - DAY, **ages: timedelta) -> None:
+    """Videos that are stored at a moment, each so old then."""
+    videos = [Video(id=id_, published_at=moment - age, views=1, likes=1, comments=1) for id_, age in ages.items()]
+    with at(moment):
+        await MaiaDAO().ingest_video_metadata(videos)
+
+
+async def claim(dao: MaiaDAO, n: int = 50) -> list[str]:
+    return [row["id"] for row in await dao.fetch_tracker_targets(n)]
+
+
+async def lease_passes(db: Database) -> None:
+    await db.fetch("UPDATE videos SET leased_until = now() - interval '1 second'")
+
+
+async def row_of(db: Database, id_: str) -> dict[str, Any]:
+    (row,) = await db.fetch("SELECT * FROM videos WHERE id = $1", id_)
+    return dict(row)
+
+
+async def snapshots(db: Database, id_: str) -> list[tuple[Any, ...]]:
+    rows = await db.fetch(
+        "SELECT views, likes, comments FROM video_stats_log WHERE video_id = $1 ORDER BY observed_at", id_
+    )
+    return [tuple(row) for row in rows]
+
+
+def present(id_: str, views: int | None = 2, likes: int | None = None, comments: int | None = None) -> VideoUpdate:
+    return VideoUpdate(id_, Presence.PRESENT, views, likes, comments)
+
+
+# ── claims ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_zone_1_is_claimed_before_2_before_3_and_in_each_the_longest_due_first(db: Database) -> None:
+    await seed(NOON - 3 * DAY, cold_a=30 * DAY, warm_a=3 * DAY, hot_a=HOUR)
+    await seed(NOON - 2 * DAY, cold_b=30 * DAY, warm_b=3 * DAY, hot_b=HOUR)
+    with at(NOON):
+        assert await claim(MaiaDAO()) == ["hot_a", "hot_b", "warm_a", "warm_b", "cold_a", "cold_b"]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (1, ["hot_a"]),
+        (2, ["hot_a", "hot_b"]),
+        (3, ["hot_a", "hot_b", "warm_a"]),
+        (5, ["hot_a", "hot_b", "warm_a", "warm_b", "cold_a"]),
+    ],
+)
+async def test_a_batch_is_filled_from_the_lower_zones_first(db: Database, size: int, expected: list[str]) -> None:
+    await seed(NOON - 3 * DAY, cold_a=30 * DAY, warm_a=3 * DAY, hot_a=HOUR)
+    await seed(NOON - 2 * DAY, cold_b=30 * DAY, warm_b=3 * DAY, hot_b=HOUR)
+    with at(NOON):
+        assert await claim(MaiaDAO(), size) == expected
+
+
+async def test_a_video_is_due_from_its_due_time_on(db: Database) -> None:
+    await seed(NOON, video=HOUR)
+    due = (await row_of(db, "video"))["due_at"]
+    assert due == pytest.approx(NOON + HOUR, abs=timedelta(seconds=1))
+    with at(due - timedelta(seconds=1)):
+        assert await claim(MaiaDAO()) == []
+    with at(due):
+        assert await claim(MaiaDAO()) == ["video"]
+
+
+async def test_a_claim_names_its_shard_and_holds_until_the_lease_ends(db: Database) -> None:
+    await seed(video=HOUR)
+    with at(NOON), settings.override(tracker_lease_seconds=300):
+        (target,) = await MaiaDAO("tracker 0/2").fetch_tracker_targets()
+        assert (target["zone"], target["title"]) == (1, None)
+        row = await row_of(db, "video")
+        assert (row["leased_by"], row["lease_token"]) == ("tracker 0/2", target["lease_token"])
+        (left,) = await db.fetch("SELECT leased_until - now() AS left FROM videos")
+        assert timedelta(seconds=240) < left["left"] <= timedelta(seconds=300)
+        assert await claim(MaiaDAO("tracker 1/2")) == []
+        await lease_passes(db)
+        assert await claim(MaiaDAO("tracker 1/2")) == ["video"]
+        assert (await row_of(db, "video"))["leased_by"] == "tracker 1/2"
+
+
+async def test_a_lease_is_real_time_however_fast_the_schedule_clock_runs(db: Database) -> None:
+    await seed(video=HOUR)
+    with at(NOON):
+        assert await claim(MaiaDAO()) == ["video"]
+    with at(NOON + 30 * DAY):
+        assert await claim(MaiaDAO()) == []
+
+
+async def test_many_claims_at_once_never_share_a_video(db: Database) -> None:
+    await seed(**{f"video{n:03d}": timedelta(hours=n % 300) for n in range(200)})
+    with at(NOON):
+        batches = await asyncio.gather(*(claim(MaiaDAO(str(n)), 30) for n in range(8)))
+    claimed = [id_ for batch in batches for id_ in batch]
+    assert len(claimed) == len(set(claimed)) == 200
+
+
+async def test_a_batch_above_one_calls_size_is_claimed_whole(db: Database) -> None:
+    await seed(**{f"video{n:04d}": HOUR for n in range(230)})
+    dao = MaiaDAO()
+    with at(NOON):
+        assert len(await claim(dao, 200)) == 200
+        updates = [present(id_) for id_ in dao._videos]
+        assert await dao.update_video_stats_batch(updates) == 200
+        assert len(await claim(dao, 200)) == 30
+
+
+async def test_released_claims_may_be_taken_at_once(db: Database) -> None:
+    await seed(one=HOUR, two=HOUR)
+    first = MaiaDAO("first")
+    with at(NOON):
+        assert len(await claim(first)) == 2
+        assert await first.release_claims() == 2
+        assert await first.release_claims() == 0
+        assert len(await claim(MaiaDAO("second"))) == 2
+    row = await row_of(db, "one")
+    assert row["leased_by"] == "second"
+
+
+async def test_a_late_shard_releases_nothing_of_anothers(db: Database) -> None:
+    await seed(video=HOUR)
+    late, other = MaiaDAO("late"), MaiaDAO("other")
+    with at(NOON):
+        await claim(late)
+        await lease_passes(db)
+        await claim(other)
+        assert await late.release_claims() == 0
+        assert await claim(MaiaDAO()) == []
+    assert (await row_of(db, "video"))["leased_by"] == "other"
+
+
+async def test_an_empty_claim_says_why(db: Database) -> None:
+    dao = MaiaDAO()
+    assert "maia hunter" in await dao.why_no_targets()
+    await seed(NOON, video=HOUR)
+    assert "before 2026-11-22 13:00 UTC" in await dao.why_no_targets()
+    await db.fetch("UPDATE videos SET due_at = NULL")
+    assert await dao.why_no_targets() == "no video is due"
+
+
+# ── updates ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("age", "zone", "interval"), [(5 * HOUR, 1, HOUR), (2 * DAY, 2, 6 * HOUR), (20 * DAY, 3, DAY)])
+async def test_an_update_writes_snapshot_zone_due_time_and_the_end_of_the_lease(
+    db: Database, age: timedelta, zone: int, interval: timedelta
+) -> None:
+    await seed(NOON - 2 * DAY, video=age - 2 * DAY)
+    dao = MaiaDAO()
+    with at(NOON):
+        assert await claim(dao) == ["video"]
+        assert await dao.update_video_stats_batch([present("video", 10, 3, 1)]) == 1
+    row = await row_of(db, "video")
+    assert row["last_updated_at"] == pytest.approx(NOON, abs=timedelta(seconds=1))
+    assert (row["zone"], row["due_at"] - row["last_updated_at"]) == (zone, interval)
+    assert (row["leased_until"], row["lease_token"], row["leased_by"]) == (None, None, None)
+    assert await snapshots(db, "video") == [(1, 1, 1), (10, 3, 1)]
+    (last,) = await db.fetch("SELECT max(observed_at) AS at FROM video_stats_log")
+    assert last["at"] == row["last_updated_at"]
+
+
+async def test_a_video_of_unknown_birth_ages_from_when_it_was_first_seen(db: Database) -> None:
+    with at(NOON - 2 * DAY):
+        await MaiaDAO().ingest_video_metadata(Video(id="video"))
+    dao = MaiaDAO()
+    with at(NOON):
+        await claim(dao)
+        await dao.update_video_stats_batch([present("video")])
+    assert (await row_of(db, "video"))["zone"] == 2
+
+
+async def test_hidden_likes_and_comments_are_null_and_counts_may_fall_and_be_huge(db: Database) -> None:
+    await seed(hidden=HOUR, huge=HOUR, none=HOUR)
+    dao = MaiaDAO()
+    with at(NOON):
+        await claim(dao)
+        updates = [present("hidden", 0), present("huge", 2**63 - 1, 2**40, 2**33), present("none", None)]
+        assert await dao.update_video_stats_batch(updates) == 3
+    assert (await snapshots(db, "hidden"))[-1] == (0, None, None)
+    assert (await snapshots(db, "huge"))[-1] == (2**63 - 1, 2**40, 2**33)
+    assert (await snapshots(db, "none"))[-1] == (None, None, None)
+
+
+async def test_a_late_shard_writes_nothing(db: Database) -> None:
+    await seed(video=HOUR)
+    late, other = MaiaDAO("late"), MaiaDAO("other")
+    with at(NOON):
+        await claim(late)
+        await lease_passes(db)
+        await claim(other)
+    before = await row_of(db, "video")
+    with at(NOON + HOUR):
+        assert await late.update_video_stats_batch([present("video", 99)]) == 0
+    assert await row_of(db, "video") == before
+    assert await snapshots(db, "video") == [(1, 1, 1)]
+    with at(NOON):
+        assert await other.update_video_stats_batch([present("video", 5)]) == 1
+    assert await snapshots(db, "video") == [(1, 1, 1), (5, None, None)]
+
+
+async def test_a_shard_whose_lease_ended_writes_while_nobody_else_took_the_video(db: Database) -> None:
+    await seed(video=HOUR)
+    dao = MaiaDAO()
+    with at(NOON):
+        await claim(dao)
+        await lease_passes(db)
+        assert await dao.update_video_stats_batch([present("video")]) == 1
+
+
+async def test_only_claimed_videos_are_updated(db: Database) -> None:
+    await seed(mine=HOUR, other=HOUR)
+    dao = MaiaDAO()
+    with at(NOON):
+        mine = await claim(dao, 1)
+        assert await dao.update_video_stats_batch([present("mine"), present("other"), present("unknown")]) == 1
+        assert await dao.update_video_stats_batch([present(mine[0])]) == 0
+        assert await dao.update_video_stats_batch([]) == 0
+
+
+async def test_an_answered_refresh_is_one_snapshot_also_of_a_video_that_had_none(db: Database) -> None:
+    with at(NOON - DAY):
+        await MaiaDAO().ingest_video_metadata(Video(id="video", published_at=NOON - DAY, partial=True))
+    dao = MaiaDAO()
+    with settings.override(atlas_clock=f"1x@{datetime.now(UTC).isoformat()}={NOON.isoformat()}"):
+        assert await claim(dao) == ["video"]
+        async with dao.transaction():
+            await dao.ingest_video_metadata(Video(id="video", published_at=NOON - DAY, views=7))
+            assert await dao.update_video_stats_batch([present("video", 7)]) == 1
+    assert await snapshots(db, "video") == [(7, None, None)]
+    row = await row_of(db, "video")
+    assert row["due_at"] - row["last_updated_at"] == 6 * HOUR
+    assert row["enriched_at"] == row["last_updated_at"]
+
+
+async def test_what_is_rolled_back_stays_claimed(db: Database) -> None:
+    await seed(video=HOUR)
+    dao = MaiaDAO()
+    with at(NOON):
+        await claim(dao)
+        with pytest.raises(RuntimeError):
+            async with dao.transaction():
+                await dao.update_video_stats_batch([present("video")])
+                raise RuntimeError
+        assert await snapshots(db, "video") == [(1, 1, 1)]
+        assert await claim(MaiaDAO()) == []
+        assert await dao.update_video_stats_batch([present("video")]) == 1
+
+
+# ── absences ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def answered(presence: Presence, moment: datetime, *ids: str) -> MaiaDAO:
+    """What an answer at a moment says of videos that are due then."""
+    dao = MaiaDAO()
+    with at(moment):
+        assert set(ids) <= set(await claim(dao))
+        await dao.update_video_stats_batch([VideoUpdate(id_, presence) for id_ in ids])
+        await dao.release_claims()
+    return dao
+
+
+async def test_three_absences_six_hours_apart_retire_a_video(db: Database) -> None:
+    await seed(NOON - 30 * DAY, gone=5 * DAY)
+    for n, moment in enumerate((NOON, NOON + DAY + HOUR, NOON + 3 * DAY)):
+        row = await row_of(db, "gone")
+        assert (row["absences"], row["retired_at"]) == (n, None)
+        dao = await answered(Presence.ABSENT, moment, "gone")
+    row = await row_of(db, "gone")
+    assert row["retired_at"] == pytest.approx(NOON + 3 * DAY, abs=timedelta(seconds=1))
+    assert row["due_at"] is None
+    assert dao.retired == 1
+    (event,) = await db.fetch("SELECT type, payload FROM events")
+    assert (event["type"], event["payload"]) == ("videos_retired", {"ids": ["gone"]})
+    assert await snapshots(db, "gone") == [(1, 1, 1)]
+
+
+async def test_absences_closer_than_six_hours_count_once(db: Database) -> None:
+    await seed(NOON - HOUR, video=HOUR)
+    absent = []
+    for n in range(12):  # zone 1 is asked every hour
+        await answered(Presence.ABSENT, NOON + n * (HOUR + timedelta(minutes=1)), "video")
+        absent.append((await row_of(db, "video"))["absences"])
+    assert absent == [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]
+
+
+async def test_exactly_six_hours_apart_counts(db: Database) -> None:
+    await seed(NOON - DAY, video=HOUR)
+    await answered(Presence.ABSENT, NOON, "video")
+    last = (await row_of(db, "video"))["last_absent_at"]
+    await db.fetch("UPDATE videos SET last_absent_at = last_absent_at - interval '6 hours', due_at = $1", last)
+    await answered(Presence.ABSENT, NOON, "video")
+    assert (await row_of(db, "video"))["absences"] == 2
+
+
+async def test_being_there_again_forgets_the_absences(db: Database) -> None:
+    await seed(NOON - 30 * DAY, video=5 * DAY)
+    await answered(Presence.ABSENT, NOON, "video")
+    await answered(Presence.ABSENT, NOON + 2 * DAY, "video")
+    await answered(Presence.PRESENT, NOON + 4 * DAY, "video")
+    row = await row_of(db, "video")
+    assert (row["absences"], row["last_absent_at"]) == (0, None)
+    await answered(Presence.ABSENT, NOON + 6 * DAY, "video")
+    await answered(Presence.ABSENT, NOON + 8 * DAY, "video")
+    assert (await row_of(db, "video"))["retired_at"] is None
+
+
+async def test_what_proves_nothing_is_rescheduled_and_does_not_count(db: Database) -> None:
+    await seed(NOON - 30 * DAY, video=5 * DAY)
+    await answered(Presence.ABSENT, NOON, "video")
+    before = await row_of(db, "video")
+    await answered(Presence.UNANSWERED, NOON + 2 * DAY, "video")
+    row = await row_of(db, "video")
+    assert row["due_at"] == pytest.approx(NOON + 3 * DAY, abs=timedelta(seconds=1))
+    for name in ("absences", "last_absent_at", "last_updated_at", "retired_at"):
+        assert row[name] == before[name]
+    assert await snapshots(db, "video") == [(1, 1, 1)]
+
+
+@pytest.mark.parametrize("presence", [Presence.ABSENT, Presence.UNANSWERED])
+async def test_those_without_an_answer_do_not_sort_first_for_ever(db: Database, presence: Presence) -> None:
+    await seed(NOON - 30 * DAY, silent=30 * DAY)
+    await seed(NOON - 29 * DAY, other=30 * DAY)
+    with at(NOON):
+        dao = MaiaDAO()
+        assert await claim(dao, 1) == ["silent"]
+        await dao.update_video_stats_batch([VideoUpdate("silent", presence)])
+        assert await claim(MaiaDAO(), 1) == ["other"]
+
+
+async def test_a_retired_video_is_never_claimed_until_it_is_found_again(db: Database) -> None:
+    await seed(NOON - 30 * DAY, video=5 * DAY)
+    for n in range(3):
+        await answered(Presence.ABSENT, NOON + 2 * n * DAY, "video")
+    later = NOON + 60 * DAY
+    with at(later):
+        assert await claim(MaiaDAO()) == []
+        assert await MaiaDAO().fetch_unfinished(10, archive=True) == []
+        assert await MaiaDAO().known_videos(["video"]) == frozenset()
+        await MaiaDAO().ingest_video_metadata(Video(id="video", partial=True))
+    assert (await row_of(db, "video"))["retired_at"] is not None
+    with at(later):
+        await MaiaDAO().ingest_video_metadata(Video(id="video", views=5))
+    row = await row_of(db, "video")
+    assert (row["retired_at"], row["absences"], row["last_absent_at"]) == (None, 0, None)
+    with at(later + DAY + HOUR):
+        assert await claim(MaiaDAO()) == ["video"]
+
+
+async def test_retirements_that_are_rolled_back_are_not_counted(db: Database) -> None:
+    await seed(NOON - 30 * DAY, video=5 * DAY)
+    for n in range(2):
+        await answered(Presence.ABSENT, NOON + 2 * n * DAY, "video")
+    dao = MaiaDAO()
+    with at(NOON + 4 * DAY):
+        await claim(dao)
+        with pytest.raises(RuntimeError):
+            async with dao.transaction():
+                await dao.update_video_stats_batch([VideoUpdate("video", Presence.ABSENT)])
+                raise RuntimeError
+        assert dao.retired == 0
+        await dao.update_video_stats_batch([VideoUpdate("video", Presence.ABSENT)])
+        assert dao.retired == 1
+
+
+async def test_witnesses_are_videos_that_were_there_when_last_asked(db: Database) -> None:
+    await seed(NOON - 10 * DAY, absent=5 * DAY, there=5 * DAY, hot=HOUR)
+    await answered(Presence.ABSENT, NOON, "absent")
+    assert set(await MaiaDAO().fetch_witnesses(5)) == {"there", "hot"}
+    assert len(await MaiaDAO().fetch_witnesses(1)) == 1

@@ -1,0 +1,103 @@
+"""The schedule clock and its specification."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from atlas.clock import Clock, clock
+from atlas.config import settings
+from atlas.errors import ConfigError
+
+START = datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+def test_the_real_clock_shows_real_time() -> None:
+    for spec in ("real", " Real "):
+        real = Clock.parse(spec)
+        assert real.at(START) == START
+        assert real.speed == 1
+        assert real.real_seconds(timedelta(hours=1)) == 3600
+        assert str(real) == "real"
+        assert abs(real.now() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_from_its_start_on_it_runs_faster() -> None:
+    fast = Clock.parse("3600x@2026-11-22T08:00:00Z")
+    assert fast.at(START) == START
+    assert fast.at(START + timedelta(seconds=24)) == START + timedelta(days=1)
+    assert fast.real_seconds(timedelta(hours=6)) == 6
+
+
+def test_it_may_show_another_time_at_its_start() -> None:
+    replay = Clock.parse("60x@2026-11-22T08:00:00Z=2017-11-14T00:00:00Z")
+    assert replay.at(START) == datetime(2017, 11, 14, tzinfo=UTC)
+    assert replay.at(START + timedelta(minutes=1)) == datetime(2017, 11, 14, 1, tzinfo=UTC)
+
+
+def test_it_may_run_slower() -> None:
+    assert Clock.parse("0.5x@2026-11-22T08:00:00Z").at(START + timedelta(seconds=2)) == START + timedelta(seconds=1)
+
+
+def test_without_a_start_it_begins_now() -> None:
+    before = datetime.now(UTC)
+    fast = Clock.parse("10x")
+    assert before <= fast.real_start <= datetime.now(UTC)
+    assert fast.shown_start == fast.real_start
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "3600x@2026-11-22T08:00:00Z",
+        "3600x@2026-11-22T08:00:00+05:30=2017-11-14T00:00:00-08:00",
+        "0.000001x@2026-11-22T08:00:00Z",
+        "1234567.25x@2026-11-22T08:00:00Z=2017-11-14",
+        "1234567x",
+    ],
+)
+def test_a_clock_is_given_to_other_processes_by_its_text(spec: str) -> None:
+    made = Clock.parse(spec)
+    again = Clock.parse(str(made))
+    assert again == made
+    assert again.at(START + timedelta(seconds=1)) == made.at(START + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(("text", "hour"), [("2026-11-22T08:00:00", 8), ("2026-11-22T08:00:00+02:00", 6)])
+def test_times_without_a_zone_are_utc_and_others_become_utc(text: str, hour: int) -> None:
+    made = Clock.parse(f"2x@{text}")
+    assert made.real_start == datetime(2026, 11, 22, hour, tzinfo=UTC)
+    assert made.now().utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "spec", ["", "fast", "x", "0x", "-1x", "1e3x", "2x@", "2x@soon", "2x@2026-11-22=", "2x@2026-13-01", "2x=2026-01-01"]
+)
+def test_anything_else_is_a_config_error_that_names_the_variable(spec: str) -> None:
+    with pytest.raises(ConfigError, match="ATLAS_CLOCK"):
+        Clock.parse(spec)
+
+
+def test_a_speed_that_leaves_the_calendar_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"ATLAS_CLOCK.*calendar"):
+        Clock.parse("99999999999x@2026-11-22T08:00:00Z")
+
+
+def test_the_process_clock_follows_the_setting() -> None:
+    assert clock.speed == 1
+    assert str(clock) == "real"
+    with settings.override(atlas_clock="7200x@2026-11-22T08:00:00Z=2030-01-01T00:00:00Z"):
+        assert clock.speed == 7200
+        assert clock.at(START) == datetime(2030, 1, 1, tzinfo=UTC)
+        assert clock.real_seconds(timedelta(hours=2)) == 1
+        assert str(clock) == "7200x@2026-11-22T08:00:00+00:00=2030-01-01T00:00:00+00:00"
+    assert clock.speed == 1
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_without_a_start_the_process_clock_starts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATLAS_CLOCK", "1000x")
+    settings.reload()
+    assert str(clock) == str(clock)
+    assert clock.at(START) == clock.at(START)

@@ -1,0 +1,306 @@
+"""The settings: what the environment may say, what is made of it, and that nothing secret comes out again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atlas.config import Settings, settings
+from atlas.errors import ConfigError, scrub
+
+SECRET = "top-secret-value"
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings.reload()
+
+
+@pytest.mark.parametrize("empty", ["", "   ", '""', "''", '" "'])
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_empty_means_unset_for_every_setting(monkeypatch: pytest.MonkeyPatch, name: str, empty: str) -> None:
+    default = getattr(settings, name)
+    given(monkeypatch, **{name.upper(): empty})
+    assert getattr(settings, name) == default
+    settings.check()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("'en'", "en"),
+        ('"en"', "en"),
+        (' "en" ', "en"),
+        ("\"'en'\"", "'en'"),
+        ("'en", "'en"),
+        ("'en\"", "'en\""),
+    ],
+)
+def test_one_pair_of_surrounding_quotes_is_stripped(monkeypatch: pytest.MonkeyPatch, written: str, meant: str) -> None:
+    given(monkeypatch, HUNTER_LANGUAGE=written)
+    assert settings.hunter_language == meant
+
+
+def test_the_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("HUNTER_LANGUAGE=de\nHUNTER_REGION='CH'\nTRACKER_BATCH_SIZE=7\nUNKNOWN=x\n")
+    given(monkeypatch, TRACKER_BATCH_SIZE="9", HUNTER_REGION="")
+    assert settings.hunter_language == "de"
+    assert settings.tracker_batch_size == 9
+    assert settings.hunter_region == "CH"
+
+
+def test_an_env_file_that_is_no_text_is_a_config_error_and_shows_nothing_of_it() -> None:
+    Path(".env").write_bytes(b"HF_TOKEN=" + SECRET.encode() + b"\xff\n")
+    settings.reload()
+    with pytest.raises(ConfigError, match=r"\.env cannot be read") as caught:
+        _ = settings.hunter_language
+    assert SECRET not in str(caught.value)
+
+
+MALFORMED = [
+    ("DATABASE_URL", f"mysql://user:{SECRET}@host/database", "postgresql://"),
+    ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
+    ("HUNTER_BATCH_SIZE", "many", "integer"),
+    ("TRACKER_BATCH_SIZE", "1.5", "integer"),
+    ("HUNTER_LEASE_SECONDS", "0.5", "greater than or equal to 1"),
+    ("TRACKER_LEASE_SECONDS", "-1", "greater than or equal to 1"),
+    ("HUNTER_PUBLISHED_WITHIN_HOURS", "0", "greater than 0"),
+    ("KEY_POOL_TRACKING_SIZE", "-1", "greater than or equal to 0"),
+    ("KEY_POOL_ARCHEOLOGY_SIZE", "x", "integer"),
+    ("QUOTA_SEARCH_PER_DAY", "-5", "greater than or equal to 0"),
+    ("QUOTA_UNITS_PER_DAY", "lots", "integer"),
+    ("VAULT_PROVIDER", "s3", "'local', 'huggingface' or 'off'"),
+    ("HUNTER_SAFE_SEARCH", "yes", "'none', 'moderate' or 'strict'"),
+    ("HUNTER_REGION", "Germany", "pattern"),
+    ("HUNTER_CATEGORY", "music", "integer"),
+    ("HUNTER_TAG_ALLOW", "(open", "no regular expression"),
+    ("HUNTER_TAG_DENY", "*", "no regular expression"),
+    ("YOUTUBE_API_BASE_URL", "localhost:8080", "http://"),
+    ("PREFECT_API_URL", "prefect", "http://"),
+    ("ATLAS_CLOCK", "fast", "no clock"),
+    ("ATLAS_CLOCK", "2x@yesterday", "ISO 8601"),
+    ("ATLAS_CLOCK", "2x@0001-01-01T00:00:00+05:00", "ISO 8601"),
+    ("ATLAS_CLOCK", "99999999999999x", "calendar"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "problem"), MALFORMED)
+def test_a_malformed_value_fails_where_it_is_used_and_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    given(monkeypatch, **{name: value, "HUNTER_LANGUAGE": "fr"})
+    assert settings.hunter_language == "fr"
+    with pytest.raises(ConfigError) as caught:
+        getattr(settings, name.lower())
+    message = str(caught.value)
+    assert message.startswith(f"{name}: ")
+    assert problem in message
+    assert "docs/configuration.md" in message
+    assert SECRET not in message
+
+
+def test_every_kind_of_setting_is_among_the_malformed_ones() -> None:
+    free = {"atlas_embedded_path", "vault_path", "maia_result_file"}  # any text is a path
+    free |= {"hf_dataset_id", "hf_token", "notify_urls", "prefect_api_key", "hunter_language"}  # looked at where used
+    free |= {"youtube_api_key_pool_json"}  # test_keypool
+    covered = {name.lower() for name, _, _ in MALFORMED}
+    numbers = {n for n, f in Settings.model_fields.items() if isinstance(f.default, int | float)} | {
+        "hunter_max_searches_per_run"
+    }
+    assert set(Settings.model_fields) - free - numbers <= covered
+
+
+def test_check_names_everything_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(
+        monkeypatch,
+        DATABASE_URL=SECRET,
+        HUNTER_BATCH_SIZE="many",
+        VAULT_PROVIDER="s3",
+        YOUTUBE_API_KEY_POOL_JSON=f'["{SECRET}"',
+    )
+    with pytest.raises(ConfigError) as caught:
+        settings.check()
+    message = str(caught.value)
+    for name in ("DATABASE_URL", "HUNTER_BATCH_SIZE", "VAULT_PROVIDER", "YOUTUBE_API_KEY_POOL_JSON"):
+        assert message.count(f"{name}") >= 1, name
+    assert SECRET not in message
+
+
+def test_check_names_a_setting_that_the_rings_are_made_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, KEY_POOL_TRACKING_SIZE="x", YOUTUBE_API_KEY_POOL_JSON='["a", "b", "c"]')
+    with pytest.raises(ConfigError) as caught:
+        settings.check()
+    assert str(caught.value).count("KEY_POOL_TRACKING_SIZE") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("KEY_POOL_TRACKING_SIZE", lambda: settings.key_rings),
+        ("KEY_POOL_ARCHEOLOGY_SIZE", lambda: settings.key_rings),
+        ("QUOTA_SEARCH_PER_DAY", lambda: settings.quota_per_day("search")),
+    ],
+)
+def test_what_is_made_of_several_settings_fails_for_a_wrong_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, use: Any
+) -> None:
+    given(monkeypatch, **{name: "x", "YOUTUBE_API_KEY_POOL_JSON": '["a", "b", "c"]'})
+    with pytest.raises(ConfigError, match=name):
+        use()
+
+
+def test_the_quota_that_is_reckoned_with_is_per_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, QUOTA_UNITS_PER_DAY="7")
+    assert [settings.quota_per_day(bucket) for bucket in ("search", "units", "batchGetStats")] == [100, 7, 10_000]
+
+
+HOSTILE = {
+    "DATABASE_URL": "nonsense",
+    "YOUTUBE_API_KEY_POOL_JSON": "{",
+    "ATLAS_CLOCK": "broken",
+    "VAULT_PROVIDER": "\udcff",
+    "HUNTER_BATCH_SIZE": "x",
+    "PREFECT_API_URL": ":::",
+    "TRACKER_LEASE_SECONDS": "\udcff\udcfe",
+}
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": "/nowhere"}])
+def test_importing_never_fails_whatever_the_environment_says(tmp_path: Path, home: dict[str, str]) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe\x00broken")
+    modules = "atlas.config, atlas.clock, atlas.database, atlas.keyring, atlas.events, atlas.adapters.maia"
+    code = f"import {modules}; print('ok')"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**HOSTILE, **home},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
+
+
+def test_every_hostile_value_is_named_by_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, **HOSTILE)
+    with pytest.raises(ConfigError) as caught:
+        settings.check()
+    for name in HOSTILE:
+        assert name in str(caught.value)
+
+
+def test_a_user_without_a_home_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    settings.reload()
+    settings.check()
+    assert settings.vault_path.name == "vault"
+
+
+def test_secrets_are_in_no_text_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(
+        monkeypatch,
+        DATABASE_URL=f"postgresql://user:{SECRET}@host/database",
+        YOUTUBE_API_KEY_POOL_JSON=f'["{SECRET}"]',
+        HF_TOKEN=SECRET,
+        NOTIFY_URLS=f"discord://{SECRET}/x",
+        PREFECT_API_KEY=SECRET,
+    )
+    loaded = settings._load()  # type: ignore[attr-defined]
+    for text in (
+        repr(settings),
+        str(settings),
+        repr(loaded),
+        str(loaded),
+        repr(settings.key_rings),
+        loaded.model_dump_json(),
+    ):
+        assert SECRET not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HF_TOKEN", SECRET),
+        ("PREFECT_API_KEY", SECRET),
+        ("NOTIFY_URLS", f"json://{SECRET}"),
+        ("YOUTUBE_API_KEY_POOL_JSON", f'{{"hunting": ["{SECRET}"]}}'),
+    ],
+)
+def test_a_secret_that_was_read_is_scrubbed_from_foreign_texts(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    given(monkeypatch, **{name: value})
+    _ = settings.hunter_language
+    assert SECRET not in scrub(f"a library says {value if name == 'NOTIFY_URLS' else SECRET}!")
+
+
+def test_override_holds_inside_and_nothing_stays_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, HUNTER_BATCH_SIZE="many", HUNTER_LANGUAGE="de", HUNTER_TAG_ALLOW="''music''")
+    with settings.override(hunter_batch_size=3, hunter_region="US"):
+        assert (settings.hunter_batch_size, settings.hunter_region, settings.hunter_language) == (3, "US", "de")
+        assert settings.hunter_tag_allow == "'music'"
+        settings.check()
+        with settings.override(hunter_region=None):
+            assert settings.hunter_region is None
+            assert settings.hunter_batch_size == 3
+        assert settings.hunter_region == "US"
+    assert settings.hunter_region is None
+    with pytest.raises(ConfigError, match="HUNTER_BATCH_SIZE"):
+        _ = settings.hunter_batch_size
+
+
+def test_override_ends_with_an_error_inside() -> None:
+    with pytest.raises(RuntimeError), settings.override(hunter_region="US"):
+        raise RuntimeError
+    assert settings.hunter_region is None
+
+
+def test_override_refuses_what_the_environment_may_not_say_either() -> None:
+    with (
+        pytest.raises(ConfigError, match=r"^DATABASE_URL: ") as caught,
+        settings.override(database_url=f"mysql://user:{SECRET}@host"),
+    ):
+        pass
+    assert SECRET not in str(caught.value)
+    with pytest.raises(AttributeError), settings.override(no_such_setting=1):
+        pass
+
+
+def test_unset_the_embedded_database_and_a_local_vault_in_the_users_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given(monkeypatch, XDG_DATA_HOME=str(tmp_path))
+    assert settings.database_url is None
+    assert settings.atlas_embedded_path == tmp_path / "pleiades" / "postgres"
+    assert (settings.vault_provider, settings.vault_path) == ("local", tmp_path / "pleiades" / "vault")
+    monkeypatch.delenv("XDG_DATA_HOME")
+    given(monkeypatch, HOME=str(tmp_path))
+    assert settings.atlas_embedded_path == tmp_path / ".local" / "share" / "pleiades" / "postgres"
+
+
+def test_the_defaults_are_those_of_the_contracts() -> None:
+    assert settings.youtube_api_base_url == "https://www.googleapis.com/youtube/v3"
+    assert (settings.hunter_batch_size, settings.tracker_batch_size) == (10, 50)
+    assert (settings.hunter_lease_seconds, settings.tracker_lease_seconds) == (600, 300)
+    assert (settings.key_pool_archeology_size, settings.key_pool_tracking_size) == (1, 1)
+    assert settings.hunter_published_within_hours == 24
+    assert settings.atlas_clock == "real"
+
+
+def test_settings_cannot_be_changed_in_place() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        settings._load().hunter_batch_size = 3  # type: ignore[attr-defined]
+
+
+def test_there_is_no_setting_of_a_wrong_name() -> None:
+    with pytest.raises(AttributeError):
+        _ = settings.databse_url  # type: ignore[attr-defined]

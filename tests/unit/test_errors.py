@@ -1,0 +1,119 @@
+"""The error tree, what its messages say, and the last line of defence for secrets in foreign texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from atlas import errors
+from atlas.errors import (
+    AtlasError,
+    ConfigError,
+    DatabaseUnavailable,
+    EmptyKeyRing,
+    KeysRejected,
+    RingExhausted,
+    SchemaError,
+    StatementFailed,
+    remember_secret,
+    scrub,
+)
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    known = set(errors._known)
+    yield
+    errors._known.clear()
+    errors._known.update(known)
+
+
+def test_the_tree_is_as_drawn() -> None:
+    for kind in (EmptyKeyRing, KeysRejected, SchemaError):
+        assert issubclass(kind, ConfigError)
+    for kind in (ConfigError, RingExhausted, StatementFailed, DatabaseUnavailable):
+        assert kind.__mro__[1] is AtlasError
+
+
+def test_an_empty_ring_says_what_to_do() -> None:
+    text = str(EmptyKeyRing("hunting"))
+    assert text.startswith("Empty KeyRing: no keys for 'hunting' in YOUTUBE_API_KEY_POOL_JSON")
+    assert '{"hunting": ["YOUR_KEY"]}' in text
+
+
+def test_rejected_keys_are_listed_with_the_command_that_lifts_them() -> None:
+    text = str(KeysRejected("tracking", ["abc: API key not valid", "def: blocked"]))
+    assert "'tracking'" in text
+    assert "abc: API key not valid; def: blocked" in text
+    assert "maia keys resume" in text
+
+
+def test_an_exhausted_ring_says_until_when() -> None:
+    error = RingExhausted("hunting", "search", datetime(2026, 11, 23, 8, tzinfo=UTC))
+    assert "until 2026-11-23 08:00 UTC" in str(error)
+    assert (error.ring, error.bucket) == ("hunting", "search")
+    assert "until" not in str(RingExhausted("hunting", "search"))
+
+
+S = "s3cr3t"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"GET https://host/v3/search?q=a&key={S}&part=id",
+        f"https://host/?access_token={S}",
+        f"postgresql://user:{S}@host:5432/database",
+        f"postgresql://user:{S}@{S}@host/database",
+        f"postgresql://user:{S}/{S}@host/database",
+        f"postgresql://:{S}@host",
+        f"password={S} host=x",
+        f"PASSWORD: {S}",
+        f"X-Goog-Api-Key: {S}",
+        f"hf_token={S}",
+        f"api_key={S}",
+        f"client_secret={S}",
+        f"{{'X-Goog-Api-Key': '{S}'}}",
+        f'{{"token": "{S}"}}',
+        f"Authorization: Bearer {S}",
+        "AIza" + S * 6,
+        "hf_" + S * 6,
+    ],
+)
+def test_what_looks_like_a_secret_is_removed(text: str) -> None:
+    assert S not in scrub(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HF_DATASET_ID required: set it to a dataset such as me/maia-archive",
+        "YOUTUBE_API_KEY_POOL_JSON is not JSON (line 1, column 2)",
+        "Empty KeyRing: no keys for 'hunting'",
+        "the database cannot be reached: [Errno 111] Connect call failed ('127.0.0.1', 5432)",
+        "https://host:8080/path is not there",
+        "HF_TOKEN: it must not be empty",
+        "duplicate key value violates unique constraint",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert scrub(text) == text
+
+
+def test_a_known_secret_is_removed_wherever_it_stands() -> None:
+    remember_secret("open sesame")
+    assert scrub("he said:open sesame.") == "he said:***."
+
+
+def test_a_known_secret_that_holds_another_is_removed_whole() -> None:
+    remember_secret("inner-part")
+    remember_secret("outer-inner-part-end")
+    assert scrub("x outer-inner-part-end y inner-part") == "x *** y ***"
+
+
+@pytest.mark.parametrize("short", ["", "a", "key"])
+def test_a_value_too_short_to_be_a_secret_does_not_blank_every_text(short: str) -> None:
+    remember_secret(short)
+    assert scrub("a monkey") == "a monkey"

@@ -1,0 +1,90 @@
+# ruff: noqa: RUF001  the odd characters are what is tested
+"""Which tags become queries, and how they are written."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+
+import pytest
+
+from atlas.config import settings
+from maia.snowball import LONGEST, SHORTEST, Snowball, normalise
+
+
+@pytest.mark.parametrize(
+    ("tag", "query"),
+    [
+        ("Music", "music"),
+        ("  two \t words\n", "two words"),
+        ("ｆｕｌｌ　ｗｉｄｔｈ", "full width"),
+        ("ﬁlm", "film"),
+        ("Straße", "strasse"),
+        ("ΜΟΥΣΙΚΉ", "μουσική"),
+        ("e\u0301te\u0301", "été"),
+        ("#shorts", "shorts"),
+        ("# # tag #", "tag"),
+        ("＃タグ", "タグ"),
+        ("c#", None),
+        ("a\x00b\x1fc\x7fd\x85e", "a b c d e"),
+        ("line\u2028break\u2029", "line break"),
+        ("\u200bzero\u2060 width\ufeff", "zero width"),
+        ("\u202emusic\u202c", "music"),
+        ("half \ud83d", "half"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("👩\u200d🚀", "👩\u200d🚀"),
+        ("", None),
+        ("   ", None),
+        ("##", None),
+        ("\u200b\u200b\u200b", None),
+        ("a", None),
+        ("ab", "ab"),
+        ("x" * LONGEST, "x" * LONGEST),
+        ("x" * (LONGEST + 1), None),
+        ("ß" * 51, None),
+        ("  " + "x" * LONGEST + "  ", "x" * LONGEST),
+    ],
+)
+def test_a_tag_is_written_as_a_query_in_one_way(tag: str, query: str | None) -> None:
+    assert normalise(tag) == query
+
+
+def test_the_limits_are_those_of_the_contracts() -> None:
+    assert (SHORTEST, LONGEST) == (2, 100)
+
+
+def test_a_query_is_its_own_normal_form_for_every_character() -> None:
+    wrong = []
+    for code in range(sys.maxunicode + 1):
+        for text in (f"a{chr(code)}b", f"# {chr(code)}\u0345a #"):
+            query = normalise(text)
+            if query is None:
+                continue
+            clean = not any(unicodedata.category(char) in {"Cc", "Cs"} for char in query)
+            if normalise(query) != query or not clean or query != query.strip():
+                wrong.append(hex(code))
+    assert wrong == []
+
+
+def test_tags_that_are_written_alike_are_one_query_in_the_order_of_the_first() -> None:
+    assert Snowball(10).queries(["B side", "Music", "ＭＵＳＩＣ", "b  SIDE", "#music"]) == ["b side", "music"]
+
+
+def test_a_video_gives_at_most_so_many_and_those_not_taken_do_not_count() -> None:
+    assert Snowball(2).queries(["x", "one", "ONE", "two", "three"]) == ["one", "two"]
+    assert Snowball(0).queries(["one", "two"]) == []
+
+
+def test_allow_and_deny_are_looked_for_in_the_query() -> None:
+    with settings.override(hunter_tag_allow="music|film", hunter_tag_deny="^old", hunter_tags_per_video=5):
+        snowball = Snowball.configured()
+    assert snowball.queries(["Old Music", "NEW MUSIC", "Ｆｉｌｍ", "sport"]) == ["new music", "film"]
+
+
+def test_patterns_of_another_case_hold_too() -> None:
+    with settings.override(hunter_tag_deny="NSFW"):
+        assert Snowball.configured().queries(["nsfw stuff", "fine"]) == ["fine"]
+
+
+def test_without_settings_ten_tags_of_a_video_are_taken() -> None:
+    assert len(Snowball.configured().queries([f"tag {n}" for n in range(30)])) == 10

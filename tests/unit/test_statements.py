@@ -1,0 +1,105 @@
+"""The SQL: one statement per file, each used, and none put together in Python."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import atlas
+from atlas.statements import names, sql
+
+PACKAGE = Path(atlas.__file__).parent
+SOURCES = [path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts]
+# a statement, and no English sentence that begins with such a word
+SQL = re.compile(
+    r"\s*(SELECT\s.*\bFROM\b|INSERT\s+INTO\b|UPDATE\s+\S+.*\sSET\b|DELETE\s+FROM\b|WITH\s+\w+\s+AS\b|CREATE\s|DROP\s|"
+    r"ALTER\s|SELECT\s+\w+\()",
+    re.DOTALL,
+)
+
+
+def calls(path: Path) -> list[ast.Call]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "sql"
+    ]
+
+
+def used() -> set[str]:
+    found = set()
+    for path in SOURCES:
+        for call in calls(path):
+            (argument,) = call.args
+            assert isinstance(argument, ast.Constant), f"{path.name}:{call.lineno}: a statement is named by a literal"
+            found.add(str(argument.value))
+    return found
+
+
+def test_every_statement_is_used_and_every_one_that_is_used_exists() -> None:
+    assert used() == set(names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_file_holds_one_statement_that_says_what_its_parameters_are(name: str) -> None:
+    text = sql(name)
+    assert text.startswith("-- ")
+    comments = "\n".join(line for line in text.splitlines() if line.startswith("--"))
+    body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    assert ";" not in body
+    wanted = {int(number) for number in re.findall(r"\$(\d+)", body)}
+    assert wanted == set(range(1, len(wanted) + 1)), "the parameters are numbered without a gap"
+    told = {int(number) for number in re.findall(r"\$(\d+)", comments)}
+    assert told == wanted, "the comment names each parameter"
+
+
+def test_a_name_without_a_file_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        sql("no_such_statement")
+
+
+def texts(path: Path) -> list[tuple[int, str, bool]]:
+    """The line, the text and whether it is put together, of each string that is no docstring."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values]
+            made = any(isinstance(part, ast.FormattedValue) for part in node.values)
+            found.append((node.lineno, "".join(parts), made))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            found.append((node.lineno, node.value, False))
+    return found
+
+
+# what a migration and `atlas status` ask of the server itself; of the tables of Atlas they read the version alone
+OWN_SQL = {"schema.py", "database.py", "status.py"}
+# a lock's number: a constant of the module
+PUT_TOGETHER = {"SELECT pg_advisory_xact_lock(x)"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_sql_stands_in_python_and_none_is_put_together_there(path: Path) -> None:
+    for line, text, made in texts(path):
+        if not SQL.match(text):
+            continue
+        assert path.name in OWN_SQL or "embedded" in path.parts, f"{path.name}:{line}: {text!r} belongs into atlas/sql"
+        assert not made or text in PUT_TOGETHER, f"{path.name}:{line}: {text!r} is put together"
+
+
+def test_maia_holds_no_sql() -> None:
+    maia = PACKAGE.parent / "maia"
+    for path in maia.rglob("*.py"):
+        for line, text, _ in texts(path):
+            assert not SQL.match(text), f"{path}:{line}: {text!r}"
