@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from atlas.clock import Clock
+from atlas.clocks import Clock
 from atlas.errors import ConfigError, remember_secret
 from atlas.keypool import KeyPool
 

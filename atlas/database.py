@@ -138,7 +138,7 @@ class Database:
                 with translated(), _connecting():
                     return await asyncpg.create_pool(
                         _for_driver(dsn),
-                        min_size=1,
+                        min_size=0,  # the driver would report a lost connection that it keeps for itself, at length
                         max_size=settings.database_pool_size,
                         init=_prepare,
                         reset=_leave_as_it_is,

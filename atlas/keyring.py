@@ -87,6 +87,7 @@ class KeyRing:
         self._keys: dict[str, SecretStr] = {}
         self._pool = ""
         self._suspended: dict[tuple[str, str], Suspension] | None = None
+        self._loading: asyncio.Task[dict[tuple[str, str], Suspension]] | None = None
         self._reserving: dict[tuple[str, Bucket], _Reservation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -120,7 +121,7 @@ class KeyRing:
             try:
                 chosen = await self._choose(bucket)
             except (KeysRejected, RingExhausted):
-                await self._load()  # what this ring remembers may have been lifted since
+                self._suspended = None  # what this ring remembers may have been lifted since
                 chosen = await self._choose(bucket)
             day = quota_day(clock.now())
             if await self._reserve(chosen, bucket, day):
@@ -130,14 +131,13 @@ class KeyRing:
 
     async def _choose(self, bucket: Bucket) -> str:
         prints = self.keys()
-        if self._suspended is None:
-            await self._load()
+        suspended = await self._known()
         now = clock.now()
         rejected: list[Suspension] = []
         spent: list[Suspension] = []
         for key in prints:
             for name in (WHOLE_KEY, bucket):
-                suspension = (self._suspended or {}).get((key, name))
+                suspension = suspended.get((key, name))
                 if suspension and suspension.until > now:
                     (rejected if name == WHOLE_KEY else spent).append(suspension)
                     break
@@ -147,14 +147,29 @@ class KeyRing:
             raise KeysRejected(self.name, [f"{s.fingerprint}: {s.reason}" for s in rejected])
         raise RingExhausted(self.name, bucket, min(s.until for s in spent))
 
-    async def _load(self) -> None:
+    async def _known(self) -> dict[tuple[str, str], Suspension]:
+        """What is suspended, as far as this ring knows; calls that start together look together."""
+        if self._suspended is not None:
+            return self._suspended
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load(), context=contextvars.Context())
+            self._loading.add_done_callback(self._looked)
+        return await asyncio.shield(self._loading)
+
+    def _looked(self, task: asyncio.Task[dict[tuple[str, str], Suspension]]) -> None:
+        self._loading = None
+        if not task.cancelled():
+            task.exception()  # the waiters raise it; where all were cancelled, nobody is there to warn
+
+    async def _load(self) -> dict[tuple[str, str], Suspension]:
         rows = await self._db.fetch(sql("load_suspensions"), self.keys(), clock.now(), self._pool)
-        self._suspended = {
+        found = self._suspended = {
             (row["fingerprint"], row["bucket"]): Suspension(
                 row["fingerprint"], row["bucket"], row["reason"], row["suspended_until"], row["quota_limit"]
             )
             for row in rows
         }
+        return found
 
     async def _reserve(self, key: str, bucket: Bucket, day: date) -> bool:
         """Calls that start together are reserved together: one statement for a stage's burst, not one each."""

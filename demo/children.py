@@ -89,7 +89,7 @@ class Child:
     async def wait(self, patience: float) -> int | None:
         """Its exit code; None where it is still there after ``patience`` seconds."""
         deadline = time.monotonic() + patience
-        while (code := self.process.poll()) is None and time.monotonic() < deadline:
+        while (code := self.process.poll()) is None and time.monotonic() < deadline:  # noqa: ASYNC110  a process, no event
             await asyncio.sleep(_GLANCE)
         return code
 
@@ -142,7 +142,7 @@ class Children:
             for child in alive:
                 _signal_group(child.process.pid, signum)
             deadline = time.monotonic() + patience
-            while any(child.process.poll() is None for child in alive) and time.monotonic() < deadline:
+            while any(c.process.poll() is None for c in alive) and time.monotonic() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(_GLANCE)
         self.running = [child for child in self.running if child.process.poll() is None]
         self._note()

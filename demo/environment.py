@@ -28,7 +28,7 @@ def kept(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def settings_of(folder: Path, *, clock: str, api: str = "", window_hours: float) -> dict[str, str]:
+def settings_of(folder: Path, *, clock: str, api: str = "", window_hours: float = 24) -> dict[str, str]:
     """The settings of every process of a run.
 
     Args:

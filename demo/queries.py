@@ -20,11 +20,12 @@ SEEDS = (
 
 _SHORTEST_WORD = 4
 _LONGEST_QUERY = 60
-_DULL = frozenset(
-    "about after again against being best could down ever every first from full have here into just last like live "
-    "make most much news official over part really season some than that their them then there these they this time "
-    "trailer under very video want week were what when where which while will with would year years your".split()
-)
+_DULL_TEXT = """
+about after again against being best could down ever every first from full have here into just last like live
+make most much news official over part really season some than that their them then there these they this time
+trailer under very video want week were what when where which while will with would year years your
+"""
+_DULL = frozenset(_DULL_TEXT.split())
 
 
 def frequent(records: Sequence[Record], number: int = 40) -> list[str]:

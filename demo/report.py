@@ -24,8 +24,9 @@ class Ending:
     """What a run came to.
 
     Attributes:
+        begin: schedule time of the run's start.
+        until: after this schedule time nothing moves any more (a data set's end), or None.
         before, after: what the database held.
-        found: videos that this run discovered; searched, read: API answers that were stored, as the shards tell.
         ours, theirs: calls of this run by bucket: counted in the database, and seen by the sandbox.
         refused: those of them that the sandbox refused because the day's quota was spent.
         early: snapshots that came too soon after the one before.
@@ -33,6 +34,7 @@ class Ending:
     """
 
     begin: datetime
+    until: datetime | None
     before: Totals
     after: Totals
     growing: Sequence[Growth]
@@ -45,9 +47,10 @@ class Ending:
     processes: int
 
 
-def growth_table(growing: Sequence[Growth]) -> Table:
+def growth_table(growing: Sequence[Growth], until: datetime | None = None) -> Table:
     """The fastest-growing videos."""
-    table = Table(title="Growing fastest, between their last two snapshots", title_justify="left", expand=True)
+    when = f" up to {until:%d %b %Y}" if until else ""
+    table = Table(title=f"Growing fastest, between their last two snapshots{when}", title_justify="left", expand=True)
     table.add_column("views/h", justify="right", no_wrap=True)
     table.add_column("views", justify="right", no_wrap=True)
     table.add_column("over", justify="right", no_wrap=True)
@@ -86,7 +89,7 @@ def tell(screen: Screen, ending: Ending) -> bool:
     """Shows all of it. Returns whether every check holds."""
     screen.say("")
     if ending.growing:
-        screen.show(growth_table(ending.growing))
+        screen.show(growth_table(ending.growing, ending.until))
     screen.show(_summary(ending))
     screen.show(_spent(ending))
     wrong = problems(ending)

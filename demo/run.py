@@ -8,13 +8,11 @@ import shutil
 import signal
 import time
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from atlas import embedded
 from atlas.adapters.queue import QueueDAO
 from atlas.adapters.report import Calls, ReportDAO, Totals
-from atlas.clock import Clock
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import AtlasError, ConfigError
@@ -25,32 +23,17 @@ from demo.calls import CallFile, spent
 from demo.children import Busy, Children, alone, end_leftovers
 from demo.environment import isolate, settings_of
 from demo.options import Options
-from demo.queries import SEEDS, frequent
 from demo.report import Ending, tell
+from demo.scene import Scene, set_scene, tell_scene
 from demo.screen import Screen, View, span
 from demo.shards import Fleet, ShardFailed
 from demo.stage import StageFailed, start_sandbox, start_server, whole
-from demo.state import State, start_clock
+from demo.state import State
 from maia.sandbox.dataset import Dataset, load
 
 __all__ = ["run"]
 
-_SPEED = 7_200.0  # schedule seconds a second: two hours
-_WINDOW_HOURS = 14 * 24  # videos of all three zones are found at once
-_DATASET_WINDOW_HOURS = 60 * 24
 _LOOK = 0.5  # seconds between two looks at what is going on
-_DAY = timedelta(days=1)
-
-
-@dataclass
-class _Scene:
-    """What this run plays."""
-
-    clock: Clock
-    state: State
-    window_hours: float
-    queries: list[str]
-    year: int | None = None
 
 
 def run(options: Options, screen: Screen) -> int:
@@ -117,7 +100,7 @@ async def _demo(options: Options, screen: Screen, dataset: Dataset | None) -> in
 
 async def _play(options: Options, screen: Screen, children: Children, dataset: Dataset | None) -> int:
     folder = options.folder
-    isolate(settings_of(folder, clock="real", window_hours=_WINDOW_HOURS), folder)
+    isolate(settings_of(folder, clock="real"), folder)
     settings.reload()
     with screen.step("start PostgreSQL") as notes:
         server = await start_server(folder)
@@ -126,60 +109,25 @@ async def _play(options: Options, screen: Screen, children: Children, dataset: D
         done = await whole(migrate(database))
         notes.append(f"at revision {done.after}" + ("" if done.before is None else ", as before"))
 
-    scene = _scene(options, dataset, screen)
-    scene.state.save(folder / "state.json")
-    started = time.monotonic()
+    now = datetime.now(UTC)
+    scene = set_scene(options, dataset, State.load(folder / "state.json"), now)
+    for line, style in tell_scene(scene):
+        screen.say(f"  {line}", style)
+    ends = now + timedelta(seconds=options.seconds)
+    scene.state(ends).save(folder / "state.json")
     try:
-        return await _act(options, screen, children, scene, started)
+        return await _act(options, screen, children, scene)
     finally:
         await children.stop()
-        State(
-            scene.state.runs, scene.state.clock, scene.state.ends, scene.clock.now().isoformat()
-        ).save(folder / "state.json")  # fmt: skip
+        scene.state(ends, scene.clock.now()).save(folder / "state.json")
         await server.leave()
 
 
-def _scene(options: Options, dataset: Dataset | None, screen: Screen) -> _Scene:
-    """The clock and the queries of this run, and what is said about them."""
-    now = datetime.now(UTC)
-    before = State.load(options.folder / "state.json")
-    speed = options.hours * 3600 / options.seconds if options.hours else _SPEED
-    begin, window, queries, year = now, float(_WINDOW_HOURS), list(SEEDS), None
-    if dataset is not None:
-        days = (dataset.last - dataset.first) + _DAY
-        speed = (options.hours * 3600 if options.hours else days.total_seconds()) / options.seconds
-        begin, window, year = dataset.first, float(_DATASET_WINDOW_HOURS), dataset.first.year
-        queries = frequent(dataset.records)
-        _tell_dataset(screen, dataset, days)
-    clock = start_clock(before, begin, float(round(speed)), now)
-    ends = now + timedelta(seconds=options.seconds)
-    state = State(before.runs + 1 if before else 1, str(clock), ends.isoformat())
-    hours = clock.speed / 3600
-    screen.say(f"  The schedule clock runs faster: 1 s here = {hours:.3g} h of schedule time.", "bold")
-    if before:
-        screen.say(f"  Run {state.runs} goes on from {clock.at(now):%a %d %b %Y %H:%M} UTC, with the same data.")
-    if dataset is not None and clock.at(now) >= dataset.last + _DAY:
-        screen.say(
-            "  All days of the data set have passed: its counts stand still. `make clean` begins anew.", "yellow"
-        )
-    return _Scene(clock, state, window, queries, year)
-
-
-def _tell_dataset(screen: Screen, dataset: Dataset, days: timedelta) -> None:
-    skipped = f", {dataset.skipped.total()} malformed rows skipped" if dataset.skipped else ""
-    screen.say(
-        f"  Data set {dataset.name}: {len(dataset.records):,} videos, {dataset.rows:,} daily counts, "
-        f"{dataset.first:%d %b %Y} to {dataset.last:%d %b %Y} ({days.days} days){skipped}."
-    )
-    if not dataset.published_known:
-        screen.say("  It has no publish times: a video's age counts from the day it was first seen.", "yellow")
-
-
-async def _act(options: Options, screen: Screen, children: Children, scene: _Scene, started: float) -> int:
+async def _act(options: Options, screen: Screen, children: Children, scene: Scene) -> int:
     folder = options.folder
     environment = settings_of(folder, clock=str(scene.clock), window_hours=scene.window_hours)
     with screen.step("start the local YouTube Data API (maia sandbox)") as notes:
-        api = await start_sandbox(children, options, dict(os.environ) | environment, scene.year)
+        api = await start_sandbox(children, options, dict(os.environ) | environment, scene.dataset)
         notes.append(api)
     isolate(environment | {"YOUTUBE_API_BASE_URL": api}, folder)
     settings.reload()
@@ -188,39 +136,37 @@ async def _act(options: Options, screen: Screen, children: Children, scene: _Sce
         with screen.step("seed the search queue (maia queue add)") as notes:
             new = await QueueDAO().add(scene.queries)
             notes.append(f"{new} new queries, {len(scene.queries) - new} known")
-        begin = scene.clock.now()
         before, calls_before = await dao.totals(), await dao.calls()
         fleet = Fleet.of(
             folder, children, dict(os.environ), scene.clock, options.wave,
             hunters=options.hunters, trackers=options.trackers,
         )  # fmt: skip
+        seconds = scene.seconds(options.seconds, datetime.now(UTC))
         screen.say(
-            f"  {options.hunters} Hunters and {options.trackers} Trackers work side by side for {options.seconds:.0f} s, "
+            f"  {options.hunters} Hunters and {options.trackers} Trackers work side by side for {seconds:.0f} s, "
             f"a fresh process in each place every {options.wave:.0f} s."
         )
         log = CallFile(folder / "calls.jsonl")
         with screen.watching():
-            await _watched(options, screen, fleet, dao, log, begin, started)
+            await _watched(screen, scene, seconds, fleet, dao, log)
         await children.stop()  # the sandbox: its log is whole now
         with screen.step("check that no two shards worked on one row"):
-            ending = await _ending(dao, fleet, log, begin, before, calls_before)
+            ending = await _ending(dao, scene, fleet, log, before, calls_before)
         well = tell(screen, ending)
     if well:
         screen.say(f"All of it is in {folder}; `make demo` goes on from here, `make clean` removes it.", "bold")
     return 0 if well else 1
 
 
-async def _watched(
-    options: Options, screen: Screen, fleet: Fleet, dao: ReportDAO, log: CallFile, begin: datetime, started: float
-) -> None:
+async def _watched(screen: Screen, scene: Scene, seconds: float, fleet: Fleet, dao: ReportDAO, log: CallFile) -> None:
     """The shards at work, shown while they are."""
     began = time.monotonic()
-    work = asyncio.create_task(fleet.work(options.seconds))
+    work = asyncio.create_task(fleet.work(seconds))
     try:
         while not work.done():
             totals = await dao.totals()
-            share = (time.monotonic() - began) / options.seconds
-            screen.update(View(fleet.clock.now(), begin, share, fleet.places, totals, log.read()))
+            share = (time.monotonic() - began) / seconds
+            screen.update(View(scene.clock.now(), scene.begin, share, fleet.places, totals, log.read()))
             await asyncio.wait({work}, timeout=_LOOK)
     finally:
         work.cancel()
@@ -229,24 +175,25 @@ async def _watched(
 
 
 async def _ending(
-    dao: ReportDAO, fleet: Fleet, log: CallFile, begin: datetime, before: Totals, calls_before: dict[Bucket, Calls]
+    dao: ReportDAO, scene: Scene, fleet: Fleet, log: CallFile, before: Totals, calls_before: dict[Bucket, Calls]
 ) -> Ending:
     calls = log.read()
     counted = await dao.calls()
     asked = Counter(id_ for call in calls if call.endpoint == "batchGetStats" for id_ in call.ids)
     births = await dao.births(id_ for id_, times in asked.items() if times > 1)
     return Ending(
-        begin=begin,
+        begin=scene.begin,
+        until=scene.until,
         before=before,
         after=await dao.totals(),
-        growing=await dao.fastest_growing(10),
+        growing=await dao.fastest_growing(10, until=scene.until),
         ours={bucket: counted[bucket] - calls_before[bucket] for bucket in Bucket},
         theirs=spent(calls),
         refused=spent([call for call in calls if call.status in (403, 429)]),
         audit=audit(calls, births),
         early=[
             f"{id_}: {span(at - previous)} after the one before"
-            for id_, at, previous in await dao.early_snapshots(begin)
+            for id_, at, previous in await dao.early_snapshots(scene.begin)
         ],
         held=await dao.held_claims(),
         processes=sum(place.runs for place in fleet.places),

@@ -68,7 +68,7 @@ class Screen:
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[list[str]]:
-        """Something that takes a moment: said while it lasts, and how long it took. What is put in the list is said too."""
+        """Something that takes a moment: said while it lasts, with how long it took and what is put in the list."""
         began = time.monotonic()
         notes: list[str] = []
         if self.lively:
@@ -86,7 +86,8 @@ class Screen:
         if not self.lively:
             yield
             return
-        with Live(console=self.console, auto_refresh=False, transient=True) as self._live:
+        with Live(console=self.console, auto_refresh=False, transient=True) as live:
+            self._live = live
             try:
                 yield
             finally:
@@ -124,17 +125,15 @@ def _clock(view: View) -> RenderableType:
 
 
 def _shards(view: View) -> Table:
-    table = Table("shard", "now", *(Text(bucket) for bucket in Bucket), "last cycle", expand=True)
-    for column in table.columns[2:5]:
-        column.justify = "right"
-        column.no_wrap = True
-    table.columns[0].no_wrap = True
-    table.columns[5].no_wrap = True
+    table = Table(expand=True)
+    table.add_column("shard", no_wrap=True, min_width=11)
+    for bucket in Bucket:
+        table.add_column(bucket, justify="right", no_wrap=True, min_width=len(bucket))
+    table.add_column("what it does", no_wrap=True, overflow="ellipsis", ratio=1)
     for place in view.places:
         calls = spent(list(view.calls), place.name)
-        table.add_row(
-            place.name, Text(place.doing), *(f"{calls[bucket]:,}" for bucket in Bucket), Text(place.last_cycle())
-        )
+        doing = (place.last_cycle() or "starts") if place.doing == "works" else place.doing
+        table.add_row(place.name, *(f"{calls[bucket]:,}" for bucket in Bucket), Text(doing))
     return table
 
 

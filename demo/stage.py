@@ -15,6 +15,7 @@ from atlas.quota import Bucket
 from demo.children import Children
 from demo.environment import KEYS, PROJECT
 from demo.options import Options
+from maia.sandbox.dataset import Dataset
 
 __all__ = ["StageFailed", "start_sandbox", "start_server", "whole"]
 
@@ -50,12 +51,14 @@ async def start_server(folder: Path) -> EmbeddedServer:
     return await whole(embedded.start(folder / "postgres", grace=_GRACE))
 
 
-async def start_sandbox(children: Children, options: Options, environment: Mapping[str, str], year: int | None) -> str:
+async def start_sandbox(
+    children: Children, options: Options, environment: Mapping[str, str], dataset: Dataset | None
+) -> str:
     """The local YouTube Data API. Returns its base URL.
 
     Args:
         environment: of the process; the schedule clock is in it.
-        year: of the data set's first row.
+        dataset: what it replays, as it was read from ``options.dataset``.
 
     Raises:
         StageFailed: it does not come up.
@@ -64,8 +67,9 @@ async def start_sandbox(children: Children, options: Options, environment: Mappi
     command = [sys.executable, "-m", "maia", "sandbox", "--port", "0", "--log", str(folder / "calls.jsonl")]
     for keys in KEYS.values():
         command += [part for key in keys for part in ("--key", f"{key}={PROJECT}")]
-    if options.dataset:
-        command += ["--dataset", str(options.dataset), "--dataset-year", str(year)]
+    if dataset is not None:
+        # a date without a year would be taken for one that has passed by the schedule clock, which begins at the first
+        command += ["--dataset", str(options.dataset), "--dataset-year", str(dataset.first.year)]
     else:
         command += ["--seed", str(options.seed), "--videos", str(_VIDEOS_A_WEEK)]
     log = folder / "logs" / "sandbox.log"

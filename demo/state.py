@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from atlas.clock import Clock
+from atlas.errors import ConfigError
 
 __all__ = ["State", "start_clock"]
 
@@ -36,7 +37,7 @@ class State:
         try:
             state = cls(**json.loads(path.read_text(encoding="utf-8")))
             state.stopped(datetime.now(UTC))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, ConfigError):
             return None
         return state
 

@@ -17,7 +17,7 @@ from maia import orchestration
 from maia.exitcodes import Outcome
 from maia.resilience import run_agent, verdict
 from maia.session import AgentSession, Shard, agent_session
-from maia.stop import current_stop, record_stats
+from maia.stop import current_stop, record_stats, run_scope
 
 __all__ = ["AgentOptions", "run"]
 
@@ -76,7 +76,8 @@ async def _recorded(session: AgentSession, options: AgentOptions) -> Mapping[str
         with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
             if outcome is Outcome.CHURN:
                 await events.emit(events.EventType.CHURN, agent=session.agent, reason=text)
-            await row.finish(outcome, code, {}, text)
+            with run_scope() as run:
+                await row.finish(outcome, code, run.stats, text)
         raise
     outcome, code, text = verdict(stats, session.stop)
     await row.finish(outcome, code, stats, text)

@@ -148,14 +148,17 @@ class ReportDAO:
             for bucket in Bucket
         }
 
-    async def fastest_growing(self, limit: int = 10, *, candidates: int = _CANDIDATES) -> list[Growth]:
+    async def fastest_growing(
+        self, limit: int = 10, *, until: datetime | None = None, candidates: int = _CANDIDATES
+    ) -> list[Growth]:
         """The videos that gained most views an hour between their last two snapshots, the fastest first.
 
         Args:
             limit: how many.
+            until: as it was at this schedule time: later snapshots are left out.
             candidates: how many videos of each zone are looked at, those that were read last: this bounds the cost.
         """
-        rows = await self._db.fetch(sql("fastest_growing"), limit, candidates)
+        rows = await self._db.fetch(sql("fastest_growing"), limit, candidates, until)
         return [Growth(**dict(row)) for row in rows]
 
     async def early_snapshots(self, since: datetime) -> list[tuple[str, datetime, datetime]]:

@@ -1,6 +1,6 @@
 -- Views per hour between a video's last two snapshots, the fastest first. Only the videos that were read last are
 -- looked at ($2 of each zone, from the end of videos_due), so that the cost does not grow with the table.
--- $1 how many, $2 candidates of each zone
+-- $1 how many, $2 candidates of each zone, $3 schedule time: later snapshots are left out (NULL: none is)
 WITH lately AS (
     (SELECT id FROM videos WHERE zone = 1 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint) UNION ALL
     (SELECT id FROM videos WHERE zone = 2 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint) UNION ALL
@@ -12,7 +12,7 @@ WITH lately AS (
     FROM lately
     CROSS JOIN LATERAL (
         SELECT observed_at, views FROM video_stats_log
-        WHERE video_id = lately.id AND views IS NOT NULL
+        WHERE video_id = lately.id AND views IS NOT NULL AND ($3::timestamptz IS NULL OR observed_at <= $3::timestamptz)
         ORDER BY observed_at DESC LIMIT 1
     ) AS newest
     CROSS JOIN LATERAL (

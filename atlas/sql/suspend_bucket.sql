@@ -1,12 +1,13 @@
 -- One bucket of a key and of every key known to be of the same project. Returns those that were open until now.
+-- The key's row is locked first: all that is below reads from it, so that shards cannot deadlock.
 -- $1 fingerprint, $2 bucket, $3 reason, $4 schedule time, $5 until, $6 project, $7 limit
 WITH known AS (
     INSERT INTO api_keys (fingerprint, project, updated_at) VALUES ($1, $6, $4)
     ON CONFLICT (fingerprint) DO UPDATE SET project = coalesce(excluded.project, api_keys.project), updated_at = $4
-    RETURNING project
+    RETURNING fingerprint, project
 ), together AS (
-    SELECT $1::text AS fingerprint
-    UNION SELECT api_keys.fingerprint FROM api_keys JOIN known ON known.project = api_keys.project
+    SELECT fingerprint FROM known
+    UNION SELECT api_keys.fingerprint FROM known JOIN api_keys ON api_keys.project = known.project
 )
 INSERT INTO key_suspensions (fingerprint, bucket, reason, suspended_at, suspended_until, quota_limit)
 SELECT fingerprint, $2, $3, $4, $5, $7 FROM together ORDER BY fingerprint

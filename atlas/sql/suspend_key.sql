@@ -2,9 +2,10 @@
 WITH known AS (
     INSERT INTO api_keys (fingerprint, project, updated_at) VALUES ($1, $6, $3)
     ON CONFLICT (fingerprint) DO UPDATE SET project = coalesce(excluded.project, api_keys.project), updated_at = $3
+    RETURNING fingerprint
 )
 INSERT INTO key_suspensions (fingerprint, bucket, reason, suspended_at, suspended_until, pool)
-VALUES ($1, '*', $2, $3, $4, $5)
+SELECT fingerprint, '*', $2, $3, $4, $5 FROM known
 ON CONFLICT (fingerprint, bucket) DO UPDATE SET
     reason = excluded.reason, suspended_at = excluded.suspended_at, suspended_until = excluded.suspended_until,
     pool = excluded.pool

@@ -15,6 +15,10 @@ from atlas.config import settings
 from atlas.database import Database, database
 from atlas.schema import migrate
 
+from .prefect_server import mortal_server, prefect_server
+
+__all__ = ["mortal_server", "prefect_server"]  # fixtures
+
 TEMPLATE = "atlas_template"
 
 

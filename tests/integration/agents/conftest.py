@@ -17,6 +17,7 @@ from maia.sandbox import RunningSandbox, SandboxConfig, running
 from maia.youtube import YouTubeClient
 
 from .harness import HUNTING, NOON, TRACKING, Timeline, pool
+from .processes import Children, Wire, wire_to
 
 
 @pytest.fixture
@@ -29,7 +30,11 @@ def timeline(monkeypatch: pytest.MonkeyPatch) -> Timeline:
 
 @pytest.fixture
 async def api(
-    request: pytest.FixtureRequest, db: Database, vault_folder: Path, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    db: Database,
+    vault_folder: Path,
+    timeline: Timeline,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[RunningSandbox]:
     """A local YouTube on this test's clock; the settings and the environment name it, its keys and the vault.
 
@@ -44,3 +49,18 @@ async def api(
         monkeypatch.setenv("YOUTUBE_API_KEY_POOL_JSON", pool())
         settings.reload()
         yield sandbox
+
+
+@pytest.fixture
+async def children(tmp_path: Path) -> AsyncIterator[Children]:
+    """Starts agents as child processes."""
+    children = Children(tmp_path)
+    yield children
+    await children.close()
+
+
+@pytest.fixture
+async def wire(dsn: str) -> AsyncIterator[Wire]:
+    """A way to this test's database that can be cut."""
+    async with wire_to(dsn) as wire:
+        yield wire

@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
+from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
+from maia.hunter import run_hunter_cycle
 from maia.sandbox import RunningSandbox
 
 HUNTING = ("hunting-key-1", "hunting-key-2")
@@ -76,3 +78,24 @@ async def nothing_is_claimed(db: Database) -> bool:
         "SELECT (SELECT count(*) FROM search_queue WHERE lease_token IS NOT NULL)"
         " + (SELECT count(*) FROM videos WHERE lease_token IS NOT NULL)",
     )
+
+
+async def refuse_writes(db: Database, table: str, event: str, condition: str) -> None:
+    """From now on, writing such a row fails."""
+    await db.fetch(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'this row is refused' USING ERRCODE = 'check_violation'; END $$"
+    )
+    await db.fetch(
+        f"CREATE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION refuse()"
+    )
+
+
+async def discover(db: Database, api: RunningSandbox, timeline: Timeline, *queries: str) -> list[str]:
+    """Has the Hunter find videos, forgets its calls, and waits until they are due. Returns their ids."""
+    await QueueDAO().add(list(queries))
+    await run_hunter_cycle(len(queries))
+    api.log.clear()
+    await db.fetch("TRUNCATE api_calls")
+    timeline.advance(hours=1, minutes=1)
+    return [row["id"] for row in await fetch(db, "SELECT id FROM videos ORDER BY due_at, id")]

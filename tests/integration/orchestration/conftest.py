@@ -1,16 +1,12 @@
-"""Agents as child processes, and a real Prefect server."""
+"""Agents as child processes."""
 
 import json
 import os
 import queue
-import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -110,92 +106,3 @@ def agent(tmp_path: Path) -> Iterator[Callable[..., AgentProcess]]:
     yield start
     for process in started:
         process.close()
-
-
-class PrefectServer:
-    """A real `prefect server start`, with a home of its own."""
-
-    def __init__(self, home: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.api_url = f"http://127.0.0.1:{self.port}/api"
-        self._home = home
-        self._log = home / "server.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-        environment |= {
-            "PREFECT_HOME": str(self._home),
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-            "PREFECT_SERVER_UI_ENABLED": "false",
-        }
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
-            )
-        deadline = time.monotonic() + PATIENCE
-        while not self._healthy():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the Prefect server did not start:\n{self._log.read_text()[-3000:]}")
-            time.sleep(0.2)  # polling: the server tells nobody when it is ready
-
-    def _healthy(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.api_url}/health", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        """End it and all its children, at once and without a word: an outage."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    def freeze(self) -> None:
-        """Let it take connections and never answer: the other kind of outage."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def ask(self, path: str, **body: Any) -> list[dict[str, Any]]:
-        """POST to its API."""
-        request = urllib.request.Request(
-            f"{self.api_url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found: list[dict[str, Any]] = json.load(answer)
-            return found
-
-    def newest_run(self) -> tuple[dict[str, Any], set[str]]:
-        """The newest flow run, and the names and states of its tasks, as `name STATE`."""
-        (run,) = self.ask("/flow_runs/filter", sort="EXPECTED_START_TIME_DESC", limit=1)
-        only = {"flow_runs": {"id": {"any_": [run["id"]]}}}
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            # The server takes in the states of tasks as a stream of events, a moment after they were sent.
-            tasks = {f"{t['name'].rpartition('-')[0]} {t['state_type']}" for t in self.ask("/task_runs/filter", **only)}
-            if not any(task.endswith((" RUNNING", " PENDING")) for task in tasks) or time.monotonic() > deadline:
-                return run, tasks
-            time.sleep(0.1)
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A Prefect server that all tests share; none may stop it."""
-    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def mortal_server(tmp_path: Path) -> Iterator[PrefectServer]:
-    """A Prefect server of the test's own, which it may kill."""
-    server = PrefectServer(tmp_path)
-    yield server
-    server.kill()

@@ -1,0 +1,77 @@
+# `make` lists what there is. GNU make and a Python from 3.11 on are enough: everything else is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# DATASET may be a relative path: it begins where make was called, which `make -C` leaves in PWD alone
+CALLED_FROM := $(PWD)
+export CALLED_FROM
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export DO_NOT_TRACK := 1
+# of this checkout, not of a virtual environment that happens to be active
+unexport VIRTUAL_ENV
+unexport PYTHONHOME
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test lint bench lock clean
+
+help: ## Show this list
+	@echo 'Usage: make TARGET [PYTHON=python3.12]'
+	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, rule, ":"); printf "  %-9s %s\n", rule[1], $$2 }' Makefile
+
+demo: install ## Watch Hunter and Tracker shards at work, without a key (DATASET=path.csv replays real counts)
+	@$(BIN)/python -m demo $(if $(DATASET),--dataset "$$DATASET" --called-from "$$CALLED_FROM") $(DEMO_OPTIONS)
+
+test: install ## Run all tests that need no container, with branch coverage (PYTEST_OPTIONS=...)
+	$(BIN)/pytest --cov=maia --cov=atlas --cov-branch --cov-fail-under=90 $(PYTEST_OPTIONS)
+
+lint: install ## Check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install ## Measure claims, Hunter and Tracker (BENCH_OPTIONS=...)
+	$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
+
+install: $(VENV)/.installed ## Make the virtual environment with the locked dependencies (the others do it too)
+
+# The package itself: again when its metadata changes.
+$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The dependencies: a new environment when their versions change, so that nothing of the old ones stays.
+$(VENV)/.dependencies: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		found=$$($(PYTHON) --version 2>&1) || found="nothing that runs"; \
+		echo "make: Python 3.11 or newer is needed, but '$(PYTHON)' is $$found." >&2; \
+		echo "Install one, or name it: make $(firstword $(MAKECMDGOALS) demo) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "make: '$(PYTHON)' cannot make virtual environments: its modules venv and ensurepip are missing." >&2; \
+		echo "Install them (Debian, Ubuntu: apt install python$$version-venv), or name another: PYTHON=..." >&2; exit 1; }
+	@echo "Installing the locked dependencies into $(VENV) (once; a minute or two) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+# Each lock file is resolved for every system and Python from 3.11 on; requirements.txt has the same versions.
+UV_COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url $(LOCK_OPTIONS) pyproject.toml
+
+lock: install ## Resolve the dependencies anew within pyproject.toml's bounds (LOCK_OPTIONS=--upgrade for newer ones)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	$(UV_COMPILE) --extra embedded --group dev --output-file requirements-dev.txt
+	$(UV_COMPILE) --constraint requirements-dev.txt --output-file requirements.txt
+
+clean: ## Stop a demo and its PostgreSQL, and remove its data, caches and build results (not .venv)
+	@if test -d .demo; then \
+		if test -x $(BIN)/python; then python=$(BIN)/python; else python=$(PYTHON); fi; \
+		$$python -m demo.clean .demo; fi
+	@rm -rf .demo .coverage .coverage.* htmlcov build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type d \
+		\( -name __pycache__ -o -name '*.egg-info' \) -exec rm -rf {} +

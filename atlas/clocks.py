@@ -1,0 +1,89 @@
+"""What a schedule clock is: real time, or time that runs faster.
+
+Leases, timeouts and backoff never use it; they are real. A faster clock lets weeks of tracking pass in seconds, in
+demos, tests and simulations. All processes of one run are given the same specification (``ATLAS_CLOCK``)::
+
+    real                                                   the default
+    3600x                                                  3,600 times faster, from the start of this process
+    3600x@2026-11-22T08:00:00Z                             3,600 times faster from that real time on
+    3600x@2026-11-22T08:00:00Z=2017-11-14T00:00:00Z        … and showing the second time at the first
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from atlas.errors import ConfigError
+
+__all__ = ["Clock"]
+
+_SPEC = re.compile(r"(?P<speed>\d+(?:\.\d+)?)x(?:@(?P<real>[^=]+)(?:=(?P<shown>.+))?)?")
+_LONGEST_RUN = timedelta(days=1)  # real time: no process runs longer
+
+
+def _instant(text: str, spec: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(text.strip())
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            f"ATLAS_CLOCK: '{text}' in '{spec}' is not an ISO 8601 time; write it like 2026-11-22T08:00:00Z."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock that may run faster than real time.
+
+    Attributes:
+        speed: schedule seconds per real second; 1.0 is real time.
+        real_start: from this real time on ``speed`` holds (UTC).
+        shown_start: what the clock shows at ``real_start`` (UTC).
+    """
+
+    speed: float = 1.0
+    real_start: datetime = field(default_factory=lambda: datetime.now(UTC))
+    shown_start: datetime | None = None
+
+    @classmethod
+    def parse(cls, spec: str) -> Clock:
+        """Reads a specification as in the module's text. Raises ConfigError naming ATLAS_CLOCK."""
+        if spec.strip().lower() == "real":
+            return cls()
+        match = _SPEC.fullmatch(spec.strip())
+        if not match or float(match["speed"]) <= 0:
+            raise ConfigError(
+                f"ATLAS_CLOCK: '{spec}' is no clock; use 'real', or a speed such as '3600x', or "
+                "'3600x@2026-11-22T08:00:00Z=2026-11-22T08:00:00Z' (speed@real start=schedule start)."
+            )
+        real = _instant(match["real"], spec) if match["real"] else datetime.now(UTC)
+        shown = _instant(match["shown"], spec) if match["shown"] else real
+        clock = cls(float(match["speed"]), real, shown)
+        try:
+            clock.at(datetime.now(UTC) + _LONGEST_RUN)
+        except OverflowError:
+            raise ConfigError(f"ATLAS_CLOCK: '{spec}' leaves the calendar within a day; use a lower speed.") from None
+        return clock
+
+    def at(self, real: datetime) -> datetime:
+        """What this clock shows at a real time (both aware, UTC)."""
+        if self.shown_start is None:
+            return real
+        return self.shown_start + (real - self.real_start) * self.speed
+
+    def now(self) -> datetime:
+        """The schedule time now (aware, UTC)."""
+        return self.at(datetime.now(UTC))
+
+    def real_seconds(self, schedule: timedelta) -> float:
+        """How many real seconds a span of schedule time takes."""
+        return schedule.total_seconds() / self.speed
+
+    def __str__(self) -> str:
+        if self.shown_start is None:
+            return "real"
+        speed = f"{Decimal(repr(self.speed)):f}".removesuffix(".0")
+        return f"{speed}x@{self.real_start.isoformat()}={self.shown_start.isoformat()}"

@@ -1,0 +1,417 @@
+"""The Tracker against a local YouTube and a real PostgreSQL: what it asks, what it writes, what becomes of the gone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from atlas import policy
+from atlas.adapters.maia import MaiaDAO
+from atlas.database import Database
+from atlas.errors import StatementFailed
+from atlas.keypool import fingerprint
+from atlas.quota import Bucket
+from maia.hunter import run_hunter_cycle
+from maia.resilience import ChurnExit
+from maia.sandbox import RunningSandbox
+from maia.session import agent_session
+from maia.tracker import fetch_targets, run_tracker_cycle, update_stats
+
+from .harness import (
+    TRACKING,
+    Timeline,
+    assert_every_call_is_counted,
+    discover,
+    fetch,
+    nothing_is_claimed,
+    refuse_writes,
+    value,
+)
+
+pytestmark = pytest.mark.integration
+
+MANY = (
+    "python",
+    "guitar",
+    "cooking",
+    "news",
+    "travel",
+    "football",
+    "minecraft",
+    "music",
+    "fitness",
+    "shorts",
+    "science",
+)
+
+
+async def still_due(db: Database, timeline: Timeline) -> int:
+    count: int = await value(db, "SELECT count(*) FROM videos WHERE due_at <= $1", timeline.at)
+    return count
+
+
+def delete(api: RunningSandbox, *ids: str) -> None:
+    for id_ in ids:
+        assert api.world.delete(id_, api.clock.now().timestamp())
+
+
+def asked(api: RunningSandbox, endpoint: str) -> list[list[str]]:
+    """The ids of each call of an endpoint."""
+    return [entry.params["id"].split(",") for entry in api.log.calls(endpoint)]
+
+
+# ── what it asks and writes ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_big_batch_is_split_into_calls_of_50_that_run_at_once(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    ids = await discover(db, api, timeline, *MANY)
+    assert len(ids) > 430
+    await db.fetch("DELETE FROM videos WHERE NOT id = ANY ($1)", ids[:430])
+    api.faults.add("slow:batchGetStats:seconds=0.5")
+    began = time.monotonic()
+    stats = await run_tracker_cycle(500)
+    assert time.monotonic() - began < 2.5, "nine calls of half a second"
+    assert (stats["targets"], stats["updated"], stats["outcome"]) == (430, 430, "ok")
+    calls = asked(api, "batchGetStats")
+    assert sorted(map(len, calls)) == [30, *[50] * 8]
+    assert sorted(id_ for call in calls for id_ in call) == sorted(ids[:430])
+    assert stats["calls"] == {"batchGetStats": 9}
+    assert not api.log.calls("videos")
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_an_update_is_what_the_api_says_and_the_next_is_due_after_the_zones_interval(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    ids = await discover(db, api, timeline, "python", "guitar", "cooking", "news", "travel")
+    falling = ids[0]
+    await db.fetch("UPDATE video_stats_log SET views = 10^12 WHERE video_id = $1", falling)
+    before = timeline.at
+    stats = await run_tracker_cycle(500)
+    assert stats["updated"] == len(ids)
+    now = api.clock.now()
+    hidden: Counter[str] = Counter()
+    for row in await fetch(
+        db,
+        "SELECT videos.*, s.* FROM videos JOIN video_stats_log s ON s.video_id = videos.id AND s.observed_at > $1",
+        before,
+    ):
+        video = api.world.video(row["id"], now.timestamp())
+        assert video is not None
+        counts = video.counts(row["observed_at"].timestamp())
+        assert row["views"] == pytest.approx(counts.views, rel=0.01, abs=2)
+        assert (row["likes"] is None, row["comments"] is None) == (counts.likes is None, counts.comments is None)
+        hidden.update(likes=row["likes"] is None, comments=row["comments"] is None)
+        zone, due = policy.schedule(row["published_at"], row["observed_at"])
+        assert (row["zone"], row["due_at"], row["last_updated_at"]) == (zone, due, row["observed_at"])
+    assert hidden["likes"] > 0 < hidden["comments"], "some hide them"
+    views = [row["views"] for row in await fetch(db, "SELECT views FROM video_stats_log WHERE video_id = $1", falling)]
+    assert len(views) == 2
+    assert min(views) < 10**12 == max(views), "falling views are kept as they are"
+    assert (await run_tracker_cycle(500))["targets"] == 0
+
+
+async def test_the_zones_follow_the_age_of_a_video(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
+    (id_, *_) = await discover(db, api, timeline, "rust")
+    await db.fetch("DELETE FROM videos WHERE id <> $1", id_)
+    zones: list[int] = []
+    waited: list[timedelta] = []
+    last = timeline.at
+    for _ in range(55):
+        stats = await run_tracker_cycle(10)
+        assert stats["updated"] == 1
+        (row,) = await fetch(db, "SELECT zone, due_at FROM videos")
+        zones.append(row["zone"])
+        last, before = row["due_at"], last
+        waited.append(last - before)
+        timeline.set(last + timedelta(seconds=1))
+    assert zones == sorted(zones)
+    assert set(zones) == {1, 2, 3}
+    for zone, interval in ((1, 1), (2, 6), (3, 24)):
+        spans = {
+            round(span / timedelta(minutes=10)) for z, span in zip(zones[1:], waited[1:], strict=True) if z == zone
+        }
+        assert spans == {interval * 6}, (zone, spans)
+
+
+async def test_metadata_is_read_again_before_it_is_30_days_old(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    ids = await discover(db, api, timeline, "python", "guitar")
+    old = ids[:10]
+    await db.fetch(
+        "UPDATE videos SET title = 'an old title', enriched_at = $2 WHERE id = ANY ($1)",
+        old,
+        timeline.at - timedelta(days=25, hours=1),
+    )
+    stats = await run_tracker_cycle(500)
+    assert (stats["updated"], stats["refreshed"], stats["outcome"]) == (len(ids), 10, "ok")
+    assert [sorted(call) for call in asked(api, "videos")] == [sorted(old)]
+    assert not set(old) & {id_ for call in asked(api, "batchGetStats") for id_ in call}
+    for row in await fetch(db, "SELECT * FROM videos WHERE id = ANY ($1)", old):
+        assert row["title"] != "an old title"
+        assert row["enriched_at"] >= timeline.at
+    snapshots = Counter(row["video_id"] for row in await fetch(db, "SELECT video_id FROM video_stats_log"))
+    assert set(snapshots.values()) == {2}
+
+
+async def test_without_units_a_refresh_waits_and_the_counts_do_not(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    ids = await discover(db, api, timeline, "python", "guitar")
+    delete(api, ids[0])
+    await db.fetch("UPDATE videos SET enriched_at = $1::timestamptz - interval '26 days'", timeline.at)
+    api.quota.limits[Bucket.UNITS] = 0
+    stats = await run_tracker_cycle(500)
+    assert (stats["updated"], stats["refreshed"], stats["unanswered"]) == (len(ids) - 1, 0, 1)
+    assert (stats["outcome"], stats["failed"]) == ("ok", 0)
+    assert await still_due(db, timeline) == 0, "none sorts first"
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_what_was_never_enriched_is_tracked_and_left_to_the_hunter(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    api.faults.add("backend-error:videos")
+    ids = await discover(db, api, timeline, "rust")
+    api.faults.clear()
+    stats = await run_tracker_cycle(500)
+    assert (stats["updated"], stats["refreshed"]) == (len(ids), 0)
+    assert await value(db, "SELECT count(*) FROM videos WHERE enriched_at IS NULL") == len(ids)
+    assert await value(db, "SELECT count(*) FROM search_queue") == 1
+    assert (await run_hunter_cycle(1))["queries_new"] > 0, "which queues the tags too"
+
+
+async def test_spent_batch_quota_goes_over_to_videos_list(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    ids = await discover(db, api, timeline, *MANY[:6])
+    api.quota.limits[Bucket.BATCH] = 1
+    stats = await run_tracker_cycle(500)
+    assert (stats["updated"], stats["outcome"]) == (len(ids), "ok")
+    assert len(api.log.calls("batchGetStats", status=200)) == len(TRACKING)
+    assert len(api.log.calls("videos")) == -(-len(ids) // 50) - len(TRACKING)
+    await assert_every_call_is_counted(db, api)
+    timeline.advance(hours=1, minutes=1)
+    api.log.clear()
+    await run_tracker_cycle(500)
+    assert not api.log.calls("batchGetStats"), "nobody asks a spent bucket again before midnight Pacific"
+
+
+async def test_every_quota_spent_releases_what_is_left(
+    db: Database, api: RunningSandbox, timeline: Timeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = await discover(db, api, timeline, *MANY[:6])
+    api.quota.limits[Bucket.BATCH] = api.quota.limits[Bucket.UNITS] = 1
+    stats = await run_tracker_cycle(500)
+    assert stats["outcome"] == "quota-exhausted"
+    assert stats["exhausted"] == ["batchGetStats", "units"]
+    assert stats["updated"] + stats["left"] == len(ids)
+    assert stats["updated"] == 200
+    assert len([r for r in caplog.records if r.levelno == logging.CRITICAL]) == 2
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+    calls = len(api.log)
+    assert (await run_tracker_cycle(500))["outcome"] == "quota-exhausted"
+    assert len(api.log) == calls
+
+
+@pytest.mark.parametrize("fault", ["daily-limit:batchGetStats:key={}", "quota:batchGetStats:key={}"])
+async def test_a_refusal_for_the_day_goes_to_the_next_key(
+    db: Database, api: RunningSandbox, timeline: Timeline, fault: str
+) -> None:
+    ids = await discover(db, api, timeline, "python")
+    api.faults.add(fault.format(TRACKING[0]))
+    stats = await run_tracker_cycle(50)
+    assert (stats["updated"], stats["outcome"]) == (len(ids), "ok")
+    assert [entry.key for entry in api.log.calls("batchGetStats")] == [fingerprint(key) for key in TRACKING]
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_a_batch_method_that_is_refused_is_done_without(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    ids = await discover(db, api, timeline, "python")
+    api.faults.add("not-found:batchGetStats")
+    stats = await run_tracker_cycle(50)
+    assert (stats["updated"], stats["failed"], stats["outcome"]) == (len(ids), 0, "ok")
+
+
+# ── the gone ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_the_batch_leaves_out_is_asked_of_videos_list_and_retired_after_three_absences(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    ids = await discover(db, api, timeline, "python", "guitar")
+    gone = ids[3:6]
+    delete(api, *gone)
+
+    async def absences() -> set[int]:
+        rows = await fetch(db, "SELECT absences FROM videos WHERE id = ANY ($1)", gone)
+        return {row["absences"] for row in rows}
+
+    stats = await run_tracker_cycle(500)
+    assert (stats["updated"], stats["absent"], stats["retired"], stats["outcome"]) == (len(ids) - 3, 3, 0, "ok")
+    (call,) = asked(api, "videos")
+    assert set(gone) < set(call)
+    assert len(call) == 3 + 5, "with witnesses"
+    assert await absences() == {1}
+    assert await still_due(db, timeline) == 0, "rescheduled like the rest"
+    timeline.advance(hours=1, minutes=1)
+    await run_tracker_cycle(500)
+    assert await absences() == {1}, "an hour later is no other absence"
+    timeline.advance(hours=6)
+    await run_tracker_cycle(500)
+    assert await absences() == {2}
+    timeline.advance(hours=6, minutes=1)
+    stats = await run_tracker_cycle(500)
+    assert stats["retired"] == 3
+    rows = await fetch(db, "SELECT id, due_at, retired_at FROM videos WHERE retired_at IS NOT NULL")
+    assert {row["id"] for row in rows} == set(gone)
+    assert all(row["due_at"] is None for row in rows)
+    (event,) = await fetch(db, "SELECT payload FROM events WHERE type = 'videos_retired'")
+    assert sorted(event["payload"]["ids"]) == sorted(gone)
+    api.log.clear()
+    timeline.advance(days=2)
+    await run_tracker_cycle(500)
+    assert not set(gone) & {id_ for call in asked(api, "batchGetStats") for id_ in call}
+
+
+async def test_one_that_comes_back_begins_anew(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
+    ids = await discover(db, api, timeline, "python")
+    delete(api, ids[0])
+    await run_tracker_cycle(500)
+    assert await value(db, "SELECT absences FROM videos WHERE id = $1", ids[0]) == 1
+    api.world.removed.clear()
+    timeline.advance(hours=2)
+    await run_tracker_cycle(500)
+    assert await value(db, "SELECT absences FROM videos WHERE id = $1", ids[0]) == 0
+
+
+async def test_deleted_videos_do_not_starve_the_others(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
+    ids = await discover(db, api, timeline, "python", "guitar", "cooking")
+    delete(api, *ids[: len(ids) // 10])  # those that are due first
+    shares = []
+    for _ in range(40):
+        stats = await run_tracker_cycle(50)
+        shares.append(stats["updated"] / stats["targets"])
+        timeline.advance(minutes=25)
+    assert len(ids) > 125
+    assert min(shares) > 0.65, shares
+    assert sum(shares[20:]) / 20 > 0.88, shares
+    recent = timeline.at - timedelta(hours=8)
+    seen = await fetch(db, "SELECT DISTINCT video_id FROM video_stats_log WHERE observed_at > $1", recent)
+    assert {row["video_id"] for row in seen} == set(ids[len(ids) // 10 :]), "each of the living has its turn"
+
+
+@pytest.mark.parametrize("fault", ["empty-items:batchGetStats", "empty-items"])
+async def test_an_answer_without_any_video_proves_nothing(
+    db: Database, api: RunningSandbox, timeline: Timeline, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = await discover(db, api, timeline, "python", "guitar")
+    api.faults.add(fault)
+    stats = await run_tracker_cycle(500)
+    assert stats["outcome"] == "ok"
+    assert await value(db, "SELECT max(absences) FROM videos") == 0
+    if fault == "empty-items":
+        assert (stats["updated"], stats["unanswered"]) == (0, len(ids))
+        assert "in an answer that proves nothing" in caplog.text
+    else:
+        assert stats["updated"] == len(ids), "videos.list knew them"
+    assert await still_due(db, timeline) == 0
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_a_few_videos_that_are_all_gone_are_believed_when_a_witness_is_there(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    ids = await discover(db, api, timeline, "python", "guitar")
+    await run_tracker_cycle(500)
+    gone = ids[:2]
+    delete(api, *gone)
+    await db.fetch("UPDATE videos SET due_at = $2 WHERE id = ANY ($1)", gone, timeline.at)
+    api.log.clear()
+    stats = await run_tracker_cycle(50)
+    assert (stats["targets"], stats["absent"]) == (2, 2)
+    assert len(asked(api, "videos")[0]) == 2 + 5
+    assert await value(db, "SELECT count(*) FROM video_stats_log WHERE observed_at > $1", timeline.at) == len(ids)
+
+
+# ── when things go wrong ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_errors_of_the_server_are_0_updates_and_a_failure(
+    db: Database, api: RunningSandbox, timeline: Timeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = await discover(db, api, timeline, "python")
+    api.faults.add("backend-error")
+    stats = await run_tracker_cycle(500)
+    assert (stats["outcome"], stats["updated"], stats["failed"]) == ("failure", 0, len(ids))
+    assert [r.levelno for r in caplog.records if r.name == "maia.tracker" and r.levelno > logging.INFO] == [
+        logging.ERROR
+    ]
+    assert await nothing_is_claimed(db)
+    assert await still_due(db, timeline) == len(ids), "still due"
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_a_rate_limit_stores_what_was_answered_and_releases_the_rest(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    await discover(db, api, timeline, *MANY[:6])
+    api.faults.add("rate-limit:batchGetStats:after=3")
+    with pytest.raises(ChurnExit):
+        await run_tracker_cycle(500)
+    answered = {id_ for entry in api.log.calls("batchGetStats", status=200) for id_ in entry.ids}
+    assert len(answered) == 150
+    updated = await fetch(db, "SELECT video_id FROM video_stats_log WHERE observed_at > $1", timeline.at)
+    assert {row["video_id"] for row in updated} == answered
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_a_statement_that_fails_ends_the_run_once_the_siblings_are_stored(
+    db: Database, api: RunningSandbox, timeline: Timeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = await discover(db, api, timeline, *MANY[:4])
+    await refuse_writes(db, "video_stats_log", "INSERT", f"NEW.video_id = '{ids[60]}'")
+    with pytest.raises(StatementFailed):
+        await run_tracker_cycle(500)
+    assert any(r.levelno == logging.ERROR and "cannot be stored" in r.getMessage() for r in caplog.records)
+    written = await value(db, "SELECT count(*) FROM video_stats_log WHERE observed_at > $1", timeline.at)
+    assert written == len(ids) - 50, "one call's transaction is undone, the others are kept"
+    assert await nothing_is_claimed(db)
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_a_late_shard_writes_nothing(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
+    ids = await discover(db, api, timeline, "python")
+    async with agent_session("tracker"):
+        targets = await fetch_targets(50)
+        await db.fetch("UPDATE videos SET leased_until = now() - interval '1 s'")
+        other = MaiaDAO("another shard")
+        assert len(await other.fetch_tracker_targets(50)) == len(ids)
+        before = await fetch(db, "SELECT id, due_at, zone, last_updated_at, lease_token FROM videos ORDER BY id")
+        stats = await update_stats(targets)
+    assert stats["updated"] == 0
+    assert await fetch(db, "SELECT id, due_at, zone, last_updated_at, lease_token FROM videos ORDER BY id") == before
+    assert await value(db, "SELECT count(*) FROM video_stats_log WHERE observed_at > $1", timeline.at) == 0
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_idle_says_why(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
+    stats = await run_tracker_cycle(50)
+    assert (stats["outcome"], stats["updated"], stats["calls"]) == ("idle", 0, {})
+    assert "run the Hunter first" in stats["reason"]
+    await discover(db, api, timeline, "rust")
+    await run_tracker_cycle(50)
+    assert (await run_tracker_cycle(50))["reason"].startswith("no video is due before 2026-11-20 22:0")

@@ -1,0 +1,167 @@
+"""The claims walk their indexes: their cost must not grow with the tables."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from atlas.database import Database
+from atlas.statements import sql
+
+pytestmark = pytest.mark.integration
+
+ROWS = 30_000
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LEASE = 300.0
+
+
+@pytest.fixture
+async def full(db: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of its own to tables that are full and analysed."""
+    await db.fetch(
+        """
+        INSERT INTO videos (id, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at, leased_until)
+        SELECT 'video' || n, at, at, 1 + n % 3, at + make_interval(mins => (n * 7919) % 20000 - 10000),
+            CASE WHEN n % 50 > 0 THEN at END, CASE WHEN n % 40 > 0 THEN at END,
+            CASE WHEN n % 100 = 0 THEN now() + interval '5 min' END
+        FROM generate_series(1, $2::integer) AS n, (SELECT $1::timestamptz AS at) AS moment
+        """,
+        NOW, ROWS,
+    )  # fmt: skip
+    await db.fetch(
+        """
+        INSERT INTO search_queue (query_term, status, priority, source, mentions, added_at, due_at, last_searched_at)
+        SELECT 'query ' || n, CASE WHEN n % 3 = 0 THEN 'waiting' ELSE 'active' END, n % 20, 'tag', n % 20, at,
+            CASE WHEN n % 3 = 0 THEN at + make_interval(mins => (n * 7919) % 20000 - 10000) END,
+            CASE WHEN n % 5 > 0 THEN at - make_interval(mins => n % 5000) END
+        FROM generate_series(1, $2::integer) AS n, (SELECT $1::timestamptz AS at) AS moment
+        """,
+        NOW, ROWS,
+    )  # fmt: skip
+    await db.fetch("ANALYZE videos")
+    await db.fetch("ANALYZE search_queue")
+    connection = await db.connect()
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+async def explain(
+    connection: asyncpg.Connection, name: str, *arguments: Any, warm: bool = False
+) -> list[dict[str, Any]]:
+    """The nodes of a statement's plan as it runs; ``warm``: after so many runs that a generic plan is weighed."""
+    async with _undone(connection):
+        if warm:
+            statement = await connection.prepare(sql(name))
+            for _ in range(10):
+                await statement.fetch(*arguments)
+        (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql(name)}", *arguments)
+    return list(nodes(orjson.loads(row[0])[0]["Plan"]))
+
+
+class _undone:  # noqa: N801  reads as a phrase
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._transaction = connection.transaction()
+
+    async def __aenter__(self) -> None:
+        await self._transaction.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._transaction.rollback()
+
+
+def indexes(plan: list[dict[str, Any]]) -> set[str]:
+    return {node["Index Name"] for node in plan if "Index Name" in node}
+
+
+def check(plan: list[dict[str, Any]], *wanted: str) -> None:
+    kinds = {node["Node Type"] for node in plan}
+    assert set(wanted) <= indexes(plan), indexes(plan)
+    assert "Seq Scan" not in kinds
+    # a bitmap over the due times would read all that are due; over the key, it is the batch
+    assert not {node["Index Name"] for node in plan if node["Node Type"] == "Bitmap Index Scan"} - {"videos_pkey"}
+    for node in plan:
+        # what is sorted, hashed or walked is the batch and what others hold, never the table
+        assert node["Actual Rows"] * node["Actual Loops"] < ROWS / 20, node
+        removed = node.get("Rows Removed by Filter", 0)
+        assert removed * node["Actual Loops"] < ROWS / 20, node
+
+
+VIDEOS = (50, NOW, LEASE, uuid.UUID(int=1), "shard")
+TOPICS = (10, LEASE, uuid.UUID(int=1), "shard")
+
+
+@pytest.mark.parametrize("size", [1, 50, 500])
+async def test_a_claim_of_videos_probes_the_index_of_due_times_once_per_zone(
+    full: asyncpg.Connection, size: int
+) -> None:
+    plan = await explain(full, "claim_videos", size, *VIDEOS[1:])
+    check(plan, "videos_due")
+    probes = [node for node in plan if node.get("Index Name") == "videos_due"]
+    assert len(probes) == 3
+    for probe in probes:
+        assert "zone" in probe["Index Cond"]
+        assert "due_at" in probe["Index Cond"]
+    # zones that are not needed any more are not looked at
+    assert sum(probe["Actual Rows"] for probe in probes) <= size + ROWS / 100
+    assert not [node for node in plan if node["Node Type"] == "Sort"]
+
+
+async def test_a_claim_of_videos_keeps_its_plan_when_it_was_run_often(full: asyncpg.Connection) -> None:
+    await full.execute("SET plan_cache_mode = auto")
+    (row,) = await full.fetch("SELECT count(*) AS due FROM videos WHERE due_at <= $1", NOW)
+    assert row["due"] > ROWS / 3, "many are due, which tempts the planner into reading them all"
+    check(await explain(full, "claim_videos", *VIDEOS, warm=True), "videos_due")
+    statement = "PREPARE claim (bigint, timestamptz, double precision, uuid, text) AS " + sql("claim_videos")
+    await full.execute(statement)
+    execute = f"EXECUTE claim (50, '{NOW.isoformat()}', 300, '{uuid.UUID(int=1)}', 'shard')"
+    for _ in range(10):
+        async with _undone(full):
+            await full.execute(execute)
+    async with _undone(full):
+        (row,) = await full.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {execute}")
+    check(list(nodes(orjson.loads(row[0])[0]["Plan"])), "videos_due")
+
+
+async def test_a_claim_of_topics_walks_the_index_in_their_rank(full: asyncpg.Connection) -> None:
+    plan = await explain(full, "claim_topics", *TOPICS, warm=True)
+    check(plan, "search_queue_claim")
+    assert not [node for node in plan if node["Node Type"] in {"Sort", "Incremental Sort"}]
+
+
+async def test_making_topics_claimable_reads_those_that_are_due(full: asyncpg.Connection) -> None:
+    check(await explain(full, "promote_topics", NOW, 500), "search_queue_waiting")
+
+
+async def test_a_claim_of_unfinished_videos_walks_its_indexes(full: asyncpg.Connection) -> None:
+    arguments = (50, NOW, LEASE, uuid.UUID(int=1), "shard", True, NOW)
+    plan = await explain(full, "claim_unfinished", *arguments, warm=True)
+    check(plan, "videos_unenriched", "videos_unarchived")
+
+
+async def test_an_empty_claim_costs_next_to_nothing(full: asyncpg.Connection) -> None:
+    await full.execute("UPDATE videos SET due_at = due_at + interval '1 year'")
+    await full.execute("VACUUM ANALYZE videos")
+    plan = await explain(full, "claim_videos", *VIDEOS)
+    check(plan, "videos_due")
+    assert sum(node["Actual Rows"] for node in plan if node.get("Index Name") == "videos_due") == 0
+
+
+@pytest.mark.parametrize("name", ["tracking_outlook", "witnesses"])
+async def test_questions_about_what_is_due_walk_the_index(full: asyncpg.Connection, name: str) -> None:
+    plan = await explain(full, name, *([5] if name == "witnesses" else []))
+    assert "videos_due" in indexes(plan)
+    assert sum(node["Actual Rows"] for node in plan if node.get("Index Name") == "videos_due") <= 30

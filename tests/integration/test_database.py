@@ -1,0 +1,411 @@
+"""The way to PostgreSQL: what happens when it is not there, is wrong, or is lost in mid-work."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from atlas import database as module
+from atlas.config import settings
+from atlas.database import Database
+from atlas.errors import ConfigError, DatabaseUnavailable, StatementFailed
+
+pytestmark = pytest.mark.integration
+
+PASSWORD = "a-very-secret-password"
+
+
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.3)
+    monkeypatch.setattr(module, "_START_PATIENCE", 0.3)
+    monkeypatch.setattr(module, "_CONNECT_TIMEOUT", 5.0)
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 30.0)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of this machine that is taken and does not listen."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+async def kill(db: Database, pid: int) -> None:
+    """Ends a connection from another one, and waits until it is gone."""
+    other = await db.connect()
+    try:
+        assert await other.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+    finally:
+        await other.close()
+
+
+async def pid_of(db: Database) -> int:
+    return (await db.fetch("SELECT pg_backend_pid() AS pid"))[0]["pid"]  # type: ignore[no-any-return]
+
+
+# ── addresses ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_unreachable_database_is_unavailable_within_the_patience(closed_port: int) -> None:
+    with settings.override(database_url=f"postgresql://user:{PASSWORD}@127.0.0.1:{closed_port}/atlas"):
+        for use in (Database().open, Database().connect, lambda: Database().fetch("SELECT 1")):
+            async with asyncio.timeout(20):
+                with pytest.raises(DatabaseUnavailable, match="cannot be reached") as caught:
+                    await use()
+            assert "DATABASE_URL" in str(caught.value)
+            assert PASSWORD not in str(caught.value)
+
+
+async def test_a_host_that_does_not_exist_is_unavailable() -> None:
+    with (
+        settings.override(database_url=f"postgresql://user:{PASSWORD}@no-such-host.invalid/atlas"),
+        pytest.raises(DatabaseUnavailable) as caught,
+    ):
+        await Database().open()
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda dsn: _with(dsn, path="/no_such_database"), "no_such_database"),
+        (lambda dsn: dsn + _and(dsn) + "sslmode=bogus", "sslmode"),
+        (lambda dsn: dsn + _and(dsn) + "no_such_parameter=1", "no_such_parameter"),
+        (lambda _: f"postgresql://user:{PASSWORD}@host:port/atlas", "cannot be read"),
+        (lambda _: f"postgresql://user:{PASSWORD}@127.0.0.1:99999/atlas", "cannot be read"),
+        (lambda _: f"postgresql://user:pass/{PASSWORD}@127.0.0.1/atlas", "cannot be read"),
+        (lambda _: f"postgresql://user:{PASSWORD}@[::1/atlas", "cannot be read"),
+    ],
+)
+async def test_a_wrong_address_is_a_config_error_that_never_shows_the_password(
+    dsn: str, change: Any, problem: str
+) -> None:
+    with settings.override(database_url=change(dsn)), pytest.raises(ConfigError, match=problem) as caught:
+        await Database().open()
+    assert str(caught.value).startswith("DATABASE_URL")
+    for part in (PASSWORD, "pass/", urlsplit(dsn).password):
+        assert not part or part not in str(caught.value)
+
+
+def _and(dsn: str) -> str:
+    return "&" if "?" in dsn else "?"
+
+
+def _with(dsn: str, path: str) -> str:
+    head, mark, query = dsn.partition("?")
+    return head.rsplit("/", 1)[0] + path + mark + query
+
+
+async def test_a_wrong_password_is_a_config_error(server: str, dsn: str) -> None:
+    user = "atlas_test_password"
+    with settings.override(database_url=server):
+        admin = await Database().connect()
+    try:
+        await admin.execute(f"DROP ROLE IF EXISTS {user}")
+        await admin.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'right'")
+        try:
+            changed = _as_user(dsn, user, PASSWORD)
+            with settings.override(database_url=changed):
+                try:
+                    connection = await Database().connect()
+                except ConfigError as error:
+                    assert "DATABASE_URL" in str(error)
+                    assert PASSWORD not in str(error)
+                else:
+                    await connection.close()
+                    pytest.skip("this server trusts local users without asking for a password")
+        finally:
+            await admin.execute(f"DROP ROLE {user}")
+    finally:
+        await admin.close()
+
+
+def _as_user(dsn: str, user: str, password: str) -> str:
+    head, _, rest = dsn.partition("://")
+    return f"{head}://{user}:{password}@{rest.rpartition('@')[2]}"
+
+
+async def test_parameters_that_only_libpq_knows_are_left_out(dsn: str) -> None:
+    given = dsn + _and(dsn) + "channel_binding=prefer&connect_timeout=10&pgbouncer=true&application_name=mine"
+    with settings.override(database_url=given):
+        async with Database().session() as db:
+            (row,) = await db.fetch("SELECT 1 AS one")
+    assert row["one"] == 1
+
+
+# ── lost in mid-work ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_statement_whose_connection_is_gone_is_sent_again(db: Database, patience: None) -> None:
+    await kill(db, await pid_of(db))
+    assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
+
+
+async def test_a_statement_whose_connection_dies_while_it_runs_is_sent_again(db: Database, patience: None) -> None:
+    began = asyncio.create_task(
+        db.fetch("SELECT pg_backend_pid() AS pid, pg_sleep(CASE WHEN $1 THEN 60 ELSE 0 END)", True)
+    )
+    other = await db.connect()
+    try:
+        while not (pid := await other.fetchval("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'")):
+            await asyncio.sleep(0.01)
+        await other.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+        while not (again := await other.fetchval("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'")):
+            await asyncio.sleep(0.01)
+        assert again != pid
+        await other.execute("SELECT pg_cancel_backend($1)", again)
+    finally:
+        await other.close()
+    with pytest.raises(StatementFailed, match="57014"):
+        await began
+
+
+async def test_a_transaction_that_is_lost_is_rolled_back_whole_and_done_again(db: Database, patience: None) -> None:
+    tries = 0
+
+    async def work() -> int:
+        nonlocal tries
+        tries += 1
+        async with db.transaction():
+            await db.fetch(
+                "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())", f"c{tries}"
+            )
+            if tries == 1:
+                await kill(db, await pid_of(db))
+            await db.fetch(
+                "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())", f"d{tries}"
+            )
+        return tries
+
+    assert await db.patiently(work) == 2
+    assert [row["id"] for row in await db.fetch("SELECT id FROM channels ORDER BY id")] == ["c2", "d2"]
+
+
+async def test_a_statement_inside_a_transaction_is_not_sent_again_by_itself(db: Database, patience: None) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        async with db.transaction():
+            await kill(db, await pid_of(db))
+            await db.fetch("SELECT 1")
+    assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
+
+
+async def test_a_connection_lost_at_the_commit_is_unavailable(db: Database) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        async with db.transaction():
+            await kill(db, await pid_of(db))
+    assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
+
+
+async def test_patience_has_an_end(db: Database) -> None:
+    async def work() -> None:
+        async with db.transaction():
+            await kill(db, await pid_of(db))
+            await db.fetch("SELECT 1")
+
+    async with asyncio.timeout(30):
+        with pytest.raises(DatabaseUnavailable):
+            await db.patiently(work)
+
+
+async def test_a_refused_statement_is_not_tried_again_and_says_why(db: Database, patience: None) -> None:
+    tries = 0
+
+    async def work() -> None:
+        nonlocal tries
+        tries += 1
+        await db.fetch("SELECT 1 / 0")
+
+    with pytest.raises(StatementFailed, match=r"division by zero \(22012\)"):
+        await db.patiently(work)
+    assert tries == 1
+
+
+# ── transactions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ADD = "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())"
+
+
+async def channels(db: Database) -> list[str]:
+    return [row["id"] for row in await db.fetch("SELECT id FROM channels ORDER BY id")]
+
+
+async def test_a_transaction_commits_whole_or_not_at_all(db: Database) -> None:
+    async with db.transaction():
+        await db.fetch(ADD, "one")
+        await db.fetch(ADD, "two")
+    with pytest.raises(StatementFailed):
+        async with db.transaction():
+            await db.fetch(ADD, "three")
+            await db.fetch(ADD, "one")
+    assert await channels(db) == ["one", "two"]
+
+
+async def test_a_transaction_inside_another_is_a_savepoint(db: Database) -> None:
+    async with db.transaction():
+        await db.fetch(ADD, "outer")
+        with pytest.raises(StatementFailed):
+            async with db.transaction():
+                await db.fetch(ADD, "inner")
+                await db.fetch(ADD, "outer")
+        async with db.transaction():
+            await db.fetch(ADD, "kept")
+    assert await channels(db) == ["kept", "outer"]
+
+
+async def test_transactions_of_two_tasks_are_apart(db: Database) -> None:
+    written, looked = asyncio.Event(), asyncio.Event()
+
+    async def one() -> None:
+        async with db.transaction():
+            await db.fetch(ADD, "one")
+            written.set()
+            await looked.wait()
+
+    async def two() -> list[str]:
+        await written.wait()
+        found = await channels(db)
+        looked.set()
+        return found
+
+    _, found = await asyncio.gather(one(), two())
+    assert found == []
+    assert await channels(db) == ["one"]
+
+
+async def test_a_task_that_outlives_the_transaction_it_was_started_in_uses_a_connection_of_its_own(
+    db: Database,
+) -> None:
+    ended = asyncio.Event()
+
+    async def later() -> list[str]:
+        await ended.wait()
+        async with db.transaction():
+            await db.fetch(ADD, "later")
+        return await channels(db)
+
+    async with db.transaction():
+        task = asyncio.create_task(later())
+        await db.fetch(ADD, "one")
+    ended.set()
+    assert await task == ["later", "one"]
+
+
+async def test_what_is_to_be_undone_is_undone_if_nothing_was_committed(db: Database) -> None:
+    undone: list[str] = []
+    with pytest.raises(StatementFailed):
+        async with db.transaction():
+            db.on_rollback(lambda: undone.append("outer"))
+            async with db.transaction():
+                db.on_rollback(lambda: undone.append("inner"))
+            await db.fetch("SELECT 1 / 0")
+    assert undone == ["inner", "outer"]
+
+
+async def test_what_was_committed_and_what_is_in_no_transaction_is_not_undone(db: Database) -> None:
+    undone: list[str] = []
+    db.on_rollback(lambda: undone.append("outside"))
+    async with db.transaction():
+        db.on_rollback(lambda: undone.append("outer"))
+        async with db.transaction():
+            db.on_rollback(lambda: undone.append("inner"))
+    with pytest.raises(StatementFailed):
+        await db.fetch("SELECT 1 / 0")
+    assert undone == []
+
+
+async def test_a_commit_that_is_refused_is_undone_too(db: Database) -> None:
+    await db.fetch("CREATE TABLE child (id text REFERENCES channels DEFERRABLE INITIALLY DEFERRED)")
+    undone = []
+    with pytest.raises(StatementFailed, match="foreign key"):
+        async with db.transaction():
+            db.on_rollback(lambda: undone.append(True))
+            await db.fetch("INSERT INTO child VALUES ('nobody')")
+    assert undone == [True]
+
+
+async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_is_usable(db: Database) -> None:
+    began = asyncio.Event()
+
+    async def work() -> None:
+        async with db.transaction():
+            await db.fetch(ADD, "one")
+            began.set()
+            await db.fetch("SELECT pg_sleep(60)")
+
+    task = asyncio.create_task(work())
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await channels(db) == []
+
+
+# ── the pool ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_more_work_than_connections_waits_its_turn(dsn: str) -> None:
+    with settings.override(database_url=dsn, database_pool_size=2):
+        async with Database().session() as db:
+            rows = await asyncio.gather(*(db.fetch("SELECT pg_backend_pid() AS pid") for _ in range(30)))
+    assert len({row[0]["pid"] for row in rows}) <= 2
+
+
+async def test_a_session_inside_another_is_the_same(db: Database) -> None:
+    async with db.session() as inner:
+        assert inner is db
+    assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
+
+
+async def test_a_closed_database_opens_again_at_its_next_use(dsn: str) -> None:
+    with settings.override(database_url=dsn):
+        db = Database()
+        await db.fetch("SELECT 1")
+        await db.close()
+        assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
+        await db.close()
+        await db.close()
+
+
+# who leaves a loop without closing leaks a socket until it is collected; Python says so
+@pytest.mark.filterwarnings("ignore:.*unclosed.*:ResourceWarning", "ignore:.*:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_second_event_loop_gets_a_pool_of_its_own(dsn: str, closed: bool) -> None:
+    db = Database()
+
+    async def use() -> int:
+        rows = await db.fetch("SELECT 1 AS one")
+        if closed:
+            await db.close()
+        return int(rows[0]["one"])
+
+    with settings.override(database_url=dsn):
+        assert asyncio.run(use()) == 1
+        assert asyncio.run(use()) == 1
+        asyncio.run(db.close())
+    gc.collect()
+
+
+async def test_times_are_utc_whatever_the_server_says(db: Database) -> None:
+    (row,) = await db.fetch("SELECT current_setting('timezone') AS zone, now() AS now")
+    assert row["zone"] == "UTC"
+    assert row["now"].utcoffset().total_seconds() == 0
+
+
+async def test_a_connection_says_whose_it_is(dsn: str) -> None:
+    with settings.override(database_url=dsn):
+        db = Database()
+        db.application_name = "tracker 0/4 " + "x" * 100
+        async with db.session():
+            (row,) = await db.fetch("SELECT current_setting('application_name') AS name")
+    assert row["name"].startswith("tracker 0/4")

@@ -1,0 +1,307 @@
+"""The demo as people run it: whole, again, stopped at any moment, and with real daily counts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("demo", reason="the demo is part of the checkout, not of the wheel")
+
+from atlas import embedded
+from atlas.adapters.report import Growth, ReportDAO, Totals
+from atlas.clock import Clock
+from atlas.config import settings
+from atlas.database import Database
+from demo import environment
+from demo.children import Busy, Children, alone, end_leftovers, end_owner
+from demo.options import ROOT
+from demo.shards import Fleet, ShardFailed
+from demo.state import State
+
+pytestmark = pytest.mark.integration
+
+PATIENCE = 120.0  # seconds; generous, since tests may share the machine
+
+
+class Demo:
+    """A demo at work, in a process group of its own, as a terminal's job is."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.said = ""
+
+    async def until(self, pattern: str) -> None:
+        """Returns once it has said something that fits."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            while not re.search(pattern, self.said):
+                line = await self.process.stdout.readline()
+                assert line, f"it ended without saying {pattern!r}:\n{self.said}"
+                self.said += line.decode()
+
+    async def end(self) -> int:
+        """Its exit code, once it has ended."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            self.said += (await self.process.stdout.read()).decode()
+            return await self.process.wait()
+
+
+@contextlib.asynccontextmanager
+async def demo(folder: Path, *options: str) -> AsyncIterator[Demo]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "demo", "--folder", str(folder), *options,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield Demo(process)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.wait(), PATIENCE)
+
+
+async def run(folder: Path, *options: str) -> tuple[int, str]:
+    async with demo(folder, *options) as running:
+        code = await running.end()
+        return code, running.said
+
+
+def alive(folder: Path) -> list[str]:
+    """Processes that have to do with a folder: by their arguments, environment or working directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            said = (process / "cmdline").read_bytes()
+            about = [said, (process / "environ").read_bytes(), os.fsencode((process / "cwd").readlink())]
+            if process.name != str(os.getpid()) and any(os.fsencode(folder) + b"/" in text + b"/" for text in about):
+                found.append(f"{process.name} {said.decode(errors='replace')}")
+    return found
+
+
+async def look(folder: Path, until: datetime | None = None) -> tuple[Totals, list[Growth]]:
+    """What the demo's database holds, and how its videos grew until a schedule time."""
+    with settings.override(atlas_embedded_path=folder / "postgres"):
+        store = Database()
+        async with store.session():
+            dao = ReportDAO(store)
+            found = await dao.totals(), await dao.fastest_growing(10_000, until=until)
+        await embedded.stop(folder / "postgres")
+    return found
+
+
+async def test_a_run_tracks_all_zones_without_double_work_and_the_next_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    code, said = await run(folder, "--seconds", "10", "--hours", "80", "--wave", "4")
+    assert code == 0, said
+    assert "1 s here = 8 h of schedule time" in said
+    assert "✓ rows that two shards worked on: 0 (" in said
+    assert "are equal: yes" in said
+    assert alive(folder) == []
+    first_state = State.load(folder / "state.json")
+    assert first_state is not None
+    first, growing = await look(folder)
+    assert {row.zone for row in growing} == {1, 2, 3}  # two snapshots at least, in each
+    assert (folder / "vault").is_dir()
+    assert len(list((folder / "results").glob("hunter-*.json"))) >= 2
+    assert {path.name for path in (folder / "logs").iterdir()} == {
+        "hunter-0.log", "hunter-1.log", "tracker-0.log", "tracker-1.log", "sandbox.log",
+    }  # fmt: skip
+
+    code, said = await run(folder, "--seconds", "6", "--hours", "40")
+    assert code == 0, said
+    assert "Run 2 goes on from" in said
+    assert "0 new queries, 12 known" in said
+    second, _ = await look(folder)
+    assert second.snapshots.number > first.snapshots.number
+    assert second.videos.number >= first.videos.number
+    second_state = State.load(folder / "state.json")
+    assert second_state is not None
+    # where the second clock began is where the first had stopped
+    began = Clock.parse(second_state.clock)
+    assert began.shown_start == first_state.stopped(datetime.now(UTC))
+    assert second_state.stopped(datetime.now(UTC)) > first_state.stopped(datetime.now(UTC))
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize(
+    ("moment", "whole_group", "signum"),
+    [
+        ("… start PostgreSQL", True, signal.SIGINT),
+        ("… start PostgreSQL", False, signal.SIGTERM),
+        ("… migrate the schema", True, signal.SIGINT),
+        ("… start the local YouTube", False, signal.SIGINT),
+        ("side by side", True, signal.SIGINT),
+        ("[1-9][0-9,]* videos", True, signal.SIGINT),
+        ("[1-9][0-9,]* videos", False, signal.SIGHUP),
+    ],
+)
+async def test_stopped_at_any_moment_it_leaves_nothing_running(
+    moment: str, whole_group: bool, signum: signal.Signals, tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo"
+    async with demo(folder, "--seconds", "60") as running:
+        await running.until(moment)
+        if whole_group:
+            os.killpg(running.process.pid, signum)
+        else:
+            running.process.send_signal(signum)
+        code = await running.end()
+    assert alive(folder) == []
+    assert code == 128 + signum, running.said
+    assert "`make demo` goes on from here" in running.said
+    assert "Traceback" not in running.said
+    if moment.endswith("videos"):
+        state = State.load(folder / "state.json")
+        assert state is not None
+        assert state.ended is not None
+        totals, _ = await look(folder)
+        assert totals.videos.number > 0
+        assert totals.queries["leased"].number == 0  # shards released what they held
+
+
+async def test_an_impatient_second_ctrl_c_does_not_cut_the_ending_off(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    async with demo(folder, "--seconds", "60") as running:
+        await running.until("side by side")
+        for _ in range(3):
+            running.process.send_signal(signal.SIGINT)
+        code = await running.end()
+    assert code == 130, running.said
+    assert alive(folder) == []
+
+
+async def test_what_a_killed_demo_leaves_is_ended_by_make_clean_without_the_virtual_environment(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    async with demo(folder, "--seconds", "60") as running:
+        await running.until("side by side")
+        await running.until(r" at work \|")
+        running.process.kill()
+        await running.process.wait()
+        assert alive(folder)
+    # -S: no site-packages
+    cleaning = await asyncio.create_subprocess_exec(sys.executable, "-S", "-m", "demo.clean", str(tmp_path), cwd=ROOT)
+    assert await asyncio.wait_for(cleaning.wait(), PATIENCE) == 0
+    assert alive(folder) == []
+
+
+async def test_make_clean_ends_a_demo_that_runs(tmp_path: Path) -> None:
+    async with demo(tmp_path, "--seconds", "60") as running:
+        await running.until("side by side")
+        cleaning = await asyncio.create_subprocess_exec(
+            sys.executable, "-S", "-m", "demo.clean", str(tmp_path), cwd=ROOT
+        )
+        assert await asyncio.wait_for(cleaning.wait(), PATIENCE) == 0
+        assert await running.end() == 143
+    assert alive(tmp_path) == []
+
+
+async def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
+    with alone(tmp_path):
+        code, said = await run(tmp_path)
+        assert code == 1
+        assert f"a demo is running in {tmp_path} already (process {os.getpid()})" in said
+        with pytest.raises(Busy):
+            end_owner_of_another(tmp_path)
+    end_owner(tmp_path)
+
+
+def end_owner_of_another(folder: Path) -> None:
+    """As `end_owner`, with a lock whose owner does not exist."""
+    lock = folder / "demo.lock"
+    text = lock.read_bytes()
+    lock.write_bytes(b"0\n")
+    try:
+        end_owner(folder, patience=0.1)
+    finally:
+        lock.write_bytes(text)
+
+
+@pytest.mark.parametrize("kind", ["daily", "trending"])
+async def test_real_daily_counts_are_replayed(kind: str, shared_data: Path, tmp_path: Path) -> None:
+    pattern = {"daily": "GB_*.csv", "trending": "US_*.csv"}[kind]
+    data = next((shared_data / "trending").glob(pattern))
+    code, said = await run(tmp_path, "--dataset", str(data), "--seconds", "9", "--wave", "4")
+    assert code == 0, said
+    assert ("a video's age counts from the day it was first seen" in said) is (kind == "daily")
+    assert "✓ rows that two shards worked on: 0 (" in said
+    [folder] = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert folder.name.startswith(data.stem)
+    ended = State.load(folder / "state.json")
+    assert ended is not None
+    days = {"daily": (datetime(2017, 9, 13, tzinfo=UTC), datetime(2017, 10, 22, tzinfo=UTC))}
+    days["trending"] = (datetime(2017, 11, 14, tzinfo=UTC), datetime(2017, 11, 28, tzinfo=UTC))
+    first, last = days[kind]
+    assert Clock.parse(ended.clock).shown_start == first
+    assert ended.stopped(datetime.now(UTC)) >= last
+    _, growing = await look(folder, last)
+    assert growing[0].views_per_hour > 0
+    assert alive(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"), [(None, "there is no file"), ("a,b\n1,2\n", "the header lacks"), ("", "the header lacks")]
+)
+async def test_a_data_set_that_cannot_be_read_is_said_and_starts_nothing(
+    text: str | None, complaint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "counts.csv"
+    if text is not None:
+        path.write_text(text)
+    code, said = await run(tmp_path / "demo", "--dataset", str(path))
+    assert code == 78
+    assert complaint in " ".join(said.split())
+    assert str(path) in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "demo").exists()
+
+
+async def test_a_shard_that_fails_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+    for name in ("logs", "results"):
+        (tmp_path / name).mkdir()
+    wrong = environment.settings_of(tmp_path, clock="real", api="http://127.0.0.1:9/youtube/v3")
+    wrong["YOUTUBE_API_KEY_POOL_JSON"] = "{}"
+    children = Children(tmp_path)
+    fleet = Fleet.of(tmp_path, children, {**os.environ, **wrong}, Clock(), 5, hunters=1, trackers=1)
+    with pytest.raises(ShardFailed) as failed:
+        await fleet.work(30)
+    await children.stop()
+    assert "ended with exit code 78" in str(failed.value)
+    assert "Empty KeyRing" in str(failed.value)
+    results = (tmp_path / "results").glob("*.json")
+    assert {json.loads(path.read_bytes())["outcome"] for path in results} == {"config"}
+    assert children.running == []
+
+
+async def test_a_process_that_ignores_every_request_is_killed_and_one_of_another_is_left_alone(tmp_path: Path) -> None:
+    deaf = (
+        "import signal, sys, time\n"
+        "for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\n"
+        "print('deaf', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    children = Children(tmp_path)
+    child = children.start("deaf", [sys.executable, "-c", deaf, f"{tmp_path}/x"], tmp_path / "log", dict(os.environ))
+    async with asyncio.timeout(PATIENCE):
+        while child.last_lines() != ["deaf"]:
+            await asyncio.sleep(0.01)
+    other = Children(tmp_path / "other")
+    other.folder.mkdir()
+    stranger = other.start("stranger", [sys.executable, "-c", deaf], tmp_path / "log2", dict(os.environ))
+    (tmp_path / "processes").write_text(f"{child.process.pid}\n{stranger.process.pid}\n")
+    ending = asyncio.create_task(asyncio.to_thread(end_leftovers, tmp_path, 0.2))
+    assert await child.wait(PATIENCE) == -signal.SIGKILL
+    assert await ending == 1
+    assert stranger.process.poll() is None
+    stranger.process.kill()
+    assert await stranger.wait(PATIENCE) is not None

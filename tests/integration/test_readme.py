@@ -1,0 +1,108 @@
+"""What a reader of README.md and docs/configuration.md runs, in its order, on a local YouTube."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from atlas.database import Database
+
+from ..markdown import document, needs_documents, sections
+
+pytestmark = [pytest.mark.integration, needs_documents]
+
+DSN = "postgresql://user:password@host:5432/maia"
+
+
+def blocks(name: str, heading: str, language: str) -> list[str]:
+    (section,) = (section for section in sections(document(name)) if section.heading == heading)
+    return ["\n".join(block.lines) for block in section.blocks if block.language == language]
+
+
+@pytest.fixture
+def youtube() -> Iterator[str]:
+    """The base URL of a sandbox that takes the README's key and no other."""
+    command = [sys.executable, "-m", "maia", "sandbox", "--port", "0", "--key", "YOUR_KEY"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def test_the_quick_start_works_in_its_order(empty_dsn: str, youtube: str, tmp_path: Path) -> None:
+    _install, env_file, commands = blocks("README.md", "With your own key and database", "bash")
+    assert DSN in env_file
+    run = [line.split()[:2] for line in commands.splitlines()]
+    assert run == [
+        ["atlas", "migrate"], ["maia", "queue"], ["maia", "hunter"], ["maia", "tracker"], ["maia", "keys"],
+        ["atlas", "status"],
+    ]  # fmt: skip
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": "",
+        "YOUTUBE_API_BASE_URL": youtube,
+    }
+    script = f"set -ex\n{env_file.replace(DSN, empty_dsn)}\n{commands}\n"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=180
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 new, 0 known" in done.stdout
+    assert "ok, topics 2, searches 2" in done.stderr
+    # the first snapshot came with the discovery
+    assert "no video is due before" in done.stderr
+    assert list((tmp_path / ".local" / "share" / "pleiades" / "vault" / "metadata").glob("*/*.json"))
+
+    async def stored() -> int:
+        connection = await asyncpg.connect(empty_dsn)
+        try:
+            return int(await connection.fetchval("SELECT count(*) FROM video_stats_log WHERE views IS NOT NULL"))
+        finally:
+            await connection.close()
+
+    assert asyncio.run(stored()) > 0
+
+
+async def test_the_retention_statements_remove_what_is_older_than_30_days(db: Database) -> None:
+    for age in ("29 days", "31 days"):
+        for statement in (
+            "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())",
+            "INSERT INTO videos (id, channel_id, zone, first_seen_at, enriched_at)"
+            f" VALUES ($1, $1, 3, now() - interval '90 days', now() - interval '{age}')",
+            f"INSERT INTO video_stats_log (video_id, observed_at) VALUES ($1, now() - interval '{age}')",
+            "INSERT INTO search_queue (query_term, priority, source, added_at)"
+            f" SELECT $1 || name, 1, source, now() - interval '{age}'"
+            " FROM (VALUES ('', 'tag'), (' of mine', 'user')) AS query (name, source)",
+        ):
+            await db.fetch(statement, age)
+    (script,) = blocks("docs/configuration.md", "Retention", "sql")
+    for statement in script.split(";"):
+        if statement.strip():
+            await db.fetch(statement)
+    for table, column, kept in (
+        ("channels", "id", ["29 days"]),
+        ("videos", "id", ["29 days"]),
+        ("video_stats_log", "video_id", ["29 days"]),
+        ("search_queue", "query_term", ["29 days", "29 days of mine", "31 days of mine"]),
+    ):
+        assert [row[0] for row in await db.fetch(f"SELECT {column} FROM {table} ORDER BY 1")] == kept
+
+
+async def test_the_growth_statement_of_the_architecture_works(db: Database) -> None:
+    await db.fetch(
+        "INSERT INTO video_stats_log (video_id, observed_at, views)"
+        " VALUES ('a', now() - interval '1 hour', 5), ('a', now(), 12), ('b', now(), 7)"
+    )
+    (statement,) = blocks("docs/architecture.md", "Tables", "sql")
+    rows = await db.fetch(statement.rstrip(";"))
+    assert sorted((row["video_id"], row["new_views"]) for row in rows if row["new_views"] is not None) == [("a", 7)]

@@ -1,0 +1,242 @@
+"""Migrations on a real PostgreSQL: from nothing, by many at once, back, and what an agent says of another schema."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+import atlas
+from atlas import schema
+from atlas.config import settings
+from atlas.database import SCHEMA_VERSION, Database
+from atlas.errors import ConfigError, SchemaError
+from atlas.schema import migrate
+
+pytestmark = pytest.mark.integration
+
+SCRIPTS = Path(atlas.__file__).parent / "migrations"
+
+
+def alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@pytest.fixture
+async def empty(empty_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a database without the schema, which DATABASE_URL names."""
+    with settings.override(database_url=empty_dsn):
+        connection = await asyncpg.connect(empty_dsn)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+async def tables(connection: asyncpg.Connection) -> set[str]:
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return {row["tablename"] for row in rows}
+
+
+TABLES = {
+    "search_queue", "videos", "channels", "video_stats_log", "events", "runs", "api_keys", "api_calls",
+    "key_suspensions", "atlas_schema_version",
+}  # fmt: skip
+
+
+def test_the_version_that_agents_ask_for_is_the_newest_revision() -> None:
+    scripts = ScriptDirectory.from_config(alembic())
+    assert scripts.get_heads() == [SCHEMA_VERSION]
+    revisions = [script.revision for script in scripts.walk_revisions()]
+    assert revisions == sorted(revisions, reverse=True), "agents compare versions as texts"
+
+
+async def test_from_an_empty_database(empty: asyncpg.Connection) -> None:
+    done = await migrate(Database())
+    assert (done.before, done.after) == (None, SCHEMA_VERSION)
+    assert await tables(empty) == TABLES
+    async with Database().session() as db:
+        assert await db.fetch("SELECT * FROM videos") == []
+
+
+async def test_a_second_time_changes_nothing(empty: asyncpg.Connection) -> None:
+    await migrate(Database())
+    await empty.execute("INSERT INTO channels (id, first_seen_at, updated_at) VALUES ('c', now(), now())")
+    done = await migrate(Database())
+    assert (done.before, done.after) == (SCHEMA_VERSION, SCHEMA_VERSION)
+    assert await empty.fetchval("SELECT count(*) FROM channels") == 1
+
+
+async def test_many_at_once_in_one_process(empty: asyncpg.Connection) -> None:
+    done = await asyncio.gather(*(migrate(Database()) for _ in range(6)))
+    assert sorted(str(migration.before) for migration in done) == [SCHEMA_VERSION] * 5 + ["None"]
+    assert {migration.after for migration in done} == {SCHEMA_VERSION}
+    assert await empty.fetchval("SELECT count(*) FROM atlas_schema_version") == 1
+
+
+async def test_many_processes_at_once(empty: asyncpg.Connection, empty_dsn: str) -> None:
+    code = (
+        "import asyncio; from atlas.database import Database; from atlas.schema import migrate;"
+        "print(asyncio.run(migrate(Database())).before)"
+    )
+    started = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "DATABASE_URL": empty_dsn},
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    ended = [await process.communicate() for process in started]
+    assert [(process.returncode, err) for process, (_, err) in zip(started, ended, strict=True)] == [(0, b"")] * 6
+    assert sorted(out.decode().strip() for out, _ in ended) == [SCHEMA_VERSION] * 5 + ["None"]
+    assert await tables(empty) == TABLES
+
+
+async def test_a_migration_waits_for_the_one_that_holds_the_lock(empty: asyncpg.Connection) -> None:
+    transaction = empty.transaction()
+    await transaction.start()
+    await empty.execute("SELECT pg_advisory_xact_lock($1)", schema._LOCK)
+    waiting = asyncio.create_task(migrate(Database()))
+    try:
+        async with asyncio.timeout(30):
+            while not await empty.fetchval("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                assert not waiting.done()
+                await asyncio.sleep(0.01)
+        assert await tables(empty) == set()
+    finally:
+        await transaction.rollback()
+    assert (await waiting).before is None
+    assert await tables(empty) == TABLES
+    assert not await empty.fetchval(
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+
+
+async def test_a_migration_that_fails_leaves_nothing(empty: asyncpg.Connection) -> None:
+    await empty.execute("CREATE TABLE runs (id integer)")  # in the way of the first revision's last steps
+    with pytest.raises(Exception, match="runs"):
+        await migrate(Database())
+    assert await tables(empty) == {"runs"}
+
+
+async def test_downgrade_takes_everything_away_and_the_way_up_is_open_again(empty: asyncpg.Connection) -> None:
+    await migrate(Database())
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=Database().connect, poolclass=NullPool)
+
+    def down(connection: Any) -> None:
+        config = alembic()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+
+    async with engine.begin() as connection:
+        await connection.run_sync(down)
+    await engine.dispose()
+    assert await tables(empty) == {"atlas_schema_version"}
+    assert (await migrate(Database())).before is None
+    assert await tables(empty) == TABLES
+
+
+async def test_an_agent_on_a_database_without_the_schema_says_what_to_run(empty: asyncpg.Connection) -> None:
+    with pytest.raises(SchemaError, match=r"has no Atlas schema\. Run `atlas migrate`"):
+        await Database().open()
+    assert await tables(empty) == set()
+
+
+async def test_an_agent_on_an_older_schema_names_both_versions(empty: asyncpg.Connection) -> None:
+    await migrate(Database())
+    await empty.execute("UPDATE atlas_schema_version SET version_num = '0000'")
+    with pytest.raises(
+        SchemaError, match=rf"is 0000, older than this release's {SCHEMA_VERSION}\. Run `atlas migrate`"
+    ):
+        await Database().open()
+
+
+async def test_a_newer_schema_is_worked_on_and_left_as_it_is(empty: asyncpg.Connection) -> None:
+    await migrate(Database())
+    await empty.execute("UPDATE atlas_schema_version SET version_num = '9999'")
+    async with Database().session() as db:
+        assert await db.fetch("SELECT * FROM videos") == []
+    done = await migrate(Database())
+    assert (done.before, done.after) == ("9999", "9999")
+
+
+async def test_the_table_of_another_tools_alembic_is_let_alone(empty: asyncpg.Connection) -> None:
+    await empty.execute(
+        "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('prefect')"
+    )
+    await migrate(Database())
+    assert await empty.fetchval("SELECT version_num FROM alembic_version") == "prefect"
+
+
+@pytest.fixture
+async def stranger(empty: asyncpg.Connection, empty_dsn: str) -> AsyncIterator[str]:
+    """The DSN of a user who may do nothing in the database but connect."""
+    name = f"atlas_test_{empty.get_server_pid()}"
+    await empty.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'stranger'")
+    head, _, rest = empty_dsn.partition("://")
+    try:
+        yield f"{head}://{name}:stranger@{rest.rpartition('@')[2]}"
+    finally:
+        await empty.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+async def test_a_user_who_may_not_create_tables_is_told_so(empty: asyncpg.Connection, stranger: str) -> None:
+    told = pytest.raises(ConfigError, match=r"^DATABASE_URL: this user may not create tables\. Run `atlas migrate`")
+    with settings.override(database_url=stranger), told:
+        await migrate(Database())
+    assert await tables(empty) == set()
+
+
+async def test_a_user_who_may_not_read_the_tables_is_told_so(empty: asyncpg.Connection, stranger: str) -> None:
+    await migrate(Database())
+    told = pytest.raises(ConfigError, match=r"^DATABASE_URL: this user may not use Atlas's tables")
+    with settings.override(database_url=stranger), told:
+        await Database().open()
+
+
+async def test_a_server_that_is_too_old_is_refused(empty: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "_OLDEST_SERVER", 990_000)
+    with pytest.raises(ConfigError, match=r"^DATABASE_URL: the server is PostgreSQL \d+"):
+        await migrate(Database())
+    assert await tables(empty) == set()
+
+
+async def test_deletes_and_checks_that_the_tables_promise(db: Database) -> None:
+    refused = [
+        "INSERT INTO videos (id, first_seen_at, zone) VALUES ('v', now(), 4)",
+        "INSERT INTO search_queue (query_term, priority, source, added_at) VALUES ('', 1, 'user', now())",
+        "INSERT INTO search_queue (query_term, priority, source, added_at) VALUES ('q', 1, 'nobody', now())",
+        "INSERT INTO search_queue (query_term, priority, source, added_at, status) VALUES ('q', 1, 'tag', now(), 'x')",
+    ]
+    for statement in refused:
+        with pytest.raises(Exception, match="check constraint"):
+            await db.fetch(statement)
+
+
+async def test_counts_are_bigint_and_times_are_timestamptz(db: Database) -> None:
+    rows = await db.fetch(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+    )
+    types = {(row["table_name"], row["column_name"]): row["data_type"] for row in rows}
+    for name in ("views", "likes", "comments"):
+        assert types["video_stats_log", name] == "bigint"
+    assert types["videos", "tags"] == "ARRAY"
+    assert not [column for column, kind in types.items() if kind == "timestamp without time zone"]
+    for column in ("published_at", "last_updated_at", "due_at", "enriched_at", "archived_at"):
+        assert types["videos", column] == "timestamp with time zone"

@@ -1,0 +1,181 @@
+"""The demo's clock, queries and options."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("demo", reason="the demo is part of the checkout, not of the wheel")
+
+from atlas.clock import Clock
+from atlas.config import Settings
+from atlas.errors import ConfigError
+from demo import environment, options
+from demo.options import Options, find_dataset, folder_name, parse
+from demo.queries import SEEDS, frequent
+from demo.scene import Scene, set_scene, tell_scene
+from demo.screen import span
+from demo.shards import cycle_of
+from demo.state import State
+from maia.sandbox.dataset import Dataset, Point, Record
+from maia.sandbox.themes import THEMES
+
+NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
+FIRST = datetime(2017, 9, 13, tzinfo=UTC)
+
+
+def record(id_: str, title: str, *tags: str) -> Record:
+    return Record(id_, title, "channel", 1, tags, "", None, [Point(FIRST.timestamp(), 1, 1, 1)])
+
+
+def dataset(days: int = 40, kind: str = "daily") -> Dataset:
+    records = [record("a", "Cats and dogs", "Cats"), record("b", "Funny cats", "cats", "fun")]
+    return Dataset("x.csv", kind, records, FIRST, FIRST + timedelta(days=days - 1), 80, Counter({"odd": 2}))
+
+
+def scene(data: Dataset | None = None, before: State | None = None, **given: object) -> Scene:
+    return set_scene(Options(Path("/demo"), seconds=25, **given), data, before, NOW)  # type: ignore[arg-type]
+
+
+def test_the_first_run_begins_now_and_two_hours_pass_each_second() -> None:
+    run = scene()
+    assert (run.number, run.begin, run.clock.speed) == (1, NOW, 7200)
+    assert any("1 s here = 2 h" in line for line, _ in tell_scene(run))
+    assert run.queries == list(SEEDS)
+
+
+def test_the_next_run_goes_on_where_the_schedule_clock_stopped() -> None:
+    stopped = NOW + timedelta(days=2, hours=3)
+    run = scene(before=scene().state(NOW, stopped))
+    assert (run.number, run.begin) == (2, stopped)
+    assert any("Run 2 goes on from Tue 24 Nov 2026 11:00 UTC" in line for line, _ in tell_scene(run))
+
+
+def test_after_a_demo_that_was_killed_the_clock_does_not_go_back() -> None:
+    began = NOW - timedelta(hours=1)
+    killed = State(1, str(Clock(7200, began, began)), (began + timedelta(seconds=25)).isoformat())
+    # its shards may have worked on for a while after it, but not until now
+    assert scene(before=killed).begin > began + timedelta(hours=50)
+    assert scene(before=killed).begin < began + timedelta(hours=100)
+
+
+def test_a_state_survives_its_file_and_a_broken_file_is_no_state(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    assert State.load(path) is None
+    state = scene().state(NOW, NOW)
+    state.save(path)
+    assert State.load(path) == state
+    for text in ("", "[]", "{}", '{"runs": 1, "clock": "fast", "ends": "today"}'):
+        path.write_text(text)
+        assert State.load(path) is None
+
+
+def test_a_data_set_begins_at_its_first_day_and_all_its_days_pass() -> None:
+    run = scene(dataset())
+    assert run.begin == FIRST
+    assert run.clock.at(NOW + timedelta(seconds=25)) >= dataset().last - timedelta(seconds=25)
+    assert run.queries[0] == "cats"
+    lines = "\n".join(line for line, _ in tell_scene(run))
+    assert "40 days" in lines
+    assert "2 malformed rows skipped" in lines
+    assert "a video's age counts from the day it was first seen" in lines
+    assert "first seen" not in "\n".join(line for line, _ in tell_scene(scene(dataset(kind="trending"))))
+    assert scene(dataset(days=1)).clock.speed > 0
+
+
+def test_shards_work_no_longer_than_the_data_set_lasts_unless_it_is_over_anyway() -> None:
+    run = scene(dataset())
+    assert run.seconds(25, NOW) == pytest.approx(25, abs=0.1)
+    assert run.seconds(25, NOW + timedelta(seconds=10)) == pytest.approx(15, abs=0.1)
+    assert run.seconds(25, NOW + timedelta(seconds=24.9)) == 5
+    over = scene(dataset(), run.state(NOW, dataset().last))
+    assert over.seconds(25, NOW) == 25
+    assert any("make clean" in line for line, _ in tell_scene(over))
+
+
+def test_the_seeds_are_what_the_sandboxs_videos_are_about() -> None:
+    known = {text.casefold() for theme in THEMES for text in (theme.name, *theme.core, *theme.subjects)}
+    assert set(SEEDS) <= known
+
+
+def test_a_data_sets_queries_are_its_most_frequent_tags_and_title_words_in_an_order_of_their_own() -> None:
+    records = [
+        record("a", "Cats again", "Cats", "x"),
+        record("b", "Funny cats", "cats", "fun"),
+        record("c", "Dogs", "fun"),
+    ]
+    assert frequent(records) == ["cats", "fun", "dogs", "funny"]
+    assert frequent(records[::-1]) == frequent(records)
+    assert frequent(records, 2) == ["cats", "fun"]
+
+
+def test_a_relative_data_set_is_looked_for_where_make_was_called(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    (there / "d.csv").write_text("x")
+    assert find_dataset("d.csv", [here, there]) == there / "d.csv"
+    (here / "d.csv").write_text("y")
+    assert find_dataset("d.csv", [here, there]) == here / "d.csv"
+    assert find_dataset(str(there / "d.csv"), [here]) == there / "d.csv"
+    with pytest.raises(ConfigError, match=r"DATASET: there is no file .*/here/no\.csv"):
+        find_dataset("no.csv", [here, there])
+    with pytest.raises(ConfigError, match="is a folder"):
+        find_dataset(".", [here])
+
+
+def test_data_sets_have_folders_of_their_own(tmp_path: Path) -> None:
+    one, two = tmp_path / "a" / "my data.csv", tmp_path / "b" / "my data.csv"
+    for path, text in ((one, "1"), (two, "2")):
+        path.parent.mkdir()
+        path.write_text(text)
+    assert folder_name(one).startswith("my-data-")
+    assert folder_name(one) != folder_name(two)
+    given = parse(["--folder", str(tmp_path), "--dataset", str(one), "--seconds", "3"])
+    assert (given.folder, given.dataset, given.seconds) == (tmp_path / folder_name(one), one, 3)
+    assert parse([]).folder == options.ROOT / ".demo"
+
+
+@pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--hunters", "0"], ["--trackers", "99"], ["--seconds", "x"]])
+def test_wrong_options_are_a_usage_error(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(wrong)
+    assert ended.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
+    assert issubclass(argparse.ArgumentTypeError, Exception)
+
+
+def test_nothing_of_the_users_environment_reaches_the_demos_processes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in (*Settings.model_fields, "PGHOST", "prefect_api_url", "HF_TOKEN", "AWS_SECRET", "database_url"):
+        monkeypatch.setenv(name.upper() if name.islower() else name, "leaked")
+    monkeypatch.setenv("database_url", "leaked")  # settings are read whatever their case
+    ours = environment.settings_of(tmp_path, clock="2x", api="http://127.0.0.1:1/youtube/v3", window_hours=336)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "environ", dict(os.environ))
+        environment.isolate(ours, tmp_path)
+        assert "leaked" not in os.environ.values()
+        assert "PATH" in os.environ
+        assert os.environ["HUNTER_PUBLISHED_WITHIN_HOURS"] == "336"
+        assert Path.cwd() == tmp_path
+    assert {name.lower() for name in ours if name != "DO_NOT_TRACK"} <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [(0.2, "0 min"), (59, "59 min"), (60, "1 h 0 min"), (24 * 60 - 0.4, "1 d 0 h"), (3000, "2 d 2 h")],
+)
+def test_spans_read_as_people_say_them(minutes: float, text: str) -> None:
+    assert span(timedelta(minutes=minutes)) == text
+
+
+def test_what_an_agent_said_of_its_last_cycle_is_read_from_its_log() -> None:
+    line = "08:59:22 INFO     maia.agent: cycle 12, 0.1 s: ok, topics 10, calls: search 10"
+    assert cycle_of(line) == "ok, topics 10, calls: search 10"
+    assert cycle_of("08:59:22 INFO     maia.hunter: claimed 10 queries") == ""

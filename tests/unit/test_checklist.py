@@ -1,0 +1,202 @@
+"""The consistency checklist of CONTRIBUTING.md: its boxes are tied to checks that exist, and some of these are here."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import atlas
+import maia
+
+from ..markdown import CHECKOUT, document, sections
+
+PACKAGES = {"atlas": Path(atlas.__file__).parent, "maia": Path(maia.__file__).parent}
+
+BOXES = (
+    "No raw SQL (all queries in `MaiaDAO`)",
+    "No local state persistence",
+    "Resiliency Strategy respected (429 → SystemExit)",
+    "All functions have type hints",
+    "Tests added for new functionality",
+    "Error handling follows strategy above",
+    "Configuration uses `atlas.config.settings`",
+    "Imports from Atlas are correct",
+    "Documentation updated",
+    "Logging uses appropriate logger",
+)
+
+
+def sources(*packages: str) -> Iterator[tuple[str, ast.Module]]:
+    """The name (such as ``maia/hunter.py``) and the tree of every module."""
+    for package in packages:
+        folder = PACKAGES[package]
+        for path in sorted(folder.rglob("*.py")):
+            name = f"{package}/{path.relative_to(folder).as_posix()}"
+            yield name, ast.parse(path.read_text(encoding="utf-8"), name)
+
+
+# ── the list itself ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def boxes() -> dict[str, list[str]]:
+    """The text of each box, and the checks that it names."""
+    (checklist,) = (s for s in sections(document("CONTRIBUTING.md")) if s.heading == "Consistency checklist")
+    found = re.findall(r"^- \[ \] \*\*(.+?)\*\*: (.+)$", checklist.text, re.MULTILINE)
+    return {text: re.findall(r"`([^`]+)`", checks) for text, checks in found}
+
+
+def test_the_boxes_are_all_there_and_each_has_a_check() -> None:
+    assert tuple(boxes()) == BOXES
+    assert all(boxes().values())
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_the_checks_of_a_box_exist(box: str) -> None:
+    for check in boxes()[box]:
+        if check.startswith("make "):
+            makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+            assert re.search(rf"^{check.removeprefix('make ')}:", makefile, re.MULTILINE), check
+            continue
+        file, _, test = check.partition("::")
+        path = CHECKOUT / file
+        assert path.is_file(), check
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tests = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        assert test in tests if test else any(name.startswith("test_") for name in tests), check
+
+
+def test_what_make_lint_and_make_test_are_relied_on_for_is_configured() -> None:
+    document("CONTRIBUTING.md")
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    for command in ("ruff check", "mypy", "lint-imports", "--cov-branch", "--cov-fail-under=90"):
+        assert command in makefile
+    tools = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert tools["mypy"]["strict"] is True
+    assert set(tools["mypy"]["packages"]) == {"atlas", "maia"}
+    forbidden = {c["source_modules"][0]: set(c["forbidden_modules"]) for c in tools["importlinter"]["contracts"]}
+    assert "maia" in forbidden["atlas"]
+    assert {"asyncpg", "sqlalchemy", "alembic"} <= forbidden["maia"]
+
+
+# ── checks that stand nowhere else ──────────────────────────────────────────────────────────────────────────────────
+
+MAY_TOUCH_THE_ENVIRONMENT = {
+    "atlas/config.py": "the reader of settings: XDG_DATA_HOME, for the defaults",
+    "atlas/prefect_env.py": "writes what Prefect reads for itself",
+    "atlas/embedded/_client.py": "hands a few variables on to processes that outlive their client",
+    "atlas/embedded/_keeper.py": "likewise",
+}
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    found = set()
+    for name, tree in sources("atlas", "maia"):
+        for node in ast.walk(tree):
+            attribute = isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
+            imported = (
+                isinstance(node, ast.ImportFrom)
+                and node.module == "os"
+                and {alias.name for alias in node.names} & {"environ", "environb", "getenv"}
+            )
+            if attribute or imported:
+                found.add(name)
+    assert found == set(MAY_TOUCH_THE_ENVIRONMENT)
+
+
+def writes(node: ast.AST) -> bool:
+    """Whether this call opens or makes a file for writing."""
+    if not isinstance(node, ast.Call):
+        return False
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if called in {"write_text", "write_bytes", "mkstemp", "mkdtemp", "NamedTemporaryFile", "TemporaryDirectory"}:
+        return True
+    modes = [a.value for a in node.args if isinstance(a, ast.Constant)] + [
+        k.value.value for k in node.keywords if k.arg == "mode" and isinstance(k.value, ast.Constant)
+    ]
+    writable = any(isinstance(mode, str) and re.fullmatch(r"[rwaxbt+]*[wax+][rwaxbt+]*", mode) for mode in modes)
+    return called in {"open", "fdopen"} and writable
+
+
+MAY_WRITE_FILES = {"maia/result.py", "maia/sandbox/log.py"}
+STORES = {"sqlite3", "shelve", "dbm", "pickle", "diskcache"}
+
+
+def test_maia_writes_no_files_but_its_result_and_the_sandboxs_log() -> None:
+    found = set()
+    for name, tree in sources("maia"):
+        for node in ast.walk(tree):
+            if writes(node):
+                found.add(name)
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not modules & STORES, name
+    assert found == MAY_WRITE_FILES
+
+
+# where a SystemExit is carried as a value to whoever raises it again, or ends the process with its code
+CARRIERS = {"maia/resilience.py", "maia/engine.py", "maia/stop.py"}
+WIDE = {"SystemExit", "BaseException", "BaseExceptionGroup", "ChurnExit", "CancelledExit"}
+
+
+def test_a_system_exit_is_caught_only_where_it_is_carried_on() -> None:
+    seen = set()
+    for name, tree in sources("atlas", "maia"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler):
+                kinds = {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)} if node.type else WIDE
+                if kinds & WIDE:
+                    seen.add(name)
+                    again = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+                    assert again or name in CARRIERS, f"{name}:{node.lineno} swallows a SystemExit"
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "suppress":
+                suppressed = {n.id for a in node.args for n in ast.walk(a) if isinstance(n, ast.Name)}
+                assert not suppressed & WIDE, f"{name}:{node.lineno} swallows a SystemExit"
+    assert seen >= CARRIERS
+
+
+def test_every_function_has_type_hints() -> None:
+    for name, tree in sources("atlas", "maia"):
+        if "/migrations/" in name:
+            continue
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
+            bare = [a.arg for a in given if a is not None and a.annotation is None and a.arg not in {"self", "cls"}]
+            assert not bare, f"{name}:{node.lineno} {node.name}: {bare}"
+            assert node.returns is not None, f"{name}:{node.lineno} {node.name}"
+
+
+LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
+# the one line on stderr that says how a run ended
+MAY_PRINT = {"maia/resilience.py"}
+
+
+def test_each_log_line_comes_from_the_modules_or_the_runs_logger() -> None:
+    for name, tree in sources("atlas", "maia"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS:
+                root = isinstance(node.func.value, ast.Name) and node.func.value.id == "logging"
+                assert not root, f"{name}:{node.lineno} logs to the root logger"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+                assert name in MAY_PRINT, f"{name}:{node.lineno} prints"
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.targets[0], ast.Name)
+                and node.targets[0].id == "logger"
+            ):
+                written = ast.unparse(node.value)
+                assert written in {"logging.getLogger(__name__)", "get_run_logger()"}, f"{name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("flows", ["maia/hunter.py", "maia/tracker.py"])
+def test_flows_and_tasks_use_the_runs_logger_alone(flows: str) -> None:
+    (tree,) = (tree for name, tree in sources("maia") if name == flows)
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert "logging" not in imported
+    assert any(isinstance(node, ast.Name) and node.id == "get_run_logger" for node in ast.walk(tree))
