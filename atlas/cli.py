@@ -14,9 +14,9 @@ from rich.table import Table
 
 from atlas.adapters.report import ReportDAO, Tally, Totals
 from atlas.config import settings
-from atlas.database import SCHEMA_VERSION, database
+from atlas.database import database
 from atlas.errors import AtlasError, scrub
-from atlas.inspection import Inspection, inspect
+from atlas.inspection import SCHEMA_VERSION, Inspection, inspect
 
 __all__ = ["app", "main"]
 

@@ -1,7 +1,7 @@
 """The way to PostgreSQL: one pool per process, transactions that follow the task, and bounded patience.
 
 ``database`` is the process's own. It opens at first use (or by ``async with database.session()``, as the flows do) and
-is the only place that knows the driver's errors: they leave it as DatabaseUnavailable, StatementFailed or ConfigError.
+raises what ``atlas.connecting`` makes of the driver's errors: DatabaseUnavailable, StatementFailed or ConfigError.
 """
 
 from __future__ import annotations
@@ -9,58 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
-import orjson
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from atlas import connecting
 from atlas.config import settings
-from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError, StatementFailed, scrub
+from atlas.connecting import COMMAND_TIMEOUT, LOST, connect, open_pool, patiently, translated
+from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError, StatementFailed
+from atlas.inspection import SCHEMA_VERSION, schema_version
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from atlas.embedded import EmbeddedServer
 
-__all__ = ["SCHEMA_VERSION", "Database", "database"]
+__all__ = ["Database", "database"]
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-# the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
-SCHEMA_VERSION = "0001"
-
-# How long a lost database is waited for before the process gives up with 69 (real seconds). A restart of a managed
-# PostgreSQL takes 5 to 20 s; a runner's minute costs money.
-PATIENCE = 30.0
-_START_PATIENCE = 10.0
-_CONNECT_TIMEOUT = 10.0
-_COMMAND_TIMEOUT = 60.0
-
-_LOST = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-)
-_MISCONFIGURED = (
-    asyncpg.InvalidAuthorizationSpecificationError,  # also a wrong password
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.ClientConfigurationError,
-)
-
-# what hosts put into the addresses they hand out for libpq: the driver would send them to the server, which refuses
-_LIBPQ_ONLY = {
-    "channel_binding", "connect_timeout", "gssencmode", "keepalives", "keepalives_count", "keepalives_idle",
-    "keepalives_interval", "load_balance_hosts", "pgbouncer", "sslcompression", "sslnegotiation", "sslsni",
-    "tcp_user_timeout",
-}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -101,20 +68,7 @@ class Database:
 
         Raises ConfigError for a wrong DATABASE_URL and, after some patience, DatabaseUnavailable if it is unreachable.
         """
-        dsn = await self.dsn()
-
-        async def attempt() -> asyncpg.Connection:
-            with translated(), _connecting():
-                return await asyncpg.connect(_for_driver(dsn), **self._options())
-
-        return await _patiently(attempt, _START_PATIENCE)
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            "timeout": _CONNECT_TIMEOUT,
-            "command_timeout": _COMMAND_TIMEOUT,
-            "server_settings": {"application_name": self.application_name[:63], "timezone": "UTC"},
-        }
+        return await connect(await self.dsn(), self.application_name)
 
     async def open(self) -> None:
         """Opens the pool and looks at the schema. The embedded database migrates by itself.
@@ -132,20 +86,8 @@ class Database:
                 await self._look_at_schema(connection)
             finally:
                 await connection.close()
-            dsn = await self.dsn()
-
-            async def attempt() -> asyncpg.Pool:
-                with translated(), _connecting():
-                    return await asyncpg.create_pool(
-                        _for_driver(dsn),
-                        min_size=0,  # the driver would report a lost connection that it keeps for itself, at length
-                        max_size=settings.database_pool_size,
-                        init=_prepare,
-                        reset=_leave_as_it_is,
-                        **self._options(),
-                    )
-
-            self._pool = await _patiently(attempt, _START_PATIENCE)
+            size = settings.database_pool_size
+            self._pool = await open_pool(await self.dsn(), self.application_name, size=size)
 
     async def _look_at_schema(self, connection: asyncpg.Connection) -> None:
         try:
@@ -172,7 +114,7 @@ class Database:
         if pool is not None and self._loop is asyncio.get_running_loop():
             try:
                 await asyncio.wait_for(pool.close(), 5)
-            except (*_LOST, asyncpg.InterfaceError):
+            except (*LOST, asyncpg.InterfaceError):
                 pool.terminate()
         embedded, self._embedded = self._embedded, None
         if embedded is not None:
@@ -203,11 +145,11 @@ class Database:
         if pool is None:
             raise DatabaseUnavailable("the database was closed while it was in use")
         with translated():
-            connection = await pool.acquire(timeout=_COMMAND_TIMEOUT)
+            connection = await pool.acquire(timeout=COMMAND_TIMEOUT)
         try:
             yield connection
         finally:
-            with contextlib.suppress(*_LOST, asyncpg.InterfaceError):  # a connection that is gone needs no giving back
+            with contextlib.suppress(*LOST, asyncpg.InterfaceError):  # a connection that is gone needs no giving back
                 await pool.release(connection)
 
     def _current(self) -> _Transaction | None:
@@ -232,7 +174,7 @@ class Database:
                 try:
                     yield
                 except BaseException:
-                    with contextlib.suppress(*_LOST, asyncpg.InterfaceError):
+                    with contextlib.suppress(*LOST, asyncpg.InterfaceError):
                         await transaction.rollback()
                     raise
                 else:
@@ -278,99 +220,12 @@ class Database:
         if self._current() is not None:
             return await work()  # the transaction is gone with its connection: only its owner can begin again
         try:
-            done = await _patiently(work, 0 if self._given_up else PATIENCE)
+            done = await patiently(work, 0 if self._given_up else connecting.PATIENCE)
         except DatabaseUnavailable:
             self._given_up = True  # what is left to do on the way out must not wait as long again, each time
             raise
         self._given_up = False
         return done
-
-
-async def _patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
-    try:
-        return await work()  # nearly always: the machinery of retries would cost more than many a statement
-    except DatabaseUnavailable:
-        pass
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(DatabaseUnavailable),
-        wait=wait_random_exponential(multiplier=0.2, max=5),
-        stop=stop_after_delay(seconds),
-        reraise=True,
-    )
-    return await retrying(work)
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turns the driver's errors into Atlas's; the only place that does."""
-    try:
-        yield
-    except _MISCONFIGURED as error:
-        raise ConfigError(
-            f"DATABASE_URL: the server refused it: {_line(error)}. Check user, password and database."
-        ) from None
-    except _LOST as error:
-        raise DatabaseUnavailable(
-            f"the database cannot be reached: {_line(error)}. "
-            "Check that it runs and that DATABASE_URL names its host and port."
-        ) from None
-    except asyncpg.InterfaceError as error:
-        # the driver says "closed" by this class too, and of a connection that was lost while a transaction held it that
-        # it is "released back to the pool"; anything else of it is a fault of ours
-        if "clos" not in str(error) and "released back to the pool" not in str(error):
-            raise
-        raise DatabaseUnavailable(f"the connection to the database was lost: {_line(error)}.") from None
-    except asyncpg.PostgresError as error:
-        raise StatementFailed(f"the database refused a statement: {_line(error)} ({error.sqlstate})") from error
-
-
-@contextlib.contextmanager
-def _connecting() -> Iterator[None]:
-    """What only an address can be blamed for, while a connection is made. Never shows a part of it."""
-    try:
-        yield
-    except (*_LOST, *_MISCONFIGURED):
-        raise
-    except asyncpg.PostgresError as error:
-        raise ConfigError(f"DATABASE_URL: the server refused it: {_line(error)}.") from None
-    except (ValueError, LookupError, OverflowError):
-        raise ConfigError(
-            "DATABASE_URL cannot be read as an address. Write it like postgresql://user:password@host:5432/database; "
-            "in user and password, / ? # @ : % are written as %2F %3F %23 %40 %3A %25."
-        ) from None
-
-
-def _for_driver(dsn: str) -> str:
-    """The address without the parameters that only libpq knows."""
-    address, _, query = dsn.partition("?")
-    kept = [part for part in query.split("&") if part and part.partition("=")[0] not in _LIBPQ_ONLY]
-    return address + ("?" + "&".join(kept) if kept else "")
-
-
-def _line(error: BaseException) -> str:
-    return scrub(" ".join(str(error).split()) or type(error).__name__)
-
-
-async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
-    """Instead of the driver's RESET, a round trip at each release: no statement of ours changes the session."""
-
-
-async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        encoder=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
-        decoder=orjson.loads,
-    )
-
-
-async def schema_version(connection: asyncpg.Connection) -> str | None:
-    """The revision that the database is at, or None where Atlas has no schema."""
-    try:
-        version: str | None = await connection.fetchval("SELECT version_num FROM atlas_schema_version")
-    except asyncpg.UndefinedTableError:
-        return None
-    return version
 
 
 database = Database()

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from atlas.database import SCHEMA_VERSION
 from atlas.statements import sql
 
-__all__ = ["Inspection", "inspect"]
+__all__ = ["SCHEMA_VERSION", "Inspection", "inspect", "schema_version"]
+
+# the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
+SCHEMA_VERSION = "0001"
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,12 @@ async def inspect(connection: asyncpg.Connection) -> Inspection:
         hypertable=hypertable,
         schema=schema,
     )
+
+
+async def schema_version(connection: asyncpg.Connection) -> str | None:
+    """The revision that the database is at, or None where Atlas has no schema."""
+    try:
+        version: str | None = await connection.fetchval(sql("schema_version"))
+    except asyncpg.UndefinedTableError:
+        return None
+    return version

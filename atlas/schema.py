@@ -9,19 +9,17 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 
-from atlas.database import schema_version, translated
+from atlas.connecting import translated
 from atlas.errors import ConfigError
-from atlas.inspection import inspect
+from atlas.inspection import inspect, schema_version
 from atlas.statements import sql
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
-
-    from atlas.database import Database
 
 __all__ = ["Migration", "migrate"]
 
@@ -46,7 +44,14 @@ class Migration:
     hypertable: bool
 
 
-async def migrate(database: Database) -> Migration:
+class Connects(Protocol):
+    """What gives connections of one's own: a ``Database``."""
+
+    async def connect(self) -> asyncpg.Connection:
+        """A new connection."""
+
+
+async def migrate(database: Connects) -> Migration:
     """Runs what is missing. Raises ConfigError for a server that is too old or a user who may not create tables."""
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  slow to import, needed here alone

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from atlas import database as module
+from atlas import connecting as module
 from atlas.config import settings
 from atlas.database import Database
 from atlas.errors import ConfigError, DatabaseUnavailable, StatementFailed
@@ -24,7 +24,7 @@ PASSWORD = "a-very-secret-password"
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.3)
-    monkeypatch.setattr(module, "_START_PATIENCE", 0.3)
+    monkeypatch.setattr(module, "START_PATIENCE", 0.3)
     monkeypatch.setattr(module, "_CONNECT_TIMEOUT", 5.0)
 
 

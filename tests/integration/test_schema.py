@@ -21,8 +21,9 @@ from sqlalchemy.pool import NullPool
 import atlas
 from atlas import schema
 from atlas.config import settings
-from atlas.database import SCHEMA_VERSION, Database
+from atlas.database import Database
 from atlas.errors import ConfigError, SchemaError
+from atlas.inspection import SCHEMA_VERSION
 from atlas.schema import migrate
 
 pytestmark = pytest.mark.integration

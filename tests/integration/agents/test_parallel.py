@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
@@ -266,3 +267,21 @@ async def test_what_killed_and_stalled_shards_leave_is_taken_up(
     unlogged = reserved - calls_logged(api)
     assert not calls_logged(api) - reserved
     assert 0 < unlogged.total() <= 4 + 6 + 2 + 1
+
+
+async def test_a_claim_does_not_wait_for_rows_that_another_shard_is_writing(
+    db: Database, dsn: str, api: RunningSandbox, timeline: Timeline
+) -> None:
+    tracked = await discover(db, api, timeline, "rust")
+    await db.fetch("DELETE FROM search_queue")
+    await QueueDAO().add(["first", "second"])
+    other = await asyncpg.connect(dsn)
+    try:
+        async with other.transaction(), asyncio.timeout(20):
+            await other.execute("SELECT 1 FROM search_queue WHERE query_term = 'first' FOR UPDATE")
+            await other.execute("SELECT 1 FROM videos WHERE id = $1 FOR UPDATE", tracked[0])
+            dao = MaiaDAO("hunter 0/1")
+            assert [row["query_term"] for row in await dao.fetch_hunter_batch(2)] == ["second"]
+            assert {row["id"] for row in await dao.fetch_tracker_targets(50)} == set(tracked[1:])
+    finally:
+        await other.close()
