@@ -23,7 +23,7 @@ from demo.shards import Place
 
 __all__ = ["ZONES", "Screen", "View", "span"]
 
-ZONES = {1: "zone 1 (under 24 h, hourly)", 2: "zone 2 (to 7 days, every 6 h)", 3: "zone 3 (older, daily)"}
+ZONES = {1: "zone 1, under 24 h: hourly", 2: "zone 2, to 7 days: 6-hourly", 3: "zone 3, older: daily"}
 _PLAIN_PAUSE = 3.0  # seconds between two plain lines
 
 
@@ -118,7 +118,9 @@ def _picture(view: View) -> RenderableType:
 
 def _clock(view: View) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
-    bar = ProgressBar(total=1.0, completed=min(view.share, 1.0), width=30)
+    for _ in range(3):
+        grid.add_column(no_wrap=True)
+    bar = ProgressBar(total=1.0, completed=min(view.share, 1.0), width=16)
     passed = span(view.schedule - view.begin)
     grid.add_row(Text(f"schedule clock {view.schedule:%a %d %b %Y %H:%M} UTC", style="bold"), bar, f"{passed} passed")
     return grid
@@ -134,22 +136,24 @@ def _shards(view: View) -> Table:
         calls = spent(list(view.calls), place.name)
         doing = (place.last_cycle() or "starts") if place.doing == "works" else place.doing
         table.add_row(place.name, *(f"{calls[bucket]:,}" for bucket in Bucket), Text(doing))
+    table.add_section()
+    table.add_row("calls", *(f"{number:,}" for number in _spent(view.calls).values()), "")
     return table
 
 
 def _totals(view: View) -> Table:
     totals, queries = view.totals, view.totals.queries
     table = Table.grid(padding=(0, 3))
-    table.add_row("videos", str(totals.videos), "tracked", "due now")
+    for justify in ("left", "right", "left", "right", "right"):
+        table.add_column(justify=justify, no_wrap=True)
+    table.add_row("videos", str(totals.videos), "", "tracked", "due")
     rows: list[tuple[str, str]] = [
         ("snapshots", str(totals.snapshots)),
         ("channels", str(totals.channels)),
-        ("queries", f"{queries['active']} to search, {queries['waiting']} wait"),
+        ("queries to search", str(queries["active"])),
     ]
     for (name, number), zone in zip(rows, ZONES, strict=True):
-        table.add_row(name, number, f"{ZONES[zone]}: {totals.tracked[zone]}", str(totals.due[zone]))
-    calls = _spent(view.calls)
-    table.add_row("calls", ", ".join(f"{bucket} {calls[bucket]:,}" for bucket in Bucket), "", "")
+        table.add_row(name, number, ZONES[zone], str(totals.tracked[zone]), str(totals.due[zone]))
     return table
 
 

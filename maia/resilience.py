@@ -164,11 +164,12 @@ class _Guard:
 
     def _report(self, outcome: Outcome, code: int, error: str | None, stats: Stats) -> None:
         if error is not None:
-            # A ConfigError says itself how to mend it.
-            row = None if outcome is Outcome.CONFIG else entry(code)
+            # these errors say themselves how to mend them
+            row = None if outcome in {Outcome.CONFIG, Outcome.UNAVAILABLE} else entry(code)
             advice = f"; {row.action}" if row else ""
             with contextlib.suppress(OSError, ValueError):
-                print(f"maia {self._agent}: {error}{advice}", file=sys.stderr, flush=True)  # noqa: T201
+                said = error.rstrip(".") if advice else error
+                print(f"maia {self._agent}: {said}{advice}", file=sys.stderr, flush=True)  # noqa: T201
         if self._result_file is None:
             return
         result = RunResult(

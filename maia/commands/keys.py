@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -39,23 +40,20 @@ def keys(context: typer.Context) -> None:
     if not reports:
         typer.echo('No keys. Set YOUTUBE_API_KEY_POOL_JSON, such as {"hunting": ["KEY"], "tracking": ["KEY"]}.')
         raise typer.Exit(78)
-    key_column = Column("key", no_wrap=True)
-    table = Table("ring", key_column, Column("bucket", no_wrap=True), "spent today", "limit", "suspended until (UTC)", "reason")
+    kept = (Column(name, no_wrap=True) for name in ("ring", "key", "bucket", "today", "closed until"))
+    table = Table(*kept, "reason", box=SIMPLE_HEAD, padding=0)
     for report in reports:
-        name = " + ".join(report.fingerprints) + (f"\nproject {report.project}" if report.project else "")
+        keys_ = "\n".join([*report.fingerprints, *([f"project {report.project}"] if report.project else [])])
         for number, bucket in enumerate(report.buckets):
-            limit = str(bucket.setting)
+            limit = f"{bucket.reserved} of {bucket.setting}"
             if bucket.named is not None and bucket.named != bucket.setting:
-                limit += f" (YouTube says {bucket.named})"
-            until = f"{bucket.until:%Y-%m-%d %H:%M}" if bucket.until else ""
-            first = number == 0
+                limit += f"\n(YouTube: {bucket.named})"
             table.add_row(
-                ", ".join(report.rings) if first else "",
-                Text(name) if first else "",
+                "\n".join(report.rings) if number == 0 else "",
+                keys_ if number == 0 else "",
                 bucket.bucket,
-                str(bucket.reserved),
                 limit,
-                until,
+                f"{bucket.until:%m-%d %H:%M} UTC" if bucket.until else "",
                 Text(bucket.reason or ""),
                 end_section=number == len(report.buckets) - 1,
             )

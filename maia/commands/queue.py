@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from atlas.adapters.queue import QueueDAO
@@ -72,11 +73,12 @@ def list_(limit: Annotated[int, typer.Option(min=1, help="How many to show.")] =
             rows = await QueueDAO().list(limit)
         if not rows:
             return None
-        table = Table("query", "status", "rank", "searches", "results", "last searched (UTC)", "due (UTC)")
+        narrow = (Column(name, no_wrap=True) for name in ("rank", "searches", "results", "last (UTC)", "due (UTC)"))
+        table = Table("query", "status", *narrow, box=SIMPLE_HEAD, padding=0)
         for row in rows:
             status = f"claimed by {row['leased_by']}" if row["leased"] else row["status"]
-            rank = "yours" if row["source"] == "user" else f"{row['mentions']} mentions"
-            times = [f"{time:%Y-%m-%d %H:%M}" if time else "" for time in (row["last_searched_at"], row["due_at"])]
+            rank = "yours" if row["source"] == "user" else f"{row['mentions']} videos"
+            times = [f"{time:%m-%d %H:%M}" if time else "" for time in (row["last_searched_at"], row["due_at"])]
             numbers = str(row["searches"]), str(row["results"])
             table.add_row(Text(row["query_term"]), Text(status), rank, *numbers, *times)
         return table
