@@ -13,6 +13,7 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database, database
+from atlas.embedded import start
 from atlas.schema import migrate
 
 from .prefect_server import mortal_server, prefect_server
@@ -30,8 +31,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         asyncio.run(_make_template(given))
         yield given
         return
-    from atlas.embedded import start
-
     embedded = asyncio.run(start(tmp_path_factory.mktemp("postgres")))
     asyncio.run(_make_template(embedded.dsn))
     yield embedded.dsn
