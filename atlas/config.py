@@ -14,6 +14,7 @@ import contextlib
 from pathlib import Path
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -280,6 +281,11 @@ def _remember(loaded: Settings) -> None:
     for value in (loaded.hf_token, loaded.prefect_api_key, loaded.youtube_api_key_pool_json, loaded.database_url):
         if value:
             remember_secret(value.get_secret_value())
+    if loaded.database_url:
+        with contextlib.suppress(ValueError):
+            password = urlsplit(loaded.database_url.get_secret_value()).password or ""
+            remember_secret(password)
+            remember_secret(unquote(password))
     for url in (loaded.notify_urls.get_secret_value() if loaded.notify_urls else "").split():
         remember_secret(url)
     with contextlib.suppress(ConfigError):

@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from atlas.errors import ConfigError, DatabaseUnavailable, StatementFailed, scrub
+from atlas.errors import ConfigError, Contended, DatabaseUnavailable, StatementFailed, scrub
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -91,13 +91,13 @@ def _options(application_name: str) -> dict[str, Any]:
 
 
 async def patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
-    """Does the work, again while the database is not there, for at most so many real seconds."""
+    """Does the work, again while the database is not there or has others go first, for so many real seconds at most."""
     try:
         return await work()  # nearly always: the machinery of retries would cost more than many a statement
-    except DatabaseUnavailable:
+    except (DatabaseUnavailable, Contended):
         pass
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type(DatabaseUnavailable),
+        retry=retry_if_exception_type((DatabaseUnavailable, Contended)),
         wait=wait_random_exponential(multiplier=0.2, max=5),
         stop=stop_after_delay(seconds),
         reraise=True,
@@ -128,6 +128,8 @@ def translated() -> Iterator[None]:
     except asyncpg.InternalClientError as error:
         # seen where a server dies while a connection to it is made
         raise DatabaseUnavailable(f"the connection to the database broke: {_line(error)}.") from None
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        raise Contended(f"the database let another transaction go first: {_line(error)} ({error.sqlstate})") from error
     except asyncpg.PostgresError as error:
         raise StatementFailed(f"the database refused a statement: {_line(error)} ({error.sqlstate})") from error
 

@@ -9,6 +9,7 @@
     │   └── SchemaError        the schema is missing or older than this release
     ├── RingExhausted          every key of a ring has spent one bucket; until midnight Pacific
     ├── StatementFailed        the database refused one statement; the work that it belongs to is skipped
+    │   └── Contended          it chose this transaction to break a deadlock; doing it again works
     └── DatabaseUnavailable    the database cannot be reached, or did not come back; 69
 
 A message says what happened, to which thing, and what to do. It never holds a key, a token or a password.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AtlasError",
     "ConfigError",
+    "Contended",
     "DatabaseUnavailable",
     "EmptyKeyRing",
     "KeysRejected",
@@ -103,6 +105,10 @@ class RingExhausted(AtlasError):
 
 class StatementFailed(AtlasError):
     """The database refused a statement (a constraint, a permission, a time-out), but is there."""
+
+
+class Contended(StatementFailed):
+    """The database chose this transaction as the one to give way (deadlock, serialization): doing it again works."""
 
 
 class DatabaseUnavailable(AtlasError):

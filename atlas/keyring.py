@@ -24,7 +24,7 @@ from atlas.config import settings
 from atlas.database import Database, database
 from atlas.errors import EmptyKeyRing, KeysRejected, RingExhausted
 from atlas.keypool import KeyPool, fingerprint
-from atlas.quota import Bucket, quota_day, quota_reset
+from atlas.quota import Bucket, quota_day, quota_reset, quota_start
 from atlas.statements import sql
 
 __all__ = ["KeyRing", "Suspension", "Ticket", "fingerprint"]
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 WHOLE_KEY = "*"
 REJECTED_FOR = timedelta(hours=24)
+_CLOCKS_MAY_DIFFER = timedelta(minutes=10)
 _SLOTS = 64  # rows over which the shards' counts of one key and day are spread
 
 
@@ -256,7 +257,11 @@ class KeyRing:
             limit: the limit that it names.
         """
         now = clock.now()
-        until = quota_reset(now)
+        until = _closed_until(ticket.day, now)
+        if until <= now:
+            # the day that was spent has ended since the call was reserved
+            await self.settle([ticket])
+            return
         reason = "day quota spent" if limit is None else f"day quota spent (YouTube names a limit of {limit})"
 
         async def write() -> bool:
@@ -302,6 +307,17 @@ class KeyRing:
         await self._load()
         if fresh:
             logger.warning("key %s is suspended for 24 h: %s", ticket.fingerprint, reason)
+
+
+def _closed_until(day: date, now: datetime) -> datetime:
+    """When the bucket of a quota day that was refused opens again.
+
+    Right after midnight the refusal may be of the day before, by YouTube's clock: then it is asked again soon.
+    """
+    midnight = quota_reset(now) if quota_day(now) == day else now
+    if now - quota_start(now) < _CLOCKS_MAY_DIFFER:
+        return min(midnight, now + _CLOCKS_MAY_DIFFER)
+    return midnight
 
 
 def _slot() -> int:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-__all__ = ["PACIFIC", "Bucket", "quota_day", "quota_reset"]
+__all__ = ["PACIFIC", "Bucket", "quota_day", "quota_reset", "quota_start"]
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
 
@@ -35,3 +35,8 @@ def quota_day(at: datetime) -> date:
 def quota_reset(at: datetime) -> datetime:
     """The next midnight Pacific after this time, in UTC (right across both clock changes of a year)."""
     return datetime.combine(quota_day(at) + timedelta(days=1), time(), PACIFIC).astimezone(UTC)
+
+
+def quota_start(at: datetime) -> datetime:
+    """The last midnight Pacific before or at this time, in UTC."""
+    return datetime.combine(quota_day(at), time(), PACIFIC).astimezone(UTC)

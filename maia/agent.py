@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from atlas import events, notifier
 from atlas.config import settings
-from atlas.errors import AtlasError
+from atlas.errors import AtlasError, StatementFailed
 from maia import orchestration
 from maia.exitcodes import Outcome
 from maia.resilience import run_agent, verdict
@@ -80,7 +80,10 @@ async def _recorded(session: AgentSession, options: AgentOptions) -> Mapping[str
                 await row.finish(outcome, code, run.stats, text)
         raise
     outcome, code, text = verdict(stats, session.stop)
-    await row.finish(outcome, code, stats, text)
+    try:
+        await row.finish(outcome, code, stats, text)
+    except StatementFailed as error:
+        logger.warning("how the run ended cannot be noted: %s", error)
     return stats
 
 

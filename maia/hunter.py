@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from atlas import events, vault
-from atlas.adapters.rows import Presence, TopicRow, TopicStatus, VideoUpdate
+from atlas import vault
+from atlas.adapters.rows import TopicRow, TopicStatus
 from atlas.config import settings
-from atlas.errors import AtlasError, RingExhausted, StatementFailed
-from atlas.keyring import Ticket
-from atlas.resources import SearchItem, Video
-from maia.absence import WITNESSES, proves_absence
+from atlas.errors import RingExhausted, StatementFailed
+from maia.absence import WITNESSES
+from maia.enrichment import archive, enrich, finish_earlier
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.session import AgentSession, agent_session
@@ -27,11 +26,10 @@ from maia.youtube import (
     RateLimited,
     SearchPage,
     Stopped,
-    VideoList,
     YouTubeError,
 )
 
-__all__ = ["Searched", "fetch_batch", "finish_earlier", "ingest_results", "run_hunter_cycle", "search_youtube"]
+__all__ = ["Searched", "fetch_batch", "ingest_results", "run_hunter_cycle", "search_youtube"]
 
 # what a run's stats always have, 0 or not
 _COUNTS = (
@@ -85,6 +83,8 @@ async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
         for outcome in outcomes:
             if isinstance(outcome, Searched):
                 searched.append(outcome)
+                if outcome.failed:
+                    session.dao.set_aside([outcome.topic["id"]])
             elif isinstance(outcome, Exception):
                 session.note_fatal(outcome)
         return searched
@@ -93,7 +93,7 @@ async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
 async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinished:
     logger = get_run_logger()
     query = topic["query_term"]
-    if "search" in session.exhausted:
+    if "search" in session.exhausted or session.searches_left == 0:
         return Unfinished.NOT_STARTED
     try:
         page = await session.client.search(
@@ -156,10 +156,10 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
     counts: Counter[str] = Counter()
     if not answered:
         return counts
-    room = _Room(await session.dao.queue_room())
+    batch = _Batch(await session.dao.queue_room())
     # a stop of its own: what was answered is stored, whatever asked for the end
     outcomes = await run_bounded(
-        answered, lambda found: _ingest(session, found, room), limit=settings.youtube_concurrency, stop=Stop()
+        answered, lambda found: _ingest(session, found, batch), limit=settings.youtube_concurrency, stop=Stop()
     )
     for found, outcome in zip(answered, outcomes, strict=True):
         if isinstance(outcome, Counter):
@@ -167,16 +167,23 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
         elif isinstance(outcome, StatementFailed):
             get_run_logger().error("'%s' is skipped: %s", found.topic["query_term"], outcome)
             counts["failed"] += 1
+            session.dao.set_aside([found.topic["id"]])
         elif isinstance(outcome, Exception):
             session.note_fatal(outcome)
     return counts
 
 
 @dataclass
-class _Room:
-    """How many queries the queue may still take, dealt out to searches that are stored at the same time."""
+class _Batch:
+    """What searches that are stored at the same time share.
+
+    Attributes:
+        left: how many queries the queue may still take.
+        taken: videos that one of them stores: another that found them too need not ask about them again.
+    """
 
     left: int
+    taken: set[str] = field(default_factory=set)
 
     def take(self) -> int:
         """One search's share; what it does not use is put back."""
@@ -188,9 +195,9 @@ class _Room:
         self.left += number
 
 
-async def _ingest(session: AgentSession, found: Searched, room: _Room) -> Counter[str]:
+async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Counter[str]:
     dao, topic = session.dao, found.topic
-    dao.hold(topic)
+    dao.hold_topic(topic)
     if found.restart:
         await dao.restart_round(topic["id"])
         return Counter(searches=1, restarted=1)
@@ -200,9 +207,11 @@ async def _ingest(session: AgentSession, found: Searched, room: _Room) -> Counte
     page = found.page
     items = list({item.id: item for item in page.items}.values())
     known = await dao.known_videos([item.id for item in items])
-    videos, tickets = await _enrich(session, [item for item in items if item.id not in known])
+    new = [item for item in items if item.id not in known | batch.taken]
+    batch.taken.update(item.id for item in new)
+    videos, tickets = await enrich(session, new)
     counts: Counter[str] = Counter(searches=1, videos_found=len(items))
-    share = room.take()
+    share = batch.take()
 
     async def write() -> None:
         async with dao.transaction():
@@ -226,123 +235,10 @@ async def _ingest(session: AgentSession, found: Searched, room: _Room) -> Counte
         await session.ring.settle(tickets)  # the call was made, whatever became of its answer
         raise
     finally:
-        room.put_back(share - counts["queries_new"])
+        batch.put_back(share - counts["queries_new"])
     for video in videos:
         if not video.partial:
             vault.store_metadata(video.id, video.raw)
-    return counts
-
-
-async def _enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[list[Video], tuple[Ticket, ...]]:
-    """The videos of search results: whole where videos.list answers, as the search knows them where it does not.
-
-    A search is too dear to lose: whatever fails here, its videos are stored, and a later cycle enriches them. After a
-    signal it is waited for no longer than the stop's grace.
-    """
-    partial = {item.id: item.to_video() for item in items}
-    if not items or "units" in session.exhausted:
-        return list(partial.values()), ()
-    (answer,) = await run_bounded([list(partial)], lambda ids: ask_videos(session, ids), limit=1, stop=session.stop)
-    if isinstance(answer, Exception):
-        session.note_fatal(answer)
-    if not isinstance(answer, VideoList):
-        return list(partial.values()), ()
-    whole = {video.id: video for video in answer.items}
-    return list((partial | {id_: whole[id_] for id_ in partial if id_ in whole}).values()), answer.tickets
-
-
-async def ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | None:
-    """videos.list for at most 50 ids; None, with the reason logged and noted, where it comes to nothing."""
-    logger = get_run_logger()
-    try:
-        return await session.client.videos(ids)
-    except RateLimited as error:
-        logger.critical("rate limit: this process ends so that a fresh one goes on (%s)", error)
-        session.stop.churn(str(error))
-    except RingExhausted as error:
-        if "units" not in session.exhausted:
-            session.exhausted.add("units")
-            logger.critical("%s; videos are stored without their metadata until then", error)
-    except Stopped:
-        pass
-    except YouTubeError as error:
-        logger.warning("%d videos are not enriched now: %s", len(ids), error)
-    except StatementFailed as error:
-        logger.error("%d videos are not enriched now: %s", len(ids), error)
-    except AtlasError as error:
-        session.note_fatal(error)
-    return None
-
-
-async def archive(session: AgentSession) -> int:
-    """Flushes the vault and notes what it holds now. Returns how many; a failure is logged and blocks nothing."""
-    if not vault.pending():
-        return 0
-    report = await vault.flush()
-    try:
-        await session.dao.mark_archived(report.stored)
-    except StatementFailed as error:
-        get_run_logger().warning("%d videos will be archived again: %s", len(report.stored), error)
-        return 0
-    if report.failed:
-        await events.emit(events.EventType.ARCHIVE_FAILED, failed=len(report.failed), error=report.error)
-    return len(report.stored)
-
-
-@task(name="finish_earlier")
-async def finish_earlier() -> dict[str, int]:
-    """Enriches what an earlier cycle could only store as its search knew it, and archives what never was.
-
-    One unit for up to 45 videos.
-
-    Returns:
-        counts: unfinished, videos_enriched, queries_new, archived.
-    """
-    async with agent_session("hunter") as session:
-        if session.stop.requested or "units" in session.exhausted:
-            return {}
-        dao = session.dao
-        targets = await dao.fetch_unfinished(_UNFINISHED_AT_ONCE, archive=vault.enabled)
-        if not targets:
-            return {}
-        counts: Counter[str] = Counter(unfinished=len(targets))
-        ids = [target["id"] for target in targets]
-        witnesses = [id_ for id_ in await dao.fetch_witnesses(WITNESSES) if id_ not in ids]
-        answer = await ask_videos(session, [*ids, *witnesses])
-        if answer is not None:
-            try:
-                counts.update(await _finish(session, ids, witnesses, answer))
-            except StatementFailed as error:
-                get_run_logger().error("%d videos are not finished now: %s", len(targets), error)
-                await session.ring.settle(answer.tickets)
-            counts["archived"] += await archive(session)
-        await dao.release_claims()
-        return dict(counts)
-
-
-async def _finish(
-    session: AgentSession, ids: Sequence[str], witnesses: Sequence[str], answer: VideoList
-) -> Counter[str]:
-    dao = session.dao
-    found = {video.id: video for video in answer.items if video.id in ids}
-    gone = Presence.ABSENT if proves_absence(answer, len(ids), witnesses) else Presence.UNANSWERED
-    absent = [VideoUpdate(id_, gone) for id_ in ids if id_ not in found]
-    counts: Counter[str] = Counter()
-
-    async def write() -> None:
-        async with dao.transaction():
-            stored = await dao.ingest_video_metadata(list(found.values()))
-            snowball = Snowball.configured()
-            tags = [query for id_ in stored.newly_enriched for query in snowball.queries(found[id_].tags)]
-            room = min(settings.hunter_new_queries_per_search, await dao.queue_room())
-            added = await dao.add_to_search_queue(tags, most_new=room)
-            await dao.update_video_stats_batch(absent)
-            await session.ring.settle(answer.tickets)
-        counts.update(videos_enriched=len(stored.newly_enriched), queries_new=added)
-
-    await dao.patiently(write)
-    for video in found.values():
-        vault.store_metadata(video.id, video.raw, refetched=True)
     return counts
 
 
@@ -381,13 +277,19 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
 
 
 async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:
-    if "search" in session.exhausted or (session.exhausted and not stats["topics"]):
-        return {"outcome": Outcome.QUOTA_EXHAUSTED, "exhausted": sorted(session.exhausted)}
-    if stats["topics"] and stats["failed"] and not stats["searches"]:
-        return {"outcome": Outcome.FAILURE, "error": f"all {stats['failed']} searches failed; the warnings say why"}
-    if stats["topics"] or stats["unfinished"]:
-        # without units, searches are stored all the same
-        return {"outcome": Outcome.OK} | ({"exhausted": sorted(session.exhausted)} if session.exhausted else {})
+    # without units, searches are stored all the same
+    spent = {"exhausted": sorted(session.exhausted)} if session.exhausted else {}
+    if "search" in session.exhausted:
+        return {"outcome": Outcome.QUOTA_EXHAUSTED} | spent
+    if stats["topics"] > 1 and stats["refused"] == stats["topics"]:
+        error = f"YouTube refused all {stats['refused']} queries; check HUNTER_REGION, HUNTER_LANGUAGE, HUNTER_CATEGORY"
+        return {"outcome": Outcome.FAILURE, "error": f"{error} and the warnings above"} | spent
+    failed, tried = stats["failed"] + stats["unfinished_failed"], stats["topics"] + stats["unfinished"]
+    if failed and not stats["searches"] and stats["unfinished_failed"] == stats["unfinished"] and not spent:
+        what = "searches" if stats["failed"] else "videos that had to be enriched"
+        return {"outcome": Outcome.FAILURE, "error": f"all {failed} {what} failed; the warnings say why"}
+    if tried:
+        return {"outcome": Outcome.OK} | spent
     if session.searches_left == 0:
-        return {"outcome": Outcome.OK, "reason": "HUNTER_MAX_SEARCHES_PER_RUN is reached"}
-    return {"outcome": Outcome.IDLE, "reason": await session.dao.why_no_topics()}
+        return {"outcome": Outcome.OK, "reason": "HUNTER_MAX_SEARCHES_PER_RUN is reached"} | spent
+    return {"outcome": Outcome.IDLE, "reason": await session.dao.why_no_topics()} | spent

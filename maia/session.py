@@ -12,6 +12,7 @@ from atlas import vault
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import database
+from atlas.errors import AtlasError
 from atlas.quota import Bucket
 from atlas.utils import KeyRing
 from maia import __version__
@@ -121,3 +122,5 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
             yield session
         finally:
             _current.reset(token)
+            with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
+                await session.dao.release_aside()

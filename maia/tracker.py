@@ -79,10 +79,11 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
         counts of videos: updated, absent, unanswered, retired, refreshed, failed, left (not asked).
     """
     async with agent_session("tracker") as session:
+        session.dao.hold_targets(targets)
         stale = clock.now() - policy.METADATA_REFRESH_AFTER
-        # what was never enriched is the Hunter's to enrich, since it also queues the tags; but data ages all the same
-        old = [t for t in targets if (t["enriched_at"] or t["first_seen_at"]) <= stale]
-        fresh = [t for t in targets if (t["enriched_at"] or t["first_seen_at"]) > stale]
+        # what was never enriched is not due: it is the Hunter's to enrich, which also queues the tags
+        old = [t for t in targets if t["enriched_at"] is not None and t["enriched_at"] <= stale]
+        fresh = [t for t in targets if t["enriched_at"] is None or t["enriched_at"] > stale]
         retired_before = session.dao.retired
         first = await _pass(session, [*_calls(old, whole=True), *_calls(fresh, whole=False)])
         calls = _calls([target for answered in first for target in answered.unasked], whole=True)
@@ -93,6 +94,8 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
             calls += _calls(suspects, whole=True, suspect=True, witnesses=witnesses)
         second = [] if session.over else await _pass(session, calls)
         counts: Counter[str] = Counter()
+        if not second:
+            counts["left"] = sum(len(call.targets) for call in calls)
         for answered in [*first, *second]:
             counts.update(answered.counts)
         for answered in second:
@@ -152,12 +155,16 @@ async def _call(session: AgentSession, call: _Call) -> _Answered:
             # a key or a region without the newer method still has videos.list
             logger.warning("videos.batchGetStats is refused, videos.list is asked: %s", error)
             return _Answered(Counter(), unasked=call.targets)
-        logger.error("%d videos are skipped: %s", len(ids), error)
-        return _Answered(Counter(failed=len(ids)))
+        return _skipped(session, ids, error)
     except YouTubeError as error:
-        logger.error("%d videos are skipped: %s", len(ids), error)
-        return _Answered(Counter(failed=len(ids)))
+        return _skipped(session, ids, error)
     return _Answered(Counter(left=len(ids)))
+
+
+def _skipped(session: AgentSession, ids: Sequence[str], error: YouTubeError) -> _Answered:
+    get_run_logger().error("%d videos are skipped: %s", len(ids), error)
+    session.dao.set_aside(ids)
+    return _Answered(Counter(failed=len(ids)))
 
 
 async def _without_quota(session: AgentSession, call: _Call) -> _Answered:
@@ -212,6 +219,7 @@ async def _write(
     async def write() -> int:
         async with dao.transaction():
             if whole:
+                await dao.lock_videos([update.id for update in updates])
                 await dao.ingest_video_metadata(whole)
             updated = await dao.update_video_stats_batch(updates)
             await session.ring.settle(answer.tickets)

@@ -56,6 +56,7 @@ class MaiaDAO:
         self._db = store or database
         self._topics: dict[int, TopicRow] = {}
         self._videos: dict[str, TargetRow] = {}
+        self._aside: set[int | str] = set()
         self._within: contextvars.ContextVar[_Open | None] = contextvars.ContextVar("within", default=None)
 
     # ── transactions ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -92,13 +93,37 @@ class MaiaDAO:
             else:
                 self._videos.pop(key, None)
 
-    def hold(self, topic: TopicRow) -> None:
+    def hold_topic(self, topic: TopicRow) -> None:
         """Takes over a topic's lease from the DAO that claimed it: its row holds the token."""
         self._topics.setdefault(topic["id"], topic)
 
+    def hold_targets(self, targets: Iterable[TargetRow]) -> None:
+        """Takes over videos' leases from the DAO that claimed them: their rows hold the tokens."""
+        for target in targets:
+            self._videos.setdefault(target["id"], target)
+
+    def set_aside(self, ids: Iterable[int | str]) -> None:
+        """Keeps these claims after the cycle: what failed must not be claimed first again.
+
+        They end with their lease, or with ``release_aside``.
+        """
+        self._aside.update(ids)
+
     async def release_claims(self) -> int:
-        """Gives back every row that this DAO still holds, so that another shard may take it now. Returns how many."""
-        topics, videos = list(self._topics.values()), list(self._videos.values())
+        """Gives back the rows that this DAO still holds, so that another shard may take them now. Returns how many.
+
+        Those that were set aside are kept.
+        """
+        return await self._release({*self._topics, *self._videos} - self._aside)
+
+    async def release_aside(self) -> int:
+        """Gives back what was set aside, at the end of a process. Returns how many."""
+        aside, self._aside = self._aside, set()
+        return await self._release(aside)
+
+    async def _release(self, ids: set[int | str]) -> int:
+        topics = [row for id_, row in self._topics.items() if id_ in ids]
+        videos = [row for id_, row in self._videos.items() if id_ in ids]
         released = 0
         if topics:
             arguments = [row["id"] for row in topics], [row["lease_token"] for row in topics]
@@ -106,8 +131,7 @@ class MaiaDAO:
         if videos:
             pairs = [row["id"] for row in videos], [row["lease_token"] for row in videos]
             released += len(await self._db.fetch(sql("release_videos"), *pairs))
-        self._topics.clear()
-        self._videos.clear()
+        self._forget([*(row["id"] for row in topics), *(row["id"] for row in videos)])
         return released
 
     # ── Hunter ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,10 +157,26 @@ class MaiaDAO:
             if row["next_page_token"] and searched and now - searched > policy.TOKEN_MAX_AGE:
                 await self._drop_window(row, "page token older than 12 h")
             if row["published_before"] is None:
-                oldest = now - timedelta(hours=settings.hunter_published_within_hours)
-                row["published_after"] = max(row["round_ended_at"] or oldest, oldest)
-                row["published_before"] = now
+                await self._open_window(row, now)
         return rows
+
+    async def _open_window(self, row: TopicRow, now: datetime) -> None:
+        """A new round begins where the last one ended; what lies further back than the window will not be read."""
+        oldest = now - timedelta(hours=settings.hunter_published_within_hours)
+        ended = row["round_ended_at"]
+        row["published_after"] = max(ended or oldest, oldest)
+        row["published_before"] = now
+        if ended is not None and ended < oldest:
+            await events.emit(
+                events.EventType.SEARCH_GAP,
+                topic=row["id"],
+                query_term=row["query_term"],
+                published_after=ended,
+                published_before=oldest,
+                pages_read=0,
+                reason="the topic rested for longer than the window",
+                store=self._db,
+            )
 
     async def _drop_window(self, row: TopicRow, reason: str) -> None:
         async def write() -> bool:
@@ -206,7 +246,8 @@ class MaiaDAO:
             [v.category_id for v in videos],
             [v.duration for v in videos],
             [zone for zone, _ in plan],
-            [due for _, due in plan],
+            # its first due time is its first snapshot plus the interval: a partial video has none yet
+            [None if v.partial else due for v, (_, due) in zip(videos, plan, strict=True)],
             [not v.partial for v in videos],
             [v.views for v in videos],
             [v.likes for v in videos],
@@ -217,6 +258,10 @@ class MaiaDAO:
             frozenset(record["id"] for record in records if record["created"]),
             frozenset(record["id"] for record in records if record["newly_enriched"]),
         )
+
+    async def lock_videos(self, ids: Iterable[str]) -> None:
+        """Locks rows in the order of their keys: first in a transaction that writes them by several statements."""
+        await self._db.fetch(sql("lock_videos"), list(ids))
 
     async def queue_room(self) -> int:
         """How many more queries the queue may take (HUNTER_MAX_QUEUE)."""

@@ -20,7 +20,10 @@ WITH input AS (
 UPDATE videos AS video SET
     last_updated_at = CASE WHEN mine.present THEN $10::timestamptz ELSE video.last_updated_at END,
     zone = mine.zone,
-    due_at = CASE WHEN mine.counts AND mine.absences >= $12 THEN NULL ELSE mine.due_at END,
+    -- a video without any snapshot is not due: the first due time is the first snapshot plus the interval
+    due_at = CASE WHEN mine.counts AND mine.absences >= $12 THEN NULL
+                  WHEN video.last_updated_at IS NULL AND NOT mine.present THEN NULL
+                  ELSE mine.due_at END,
     retired_at = CASE WHEN mine.counts AND mine.absences >= $12 THEN $10::timestamptz END,
     absences = CASE WHEN mine.present THEN 0 WHEN mine.counts THEN mine.absences ELSE video.absences END,
     last_absent_at = CASE WHEN mine.present THEN NULL WHEN mine.counts THEN $10::timestamptz ELSE video.last_absent_at END,

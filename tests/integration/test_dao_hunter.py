@@ -179,9 +179,7 @@ async def test_shards_that_lock_each_others_topics_do_not_deadlock(db: Database)
                 await dao.add_to_search_queue([other, "gamma"], topic=row["query_term"])  # type: ignore[index]
                 await db.fetch("UPDATE search_queue SET searches = searches + 1 WHERE id = $1", row["id"])  # type: ignore[index]
 
-    await asyncio.gather(
-        store(daos[0], rows[0], rows[1]["query_term"]), store(daos[1], rows[1], rows[0]["query_term"])
-    )
+    await asyncio.gather(store(daos[0], rows[0], rows[1]["query_term"]), store(daos[1], rows[1], rows[0]["query_term"]))
     stored = await db.fetch("SELECT mentions FROM search_queue ORDER BY query_term")
     assert [row["mentions"] for row in stored] == [30, 30, 60]
 
@@ -209,3 +207,29 @@ async def test_pausing_a_claimed_topic_survives_its_shards_write(db: Database) -
     await QueueDAO().add(["q"])
     (row,) = await MaiaDAO().fetch_hunter_batch(1)
     assert row["next_page_token"] == "PAGE2"
+
+
+async def test_what_is_set_aside_is_not_claimed_again_by_the_next_cycle(db: Database) -> None:
+    await QueueDAO().add(["fails", "works"])
+    dao = MaiaDAO()
+    rows = {row["query_term"]: row for row in await dao.fetch_hunter_batch(2)}
+    dao.set_aside([rows["fails"]["id"]])
+    assert await dao.release_claims() == 1
+    assert await terms(dao, 2) == ["works"]
+    assert await dao.release_claims() == 1
+    assert await dao.release_aside() == 1
+    assert await terms(MaiaDAO(), 2) == ["fails", "works"]
+
+
+async def test_time_that_a_rest_leaves_outside_the_window_is_a_gap(db: Database) -> None:
+    await QueueDAO().add(["q"])
+    dao = MaiaDAO()
+    with at(NOON):
+        (row,) = await dao.fetch_hunter_batch(1)
+        await dao.update_search_state(row["id"], None, 0, TopicStatus.WAITING)
+    with at(NOON + timedelta(days=3)):
+        (row,) = await dao.fetch_hunter_batch(1)
+    (event,) = await db.fetch("SELECT type, payload FROM events")
+    assert event["type"] == "search_gap"
+    gap = [datetime.fromisoformat(event["payload"][end]) for end in ("published_after", "published_before")]
+    assert gap == pytest.approx([NOON, NOON + timedelta(days=2)], abs=timedelta(seconds=1))

@@ -250,6 +250,7 @@ async def test_an_answered_refresh_is_one_snapshot_also_of_a_video_that_had_none
     with at(NOON - DAY):
         await MaiaDAO().ingest_video_metadata(Video(id="video", published_at=NOON - DAY, partial=True))
     dao = MaiaDAO()
+    await db.fetch("UPDATE videos SET due_at = $1", NOON - HOUR)
     with settings.override(atlas_clock=f"1x@{datetime.now(UTC).isoformat()}={NOON.isoformat()}"):
         assert await claim(dao) == ["video"]
         async with dao.transaction():

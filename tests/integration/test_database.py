@@ -409,3 +409,27 @@ async def test_a_connection_says_whose_it_is(dsn: str) -> None:
         async with db.session():
             (row,) = await db.fetch("SELECT current_setting('application_name') AS name")
     assert row["name"].startswith("tracker 0/4")
+
+
+async def test_the_loser_of_a_deadlock_is_done_again(db: Database) -> None:
+    await db.fetch(
+        "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ('a', now(), now()), ('b', now(), now())"
+    )
+    both_hold_one = asyncio.Barrier(2)
+    tries: list[str] = []
+
+    async def swap(first: str, second: str) -> None:
+        async def work() -> None:
+            async with db.transaction():
+                tries.append(first)
+                await db.fetch("UPDATE channels SET title = $2 WHERE id = $1", first, first)
+                if len(tries) <= 2:
+                    await both_hold_one.wait()
+                await db.fetch("UPDATE channels SET title = $2 WHERE id = $1", second, first)
+
+        await db.patiently(work)
+
+    await asyncio.gather(swap("a", "b"), swap("b", "a"))
+    assert len(tries) == 3
+    titles = {row["title"] for row in await db.fetch("SELECT title FROM channels")}
+    assert len(titles) == 1

@@ -490,3 +490,23 @@ async def lose_connection(db: Database, fetch: Any = None) -> None:
         await other.execute("SELECT pg_terminate_backend($1, 5000)", row["pid"])
     finally:
         await other.close()
+
+
+async def test_a_refusal_of_the_day_that_has_ended_closes_nothing_of_the_new_one(db: Database) -> None:
+    ring = KeyRing("hunting")
+    with at(MIDNIGHT - timedelta(seconds=1)):
+        ticket = await ring.acquire(SEARCH)
+    with at(MIDNIGHT + timedelta(seconds=1)):
+        await ring.quota_spent(ticket)
+        assert (await ring.acquire(SEARCH)).fingerprint == A
+    assert not ticket.open
+    assert await db.fetch("SELECT 1 FROM key_suspensions") == []
+
+
+async def test_right_after_midnight_a_refusal_closes_the_bucket_for_minutes_only(db: Database) -> None:
+    ring = KeyRing("hunting")
+    with at(MIDNIGHT + timedelta(minutes=1)):
+        await ring.quota_spent(await ring.acquire(SEARCH))
+        assert (await ring.acquire(SEARCH)).fingerprint == B
+    with at(MIDNIGHT + timedelta(minutes=12)):
+        assert (await KeyRing("hunting").acquire(SEARCH)).fingerprint == A

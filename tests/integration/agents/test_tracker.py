@@ -177,17 +177,18 @@ async def test_without_units_a_refresh_waits_and_the_counts_do_not(
     await assert_every_call_is_counted(db, api)
 
 
-async def test_what_was_never_enriched_is_tracked_and_left_to_the_hunter(
+async def test_what_was_never_enriched_is_the_hunters_first_and_due_an_interval_after_its_first_snapshot(
     db: Database, api: RunningSandbox, timeline: Timeline
 ) -> None:
     api.faults.add("backend-error:videos")
     ids = await discover(db, api, timeline, "rust")
     api.faults.clear()
-    stats = await run_tracker_cycle(500)
-    assert (stats["updated"], stats["refreshed"]) == (len(ids), 0)
-    assert await value(db, "SELECT count(*) FROM videos WHERE enriched_at IS NULL") == len(ids)
-    assert await value(db, "SELECT count(*) FROM search_queue") == 1
+    assert (await run_tracker_cycle(500))["outcome"] == "idle"
+    assert await value(db, "SELECT count(*) FROM videos WHERE enriched_at IS NULL AND due_at IS NULL") == len(ids)
     assert (await run_hunter_cycle(1))["queries_new"] > 0, "which queues the tags too"
+    assert await value(db, "SELECT count(*) FROM videos WHERE due_at IS NULL") == 0
+    timeline.advance(hours=25)
+    assert (await run_tracker_cycle(500))["updated"] >= len(ids)
 
 
 async def test_spent_batch_quota_goes_over_to_videos_list(
@@ -415,3 +416,8 @@ async def test_idle_says_why(db: Database, api: RunningSandbox, timeline: Timeli
     await discover(db, api, timeline, "rust")
     await run_tracker_cycle(50)
     assert (await run_tracker_cycle(50))["reason"].startswith("no video is due before 2026-11-20 22:0")
+
+
+async def test_the_tasks_work_outside_the_flow_too(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
+    ids = await discover(db, api, timeline, "rust")
+    assert (await update_stats(await fetch_targets(500)))["updated"] == len(ids)

@@ -1,0 +1,149 @@
+"""Enriching: videos.list brings what a search result lacks, tags, counts and duration, and the archive its record.
+
+A search is too dear to lose: what cannot be enriched now is stored as the search knew it, for a later cycle.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from atlas import events, vault
+from atlas.adapters.rows import Presence, VideoUpdate
+from atlas.config import settings
+from atlas.errors import AtlasError, RingExhausted, StatementFailed
+from atlas.keyring import Ticket
+from atlas.resources import SearchItem, Video
+from maia.absence import WITNESSES, proves_absence
+from maia.orchestration import get_run_logger, task
+from maia.session import AgentSession, agent_session
+from maia.snowball import Snowball
+from maia.stop import run_bounded
+from maia.youtube import MAX_IDS, RateLimited, Stopped, VideoList, YouTubeError
+
+__all__ = ["archive", "enrich", "finish_earlier"]
+
+_AT_ONCE = MAX_IDS - WITNESSES  # one videos.list call
+_MOST_CALLS = 10  # of one cycle: a cycle without units may leave 500 videos
+
+
+async def enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[list[Video], tuple[Ticket, ...]]:
+    """The videos of search results: whole where videos.list answers, as the search knows them where it does not.
+
+    A search is too dear to lose: whatever fails here, its videos are stored, and a later cycle enriches them. After a
+    signal it is waited for no longer than the stop's grace.
+    """
+    partial = {item.id: item.to_video() for item in items}
+    if not items or "units" in session.exhausted:
+        return list(partial.values()), ()
+    (answer,) = await run_bounded([list(partial)], lambda ids: _ask_videos(session, ids), limit=1, stop=session.stop)
+    if isinstance(answer, Exception):
+        session.note_fatal(answer)
+    if not isinstance(answer, VideoList):
+        return list(partial.values()), ()
+    whole = {video.id: video for video in answer.items}
+    return list((partial | {id_: whole[id_] for id_ in partial if id_ in whole}).values()), answer.tickets
+
+
+async def _ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | None:
+    """videos.list for at most 50 ids; None, with the reason logged and noted, where it comes to nothing."""
+    logger = get_run_logger()
+    try:
+        return await session.client.videos(ids)
+    except RateLimited as error:
+        logger.critical("rate limit: this process ends so that a fresh one goes on (%s)", error)
+        session.stop.churn(str(error))
+    except RingExhausted as error:
+        if "units" not in session.exhausted:
+            session.exhausted.add("units")
+            logger.critical("%s; videos are stored without their metadata until then", error)
+    except Stopped:
+        pass
+    except YouTubeError as error:
+        logger.warning("%d videos are not enriched now: %s", len(ids), error)
+    except StatementFailed as error:
+        logger.error("%d videos are not enriched now: %s", len(ids), error)
+    except AtlasError as error:
+        session.note_fatal(error)
+    return None
+
+
+async def archive(session: AgentSession) -> int:
+    """Flushes the vault and notes what it holds now. Returns how many; a failure is logged and blocks nothing."""
+    if not vault.pending():
+        return 0
+    report = await vault.flush()
+    try:
+        await session.dao.mark_archived(report.stored)
+    except StatementFailed as error:
+        get_run_logger().warning("%d videos will be archived again: %s", len(report.stored), error)
+        return 0
+    if report.failed:
+        await events.emit(events.EventType.ARCHIVE_FAILED, failed=len(report.failed), error=report.error)
+    return len(report.stored)
+
+
+@task(name="finish_earlier")
+async def finish_earlier() -> dict[str, int]:
+    """Enriches what an earlier cycle could only store as its search knew it, and archives what never was.
+
+    One unit for up to 45 videos, at most 10 units a cycle.
+
+    Returns:
+        counts: unfinished, unfinished_failed, videos_enriched, queries_new, archived (videos).
+    """
+    async with agent_session("hunter") as session:
+        counts: Counter[str] = Counter()
+        for _ in range(_MOST_CALLS):
+            if session.over or "units" in session.exhausted:
+                break
+            targets = await session.dao.fetch_unfinished(_AT_ONCE, archive=vault.enabled)
+            if not targets:
+                break
+            counts["unfinished"] += len(targets)
+            counts.update(await _finish(session, [target["id"] for target in targets]))
+            if len(targets) < _AT_ONCE:
+                break
+        counts["archived"] += await archive(session)
+        await session.dao.release_claims()
+        return dict(counts)
+
+
+async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
+    dao = session.dao
+    witnesses = [id_ for id_ in await dao.fetch_witnesses(WITNESSES) if id_ not in ids]
+    answer = await _ask_videos(session, [*ids, *witnesses])
+    if answer is None:
+        if not session.over and "units" not in session.exhausted:
+            dao.set_aside(ids)
+        return Counter(unfinished_failed=len(ids))
+    found = {video.id: video for video in answer.items if video.id in ids}
+    missing = [id_ for id_ in ids if id_ not in found]
+    proves = proves_absence(answer, len(ids), witnesses)
+    counts: Counter[str] = Counter()
+
+    async def write() -> None:
+        async with dao.transaction():
+            await dao.lock_videos(ids)
+            stored = await dao.ingest_video_metadata(list(found.values()))
+            snowball = Snowball.configured()
+            tags = [query for id_ in stored.newly_enriched for query in snowball.queries(found[id_].tags)]
+            room = min(settings.hunter_new_queries_per_search, await dao.queue_room())
+            added = await dao.add_to_search_queue(tags, most_new=room)
+            if proves:
+                await dao.update_video_stats_batch([VideoUpdate(id_, Presence.ABSENT) for id_ in missing])
+            await session.ring.settle(answer.tickets)
+        counts.update(videos_enriched=len(stored.newly_enriched), queries_new=added)
+
+    try:
+        await dao.patiently(write)
+    except StatementFailed as error:
+        get_run_logger().error("%d videos are not finished now: %s", len(ids), error)
+        await session.ring.settle(answer.tickets)
+        dao.set_aside(ids)
+        return Counter(unfinished_failed=len(ids))
+    if not proves:
+        dao.set_aside(missing)  # of these nothing is known: not asked again at once
+    for video in found.values():
+        vault.store_metadata(video.id, video.raw, refetched=True)
+    return counts
