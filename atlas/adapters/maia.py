@@ -114,7 +114,9 @@ class MaiaDAO:
 
         Those that were set aside are kept.
         """
-        return await self._release({*self._topics, *self._videos} - self._aside)
+        held: set[int | str] = set(self._topics)
+        held.update(self._videos)
+        return await self._release(held - self._aside)
 
     async def release_aside(self) -> int:
         """Gives back what was set aside, at the end of a process. Returns how many."""

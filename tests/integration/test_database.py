@@ -178,14 +178,10 @@ async def test_a_transaction_that_is_lost_is_rolled_back_whole_and_done_again(db
         nonlocal tries
         tries += 1
         async with db.transaction():
-            await db.fetch(
-                "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())", f"c{tries}"
-            )
+            await db.fetch("INSERT INTO channels SELECT id, NULL, now(), now() FROM unnest('{a,b}'::text[]) AS id")
             if tries == 1:
                 await kill(db, await pid_of(db))
-            await db.fetch(
-                "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())", f"d{tries}"
-            )
+            await db.fetch("INSERT INTO channels SELECT id, NULL, now(), now() FROM unnest('{a,b}'::text[]) AS id")
         return tries
 
     assert await db.patiently(work) == 2
@@ -412,9 +408,7 @@ async def test_a_connection_says_whose_it_is(dsn: str) -> None:
 
 
 async def test_the_loser_of_a_deadlock_is_done_again(db: Database) -> None:
-    await db.fetch(
-        "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ('a', now(), now()), ('b', now(), now())"
-    )
+    await db.fetch("INSERT INTO channels SELECT id, NULL, now(), now() FROM unnest('{a,b}'::text[]) AS id")
     both_hold_one = asyncio.Barrier(2)
     tries: list[str] = []
 
