@@ -178,10 +178,14 @@ async def test_a_transaction_that_is_lost_is_rolled_back_whole_and_done_again(db
         nonlocal tries
         tries += 1
         async with db.transaction():
-            await db.fetch("INSERT INTO channels SELECT id, NULL, now(), now() FROM unnest('{a,b}'::text[]) AS id")
+            await db.fetch(
+                "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())", f"c{tries}"
+            )
             if tries == 1:
                 await kill(db, await pid_of(db))
-            await db.fetch("INSERT INTO channels SELECT id, NULL, now(), now() FROM unnest('{a,b}'::text[]) AS id")
+            await db.fetch(
+                "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())", f"d{tries}"
+            )
         return tries
 
     assert await db.patiently(work) == 2
