@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
+from atlas.parsing import usable_id
 from atlas.quota import Bucket
-from atlas.resources import usable_id
 from maia import __version__
 from maia.youtube.calls import Caller, Method, Stop
 from maia.youtube.http import Transport

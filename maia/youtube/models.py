@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from atlas.resources import Channel, PlaylistItem, SearchItem, Video, VideoStats, clean_text
+from atlas.parsing import clean_text
+from atlas.resources import Channel, PlaylistItem, SearchItem, Video, VideoStats
 from maia.youtube.errors import Malformed
 
 if TYPE_CHECKING:

@@ -7,19 +7,8 @@ from typing import Any
 
 import pytest
 
-from atlas.resources import (
-    MAX_COUNT,
-    Channel,
-    PlaylistItem,
-    SearchItem,
-    Video,
-    VideoStats,
-    clean_text,
-    parse_count,
-    parse_duration,
-    parse_time,
-    usable_id,
-)
+from atlas.parsing import MAX_COUNT, clean_text, parse_count, parse_duration, parse_time, usable_id
+from atlas.resources import Channel, PlaylistItem, SearchItem, Video, VideoStats
 
 
 def a_video(**sections: Any) -> dict[str, Any]:

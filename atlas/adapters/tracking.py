@@ -1,0 +1,82 @@
+"""What the Tracker asks of the database: videos that are due, and what became of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from atlas import events, policy
+from atlas.adapters.claims import Claims
+from atlas.adapters.rows import Presence, TargetRow, VideoUpdate
+from atlas.clock import clock
+from atlas.config import settings
+from atlas.statements import sql
+
+__all__ = ["Tracking"]
+
+
+class Tracking(Claims):
+    """The Tracker's half of MaiaDAO."""
+
+    retired = 0
+    """Videos that this DAO's updates retired."""
+
+    async def fetch_tracker_targets(self, batch_size: int = 50) -> list[TargetRow]:
+        """Claims videos that are due: zone 1 before 2 before 3, in each the longest due first."""
+        return self._claimed(
+            await self._db.fetch(
+                sql("claim_videos"), batch_size, clock.now(), settings.tracker_lease_seconds, uuid.uuid4(), self.shard
+            )
+        )
+
+    async def why_no_targets(self) -> str:
+        """One line for people: why a claim of videos came back empty, and what to do."""
+        outlook = (await self._db.fetch(sql("tracking_outlook")))[0]
+        if not outlook["any_video"]:
+            return "there are no videos yet: run the Hunter first (`maia hunter`)"
+        due = outlook["next_due"]
+        return f"no video is due before {due:%Y-%m-%d %H:%M} UTC" if due else "no video is due"
+
+    async def fetch_witnesses(self, number: int = 5) -> list[str]:
+        """Ids of videos that were there lately: asked along with suspects, they tell an absence from a bad answer."""
+        return [record["id"] for record in await self._db.fetch(sql("witnesses"), number)]
+
+    async def update_video_stats_batch(self, updates: Sequence[VideoUpdate]) -> int:
+        """Writes what one call learned of claimed videos: snapshots, zone, due time, absences, the end of the lease.
+
+        A video that was absent three times, at least 6 h apart, is retired. Ids whose lease has passed are left alone.
+
+        Returns:
+            the number of videos that have a new snapshot.
+        """
+        now = self._now()
+        mine = sorted((u for u in updates if u.id in self._videos), key=lambda update: update.id)
+        if not mine:
+            return 0
+        rows = [self._videos[update.id] for update in mine]
+        plan = [policy.schedule(row["published_at"] or row["first_seen_at"], now) for row in rows]
+        written = await self._db.fetch(
+            sql("update_videos"),
+            [update.id for update in mine],
+            [row["lease_token"] for row in rows],
+            [zone for zone, _ in plan],
+            [due for _, due in plan],
+            [update.presence == Presence.PRESENT for update in mine],
+            [update.presence == Presence.ABSENT for update in mine],
+            [update.views for update in mine],
+            [update.likes for update in mine],
+            [update.comments for update in mine],
+            now,
+            now - policy.ABSENCE_SPACING,
+            policy.ABSENCES_TO_RETIRE,
+        )
+        retired = [record["id"] for record in written if record["retired"]]
+        if retired:
+            self._count_retired(len(retired))
+            self._db.on_rollback(lambda: self._count_retired(-len(retired)))
+            await events.emit(events.EventType.VIDEOS_RETIRED, ids=retired, store=self._db)
+        self._forget(update.id for update in mine)
+        return sum(record["present"] for record in written)
+
+    def _count_retired(self, number: int) -> None:
+        self.retired += number
