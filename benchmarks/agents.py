@@ -1,4 +1,4 @@
-"""Hunter and Tracker in one process, everything stored, against the sandbox in another."""
+"""Hunter and Tracker in one process, everything stored, against the API of canned answers in another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def hunter_speed(latency: float, *, batch: int, cycles: int) -> tuple[floa
     ):
         await QueueDAO().add(_SEEDS)
         async with agent_session("hunter"):
-            await run_hunter_cycle(len(_SEEDS))  # fills the queue with tags, and the sandbox's own caches
+            await run_hunter_cycle(len(_SEEDS))  # fills the queue with tags
             began, searches, new = time.perf_counter(), 0, 0
             for _ in range(cycles):
                 stats = await run_hunter_cycle(batch)

@@ -1,4 +1,4 @@
-"""What every measurement runs on: an embedded PostgreSQL of its own, and the sandbox as a process of its own."""
+"""What every measurement runs on: an embedded PostgreSQL of its own, and an API of canned answers in a process."""
 
 from __future__ import annotations
 
@@ -25,13 +25,10 @@ def machine() -> str:
 
 
 @contextlib.contextmanager
-def api(latency: float, **options: str) -> Iterator[str]:
-    """A sandbox as a child process; its base URL. Quota is out of the way unless options say otherwise."""
-    many = "1000000000"
-    given = {"port": "0", "latency": str(latency), "quota-search": many, "quota-units": many, "quota-batch": many}
-    arguments = [part for name, value in (given | options).items() for part in (f"--{name}", value)]
-    command = [sys.executable, "-m", "maia", "sandbox", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+def api(latency: float) -> Iterator[str]:
+    """The API of canned answers as a child process; its base URL."""
+    command = [sys.executable, "-m", "benchmarks.canned", str(latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from atlas import vault
@@ -156,7 +156,8 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
     counts: Counter[str] = Counter()
     if not answered:
         return counts
-    batch = _Batch(await session.dao.queue_room())
+    found_ids = {item.id for found in answered if found.page for item in found.page.items}
+    batch = _Batch(await session.dao.queue_room(), set(await session.dao.known_videos(sorted(found_ids))))
     # a stop of its own: what was answered is stored, whatever asked for the end
     outcomes = await run_bounded(
         answered, lambda found: _ingest(session, found, batch), limit=settings.youtube_concurrency, stop=Stop()
@@ -179,11 +180,11 @@ class _Batch:
 
     Attributes:
         left: how many queries the queue may still take.
-        taken: videos that one of them stores: another that found them too need not ask about them again.
+        taken: videos that are stored already or that one of them stores: the others need not ask about them.
     """
 
     left: int
-    taken: set[str] = field(default_factory=set)
+    taken: set[str]
 
     def take(self) -> int:
         """One search's share; what it does not use is put back."""
@@ -206,8 +207,7 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
         return Counter(searches=1, refused=1)
     page = found.page
     items = list({item.id: item for item in page.items}.values())
-    known = await dao.known_videos([item.id for item in items])
-    new = [item for item in items if item.id not in known | batch.taken]
+    new = [item for item in items if item.id not in batch.taken]
     batch.taken.update(item.id for item in new)
     videos, tickets = await enrich(session, new)
     counts: Counter[str] = Counter(searches=1, videos_found=len(items))
@@ -236,7 +236,7 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
         raise
     finally:
         batch.put_back(share - counts["queries_new"])
-    for video in videos:
+    for video in videos if vault.enabled else ():
         if not video.partial:
             vault.store_metadata(video.id, video.raw)
     return counts

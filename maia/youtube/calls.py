@@ -96,6 +96,18 @@ class Caller:
     async def ask(self, method: Method, answer: type[A], params: Mapping[str, str | None]) -> A:
         """Make a call with those `params` that are not None, and read what is answered."""
         given = {name: value for name, value in params.items() if value is not None}
+        failed: TransientError
+        try:
+            return await self._try(method, answer, given)  # nearly always; the machinery of retries is not for free
+        except TransientError as error:
+            failed = error
+            if self._stopping:
+                raise
+        return await self._again(method, answer, given, failed)
+
+    async def _again(self, method: Method, answer: type[A], params: Mapping[str, str], failed: TransientError) -> A:
+        """The tries after the first, each after its pause."""
+        first = True
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not self._stopping),
             stop=stop_after_attempt(TRIES),
@@ -104,18 +116,19 @@ class Caller:
             before_sleep=lambda state: _log_retry(method, state),
             reraise=True,
         )
-        failed: TransientError | None = None
 
         async def attempt() -> A:
-            nonlocal failed
+            nonlocal failed, first
+            if first:
+                first = False
+                raise failed  # the first try, which is made already
             try:
-                return await self._try(method, answer, given)
+                return await self._try(method, answer, params)
             except TransientError as error:
                 failed = error
                 raise
             except Stopped:
-                if failed is None:
-                    raise
+                pass
             raise failed  # the stop came during the pause: what failed before says more
 
         return await retrying(attempt)
