@@ -17,7 +17,7 @@ from maia import orchestration
 from maia.exitcodes import Outcome
 from maia.resilience import run_agent, verdict
 from maia.session import AgentSession, Shard, agent_session
-from maia.stop import current_stop, record_stats, run_scope
+from maia.stop import current_stop, merge_stats, record_stats, run_scope
 
 __all__ = ["AgentOptions", "run"]
 
@@ -102,7 +102,7 @@ async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any
         began = time.monotonic()
         stats = await cycle(options.batch_size or default)
         logger.info("cycle %d, %.1f s: %s", number, time.monotonic() - began, _summary(stats))
-        total = _added(total, stats)
+        merge_stats(total, stats)
         record_stats({"cycles": 1})
         outcome = Outcome(stats["outcome"])
         over = number >= options.cycles if ends is None else time.monotonic() >= ends
@@ -112,19 +112,6 @@ async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any
         # earlier cycles worked until nothing was due: that is what was asked for
         total["outcome"] = Outcome.OK
     return {**total, "cycles": number}
-
-
-def _added(total: Mapping[str, Any], stats: Mapping[str, Any]) -> dict[str, Any]:
-    """The sums over the cycles; words are those of the last one."""
-    merged = dict(total)
-    for name, value in stats.items():
-        if isinstance(value, Mapping):
-            merged[name] = _added(merged.get(name, {}), value)
-        elif isinstance(value, int) and not isinstance(value, bool):
-            merged[name] = merged.get(name, 0) + value
-        else:
-            merged[name] = value
-    return merged
 
 
 def _summary(stats: Mapping[str, Any]) -> str:

@@ -229,15 +229,16 @@ def record_stats(stats: Mapping[str, Any]) -> None:
     """
     run = _run.get()
     if run is not None:
-        _merge(run.stats, stats)
+        merge_stats(run.stats, stats)
 
 
-def _merge(into: dict[str, Any], stats: Mapping[str, Any]) -> None:
+def merge_stats(into: dict[str, Any], stats: Mapping[str, Any]) -> None:
+    """Add the stats of a cycle to those of the cycles before: numbers summed, mappings alike, words replaced."""
     for key, value in stats.items():
         known = into.get(key)
         if isinstance(value, Mapping):
             into[key] = nested = dict(known) if isinstance(known, Mapping) else {}
-            _merge(nested, value)
+            merge_stats(nested, value)
         elif _is_number(value) and _is_number(known):
             into[key] = known + value
         else:
