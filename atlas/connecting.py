@@ -28,6 +28,9 @@ PATIENCE = 30.0
 START_PATIENCE = 10.0
 _CONNECT_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 60.0
+# A process that is frozen, or whose network is gone, in the middle of a transaction holds its locks for as long as the
+# server believes in it: hours. After this long without a statement, the server ends it, and others go on.
+STALLED_TRANSACTION = 10.0
 
 LOST = (
     OSError,
@@ -37,6 +40,7 @@ LOST = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 _MISCONFIGURED = (
     asyncpg.InvalidAuthorizationSpecificationError,  # also a wrong password
@@ -86,7 +90,11 @@ def _options(application_name: str) -> dict[str, Any]:
     return {
         "timeout": _CONNECT_TIMEOUT,
         "command_timeout": COMMAND_TIMEOUT,
-        "server_settings": {"application_name": application_name[:63], "timezone": "UTC"},
+        "server_settings": {
+            "application_name": application_name[:63],
+            "timezone": "UTC",
+            "idle_in_transaction_session_timeout": str(round(STALLED_TRANSACTION * 1000)),
+        },
     }
 
 

@@ -207,6 +207,34 @@ async def test_a_connection_lost_at_the_commit_is_unavailable(db: Database) -> N
     assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
 
 
+async def test_a_stalled_transaction_does_not_hold_up_others_and_is_done_again(
+    dsn: str, patience: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STALLED_TRANSACTION", 0.2)
+    db = Database()
+    tries = 0
+
+    async def work() -> None:
+        nonlocal tries
+        tries += 1
+        async with db.transaction():
+            await db.fetch(ADD, "shared")
+            if tries == 1:  # it stalls here, and goes on when the other, who waits for its lock, has come through
+                async with asyncio.timeout(20):
+                    await other.execute(ADD + " ON CONFLICT DO NOTHING", "shared")
+                await other.execute("DELETE FROM channels")
+            await db.fetch(ADD, f"after {tries}")
+
+    async with db.session():
+        other = await db.connect()
+        try:
+            await db.patiently(work)
+        finally:
+            await other.close()
+        assert tries == 2
+        assert await channels(db) == ["after 2", "shared"]
+
+
 async def test_patience_has_an_end(db: Database) -> None:
     async def work() -> None:
         async with db.transaction():
