@@ -16,7 +16,7 @@ unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint bench lock clean
+.PHONY: help install demo test lint e2e bench lock clean
 
 help: ## Show this list
 	@echo 'Usage: make TARGET [PYTHON=python3.12]'
@@ -27,6 +27,9 @@ demo: install ## Watch Hunter and Tracker shards at work, without a key (DATASET
 
 test: install ## Run all tests that need no container, with branch coverage (PYTEST_OPTIONS=...)
 	$(BIN)/pytest --cov=maia --cov=atlas --cov-branch --cov-fail-under=90 $(PYTEST_OPTIONS)
+
+e2e: install ## Run the container, the action and the workflows for real (needs a Docker engine, and act for some)
+	$(BIN)/pytest tests/e2e $(PYTEST_OPTIONS)
 
 lint: install ## Check style, types and layers
 	$(BIN)/ruff check .

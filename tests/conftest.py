@@ -21,6 +21,7 @@ def clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     """No setting leaks in from the environment or a .env, and none leaks out of a test."""
     for name in _OURS:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "no-users-data"))
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
     settings.reload()
     yield
@@ -34,3 +35,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the shared data is not there ({folder}); set MAIA_SHARED to its folder")
     return folder
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of containers and workflows run where they are asked for (`make e2e`), not among all others."""
+    if any("e2e" in argument for argument in [*config.args, config.option.markexpr]):
+        return
+    left = [item for item in items if item.get_closest_marker("e2e")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("e2e")]

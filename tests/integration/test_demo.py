@@ -249,7 +249,7 @@ def end_owner_of_another(folder: Path) -> None:
 async def test_real_daily_counts_are_replayed(kind: str, shared_data: Path, tmp_path: Path) -> None:
     pattern = {"daily": "GB_*.csv", "trending": "US_*.csv"}[kind]
     data = next((shared_data / "trending").glob(pattern))
-    code, said = await run(tmp_path, "--dataset", str(data), "--seconds", "9", "--wave", "4")
+    code, said = await run(tmp_path, "--dataset", str(data), "--seconds", "14", "--wave", "4")
     assert code == 0, said
     assert ("a video's age counts from the day it was first seen" in said) is (kind == "daily")
     assert "✓ rows that two shards worked on: 0 (" in said
