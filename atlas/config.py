@@ -40,6 +40,16 @@ def _user_data() -> Path:
         return Path(".pleiades")
 
 
+Vault = Literal["local", "huggingface", "off"]
+
+
+def _vault_default() -> Vault:
+    """`local`; in the image `off`, since a container has no disk that lasts, and an empty VAULT_PROVIDER is unset."""
+    import os  # noqa: PLC0415
+
+    return "off" if os.environ.get("ATLAS_VAULT_DEFAULT") == "off" else "local"
+
+
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=1)]
@@ -65,11 +75,15 @@ class Settings(BaseSettings):
     key_pool_tracking_size: Share = Field(1, description="Of a list, the so many keys before them go to tracking")
     youtube_api_base_url: str = Field("https://www.googleapis.com/youtube/v3", description="Where the API is")
     youtube_concurrency: Count = Field(32, description="Most API calls in flight in one process")
-    quota_search_per_day: Share = Field(100, description="Search calls a day and key that reports reckon with")
-    quota_units_per_day: Share = Field(10_000, description="Units a day and key that reports reckon with")
-    quota_batch_per_day: Share = Field(10_000, description="batchGetStats calls a day and key that reports reckon with")
+    quota_search_per_day: Share = Field(
+        100, description="Search calls a day and key that plans and reports reckon with"
+    )
+    quota_units_per_day: Share = Field(10_000, description="Units a day and key that plans and reports reckon with")
+    quota_batch_per_day: Share = Field(
+        10_000, description="batchGetStats calls a day and key that plans and reports reckon with"
+    )
 
-    vault_provider: Literal["local", "huggingface", "off"] = Field("local", description="Where the cold archive is")
+    vault_provider: Vault = Field(default_factory=_vault_default, description="Where the cold archive is")
     vault_path: Path = Field(default_factory=lambda: _user_data() / "vault", description="Folder of the local archive")
     hf_dataset_id: str | None = Field(None, description="Hugging Face dataset of the archive, such as me/maia-archive")
     hf_token: SecretStr | None = Field(None, description="Hugging Face token that may write to it")
@@ -100,6 +114,10 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(None, description="A Prefect server that runs are reported to")
     prefect_api_key: SecretStr | None = Field(None, description="Its key")
     maia_result_file: Path | None = Field(None, description="Where the result file is written")
+    maia_run_id: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="The workflow run that this process is part of"
+    )
+    maia_wave: Annotated[int, Field(ge=1, le=32_767)] | None = Field(None, description="The wave of that run, from 1")
 
     @model_validator(mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 __all__ = [
     "ABSENCES_TO_RETIRE",
     "ABSENCE_SPACING",
+    "ARCHIVE_AFTER",
     "METADATA_REFRESH_AFTER",
     "TOKEN_MAX_AGE",
     "TOPIC_INTERVAL",
@@ -58,6 +59,9 @@ def schedule(born: datetime, now: datetime) -> tuple[int, datetime]:
 # seen to leave out living videos for a while), and three within minutes are one.
 ABSENCES_TO_RETIRE = 3
 ABSENCE_SPACING = timedelta(hours=6)
+
+# A video that is not archived by then is asked for again: a younger one may still be in another shard's buffer.
+ARCHIVE_AFTER = ZONES[0].interval
 
 # YouTube Developer Policies III.E.4.b: data read with an API key is refreshed or deleted within 30 days. Five days are
 # left for quota that is short.

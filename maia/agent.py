@@ -1,8 +1,7 @@
-"""One process of an agent, from its options to its exit code: cycles, the row in ``runs``, the last words."""
+"""One process of an agent, from its options to its exit code: cycles until nothing is left to do."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Mapping
@@ -10,14 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from atlas import events, notifier
 from atlas.config import settings
-from atlas.errors import AtlasError, StatementFailed
 from maia import orchestration
 from maia.exitcodes import Outcome
-from maia.resilience import run_agent, verdict
+from maia.process import recorded, run_process
 from maia.session import AgentSession, Shard, agent_session
-from maia.stop import current_stop, merge_stats, record_stats, run_scope
+from maia.stop import merge_stats, record_stats
 
 __all__ = ["AgentOptions", "run"]
 
@@ -46,45 +43,13 @@ class AgentOptions:
 
 def run(agent: str, options: AgentOptions) -> NoReturn:
     """Runs the agent and ends the process with the code that says how it went."""
-    result_file = options.result_file
-    if result_file is None:
-        # a setting that is malformed is reported inside the run, with its own exit code
-        with contextlib.suppress(AtlasError):
-            result_file = settings.maia_result_file
-    run_agent(agent, str(options.shard), lambda: _main(agent, options), result_file=result_file)
 
-
-async def _main(agent: str, options: AgentOptions) -> Mapping[str, Any]:
-    try:
-        settings.check()
+    async def work() -> Mapping[str, Any]:
         orchestration.activate(settings.prefect_api_url, settings.prefect_api_key)
         async with agent_session(agent, options.shard) as session:
-            return await _recorded(session, options)
-    except BaseException as error:
-        await _tell_people(agent, options, error)
-        raise
+            return await recorded(agent, str(options.shard), lambda: _cycles(session, options))
 
-
-async def _recorded(session: AgentSession, options: AgentOptions) -> Mapping[str, Any]:
-    """The cycles, with their row in ``runs``."""
-    row = events.Run(session.agent, str(session.shard))
-    await row.begin()
-    try:
-        stats = await _cycles(session, options)
-    except BaseException as error:
-        outcome, code, text = verdict(error, session.stop)
-        with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
-            if outcome is Outcome.CHURN:
-                await events.emit(events.EventType.CHURN, agent=session.agent, reason=text)
-            with run_scope() as run:
-                await row.finish(outcome, code, run.stats, text)
-        raise
-    outcome, code, text = verdict(stats, session.stop)
-    try:
-        await row.finish(outcome, code, stats, text)
-    except StatementFailed as error:
-        logger.warning("how the run ended cannot be noted: %s", error)
-    return stats
+    run_process(agent, str(options.shard), work, result_file=options.result_file)
 
 
 async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any]:
@@ -119,11 +84,3 @@ def _summary(stats: Mapping[str, Any]) -> str:
     calls = [f"{bucket} {number}" for bucket, number in stats.get("calls", {}).items()]
     words = f"{stats['outcome']}" + (f" ({stats['reason']})" if "reason" in stats else "")
     return ", ".join([words, *counts, *(["calls: " + " ".join(calls)] if calls else [])])
-
-
-async def _tell_people(agent: str, options: AgentOptions, error: BaseException) -> None:
-    """A run that somebody has to look at is told over NOTIFY_URLS; silent when unset."""
-    outcome, code, text = verdict(error, current_stop())
-    if outcome in {Outcome.FAILURE, Outcome.CONFIG, Outcome.UNAVAILABLE}:
-        with contextlib.suppress(AtlasError):
-            await notifier.notify(f"maia {agent} {options.shard}: {outcome} ({code})", text or "", level="error")

@@ -9,7 +9,7 @@ import typer
 
 from atlas.errors import AtlasError
 from maia import __version__
-from maia.commands import agents, keys, queue
+from maia.commands import agents, keys, plan, queue
 from maia.commands.running import leave
 from maia.sandbox import command as sandbox
 
@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 app.command(epilog=agents.EPILOG)(agents.hunter)
 app.command(epilog=agents.EPILOG)(agents.tracker)
+app.command(epilog=agents.EPILOG)(plan.plan)
+app.command(epilog=agents.EPILOG)(plan.verdict)
 app.add_typer(queue.app, name="queue")
 app.add_typer(keys.app, name="keys")
 app.command(epilog=sandbox.EPILOG)(sandbox.sandbox)

@@ -21,10 +21,13 @@ from maia.snowball import Snowball
 from maia.stop import run_bounded
 from maia.youtube import MAX_IDS, RateLimited, Stopped, VideoList, YouTubeError
 
-__all__ = ["archive", "enrich", "finish_earlier"]
+__all__ = ["CALLS_A_CYCLE", "VIDEOS_A_CALL", "archive", "enrich", "finish_earlier"]
 
-_AT_ONCE = MAX_IDS - WITNESSES  # one videos.list call
-_MOST_CALLS = 10  # of one cycle: a cycle without units may leave 500 videos
+VIDEOS_A_CALL = MAX_IDS - WITNESSES
+"""Unfinished videos that one videos.list call asks about."""
+
+CALLS_A_CYCLE = 10
+"""Most calls of one cycle for unfinished videos: a cycle without units may leave 500 of them."""
 
 
 async def enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[list[Video], tuple[Ticket, ...]]:
@@ -94,15 +97,15 @@ async def finish_earlier() -> dict[str, int]:
     """
     async with agent_session("hunter") as session:
         counts: Counter[str] = Counter()
-        for _ in range(_MOST_CALLS):
+        for _ in range(CALLS_A_CYCLE):
             if session.over or "units" in session.exhausted:
                 break
-            targets = await session.dao.fetch_unfinished(_AT_ONCE, archive=vault.enabled)
+            targets = await session.dao.fetch_unfinished(VIDEOS_A_CALL, archive=vault.enabled)
             if not targets:
                 break
             counts["unfinished"] += len(targets)
             counts.update(await _finish(session, [target["id"] for target in targets]))
-            if len(targets) < _AT_ONCE:
+            if len(targets) < VIDEOS_A_CALL:
                 break
         counts["archived"] += await archive(session)
         await session.dao.release_claims()

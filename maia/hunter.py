@@ -11,7 +11,6 @@ from atlas import vault
 from atlas.adapters.rows import TopicRow, TopicStatus
 from atlas.config import settings
 from atlas.errors import RingExhausted, StatementFailed
-from maia.absence import WITNESSES
 from maia.enrichment import archive, enrich, finish_earlier
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
@@ -19,7 +18,6 @@ from maia.session import AgentSession, agent_session
 from maia.snowball import Snowball
 from maia.stop import Stop, Unfinished, record_stats, run_bounded
 from maia.youtube import (
-    MAX_IDS,
     BadRequest,
     NotFound,
     PageTokenInvalid,
@@ -35,7 +33,6 @@ __all__ = ["Searched", "fetch_batch", "ingest_results", "run_hunter_cycle", "sea
 _COUNTS = (
     "topics", "searches", "failed", "videos_found", "videos_new", "videos_enriched", "queries_new", "archived",
 )  # fmt: skip
-_UNFINISHED_AT_ONCE = MAX_IDS - WITNESSES  # one videos.list call
 
 
 @dataclass

@@ -19,7 +19,7 @@ from maia import __version__
 from maia.stop import Stop, current_stop
 from maia.youtube import YouTubeClient
 
-__all__ = ["AgentSession", "Shard", "agent_session"]
+__all__ = ["RING_OF", "AgentSession", "Shard", "agent_session"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class AgentSession:
 
 _current: contextvars.ContextVar[AgentSession | None] = contextvars.ContextVar("maia_session", default=None)
 
-_RINGS = {"hunter": "hunting", "tracker": "tracking"}
+RING_OF = {"hunter": "hunting", "tracker": "tracking"}
+"""Which key ring an agent spends from."""
 
 
 @contextlib.asynccontextmanager
@@ -104,7 +105,7 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
         return
     shard = shard or Shard()
     settings.check()
-    ring = KeyRing(_RINGS[agent], start=shard.index)
+    ring = KeyRing(RING_OF[agent], start=shard.index)
     ring.keys()  # an empty ring ends the run before anything is claimed
     vault.check()
     stop = current_stop()

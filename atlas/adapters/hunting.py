@@ -19,7 +19,6 @@ from atlas.statements import sql
 __all__ = ["Hunting"]
 
 _PROMOTED_AT_ONCE = 5_000  # topics made claimable by one claim: bounds its cost after a long pause
-_ARCHIVE_AFTER = policy.ZONES[0].interval  # younger videos may still be in another shard's buffer
 _TAG_SEPARATOR = "\x1f"
 
 
@@ -245,7 +244,7 @@ class Hunting(Claims):
         now = self._now()
         lease, token = settings.hunter_lease_seconds, uuid.uuid4()
         records = await self._db.fetch(
-            sql("claim_unfinished"), batch_size, now - _ARCHIVE_AFTER, lease, token, self.shard, archive,
+            sql("claim_unfinished"), batch_size, now - policy.ARCHIVE_AFTER, lease, token, self.shard, archive,
             now - policy.ABSENCE_SPACING,
         )  # fmt: skip
         return self._claimed(records)

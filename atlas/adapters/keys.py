@@ -1,19 +1,23 @@
-"""KeyDAO: what people see of the key rings, and how they lift a suspension."""
+"""KeyDAO: what people and plans see of the key rings, and how a suspension is lifted."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database, database
+from atlas.errors import KeysRejected
 from atlas.keypool import RINGS, KeyPool, fingerprint
-from atlas.quota import Bucket, quota_day
+from atlas.keyring import WHOLE_KEY
+from atlas.quota import Bucket, quota_day, quota_reset
 from atlas.statements import sql
 
-__all__ = ["BucketReport", "KeyDAO", "KeyReport"]
+__all__ = ["BucketReport", "CallsLeft", "KeyDAO", "KeyReport"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,43 @@ class KeyReport:
     buckets: tuple[BucketReport, ...]
 
 
+@dataclass(frozen=True)
+class CallsLeft:
+    """What the keys of a ring can still spend today.
+
+    Attributes:
+        number: bucket → calls.
+        until: bucket → when the first spent calls come back (schedule clock, UTC).
+    """
+
+    number: Mapping[Bucket, int]
+    until: Mapping[Bucket, datetime]
+
+
+@dataclass(frozen=True)
+class _Books:
+    """What the database knows of the keys of a pool, by fingerprint (and bucket).
+
+    Attributes:
+        groups: the keys, those that are known to share a project together.
+        spent: calls of today (Pacific).
+    """
+
+    at: datetime
+    groups: Sequence[Sequence[str]]
+    projects: Mapping[str, str]
+    suspended: Mapping[tuple[str, str], Mapping[str, Any]]
+    named: Mapping[tuple[str, str], int]
+    spent: Mapping[tuple[str, str], int]
+
+    def reserved(self, group: Sequence[str], bucket: Bucket) -> int:
+        return sum(self.spent.get((key, bucket), 0) for key in group)
+
+    def limit_named(self, group: Sequence[str], bucket: Bucket) -> int | None:
+        limits = [limit for key in group if (limit := self.named.get((key, bucket))) is not None]
+        return max(limits, default=None)
+
+
 class KeyDAO:
     """Reads and lifts. Constructing it does no I/O."""
 
@@ -53,49 +94,82 @@ class KeyDAO:
 
     async def report(self, pool: KeyPool) -> list[KeyReport]:
         """The keys of the pool in the order of the rings, those of one project together."""
-        rings: dict[str, list[str]] = defaultdict(list)
-        for ring in RINGS:
-            for secret in pool[ring]:
-                rings[fingerprint(secret)].append(ring)
-        prints, now = list(rings), clock.now()
-        projects = {row["fingerprint"]: row["project"] for row in await self._db.fetch(sql("key_projects"), prints)}
-        suspended = {
-            (row["fingerprint"], row["bucket"]): row
-            for row in await self._db.fetch(sql("load_suspensions"), prints, now, pool.version())
-        }
-        named = {
-            (row["fingerprint"], row["bucket"]): row["quota_limit"]
-            for row in await self._db.fetch(sql("key_limits"), prints)
-        }
-        spent = {
-            (row["fingerprint"], row["bucket"]): row["reserved"]
-            for row in await self._db.fetch(sql("key_usage"), quota_day(now), prints)
-        }
-        together: dict[str, list[str]] = defaultdict(list)
-        for key in prints:
-            together[f"project {projects[key]}" if key in projects else key].append(key)
+        members = {ring: set(_prints(pool, ring)) for ring in RINGS}
+        books = await self._read(pool)
         reports = []
-        for members in together.values():
+        for group in books.groups:
             buckets = []
             for bucket in Bucket:
-                rows = [row for m in members for name in ("*", bucket) if (row := suspended.get((m, name)))]
-                limits = [limit for m in members if (limit := named.get((m, bucket))) is not None]
+                rows = [row for m in group for name in (WHOLE_KEY, bucket) if (row := books.suspended.get((m, name)))]
                 row = max(rows, key=lambda row: row["suspended_until"], default=None)
                 buckets.append(
                     BucketReport(
                         bucket=bucket,
-                        reserved=sum(spent.get((m, bucket), 0) for m in members),
+                        reserved=books.reserved(group, bucket),
                         setting=settings.quota_per_day(bucket),
-                        named=max(limits, default=None),
+                        named=books.limit_named(group, bucket),
                         until=row["suspended_until"] if row else None,
                         reason=row["reason"] if row else None,
                     )
                 )
-            names = tuple(dict.fromkeys(ring for m in members for ring in rings[m]))
-            reports.append(KeyReport(tuple(members), names, projects.get(members[0]), tuple(buckets)))
+            names = tuple(dict.fromkeys(ring for m in group for ring in RINGS if m in members[ring]))
+            reports.append(KeyReport(tuple(group), names, books.projects.get(group[0]), tuple(buckets)))
         return reports
+
+    async def calls_left(self, pool: KeyPool, ring: str) -> CallsLeft:
+        """What the keys of a ring can still spend today, those of one project counted once.
+
+        Reckoned for each project: the calls a day of the setting, or of the limit that YouTube named where that is
+        lower, without those that were reserved today. A bucket that is suspended has none left, and a key that is
+        suspended whole adds nothing.
+
+        Raises:
+            KeysRejected: every key of the ring is wrong or blocked.
+        """
+        books, members = await self._read(pool), _prints(pool, ring)
+        rejected = {key: row["reason"] for key in members if (row := books.suspended.get((key, WHOLE_KEY)))}
+        if rejected and len(rejected) == len(members):
+            raise KeysRejected(ring, [f"{key}: {reason}" for key, reason in rejected.items()])
+        number = dict.fromkeys(Bucket, 0)
+        until: dict[Bucket, list[datetime]] = {bucket: [] for bucket in Bucket}
+        for group in books.groups:
+            if all(key in rejected or key not in members for key in group):
+                continue
+            for bucket in Bucket:
+                rows = [row for key in group if (row := books.suspended.get((key, bucket)))]
+                setting, named = settings.quota_per_day(bucket), books.limit_named(group, bucket)
+                limit = setting if named is None else min(setting, named)
+                if rows:
+                    until[bucket].append(max(row["suspended_until"] for row in rows))
+                else:
+                    number[bucket] += max(0, limit - books.reserved(group, bucket))
+                    until[bucket].append(quota_reset(books.at))
+        return CallsLeft(number, {bucket: min(times, default=quota_reset(books.at)) for bucket, times in until.items()})
+
+    async def _read(self, pool: KeyPool) -> _Books:
+        prints, now = _prints(pool, *RINGS), clock.now()
+        projects = {row["fingerprint"]: row["project"] for row in await self._db.fetch(sql("key_projects"), prints)}
+        suspended = await self._db.fetch(sql("load_suspensions"), prints, now, pool.version())
+        named = await self._db.fetch(sql("key_limits"), prints)
+        spent = await self._db.fetch(sql("key_usage"), quota_day(now), prints)
+        together: dict[str, list[str]] = defaultdict(list)
+        for key in prints:
+            together[f"project {projects[key]}" if key in projects else key].append(key)
+        return _Books(
+            at=now,
+            groups=list(together.values()),
+            projects=projects,
+            suspended={(row["fingerprint"], row["bucket"]): row for row in suspended},
+            named={(row["fingerprint"], row["bucket"]): row["quota_limit"] for row in named},
+            spent={(row["fingerprint"], row["bucket"]): row["reserved"] for row in spent},
+        )
 
     async def resume(self, prefix: str) -> list[str]:
         """Lifts every suspension of the keys whose fingerprint begins so. Returns a line for each."""
         rows = await self._db.fetch(sql("resume_key"), prefix.lower())
         return sorted(f"{row['fingerprint']} {row['bucket']}: {row['reason']}" for row in rows)
+
+
+def _prints(pool: KeyPool, *rings: str) -> list[str]:
+    """The fingerprints of the rings' keys, each once, in their order."""
+    return list(dict.fromkeys(fingerprint(key) for ring in rings for key in pool[ring]))

@@ -35,6 +35,8 @@ class Tracking(Claims):
         if not outlook["any_video"]:
             return "there are no videos yet: run the Hunter first (`maia hunter`)"
         due = outlook["next_due"]
+        if due and due <= clock.now():
+            return "the videos that are due are held by other shards"
         return f"no video is due before {due:%Y-%m-%d %H:%M} UTC" if due else "no video is due"
 
     async def fetch_witnesses(self, number: int = 5) -> list[str]:

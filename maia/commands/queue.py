@@ -15,7 +15,7 @@ from rich.text import Text
 from atlas.adapters.queue import QueueDAO
 from atlas.database import database
 from maia.commands.running import run
-from maia.snowball import LONGEST
+from maia.queries import read_queries
 
 __all__ = ["app"]
 
@@ -29,20 +29,12 @@ QueryFile = Annotated[
 
 
 def _wanted(queries: Iterable[str] | None, file: Path | None) -> list[str]:
-    lines: list[str] = list(queries or ())
-    if file is not None:
-        try:
-            text = typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise typer.BadParameter(f"{file} cannot be read: {error}", param_hint="--file") from None
-        lines += [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    wanted = [" ".join(line.replace("\0", "").split()) for line in lines]
-    wanted = list(dict.fromkeys(query for query in wanted if query))
+    try:
+        wanted = read_queries(queries, file)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     if not wanted:
         raise typer.BadParameter('no query given; write them in quotes: maia queue add "first query" "second query"')
-    long = [query for query in wanted if len(query) > LONGEST]
-    if long:
-        raise typer.BadParameter(f"a query has more than {LONGEST} characters: {long[0][:60]}…")
     return wanted
 
 

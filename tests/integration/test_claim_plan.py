@@ -165,3 +165,45 @@ async def test_questions_about_what_is_due_walk_the_index(full: asyncpg.Connecti
     plan = await explain(full, name, *([5] if name == "witnesses" else []))
     assert "videos_due" in indexes(plan)
     assert sum(node["Actual Rows"] for node in plan if node.get("Index Name") == "videos_due") <= 30
+
+
+# ── what a plan counts ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("limit", [1, 40, 400])
+async def test_due_queries_are_counted_along_the_indexes_of_the_claim(full: asyncpg.Connection, limit: int) -> None:
+    plan = await explain(full, "count_due_queries", limit, NOW)
+    check(plan, "search_queue_claim", "search_queue_waiting")
+    assert sum(node["Actual Rows"] for node in plan if node["Node Type"].startswith("Index")) <= 2 * limit
+
+
+@pytest.mark.parametrize("limit", [1, 40, 400])
+async def test_due_videos_are_counted_along_the_index_of_the_claim(full: asyncpg.Connection, limit: int) -> None:
+    plan = await explain(full, "count_due_videos", limit, NOW)
+    check(plan, "videos_due")
+    (probe,) = (node for node in plan if node.get("Index Name") == "videos_due")
+    assert "zone" in probe["Index Cond"]
+    assert "due_at" in probe["Index Cond"]
+    assert probe["Actual Loops"] == 3
+    assert probe["Actual Rows"] <= limit
+
+
+async def test_unfinished_videos_are_counted_along_the_indexes_of_their_claim(full: asyncpg.Connection) -> None:
+    plan = await explain(full, "count_unfinished", 200, NOW, NOW, True)
+    check(plan, "videos_unenriched", "videos_unarchived")
+    archived = await explain(full, "count_unfinished", 200, NOW, NOW, False)
+    walked = [node for node in archived if node.get("Index Name") == "videos_unarchived"]
+    assert not any(node["Actual Loops"] for node in walked), "without an archive, nobody looks there"
+
+
+async def test_the_shards_of_a_run_are_found_by_its_id(full: asyncpg.Connection) -> None:
+    await full.execute(
+        "INSERT INTO runs (id, run_id, wave, agent, shard, started_at, outcome)"
+        " SELECT gen_random_uuid(), 'run ' || n / 8, 1 + n % 2, 'hunter', n % 4 || '/4', now(), 'churn'"
+        " FROM generate_series(1, 10000) AS n"
+    )
+    await full.execute("ANALYZE runs")
+    for name, arguments in (("count_churned", ("run 77", 1, "hunter", 255)), ("list_runs", ("run 77", "hunter", 1000))):
+        plan = await explain(full, name, *arguments)
+        assert "Seq Scan" not in {node["Node Type"] for node in plan}
+        assert indexes(plan) == {"runs_by_run"}

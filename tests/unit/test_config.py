@@ -86,6 +86,8 @@ MALFORMED = [
     ("ATLAS_CLOCK", "2x@yesterday", "ISO 8601"),
     ("ATLAS_CLOCK", "2x@0001-01-01T00:00:00+05:00", "ISO 8601"),
     ("ATLAS_CLOCK", "99999999999999x", "calendar"),
+    ("MAIA_RUN_ID", "1" * 201, "at most 200 characters"),
+    ("MAIA_WAVE", "0", "greater than or equal to 1"),
 ]
 
 

@@ -16,8 +16,9 @@ from atlas.database import Database
 from maia.sandbox import RunningSandbox, SandboxConfig, running
 from maia.youtube import YouTubeClient
 
+from ...wire import Wire, wire_to
 from .harness import HUNTING, NOON, TRACKING, Timeline, pool
-from .processes import Children, Wire, wire_to
+from .processes import Children
 
 
 @pytest.fixture

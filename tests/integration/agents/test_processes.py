@@ -18,6 +18,7 @@ from atlas.keypool import fingerprint
 from atlas.quota import Bucket
 from maia.sandbox import RunningSandbox
 
+from ...wire import Wire
 from .harness import (
     HUNTING,
     Timeline,
@@ -28,7 +29,7 @@ from .harness import (
     pool,
     value,
 )
-from .processes import PATIENCE, Children, Ended, Wire
+from .processes import PATIENCE, Children, Ended
 
 pytestmark = pytest.mark.integration
 

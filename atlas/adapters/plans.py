@@ -1,0 +1,70 @@
+"""PlanDAO: what a workflow run asks of the database before its shards start, between its waves, and at its end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypedDict, cast
+
+from atlas import policy
+from atlas.clock import clock
+from atlas.database import Database, database
+from atlas.statements import sql
+
+__all__ = ["PlanDAO", "RunRow"]
+
+
+class RunRow(TypedDict):
+    """One process of a workflow run, as ``runs`` has it. Times are real, in UTC.
+
+    What is written at the end (``finished_at``, ``outcome``, ``exit_code``, ``stats``) is None for one that was killed,
+    or that is still at work.
+    """
+
+    wave: int | None
+    shard: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    exit_code: int | None
+    stats: dict[str, Any] | None
+    error: str | None
+
+
+class PlanDAO:
+    """Reads, and changes nothing. Constructing it does no I/O.
+
+    Each count is of what a claim would find at this moment: rows that a shard holds are left out. It goes no further
+    than its limit, so that its cost is bounded.
+
+    Args:
+        store: another database than the process's own, for tests.
+    """
+
+    def __init__(self, store: Database | None = None) -> None:
+        self._db = store or database
+
+    async def due_queries(self, limit: int) -> int:
+        """Queries that a Hunter could claim now."""
+        (row,) = await self._db.fetch(sql("count_due_queries"), limit, clock.now())
+        return min(limit, int(row["due"]))
+
+    async def unfinished_videos(self, limit: int, *, archive: bool) -> int:
+        """Videos that a Hunter has to enrich or, with ``archive``, to archive."""
+        now = clock.now()
+        (row,) = await self._db.fetch(
+            sql("count_unfinished"), limit, now - policy.ARCHIVE_AFTER, now - policy.ABSENCE_SPACING, archive
+        )
+        return min(limit, int(row["unfinished"]))
+
+    async def due_videos(self, limit: int) -> dict[int, int]:
+        """Zone → videos that a Tracker could claim now."""
+        return {row["zone"]: row["due"] for row in await self._db.fetch(sql("count_due_videos"), limit, clock.now())}
+
+    async def churned(self, run_id: str, wave: int, agent: str, limit: int) -> int:
+        """How many processes of this wave a rate limit has ended."""
+        (row,) = await self._db.fetch(sql("count_churned"), run_id, wave, agent, limit)
+        return int(row["churned"])
+
+    async def runs(self, run_id: str, agent: str, limit: int) -> list[RunRow]:
+        """The processes of a workflow run, the latest first, at most ``limit``."""
+        return [cast("RunRow", dict(row)) for row in await self._db.fetch(sql("list_runs"), run_id, agent, limit)]

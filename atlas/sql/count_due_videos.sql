@@ -1,0 +1,14 @@
+-- Videos of each zone that a claim would find now. Counted no further than the limit each, and in the claim's order, so
+-- that its index is walked from the first due time. $1 limit, $2 schedule time
+SELECT zone.number AS zone, due.amount AS due
+FROM (VALUES (1::smallint), (2::smallint), (3::smallint)) AS zone (number)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS amount
+    FROM (
+        SELECT 1 FROM videos
+        WHERE videos.zone = zone.number AND due_at <= $2::timestamptz AND (leased_until IS NULL OR leased_until < now())
+        ORDER BY due_at
+        LIMIT $1::bigint
+    ) AS bounded
+) AS due
+ORDER BY zone.number

@@ -1,0 +1,21 @@
+-- Videos that a claim of unfinished ones would find now: stored without their metadata or, if $4, never archived.
+-- Counted no further than the limit each. $1 limit, $2 not seen after (archive), $3 absent ones: not since
+SELECT (
+    SELECT count(*) FROM (
+        SELECT 1 FROM videos
+        WHERE enriched_at IS NULL AND retired_at IS NULL AND (leased_until IS NULL OR leased_until < now())
+            AND (last_absent_at IS NULL OR last_absent_at <= $3::timestamptz)
+        ORDER BY first_seen_at
+        LIMIT $1::bigint
+    ) AS unenriched
+) + (
+    SELECT count(*) FROM (
+        SELECT 1 FROM videos
+        WHERE archived_at IS NULL AND retired_at IS NULL AND enriched_at IS NOT NULL
+            AND first_seen_at <= $2::timestamptz AND $4::boolean
+            AND (leased_until IS NULL OR leased_until < now())
+            AND (last_absent_at IS NULL OR last_absent_at <= $3::timestamptz)
+        ORDER BY first_seen_at
+        LIMIT $1::bigint
+    ) AS unarchived
+) AS unfinished

@@ -1,0 +1,123 @@
+"""`maia plan` and `maia verdict`: what a workflow asks before its shards, between its waves, and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+import maia.plan
+from atlas.adapters.plans import RunRow
+from maia.commands.agents import BatchSize, JsonLogs, ResultFile, Verbose
+from maia.logs import set_up_logging
+from maia.plan import MOST_SHARDS, PlanOptions
+from maia.process import run_process
+from maia.queries import read_queries
+from maia.session import Shard
+from maia.verdict import read_run, told
+
+__all__ = ["plan", "verdict"]
+
+
+class AgentName(StrEnum):
+    """The agents that shards run."""
+
+    HUNTER = "hunter"
+    TRACKER = "tracker"
+
+
+Agent = Annotated[AgentName, typer.Argument(help="Whose shards.", show_default=False)]
+MaxShards = Annotated[int, typer.Option(min=1, max=MOST_SHARDS, help="No more shards than this.")]
+Wave = Annotated[
+    int | None,
+    typer.Option(min=1, max=32_767, help="Which wave, from 1; default: MAIA_WAVE, or 1.", show_default=False),
+]
+QueriesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--queries",
+        metavar="FILE",
+        help="Before the Hunter's first wave, add the queries in this file (- is standard input), one a line; "
+        "# begins a comment. None is removed.",
+    ),
+]
+
+
+def plan(
+    agent: Agent,
+    max_shards: MaxShards = 4,
+    batch_size: BatchSize = None,
+    wave: Wave = None,
+    queries: QueriesFile = None,
+    result_file: ResultFile = None,
+    *,
+    json_logs: JsonLogs = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say how many shards are worth starting: none if nothing is due, or nothing is left to spend.
+
+    A shard is worth starting when it has an item to work on and a call to spend on it, for one cycle of its batch size.
+    From wave 2 on: as many as met a rate limit in the wave before, by the rows of MAIA_RUN_ID. The number and the
+    reason stand in the log and in the result file.
+
+    \b
+      maia plan hunter --max-shards 4 --queries queries.txt --result-file plan.json
+      MAIA_RUN_ID=20-1 maia plan tracker --wave 2
+    """
+    if queries is not None and agent is not AgentName.HUNTER:
+        raise typer.BadParameter("queries are the Hunter's", param_hint="--queries")
+    try:
+        wanted = read_queries(None, queries)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--queries") from None
+    set_up_logging(json=json_logs, verbose=verbose)
+    maia.plan.run(agent.value, PlanOptions(max_shards, batch_size, wave, wanted, result_file))
+
+
+def verdict(
+    agent: Agent, result_file: ResultFile = None, *, json_logs: JsonLogs = False, verbose: Verbose = False
+) -> None:
+    """Show what became of each shard of the workflow run MAIA_RUN_ID.
+
+    \b
+      MAIA_RUN_ID=20-1 maia verdict hunter --result-file verdict.json
+    """
+    set_up_logging(json=json_logs, verbose=verbose)
+
+    async def work() -> Mapping[str, Any]:
+        rows = await read_run(agent.value)
+        if rows:
+            Console().print(_table(rows))
+        else:
+            typer.echo(f"No {agent.value} of this run has begun.")
+        return told(agent.value, rows)
+
+    run_process("verdict", str(Shard()), work, result_file=result_file)
+
+
+def _table(rows: list[RunRow]) -> Table:
+    narrow = (Column(name, no_wrap=True) for name in ("wave", "shard", "outcome", "code", "seconds"))
+    table = Table(*narrow, "what it did", box=SIMPLE_HEAD, padding=0)
+    for row, shown in zip(rows, told("", rows)["rows"], strict=True):
+        table.add_row(
+            *("" if shown[name] is None else str(shown[name]) for name in ("wave", "shard")),
+            # nothing wrote how it ended
+            shown["outcome"] or "killed",
+            *("" if shown[name] is None else str(shown[name]) for name in ("exit_code", "seconds")),
+            Text(_did(row)),
+        )
+    return table
+
+
+def _did(row: RunRow) -> str:
+    """Its error or its reason, and else what it counted."""
+    stats = row["stats"] or {}
+    counts = [f"{name} {value}" for name, value in stats.items() if type(value) is int and value]
+    return "; ".join([*(str(text) for text in (row["error"], stats.get("reason")) if text), ", ".join(counts)])

@@ -1,0 +1,237 @@
+"""`maia plan`: how many shards are worth starting, from what is due and from what the keys can still spend today.
+
+The first wave is planned from the queue, the videos and the quota; each later one starts as many shards as met a rate
+limit in the wave before. Which of them did does not matter: they have released what they held.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import ceil
+from pathlib import Path
+from typing import Any, NoReturn
+
+from atlas.adapters.keys import CallsLeft, KeyDAO
+from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.plans import PlanDAO
+from atlas.adapters.queue import QueueDAO
+from atlas.config import settings
+from atlas.database import database
+from atlas.errors import ConfigError
+from atlas.quota import Bucket
+from atlas.utils import KeyRing
+from maia.enrichment import CALLS_A_CYCLE, VIDEOS_A_CALL
+from maia.exitcodes import Outcome
+from maia.process import recorded, run_process
+from maia.session import RING_OF, Shard
+from maia.stop import record_stats
+from maia.youtube import MAX_IDS
+
+__all__ = ["MOST_SHARDS", "Job", "Plan", "PlanOptions", "make_plan", "plan_next_wave", "plan_shards", "run"]
+
+logger = logging.getLogger(__name__)
+
+MOST_SHARDS = 255
+"""A matrix of GitHub Actions has at most 256 jobs."""
+
+_COUNTED_PAST = 1_000  # rows beyond those that the plan needs, so that it can say how many are due
+
+
+@dataclass(frozen=True)
+class Job:
+    """One kind of work that is due, and how much of it one cycle of one shard does.
+
+    Attributes:
+        what: in words, in the plural.
+        items: how many are due; ``more`` if they were counted no further.
+        calls: bucket → calls left today; any of the buckets will do.
+        until: when the first spent calls come back (UTC).
+    """
+
+    what: str
+    items: int
+    calls: Mapping[Bucket, int]
+    until: datetime
+    items_a_cycle: int
+    calls_a_cycle: int
+    more: bool = False
+
+    @property
+    def shards(self) -> int:
+        """How many shards have both an item to work on and a call to spend on it."""
+        return min(ceil(self.items / self.items_a_cycle), ceil(sum(self.calls.values()) / self.calls_a_cycle))
+
+    def __str__(self) -> str:
+        due = f"{self.items:,}{' or more' if self.more else ''} {self.what}"
+        if self.items and not sum(self.calls.values()):
+            return f"{due}, but no '{_or(self.calls)}' call is left until {self.until:%Y-%m-%d %H:%M} UTC"
+        return f"{due}, calls left: " + ", ".join(f"'{bucket}' {number:,}" for bucket, number in self.calls.items())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many shards to start, and why in words (one line)."""
+
+    shards: int
+    outcome: Outcome
+    reason: str
+
+
+def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "") -> Plan:
+    """How many shards are worth starting: those of the job that needs most, since a shard does some of each.
+
+    Args:
+        jobs: every kind of work.
+        most: no more shards than this.
+        outlook: one line on what comes next, for when nothing is due.
+    """
+    due = [job for job in jobs if job.items]
+    if not due:
+        return Plan(0, Outcome.IDLE, outlook or "nothing is due")
+    wanted = max(job.shards for job in due)
+    told = "; ".join(map(str, due))
+    if not wanted:
+        return Plan(0, Outcome.QUOTA_EXHAUSTED, told)
+    return Plan(min(wanted, most), Outcome.OK, f"{told}: {_shards(min(wanted, most))}{_cut(wanted, most)}")
+
+
+def plan_next_wave(churned: int, wave: int, most: int) -> Plan:
+    """As many shards as a rate limit has ended in the wave before this one."""
+    if not churned:
+        return Plan(0, Outcome.IDLE, f"no shard of wave {wave - 1} met a rate limit")
+    told = f"{_shards(churned)} of wave {wave - 1} met a rate limit"
+    return Plan(min(churned, most), Outcome.OK, f"{told}: {_shards(min(churned, most))}{_cut(churned, most)}")
+
+
+def _shards(number: int) -> str:
+    return f"{number} shard{'' if number == 1 else 's'}"
+
+
+def _cut(wanted: int, most: int) -> str:
+    return ", the most that may start" if wanted > most else ""
+
+
+def _or(buckets: Mapping[Bucket, int]) -> str:
+    return "' or '".join(buckets)
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the command line says of a plan.
+
+    Attributes:
+        max_shards: no more than so many.
+        batch_size: rows of one cycle of one shard; None: the setting.
+        wave: None: the setting MAIA_WAVE, or 1.
+        queries: added to the queue before the first wave.
+        result_file: None: the setting MAIA_RESULT_FILE.
+    """
+
+    max_shards: int = 4
+    batch_size: int | None = None
+    wave: int | None = None
+    queries: Sequence[str] = field(default=())
+    result_file: Path | None = None
+
+
+def run(agent: str, options: PlanOptions) -> NoReturn:
+    """Plans a wave of an agent and ends the process with the code that says how that went."""
+    shard = str(Shard())
+
+    async def work() -> Mapping[str, Any]:
+        wave = options.wave or settings.maia_wave or 1
+        if wave > 1 and settings.maia_run_id is None:
+            raise ConfigError(
+                f"MAIA_RUN_ID required to plan wave {wave}: set it to the id that the shards of wave {wave - 1} had, "
+                "as `maia plan` of wave 1 and they did."
+            )
+        KeyRing(RING_OF[agent]).keys()  # an empty ring is a matter of configuration, whatever is due
+        database.application_name = f"maia plan {agent}"
+        async with database.session():
+            return await recorded("plan", shard, lambda: make_plan(agent, options, wave), wave=wave)
+
+    run_process("plan", shard, work, result_file=options.result_file)
+
+
+async def make_plan(agent: str, options: PlanOptions, wave: int) -> dict[str, Any]:
+    """Adds the queries, and plans a wave.
+
+    Returns:
+        the stats of the result file: ``agent``, ``shards``, ``wave``, ``queries_new``, ``due``, ``unfinished`` (videos,
+        Hunter) or ``zones`` (Tracker), ``churned`` (from wave 2 on), ``calls_left``, ``outcome``, ``reason``. What is
+        due is counted no further than is needed, and 1,000.
+
+    Raises:
+        ConfigError: every key of the ring is wrong or blocked.
+        DatabaseUnavailable.
+    """
+    stats: dict[str, Any] = {"agent": agent, "shards": 0, "wave": wave, "queries_new": 0}
+    if wave == 1 and options.queries:
+        stats["queries_new"] = await QueueDAO().add(options.queries)
+    record_stats(stats)
+    left = await KeyDAO().calls_left(settings.key_rings, RING_OF[agent])
+    jobs, counts, outlook = await (_hunter if agent == "hunter" else _tracker)(options, left)
+    if wave == 1:
+        plan = plan_shards(jobs, options.max_shards, outlook)
+    else:
+        churned = await PlanDAO().churned(settings.maia_run_id or "", wave - 1, agent, MOST_SHARDS)
+        plan = plan_next_wave(churned, wave, options.max_shards)
+        counts["churned"] = churned
+    logger.info("%s, wave %d: %s", agent, wave, plan.reason)
+    return {
+        **stats,
+        **counts,
+        "shards": plan.shards,
+        "calls_left": {str(bucket): number for bucket, number in left.number.items()},
+        "outcome": plan.outcome,
+        "reason": plan.reason,
+    }
+
+
+_Work = tuple[list[Job], dict[str, Any], str]
+"""The jobs, the counts that the stats tell of them, and what comes next if there are none."""
+
+
+async def _hunter(options: PlanOptions, left: CallsLeft) -> _Work:
+    """Queries to search, each a call; and videos that an earlier cycle had to leave, since each cycle begins with some.
+
+    A shard makes at most HUNTER_MAX_SEARCHES_PER_RUN searches, however large its batch. Searching needs no units: what
+    cannot be enriched is stored all the same.
+    """
+    dao, most = PlanDAO(), options.max_shards
+    searches = options.batch_size or settings.hunter_batch_size
+    if settings.hunter_max_searches_per_run is not None:
+        searches = min(searches, settings.hunter_max_searches_per_run)
+    videos = CALLS_A_CYCLE * VIDEOS_A_CALL
+    query_limit, video_limit = most * searches + _COUNTED_PAST, most * videos + _COUNTED_PAST
+    queries = await dao.due_queries(query_limit)
+    # not by the vault itself, whose secrets a plan does not need
+    unfinished = await dao.unfinished_videos(video_limit, archive=settings.vault_provider != "off")
+    jobs = [
+        _job("due queries", queries, query_limit, left, searches, searches, Bucket.SEARCH),
+        _job("videos to enrich or archive", unfinished, video_limit, left, videos, CALLS_A_CYCLE, Bucket.UNITS),
+    ]
+    outlook = "" if queries or unfinished else await MaiaDAO().why_no_topics()
+    return jobs, {"due": queries, "unfinished": unfinished}, outlook
+
+
+async def _tracker(options: PlanOptions, left: CallsLeft) -> _Work:
+    """Videos to read, 50 a call: of videos.batchGetStats or, once that is spent, of videos.list."""
+    size = options.batch_size or settings.tracker_batch_size
+    limit = options.max_shards * size + _COUNTED_PAST
+    zones = await PlanDAO().due_videos(limit)
+    due = min(limit, sum(zones.values()))
+    jobs = [_job("due videos", due, limit, left, size, ceil(size / MAX_IDS), Bucket.BATCH, Bucket.UNITS)]
+    outlook = "" if due else await MaiaDAO().why_no_targets()
+    return jobs, {"due": due, "zones": {str(zone): number for zone, number in zones.items()}}, outlook
+
+
+def _job(
+    what: str, items: int, limit: int, left: CallsLeft, items_a_cycle: int, calls_a_cycle: int, *buckets: Bucket
+) -> Job:
+    calls = {bucket: left.number[bucket] for bucket in buckets}
+    until = min(left.until[bucket] for bucket in buckets)
+    return Job(what, items, calls, until, items_a_cycle, calls_a_cycle, more=items >= limit)

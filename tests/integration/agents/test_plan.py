@@ -1,0 +1,347 @@
+"""Plans against a real PostgreSQL: what is due, what may be spent, and what became of a wave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from atlas import events
+from atlas.adapters.keys import KeyDAO
+from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.queue import QueueDAO
+from atlas.config import settings
+from atlas.database import Database
+from atlas.errors import KeysRejected
+from atlas.quota import Bucket
+from atlas.utils import KeyRing
+from maia.exitcodes import Outcome
+from maia.plan import PlanOptions, make_plan
+from maia.verdict import read_run
+
+from .harness import HUNTING, TRACKING, Timeline, fetch, pool, value
+
+pytestmark = pytest.mark.integration
+
+HOUR = timedelta(hours=1)
+MIDNIGHT = "2026-11-21 08:00 UTC"
+
+
+@pytest.fixture(autouse=True)
+def keys(db: Database, timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
+    """Two keys in each ring, and no archive; settings that a test enters here hold until its end."""
+    monkeypatch.setenv("YOUTUBE_API_KEY_POOL_JSON", pool())
+    monkeypatch.setenv("VAULT_PROVIDER", "off")
+    settings.reload()
+    with ExitStack() as stack:
+        yield stack
+
+
+async def plan(agent: str, wave: int = 1, **options: Any) -> dict[str, Any]:
+    return await make_plan(agent, PlanOptions(**options), wave)
+
+
+async def add_queries(number: int, prefix: str = "query") -> None:
+    await QueueDAO().add([f"{prefix} {n}" for n in range(number)])
+
+
+async def add_videos(db: Database, number: int, due: datetime, zone: int = 1, prefix: str = "video") -> None:
+    await db.fetch(
+        "INSERT INTO videos (id, first_seen_at, zone, due_at, enriched_at, last_updated_at)"
+        " SELECT $4 || n, $3::timestamptz - interval '1 day', $2::int, $3, $3, $3"
+        " FROM generate_series(1, $1::int) AS n",
+        number, zone, due, prefix,
+    )  # fmt: skip
+
+
+async def spend(ring: str, bucket: Bucket, number: int, start: int = 0) -> None:
+    """Calls of the ring's first key (of ``start``) that were reserved today."""
+    keys = KeyRing(ring, start=start)
+    await asyncio.gather(*(keys.acquire(bucket) for _ in range(number)))
+
+
+async def close(ring: str, bucket: Bucket, start: int = 0, **named: Any) -> None:
+    """YouTube says that the bucket of the ring's first key is spent."""
+    keys = KeyRing(ring, start=start)
+    await keys.quota_spent(await keys.acquire(bucket), **named)
+
+
+# ── the Hunter ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_shards_are_started_for_the_queries_that_are_due() -> None:
+    await add_queries(25)
+    assert await plan("hunter") == {
+        "agent": "hunter", "shards": 3, "wave": 1, "queries_new": 0, "due": 25, "unfinished": 0,
+        "calls_left": {"search": 200, "units": 20_000, "batchGetStats": 20_000}, "outcome": Outcome.OK,
+        "reason": "25 due queries, calls left: 'search' 200: 3 shards",
+    }  # fmt: skip
+    assert (await plan("hunter", max_shards=2))["shards"] == 2
+    assert (await plan("hunter", batch_size=25))["shards"] == 1
+    assert (await plan("hunter", batch_size=5))["shards"] == 4
+
+
+async def test_a_cap_on_the_searches_of_a_run_needs_more_shards(keys: ExitStack) -> None:
+    await add_queries(9)
+    keys.enter_context(settings.override(hunter_max_searches_per_run=3))
+    assert (await plan("hunter"))["shards"] == 3
+
+
+async def test_queries_are_due_as_the_claim_sees_it(db: Database, timeline: Timeline) -> None:
+    """Active and free, their lease expired, or waiting and their time come; not paused, held, or waiting still."""
+    await add_queries(8)
+    for number, change in enumerate(
+        (
+            "status = 'paused'",
+            "leased_until = now() + interval '1 minute', lease_token = gen_random_uuid(), leased_by = 'hunter 0/2'",
+            "leased_until = now() - interval '1 second', lease_token = gen_random_uuid(), leased_by = 'hunter 1/2'",
+            "status = 'waiting', due_at = $2::timestamptz - interval '1 second'",
+            "status = 'waiting', due_at = $2::timestamptz + interval '1 hour'",
+        )
+    ):
+        await db.fetch(
+            f"UPDATE search_queue SET {change} WHERE query_term = $1 AND $2::timestamptz IS NOT NULL",
+            f"query {number}",
+            timeline.at,
+        )
+    counted = (await plan("hunter", batch_size=1))["due"]
+    assert counted == 5
+    assert len(await MaiaDAO("hunter 0/1").fetch_hunter_batch(100)) == counted
+    stats = await plan("hunter")
+    assert (stats["shards"], stats["due"], stats["outcome"]) == (0, 0, "idle")
+    assert stats["reason"] == "6 due queries are held by other shards"
+
+
+async def test_counting_ends_where_it_makes_no_difference() -> None:
+    await add_queries(1_100)
+    stats = await plan("hunter", max_shards=2, batch_size=5)
+    assert (stats["due"], stats["shards"]) == (1_010, 2)
+    assert stats["reason"].startswith("1,010 or more due queries")
+
+
+async def test_an_empty_queue_says_how_to_fill_it() -> None:
+    stats = await plan("hunter")
+    assert (stats["shards"], stats["outcome"]) == (0, "idle")
+    assert 'maia queue add "your query"' in stats["reason"]
+
+
+async def test_nothing_due_says_when_the_next_is(db: Database, timeline: Timeline) -> None:
+    await add_queries(2)
+    await db.fetch("UPDATE search_queue SET status = 'waiting', due_at = $1", timeline.at + HOUR)
+    stats = await plan("hunter")
+    assert (stats["outcome"], stats["reason"]) == ("idle", "no query is due before 2026-11-20 21:00 UTC")
+    timeline.advance(hours=1, minutes=1)
+    assert (await plan("hunter"))["shards"] == 1
+
+
+async def test_queries_are_added_once_before_the_first_wave_alone(db: Database) -> None:
+    await QueueDAO().add(["mine", "paused"])
+    await QueueDAO().pause(["paused"])
+    stats = await plan("hunter", queries=["mine", "paused", "new"])
+    assert (stats["queries_new"], stats["due"]) == (1, 3)
+    assert (await plan("hunter", queries=["mine", "new"]))["queries_new"] == 0
+    with settings.override(maia_run_id="20-1"):
+        assert (await plan("hunter", wave=2, queries=["late"]))["queries_new"] == 0
+    assert {row["query_term"] for row in await fetch(db, "SELECT * FROM search_queue")} == {"mine", "paused", "new"}
+
+
+async def test_videos_that_an_earlier_cycle_left_are_work_too(
+    db: Database, timeline: Timeline, keys: ExitStack
+) -> None:
+    await add_videos(db, 6, timeline.at + HOUR)
+    assert (await plan("hunter"))["outcome"] == "idle"
+    for id_, change in {
+        "video1": "enriched_at = NULL",
+        "video2": "enriched_at = NULL, retired_at = now()",
+        "video3": "enriched_at = NULL, leased_until = now() + interval '1 minute'",
+        "video4": f"enriched_at = NULL, last_absent_at = '{timeline.at - HOUR}'",
+        "video5": f"archived_at = '{timeline.at}'",
+    }.items():
+        await db.fetch(f"UPDATE videos SET {change} WHERE id = $1", id_)
+    stats = await plan("hunter")
+    assert (stats["unfinished"], stats["shards"], stats["due"]) == (1, 1, 0)
+    # a shard would archive them as well: all but those that are archived, or that it could not claim
+    keys.enter_context(settings.override(vault_provider="huggingface"))
+    stats = await plan("hunter")
+    assert (stats["unfinished"], stats["shards"]) == (2, 1)
+    assert len(await MaiaDAO("hunter 0/1").fetch_unfinished(100, archive=True)) == 2
+
+
+async def test_without_searches_only_what_units_can_do_is_started(db: Database, timeline: Timeline) -> None:
+    await add_queries(100)
+    await add_videos(db, 500, timeline.at + HOUR)
+    await close("hunting", Bucket.SEARCH)
+    await close("hunting", Bucket.SEARCH)
+    stats = await plan("hunter")
+    assert (stats["shards"], stats["outcome"]) == (0, "quota-exhausted")
+    assert stats["reason"] == f"100 due queries, but no 'search' call is left until {MIDNIGHT}"
+    await db.fetch("UPDATE videos SET enriched_at = NULL")
+    stats = await plan("hunter")
+    assert (stats["shards"], stats["outcome"], stats["unfinished"]) == (2, "ok", 500)
+    for _ in HUNTING:
+        await close("hunting", Bucket.UNITS)
+    stats = await plan("hunter")
+    assert (stats["shards"], stats["outcome"]) == (0, "quota-exhausted")
+    assert "'search' call is left until" in stats["reason"]
+    assert "'units' call is left until" in stats["reason"]
+
+
+# ── quota ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_is_left_is_the_quota_of_the_day_without_what_was_reserved(timeline: Timeline) -> None:
+    await spend("hunting", Bucket.SEARCH, 97)
+    await spend("hunting", Bucket.SEARCH, 98, start=1)
+    await spend("tracking", Bucket.SEARCH, 50)
+    await add_queries(30)
+    stats = await plan("hunter", batch_size=2)
+    assert stats["calls_left"] == {"search": 5, "units": 20_000, "batchGetStats": 20_000}
+    assert stats["shards"] == 3, "the calls suffice for no more"
+    await spend("hunting", Bucket.SEARCH, 6)
+    assert (await plan("hunter"))["calls_left"]["search"] == 2, "a key that spent more than it has takes none away"
+    timeline.advance(hours=12)
+    assert (await plan("hunter"))["calls_left"]["search"] == 200, "a new Pacific day"
+
+
+async def test_a_suspended_bucket_has_nothing_left_and_its_others_have(timeline: Timeline) -> None:
+    await close("hunting", Bucket.SEARCH)
+    left = (await plan("hunter"))["calls_left"]
+    assert left == {"search": 100, "units": 20_000, "batchGetStats": 20_000}
+    timeline.advance(hours=12)
+    assert (await plan("hunter"))["calls_left"]["search"] == 200
+
+
+async def test_the_limit_that_youtube_named_holds_where_it_is_lower(timeline: Timeline, keys: ExitStack) -> None:
+    await close("hunting", Bucket.SEARCH, limit=30)
+    timeline.advance(hours=13)
+    assert (await plan("hunter"))["calls_left"]["search"] == 130
+    keys.enter_context(settings.override(quota_search_per_day=20))
+    assert (await plan("hunter"))["calls_left"]["search"] == 40
+
+
+async def test_keys_of_one_project_are_counted_once(db: Database) -> None:
+    await spend("hunting", Bucket.UNITS, 100, start=1)
+    for ring in ("hunting", "tracking"):
+        await close(ring, Bucket.BATCH, project="42")
+        await close(ring, Bucket.BATCH, start=1, project="42")
+    await spend("tracking", Bucket.UNITS, 23)
+    assert (await plan("hunter"))["calls_left"] == {"search": 100, "units": 10_000 - 123, "batchGetStats": 0}
+    assert (await plan("tracker"))["calls_left"] == {"search": 100, "units": 10_000 - 123, "batchGetStats": 0}
+    # of a project, another key's suspension closes the bucket for all
+    await close("tracking", Bucket.SEARCH)
+    await add_queries(3)
+    assert (await plan("hunter"))["outcome"] == "quota-exhausted"
+
+
+async def test_a_key_that_is_blocked_adds_nothing(db: Database) -> None:
+    ring = KeyRing("hunting")
+    await ring.reject(await ring.acquire(Bucket.SEARCH), reason="API_KEY_INVALID")
+    assert (await plan("hunter"))["calls_left"] == {"search": 100, "units": 10_000, "batchGetStats": 10_000}
+    await add_queries(1)
+    await close("hunting", Bucket.SEARCH)
+    stats = await plan("hunter")
+    assert (stats["outcome"], stats["calls_left"]["search"]) == ("quota-exhausted", 0)
+    assert MIDNIGHT in stats["reason"]
+
+
+async def test_a_ring_of_blocked_keys_is_a_matter_of_configuration(db: Database) -> None:
+    ring = KeyRing("hunting")
+    for _ in HUNTING:
+        await ring.reject(await ring.acquire(Bucket.SEARCH), reason="API_KEY_INVALID")
+    with pytest.raises(KeysRejected, match="API_KEY_INVALID") as caught:
+        await plan("hunter", queries=["python"])
+    with pytest.raises(KeysRejected) as by_the_agent:
+        await ring.acquire(Bucket.SEARCH)
+    assert str(caught.value) == str(by_the_agent.value)
+    assert await value(db, "SELECT count(*) FROM search_queue") == 1, "the queries are kept for when it is mended"
+    assert (await plan("tracker"))["outcome"] == "idle"
+    assert (await KeyDAO().calls_left(settings.key_rings, "archeology")).number == dict.fromkeys(Bucket, 0)
+
+
+# ── the Tracker ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_videos_are_due_as_the_claim_sees_it(db: Database, timeline: Timeline) -> None:
+    for zone, number in ((1, 60), (2, 30), (3, 15)):
+        await add_videos(db, number, timeline.at - HOUR, zone, f"due {zone} ")
+        await add_videos(db, 7, timeline.at + HOUR, zone, f"later {zone} ")
+    await db.fetch("UPDATE videos SET leased_until = now() + interval '1 minute' WHERE id LIKE 'due 2 1_'")
+    await db.fetch("UPDATE videos SET leased_until = now() - interval '1 second' WHERE id LIKE 'due 3 1_'")
+    await db.fetch("UPDATE videos SET due_at = NULL WHERE id = 'due 1 1'")
+    stats = await plan("tracker")
+    assert stats["zones"] == {"1": 59, "2": 20, "3": 15}
+    assert (stats["due"], stats["shards"], stats["outcome"]) == (94, 2, "ok")
+    assert "unfinished" not in stats
+    assert stats["reason"] == "94 due videos, calls left: 'batchGetStats' 20,000, 'units' 20,000: 2 shards"
+    assert len(await MaiaDAO("tracker 0/1").fetch_tracker_targets(500)) == 94
+    stats = await plan("tracker")
+    assert (stats["outcome"], stats["reason"]) == ("idle", "the videos that are due are held by other shards")
+
+
+async def test_a_call_is_for_50_videos_and_videos_list_stands_in(
+    db: Database, timeline: Timeline, keys: ExitStack
+) -> None:
+    await add_videos(db, 1_000, timeline.at - HOUR)
+    assert (await plan("tracker", max_shards=255))["shards"] == 20
+    assert (await plan("tracker", max_shards=255, batch_size=300))["shards"] == 4
+    assert (await plan("tracker", max_shards=255, batch_size=10))["shards"] == 100
+    keys.enter_context(settings.override(quota_batch_per_day=2, quota_units_per_day=3))
+    assert (await plan("tracker", max_shards=255))["shards"] == 10, "of two keys, 4 calls and 6 that stand in"
+    assert (await plan("tracker", max_shards=255, batch_size=300))["shards"] == 2
+    for start, _ in enumerate(TRACKING):
+        await spend("tracking", Bucket.BATCH, 2, start)
+        await spend("tracking", Bucket.UNITS, 3, start)
+    stats = await plan("tracker")
+    assert (stats["shards"], stats["outcome"]) == (0, "quota-exhausted")
+    assert stats["reason"] == f"1,000 due videos, but no 'batchGetStats' or 'units' call is left until {MIDNIGHT}"
+
+
+async def test_no_video_due_says_when_the_next_is(db: Database, timeline: Timeline) -> None:
+    assert "run the Hunter first" in (await plan("tracker"))["reason"]
+    await add_videos(db, 1, timeline.at + HOUR, zone=3)
+    stats = await plan("tracker")
+    assert (stats["outcome"], stats["reason"]) == ("idle", "no video is due before 2026-11-20 21:00 UTC")
+
+
+# ── waves ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def add_runs(agent: str, run_id: str | None, wave: int | None, *outcomes: str | None) -> None:
+    for number, outcome in enumerate(outcomes):
+        row = events.Run(agent, f"{number}/{len(outcomes)}", run_id=run_id, wave=wave)
+        await row.begin()
+        if outcome is not None:
+            await row.finish(outcome, 75 if outcome == "churn" else 0, {"searches": 2, "calls": {"search": 2}}, None)
+
+
+async def test_a_later_wave_counts_the_churned_of_the_wave_before(keys: ExitStack) -> None:
+    await add_runs("hunter", "20-1", 1, "ok", "churn", None, "churn", "churn", "failure")
+    await add_runs("hunter", "20-1", 2, "ok", "churn", "ok")
+    await add_runs("tracker", "20-1", 1, "churn")
+    await add_runs("hunter", "20-2", 1, "churn", "churn")
+    await add_runs("hunter", None, None, "churn")
+    keys.enter_context(settings.override(maia_run_id="20-1"))
+    stats = await plan("hunter", wave=2)
+    assert (stats["shards"], stats["churned"], stats["wave"], stats["outcome"]) == (3, 3, 2, "ok")
+    assert (await plan("hunter", wave=2, max_shards=2))["shards"] == 2
+    assert (await plan("hunter", wave=3))["shards"] == 1
+    assert (await plan("tracker", wave=2))["shards"] == 1
+    stats = await plan("hunter", wave=4)
+    assert (stats["shards"], stats["outcome"]) == (0, "idle")
+    assert stats["reason"] == "no shard of wave 3 met a rate limit"
+
+
+async def test_the_rows_of_a_run_come_by_wave_and_shard(keys: ExitStack) -> None:
+    await add_runs("hunter", "20-1", 2, "ok")
+    await add_runs("hunter", "20-1", 1, *["ok"] * 11, None)
+    await add_runs("plan", "20-1", 1, "ok")
+    await add_runs("hunter", "20-2", 1, "ok")
+    keys.enter_context(settings.override(maia_run_id="20-1"))
+    rows = await read_run("hunter")
+    assert [(row["wave"], row["shard"]) for row in rows] == [*((1, f"{n}/12") for n in range(12)), (2, "0/1")]
+    assert rows[-2]["outcome"] is None
+    assert rows[0]["stats"] == {"searches": 2, "calls": {"search": 2}}

@@ -1,0 +1,207 @@
+"""`maia plan` and `maia verdict` as processes: around the waves of a run, and how each ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import Any
+
+import pytest
+
+from atlas.adapters.queue import QueueDAO
+from atlas.database import Database
+from atlas.quota import Bucket
+from atlas.utils import KeyRing
+from maia.sandbox import RunningSandbox
+
+from ...wire import Wire
+from .harness import HUNTING, Timeline, discover, fetch, pool, value
+from .processes import Children, Ended
+
+pytestmark = pytest.mark.integration
+
+RUN = "20260-1"
+IMPATIENT = (
+    sys.executable,
+    "-c",
+    "import atlas.connecting as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
+)
+
+
+def check(ended: Ended, outcome: str, code: int = 0, *words: str) -> dict[str, Any]:
+    """The exit code, the result file that agrees with it, and the one line that says why. Returns the stats."""
+    assert ended.code == code, ended.stderr
+    assert ended.result is not None, ended.stderr
+    assert (ended.result["outcome"], ended.result["exit_code"]) == (outcome, code)
+    assert ended.result["shard"] == "0/1"
+    assert "Traceback" not in ended.stderr
+    if code:
+        last = ended.stderr.rstrip().splitlines()[-1]
+        assert last.startswith(f"maia {ended.result['agent']}: ")
+        assert ended.result["error"].rstrip(".") in last
+        for word in words:
+            assert word in last
+    else:
+        assert "error" not in ended.result
+    return dict(ended.result["stats"])
+
+
+# ── the waves of a run ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_plan_says_how_many_shards_and_is_a_row_of_the_run(
+    db: Database, api: RunningSandbox, children: Children
+) -> None:
+    (children.folder / "queries.txt").write_text("# mine\nguitar\ncooking  show\n")
+    arguments = ("--batch-size", "1", "--max-shards", "3", "--queries", "queries.txt")
+    ended = await children.run("plan", "hunter", *arguments, MAIA_RUN_ID=RUN)
+    stats = check(ended, "ok")
+    assert ended.stdout == ""
+    assert stats == {
+        "agent": "hunter", "shards": 2, "wave": 1, "due": 2, "unfinished": 0, "queries_new": 2, "outcome": "ok",
+        "calls_left": {"search": 200, "units": 20_000, "batchGetStats": 20_000},
+        "reason": "2 due queries, calls left: 'search' 200: 2 shards",
+    }  # fmt: skip
+    assert stats["reason"] in ended.stderr
+    (row,) = await fetch(db, "SELECT * FROM runs")
+    assert (row["agent"], row["shard"], row["run_id"], row["wave"]) == ("plan", "0/1", RUN, 1)
+    assert (row["outcome"], row["exit_code"], row["stats"]) == ("ok", 0, stats)
+    assert not api.log, "a plan asks YouTube nothing"
+
+
+async def test_shards_that_churned_are_counted_by_the_next_wave_and_shown_by_the_verdict(
+    db: Database, api: RunningSandbox, timeline: Timeline, children: Children
+) -> None:
+    await QueueDAO().add(["python", "guitar", "cooking", "news"])
+    # of three shards, two meet a rate limit at their first call
+    api.faults.set([f"rate-limit:search:agent=hunter {shard}/3" for shard in (0, 2)])
+    wave = {"MAIA_RUN_ID": RUN, "MAIA_WAVE": "1"}
+    shards = await asyncio.gather(
+        *(children.run("hunter", "--batch-size", "1", "--shard", f"{n}/3", **wave) for n in range(3))
+    )
+    assert [ended.code for ended in shards] == [75, 0, 75]
+    rows = await fetch(db, "SELECT shard, run_id, wave, outcome FROM runs ORDER BY shard")
+    assert [tuple(row.values()) for row in rows] == [
+        ("0/3", RUN, 1, "churn"), ("1/3", RUN, 1, "ok"), ("2/3", RUN, 1, "churn"),
+    ]  # fmt: skip
+
+    stats = check(await children.run("plan", "hunter", "--wave", "2", MAIA_RUN_ID=RUN), "ok")
+    assert (stats["shards"], stats["churned"], stats["wave"]) == (2, 2, 2)
+    stats = check(await children.run("plan", "hunter", MAIA_RUN_ID=RUN, MAIA_WAVE="3"), "idle")
+    assert (stats["shards"], stats["reason"]) == (0, "no shard of wave 2 met a rate limit")
+    check(await children.run("plan", "tracker", "--wave", "2", MAIA_RUN_ID=RUN), "idle")
+    check(await children.run("plan", "hunter", "--wave", "2", MAIA_RUN_ID="another"), "idle")
+
+    shards = await asyncio.gather(
+        *(children.run("hunter", "--shard", f"{n}/2", MAIA_RUN_ID=RUN, MAIA_WAVE="2") for n in range(2))
+    )
+    assert [ended.code for ended in shards] == [0, 0]
+    assert await value(db, "SELECT count(*) FROM search_queue WHERE source = 'user' AND searches = 0") == 0
+    stats = check(await children.run("plan", "hunter", "--wave", "3", MAIA_RUN_ID=RUN), "idle")
+    assert stats["shards"] == 0
+
+    ended = await children.run("verdict", "hunter", MAIA_RUN_ID=RUN, COLUMNS="200")
+    stats = check(ended, "ok")
+    shown = [(row["wave"], row["shard"], row["outcome"], row["exit_code"]) for row in stats["rows"]]
+    assert shown == [
+        (1, "0/3", "churn", 75), (1, "1/3", "ok", 0), (1, "2/3", "churn", 75), (2, "0/2", "ok", 0), (2, "1/2", "ok", 0),
+    ]  # fmt: skip
+    assert all(0 <= row["seconds"] < 60 for row in stats["rows"]), "of a churn, a few hundredths"
+    assert stats["totals"]["searches"] == sum(row["stats"]["searches"] for row in stats["rows"]) >= 4
+    assert stats["totals"]["calls"]["search"] == len(api.log.calls("search"))
+    lines = [line.split() for line in ended.stdout.splitlines() if line.split()[:1] in (["1"], ["2"])]
+    assert [(line[0], line[1], line[2], line[3]) for line in lines] == [
+        tuple(str(cell) for cell in cells) for cells in shown
+    ]
+    assert "came too fast for YouTube" in ended.stdout
+    assert await value(db, "SELECT count(*) FROM runs WHERE agent = 'verdict'") == 0
+
+
+async def test_a_verdict_shows_the_killed_and_works_without_any_row(
+    db: Database, api: RunningSandbox, timeline: Timeline, children: Children
+) -> None:
+    ended = await children.run("verdict", "tracker", MAIA_RUN_ID=RUN, YOUTUBE_API_KEY_POOL_JSON=None)  # needs no key
+    assert check(ended, "ok") == {"agent": "tracker", "rows": [], "totals": {}}
+    assert ended.stdout == "No tracker of this run has begun.\n"
+    await discover(db, api, timeline, "python")
+    api.faults.add("slow:batchGetStats:seconds=60")
+    child = await children.start("tracker", MAIA_RUN_ID=RUN, MAIA_WAVE="1")
+    async with asyncio.timeout(60):
+        while not await value(db, "SELECT count(*) FROM runs WHERE agent = 'tracker' AND run_id IS NOT NULL"):
+            await asyncio.sleep(0.05)  # polling: until it has begun
+    child.process.send_signal(signal.SIGKILL)
+    await child.end()
+    ended = await children.run("verdict", "tracker", MAIA_RUN_ID=RUN)
+    (row,) = check(ended, "ok")["rows"]
+    assert row == {"wave": 1, "shard": "0/1", "outcome": None, "exit_code": None, "seconds": None, "stats": {}}
+    assert "killed" in ended.stdout
+
+
+# ── how they end ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_is_wrong_with_the_configuration_is_named(
+    db: Database, api: RunningSandbox, empty_dsn: str, children: Children
+) -> None:
+    ring = KeyRing("hunting")
+    for _ in HUNTING:
+        await ring.reject(await ring.acquire(Bucket.SEARCH), reason="API_KEY_INVALID")
+    empty = pool((), ())
+    cases = [
+        (("plan", "hunter"), {}, ("Every key of the ring 'hunting' is wrong or blocked", "API_KEY_INVALID")),
+        (("plan", "tracker"), {"YOUTUBE_API_KEY_POOL_JSON": empty}, ("Empty KeyRing", "'tracking'")),
+        (("plan", "tracker"), {"DATABASE_URL": empty_dsn}, ("has no Atlas schema", "atlas migrate")),
+        (("verdict", "hunter"), {"DATABASE_URL": empty_dsn, "MAIA_RUN_ID": RUN}, ("has no Atlas schema",)),
+        (("plan", "tracker", "--wave", "2"), {}, ("MAIA_RUN_ID required", "wave 2")),
+        (("verdict", "hunter"), {"MAIA_RUN_ID": ""}, ("MAIA_RUN_ID required",)),
+        (("plan", "tracker"), {"MAIA_WAVE": "first"}, ("MAIA_WAVE",)),
+    ]
+    ends = await asyncio.gather(*(children.run(*arguments, **settings) for arguments, settings, _ in cases))
+    for ended, (arguments, _, words) in zip(ends, cases, strict=True):
+        check(
+            ended, "config", 78, *(word[0].upper() + word[1:] if word.startswith("every") else word for word in words)
+        )
+        assert ended.result is not None
+        assert ended.result["agent"] == arguments[0]
+    rows = await fetch(db, "SELECT agent, outcome, exit_code FROM runs")
+    assert [tuple(row.values()) for row in rows] == [("plan", "config", 78)]
+
+
+async def test_a_database_that_cannot_be_reached(api: RunningSandbox, children: Children, wire: Wire) -> None:
+    await wire.cut()
+    options = {"command": IMPATIENT, "DATABASE_URL": wire.dsn(password="S3cret"), "MAIA_RUN_ID": RUN}
+    for ended in await asyncio.gather(
+        children.run("plan", "hunter", **options), children.run("verdict", "hunter", **options)
+    ):
+        check(ended, "unavailable", 69, "the database cannot be reached", "DATABASE_URL")
+        assert "S3cret" not in ended.stderr
+
+
+async def test_queries_come_from_standard_input_too(db: Database, api: RunningSandbox, children: Children) -> None:
+    piped = ("sh", "-c", 'printf "# mine\\ncafé\\n" | exec "$0" "$@"', sys.executable, "-m", "maia")
+    ended = await children.run("plan", "hunter", "--queries", "-", command=piped, LC_ALL="C", PYTHONUTF8="0")
+    assert check(ended, "ok")["queries_new"] == 1
+    assert await value(db, "SELECT query_term FROM search_queue") == "café"
+
+
+async def test_wrong_arguments_add_nothing(db: Database, api: RunningSandbox, children: Children) -> None:
+    (children.folder / "long.txt").write_text(f"fine\n{'x' * 101}\n")
+    (children.folder / "fine.txt").write_text("fine\n")
+    (children.folder / "latin.txt").write_bytes(b"fine\ncaf\xe9\n")
+    cases = {
+        ("hunter", "--queries", "long.txt"): "a query has more than 100 characters: xxx",
+        ("hunter", "--queries", "latin.txt"): "latin.txt cannot be read",
+        ("hunter", "--queries", "nowhere.txt"): "nowhere.txt cannot be read",
+        ("hunter", "--queries", "fine.txt", "--max-shards", "256"): "--max-shards",
+        ("hunter", "--queries", "fine.txt", "--wave", "0"): "--wave",
+        ("tracker", "--queries", "fine.txt"): "queries are the Hunter's",
+        ("gatherer",): "'gatherer' is not one of 'hunter', 'tracker'",
+    }
+    ends = await asyncio.gather(*(children.run("plan", *arguments) for arguments in cases))
+    for ended, problem in zip(ends, cases.values(), strict=True):
+        assert ended.code == 2, ended.stderr
+        assert "Usage: maia plan" in ended.stderr
+        assert problem in ended.stderr
+        assert ended.result is None
+    assert await value(db, "SELECT count(*) FROM search_queue") == 0

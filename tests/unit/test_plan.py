@@ -1,0 +1,108 @@
+"""How many shards are worth starting, and why, in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from atlas.quota import Bucket
+from maia.exitcodes import Outcome
+from maia.plan import MOST_SHARDS, Job, plan_next_wave, plan_shards
+
+MIDNIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
+
+
+def queries(due: int, searches: int, batch: int = 10) -> Job:
+    return Job("due queries", due, {Bucket.SEARCH: searches}, MIDNIGHT, batch, batch)
+
+
+def videos(unfinished: int, units: int) -> Job:
+    return Job("videos to enrich or archive", unfinished, {Bucket.UNITS: units}, MIDNIGHT, 450, 10)
+
+
+@pytest.mark.parametrize(
+    ("due", "searches", "batch", "most", "shards"),
+    [
+        (120, 230, 10, 4, 4),
+        (120, 230, 10, 255, 12),
+        (21, 230, 10, 4, 3),
+        (20, 230, 10, 4, 2),
+        (1, 230, 10, 4, 1),
+        (120, 11, 10, 4, 2),
+        (120, 1, 10, 4, 1),
+        (5, 230, 1, 4, 4),
+        (10_000, 10_000, 3, MOST_SHARDS, MOST_SHARDS),
+    ],
+)
+def test_a_shard_is_worth_starting_when_it_has_a_query_to_search_and_a_call_to_spend(
+    due: int, searches: int, batch: int, most: int, shards: int
+) -> None:
+    plan = plan_shards([queries(due, searches, batch)], most)
+    assert (plan.shards, plan.outcome) == (shards, Outcome.OK)
+
+
+def test_what_an_earlier_cycle_left_needs_shards_of_its_own_only_where_the_searches_need_fewer() -> None:
+    assert plan_shards([queries(15, 100), videos(450, 9_000)], 8).shards == 2
+    assert plan_shards([queries(15, 100), videos(451 + 450, 9_000)], 8).shards == 3
+    assert plan_shards([queries(0, 100), videos(1, 9_000)], 8).shards == 1
+    assert plan_shards([queries(15, 100), videos(5_000, 15)], 8).shards == 2
+
+
+def test_without_searches_there_are_no_more_shards_than_the_videos_need() -> None:
+    plan = plan_shards([queries(120, 0), videos(30, 9_000)], 4)
+    assert (plan.shards, plan.outcome) == (1, Outcome.OK)
+    assert plan.reason == (
+        "120 due queries, but no 'search' call is left until 2026-11-21 08:00 UTC; "
+        "30 videos to enrich or archive, calls left: 'units' 9,000: 1 shard"
+    )
+
+
+def test_nothing_due_is_idle_and_tells_the_outlook() -> None:
+    for job in (queries(0, 100), queries(0, 0)):
+        plan = plan_shards([job, videos(0, 0)], 4, "no query is due before noon")
+        assert (plan.shards, plan.outcome, plan.reason) == (0, Outcome.IDLE, "no query is due before noon")
+    assert plan_shards([queries(0, 0)], 4).reason == "nothing is due"
+
+
+def test_nothing_to_spend_says_until_when() -> None:
+    plan = plan_shards([queries(1_234, 0), videos(0, 9_000)], 4)
+    assert (plan.shards, plan.outcome) == (0, Outcome.QUOTA_EXHAUSTED)
+    assert plan.reason == "1,234 due queries, but no 'search' call is left until 2026-11-21 08:00 UTC"
+    assert plan_shards([queries(0, 9), videos(3, 0)], 4).outcome is Outcome.QUOTA_EXHAUSTED
+
+
+def test_either_bucket_will_do_for_counts() -> None:
+    job = Job("due videos", 700, {Bucket.BATCH: 0, Bucket.UNITS: 3}, MIDNIGHT, 100, 2)
+    plan = plan_shards([job], 4)
+    assert plan.shards == 2
+    assert plan.reason == "700 due videos, calls left: 'batchGetStats' 0, 'units' 3: 2 shards"
+    spent = plan_shards([replace(job, calls=dict.fromkeys(job.calls, 0))], 4)
+    assert spent.outcome is Outcome.QUOTA_EXHAUSTED
+    assert "no 'batchGetStats' or 'units' call is left until" in spent.reason
+
+
+def test_the_reason_says_what_was_cut_off() -> None:
+    assert plan_shards([queries(120, 230)], 4).reason.endswith(": 4 shards, the most that may start")
+    assert plan_shards([queries(40, 230)], 4).reason.endswith(": 4 shards")
+    assert plan_shards([queries(10, 230)], 4).reason.endswith(": 1 shard")
+    assert "1,040 or more due queries" in plan_shards([replace(queries(1_040, 230), more=True)], 4).reason
+
+
+@pytest.mark.parametrize(
+    ("churned", "shards", "reason"),
+    [
+        (1, 1, "1 shard of wave 1 met a rate limit: 1 shard"),
+        (4, 4, "4 shards of wave 1 met a rate limit: 4 shards"),
+        (5, 4, "5 shards of wave 1 met a rate limit: 4 shards, the most that may start"),
+    ],
+)
+def test_a_later_wave_has_as_many_shards_as_met_a_rate_limit(churned: int, shards: int, reason: str) -> None:
+    plan = plan_next_wave(churned, 2, 4)
+    assert (plan.shards, plan.outcome, plan.reason) == (shards, Outcome.OK, reason)
+
+
+def test_a_wave_that_met_no_rate_limit_is_the_last() -> None:
+    plan = plan_next_wave(0, 3, 4)
+    assert (plan.shards, plan.outcome, plan.reason) == (0, Outcome.IDLE, "no shard of wave 2 met a rate limit")
