@@ -25,17 +25,31 @@ help: ## Show this list
 demo: install ## Watch Hunter and Tracker shards at work, without a key (DATASET=path.csv replays real counts)
 	@$(BIN)/python -m demo $(if $(DATASET),--dataset "$$DATASET" --called-from "$$CALLED_FROM") $(DEMO_OPTIONS)
 
+# A file's tests stay together: they share servers.
+PARALLEL = -n auto --maxprocesses=4 --dist=loadfile
+
 test: install ## Run all tests that need no container, with branch coverage (PYTEST_OPTIONS=...)
-	$(BIN)/pytest --cov=maia --cov=atlas --cov-branch --cov-fail-under=90 $(PYTEST_OPTIONS)
+	$(BIN)/pytest $(PARALLEL) --cov=maia --cov=atlas --cov-branch --cov-fail-under=90 $(PYTEST_OPTIONS)
 
 e2e: install ## Run the container, the action and the workflows for real (needs a Docker engine, and act for some)
 	$(BIN)/pytest tests/e2e $(PYTEST_OPTIONS)
 
-lint: install ## Check style, types and layers
+SHELL_SCRIPTS = .ci/run $(shell find . -path ./$(VENV) -prune -o -name '*.sh' -print)
+
+lint: install ## Check style, types, layers, workflows and shell scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy .github/scripts/*.py
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --no-progress --quiet .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	@if command -v actionlint; then actionlint -shellcheck "$(BIN)/shellcheck"; else \
+		echo "make: actionlint is not on PATH; .github/scripts/go-tools.sh installs it. Its checks are left out." >&2; \
+		test -z "$$CI"; fi
 
 bench: install ## Measure claims, Hunter and Tracker (BENCH_OPTIONS=...)
 	$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
@@ -62,14 +76,16 @@ $(VENV)/.dependencies: requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-# Each lock file is resolved for every system and Python from 3.11 on; requirements.txt has the same versions.
+# Each lock file is resolved for every system and Python from 3.11 on; the others have the versions of requirements-dev.txt.
 UV_COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-annotate --no-emit-index-url $(LOCK_OPTIONS) pyproject.toml
+	--generate-hashes --no-annotate --no-emit-index-url $(LOCK_OPTIONS)
+BUILD_REQUIRES = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
 lock: install ## Resolve the dependencies anew within pyproject.toml's bounds (LOCK_OPTIONS=--upgrade for newer ones)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	$(UV_COMPILE) --extra embedded --group dev --output-file requirements-dev.txt
-	$(UV_COMPILE) --constraint requirements-dev.txt --output-file requirements.txt
+	$(UV_COMPILE) pyproject.toml --extra embedded --group dev --output-file requirements-dev.txt
+	$(UV_COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file requirements.txt
+	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(UV_COMPILE) - --constraint requirements-dev.txt --output-file requirements-build.txt
 
 clean: ## Stop a demo and its PostgreSQL, and remove its data, caches and build results (not .venv)
 	@if test -d .demo; then \

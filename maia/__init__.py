@@ -1,3 +1,3 @@
 """Maia: the stateless agents of Project Pleiades."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

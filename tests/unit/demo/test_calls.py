@@ -14,7 +14,7 @@ from demo.calls import CallFile, spent
 
 ENTRY = {
     "seq": 1, "at": "2026-11-22T08:00:00+00:00", "schedule": "2026-11-23T08:00:00+00:00", "endpoint": "videos",
-    "bucket": "units", "params": {"id": "a,b"}, "status": 200, "agent": "maia/0.1.0 (tracker 1/2) gzip",
+    "bucket": "units", "params": {"id": "a,b"}, "status": 200, "agent": "maia/1.0.0 (tracker 1/2) gzip",
 }  # fmt: skip
 
 

@@ -1,0 +1,94 @@
+"""What the workflows take from others is pinned to its content, and each thing to one version."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .checkout import ACTION, SCRIPTS, WORKFLOWS, load, needs_checkout
+
+pytestmark = needs_checkout
+
+FILES = [*WORKFLOWS, *([ACTION] if ACTION.exists() else [])]
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+
+USES = re.compile(r"^\s*(?:- )?uses: (?P<what>\S+)(?: +# *(?P<comment>.*))?$")
+OWN = re.compile(r"\./\S*|pleiades/maia(/\.github/workflows/\w+\.yml)?@v\d+")
+FOREIGN = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+VERSION = re.compile(r"v\d+\.\d+\.\d+")
+IMAGE = re.compile(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
+
+
+def uses(path: Path) -> list[tuple[str, str]]:
+    """What each `uses:` names, and the comment behind it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [(match["what"], match["comment"] or "") for line in lines if (match := USES.match(line))]
+
+
+def values(node: Any, key: str) -> Iterator[Any]:
+    """Every value of a key, at any depth."""
+    if isinstance(node, dict):
+        if key in node:
+            yield node[key]
+        for child in node.values():
+            yield from values(child, key)
+    elif isinstance(node, list):
+        for child in node:
+            yield from values(child, key)
+
+
+def test_there_are_workflows_to_look_at() -> None:
+    assert {"ci.yml", "release.yml"} <= {path.name for path in FILES}
+
+
+@each_file
+def test_no_uses_is_written_so_that_it_is_overlooked(path: Path) -> None:
+    assert sorted(what for what, _ in uses(path)) == sorted(values(load(path), "uses"))
+
+
+@each_file
+def test_a_foreign_action_is_pinned_by_its_full_commit_with_the_version_behind_it(path: Path) -> None:
+    for what, comment in uses(path):
+        if not OWN.fullmatch(what):
+            assert FOREIGN.fullmatch(what), what
+            assert VERSION.match(comment), f"{what} # {comment}"
+
+
+def test_an_action_has_one_version_everywhere() -> None:
+    versions = defaultdict(set)
+    for path in FILES:
+        for what, comment in uses(path):
+            if not OWN.fullmatch(what):
+                name, _, commit = what.partition("@")
+                versions[name].add((commit, comment.split()[0]))
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+@each_file
+def test_an_image_is_pinned_by_its_digest(path: Path) -> None:
+    """Those of services, and those that the tools of a release would otherwise choose by themselves."""
+    found = [image for services in values(load(path), "services") for image in values(services, "image")]
+    for step in values(load(path), "with"):
+        found += [step["image"]] if "binfmt" in str(step.get("image")) else []
+        for option in ("driver-opts", "sbom"):
+            found += [step[option].partition("=")[2]] if option in step else []
+    for image in found:
+        assert IMAGE.fullmatch(image), image
+
+
+def test_the_tools_that_are_built_from_source_have_versions() -> None:
+    text = (SCRIPTS / "go-tools.sh").read_text(encoding="utf-8")
+    found = re.findall(r"go install (\S+)", text)
+    assert len(found) == 2
+    assert all(re.fullmatch(r"[\w./-]+@v\d+\.\d+\.\d+", module) for module in found), found
+
+
+@pytest.mark.parametrize("path", [*FILES, *sorted(SCRIPTS.glob("*"))], ids=lambda path: path.name)
+def test_no_package_registry_is_named(path: Path) -> None:
+    if path.is_file():
+        assert not re.search(r"pypi\.org|pythonhosted|docker\.io|registry\.npmjs", path.read_text(encoding="utf-8"))
