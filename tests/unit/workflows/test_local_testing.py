@@ -10,7 +10,7 @@ import pytest
 
 from atlas.config import Settings
 
-from ...e2e.acting import COMMANDS, EXPORT, FOREIGN
+from ...e2e.acting import COMMANDS, EXPORT, FOREIGN, read_values
 from ...markdown import CHECKOUT, document, sections
 from .reading import AGENTS, CALLERS, MAIA, text, workflow
 
@@ -24,12 +24,7 @@ def example(name: str) -> Path:
 
 
 def values(name: str) -> dict[str, str]:
-    """The values of an example, as act reads them; a value in quotes may have several lines."""
-    written = example(name).read_text(encoding="utf-8")
-    return {
-        match[1]: match[3] if match[2] is None else match[2]
-        for match in re.finditer(r'^([A-Z_]+)=(?:"([^"]*)"|(.*))$', written, re.MULTILINE)
-    }
+    return read_values(example(name))
 
 
 def test_its_commands_are_those_of_the_end_to_end_tests() -> None:
@@ -45,7 +40,7 @@ def test_the_foreign_command_has_the_options_that_are_in_actrc() -> None:
 def test_it_names_the_version_of_act_that_is_tested() -> None:
     (named,) = set(re.findall(r"nektos/act@v[\d.]+", document(DOCUMENT)))
     assert named in (CHECKOUT / "tests/e2e/acting.py").read_text(encoding="utf-8")
-    assert named in (CHECKOUT / ".ci/run").read_text(encoding="utf-8")
+    assert named in (CHECKOUT / ".github/scripts/go-tools.sh").read_text(encoding="utf-8")
 
 
 def test_what_is_secret_stays_out_of_git() -> None:

@@ -1,0 +1,96 @@
+"""docs/actions.md says what the workflows do: secrets, variables, inputs, and what a month costs."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ...markdown import document, table
+from .reading import AGENTS, CALLERS, MAIA, jobs, step_of_maia, text, workflow
+
+DOCUMENT = "docs/actions.md"
+START = 1
+"""Minutes that a job takes to begin at most, its container with it."""
+
+
+def spans(rows: list[tuple[str, ...]]) -> set[str]:
+    return {row[0].strip("`") for row in rows}
+
+
+def secrets() -> list[tuple[str, ...]]:
+    return list(table(document(DOCUMENT), "secret", "who gets it", "meaning"))
+
+
+def variables() -> list[tuple[str, ...]]:
+    return list(table(document(DOCUMENT), "variable", "meaning", "default"))
+
+
+def test_every_secret_is_documented() -> None:
+    assert spans(secrets()) == set(workflow(MAIA)["on"]["workflow_call"]["secrets"])
+
+
+def test_every_secret_goes_where_it_is_said_to_go() -> None:
+    kinds = {"plan": ("plan",), "gates": ("gate",), "shards": ("shards", "wave")}
+    kinds["every job"] = (*(prefix for names in kinds.values() for prefix in names), "verdict")
+    for name, who, _ in secrets():
+        prefixes = tuple(prefix for kind in who.split(", ") for prefix in kinds[kind])
+        given = {job for job, content in jobs(MAIA).items() if name.strip("`") in step_of_maia(content)["env"]}
+        assert given == {job for job in jobs(MAIA) if job.startswith(prefixes)}, name
+
+
+def test_every_variable_is_documented_with_its_default() -> None:
+    used = {match for name in CALLERS for match in re.findall(r"\bvars\.(\w+)", text(name))}
+    assert spans(variables()) == used
+    for name, _, default in variables():
+        written = re.search(rf"vars\.{name.strip('`')} \|\| '([^']+)'", text("hunter.yml"))
+        if written:
+            assert default == f"`{written[1]}`"
+        else:
+            assert default in {"none", "unset", "the published one"}
+
+
+def test_every_input_is_documented_with_its_default() -> None:
+    rows = list(table(document(DOCUMENT), "input", "type", "default"))
+    inputs = workflow(MAIA)["on"]["workflow_call"]["inputs"]
+    expected = []
+    for name, given in inputs.items():
+        default = given.get("default")
+        shown = "required" if default is None else f"`{default}`" if default else "none"
+        expected.append((f"`{name}`", given["type"], shown))
+    assert rows == expected
+
+
+def runs_in_30_days(cron: str) -> int:
+    """Of a schedule with one minute, and every or every n-th hour."""
+    minute, hours, *rest = cron.split()
+    assert rest == ["*", "*", "*"]
+    assert minute.isdigit()
+    every = 1 if hours == "*" else int(hours.removeprefix("*/"))
+    return 30 * len(range(0, 24, every))
+
+
+def billed(shards: int, minutes: float) -> int:
+    """Minutes of one run, each job rounded up; without a shard there is no verdict either."""
+    return 1 + (shards * math.ceil(minutes + START) + 1 if shards else 0)
+
+
+def test_the_minutes_add_up() -> None:
+    rows = list(
+        table(
+            document(DOCUMENT), "agent", "schedule", "runs in 30 days", "shards", "minutes of work", "billed a run",
+            "billed in 30 days",
+        )
+    )  # fmt: skip
+    assert len(rows) >= 8
+    for agent, schedule, runs, shards, minutes, a_run, a_month in rows:
+        cron = schedule.strip("`")
+        assert agent.lower() in AGENTS
+        computed = billed(int(shards), float(minutes))
+        assert (int(runs), int(a_run)) == (runs_in_30_days(cron), computed), schedule
+        assert a_month == f"{runs_in_30_days(cron) * computed:,}", schedule
+
+
+def test_the_minutes_are_shown_for_the_schedules_as_they_are() -> None:
+    for name in CALLERS:
+        (schedule,) = workflow(name)["on"]["schedule"]
+        assert f"| `{schedule['cron']}` |" in document(DOCUMENT)

@@ -1,0 +1,197 @@
+"""maia.yml: what holds for every run, whatever its jobs do."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from atlas.config import Settings
+
+from ...markdown import CHECKOUT
+from .reading import AGENTS, MAIA, jobs, step_of_maia, text, uses, workflow
+
+WAVES = (2, 3, 4)
+LEGS = ("shards", *(f"wave-{number}" for number in WAVES))
+GATES = tuple(f"gate-{number}" for number in WAVES)
+ACTION_ONLY = {"MIGRATE_DATABASE_URL"}
+"""Secrets that the action reads and no setting of Maia is."""
+
+
+def call() -> dict[str, Any]:
+    found: dict[str, Any] = workflow(MAIA)["on"]["workflow_call"]
+    return found
+
+
+def action(part: str) -> dict[str, Any]:
+    path = CHECKOUT / "action.yml"
+    if not path.exists():
+        pytest.skip("there is no action.yml beside these tests")
+    found: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)[part]
+    return found
+
+
+def alike(value: object, number: int) -> object:
+    """A job of one wave with N for its own number and M for that of the wave before it."""
+    written = (
+        json.dumps(value).replace("needs.shards.", "needs.wave-1.").replace('"plan", "shards"', '"plan", "wave-1"')
+    )
+    for digit, letter in ((number, "N"), (number - 1, "M")):
+        written = re.sub(rf"(wave-|gate-|Gate |Wave ){digit}", rf"\1{letter}", written)
+        written = written.replace(f'"wave": "{digit}"', f'"wave": "{letter}"')
+    return json.loads(written)
+
+
+# ── jobs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_jobs_are_a_plan_its_shards_three_further_waves_and_the_verdict() -> None:
+    assert set(jobs(MAIA)) == {"plan", "verdict", *LEGS, *GATES}
+
+
+@pytest.mark.parametrize("number", WAVES[1:])
+def test_the_waves_that_are_written_out_are_alike(number: int) -> None:
+    for kind in ("gate", "wave"):
+        first, other = jobs(MAIA)[f"{kind}-2"], jobs(MAIA)[f"{kind}-{number}"]
+        assert alike(first, 2) == alike(other, number)
+
+
+def test_a_further_wave_does_what_the_first_one_does() -> None:
+    first, second = jobs(MAIA)["shards"], jobs(MAIA)["wave-2"]
+    own = {"name", "needs", "if", "strategy", "steps"}
+    assert {key: value for key, value in first.items() if key not in own} == {
+        key: value for key, value in second.items() if key not in own
+    }
+    one, two = step_of_maia(first), step_of_maia(second)
+    assert (one["with"].pop("wave"), two["with"].pop("wave")) == ("1", "2")
+    assert one == two
+
+
+def test_a_wave_goes_on_with_what_churned_also_beside_a_failed_leg_but_not_when_cancelled() -> None:
+    for gate, before in zip(GATES, LEGS, strict=False):
+        condition = jobs(MAIA)[gate]["if"]
+        assert condition.startswith("${{ !cancelled() && (")
+        assert f"needs.{before}.outputs.churned == 'true'" in condition
+        assert jobs(MAIA)[gate]["needs"] == ["plan", before]
+    for gate, wave in zip(GATES, LEGS[1:], strict=True):
+        condition = jobs(MAIA)[wave]["if"]
+        assert condition.startswith(f"${{{{ !cancelled() && needs.{gate}.result == 'success' && ")
+
+
+@pytest.mark.parametrize("leg", LEGS)
+def test_no_matrix_is_made_of_an_empty_list(leg: str) -> None:
+    job = jobs(MAIA)[leg]
+    source = "plan" if leg == "shards" else leg.replace("wave", "gate")
+    for empty in ("", "[]"):
+        assert f"needs.{source}.outputs.shards != '{empty}'" in job["if"]
+    # act asks for the matrix of a skipped job too, and gives it the expression of an output that was never made
+    assert job["strategy"]["matrix"]["shard"] == (
+        f"${{{{ fromJSON(needs.{source}.result == 'success' && needs.{source}.outputs.shards || '[]') }}}}"
+    )
+
+
+@pytest.mark.parametrize("leg", LEGS)
+def test_a_red_leg_does_not_stop_the_others(leg: str) -> None:
+    assert jobs(MAIA)[leg]["strategy"]["fail-fast"] == "false"
+
+
+def test_the_verdict_hears_of_every_job() -> None:
+    verdict = jobs(MAIA)["verdict"]
+    assert set(verdict["needs"]) == set(jobs(MAIA)) - {"verdict"}
+    assert verdict["if"] == "${{ !cancelled() && needs.plan.outputs.shards != '[]' }}"
+    assert step_of_maia(verdict)["with"]["needs"] == "${{ toJSON(needs) }}"
+    assert pytest.importorskip("action.needs").WAVES == LEGS
+
+
+def test_every_job_ends_by_itself() -> None:
+    for job in jobs(MAIA).values():
+        assert job["timeout-minutes"] == "${{ inputs.timeout-minutes }}"
+    inputs = call()["inputs"]
+    assert float(inputs["timeout-minutes"]["default"]) > float(inputs["max-minutes"]["default"])
+
+
+def test_runs_of_one_agent_take_turns_and_none_is_stopped_at_work() -> None:
+    concurrency = workflow(MAIA)["concurrency"]
+    assert concurrency["cancel-in-progress"] == "false"
+    assert "${{ inputs.agent }}" in concurrency["group"]
+
+
+# ── what it may and what it uses ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_it_may_read_the_callers_files_and_nothing_else() -> None:
+    assert workflow(MAIA)["permissions"] == {}
+    for job in jobs(MAIA).values():
+        assert job["permissions"] == {"contents": "read"}
+
+
+def test_every_checkout_is_conditional_and_leaves_no_token_behind() -> None:
+    for name, job in jobs(MAIA).items():
+        (checkout,) = (step for step in job["steps"] if step["uses"].startswith("actions/checkout@"))
+        assert checkout["with"]["persist-credentials"] == "false"
+        assert "inputs.source != ''" in checkout["if"]
+        assert ("inputs.queries-file != ''" in checkout["if"]) == (name == "plan")
+
+
+def test_it_uses_nothing_foreign_but_one_checkout_pinned_by_its_commit() -> None:
+    foreign = {what + rest for what, rest in uses(MAIA) if not what.startswith("pleiades/maia@")}
+    (checkout,) = foreign
+    assert re.fullmatch(r"actions/checkout@[0-9a-f]{40} # v\d+\.\d+\.\d+", checkout)
+    assert {what for what, _ in uses(MAIA) if what.startswith("pleiades/maia@")} == {"pleiades/maia@v1"}
+
+
+def test_it_holds_no_shell() -> None:
+    for job in jobs(MAIA).values():
+        for step in job["steps"]:
+            assert "run" not in step
+
+
+def test_secrets_go_only_where_they_are_needed() -> None:
+    database, keys = "DATABASE_URL", "YOUTUBE_API_KEY_POOL_JSON"
+    agents = {database, keys, "HF_TOKEN", "NOTIFY_URLS", "PREFECT_API_KEY"}
+    expected = {"plan": {database, keys, "MIGRATE_DATABASE_URL"}, "verdict": {database}}
+    expected |= {gate: {database, keys} for gate in GATES}
+    expected |= dict.fromkeys(LEGS, agents)
+    given = {name: set(step_of_maia(job)["env"]) for name, job in jobs(MAIA).items()}
+    assert given == expected
+    for job in jobs(MAIA).values():
+        assert "env" not in job
+        assert all(value == f"${{{{ secrets.{name} }}}}" for name, value in step_of_maia(job)["env"].items())
+    assert "env" not in workflow(MAIA)
+    assert set(re.findall(r"\bsecrets\.(\w+)", text(MAIA))) == set(call()["secrets"])
+
+
+def test_every_secret_is_a_setting_or_the_actions_own() -> None:
+    assert {name.lower() for name in set(call()["secrets"]) - ACTION_ONLY} <= set(Settings.model_fields)
+
+
+# ── its inputs, and the action's ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_input_and_secret_is_described_and_used() -> None:
+    for name, given in call()["inputs"].items():
+        assert given["description"]
+        assert ("default" in given) != (name == "agent")
+        assert re.search(rf"inputs\.{name}\b", text(MAIA)), name
+    assert all(secret["description"] for secret in call()["secrets"].values())
+
+
+def test_the_action_has_every_input_and_output_that_is_used() -> None:
+    inputs, outputs = action("inputs"), action("outputs")
+    for job in jobs(MAIA).values():
+        assert set(step_of_maia(job)["with"]) <= set(inputs)
+    assert set(re.findall(r"steps\.maia\.outputs\.([\w-]+)", text(MAIA))) <= set(outputs)
+
+
+def test_every_job_tells_the_action_how_to_run() -> None:
+    how = {"settings", "image", "network", "source"}
+    for name, job in jobs(MAIA).items():
+        given = step_of_maia(job)["with"]
+        assert {key: given[key] for key in how} == {key: f"${{{{ inputs.{key} }}}}" for key in how}
+        assert ("run" in given) == (name != "plan")
+        agent = given["command" if name in LEGS else "agent"]
+        assert agent == "${{ inputs.agent }}"
+    assert {*AGENTS} == set(re.findall(r"\w+", call()["inputs"]["agent"]["description"])) - {"or"}
