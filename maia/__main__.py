@@ -1,5 +1,50 @@
-"""``python -m maia``."""
+"""``python -m maia``, and where the installed commands begin: a signal ends the process from its first moment on.
 
-from maia.cli import main
+As the first process of a container it has no default action for signals: until there is a handler, the kernel drops
+them, and `docker stop` would wait for its kill. The imports below take half a second; an agent then puts a handler of
+its own in place, which stops the work in good order (`maia.stop`).
+"""
 
-main()
+import os
+import signal
+from types import FrameType
+
+__all__ = ["hunter", "main", "tracker"]
+
+
+def _leave(signum: int, _frame: FrameType | None) -> None:
+    os._exit(128 + signum)
+
+
+def _heed_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job has no SIGINT
+            signal.signal(number, _leave)
+
+
+def main() -> None:
+    """``maia``."""
+    _heed_signals()
+    from maia.cli import main  # noqa: PLC0415  after the handlers
+
+    main()
+
+
+def hunter() -> None:
+    """``maia-hunter``."""
+    _heed_signals()
+    from maia.cli import hunter_main  # noqa: PLC0415
+
+    hunter_main()
+
+
+def tracker() -> None:
+    """``maia-tracker``."""
+    _heed_signals()
+    from maia.cli import tracker_main  # noqa: PLC0415
+
+    tracker_main()
+
+
+if __name__ == "__main__":
+    main()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from atlas.config import settings
 from atlas.database import Database, database
 from atlas.embedded import start
-from atlas.schema import migrate
 
+from ..postgres import fresh_database, make_template
 from .prefect_server import mortal_server, prefect_server
 
 __all__ = ["mortal_server", "prefect_server"]  # fixtures
@@ -28,59 +26,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of a server with a migrated template database; MAIA_TEST_DATABASE_URL names another than the embedded."""
     given = os.environ.get("MAIA_TEST_DATABASE_URL")
     if given:
-        asyncio.run(_make_template(given))
+        asyncio.run(make_template(given, TEMPLATE))
         yield given
         return
     embedded = asyncio.run(start(tmp_path_factory.mktemp("postgres")))
-    asyncio.run(_make_template(embedded.dsn))
+    asyncio.run(make_template(embedded.dsn, TEMPLATE))
     yield embedded.dsn
     asyncio.run(embedded.leave())
-
-
-def with_database(dsn: str, name: str) -> str:
-    """The same server's address with another database."""
-    head, _, query = dsn.partition("?")
-    base = head.rsplit("/", 1)[0]
-    return f"{base}/{name}" + (f"?{query}" if query else "")
-
-
-async def _admin(dsn: str, *statements: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-async def _make_template(dsn: str) -> None:
-    await _admin(dsn, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
-    with settings.override(database_url=with_database(dsn, TEMPLATE)):
-        await migrate(Database())
-    # TimescaleDB's own worker would connect to it, and a template must have no session
-    await _admin(
-        dsn,
-        f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false",
-        f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{TEMPLATE}'",
-    )
 
 
 @pytest.fixture
 async def dsn(server: str) -> AsyncIterator[str]:
     """The DSN of a migrated database of this test's own."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    await _admin(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield with_database(server, name)
-    await _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+    async with fresh_database(server, TEMPLATE) as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def empty_dsn(server: str) -> AsyncIterator[str]:
     """The DSN of a database without the schema."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    await _admin(server, f"CREATE DATABASE {name} TEMPLATE template0")
-    yield with_database(server, name)
-    await _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+    async with fresh_database(server, "template0") as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -112,3 +112,14 @@ def test_importing_reads_nothing_and_loads_no_client(tmp_path: Path) -> None:
     environment = {"VAULT_PROVIDER": "nonsense", "HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=tmp_path, env=environment)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("given", "provider"), [(None, "off"), ("", "off"), ("local", "local")])
+def test_in_the_image_nothing_is_archived_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, provider: str
+) -> None:
+    monkeypatch.setenv("ATLAS_VAULT_DEFAULT", "off")
+    if given is not None:
+        monkeypatch.setenv("VAULT_PROVIDER", given)
+    settings.reload()
+    assert settings.vault_provider == provider
