@@ -1,0 +1,12 @@
+"""The GitHub Action: runs one command of Maia in a container and gives its verdict to the workflow.
+
+Standard library only, so that nothing is installed on the runner. From the bottom up:
+
+- `text`, `markdown`: making foreign text harmless.
+- `runner`, `masks`: speaking to the Actions runner, and what it must hide.
+- `inputs`, `settings`: what the step was given.
+- `cancel`, `process`: child processes that a cancelled job ends in good order.
+- `image`, `container`, `result`: the Docker image, one run of it, and the result file that it leaves.
+- `verdicts`: what each exit code means for the step; `summary`: the same in words.
+- `commands`: shard, plan, verdict; `main` puts them together.
+"""

@@ -1,0 +1,81 @@
+"""A cancelled job: the runner sends SIGINT to this process alone, SIGTERM 7.5 s later, and kills it after 2.5 s more.
+
+The first signal ends what is running, in a thread of its own, and is remembered; the others change nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from types import FrameType
+
+from action.errors import Cancelled
+
+__all__ = ["Cancel"]
+
+
+class Cancel:
+    """Whether the job was cancelled, and what is to be done at that moment."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._signals: SimpleQueue[int] = SimpleQueue()
+        self._happened = threading.Event()
+        self._lock = threading.Lock()
+        self._action: Callable[[], None] | None = None
+        self._worker: threading.Thread | None = None
+
+    def install(self) -> None:
+        """Takes SIGINT and SIGTERM of this process, from the main thread."""
+        threading.Thread(target=self._serve, daemon=True, name="cancel").start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, signum: int, _frame: FrameType | None) -> None:
+        # The main thread may hold any lock at this moment; SimpleQueue.put is the one thing made for that.
+        self._signals.put(signum)
+
+    def _serve(self) -> None:
+        self.request(self._signals.get())
+
+    def request(self, signum: int) -> None:
+        """Cancels, as that signal does."""
+        with self._lock:
+            if self.signum is not None:
+                return
+            self.signum = signum
+            self._happened.set()
+            if self._action is not None:
+                self._begin(self._action)
+
+    def _begin(self, action: Callable[[], None]) -> None:
+        self._worker = threading.Thread(target=action, name="cancelling")
+        self._worker.start()
+
+    @contextmanager
+    def calling(self, action: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, a cancel calls `action` once, in a thread; the block's end waits for that thread."""
+        with self._lock:
+            self._action = action
+            if self.signum is not None:
+                self._begin(action)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._action, worker, self._worker = None, self._worker, None
+            if worker is not None:
+                worker.join()
+
+    def check(self) -> None:
+        """Raises Cancelled if the job was cancelled."""
+        if self.signum is not None:
+            raise Cancelled(self.signum)
+
+    def wait(self, seconds: float) -> None:
+        """Returns after `seconds`; raises Cancelled as soon as the job is cancelled."""
+        self._happened.wait(seconds)
+        self.check()

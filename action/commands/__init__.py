@@ -1,0 +1,1 @@
+"""What the input `command` can ask for."""

@@ -1,0 +1,103 @@
+"""`plan`: how many shards are worth starting; before that, the migration and the queries, where they are asked for."""
+
+from __future__ import annotations
+
+import json
+
+from action import summary
+from action.container import Containers, Ended
+from action.errors import Cancelled
+from action.markdown import fenced
+from action.result import PATH
+from action.settings import MIGRATION, SECRETS, cleaned
+from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
+from action.text import one_line
+from maia.exitcodes import ExitCode, Outcome
+
+__all__ = ["run"]
+
+_ESSENTIAL = frozenset({"run", "shards"})
+_STARTS_NOTHING = {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED}
+
+
+def run(step: Step) -> Ending:
+    """Raises ActionError, and Cancelled."""
+    containers, seconds = step.containers()
+    if step.inputs.migrate:
+        migrated = _migrate(step, containers)
+        _check(step)
+        judgement = judge(migrated)
+        if not judgement.passes:
+            return _failed(step, judgement, "atlas migrate")
+    queries = step.inputs.queries if step.inputs.wave == 1 else ""
+    ended = containers.run(
+        _command(step, with_queries=bool(queries)), step.settings(), agent="plan", stdin=queries or None
+    )
+    _check(step)
+    tell_damage(ended, step.runner)
+    judgement = judge(ended)
+    if not judgement.passes:
+        return _failed(step, judgement, "the plan")
+    shards = judgement.stats.get("shards")
+    if type(shards) is not int or not 0 <= shards <= step.inputs.max_shards:
+        step.runner.error("Maia: plan", "The plan did not say how many shards to start. Read the log above.")
+        return _ending(
+            step, ExitCode.FAILURE, Outcome.FAILURE, 0, judgement, "It did not say how many shards to start."
+        )
+    reason = one_line(str(judgement.stats.get("reason") or ""))
+    step.runner.line(f"plan: {shards} shards; time: {summary.split(seconds, ended.times)}")
+    if judgement.outcome in _STARTS_NOTHING and step.inputs.wave == 1:
+        step.runner.notice(f"Maia: {judgement.outcome}", f"No shard is started: {reason or judgement.outcome}")
+    return _ending(step, ExitCode.OK, judgement.outcome, shards, judgement, reason)
+
+
+def _check(step: Step) -> None:
+    if step.cancel.signum is not None:
+        raise Cancelled(step.cancel.signum)
+
+
+def _migrate(step: Step, containers: Containers) -> Ended:
+    settings = step.settings()
+    owner = step.environ.get(MIGRATION, "")
+    # no key and no token: a migration needs the database alone
+    shown = {name: value for name, value in settings.items() if name not in SECRETS or name == "DATABASE_URL"}
+    if cleaned(owner):
+        shown["DATABASE_URL"] = owner
+    return containers.run(["atlas", "migrate"], shown)
+
+
+def _command(step: Step, *, with_queries: bool) -> list[str]:
+    inputs = step.inputs
+    batch = [] if inputs.batch_size is None else ["--batch-size", str(inputs.batch_size)]
+    queries = ["--queries", "-"] if with_queries else []
+    return [
+        "python", "-m", "maia", "plan", inputs.agent, "--max-shards", str(inputs.max_shards), *batch,
+        "--wave", str(inputs.wave), *queries, "--result-file", PATH,
+    ]  # fmt: skip
+
+
+def _failed(step: Step, judgement: Judgement, what: str) -> Ending:
+    judgement.annotate(step.runner, what)
+    text = summary.heading(f"plan of the {step.inputs.agent}", "failed") + f"In {what}. " + summary.judged(judgement)
+    outputs = _outputs(step, judgement.code, judgement.outcome, 0, judgement)
+    return Ending(judgement.code, outputs, text, _ESSENTIAL)
+
+
+def _ending(step: Step, code: int, outcome: Outcome, shards: int, judgement: Judgement, reason: str) -> Ending:
+    count = "no shard" if not shards else "1 shard" if shards == 1 else f"{shards} shards"
+    wave = f", wave {step.inputs.wave}" if step.inputs.wave > 1 else ""
+    text = summary.heading(f"plan of the {step.inputs.agent}{wave}", f"{outcome}, {count}")
+    if reason:
+        text += fenced(reason) + "\n"
+    text += summary.figure_table(judgement.stats)
+    return Ending(code, _outputs(step, code, outcome, shards, judgement), text, _ESSENTIAL)
+
+
+def _outputs(step: Step, code: int, outcome: Outcome, shards: int, judgement: Judgement) -> dict[str, str]:
+    return {
+        "shards": json.dumps(list(range(shards)), separators=(",", ":")),
+        "run": step.inputs.run,
+        "outcome": str(outcome),
+        "exit-code": str(code),
+        "stats": numbers(judgement.stats),
+    }

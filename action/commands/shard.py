@@ -1,0 +1,60 @@
+"""`hunter`, `tracker`: one shard of one agent."""
+
+from __future__ import annotations
+
+from action import summary
+from action.result import PATH
+from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
+from action.verdicts import verdict_of
+from maia.exitcodes import Outcome
+
+__all__ = ["run"]
+
+
+def run(step: Step) -> Ending:
+    """Raises ActionError and Cancelled for what happens before the container runs."""
+    inputs = step.inputs
+    what = f"{inputs.agent} {inputs.shard}"
+    containers, seconds = step.containers()
+    settings = step.settings()
+    ended = containers.run(_command(step), settings, agent=inputs.agent)
+    tell_damage(ended, step.runner)
+    signum = step.cancel.signum
+    if signum is None:
+        judgement = judge(ended, fail_on_churn=inputs.fail_on_churn)
+        judgement.annotate(step.runner, what)
+        code = ended.code
+    else:
+        code = 128 + signum
+        judgement = _cancelled(code, judge(ended))
+        step.runner.notice("Maia: cancelled", f"{what}: {judgement.detail}")
+    step.runner.line(f"{what}: {judgement.outcome} (exit code {code}); time: {summary.split(seconds, ended.times)}")
+    outputs = {"outcome": str(judgement.outcome), "exit-code": str(code), "stats": numbers(judgement.stats)}
+    if judgement.outcome is Outcome.CHURN:
+        outputs["churned"] = "true"
+    return Ending(judgement.code, outputs, summary.shard(what, judgement, seconds, ended.times, settings))
+
+
+def _cancelled(code: int, seen: Judgement) -> Judgement:
+    """A cancel is a cancel, however the container took it."""
+    released = seen.verdict.outcome is Outcome.CANCELLED or seen.verdict.passes
+    detail = (
+        "the container ended in good order; its claims are released"
+        if released
+        else f"the container ended with {seen.verdict.code}; its claims come free when their leases end"
+    )
+    return Judgement(verdict_of(code), Outcome.CANCELLED, code, f"{detail}.", seen.stats)
+
+
+def _command(step: Step) -> list[str]:
+    inputs = step.inputs
+    options = {
+        "--shard": inputs.shard,
+        "--batch-size": inputs.batch_size,
+        # of the two, the agents take one
+        "--cycles": inputs.cycles if inputs.max_minutes is None else None,
+        "--max-minutes": inputs.max_minutes,
+        "--result-file": PATH,
+    }
+    given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    return ["python", "-m", "maia", inputs.agent, *given]

@@ -1,0 +1,213 @@
+"""One container: started, ended in good order when the job is cancelled, asked how it ended, and always removed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from action import result
+from action.cancel import Cancel
+from action.errors import ENGINE, EngineError
+from action.process import Work, ask
+from action.result import DamagedError, Result
+from action.runner import Runner
+from action.text import last_line
+from maia.exitcodes import ExitCode
+
+__all__ = ["STOP_SECONDS", "Containers", "Ended", "Times"]
+
+STOP_SECONDS = 7
+"""Seconds between SIGTERM and kill. An agent lets calls in flight finish for 5 s and gives its claims back in 2 s more
+(maia.stop); 10 s after its first signal the runner kills us, and until then the container is to be removed."""
+
+_STOPS = 5
+_UP_AFTER = 1.0  # seconds
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of one run, split; None where it is not known.
+
+    Attributes:
+        container: from `docker run` to the start of the process.
+        python: from there to the agent's start.
+        work: the agent's own time.
+        end: from the agent's end until the container was gone.
+    """
+
+    container: float | None = None
+    python: float | None = None
+    work: float | None = None
+    end: float | None = None
+
+    @classmethod
+    def split(cls, began: float, up: float | None, found: Result | None, ended: float) -> Times:
+        """Of times in seconds since the epoch."""
+        start, finish = (found.started_at.timestamp(), found.finished_at.timestamp()) if found else (None, None)
+        return cls(_between(began, up), _between(up, start), _between(start, finish), _between(finish, ended))
+
+
+def _between(begin: float | None, end: float | None) -> float | None:
+    return None if begin is None or end is None else max(0.0, end - begin)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a container ended.
+
+    Attributes:
+        code: what `docker run` ended with.
+        started: whether a container was made at all.
+        out_of_memory: whether the kernel killed it for its memory.
+        result: what its result file says; None where there is none.
+        damaged: why there is no result, where there should be one.
+        said: the last line that it printed.
+        tail: the last lines.
+    """
+
+    code: int
+    started: bool = True
+    out_of_memory: bool = False
+    result: Result | None = None
+    damaged: str | None = None
+    said: str = ""
+    tail: str = ""
+    times: Times = field(default_factory=Times)
+
+
+@dataclass(frozen=True)
+class Containers:
+    """Runs containers of one image, one at a time."""
+
+    image: str
+    network: str
+    environ: Mapping[str, str]
+    runner: Runner
+    cancel: Cancel
+
+    def run(
+        self,
+        command: Sequence[str],
+        settings: Mapping[str, str],
+        *,
+        agent: str | None = None,
+        stdin: str | None = None,
+        seconds: float | None = None,
+    ) -> Ended:
+        """Runs `command` with these settings to its end, or for `seconds`.
+
+        `agent`: whose result file to read; None: there is none. Raises EngineError where there is no docker, and
+        Cancelled where that came before the start; a cancel later is for the caller to see.
+        """
+        name = f"maia-{secrets.token_hex(8)}"
+        arguments = self._arguments(name, settings, interactive=stdin is not None)
+        # names only: what a value is, nobody else on this machine can read from the command line
+        environ = {**self.environ, **settings}
+        self.runner.line(f"docker {' '.join(arguments)} {' '.join(command)}")
+        try:
+            with self.runner.foreign() as write:
+                work = Work([*arguments, *command], environ, write, stdin)
+                began = time.time()
+                code = work.run(self.cancel, lambda: self._stop(name, work), seconds)
+                ended = time.time()
+            return self._ended(name, code, work.tail, agent, began, ended)
+        finally:
+            self._remove(name)
+
+    def _arguments(self, name: str, settings: Mapping[str, str], *, interactive: bool) -> list[str]:
+        return [
+            "run", "--init", "--name", name, "--pull", "never",
+            "--read-only", "--tmpfs", "/tmp", "--volume", result.PATH.rpartition("/")[0],  # noqa: S108  the container's own
+            "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+            *(["--network", self.network] if self.network else []),
+            *(["--interactive"] if interactive else []),
+            *(word for setting in sorted(settings) for word in ("--env", setting)),
+            self.image,
+        ]  # fmt: skip
+
+    def _stop(self, name: str, work: Work) -> None:
+        """Ends the container; called once, in a thread, while the main thread waits for the end."""
+        self.runner.line("Stopping the container.")
+        for _ in range(_STOPS):
+            with suppress(EngineError):
+                ask(["stop", "-t", str(STOP_SECONDS), name], self.environ, seconds=STOP_SECONDS + 20)
+            # It was not up yet when the cancel came within a moment of its start; then stop has found nothing.
+            if work.ended.wait(_UP_AFTER):
+                return
+        work.terminate()
+
+    def _ended(self, name: str, code: int, tail: bytes, agent: str | None, began: float, ended: float) -> Ended:
+        state = self._state(name)
+        up = _moment(state.get("StartedAt"))
+        started = up is not None
+        found, damaged = None, None
+        if agent is not None and started:
+            try:
+                found = self._result(name, agent, code)
+            except DamagedError as error:
+                damaged = f"it is damaged: {error}"
+            if found is None and damaged is None and code in {ExitCode.OK, ExitCode.CHURN}:
+                damaged = "the container left none"
+        return Ended(
+            code=code if code >= 0 else ENGINE,  # the docker command itself was killed
+            started=started,
+            out_of_memory=state.get("OOMKilled") is True,
+            result=found,
+            damaged=damaged,
+            said=last_line(tail),
+            tail=tail.decode("utf-8", "replace"),
+            times=Times.split(began, up, found, ended),
+        )
+
+    def _state(self, name: str) -> dict[str, Any]:
+        answer = ask(["inspect", "--type", "container", "--format", "{{json .State}}", name], self.environ)
+        try:
+            state = json.loads(answer.out)
+        except ValueError:
+            return {}
+        return state if isinstance(state, dict) else {}
+
+    def _result(self, name: str, agent: str, code: int) -> Result | None:
+        """None where the container left none. Raises DamagedError."""
+        with subprocess.Popen(
+            ["docker", "cp", f"{name}:{result.PATH}", "-"],
+            env=dict(self.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as copying:
+            assert copying.stdout is not None  # noqa: S101  for the type checker
+            timer = threading.Timer(30, copying.kill)
+            timer.start()
+            try:
+                # what a tar adds to a file, and one byte that shows that there is more
+                archive = copying.stdout.read(result.LARGEST + 20_000)
+            finally:
+                timer.cancel()
+                copying.kill()
+        if not archive:
+            return None
+        return result.parse(result.unpacked(archive), agent=agent, exit_code=code)
+
+    def _remove(self, name: str) -> None:
+        answer = ask(["rm", "--force", "--volumes", name], self.environ)
+        if answer.code and b"No such container" not in answer.err:
+            self.runner.warning("Maia: container", f"{name} could not be removed: {last_line(answer.err)}")
+
+
+def _moment(text: object) -> float | None:
+    """Docker's time, in seconds since the epoch; the year 1 stands for never."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+        return moment.timestamp() if moment.year > 1 else None
+    except ValueError:
+        return None

@@ -1,0 +1,19 @@
+"""Where the step of action.yml begins: `python3 -IB entry.py`. This file alone must be readable by any Python 3."""
+
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036  the runner's Python is not ours to choose
+    print(
+        "::error title=Maia%3A Python is too old::The action needs Python 3.11 or newer as python3, and this is "
+        + sys.version.split()[0]
+        + ". Use runs-on: ubuntu-latest (or ubuntu-24.04), or actions/setup-python before this step."
+    )
+    sys.exit(78)
+
+# -I keeps the workspace off the path; the action's own packages are beside this folder
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from action.main import main
+
+sys.exit(main())

@@ -1,0 +1,196 @@
+"""The inputs of action.yml, read and checked: each comes as MAIA_INPUT_<NAME>, a text that may be empty."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from action import settings
+from action.errors import SettingError, UsageError
+
+__all__ = ["AGENTS", "BUILD", "COMMANDS", "MOST_SHARDS", "PREFIX", "Inputs"]
+
+PREFIX = "MAIA_INPUT_"
+AGENTS = ("hunter", "tracker")
+COMMANDS = (*AGENTS, "plan", "verdict")
+BUILD = "build"
+MOST_SHARDS = 255
+"""A matrix has at most 256 jobs (GitHub Docs: usage limits)."""
+
+_LARGEST_QUERIES = 1_000_000  # bytes
+
+# a reference without blanks, options and control characters; the engine judges the rest
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
+_RUN = re.compile(r"[0-9]+(-[0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the step was asked to do.
+
+    Attributes:
+        command: one of COMMANDS.
+        agent: whom it is about; the command itself where that is an agent.
+        settings: the settings that an input gave, by name.
+        image: "" for the published one, BUILD, or a name.
+        run: digits and hyphens; names all shards and waves of one workflow run.
+        needs: the JSON of the `needs` context.
+        ref, repository: of the action, as the workflow names it; "" for a local one.
+    """
+
+    command: str
+    agent: str
+    shard: str
+    batch_size: int | None
+    cycles: int | None
+    max_minutes: str | None
+    max_shards: int
+    wave: int
+    run: str
+    queries: str
+    migrate: bool
+    settings: Mapping[str, str]
+    image: str
+    network: str
+    fail_on_churn: bool
+    needs: str
+    ref: str
+    repository: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Inputs:
+        """Raises UsageError for what an input cannot be, SettingError for wrong settings and a missing file."""
+
+        def text(name: str) -> str:
+            return environ.get(PREFIX + name.upper().replace("-", "_"), "").strip()
+
+        command = _one_of("command", text("command") or "hunter", COMMANDS)
+        agent = command if command in AGENTS else _one_of("agent", text("agent") or "hunter", AGENTS)
+        cycles, max_minutes = _count("cycles", text("cycles")), _minutes(text("max-minutes"))
+        if max_minutes is not None and (cycles or 1) > 1:
+            raise UsageError("Give the input `cycles` or `max-minutes`, not both.")
+        return cls(
+            command=command,
+            agent=agent,
+            shard=_shard(text("shard") or "0/1"),
+            batch_size=_count("batch-size", text("batch-size")),
+            cycles=cycles,
+            max_minutes=max_minutes,
+            max_shards=_count("max-shards", text("max-shards"), MOST_SHARDS) or 4,
+            wave=_count("wave", text("wave"), 32_767) or 1,
+            run=_run(text("run"), command, environ),
+            queries=_queries(text("queries"), text("queries-file"), agent, environ) if command == "plan" else "",
+            migrate=_yes("migrate", text("migrate")),
+            settings=settings.from_lines(text("settings")),
+            image=_matching("image", text("image"), _IMAGE, "an image's name, or `build`"),
+            network=_matching("network", text("network"), _NETWORK, "a Docker network's name, such as `host`"),
+            fail_on_churn=_one_of("fail-on", text("fail-on"), ("", "churn")) == "churn",
+            needs=text("needs"),
+            ref=environ.get("MAIA_ACTION_REF", "").strip(),
+            repository=environ.get("MAIA_ACTION_REPOSITORY", "").strip(),
+        )
+
+
+def _wrong(name: str, value: str, wanted: str) -> UsageError:
+    shown = value if len(value) <= 60 else value[:59] + "…"
+    return UsageError(f"The input `{name}` is {shown!r}; it must be {wanted}.")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value in allowed:
+        return value
+    words = [f"`{word}`" if word else "empty" for word in allowed]
+    raise _wrong(name, value, f"{', '.join(words[:-1])} or {words[-1]}")
+
+
+def _count(name: str, value: str, most: int = 10**9) -> int | None:
+    if not value:
+        return None
+    if re.fullmatch(r"[0-9]{1,10}", value) and 1 <= int(value) <= most:
+        return int(value)
+    raise _wrong(name, value, f"a whole number from 1{f' to {most}' if most < 10**9 else ' on'}")
+
+
+def _minutes(value: str) -> str | None:
+    if not value:
+        return None
+    wrong = _wrong("max-minutes", value, "a number of minutes above 0, such as 20")
+    try:
+        minutes = float(value)
+    except ValueError:
+        raise wrong from None
+    if not math.isfinite(minutes) or minutes < 0.01:
+        raise wrong
+    return f"{minutes:g}"
+
+
+def _shard(value: str) -> str:
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise _wrong("shard", value, "I/N with I from 0 to N-1, such as 0/4")
+    return f"{int(match[1])}/{int(match[2])}"
+
+
+def _yes(name: str, value: str) -> bool:
+    if value.lower() in {"", "false"}:
+        return False
+    if value.lower() == "true":
+        return True
+    raise _wrong(name, value, "`true` or `false`")
+
+
+def _matching(name: str, value: str, pattern: re.Pattern[str], wanted: str) -> str:
+    if value and not pattern.fullmatch(value):
+        raise _wrong(name, value, wanted)
+    return value
+
+
+def _run(value: str, command: str, environ: Mapping[str, str]) -> str:
+    if value:
+        if len(value) > 100 or not _RUN.fullmatch(value):
+            raise _wrong("run", value, "digits and hyphens, as the output `run` of the plan gives it")
+        return value
+    number = environ.get("GITHUB_RUN_ID", "").strip()
+    attempt = environ.get("GITHUB_RUN_ATTEMPT", "").strip() or "1"
+    run = f"{number}-{attempt}"
+    if not _RUN.fullmatch(run):  # by hand
+        number, run = "", "0"
+    if command == "plan" and (not number or environ.get("ACT") == "true"):
+        # under act every run is number 1; the rows of `runs` of an earlier one are not this one's
+        run += f"-{secrets.randbelow(10**12):012}"
+    return run
+
+
+def _queries(lines: str, name: str, agent: str, environ: Mapping[str, str]) -> str:
+    """The queries of both inputs, one a line."""
+    if agent != "hunter" and (lines or name):
+        raise UsageError(f"The inputs `queries` and `queries-file` are the hunter's, not the {agent}'s.")
+    return "\n".join(part for part in (lines, _file(name, environ) if name else "") if part.strip())
+
+
+def _file(name: str, environ: Mapping[str, str]) -> str:
+    workspace = Path(environ.get("GITHUB_WORKSPACE") or ".").resolve()
+    what = f"The file {name!r} of the input `queries-file`"
+    try:
+        path = (workspace / name).resolve(strict=True)
+        if not path.is_relative_to(workspace):
+            raise SettingError(f"{what} is outside the workspace; name one of your repository.")
+        if not path.is_file():
+            raise SettingError(f"{what} is no file.")
+        if path.stat().st_size > _LARGEST_QUERIES:
+            raise SettingError(f"{what} has more than {_LARGEST_QUERIES:,} bytes; split it.")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SettingError(
+            f"{what} is not there. Does a step before this one check the repository out (actions/checkout)? "
+            "Is the name written as in the repository?"
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{what} is not UTF-8 text.") from None
+    except (OSError, ValueError, RuntimeError) as error:  # unreadable; a NUL in the name; a loop of links
+        raise SettingError(f"{what} cannot be read: {getattr(error, 'strerror', None) or error}.") from None

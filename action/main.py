@@ -1,0 +1,104 @@
+"""The step: masks first, then the inputs, the command, and what is left for the workflow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from action import summary
+from action.cancel import Cancel
+from action.commands import plan, shard, verdict
+from action.errors import ActionError, Cancelled
+from action.image import ROOT
+from action.inputs import PREFIX, Inputs
+from action.masks import Masks
+from action.runner import Runner
+from action.step import Ending, Step
+from maia.exitcodes import ExitCode, Outcome
+
+__all__ = ["main"]
+
+_COMMANDS: dict[str, Callable[[Step], Ending]] = {
+    "hunter": shard.run,
+    "tracker": shard.run,
+    "plan": plan.run,
+    "verdict": verdict.run,
+}
+
+
+def main(
+    environ: Mapping[str, str] | None = None,
+    out: BinaryIO | None = None,
+    cancel: Cancel | None = None,
+    root: Path = ROOT,
+) -> int:
+    """Runs the step; the exit code. Without `cancel`, takes the signals of this process."""
+    environ = dict(os.environ) if environ is None else environ
+    runner = Runner(environ, out or sys.stdout.buffer)
+    masks = Masks(environ)
+    masks.announce(runner)
+    if cancel is None:
+        cancel = Cancel()
+        cancel.install()
+    ending = _ending(environ, runner, cancel, root)
+    code = _check_outputs(ending, masks, runner)
+    for name, value in ending.outputs.items():
+        runner.output(name, value)
+    runner.summary(ending.summary)
+    return code
+
+
+def _ending(environ: Mapping[str, str], runner: Runner, cancel: Cancel, root: Path) -> Ending:
+    what = environ.get(PREFIX + "COMMAND", "").strip() or "hunter"
+    what = what if what in _COMMANDS else "action"
+    try:
+        inputs = Inputs.read(environ)
+        # what was read is not handed on: an input may be longer than a program takes
+        rest = {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
+        return _COMMANDS[inputs.command](Step(inputs, rest, runner, cancel, root))
+    except ActionError as error:
+        runner.error(error.title, str(error))
+        return _early(what, error.code, error.outcome, summary.failed(what, error.title, str(error)))
+    except Cancelled as cancelled:
+        runner.notice("Maia: cancelled", "Cancelled before the work was done; no container is left.")
+        text = summary.heading(what, Outcome.CANCELLED)
+        return _early(what, cancelled.code, Outcome.CANCELLED, text)
+    except Exception as error:  # noqa: BLE001  whatever it is, the step says so and has its outputs
+        with runner.foreign() as write:
+            write(traceback.format_exc().encode("utf-8", "replace"))
+        title, message = "Maia: failure", f"The action itself failed: {type(error).__name__}. This is a bug; report it."
+        runner.error(title, message)
+        return _early(what, ExitCode.FAILURE, Outcome.FAILURE, summary.failed(what, title, message))
+
+
+def _early(what: str, code: int, outcome: Outcome, text: str) -> Ending:
+    """The end of a step that had no container to judge."""
+    outputs = {"outcome": str(outcome), "exit-code": str(int(code)), "stats": "{}"}
+    if what == "plan":
+        outputs["shards"] = "[]"
+    return Ending(int(code), outputs, text)
+
+
+def _check_outputs(ending: Ending, masks: Masks, runner: Runner) -> int:
+    """The exit code: outputs that the runner is going to drop are told of, and make a plan fail."""
+    code = ending.code
+    for name, value in ending.outputs.items():
+        mask = masks.hidden_in(value)
+        if mask is None:
+            continue
+        essential = name in ending.essential
+        many = " Write the secret on one line." if mask.what == "a line" else ""
+        message = (
+            f"{mask.what.capitalize()} of {mask.setting} is so short that it occurs in the output `{name}`. GitHub "
+            f"masks it, and drops every job output that holds a masked value.{many}"
+        )
+        if essential:
+            runner.error("Maia: a secret empties an output", f"{message} Without it no shard can start.")
+            code = code or ExitCode.CONFIG
+        else:
+            runner.warning("Maia: a secret empties an output", message)
+    return int(code)

@@ -1,0 +1,127 @@
+"""What the runner must hide, and what that does to the action's outputs.
+
+A secret is masked by the runner whole and line by line, but not the members of a JSON secret, nor the password in a
+URL. And the runner drops every job output in which a masked value occurs (runner: JobExtension, "Skip output since it
+may contain secret"), be it a key `1` or the line `]` of a key pool that is written over several lines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from action.runner import Runner
+from action.settings import MIGRATION, SECRETS, cleaned
+
+__all__ = ["SHORT", "Mask", "Masks"]
+
+SHORT = 8
+"""A masked value with fewer characters makes logs unreadable, and may stand in an output."""
+
+_POOL = "YOUTUBE_API_KEY_POOL_JSON"
+_DATABASES = ("DATABASE_URL", MIGRATION)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A value that is hidden, what it is, and whose setting it belongs to."""
+
+    value: str
+    what: str
+    setting: str
+
+
+class Masks:
+    """All that is masked in this job, as far as the action knows.
+
+    Attributes:
+        own: what the action asks the runner to mask.
+        lines: whole secrets and their lines, which the runner masks by itself.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.own = tuple({mask.value: mask for mask in _own(environ) if mask.value.strip()}.values())
+        self.lines = tuple(_lines(environ))
+
+    def announce(self, runner: Runner) -> None:
+        """Masks every value; then warns of the short ones, without showing them."""
+        for mask in self.own:
+            for value in dict.fromkeys((mask.value, *mask.value.splitlines())):
+                if value.strip():
+                    runner.mask(value)
+        short: dict[tuple[str, str], int] = {}
+        for mask in self.own:
+            if len(mask.value) < SHORT:
+                short[mask.what, mask.setting] = short.get((mask.what, mask.setting), 0) + 1
+        for (what, setting), count in short.items():
+            runner.warning(
+                "Maia: a short secret",
+                f"{f'{count} times ' if count > 1 else ''}{what} in {setting} has fewer than {SHORT} characters. It is "
+                "masked, so wherever these characters stand in the log they show as ***, and GitHub drops outputs that "
+                "hold them.",
+            )
+
+    def hidden_in(self, text: str) -> Mask | None:
+        """A masked value that occurs in `text`: as a job output it would be dropped."""
+        return next((mask for mask in (*self.own, *self.lines) if mask.value in text), None)
+
+
+def _own(environ: Mapping[str, str]) -> Iterator[Mask]:
+    for key in _pool(cleaned(environ.get(_POOL, ""))):
+        yield Mask(key, "a key", _POOL)
+    for name in _DATABASES:
+        for password in _passwords(cleaned(environ.get(name, ""))):
+            yield Mask(password, "the password", name)
+    for name in ("HF_TOKEN", "PREFECT_API_KEY"):
+        yield Mask(cleaned(environ.get(name, "")), "the value", name)
+    for url in cleaned(environ.get("NOTIFY_URLS", "")).split():
+        yield Mask(url, "a URL", "NOTIFY_URLS")
+
+
+def _pool(text: str) -> Iterator[str]:
+    """The members of the key pool; of what is not JSON, the value and its lines."""
+    try:
+        yield from _texts(json.loads(text))
+    except (ValueError, RecursionError):
+        yield text
+        yield from (line.strip() for line in text.splitlines())
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for member in value:
+            yield from _texts(member)
+    elif value is not None and not isinstance(value, bool):
+        # a key may have been written without quotes
+        yield str(value)
+        yield str(value).strip()
+
+
+def _passwords(url: str) -> Iterator[str]:
+    """The password of a database URL as it is written and as it is meant; of a malformed one, what stands there."""
+    found = set()
+    if match := re.match(r"[^:/@]+://[^:/@]*:(.*)@", url, re.DOTALL):
+        found.add(match[1])
+    found.update(re.findall(r"[?&]password=([^&#]*)", url))
+    with contextlib.suppress(ValueError):
+        found.add(urlsplit(url).password or "")
+    for password in sorted(found):
+        yield password
+        yield unquote(password)
+
+
+def _lines(environ: Mapping[str, str]) -> Iterator[Mask]:
+    """What the runner masks by itself of a secret (runner: Worker.InitializeSecretMasker)."""
+    for name in sorted(SECRETS | {MIGRATION}):
+        value = environ.get(name, "").strip()
+        lines = [line.strip() for line in value.splitlines()]
+        if len(lines) > 1:
+            yield from (Mask(line, "a line", name) for line in lines if line)
+        if value:
+            yield Mask(value, "the value", name)

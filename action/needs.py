@@ -1,0 +1,57 @@
+"""The `needs` context of the verdict's job: what became of the plan, the shards and the waves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from action.errors import UsageError
+from action.text import one_line
+
+__all__ = ["WAVES", "Needs"]
+
+WAVES = ("shards", "wave-2", "wave-3", "wave-4")
+"""The jobs of maia.yml that run shards, in their order."""
+
+_RESULTS = {"success", "failure", "cancelled", "skipped"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Results of jobs, by name.
+
+    Attributes:
+        failed: jobs that failed, and those of which the result is not known.
+        cancelled: jobs that somebody, or their time limit, ended.
+        ran: the waves that were not skipped.
+        churned: whether the last of them still had a shard that churned.
+    """
+
+    failed: tuple[str, ...]
+    cancelled: tuple[str, ...]
+    ran: tuple[str, ...]
+    churned: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Needs:
+        """Of toJSON(needs). Raises UsageError."""
+        wrong = UsageError("The input `needs` must be `${{ toJSON(needs) }}` of a job that needs the others.")
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            raise wrong from None
+        if not isinstance(found, dict) or not found or not all(isinstance(job, dict) for job in found.values()):
+            raise wrong
+        results = {one_line(name, 100): job.get("result") for name, job in found.items()}
+        ran = tuple(name for name in WAVES if results.get(name, "skipped") != "skipped")
+        return cls(
+            failed=tuple(n for n, result in results.items() if result == "failure" or result not in _RESULTS),
+            cancelled=tuple(name for name, result in results.items() if result == "cancelled"),
+            ran=ran,
+            churned=bool(ran) and _churned(found[ran[-1]].get("outputs")),
+        )
+
+
+def _churned(outputs: object) -> bool:
+    return isinstance(outputs, Mapping) and outputs.get("churned") == "true"

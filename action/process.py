@@ -1,0 +1,136 @@
+"""The command `docker`: questions that are answered at once, and work that prints, takes its time and can be ended.
+
+Every child has a session of its own, so that the Ctrl-C of a terminal reaches it only through us.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+
+from action.cancel import Cancel
+from action.errors import EngineError
+
+__all__ = ["Answer", "Work", "ask"]
+
+_TAIL = 8192
+_CHUNK = 65536
+_KILL_AFTER = 2.0
+"""Seconds that a child has to end itself; below the runner's 2.5 s between SIGTERM and kill."""
+
+_NO_DOCKER = (
+    "There is no command `docker` here. The action needs a Linux runner with Docker; GitHub's ubuntu runners have it."
+)
+
+
+def _no_docker(error: OSError) -> EngineError:
+    return EngineError(_NO_DOCKER if isinstance(error, FileNotFoundError) else f"docker: {error.strerror}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a short command ended with."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+def ask(arguments: Sequence[str], environ: Mapping[str, str], *, seconds: float = 30.0) -> Answer:
+    """Runs `docker ARGUMENTS`. One that takes too long is killed and has code -9. Raises EngineError without docker."""
+    try:
+        done = subprocess.run(
+            ["docker", *arguments],
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            start_new_session=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = f"docker {arguments[0]}: no answer after {seconds:g} s"
+        return Answer(-signal.SIGKILL, error.stdout or b"", said.encode())
+    except OSError as error:
+        raise _no_docker(error) from error
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass
+class Work:
+    """A long `docker ARGUMENTS` whose output, on one stream, goes to `write`.
+
+    Attributes:
+        tail: the last 8 KiB of what it printed.
+        ended: set when the process is gone.
+    """
+
+    arguments: Sequence[str]
+    environ: Mapping[str, str]
+    write: Callable[[bytes], None]
+    stdin: str | None = None
+    tail: bytes = b""
+    ended: threading.Event = field(default_factory=threading.Event)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def run(self, cancel: Cancel, end: Callable[[], None] | None = None, seconds: float | None = None) -> int:
+        """The exit code. A cancel, and the end of `seconds`, call `end` (default: `terminate`) once, in a thread.
+
+        Raises Cancelled if that came before the start, EngineError where there is no docker.
+        """
+        cancel.check()
+        with ExitStack() as stack:
+            file = None
+            if self.stdin is not None:
+                # a file, not a pipe: whoever reads late, or never, keeps nobody waiting
+                file = stack.enter_context(tempfile.TemporaryFile())
+                file.write(self.stdin.encode())
+                file.seek(0)
+            try:
+                process = subprocess.Popen(
+                    ["docker", *self.arguments],
+                    env=dict(self.environ),
+                    stdin=file if file is not None else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    # one stream: of two, the runner may read the second before the first, and with it a command
+                    # of the container's before the line that stops commands
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise _no_docker(error) from error
+            self._process = process
+            stack.enter_context(cancel.calling(end or self.terminate))
+            if seconds is not None:
+                timer = threading.Timer(seconds, end or self.terminate)
+                timer.start()
+                stack.callback(timer.cancel)
+            try:
+                self._drain(process)
+                return process.wait()
+            finally:
+                self.ended.set()
+
+    def _drain(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None  # noqa: S101  for the type checker
+        with process.stdout as pipe:
+            while chunk := os.read(pipe.fileno(), _CHUNK):
+                self.tail = (self.tail + chunk)[-_TAIL:]
+                self.write(chunk)
+
+    def terminate(self) -> None:
+        """SIGTERM to the command and its children; SIGKILL to those that are left a little later."""
+        self._signal(signal.SIGTERM)
+        if not self.ended.wait(_KILL_AFTER):
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and not self.ended.is_set():
+            with suppress(OSError):
+                os.killpg(self._process.pid, number)

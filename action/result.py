@@ -1,0 +1,117 @@
+"""The result file of a container, read with suspicion: any image may have written it, or been killed in the middle."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import math
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn
+
+from maia.exitcodes import Outcome
+
+__all__ = ["LARGEST", "PATH", "DamagedError", "Result", "figures", "parse", "unpacked"]
+
+PATH = "/run/maia/result.json"
+LARGEST = 2_000_000
+"""Bytes of a result file; the verdict's, with a row per shard and wave, is the largest."""
+
+# a figure's name, a bucket's, or a zone's number
+_KEY = re.compile(r"[A-Za-z_]{1,40}|[0-9]{1,3}")
+_MOST_KEYS = 100
+
+
+class DamagedError(Exception):
+    """The result file is not what it should be; the message says why."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run says it ended. `stats` is any JSON object; `error` any text."""
+
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+    stats: Mapping[str, Any]
+    error: str | None
+
+
+def unpacked(archive: bytes) -> bytes:
+    """The file in what `docker cp NAME:PATH -` prints. Raises DamagedError."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|") as tar:
+            member = tar.next()
+            file = tar.extractfile(member) if member is not None and member.isfile() else None
+            if file is None or member is None:
+                raise DamagedError("it is no file")
+            if member.size > LARGEST:
+                raise DamagedError(f"it has more than {LARGEST:,} bytes")
+            data = file.read()
+    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        raise DamagedError("it could not be read") from error
+    if len(data) != member.size:
+        raise DamagedError(f"it has more than {LARGEST:,} bytes")
+    return data
+
+
+def parse(data: bytes, *, agent: str, exit_code: int) -> Result:
+    """The result of a run of `agent` that ended with `exit_code`. Raises DamagedError."""
+    try:
+        found = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise DamagedError("it is not JSON") from None
+    if not isinstance(found, dict):
+        raise DamagedError("it is no JSON object")
+    if found.get("agent") != agent:
+        raise DamagedError("it is another agent's")
+    said = found.get("exit_code")
+    if type(said) is not int or said != exit_code:
+        raise DamagedError(f"its exit code is not {exit_code}, with which the container ended")
+    outcome, stats, error = found.get("outcome"), found.get("stats"), found.get("error")
+    if not isinstance(outcome, str) or outcome not in set(Outcome):
+        raise DamagedError("its outcome is none of Maia's")
+    if Outcome(outcome).exit_code != exit_code and not (outcome == Outcome.CANCELLED and exit_code in {130, 143}):
+        raise DamagedError(f"its outcome does not go with exit code {exit_code}")
+    if not isinstance(stats, dict):
+        raise DamagedError("it has no stats")
+    if error is not None and not isinstance(error, str):
+        raise DamagedError("its error is no text")
+    return Result(Outcome(outcome), _time(found, "started_at"), _time(found, "finished_at"), stats, error)
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+def _time(found: Mapping[str, Any], key: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(found.get(key, ""))
+    except (TypeError, ValueError):
+        raise DamagedError(f"its {key} is no time") from None
+    if moment.tzinfo is None:
+        raise DamagedError(f"its {key} has no time zone")
+    return moment
+
+
+def figures(stats: object, depth: int = 2) -> dict[str, Any]:
+    """The numbers in `stats`, by name; a bucket's counts are one level deeper. All else is left out.
+
+    Names are those that a flow gives (letters and underscores, or a zone's number), so that they can stand anywhere.
+    """
+    found: dict[str, Any] = {}
+    for key, value in itertools.islice(stats.items() if isinstance(stats, Mapping) else (), _MOST_KEYS):
+        if not (isinstance(key, str) and _KEY.fullmatch(key)):
+            continue
+        if isinstance(value, Mapping):
+            if depth > 1 and (inner := figures(value, depth - 1)):
+                found[key] = inner
+        elif type(value) is int and abs(value) < 2**63:
+            found[key] = value
+        elif type(value) is float and math.isfinite(value) and abs(value) < 2**63:
+            found[key] = round(value, 3)
+    return found

@@ -1,0 +1,157 @@
+"""Speaking to the Actions runner: annotations, groups, masks, outputs and the step summary.
+
+Everything that the step prints goes through one Runner. By hand, where GITHUB_ACTIONS is not "true", the same is
+printed to be read by people, and secrets are not printed to be masked.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from action.text import defused, one_line, printable
+
+__all__ = ["LARGEST_SUMMARY", "Runner", "command"]
+
+LARGEST_SUMMARY = 900_000
+"""Bytes of a step's summary. GitHub drops one of more than 1 MiB whole (GitHub Docs: workflow commands)."""
+
+_LONGEST_MESSAGE = 3000
+
+
+def command(name: str, data: str = "", **properties: str) -> str:
+    """The line that is this workflow command."""
+    given = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{name}{' ' if given else ''}{given}::{_data(data)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+class Runner:
+    """Where the step's words go. Its methods may be called from any thread."""
+
+    def __init__(self, environ: Mapping[str, str], out: BinaryIO) -> None:
+        self.hosted = environ.get("GITHUB_ACTIONS") == "true"
+        self._outputs = environ.get("GITHUB_OUTPUT") or None
+        self._summary = environ.get("GITHUB_STEP_SUMMARY") or None
+        self._summary_left = LARGEST_SUMMARY
+        self._out = out
+        self._lock = threading.RLock()
+        self._at_line_start = True
+
+    # ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def line(self, text: str) -> None:
+        """A line of the log; whatever it holds, it is no command."""
+        self._write_line(defused(one_line(text, _LONGEST_MESSAGE)))
+
+    def notice(self, title: str, message: str) -> None:
+        self._annotate("notice", title, message)
+
+    def warning(self, title: str, message: str) -> None:
+        self._annotate("warning", title, message)
+
+    def error(self, title: str, message: str) -> None:
+        self._annotate("error", title, message)
+
+    def mask(self, value: str) -> None:
+        """Hides `value` in the log from here on; by hand, where nobody hides it, it is not printed at all."""
+        if self.hosted:
+            self._write_line(command("add-mask", value))
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """What is printed inside can be folded away."""
+        if not self.hosted:
+            self.line(f"{title} ...")
+            yield
+            return
+        self._write_line(command("group", one_line(title)))
+        try:
+            yield
+        finally:
+            self._write_line(command("endgroup"))
+
+    @contextmanager
+    def foreign(self) -> Iterator[Callable[[bytes], None]]:
+        """Gives a function that prints what others wrote, as it is; nothing in it is taken for a command."""
+        token = secrets.token_hex(16)
+        if self.hosted:
+            self._write_line(command("stop-commands", token))
+        try:
+            yield self._write
+        finally:
+            # on a line of its own, whatever the last one was: else nothing would be a command any more
+            self._end_line()
+            if self.hosted:
+                self._write_line(command(token))
+
+    def _annotate(self, level: str, title: str, message: str) -> None:
+        title, text = one_line(title), printable(message)[:_LONGEST_MESSAGE].strip()
+        if self.hosted:
+            self._write_line(command(level, text, title=title))
+        else:
+            self.line(f"{level}: {title}: {text}")
+
+    def _write_line(self, line: str) -> None:
+        with self._lock:
+            self._end_line()
+            self._write(f"{line}\n".encode("utf-8", "replace"))
+
+    def _end_line(self) -> None:
+        with self._lock:
+            if not self._at_line_start:
+                self._write(b"\n")
+
+    def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        with self._lock:
+            try:
+                self._out.write(data)
+                self._out.flush()
+            except OSError:
+                return  # nobody reads any more; the container is still to be ended and removed
+            self._at_line_start = data.endswith(b"\n")
+
+    # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def output(self, name: str, value: str) -> None:
+        """An output of the step."""
+        if self._outputs is None:
+            self.line(f"output {name}: {value}")
+            return
+        if "\n" in value or "\r" in value:
+            delimiter = f"maia-{secrets.token_hex(16)}"
+            self._append(self._outputs, f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
+        else:
+            self._append(self._outputs, f"{name}={value}\n")
+
+    def summary(self, markdown: str) -> None:
+        """Adds to the step's summary, as far as the limit of its size allows."""
+        data = markdown.encode("utf-8", "replace")
+        if len(data) > self._summary_left:
+            data = data[: self._summary_left].rpartition(b"\n")[0] + b"\n\nThe rest is left out: too long.\n"
+        self._summary_left = max(0, self._summary_left - len(data))
+        if self._summary is not None:
+            self._append(self._summary, data.decode("utf-8", "ignore"))
+            return
+        with self.foreign() as write:
+            write(data)
+
+    def _append(self, path: str, text: str) -> None:
+        try:
+            with Path(path).open("a", encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            self.warning("Maia: a file of the runner", f"It cannot be written: {error.strerror or error}.")

@@ -1,0 +1,111 @@
+"""Maia's settings as the action sees them: their names, which are secret, and what goes into the container.
+
+The names are those of `atlas.config.Settings`; a test compares them. The values are the container's to judge.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+
+from action.errors import SettingError
+
+__all__ = ["MIGRATION", "NAMES", "OWN", "SECRETS", "cleaned", "from_lines", "given"]
+
+SECRETS = frozenset({"DATABASE_URL", "HF_TOKEN", "NOTIFY_URLS", "PREFECT_API_KEY", "YOUTUBE_API_KEY_POOL_JSON"})
+"""Settings that come by `env:` from the repository's secrets, never by an input."""
+
+MIGRATION = "MIGRATE_DATABASE_URL"
+"""A secret that the action reads itself: DATABASE_URL of the one container that migrates."""
+
+OWN = {
+    "MAIA_RUN_ID": "the input `run` is for that",
+    "MAIA_WAVE": "the input `wave` is for that",
+    "MAIA_RESULT_FILE": "the action reads the result itself",
+}
+"""Settings that the action gives itself, and what to use instead."""
+
+NAMES = SECRETS | frozenset(OWN) | frozenset(
+    {
+        "ATLAS_CLOCK",
+        "ATLAS_EMBEDDED_PATH",
+        "DATABASE_POOL_SIZE",
+        "HF_DATASET_ID",
+        "HUNTER_BATCH_SIZE",
+        "HUNTER_CATEGORY",
+        "HUNTER_LANGUAGE",
+        "HUNTER_LEASE_SECONDS",
+        "HUNTER_MAX_QUEUE",
+        "HUNTER_MAX_SEARCHES_PER_RUN",
+        "HUNTER_NEW_QUERIES_PER_SEARCH",
+        "HUNTER_PUBLISHED_WITHIN_HOURS",
+        "HUNTER_REGION",
+        "HUNTER_SAFE_SEARCH",
+        "HUNTER_TAGS_PER_VIDEO",
+        "HUNTER_TAG_ALLOW",
+        "HUNTER_TAG_DENY",
+        "KEY_POOL_ARCHEOLOGY_SIZE",
+        "KEY_POOL_TRACKING_SIZE",
+        "PREFECT_API_URL",
+        "QUOTA_BATCH_PER_DAY",
+        "QUOTA_SEARCH_PER_DAY",
+        "QUOTA_UNITS_PER_DAY",
+        "TRACKER_BATCH_SIZE",
+        "TRACKER_LEASE_SECONDS",
+        "VAULT_PATH",
+        "VAULT_PROVIDER",
+        "YOUTUBE_API_BASE_URL",
+        "YOUTUBE_CONCURRENCY",
+    }
+)  # fmt: skip
+"""Every setting."""
+
+
+def cleaned(value: str) -> str:
+    """`value` as Maia reads it: without surrounding blanks and one pair of quotes; empty means unset."""
+    value = value.strip()
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        value = value[1:-1].strip()
+    return value
+
+
+def from_lines(text: str) -> dict[str, str]:
+    """The input `settings`: lines NAME=value; blank ones and those that begin with # are skipped.
+
+    Raises SettingError for what is no setting, or is a secret. No message shows a value.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        name = name.strip()
+        if not equals:
+            # not shown: a secret may have come here by mistake
+            raise SettingError(f"Line {number} of the input `settings` is not of the form NAME=value.")
+        _check(name, number)
+        found[name] = value.strip()
+    return found
+
+
+def _check(name: str, number: int) -> None:
+    where = f"Line {number} of the input `settings`"
+    if name in SECRETS or name == MIGRATION:
+        raise SettingError(
+            f"{where} sets {name}, which is a secret: inputs are shown in the log. "
+            f"Give it by `env:` of the step or job: {name}: ${{{{ secrets.{name} }}}}."
+        )
+    if name in OWN:
+        raise SettingError(f"{where} sets {name}: {OWN[name]}.")
+    if name not in NAMES:
+        near = difflib.get_close_matches(name.upper(), sorted(NAMES - SECRETS - set(OWN)), 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        shown = f"{name!r}" if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "a name"
+        raise SettingError(f"{where} sets {shown}, which is no setting of Maia.{hint} See docs/configuration.md.")
+
+
+def given(environ: Mapping[str, str], lines: Mapping[str, str]) -> dict[str, str]:
+    """What is set, in the environment or, above that, by the input `settings`; empty means unset."""
+    both = {name: environ.get(name, "") for name in NAMES - set(OWN)} | dict(lines)
+    return {name: value for name, value in sorted(both.items()) if cleaned(value)}

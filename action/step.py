@@ -1,0 +1,122 @@
+"""What every command has at hand, how it ends, and how the end of a container is judged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from action import settings
+from action.cancel import Cancel
+from action.container import Containers, Ended
+from action.image import ROOT, Images
+from action.inputs import Inputs
+from action.result import figures
+from action.runner import Runner
+from action.verdicts import Verdict, verdict_of
+from maia.exitcodes import Outcome
+
+__all__ = ["Ending", "Judgement", "Step", "judge", "numbers", "tell_damage"]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the step ends.
+
+    Attributes:
+        code: the step's exit code.
+        outputs: by name, all but empty ones.
+        summary: Markdown.
+        essential: outputs without which the workflow cannot go on.
+    """
+
+    code: int
+    outputs: Mapping[str, str]
+    summary: str
+    essential: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a command works with."""
+
+    inputs: Inputs
+    environ: Mapping[str, str]
+    runner: Runner
+    cancel: Cancel
+    root: Path = ROOT
+
+    def containers(self) -> tuple[Containers, float]:
+        """Containers of the image, which is there now, and the seconds that it took to have it.
+
+        Raises SettingError, EngineError, Cancelled.
+        """
+        began = time.monotonic()
+        image = Images(self.inputs, self.environ, self.runner, self.cancel, self.root).ready()
+        seconds = time.monotonic() - began
+        return Containers(image, self.inputs.network, self.environ, self.runner, self.cancel), seconds
+
+    def settings(self) -> dict[str, str]:
+        """The settings for a container of this run and wave."""
+        return settings.given(self.environ, self.inputs.settings) | {
+            "MAIA_RUN_ID": self.inputs.run,
+            "MAIA_WAVE": str(self.inputs.wave),
+        }
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the step makes of a container's end.
+
+    Attributes:
+        outcome: the result file's, or the verdict's where there is none.
+        code: the step's exit code.
+        detail: what was said about it: the error of the result file, or the last line of the log; foreign text.
+    """
+
+    verdict: Verdict
+    outcome: Outcome
+    code: int
+    detail: str = ""
+    stats: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def passes(self) -> bool:
+        return self.code == 0
+
+    def annotate(self, runner: Runner, what: str) -> None:
+        """Says it, where there is something to say; `what` names what ran."""
+        if self.verdict.level is None:
+            return
+        said = f" {self.detail}" if self.detail else ""
+        message = f"{what}: {self.verdict.when}.{said}\nWhat to do: {self.verdict.advice}."
+        say = runner.error if not self.passes else getattr(runner, self.verdict.level)
+        say(self.verdict.title, message)
+
+
+def tell_damage(ended: Ended, runner: Runner) -> None:
+    """Says it where there should be a result file and is none that can be used."""
+    if ended.damaged is not None:
+        runner.warning("Maia: result file", f"Not used: {ended.damaged}. The verdict is the exit code's.")
+
+
+def judge(ended: Ended, *, fail_on_churn: bool = False) -> Judgement:
+    """From the exit code alone; a result file adds words and figures to it."""
+    verdict = verdict_of(ended.code, out_of_memory=ended.out_of_memory)
+    fails = not verdict.passes or (verdict.outcome is Outcome.CHURN and fail_on_churn)
+    found = ended.result
+    said = found.error if found is not None else None
+    return Judgement(
+        verdict=verdict,
+        outcome=found.outcome if found is not None else verdict.outcome,
+        code=ended.code if fails else 0,
+        detail=(said or "") if found is not None else (ended.said if not verdict.passes else ""),
+        stats=found.stats if found is not None else {},
+    )
+
+
+def numbers(stats: object) -> str:
+    """The output `stats`: JSON on one line, names and numbers only."""
+    return json.dumps(figures(stats), separators=(",", ":"))

@@ -1,0 +1,129 @@
+"""The step's summary: what happened in words, the figures, the time, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from action.container import Times
+from action.markdown import escaped, fenced, table
+from action.result import figures
+from action.settings import cleaned
+from action.step import Judgement
+from maia.exitcodes import Outcome
+
+__all__ = ["archive", "failed", "figure_table", "heading", "judged", "shard", "split", "waves"]
+
+WORDS = {
+    Outcome.OK: "The cycles ran.",
+    Outcome.IDLE: "Nothing was due.",
+    Outcome.QUOTA_EXHAUSTED: "The quota of the ring is spent; YouTube renews it at midnight Pacific.",
+}
+"""What the outcomes of exit code 0 mean; of the others the table of verdicts says it."""
+
+
+def heading(what: str, word: str) -> str:
+    """The first line; both are our own words."""
+    return f"### Maia {what}: {word}\n\n"
+
+
+def failed(what: str, title: str, message: str) -> str:
+    """The summary of a step that had no container to judge."""
+    return heading(what, "failed") + f"**{escaped(title)}**\n\n" + fenced(message)
+
+
+def judged(judgement: Judgement) -> str:
+    """The outcome in words, and after a failure what was said and what to do."""
+    verdict = judgement.verdict
+    words = WORDS.get(judgement.outcome)
+    if verdict.level is None and words:
+        return f"{words}\n\n"
+    text = f"Exit code {verdict.code}: {verdict.when}.\n\n"
+    if judgement.detail:
+        text += fenced(judgement.detail) + "\n"
+    return text + f"**What to do:** {verdict.advice}.\n\n"
+
+
+def shard(what: str, judgement: Judgement, seconds: float, times: Times, settings: Mapping[str, str]) -> str:
+    """The summary of one shard."""
+    return (
+        heading(what, judgement.outcome)
+        + judged(judgement)
+        + figure_table(judgement.stats)
+        + f"Time: {split(seconds, times)}.\n\n"
+        + archive(settings)
+    )
+
+
+def figure_table(stats: object) -> str:
+    """The numbers of `stats`; nothing where there are none."""
+    rows = list(_flat(figures(stats)))
+    return table(("figure", "count"), rows) + "\n" if rows else ""
+
+
+def _flat(found: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Names and numbers as they are shown; what is counted by bucket comes last."""
+    for key, value in found.items():
+        if not isinstance(value, Mapping):
+            yield key.replace("_", " "), f"{value:,}"
+    for key, value in found.items():
+        if isinstance(value, Mapping):
+            for name, number in value.items():
+                yield f"{key.replace('_', ' ')}: {name}", f"{number:,}"
+
+
+def split(seconds: float, times: Times) -> str:
+    """Where the time went, such as `image 1.2 s, container 0.3 s, Python 0.8 s, work 10.2 s, end 0.4 s`."""
+    parts = {
+        "image": seconds,
+        "container": times.container,
+        "Python": times.python,
+        "work": times.work,
+        "end": times.end,
+    }
+    return ", ".join(f"{name} {part:.1f} s" for name, part in parts.items() if part is not None)
+
+
+def archive(settings: Mapping[str, str]) -> str:
+    """A word about the vault where nothing is archived."""
+    if cleaned(settings.get("VAULT_PROVIDER", "off")) != "off":
+        return ""
+    return (
+        "The vault is off: what YouTube answered is not archived. "
+        "`VAULT_PROVIDER: huggingface` with `HF_DATASET_ID` and `HF_TOKEN` archives it.\n"
+    )
+
+
+def waves(rows: Sequence[object], totals: object) -> str:
+    """The table over all shards and waves, of the rows that `maia verdict` gave."""
+    found = [row for row in (_row(row) for row in rows) if row]
+    if not found:
+        return "No shard came so far that the database knows of it.\n"
+    last = dict(_flat(figures(totals)))
+    # of the figures, those that are not 0 throughout
+    all_ = (flat for flat in (*(flat for _, flat in found), last))
+    names = list(dict.fromkeys(name for flat in all_ for name, value in flat.items() if value != "0"))[:_MOST_COLUMNS]
+    header = ("wave", "shard", "outcome", "seconds", *names)
+    cells = ((*head, *(flat.get(name, "") for name in names)) for head, flat in (*found, (("all", "", "", ""), last)))
+    return table(header, cells, numbers=1 + len(names)) + "\n"
+
+
+_MOST_COLUMNS = 16
+
+
+def _row(row: object) -> tuple[tuple[str, ...], dict[str, str]] | None:
+    """The cells of one shard: its head and its figures; None for what is no row."""
+    if not isinstance(row, Mapping):
+        return None
+    found = figures(row)
+    given, shard = row.get("outcome"), row.get("shard")
+    outcome = "killed" if given is None else str(Outcome(given)) if given in list(Outcome) else "?"
+    parts = shard.split("/") if isinstance(shard, str) and len(shard) < 20 else []
+    name = "/".join(parts) if len(parts) == 2 and all(p.isascii() and p.isdigit() for p in parts) else "?"
+    seconds = found.get("seconds")
+    head = (
+        str(found.get("wave", "?")),
+        name,
+        outcome,
+        f"{seconds:.1f}" if isinstance(seconds, int | float) else "",
+    )
+    return head, dict(_flat(figures(row.get("stats"))))

@@ -1,0 +1,133 @@
+"""The one table of verdicts: what each exit code of a container means for the step.
+
+Maia's own codes come from `maia.exitcodes`; the engine adds 125 to 127 and 137. docs/action.md repeats the table, and
+a test compares them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from action.errors import ENGINE
+from maia.exitcodes import EXIT_CODES, ExitCode, Outcome
+
+__all__ = ["OUT_OF_MEMORY", "VERDICTS", "Level", "Verdict", "verdict_of"]
+
+Level = Literal["notice", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One row: the code and its name, the output `outcome`, and what the step makes of it.
+
+    Attributes:
+        passes: whether the step is green.
+        level: of the annotation; None for none.
+        when: what happened.
+        advice: what to do.
+    """
+
+    code: int
+    name: str
+    outcome: Outcome
+    passes: bool
+    level: Level | None
+    when: str
+    advice: str
+
+    @property
+    def title(self) -> str:
+        """Of the annotation."""
+        return f"Maia: {self.name} ({self.code})"
+
+    @property
+    def step(self) -> str:
+        """What the step does, in words."""
+        if self.code == ExitCode.CHURN:
+            return "passes, `churned=true`; fails with `fail-on: churn`"
+        return "passes" if self.passes else "fails"
+
+
+_OUTCOMES: Final = {
+    ExitCode.OK: Outcome.OK,
+    ExitCode.FAILURE: Outcome.FAILURE,
+    ExitCode.USAGE: Outcome.FAILURE,
+    ExitCode.UNAVAILABLE: Outcome.UNAVAILABLE,
+    ExitCode.CHURN: Outcome.CHURN,
+    ExitCode.CONFIG: Outcome.CONFIG,
+    ExitCode.SIGINT: Outcome.CANCELLED,
+    ExitCode.SIGTERM: Outcome.CANCELLED,
+}
+
+# where a step of a workflow calls for something else than a command line does
+_ADVICE: Final = {
+    ExitCode.USAGE: "correct the input that the log names; an image of another version may know other options",
+    ExitCode.CHURN: "nothing: the next wave or run goes on with a fresh container",
+    ExitCode.CONFIG: "mend what the message names: settings and secrets come by `env:` or the input `settings`",
+    ExitCode.SIGINT: "run it again when you want",
+    ExitCode.SIGTERM: "run it again when you want",
+}
+
+
+def _maia() -> tuple[Verdict, ...]:
+    levels: dict[int, Level | None] = {ExitCode.OK: None, ExitCode.CHURN: "notice"}
+    return tuple(
+        Verdict(
+            code=int(row.code),
+            name=row.name,
+            outcome=_OUTCOMES[row.code],
+            passes=row.code in {ExitCode.OK, ExitCode.CHURN},
+            level=levels.get(row.code, "error"),
+            when=row.when,
+            advice=_ADVICE.get(row.code, row.action),
+        )
+        for row in EXIT_CODES
+    )
+
+
+def _broken(code: int, name: str, when: str, advice: str) -> Verdict:
+    return Verdict(code, name, Outcome.FAILURE, passes=False, level="error", when=when, advice=advice)
+
+
+_LEASES = "its claims come free when their leases end"
+
+VERDICTS: Final = (
+    *_maia(),
+    _broken(
+        ENGINE,
+        "container engine",
+        "Docker could not be reached, the image could not be had, or the container could not be started",
+        "read what Docker says; on a runner of your own, see that the engine runs and that its user may use it",
+    ),
+    _broken(
+        126,
+        "not executable",
+        "the container's command cannot be executed",
+        "the image is not one of Maia's, or is for another processor",
+    ),
+    _broken(127, "not found", "the container's command is not there", "the image is not one of Maia's"),
+    _broken(
+        137,
+        "killed",
+        "something killed the container: its engine was stopped, or it did not end in time",
+        f"run it again; {_LEASES}",
+    ),
+)
+"""A row for each code that is known."""
+
+OUT_OF_MEMORY: Final = _broken(
+    137,
+    "out of memory",
+    "the kernel killed the container because memory ran out",
+    f"use a smaller `batch-size`, fewer shards on one machine, or a larger runner; {_LEASES}",
+)
+"""The row for 137 where the engine says so."""
+
+
+def verdict_of(code: int, *, out_of_memory: bool = False) -> Verdict:
+    """The row of a code; one that nobody knows is a failure."""
+    if code == OUT_OF_MEMORY.code and out_of_memory:
+        return OUT_OF_MEMORY
+    unknown = _broken(code, "failure", "the container ended with a code that is none of Maia's", "read the log above")
+    return next((row for row in VERDICTS if row.code == code), unknown)

@@ -1,0 +1,198 @@
+"""The action on a real engine: each behaviour of a step, with the real image, a PostgreSQL and the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..unit.action.steps import Done, Step
+from .conftest import POOL, Query, Sandbox
+from .engine import Docker
+
+pytestmark = pytest.mark.e2e
+
+KEYS = [key for ring in POOL.values() for key in ring]
+PASSED = ("PATH", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+CLAIMED = "SELECT id FROM search_queue WHERE lease_token IS NOT NULL"
+
+
+@pytest.fixture
+def step(tmp_path: Path, docker: Docker, image: str, environment: dict[str, str]) -> Iterator[Step]:
+    """A step with this test's database and sandbox, on this machine's network."""
+    inputs = {"MAIA_INPUT_IMAGE": image, "MAIA_INPUT_NETWORK": "host"}
+    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+    step = Step(tmp_path, {**passed, **environment, **inputs})
+    yield step
+    for name in re.findall(r"--name (maia-[0-9a-f]{16}) ", "\n".join(step.logs)):
+        assert docker("ps", "--all", "--filter", f"name={name}", "--format", "{{.Names}}") == "", "it was left behind"
+
+
+def planned(step: Step, queries: str = "python\nguitar\ncooking") -> Done:
+    done = step.run(command="plan", queries=queries, batch_size="1")
+    assert done.code == 0, done.log
+    return done
+
+
+def check(done: Done, code: int, outcome: str, exit_code: int) -> None:
+    assert done.code == code, done.log
+    assert (done.outputs["outcome"], done.outputs["exit-code"]) == (outcome, str(exit_code)), done.log
+    assert not any(key in line for key in KEYS for line in done.log.splitlines() if not line.startswith("::add-mask::"))
+    assert not any(key in done.summary for key in KEYS)
+
+
+def test_a_plan_its_shards_and_the_verdict(step: Step, query: Query) -> None:
+    plan = planned(step)
+    check(plan, 0, "ok", 0)
+    assert plan.outputs["shards"] == "[0,1,2]"
+    assert "3 shards" in plan.summary
+
+    run = plan.outputs["run"]
+    for shard in json.loads(plan.outputs["shards"]):
+        done = step.run(command="hunter", shard=f"{shard}/3", run=run, batch_size="1")
+        check(done, 0, "ok", 0)
+        stats = json.loads(done.outputs["stats"])
+        assert stats["searches"] == stats["calls"]["search"] == 1
+        assert stats["videos_found"] > 0
+    assert re.search(r"time: image \d+\.\d s, container \d+\.\d s, Python \d+\.\d s, work \d+\.\d s, end \d", done.log)
+    rows = query("SELECT agent, run_id, wave, shard, outcome FROM runs ORDER BY started_at")
+    assert [tuple(row.values()) for row in rows] == [
+        ("plan", run, 1, "0/1", "ok"),
+        *(("hunter", run, 1, f"{shard}/3", "ok") for shard in range(3)),
+    ]
+
+    needs = {name: {"result": "success", "outputs": {}} for name in ("plan", "shards")}
+    verdict = step.run(command="verdict", run=run, needs=json.dumps(needs))
+    check(verdict, 0, "ok", 0)
+    assert re.search(r"\| 1 \| 2/3 \| ok \| \d+\.\d \|", verdict.summary)
+    assert json.loads(verdict.outputs["stats"])["searches"] == 3
+
+
+def test_nothing_due_starts_nothing_and_says_why(step: Step) -> None:
+    done = step.run(command="plan", agent="tracker")
+    check(done, 0, "idle", 0)
+    assert done.outputs["shards"] == "[]"
+    (notice,) = done.annotations("notice")
+    assert "run the Hunter first" in notice
+
+
+def test_a_migration_comes_before_the_plan(step: Step, empty_dsn: str) -> None:
+    step.env["DATABASE_URL"] = empty_dsn
+    without = step.run(command="plan")
+    check(without, 78, "config", 78)
+    assert "atlas migrate" in without.annotations("error")[0]
+    step.env["MIGRATE_DATABASE_URL"] = empty_dsn
+    done = step.run(command="plan", migrate="true")
+    check(done, 0, "idle", 0)
+
+
+def test_a_rate_limit_passes_and_a_second_wave_goes_on(step: Step, sandbox: Sandbox) -> None:
+    plan = planned(step)
+    sandbox.faults("rate-limit:search:after=1")
+    done = step.run(shard="0/1", run=plan.outputs["run"])
+    check(done, 0, "churn", 75)
+    assert done.outputs["churned"] == "true"
+    assert any(text.startswith("Maia: churn (75)") for text in done.annotations("notice"))
+
+    gate = step.run(command="plan", wave="2", run=plan.outputs["run"])
+    check(gate, 0, "ok", 0)
+    assert gate.outputs["shards"] == "[0]"
+    sandbox.faults()
+    check(step.run(shard="0/1", run=plan.outputs["run"], wave="2"), 0, "ok", 0)
+    assert step.run(command="plan", wave="3", run=plan.outputs["run"]).outputs["shards"] == "[]"
+
+
+def test_a_rate_limit_fails_where_it_shall(step: Step, sandbox: Sandbox) -> None:
+    planned(step)
+    sandbox.faults("rate-limit:search")
+    check(step.run(fail_on="churn"), 75, "churn", 75)
+
+
+def test_a_missing_key_pool_fails_with_the_message_of_what_is_missing(step: Step) -> None:
+    step.env["YOUTUBE_API_KEY_POOL_JSON"] = ""
+    done = step.run()
+    check(done, 78, "config", 78)
+    (error,) = done.annotations("error")
+    assert "Empty KeyRing: no keys for 'hunting' in YOUTUBE_API_KEY_POOL_JSON" in error
+
+
+def test_a_real_failure_is_red(step: Step, sandbox: Sandbox) -> None:
+    planned(step)
+    sandbox.faults("backend-error:search")
+    done = step.run()
+    check(done, 1, "failure", 1)
+    assert done.annotations("error")[0].startswith("Maia: failure (1): hunter 0/1: ")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_cancel_keeps_what_was_answered_and_gives_the_claims_back(
+    step: Step, sandbox: Sandbox, query: Query, number: signal.Signals, code: int
+) -> None:
+    """Also where a call in flight takes all the time that the agent gives it."""
+    plan = planned(step)
+    sandbox.faults("slow:search:after=1:seconds=300")
+    leg = step.start(shard="0/1", run=plan.outputs["run"])
+    sandbox.wait_for(lambda log: bool(log.calls("search")))
+    assert len(query(CLAIMED)) == 3
+    leg.signal(number)
+    done = leg.end()
+    check(done, code, "cancelled", code)
+    assert "its claims are released" in done.annotations("notice")[0]
+    (answered,) = sandbox.log.calls("search")
+    assert {row["id"] for row in query("SELECT id FROM videos")} == set(answered.ids)
+    assert query(CLAIMED) == []
+    assert query("SELECT outcome FROM runs WHERE agent = 'hunter'") == [{"outcome": "cancelled"}]
+
+
+def test_a_title_is_no_command(step: Step, query: Query) -> None:
+    """The container's log goes through as it is, also where it prints what the queue holds."""
+    done = planned(step, "::error::a query\n##[add-mask]b")
+    assert done.annotations("error") == []
+    assert "b" not in done.masks
+    assert {row["query_term"] for row in query("SELECT query_term FROM search_queue")} >= {"::error::a query"}
+
+
+def test_an_image_that_cannot_be_had_is_125_with_what_docker_said(step: Step) -> None:
+    done = step.run(image="127.0.0.1:9/none:none")
+    check(done, 125, "failure", 125)
+    assert "The image 127.0.0.1:9/none:none could not be pulled: " in done.annotations("error")[0]
+
+
+def test_a_container_that_cannot_be_started_is_125_with_what_docker_said(step: Step) -> None:
+    done = step.run(network="no-such-network")
+    check(done, 125, "failure", 125)
+    assert "no-such-network" in done.annotations("error")[0]
+
+
+@pytest.mark.parametrize(("where", "code"), [("/elsewhere/python", 127), ("/bin/python", 126)])
+def test_an_image_that_is_not_maias_is_told_from_a_failure(
+    step: Step, docker: Docker, tmp_path: Path, where: str, code: int
+) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "python").write_text("no program")
+    (context / "python").chmod(0o644)
+    (context / "Dockerfile").write_text(f"FROM scratch\nCOPY python {where}\n")
+    name = f"maia-test-image-{code}:latest"
+    docker("build", "--tag", name, str(context))
+    try:
+        check(step.run(image=name), code, "failure", code)
+    finally:
+        docker("rmi", "--force", name)
+
+
+def test_an_image_that_is_built_from_the_checkout(step: Step, docker: Docker) -> None:
+    if os.environ.get("MAIA_E2E_BUILD_OPTIONS", "--network=host") != "--network=host":
+        pytest.skip("here a build needs options that the action has none for: MAIA_E2E_BUILD_OPTIONS")
+    done = step.run(command="plan", image="build")
+    check(done, 0, "idle", 0)
+    again = step.run(command="plan", image="build")
+    check(again, 0, "idle", 0)
+    assert "docker build" not in again.log
+    (tag,) = set(re.findall(r"pleiades-maia:tree-[0-9a-f]{16}", again.log))
+    assert docker("image", "inspect", "--format", "{{.Config.User}}", tag).strip() == "10001:10001"

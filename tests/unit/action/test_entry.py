@@ -1,0 +1,118 @@
+"""How the step begins: on any Python it says what it needs, and nothing of the workspace gets in."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
+
+import action.main
+from action.cancel import Cancel
+
+from ...markdown import CHECKOUT
+from .steps import FakeDocker, Step, ran
+
+
+def test_nothing_of_the_workspace_is_imported(step: Step) -> None:
+    workspace = step.folder / "workspace"
+    for name in ("json", "secrets", "maia", "action", "atlas", "sitecustomize", "usercustomize"):
+        (workspace / name).mkdir(parents=True)
+        (workspace / name / "__init__.py").write_text("raise SystemExit('the workspace was imported')")
+    step.env["PYTHONPATH"] = str(workspace)
+    done = step.run()
+    assert "was imported" not in done.log
+    assert done.code == 0
+
+
+def test_nothing_is_written_into_the_actions_folder(step: Step, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    for part in ("action", "maia"):
+        shutil.copytree(CHECKOUT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    before = sorted(path for path in copy.rglob("*"))
+    done = subprocess.run(
+        [sys.executable, "-IB", str(copy / "action" / "entry.py")],
+        env=step.environ({}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path for path in copy.rglob("*")) == before
+
+
+def test_the_line_of_action_yml_starts_it_and_source_names_another_checkout(
+    step: Step, docker: FakeDocker, tmp_path: Path
+) -> None:
+    import yaml  # noqa: PLC0415
+
+    line = yaml.safe_load((CHECKOUT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"][0]["run"]
+    other = tmp_path / "workspace" / "other one"
+    (other / "action").mkdir(parents=True)
+    (other / "action" / "entry.py").write_text("print('the other one')")
+
+    def bash(**environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", line],
+            env=step.environ({}) | {"PATH": f"{docker.bin}:{Path(sys.executable).parent}:/usr/bin:/bin"} | environ,
+            cwd=tmp_path / "workspace",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = bash(GITHUB_ACTION_PATH=str(CHECKOUT), MAIA_INPUT_SOURCE="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert bash(GITHUB_ACTION_PATH="/nowhere", MAIA_INPUT_SOURCE="other one").stdout == "the other one\n"
+
+
+def test_an_old_python_is_told_what_is_needed(tmp_path: Path) -> None:
+    """The part before the imports, with the version that another Python would give."""
+    tree = ast.parse((CHECKOUT / "action" / "entry.py").read_text(encoding="utf-8"))
+    until = next(i for i, node in enumerate(tree.body) if isinstance(node, ast.Expr) and "insert" in ast.unparse(node))
+    script = tmp_path / "old.py"
+    before = "\n".join(ast.unparse(node) for node in tree.body[:until])
+    script.write_text(before.replace("sys.version_info", "(3, 10)").replace("sys.version.", "'3.10.12 (main)'."))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 78
+    assert done.stdout.startswith("::error title=Maia%3A Python is too old::The action needs Python 3.11 or newer")
+    assert "this is 3.10.12. Use runs-on: ubuntu-latest" in done.stdout
+
+
+def test_by_hand_it_says_the_same_without_secrets(step: Step, docker: FakeDocker) -> None:
+    step.env |= {"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": "", "GITHUB_RUN_ID": ""}
+    docker.plays(run=[ran(78, output="maia hunter: Empty KeyRing\n")])
+    done = step.run()
+    assert done.code == 78
+    assert "output outcome: config\n" in done.log
+    assert "### Maia hunter 0/1: config\n" in done.log
+    assert "::" not in done.log.replace("::1", "")
+    assert not any(secret in done.log for secret in docker.behaviour["secrets"])
+
+
+def test_a_bug_of_the_action_is_a_failure_with_its_outputs(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_step: object) -> None:
+        raise ZeroDivisionError("::error::x")
+
+    monkeypatch.setitem(action.main._COMMANDS, "hunter", broken)
+    done = step.here()
+    assert done.code == 1
+    assert done.outputs == {"outcome": "failure", "exit-code": "1", "stats": "{}"}
+    assert done.annotations("error") == [
+        "Maia: failure: The action itself failed: ZeroDivisionError. This is a bug; report it."
+    ]
+    assert "Traceback" in done.log
+
+
+def test_it_reads_the_environment_of_the_process(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    for name, value in step.environ({"shard": "nonsense"}).items():
+        monkeypatch.setenv(name, value)
+    assert action.main.main(cancel=Cancel()) == 2

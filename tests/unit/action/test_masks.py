@@ -1,0 +1,180 @@
+"""Every member of every secret is hidden before anything is printed, and the matrix survives what that does."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
+
+from action.masks import Masks
+from action.runner import Runner
+
+from .steps import DSN, KEYS, FakeDocker, Step, commands, ran, result
+
+
+def masked(**environ: str) -> list[str]:
+    out = io.BytesIO()
+    Masks(environ).announce(Runner({"GITHUB_ACTIONS": "true"}, out))
+    found = commands(out.getvalue().decode())
+    return [data.replace("%0A", "\n").replace("%25", "%") for name, _, data in found if name == "add-mask"]
+
+
+def warnings(**environ: str) -> list[str]:
+    out = io.BytesIO()
+    Masks(environ).announce(Runner({"GITHUB_ACTIONS": "true"}, out))
+    return [data for name, _, data in commands(out.getvalue().decode()) if name == "warning"]
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        '{"hunting": ["key-hunting-1", "key-hunting-2"], "tracking": ["key-tracking-1"]}',
+        '["key-hunting-1", "key-hunting-2", "key-tracking-1"]',
+        '\'["key-hunting-1", "key-hunting-2", "key-tracking-1"]\'',
+        '{\n  "hunting": [\n    "key-hunting-1",\n    "key-hunting-2"\n  ],\n  "tracking": ["key-tracking-1"]\n}\n',
+        '[["key-hunting-1"], {"a": {"b": ["key-hunting-2", "key-tracking-1"]}}]',
+    ],
+)
+def test_every_member_of_the_key_pool_is_masked(pool: str) -> None:
+    assert masked(YOUTUBE_API_KEY_POOL_JSON=pool) == KEYS
+
+
+def test_a_key_that_was_written_without_quotes_is_masked() -> None:
+    assert masked(YOUTUBE_API_KEY_POOL_JSON="[1234567890, null, true]") == ["1234567890"]
+
+
+def test_of_a_pool_that_is_not_json_the_value_and_its_lines_are_masked() -> None:
+    pool = '{"hunting": [\n "key-hunting-1",\n}'
+    found = masked(YOUTUBE_API_KEY_POOL_JSON=pool)
+    assert pool in "\n".join(found)
+    assert {'{"hunting": [', '"key-hunting-1",', "}"} <= set(found)
+
+
+def test_a_pool_of_deep_lists_is_masked_whole() -> None:
+    pool = "[" * 100_000
+    assert masked(YOUTUBE_API_KEY_POOL_JSON=pool) == [pool]
+
+
+@pytest.mark.parametrize(
+    ("url", "passwords"),
+    [
+        ("postgresql://u:hunter%402%25x@host/db", ["hunter%402%25x", "hunter@2%x"]),
+        ("'postgresql://u:long-password@host/db'", ["long-password"]),
+        ("postgresql://u:pass@word/with:all@host:5432/db", ["pass@word/with:all"]),
+        ("postgresql://host/db?user=u&password=from%20query&x=1", ["from%20query", "from query"]),
+        ("postgresql://u:half[bracket@host/db", ["half[bracket"]),
+        ("postgresql://u@host/db", []),
+        ("nonsense", []),
+        ("", []),
+    ],
+)
+@pytest.mark.parametrize("name", ["DATABASE_URL", "MIGRATE_DATABASE_URL"])
+def test_the_password_is_masked_as_written_and_as_meant(name: str, url: str, passwords: list[str]) -> None:
+    assert set(passwords) <= set(masked(**{name: url}))
+    if not passwords:
+        assert masked(**{name: url}) == []
+
+
+def test_tokens_and_every_url_of_notifications_are_masked() -> None:
+    found = masked(HF_TOKEN=" hf_0123456789 ", PREFECT_API_KEY="pnu_0123456789", NOTIFY_URLS="json://a/b  tgram://c/d")
+    assert found == ["hf_0123456789", "pnu_0123456789", "json://a/b", "tgram://c/d"]
+
+
+def test_nothing_is_masked_of_secrets_that_are_not_set() -> None:
+    assert (
+        masked(YOUTUBE_API_KEY_POOL_JSON="", DATABASE_URL="", HF_TOKEN="", NOTIFY_URLS=" ", PREFECT_API_KEY="''") == []
+    )
+
+
+def test_a_value_of_several_lines_is_masked_line_by_line_too() -> None:
+    assert masked(HF_TOKEN="first-line\n100 %") == ["first-line\n100 %", "first-line", "100 %"]
+
+
+def test_short_values_are_masked_with_a_warning_that_does_not_show_them() -> None:
+    pool = json.dumps(["Zq", "Xw", "long-enough-key"])
+    assert masked(YOUTUBE_API_KEY_POOL_JSON=pool) == ["Zq", "Xw", "long-enough-key"]
+    (warning,) = warnings(YOUTUBE_API_KEY_POOL_JSON=pool)
+    assert "2 times a key in YOUTUBE_API_KEY_POOL_JSON has fewer than 8 characters" in warning
+    assert "Zq" not in warning
+    assert "Xw" not in warning
+
+
+def test_masks_come_before_anything_else_is_printed(step: Step) -> None:
+    step.env |= {"HF_TOKEN": "hf_0123456789", "MAIA_INPUT_COMMAND": "foo"}
+    log = step.run().log.splitlines()
+    count = len(KEYS) + 2
+    assert all(line.startswith("::add-mask::") for line in log[:count])
+    assert not any(line.startswith("::add-mask::") for line in log[count:])
+    assert not any(secret in line for line in log[count:] for secret in [*KEYS, "hf_0123456789"])
+
+
+# ── what the runner does to outputs ─────────────────────────────────────────────────────────────────────────────────
+
+
+def job_outputs(outputs: dict[str, str], masks: list[str], secrets: list[str]) -> dict[str, str]:
+    """What is left of a job's outputs (runner: JobExtension, Worker.InitializeSecretMasker)."""
+    hidden = {mask for mask in masks if mask.strip()}
+    for secret in secrets:
+        hidden |= {secret.strip(), *(line.strip() for line in secret.strip().splitlines())} - {""}
+    return {name: value for name, value in outputs.items() if value and not any(mask in value for mask in hidden)}
+
+
+PLAN = {"agent": "hunter", "shards": 3, "wave": 1, "due": 120, "calls_left": {"search": 230}, "reason": "work is due"}
+
+
+@pytest.mark.parametrize("key", ["k", "o", "hunter", "t", "shards"])
+def test_a_password_hunter_and_a_one_letter_key_do_not_empty_the_matrix(
+    step: Step, docker: FakeDocker, key: str
+) -> None:
+    docker.plays(run=[ran(result=result("plan", stats=PLAN))], secrets=[])
+    step.env["YOUTUBE_API_KEY_POOL_JSON"] = pool = json.dumps([key])
+    done = step.here(command="plan")
+    assert done.code == 0
+    assert {"hunter", key} <= set(done.masks)
+    left = job_outputs(done.outputs, done.masks, [DSN, pool])
+    assert left["shards"] == "[0,1,2]"
+    assert left["run"] == "4711-2"
+
+
+def test_outputs_that_will_be_dropped_are_told_of(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(result=result("plan", stats=PLAN))], secrets=[])
+    step.env["YOUTUBE_API_KEY_POOL_JSON"] = pool = '["o"]'
+    done = step.here(command="plan")
+    dropped = set(done.outputs) - set(job_outputs(done.outputs, done.masks, [DSN, pool]))
+    assert dropped == {"outcome"}
+    (warning,) = [text for text in done.annotations("warning") if "empties" in text]
+    assert "A key of YOUTUBE_API_KEY_POOL_JSON" in warning
+    assert "`outcome`" in warning
+
+
+@pytest.mark.parametrize("key", ["1", "[", "0,1"])
+def test_a_key_that_would_empty_the_matrix_fails_the_plan_and_says_why(
+    step: Step, docker: FakeDocker, key: str
+) -> None:
+    docker.plays(run=[ran(result=result("plan", stats=PLAN))], secrets=[])
+    step.env["YOUTUBE_API_KEY_POOL_JSON"] = json.dumps([key])
+    done = step.here(command="plan")
+    assert done.code == 78
+    assert any("`shards`" in text and "no shard can start" in text for text in done.annotations("error"))
+
+
+def test_a_pool_over_several_lines_fails_the_plan_and_says_why(step: Step, docker: FakeDocker) -> None:
+    """The runner masks each line of a secret: here `]` alone, which ends the list of shards too."""
+    docker.plays(run=[ran(result=result("plan", stats=PLAN))])
+    step.env["YOUTUBE_API_KEY_POOL_JSON"] = pool = json.dumps(KEYS, indent=2)
+    done = step.here(command="plan")
+    assert "shards" not in job_outputs(done.outputs, done.masks, [pool])
+    assert done.code == 78
+    assert any("A line of YOUTUBE_API_KEY_POOL_JSON" in t and "on one line" in t for t in done.annotations("error"))
+
+
+def test_in_a_shard_a_dropped_output_is_a_warning_only(step: Step, docker: FakeDocker) -> None:
+    docker.plays(secrets=[])
+    step.env["YOUTUBE_API_KEY_POOL_JSON"] = '["0"]'
+    done = step.here()
+    assert done.code == 0
+    assert done.annotations("error") == []
+    assert any("`exit-code`" in text for text in done.annotations("warning"))

@@ -1,0 +1,159 @@
+"""The plan: what it runs, what it hands on, and how it says that nothing is to be started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
+
+from .steps import DSN, FakeDocker, Step, ran, result
+
+OWNER = "postgresql://owner:own%3Apassword@127.0.0.1:5432/maia"
+
+
+def planned(shards: object = 3, outcome: str = "ok", **more: Any) -> dict[str, Any]:
+    stats = {"agent": "hunter", "shards": shards, "wave": 1, "due": 120, "reason": "120 queries: 3 shards", **more}
+    return ran(result=result("plan", outcome, stats=stats))
+
+
+def test_the_matrix_is_a_list_of_plain_numbers(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[planned()])
+    done = step.run(command="plan", max_shards="5", batch_size="20")
+    assert done.code == 0
+    assert done.outputs == {
+        "shards": "[0,1,2]",
+        "run": "4711-2",
+        "outcome": "ok",
+        "exit-code": "0",
+        "stats": '{"shards":3,"wave":1,"due":120}',
+    }
+    assert done.summary.startswith("### Maia plan of the hunter: ok, 3 shards\n\n```text\n120 queries: 3 shards\n```\n")
+    assert "| due | 120 |" in done.summary
+    assert done.annotations("notice") == []
+    (run,) = docker.of("run")
+    assert " ".join(run["arguments"]).endswith(
+        "python -m maia plan hunter --max-shards 5 --batch-size 20 --wave 1 --result-file /run/maia/result.json"
+    )
+    assert "--interactive" not in run["arguments"]
+
+
+@pytest.mark.parametrize("outcome", ["idle", "quota-exhausted"])
+def test_nothing_to_start_passes_with_a_notice_that_says_why(step: Step, docker: FakeDocker, outcome: str) -> None:
+    docker.plays(run=[planned(0, outcome, reason="nothing ::error:: is due\nuntil noon")])
+    done = step.here(command="plan")
+    assert (done.code, done.outputs["shards"], done.outputs["outcome"]) == (0, "[]", outcome)
+    assert done.annotations("notice") == [f"Maia: {outcome}: No shard is started: nothing ::error:: is due until noon"]
+    assert f"### Maia plan of the hunter: {outcome}, no shard" in done.summary
+
+
+def test_a_gate_without_churned_shards_needs_no_notice(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[planned(0, "idle")])
+    done = step.here(command="plan", wave="2", run="4711-2", queries="rust")
+    assert (done.code, done.outputs["shards"]) == (0, "[]")
+    assert done.annotations("notice") == []
+    (run,) = docker.of("run")
+    assert run["env"]["MAIA_WAVE"] == "2"
+    assert "--queries" not in run["arguments"]
+    assert "plan of the hunter, wave 2: idle, no shard" in done.summary
+
+
+def test_queries_come_on_standard_input(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[planned(1)])
+    text = "lofi hip hop\n" + "\n".join(f"--query {i} 'ü" for i in range(20_000))
+    done = step.here(command="plan", queries=text)
+    assert done.outputs["shards"] == "[0]"
+    (run,) = docker.of("run")
+    assert "--interactive" in run["arguments"]
+    assert run["arguments"][run["arguments"].index("--queries") + 1] == "-"
+    assert run["stdin"] == text
+
+
+def test_queries_of_a_file_come_with_those_of_the_input(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[planned(1)])
+    (step.folder / "workspace").mkdir()
+    (step.folder / "workspace" / "q.txt").write_text("rust\n")
+    step.here(command="plan", queries="go", queries_file="q.txt")
+    assert docker.of("run")[0]["stdin"] == "go\nrust\n"
+
+
+def test_a_missing_file_of_queries_fails_with_78_and_says_so(step: Step, docker: FakeDocker) -> None:
+    done = step.here(command="plan", queries_file="q.txt")
+    assert done.code == 78
+    assert done.outputs == {"outcome": "config", "exit-code": "78", "stats": "{}", "shards": "[]"}
+    assert "'q.txt' of the input `queries-file` is not there" in done.annotations("error")[0]
+    assert docker.calls == []
+
+
+@pytest.mark.parametrize("shards", [None, "3", 3.0, True, -1, 5, 10**9])
+def test_a_plan_that_says_no_usable_number_fails(step: Step, docker: FakeDocker, shards: object) -> None:
+    docker.plays(run=[planned(shards)])
+    done = step.here(command="plan")
+    assert (done.code, done.outputs["shards"], done.outputs["outcome"]) == (1, "[]", "failure")
+    assert "did not say how many shards" in done.annotations("error")[0]
+
+
+def test_a_plan_without_a_result_fails(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran()])
+    assert step.here(command="plan").code == 1
+
+
+def test_a_plan_that_fails_starts_nothing(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(69, result=result("plan", "unavailable", 69, error="the database cannot be reached"))])
+    done = step.here(command="plan", agent="tracker")
+    assert (done.code, done.outputs["shards"], done.outputs["outcome"]) == (69, "[]", "unavailable")
+    (error,) = done.annotations("error")
+    assert error.startswith("Maia: unavailable (69): the plan: ")
+    assert "the database cannot be reached" in error
+    assert done.summary.startswith("### Maia plan of the tracker: failed\n")
+
+
+# ── migrate ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_migration_has_the_owners_url_and_neither_keys_nor_tokens(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(), planned()], secrets=[*docker.behaviour["secrets"], OWNER])
+    step.env |= {"MIGRATE_DATABASE_URL": OWNER, "HF_TOKEN": "hf_0123456789", "DATABASE_POOL_SIZE": "2"}
+    done = step.here(command="plan", migrate="true")
+    assert done.outputs["shards"] == "[0,1,2]"
+    migrate, plan = docker.of("run")
+    assert migrate["arguments"][-2:] == ["atlas", "migrate"]
+    assert migrate["env"]["DATABASE_URL"] == OWNER
+    assert not {"YOUTUBE_API_KEY_POOL_JSON", "HF_TOKEN"} & set(migrate["env"])
+    assert migrate["env"]["DATABASE_POOL_SIZE"] == "2"
+    assert plan["env"]["DATABASE_URL"] == DSN
+    assert "MIGRATE_DATABASE_URL" not in plan["env"]
+    assert {"own%3Apassword", "own:password"} <= set(done.masks)
+
+
+def test_without_an_owners_url_the_agents_own_migrates(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(), planned()])
+    step.env["MIGRATE_DATABASE_URL"] = ""
+    step.here(command="plan", migrate="true")
+    assert docker.of("run")[0]["env"]["DATABASE_URL"] == DSN
+
+
+def test_a_migration_that_fails_is_the_plans_failure(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(78, output="atlas: permission denied for schema public\n"), planned()])
+    done = step.here(command="plan", migrate="true")
+    assert (done.code, done.outputs["shards"], done.outputs["outcome"]) == (78, "[]", "config")
+    (error,) = done.annotations("error")
+    assert error.startswith("Maia: config (78): atlas migrate: ")
+    assert "permission denied for schema public" in error
+    assert len(docker.of("run")) == 1
+
+
+def test_nothing_is_migrated_unless_told(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[planned()])
+    step.env["MIGRATE_DATABASE_URL"] = OWNER
+    step.here(command="plan")
+    assert len(docker.of("run")) == 1
+
+
+def test_the_file_of_queries_is_read_from_the_workspace(step: Step, tmp_path: Path) -> None:
+    (tmp_path / "outside.txt").write_text("secret")
+    done = step.here(command="plan", queries_file="../outside.txt")
+    assert done.code == 78
+    assert "outside the workspace" in done.annotations("error")[0]

@@ -1,0 +1,59 @@
+"""The command `docker`: answers that do not come, and work that takes too long."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+
+pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
+
+from action.cancel import Cancel
+from action.container import Containers
+from action.errors import EngineError
+from action.process import Work, ask
+from action.runner import Runner
+
+from .steps import FakeDocker, Step, ran
+
+
+@pytest.fixture
+def environ(step: Step) -> dict[str, str]:
+    return step.environ({})
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(environ: dict[str, str], docker: FakeDocker) -> None:
+    docker.plays(pull=[{"code": 0, "block": True}])
+    answer = ask(["pull", "x"], environ, seconds=1.0)
+    assert answer.code < 0
+    assert answer.err == b"docker pull: no answer after 1 s"
+
+
+def test_a_docker_that_may_not_be_run_is_told_of(environ: dict[str, str], docker: FakeDocker) -> None:
+    (docker.bin / "docker").chmod(0o644)
+    environ["PATH"] = str(docker.bin)
+    with pytest.raises(EngineError, match="docker: Permission denied"):
+        ask(["version"], environ)
+    with pytest.raises(EngineError, match="docker: Permission denied"):
+        Work(["version"], environ, bytes).run(Cancel())
+
+
+def test_a_container_that_takes_too_long_is_stopped(environ: dict[str, str], docker: FakeDocker) -> None:
+    docker.plays(run=[ran(143, block=True)])
+    containers = Containers("maia:test", "", environ, Runner({}, io.BytesIO()), Cancel())
+    began = time.monotonic()
+    ended = containers.run(["python", "-m", "maia", "verdict"], {}, agent="verdict", seconds=0.5)
+    assert ended.code == 143
+    assert time.monotonic() - began < 20
+    assert len(docker.of("stop")) >= 1
+
+
+def test_only_the_last_of_a_long_output_is_kept(environ: dict[str, str], docker: FakeDocker) -> None:
+    docker.plays(pull=[{"code": 0, "output": "x" * 300_000 + "\nend\n"}])
+    written = io.BytesIO()
+    work = Work(["pull", "x"], environ, written.write)
+    assert work.run(Cancel()) == 0
+    assert len(written.getvalue()) == 300_005
+    assert len(work.tail) == 8192
+    assert work.tail.endswith(b"x\nend\n")

@@ -1,0 +1,94 @@
+"""The settings: their names are Maia's, secrets never come by an input, and no value is ever shown."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
+
+from pydantic import SecretStr
+
+from action import settings
+from action.errors import SettingError
+from atlas.config import Settings
+
+from .steps import DSN, POOL, FakeDocker, Step
+
+
+def test_the_names_are_those_of_the_settings() -> None:
+    assert {name.upper() for name in Settings.model_fields} == settings.NAMES
+
+
+def test_the_secrets_are_those_of_the_settings() -> None:
+    secret = {name.upper() for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None}
+    assert secret == settings.SECRETS
+
+
+def test_lines_are_read_without_comments_and_blanks() -> None:
+    text = "HUNTER_REGION=US\n\n# a comment\n  HUNTER_TAG_DENY = a=b c \r\nATLAS_CLOCK="
+    assert settings.from_lines(text) == {"HUNTER_REGION": "US", "HUNTER_TAG_DENY": "a=b c", "ATLAS_CLOCK": ""}
+
+
+@pytest.mark.parametrize("name", sorted(settings.SECRETS | {settings.MIGRATION}))
+def test_a_secret_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=rf"Line 2 .* sets {name}, which is a secret.*secrets\.{name} ") as refused:
+        settings.from_lines(f"HUNTER_REGION=US\n{name}=the-value")
+    assert "the-value" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", sorted(settings.OWN))
+def test_what_the_action_sets_itself_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=f"sets {name}: "):
+        settings.from_lines(f"{name}=1")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("HUNTER_REGOIN=US", "sets 'HUNTER_REGOIN', which is no setting of Maia. Did you mean HUNTER_REGION?"),
+        ("hunter_region=US", "sets 'hunter_region', which is no setting of Maia. Did you mean HUNTER_REGION?"),
+        ("XYZ=US", "sets 'XYZ', which is no setting of Maia. See"),
+        ("AIzaSy0123456789=", "sets a name, which is no setting of Maia. See"),
+        ("AIzaSy0123456789", "Line 1 of the input `settings` is not of the form NAME=value."),
+    ],
+)
+def test_what_is_no_setting_is_refused_with_the_nearest_name(line: str, message: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        settings.from_lines(line)
+    assert message in str(refused.value)
+    assert "AIza" not in str(refused.value)
+
+
+def test_settings_go_into_the_container_by_name_and_those_of_the_input_win(step: Step, docker: FakeDocker) -> None:
+    step.env |= {"HUNTER_REGION": "DE", "HUNTER_LANGUAGE": "de", "HF_TOKEN": "", "PREFECT_API_URL": "''"}
+    step.env |= {
+        "MAIA_RUN_ID": "not-this",
+        "MAIA_RESULT_FILE": "/nor/this",
+        "UNKNOWN": "x",
+        "MIGRATE_DATABASE_URL": DSN,
+    }
+    assert step.here(settings="HUNTER_REGION=US\nHUNTER_TAG_DENY=a $(b) c", wave="2").code == 0
+    (run,) = docker.of("run")
+    assert run["env"] == {
+        "DATABASE_URL": DSN,
+        "HUNTER_LANGUAGE": "de",
+        "HUNTER_REGION": "US",
+        "HUNTER_TAG_DENY": "a $(b) c",
+        "MAIA_RUN_ID": "4711-2",
+        "MAIA_WAVE": "2",
+        "YOUTUBE_API_KEY_POOL_JSON": POOL,
+    }
+
+
+def test_an_empty_line_unsets_what_the_environment_sets(step: Step, docker: FakeDocker) -> None:
+    step.env["HUNTER_REGION"] = "DE"
+    step.here(settings="HUNTER_REGION=")
+    assert "HUNTER_REGION" not in docker.of("run")[0]["env"]
+
+
+def test_a_wrong_setting_ends_the_step_with_78_before_any_container(step: Step, docker: FakeDocker) -> None:
+    done = step.here(settings="HF_TOKEN=hf_0123456789")
+    assert done.code == 78
+    assert done.outputs == {"outcome": "config", "exit-code": "78", "stats": "{}"}
+    assert docker.calls == []
+    assert "hf_0123456789" not in done.log + done.summary

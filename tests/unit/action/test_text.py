@@ -1,0 +1,77 @@
+"""Foreign text is harmless: to the runner, and to the summary's Markdown."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
+
+from action import markdown
+from action.runner import command
+from action.text import defused, last_line, one_line, printable
+
+from .steps import commands
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "::error::x", "  ::add-mask::x", "::set-output name=a::b", "video ##[error]x", "##[add-mask]x", "##[group]",
+        "::stop-commands::pause", "\t::debug::x", "::::error::x",
+    ],
+)  # fmt: skip
+def test_a_line_of_the_log_is_never_a_command(text: str) -> None:
+    assert commands(defused(one_line(text))) == []
+
+
+def test_what_is_no_command_stays_as_it_is() -> None:
+    assert defused("a std::vector, #1 and [2]") == "a std::vector, #1 and [2]"
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\x1b[31mb", "a\u2028b", "a\u202eb", "a\x00b", "a\x85b"])
+def test_a_line_is_one_line_without_control_characters(text: str) -> None:
+    line = one_line(text)
+    assert len(line.splitlines()) == 1
+    assert line.isprintable()
+
+
+def test_a_line_has_a_limit() -> None:
+    assert len(one_line("x" * 10**6)) == 1000
+    assert one_line("é" * 1000) == "é" * 1000
+
+
+def test_line_feeds_of_a_text_stay() -> None:
+    assert printable("a\nb\rc") == "a\nb c"
+
+
+def test_the_last_line_is_what_was_said_last() -> None:
+    said = b"docker: no such image.\nSee 'docker run --help'.\n\n"
+    assert last_line(said) == "docker: no such image."
+    assert last_line(b"a\nRun 'docker run --help' for more information\n") == "a"
+    assert last_line(b"") == ""
+    assert last_line(b"caf\xe9\n") == "caf\ufffd"
+
+
+def test_a_command_is_read_as_it_was_written() -> None:
+    line = command("error", "100 %\r\n::warning::x", title="a: b, c%")
+    assert line == "::error title=a%3A b%2C c%25::100 %25%0D%0A::warning::x"
+    assert commands(line) == [("error", {"title": "a%3A b%2C c%25"}, "100 %25%0D%0A::warning::x")]
+
+
+@pytest.mark.parametrize("text", ["`", "```", "a ```` b", "```\n# heading\n```", "~~~", "no", "\n\n"])
+def test_a_fence_is_longer_than_what_it_holds(text: str) -> None:
+    first, *body, last = markdown.fenced(text).splitlines()
+    fence = first.removesuffix("text")
+    assert last == fence
+    assert set(fence) == {"`"}
+    assert len(fence) >= 3
+    assert not any(fence in line for line in body)
+
+
+@pytest.mark.parametrize("text", ["a | b", "<img src=x>", "[x](http://y)", "**b**", "@team", "a\n| b", "`x`", "&lt;"])
+def test_a_cell_stays_a_cell(text: str) -> None:
+    cell = markdown.escaped(text)
+    assert "\n" not in cell
+    for special in "|<[*@`":
+        assert all(cell[i - 1] == "\\" for i in range(len(cell)) if cell[i] == special), cell
+    assert "&lt;" not in text or "&amp;" in cell

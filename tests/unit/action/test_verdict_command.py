@@ -1,0 +1,178 @@
+"""The verdict over all shards: red or green from the jobs' results alone, the table where it can be had."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
+
+from action.errors import UsageError
+from action.needs import Needs
+
+from .steps import FakeDocker, Step, ran, result
+
+WAITING = ["gate-2", "wave-2", "gate-3", "wave-3", "gate-4", "wave-4"]
+
+
+def needs(churned: str = "", **results: str) -> str:
+    """The context as GitHub gives it; `churned` names the jobs with that output."""
+    jobs: dict[str, Any] = {"plan": "success", "shards": "success", **dict.fromkeys(WAITING, "skipped")}
+    jobs |= {name.replace("_", "-"): given for name, given in results.items()}
+    return json.dumps(
+        {
+            name: {"result": given, "outputs": {"churned": "true"} if name in churned.split() else {}}
+            for name, given in jobs.items()
+        }
+    )
+
+
+ROWS = [
+    {
+        "wave": 1,
+        "shard": "0/2",
+        "outcome": "ok",
+        "exit_code": 0,
+        "seconds": 12.34,
+        "stats": {"videos_new": 40, "failed": 0},
+    },
+    {"wave": 1, "shard": "1/2", "outcome": "churn", "exit_code": 75, "seconds": 3, "stats": {"calls": {"search": 2}}},
+    {"wave": 2, "shard": "0/1", "outcome": None, "exit_code": None, "seconds": None, "stats": {}},
+]
+TABLE = ran(result=result("verdict", stats={"rows": ROWS, "totals": {"videos_new": 40, "calls": {"search": 2}}}))
+
+
+def test_all_green_is_green_with_the_table(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[TABLE])
+    done = step.run(command="verdict", agent="tracker", needs=needs(), run="4711-2")
+    assert done.code == 0
+    assert done.outputs == {
+        "outcome": "ok",
+        "exit-code": "0",
+        "stats": '{"videos_new":40,"calls":{"search":2}}',
+    }
+    assert done.summary.startswith("### Maia tracker, all shards: ok\n\nAll shards ended well.\n\n")
+    assert "| wave | shard | outcome | seconds | videos new | calls: search |\n" in done.summary
+    assert (
+        "| 1 | 0/2 | ok | 12.3 | 40 |  |\n| 1 | 1/2 | churn | 3.0 |  | 2 |\n| 2 | 0/1 | killed |  |  |  |\n"
+        "| all |  |  |  | 40 | 2 |\n"
+    ) in done.summary
+    assert "failed" not in done.summary
+    (run,) = docker.of("run")
+    assert " ".join(run["arguments"]).endswith("python -m maia verdict tracker --result-file /run/maia/result.json")
+    assert run["env"]["MAIA_RUN_ID"] == "4711-2"
+
+
+def test_a_failed_job_is_red_and_named(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[TABLE])
+    done = step.here(command="verdict", needs=needs(shards="failure", gate_2="success", wave_2="failure"))
+    assert (done.code, done.outputs["outcome"], done.outputs["exit-code"]) == (1, "failure", "1")
+    (error,) = done.annotations("error")
+    assert "Failed: shards, wave-2." in error
+    assert "| wave | shard |" in done.summary
+
+
+def test_a_cancelled_job_fails_and_it_is_said_in_words(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[TABLE])
+    done = step.here(command="verdict", needs=needs(shards="cancelled"))
+    assert (done.code, done.outputs["outcome"]) == (1, "cancelled")
+    assert "by somebody or by the job's time limit: shards" in done.annotations("error")[0]
+
+
+@pytest.mark.parametrize("word", ["", "timed_out", "<b>"])
+def test_a_result_that_nobody_knows_is_red(step: Step, docker: FakeDocker, word: str) -> None:
+    docker.plays(run=[TABLE])
+    assert step.here(command="verdict", needs=needs(shards=word)).code == 1
+
+
+def test_still_churned_after_the_last_wave_is_green_with_a_warning(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[TABLE])
+    ran_on = dict.fromkeys(["gate_2", "wave_2", "gate_3", "wave_3", "gate_4", "wave_4"], "success")
+    done = step.here(command="verdict", needs=needs("shards wave-2 wave-3 wave-4", **ran_on))
+    assert (done.code, done.outputs["outcome"], done.outputs["churned"]) == (0, "churn", "true")
+    assert any("still met YouTube's rate limit" in text for text in done.annotations("warning"))
+
+
+def test_churned_shards_whose_work_a_later_wave_finished_are_forgotten(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[TABLE])
+    done = step.here(command="verdict", needs=needs("shards", gate_2="success", wave_2="success"))
+    assert (done.code, done.outputs["outcome"]) == (0, "ok")
+    assert "churned" not in done.outputs
+    assert not any("rate limit" in text for text in done.annotations("warning"))
+    assert "All shards ended well, after 2 waves." in done.summary
+
+
+def test_where_no_shard_was_started_no_container_is_either(step: Step, docker: FakeDocker) -> None:
+    done = step.here(command="verdict", needs=needs(shards="skipped"))
+    assert (done.code, done.outputs["outcome"]) == (0, "idle")
+    assert "No shard was started; the plan says why." in done.summary
+    assert docker.calls == []
+
+
+def test_a_failed_plan_is_red(step: Step, docker: FakeDocker) -> None:
+    done = step.here(command="verdict", needs=needs(plan="failure", shards="skipped"))
+    assert done.code == 1
+    assert "Failed: plan." in done.annotations("error")[0]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"run": [ran(69, result=result("verdict", "unavailable", 69, error="the database | cannot be reached"))]},
+        {"run": [ran(0)]},
+        {"run": [ran(0, result=result("verdict", stats={"rows": "none"}))]},
+        {"run": [ran(125, started=False, output="docker: no such image\n")]},
+        {"images": [], "pull": [{"code": 1, "output": "manifest unknown\n"}]},
+        {"engine": "Cannot connect to the Docker daemon"},
+    ],
+    ids=["database", "no result", "damaged", "container", "image", "engine"],
+)
+@pytest.mark.parametrize(("shards", "code"), [("success", 0), ("failure", 1)])
+def test_a_table_that_cannot_be_had_changes_nothing(
+    step: Step, docker: FakeDocker, broken: dict[str, Any], shards: str, code: int
+) -> None:
+    docker.plays(**broken)
+    done = step.here(command="verdict", needs=needs(shards=shards))
+    assert done.code == code
+    assert len(done.annotations("error")) == code
+    lines = [line for line in done.summary.splitlines() if line.startswith("The table over all shards is left out: ")]
+    assert len(lines) == 1
+    assert "| wave |" not in done.summary
+
+
+def test_without_docker_the_verdict_stands(step: Step, docker: FakeDocker) -> None:
+    (docker.bin / "docker").unlink()
+    step.env["PATH"] = str(docker.bin)
+    assert step.run(command="verdict", needs=needs()).code == 0
+
+
+def test_shards_that_the_database_does_not_know_are_told_of(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(result=result("verdict", stats={"rows": [], "totals": {}}))])
+    done = step.here(command="verdict", needs=needs(shards="failure"))
+    assert done.code == 1
+    assert "No shard came so far that the database knows of it." in done.summary
+
+
+def test_a_row_that_others_wrote_breaks_no_table(step: Step, docker: FakeDocker) -> None:
+    rows = [
+        {"wave": "|", "shard": "0|1", "outcome": "<b>", "seconds": "x", "stats": {"a|b": 1, "videos_new": 2}},
+        "x",
+        5,
+    ]
+    docker.plays(run=[ran(result=result("verdict", stats={"rows": rows, "totals": {}}))])
+    done = step.here(command="verdict", needs=needs())
+    assert "| ? | ? | ? |  | 2 |" in done.summary
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"plan": "success"}', "${{ toJSON(needs) }}", "[" * 10**5])
+def test_needs_that_are_none_are_a_wrong_input(text: str) -> None:
+    with pytest.raises(UsageError, match="toJSON"):
+        Needs.parse(text)
+
+
+def test_the_waves_are_those_of_the_workflow() -> None:
+    found = Needs.parse(needs("wave-3", wave_2="success", wave_3="failure"))
+    assert found.ran == ("shards", "wave-2", "wave-3")
+    assert found.churned
