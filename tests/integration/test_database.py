@@ -440,7 +440,7 @@ async def test_a_connection_says_whose_it_is(dsn: str) -> None:
     assert row["name"].startswith("tracker 0/4")
 
 
-async def test_the_loser_of_a_deadlock_is_done_again(db: Database) -> None:
+async def test_the_loser_of_a_deadlock_is_done_again(db: Database, patience: None) -> None:
     await db.fetch("INSERT INTO channels SELECT id, NULL, now(), now() FROM unnest('{a,b}'::text[]) AS id")
     both_hold_one = asyncio.Barrier(2)
     tries: list[str] = []
@@ -457,6 +457,6 @@ async def test_the_loser_of_a_deadlock_is_done_again(db: Database) -> None:
         await db.patiently(work)
 
     await asyncio.gather(swap("a", "b"), swap("b", "a"))
-    assert len(tries) == 3
+    assert len(tries) > 2  # the loser may be back before the winner has woken, and lose once more
     titles = {row["title"] for row in await db.fetch("SELECT title FROM channels")}
     assert len(titles) == 1
