@@ -6,6 +6,12 @@ set -euo pipefail
 major=${TAG%%.*}
 export GH_REPO=$GITHUB_REPOSITORY
 
+by_hand() {
+    echo "::error title=git's tag $major is not moved::GitHub refuses this token a commit whose workflow files are not" \
+        "those of main. A maintainer runs: git push --force origin $COMMIT:refs/tags/$major"
+    exit 1
+}
+
 digest() { docker buildx imagetools inspect "$IMAGE:$1" --format '{{.Manifest.Digest}}'; }
 
 require() {
@@ -31,10 +37,10 @@ require "$major"
 
 ref=repos/$GITHUB_REPOSITORY/git/refs/tags/$major
 if gh api "repos/$GITHUB_REPOSITORY/git/ref/tags/$major" --silent 2>/dev/null; then
-    gh api --method PATCH "$ref" --raw-field sha="$COMMIT" --field force=true --silent
+    gh api --method PATCH "$ref" --raw-field sha="$COMMIT" --field force=true --silent || by_hand
 else
     gh api --method POST "repos/$GITHUB_REPOSITORY/git/refs" --raw-field ref="refs/tags/$major" \
-        --raw-field sha="$COMMIT" --silent
+        --raw-field sha="$COMMIT" --silent || by_hand
 fi
 now=$(gh api "repos/$GITHUB_REPOSITORY/git/ref/tags/$major" --jq .object.sha)
 if [[ $now != "$COMMIT" ]]; then

@@ -3,7 +3,7 @@
     release_facts.py [--notes FILE]    in a clone with its history, with the GITHUB_* of a tag's run
 
 The tag, `maia.__version__` and a dated section of CHANGELOG.md have to name the same version, and the tag has to be on
-the branch main. The outputs are tag, version, major, commit and image; FILE gets the section of the changelog.
+the branch main. The outputs are tag, version, commit, image and created; FILE gets the section of the changelog.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def facts(environment: Mapping[str, str], root: Path) -> tuple[dict[str, str], s
     if git("merge-base", "--is-ancestor", commit, "refs/remotes/origin/main").returncode != 0:
         raise Refusal(f"{tag} ({commit}) is not on the branch main")
     image = f"ghcr.io/{environment['GITHUB_REPOSITORY'].lower()}"
-    outputs = {"tag": tag, "version": version, "major": tag.split(".")[0], "commit": commit, "image": image}
+    outputs = {"tag": tag, "version": version, "commit": commit, "image": image}
+    outputs["created"] = git("log", "-1", "--format=%cI").stdout.strip()
     return outputs, notes
 
 

@@ -74,7 +74,9 @@ def test_a_wave_goes_on_with_what_churned_also_beside_a_failed_leg_but_not_when_
     for gate, before in zip(GATES, LEGS, strict=False):
         condition = jobs(MAIA)[gate]["if"]
         assert condition.startswith("${{ !cancelled() && (")
-        assert f"needs.{before}.outputs.churned == 'true'" in condition
+        assert f"needs.{before}.outputs.churned == '+'" in condition
+        # no word: an output that holds a masked value is dropped, and a key that is too short may be a letter
+        assert jobs(MAIA)[before]["outputs"]["churned"] == "${{ steps.maia.outputs.churned == 'true' && '+' || '' }}"
         assert jobs(MAIA)[gate]["needs"] == ["plan", before]
     for gate, wave in zip(GATES, LEGS[1:], strict=True):
         condition = jobs(MAIA)[wave]["if"]
@@ -152,14 +154,16 @@ def test_it_holds_no_shell() -> None:
 def test_secrets_go_only_where_they_are_needed() -> None:
     database, keys = "DATABASE_URL", "YOUTUBE_API_KEY_POOL_JSON"
     agents = {database, keys, "HF_TOKEN", "NOTIFY_URLS", "PREFECT_API_KEY"}
-    expected = {"plan": {database, keys, "MIGRATE_DATABASE_URL"}, "verdict": {database}}
-    expected |= {gate: {database, keys} for gate in GATES}
+    expected = {"plan": {database, keys, "MIGRATE_DATABASE_URL", "NOTIFY_URLS"}, "verdict": {database}}
+    expected |= {gate: {database, keys, "NOTIFY_URLS"} for gate in GATES}
     expected |= dict.fromkeys(LEGS, agents)
     given = {name: set(step_of_maia(job)["env"]) for name, job in jobs(MAIA).items()}
     assert given == expected
     for job in jobs(MAIA).values():
         assert "env" not in job
-        assert all(value == f"${{{{ secrets.{name} }}}}" for name, value in step_of_maia(job)["env"].items())
+        for name, value in step_of_maia(job)["env"].items():
+            only = "inputs.migrate && " if name == "MIGRATE_DATABASE_URL" else ""
+            assert value == f"${{{{ {only}secrets.{name}{' || ' + repr('') if only else ''} }}}}"
     assert "env" not in workflow(MAIA)
     assert set(re.findall(r"\bsecrets\.(\w+)", text(MAIA))) == set(call()["secrets"])
 

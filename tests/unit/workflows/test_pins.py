@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ...markdown import CHECKOUT
 from .checkout import ACTION, SCRIPTS, WORKFLOWS, load, needs_checkout
 
 pytestmark = needs_checkout
@@ -77,8 +78,19 @@ def test_an_image_is_pinned_by_its_digest(path: Path) -> None:
         found += [step["image"]] if "binfmt" in str(step.get("image")) else []
         for option in ("driver-opts", "sbom"):
             found += [step[option].partition("=")[2]] if option in step else []
+    assert len(found) == {"ci.yml": 2, "release.yml": 3}.get(path.name, 0)
     for image in found:
         assert IMAGE.fullmatch(image), image
+
+
+def test_dependabot_reads_the_base_of_the_image() -> None:
+    """It reads no FROM whose image is an argument, so the base stands in a file of its own once more."""
+    dockerfile, base = (CHECKOUT / name for name in ("Dockerfile", "container/base.Dockerfile"))
+    argument = re.search(r"^ARG BASE=(\S+)$", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
+    literal = re.search(r"^FROM (\S+)$", base.read_text(encoding="utf-8"), re.MULTILINE)
+    assert argument is not None
+    assert literal is not None
+    assert argument[1] == literal[1]
 
 
 def test_the_tools_that_are_built_from_source_have_versions() -> None:

@@ -74,9 +74,9 @@ def test_the_facts_of_a_tag(release: ModuleType, clone: Path) -> None:
     assert outputs == {
         "tag": "v1.2.3",
         "version": "1.2.3",
-        "major": "v1",
         "commit": git(clone, "rev-parse", "HEAD"),
         "image": "ghcr.io/pleiades/maia",
+        "created": git(clone, "log", "-1", "--format=%cI"),
     }
     assert notes == "### Added\n\n- Something.\n"
 
