@@ -1,0 +1,64 @@
+# Maia's image: docker build -t pleiades-maia:latest .    What is in it and how to run it: docs/container.md
+# Nothing here needs BuildKit.
+ARG BASE=python:3.13-slim-trixie
+
+FROM ${BASE} AS build
+# another package index than pip's own; the hashes hold for any
+ARG PIP_INDEX_URL
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 DO_NOT_TRACK=1
+WORKDIR /src
+# Wheels only: whatever would need a compiler fails here, where it can be seen.
+COPY requirements-build.txt requirements.txt ./
+RUN python3 -m venv --without-pip /opt/build \
+    && python3 -m venv --without-pip /opt/maia \
+    && python3 -m pip --python /opt/build/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
+        --requirement requirements-build.txt \
+    && python3 -m pip --python /opt/maia/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
+        --requirement requirements.txt
+COPY container/slim.py container/
+RUN python3 container/slim.py /opt/maia
+COPY pyproject.toml README.md LICENSE ./
+COPY atlas atlas
+COPY maia maia
+# .dockerignore lets files without an extension through: none of them is ours but py.typed.
+RUN find atlas maia -type f ! -name '*.py' ! -name '*.sql' ! -name py.typed -delete \
+    && /opt/build/bin/python -m hatchling build --target wheel --directory /dist \
+    && python3 -m pip --python /opt/maia/bin/python install --quiet --no-index --no-deps --no-compile /dist/*.whl
+COPY container/bytecode.py container/
+RUN PYTHONPYCACHEPREFIX=/opt/maia/bytecode PYTHONSAFEPATH=1 /opt/maia/bin/python container/bytecode.py
+
+FROM ${BASE}
+# The base image's own pip goes too, and the agents' user comes: in a layer of a few kilobytes.
+RUN find /usr/bin /usr/lib /usr/local/bin /usr/local/lib /usr/share/python-wheels \
+        \( -name pip -o -name 'pip[0-9]*' -o -name 'pip-*' -o -name ensurepip \) -prune -exec rm -rf {} + 2>/dev/null; \
+    echo 'maia:x:10001:10001::/tmp:/usr/sbin/nologin' >>/etc/passwd \
+    && echo 'maia:x:10001:' >>/etc/group \
+    && mkdir --mode=1777 /run/maia
+COPY --from=build /opt/maia /opt/maia
+ENV PATH=/opt/maia/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin \
+    LANG=C.UTF-8 \
+    # the code, and nothing that lies about in the working directory
+    PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPYCACHEPREFIX=/opt/maia/bytecode \
+    # any user, without a home, on a root that cannot be written
+    HOME=/tmp PREFECT_HOME=/tmp/prefect HF_HOME=/tmp/huggingface \
+    # nothing calls home
+    DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false HF_HUB_DISABLE_TELEMETRY=1 \
+    # a container has no disk that lasts: where VAULT_PROVIDER is unset or empty, nothing is archived
+    ATLAS_VAULT_DEFAULT=off
+USER 10001:10001
+WORKDIR /tmp
+CMD ["python", "-m", "maia", "--help"]
+
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+ARG SOURCE=https://github.com/pleiades/maia
+ARG LICENSES=MIT
+LABEL org.opencontainers.image.title="Maia" \
+    org.opencontainers.image.description="Stateless agents that discover YouTube videos and measure how fast they go viral" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.created="${CREATED}" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.licenses="${LICENSES}"

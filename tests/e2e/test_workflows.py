@@ -1,0 +1,272 @@
+"""hunter.yml and tracker.yml as act runs them: through the reusable workflow, the action and the container."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..markdown import CHECKOUT
+from .acting import (
+    EXPORT,
+    FOREIGN,
+    HUNTER,
+    SCHEDULED,
+    TRACKER,
+    Acted,
+    Repository,
+    missing,
+    read_values,
+    tracked_files,
+)
+from .conftest import PASSWORD, Query, Sandbox
+from .engine import Containers, Docker
+
+pytestmark = pytest.mark.e2e
+
+QUERIES = 4  # of .github/act/hunter.json, one for each of its shards
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _act() -> None:
+    reason = missing()
+    if reason and os.environ.get("MAIA_E2E_REQUIRED") == "1":
+        pytest.fail(f"{reason}, and MAIA_E2E_REQUIRED=1")
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def checkout(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    """A clone of pleiades/maia with the files as they are now, and the export beside it that act reads."""
+    root = tmp_path_factory.mktemp("act")
+    for name in tracked_files():
+        target = root / "maia" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CHECKOUT / name, target, follow_symlinks=False)
+    repository = Repository.make(root / "maia", root / "home", "pleiades/maia")
+    repository.shell(*EXPORT)
+    assert (repository.folder / ".act/maia/action.yml").exists()
+    assert not (repository.folder / ".act/maia/.git").exists()
+    yield repository
+    built = pytest.importorskip("action.tree").tree_hash(repository.folder)
+    docker("image", "rm", f"pleiades-maia:tree-{built}", check=False)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Secrets and variables as the examples have them, with this test's database, sandbox and image."""
+
+    secrets: Mapping[str, str]
+    variables: Mapping[str, str]
+
+    def put(self, repository: Repository, **variables: str) -> Repository:
+        repository.write(".secrets", self.secrets)
+        repository.write(".vars", {**self.variables, **variables})
+        return repository
+
+
+@pytest.fixture
+def setting(dsn: str, sandbox: Sandbox, image: str) -> Setting:
+    secrets, variables = (read_values(CHECKOUT / name) for name in (".secrets.example", ".vars.example"))
+    settings = re.sub("http://127.0.0.1:8080/youtube/v3", sandbox.base_url, variables["MAIA_SETTINGS"])
+    assert sandbox.base_url in settings
+    assert f":{PASSWORD}@" in secrets["DATABASE_URL"]
+    return Setting({**secrets, "DATABASE_URL": dsn}, {**variables, "MAIA_SETTINGS": settings, "MAIA_IMAGE": image})
+
+
+@pytest.fixture
+def maia(checkout: Repository, setting: Setting) -> Iterator[Repository]:
+    yield setting.put(checkout)
+    for name in (".secrets", ".vars"):
+        (checkout.folder / name).unlink()
+
+
+def rows(query: Query) -> list[tuple[Any, ...]]:
+    """Agent, wave, shard and outcome of every process of the one workflow run that there was."""
+    found = query("SELECT run_id, agent, wave, shard, outcome FROM runs ORDER BY wave, agent, shard")
+    assert len({row["run_id"] for row in found}) <= 1
+    return [(row["agent"], row["wave"], row["shard"], row["outcome"]) for row in found]
+
+
+def shards(agent: str, wave: int, *outcomes: str) -> list[tuple[Any, ...]]:
+    """The rows of a wave; under act every shard has the name of one of the most shards that may start."""
+    return [(agent, wave, f"{index}/4", outcome) for index, outcome in enumerate(outcomes)]
+
+
+def unsearched(query: Query) -> int:
+    (row,) = query("SELECT count(*) AS number FROM search_queue WHERE last_searched_at IS NULL")
+    return int(row["number"])
+
+
+def held(query: Query) -> int:
+    """Claims that were not released."""
+    (row,) = query("SELECT count(*) AS number FROM search_queue WHERE lease_token IS NOT NULL")
+    return int(row["number"])
+
+
+def passed(acted: Acted) -> Acted:
+    assert acted.green, acted.output
+    assert acted.failed == {}
+    return acted
+
+
+# ── the hunter ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_four_shards_share_the_work_and_the_run_is_green(maia: Repository, query: Query, sandbox: Sandbox) -> None:
+    acted = passed(maia.act(HUNTER))
+    # under act a gate looks after every wave; on GitHub this one would not have run
+    assert acted.jobs == {"Plan": 1, "Shard": 4, "Gate 2": 1, "Verdict": 1}
+    assert rows(query) == [
+        *shards("hunter", 1, "ok", "ok", "ok", "ok"),
+        ("plan", 1, "0/1", "ok"),
+        ("plan", 2, "0/1", "idle"),
+    ]
+    assert unsearched(query) == held(query) == 0
+    assert len(sandbox.log.calls("search")) == QUERIES
+    assert query("SELECT id FROM videos LIMIT 1")
+
+
+def test_two_shards_meet_a_rate_limit_and_a_second_wave_finishes_their_work(
+    maia: Repository, query: Query, sandbox: Sandbox
+) -> None:
+    sandbox.faults(*(f"rate-limit:search:agent=(hunter {index}/4):times=1" for index in (1, 3)))
+    acted = passed(maia.act(HUNTER))
+    assert acted.jobs == {"Plan": 1, "Shard": 4, "Gate 2": 1, "Wave 2": 2, "Gate 3": 1, "Verdict": 1}
+    assert rows(query) == [
+        *shards("hunter", 1, "ok", "churn", "ok", "churn"),
+        ("plan", 1, "0/1", "ok"),
+        *shards("hunter", 2, "ok", "ok"),
+        ("plan", 2, "0/1", "ok"),
+        ("plan", 3, "0/1", "idle"),
+    ]
+    assert acted.output.count("::set-output:: churned=true") >= 2
+    assert unsearched(query) == held(query) == 0
+
+
+def test_a_failed_shard_makes_the_run_red_and_another_wave_still_goes_on_for_one_that_churned(
+    maia: Repository, query: Query, sandbox: Sandbox
+) -> None:
+    sandbox.faults("backend-error:search:agent=(hunter 2/4)", "rate-limit:search:agent=(hunter 1/4):times=1")
+    acted = maia.act(HUNTER)
+    assert not acted.green
+    assert acted.jobs == {"Plan": 1, "Shard": 4, "Gate 2": 1, "Wave 2": 1, "Gate 3": 1, "Verdict": 1}
+    assert {"Shard", "Verdict"} == set(acted.failed)
+    assert rows(query) == [
+        *shards("hunter", 1, "ok", "churn", "failure", "ok"),
+        ("plan", 1, "0/1", "ok"),
+        *shards("hunter", 2, "ok"),
+        ("plan", 2, "0/1", "ok"),
+        ("plan", 3, "0/1", "idle"),
+    ]
+    assert held(query) == 0
+
+
+def test_a_broken_key_pool_makes_the_run_red_with_the_reason(maia: Repository, setting: Setting, query: Query) -> None:
+    broken = '{"hunting": ["key-that-nobody-may-see"'
+    setting.put(maia)
+    maia.write(".secrets", {**setting.secrets, "YOUTUBE_API_KEY_POOL_JSON": broken})
+    acted = maia.act(HUNTER)
+    assert not acted.green
+    assert set(acted.jobs) == set(acted.failed) == {"Plan"}
+    assert "YOUTUBE_API_KEY_POOL_JSON is not JSON" in acted.output
+    assert "key-that-nobody-may-see" not in acted.output
+    assert rows(query) == []
+
+
+def test_nothing_is_due_and_no_shard_starts(maia: Repository, query: Query) -> None:
+    acted = passed(maia.act(SCHEDULED))
+    assert acted.jobs == {"Plan": 1}
+    assert rows(query) == [("plan", 1, "0/1", "idle")]
+
+
+# ── the tracker ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def _videos(containers: Containers, environment: dict[str, str], query: Query) -> None:
+    """Some hundred videos that were found just now; no row of `runs` tells of it."""
+    added = containers.maia("queue", "add", "lofi", "rust", "jazz", "chess", environment=environment).end()
+    assert added.code == 0, added.output
+    found = containers.maia("hunter", environment=environment).end()
+    assert found.code == 0, found.output
+    query("DELETE FROM runs")
+
+
+@pytest.mark.usefixtures("_videos")
+def test_the_tracker_reads_what_is_due_and_starts_no_shard_when_nothing_is(maia: Repository, query: Query) -> None:
+    acted = passed(maia.act(TRACKER))
+    assert acted.jobs == {"Plan": 1}
+    assert rows(query) == [("plan", 1, "0/1", "idle")]
+
+    query("DELETE FROM runs")
+    (before,) = query("SELECT count(*) AS snapshots FROM video_stats_log")
+    due = 35  # four batches of 10
+    query("UPDATE videos SET due_at = now() WHERE id IN (SELECT id FROM videos ORDER BY id LIMIT $1)", due)
+    acted = passed(maia.act(TRACKER))
+    assert acted.jobs == {"Plan": 1, "Shard": 4, "Gate 2": 1, "Verdict": 1}
+    assert rows(query) == [
+        ("plan", 1, "0/1", "ok"),
+        *shards("tracker", 1, "ok", "ok", "ok", "ok"),
+        ("plan", 2, "0/1", "idle"),
+    ]
+    (after,) = query("SELECT count(*) AS snapshots FROM video_stats_log")
+    assert after["snapshots"] - before["snapshots"] == due
+
+
+# ── elsewhere ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_foreign_repository_needs_the_copied_file_and_nothing_else(
+    checkout: Repository, setting: Setting, query: Query
+) -> None:
+    """With the image built from the action's own files, and with secrets that are short and common words."""
+    folder = checkout.folder.parent / "tubes"
+    (folder / ".github/workflows").mkdir(parents=True)
+    shutil.copy2(checkout.folder / ".github/workflows/hunter.yml", folder / ".github/workflows")
+    (folder / "topics.txt").write_text("lofi\nrust tutorial\n")
+    repository = Repository.make(folder, checkout.home, "someone/tubes")
+    assert PASSWORD == "hunter"  # a word that a careless action would put into an output
+    one_letter = Setting({**setting.secrets, "YOUTUBE_API_KEY_POOL_JSON": '{"hunting": ["k"]}'}, setting.variables)
+    settings = setting.variables["MAIA_SETTINGS"] + "\nHUNTER_BATCH_SIZE=1"
+    one_letter.put(
+        repository, MAIA_IMAGE="build", MAIA_SHARDS="2", MAIA_SETTINGS=settings, MAIA_QUERIES_FILE="topics.txt"
+    )
+    acted = passed(repository.act(FOREIGN))
+    assert acted.jobs == {"Plan": 1, "Shard": 2, "Gate 2": 1, "Verdict": 1}
+    found = [row for row in rows(query) if row[0] == "hunter"]
+    assert found == [("hunter", 1, "0/2", "ok"), ("hunter", 1, "1/2", "ok")]
+    # GitHub would drop a job's output that holds a masked value, and with it the matrix; act shows it as ***
+    outputs = re.findall(r"::set-output:: (shards|run|churned)=(.+)", acted.output)
+    assert {name for name, _ in outputs} == {"shards", "run"}
+    assert not [value for _, value in outputs if "***" in value]
+
+
+def test_a_branch_of_maia_runs_its_own_workflow_and_action(
+    checkout: Repository, setting: Setting, query: Query, tmp_path: Path
+) -> None:
+    """A caller in Maia's own repository with `source: .`: the action of the released version only leads to it."""
+    folder = tmp_path / "maia"
+    shutil.copytree(checkout.folder, folder, ignore=shutil.ignore_patterns(".git", ".secrets", ".vars"))
+    (folder / ".act/maia/action/entry.py").write_text("raise SystemExit('the released action ran')\n")
+    (folder / ".github/workflows/branch.yml").write_text(
+        "on: {workflow_dispatch: {}}\n"
+        "jobs:\n"
+        "  hunter:\n"
+        "    uses: ./.github/workflows/maia.yml\n"
+        "    with: {agent: hunter, source: ., image: build, network: host}\n"
+        "    secrets:\n"
+        "      DATABASE_URL: ${{ secrets.DATABASE_URL }}\n"
+        "      YOUTUBE_API_KEY_POOL_JSON: ${{ secrets.YOUTUBE_API_KEY_POOL_JSON }}\n"
+    )
+    repository = setting.put(Repository.make(folder, checkout.home, "pleiades/maia"))
+    acted = passed(repository.act("act workflow_dispatch -W .github/workflows/branch.yml"))
+    assert acted.jobs == {"Plan": 1}
+    assert rows(query) == [("plan", 1, "0/1", "idle")]

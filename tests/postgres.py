@@ -1,0 +1,56 @@
+"""Databases for tests: a migrated template on a server, and a copy of it for each test."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+
+import asyncpg
+
+from atlas.config import settings
+from atlas.database import Database
+from atlas.schema import migrate
+
+__all__ = ["execute", "fresh_database", "make_template", "with_database"]
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same server's address with another database."""
+    head, _, query = dsn.partition("?")
+    base = head.rsplit("/", 1)[0]
+    return f"{base}/{name}" + (f"?{query}" if query else "")
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    """Runs statements one by one, each in a transaction of its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def make_template(dsn: str, template: str) -> None:
+    """Makes a database with the schema that others are copied from, in place of one of that name."""
+    await execute(dsn, f"DROP DATABASE IF EXISTS {template} WITH (FORCE)", f"CREATE DATABASE {template}")
+    with settings.override(database_url=with_database(dsn, template)):
+        await migrate(Database())
+    # TimescaleDB's own worker would connect to it, and a template must have no session
+    await execute(
+        dsn,
+        f"ALTER DATABASE {template} ALLOW_CONNECTIONS false",
+        f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{template}'",
+    )
+
+
+@contextlib.asynccontextmanager
+async def fresh_database(dsn: str, template: str) -> AsyncIterator[str]:
+    """The DSN of a copy of the template, until the block ends."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await execute(dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield with_database(dsn, name)
+    finally:
+        await execute(dsn, f"DROP DATABASE {name} WITH (FORCE)")

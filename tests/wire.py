@@ -1,0 +1,85 @@
+"""A way to a database that a test can cut: a TCP port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
+
+__all__ = ["Wire", "wire_to"]
+
+
+class Wire:
+    """A TCP port that leads to the database of a DSN, and can be cut and mended."""
+
+    def __init__(self, dsn: str) -> None:
+        self._address = urlsplit(dsn)
+        self._server: asyncio.Server | None = None
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.connections = 0
+
+    def dsn(self, user: str = "postgres", password: str = "") -> str:
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}{self._address.path}"
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Breaks every connection, and takes no new one."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.break_connections()
+
+    def break_connections(self) -> None:
+        """Breaks every connection; new ones are taken."""
+        for end in tuple(self._ends):
+            end.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        folder = parse_qs(self._address.query).get("host")
+        port = self._address.port or int(parse_qs(self._address.query).get("port", ["5432"])[0])
+        if folder:
+            far_reader, far_writer = await asyncio.open_unix_connection(f"{folder[0]}/.s.PGSQL.{port}")
+        else:
+            far_reader, far_writer = await asyncio.open_connection(self._address.hostname, port)
+        self._ends |= {writer, far_writer}
+        try:
+            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        finally:
+            self._ends -= {writer, far_writer}
+            for end in (writer, far_writer):
+                end.transport.abort()
+
+    async def close(self) -> None:
+        await self.cut()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(2**16):
+            writer.write(data)
+            await writer.drain()
+    writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def wire_to(dsn: str) -> AsyncIterator[Wire]:
+    """A wire that works, until the block ends."""
+    wire = Wire(dsn)
+    await wire.mend()
+    try:
+        yield wire
+    finally:
+        await wire.close()
