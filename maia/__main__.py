@@ -7,6 +7,7 @@ its own in place, which stops the work in good order (`maia.stop`).
 
 import os
 import signal
+import sys
 from types import FrameType
 
 __all__ = ["hunter", "main", "tracker"]
@@ -22,28 +23,22 @@ def _heed_signals() -> None:
             signal.signal(number, _leave)
 
 
-def main() -> None:
-    """``maia``."""
+def main(*before: str) -> None:
+    """``maia``. ``before``: arguments that come before those of the command line."""
     _heed_signals()
     from maia.cli import main  # noqa: PLC0415  after the handlers
 
-    main()
+    main([*before, *sys.argv[1:]])
 
 
 def hunter() -> None:
-    """``maia-hunter``."""
-    _heed_signals()
-    from maia.cli import hunter_main  # noqa: PLC0415
-
-    hunter_main()
+    """``maia-hunter``: the same as ``maia hunter``."""
+    main("hunter")
 
 
 def tracker() -> None:
-    """``maia-tracker``."""
-    _heed_signals()
-    from maia.cli import tracker_main  # noqa: PLC0415
-
-    tracker_main()
+    """``maia-tracker``: the same as ``maia tracker``."""
+    main("tracker")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command line: ``maia``, ``python -m maia``, ``maia-hunter`` and ``maia-tracker``."""
+"""The command line of ``maia``, ``maia-hunter`` and ``maia-tracker``; it begins in ``maia.__main__``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from maia.commands import agents, keys, plan, queue
 from maia.commands.running import leave
 from maia.sandbox import command as sandbox
 
-__all__ = ["app", "hunter_main", "main", "tracker_main"]
+__all__ = ["app", "main"]
 
 app = typer.Typer(
     name="maia",
@@ -65,13 +65,3 @@ def _end(error: AtlasError) -> None:
         leave(error)
     except typer.Exit as exit_:
         sys.exit(exit_.exit_code)
-
-
-def hunter_main() -> None:
-    """``maia-hunter``: the same as ``maia hunter``."""
-    main(["hunter", *sys.argv[1:]])
-
-
-def tracker_main() -> None:
-    """``maia-tracker``: the same as ``maia tracker``."""
-    main(["tracker", *sys.argv[1:]])
