@@ -70,7 +70,6 @@ class Ended:
         result: what its result file says; None where there is none.
         damaged: why there is no result, where there should be one.
         said: the last line that it printed.
-        tail: the last lines.
     """
 
     code: int
@@ -79,7 +78,6 @@ class Ended:
     result: Result | None = None
     damaged: str | None = None
     said: str = ""
-    tail: str = ""
     times: Times = field(default_factory=Times)
 
 
@@ -100,9 +98,8 @@ class Containers:
         *,
         agent: str | None = None,
         stdin: str | None = None,
-        seconds: float | None = None,
     ) -> Ended:
-        """Runs `command` with these settings to its end, or for `seconds`.
+        """Runs `command` with these settings to its end.
 
         `agent`: whose result file to read; None: there is none. Raises EngineError where there is no docker, and
         Cancelled where that came before the start; a cancel later is for the caller to see.
@@ -116,7 +113,7 @@ class Containers:
             with self.runner.foreign() as write:
                 work = Work([*arguments, *command], environ, write, stdin)
                 began = time.time()
-                code = work.run(self.cancel, lambda: self._stop(name, work), seconds)
+                code = work.run(self.cancel, lambda: self._stop(name, work))
                 ended = time.time()
             return self._ended(name, code, work.tail, agent, began, ended)
         finally:
@@ -163,7 +160,6 @@ class Containers:
             result=found,
             damaged=damaged,
             said=last_line(tail),
-            tail=tail.decode("utf-8", "replace"),
             times=Times.split(began, up, found, ended),
         )
 

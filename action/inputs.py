@@ -67,7 +67,11 @@ class Inputs:
         """Raises UsageError for what an input cannot be, SettingError for wrong settings and a missing file."""
 
         def text(name: str) -> str:
-            return environ.get(PREFIX + name.upper().replace("-", "_"), "").strip()
+            value = environ.get(PREFIX + name.upper().replace("-", "_"), "").strip()
+            # bytes that are no UTF-8 come as lone surrogates; not shown: a secret may have come here by mistake
+            if any("\ud800" <= char <= "\udfff" for char in value):
+                raise UsageError(f"The input `{name}` is no text in UTF-8.")
+            return value
 
         command = _one_of("command", text("command") or "hunter", COMMANDS)
         agent = command if command in AGENTS else _one_of("agent", text("agent") or "hunter", AGENTS)

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 
 from action.text import one_line, printable
 
-__all__ = ["escaped", "fenced", "table"]
+__all__ = ["fenced", "span", "table"]
 
 LONGEST_BLOCK = 4000
 """Characters of foreign text that are shown in one block."""
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&:@-])")
 
-
-def escaped(text: str) -> str:
-    """`text` on one line as plain text: nothing in it is a link, HTML, emphasis, a mention or a cell's end."""
-    return _SPECIAL.sub(r"\\\1", one_line(text)).replace("\\<", "&lt;").replace("\\&", "&amp;").replace("\\@", "&#64;")
+def span(text: str) -> str:
+    """`text` on one line as code: nothing in it is a link, HTML, emphasis or a mention. Not for the cell of a table."""
+    # a backtick is all that could end it, and there is no empty one
+    inner = one_line(text).replace("`", "'") or " "
+    return f"`{inner}`"
 
 
 def fenced(text: str) -> str:

@@ -79,8 +79,8 @@ class Work:
     ended: threading.Event = field(default_factory=threading.Event)
     _process: subprocess.Popen[bytes] | None = None
 
-    def run(self, cancel: Cancel, end: Callable[[], None] | None = None, seconds: float | None = None) -> int:
-        """The exit code. A cancel, and the end of `seconds`, call `end` (default: `terminate`) once, in a thread.
+    def run(self, cancel: Cancel, end: Callable[[], None] | None = None) -> int:
+        """The exit code. A cancel calls `end` (default: `terminate`) once, in a thread.
 
         Raises Cancelled if that came before the start, EngineError where there is no docker.
         """
@@ -107,10 +107,6 @@ class Work:
                 raise _no_docker(error) from error
             self._process = process
             stack.enter_context(cancel.calling(end or self.terminate))
-            if seconds is not None:
-                timer = threading.Timer(seconds, end or self.terminate)
-                timer.start()
-                stack.callback(timer.cancel)
             try:
                 self._drain(process)
                 return process.wait()

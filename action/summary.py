@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from action.container import Times
-from action.markdown import escaped, fenced, table
+from action.markdown import fenced, table
 from action.result import figures
 from action.settings import cleaned
 from action.step import Judgement
@@ -27,8 +27,8 @@ def heading(what: str, word: str) -> str:
 
 
 def failed(what: str, title: str, message: str) -> str:
-    """The summary of a step that had no container to judge."""
-    return heading(what, "failed") + f"**{escaped(title)}**\n\n" + fenced(message)
+    """The summary of a step that had no container to judge; `title` is of our own words."""
+    return heading(what, "failed") + f"**{title}**\n\n" + fenced(message)
 
 
 def judged(judgement: Judgement) -> str:

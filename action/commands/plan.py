@@ -6,7 +6,6 @@ import json
 
 from action import summary
 from action.container import Containers, Ended
-from action.errors import Cancelled
 from action.markdown import fenced
 from action.result import PATH
 from action.settings import MIGRATION, SECRETS, cleaned
@@ -25,7 +24,7 @@ def run(step: Step) -> Ending:
     containers, seconds = step.containers()
     if step.inputs.migrate:
         migrated = _migrate(step, containers)
-        _check(step)
+        step.cancel.check()
         judgement = judge(migrated)
         if not judgement.passes:
             return _failed(step, judgement, "atlas migrate")
@@ -33,7 +32,7 @@ def run(step: Step) -> Ending:
     ended = containers.run(
         _command(step, with_queries=bool(queries)), step.settings(), agent="plan", stdin=queries or None
     )
-    _check(step)
+    step.cancel.check()
     tell_damage(ended, step.runner)
     judgement = judge(ended)
     if not judgement.passes:
@@ -49,11 +48,6 @@ def run(step: Step) -> Ending:
     if judgement.outcome in _STARTS_NOTHING and step.inputs.wave == 1:
         step.runner.notice(f"Maia: {judgement.outcome}", f"No shard is started: {reason or judgement.outcome}")
     return _ending(step, ExitCode.OK, judgement.outcome, shards, judgement, reason)
-
-
-def _check(step: Step) -> None:
-    if step.cancel.signum is not None:
-        raise Cancelled(step.cancel.signum)
 
 
 def _migrate(step: Step, containers: Containers) -> Ended:

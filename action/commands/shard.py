@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from action import summary
+from action.errors import SettingError
 from action.result import PATH
+from action.settings import cleaned
 from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
 from action.verdicts import verdict_of
 from maia.exitcodes import Outcome
@@ -15,8 +19,9 @@ def run(step: Step) -> Ending:
     """Raises ActionError and Cancelled for what happens before the container runs."""
     inputs = step.inputs
     what = f"{inputs.agent} {inputs.shard}"
-    containers, seconds = step.containers()
     settings = step.settings()
+    _check_vault(settings)
+    containers, seconds = step.containers()
     ended = containers.run(_command(step), settings, agent=inputs.agent)
     tell_damage(ended, step.runner)
     signum = step.cancel.signum
@@ -33,6 +38,15 @@ def run(step: Step) -> Ending:
     if judgement.outcome is Outcome.CHURN:
         outputs["churned"] = "true"
     return Ending(judgement.code, outputs, summary.shard(what, judgement, seconds, ended.times, settings))
+
+
+def _check_vault(settings: Mapping[str, str]) -> None:
+    """Raises SettingError where rows would be marked as archived, and their records lost with the container."""
+    if cleaned(settings.get("VAULT_PROVIDER", "")).lower() == "local":
+        raise SettingError(
+            "VAULT_PROVIDER=local archives into the container, which is removed with all that is in it. "
+            "Use `huggingface` with HF_DATASET_ID and HF_TOKEN, or `off`."
+        )
 
 
 def _cancelled(code: int, seen: Judgement) -> Judgement:

@@ -142,7 +142,10 @@ def test_the_schedule_gives_the_defaults_and_each_job_only_its_secrets(stage: St
             "inputs": {**shard, "MAX_MINUTES": "5"},
             "secrets": sorted(set(SECRETS) - {"MIGRATE_DATABASE_URL"}),
         }
-    assert stage.given("plan", 2) == {"inputs": {**plan, "WAVE": "2", "RUN": "20-1"}, "secrets": sorted([database, keys, "NOTIFY_URLS"])}
+    assert stage.given("plan", 2) == {
+        "inputs": {**plan, "WAVE": "2", "RUN": "20-1"},
+        "secrets": sorted([database, keys, "NOTIFY_URLS"]),
+    }
     assert stage.given("verdict")["secrets"] == [database]
 
 

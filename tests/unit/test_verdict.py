@@ -5,8 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from atlas.adapters.plans import RunRow
-from maia.verdict import told
+from maia import hunter, tracker
+from maia.exitcodes import ExitCode, Outcome
+from maia.result import RunResult
+from maia.verdict import _MOST_ROWS, told
 
 BEGAN = datetime(2026, 11, 20, 20, tzinfo=UTC)
 
@@ -47,3 +52,21 @@ def test_one_that_was_killed_has_neither_code_nor_end() -> None:
 
 def test_no_rows_have_no_totals() -> None:
     assert told("tracker", []) == {"agent": "tracker", "rows": [], "totals": {}}
+
+
+@pytest.mark.parametrize("agent", [hunter, tracker])
+def test_all_shards_of_all_waves_are_told_and_the_action_reads_the_file(agent: Any) -> None:
+    needs = pytest.importorskip("action.needs", reason="the action is part of the checkout, not of the wheel")
+    from action.inputs import MOST_SHARDS  # noqa: PLC0415
+    from action.result import LARGEST, parse  # noqa: PLC0415
+
+    assert len(needs.WAVES) * MOST_SHARDS < _MOST_ROWS
+    figures = dict.fromkeys((*agent._COUNTS, "unfinished", "unfinished_failed", "left", "refused"), 10**9)
+    calls = dict.fromkeys(("search", "units", "batchGetStats"), 10**9)
+    many = [
+        row("254/255", "ok", **figures, calls=calls, cycles=10**6, outcome="idle", reason="é" * 300)
+        for _ in range(_MOST_ROWS)
+    ]
+    file = RunResult("verdict", "0/1", Outcome.OK, ExitCode.OK, BEGAN, BEGAN, told(agent.__name__, many)).to_json()
+    assert len(file) < LARGEST / 2
+    assert len(parse(file, agent="verdict", exit_code=0).stats["rows"]) == _MOST_ROWS

@@ -90,6 +90,14 @@ def test_images_are_taken(value: str) -> None:
     assert read(image=value).image == value
 
 
+@pytest.mark.parametrize("name", ["command", "queries", "settings", "needs", "image", "batch_size", "queries_file"])
+def test_what_is_no_utf8_is_a_wrong_input_that_is_named(name: str) -> None:
+    """As Python hands on bytes of the environment that it cannot decode."""
+    value = b"A=caf\xe9".decode("utf-8", "surrogateescape")
+    with pytest.raises(UsageError, match=f"The input `{name.replace('_', '-')}` is no text in UTF-8"):
+        read(**{"command": "plan", name: value})
+
+
 # ── the run's id ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -171,6 +171,14 @@ def test_a_pool_over_several_lines_fails_the_plan_and_says_why(step: Step, docke
     assert any("A line of YOUTUBE_API_KEY_POOL_JSON" in t and "on one line" in t for t in done.annotations("error"))
 
 
+def test_a_password_that_occurs_in_the_runs_id_fails_the_plan_and_says_why(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(result=result("plan", stats=PLAN))], secrets=[])
+    step.env |= {"DATABASE_URL": "postgresql://maia:42@127.0.0.1/maia", "GITHUB_RUN_ID": "9421"}
+    done = step.here(command="plan")
+    assert done.code == 78
+    assert any("The password of DATABASE_URL" in t and "output `run`" in t for t in done.annotations("error"))
+
+
 def test_in_a_shard_a_dropped_output_is_a_warning_only(step: Step, docker: FakeDocker) -> None:
     docker.plays(secrets=[])
     step.env["YOUTUBE_API_KEY_POOL_JSON"] = '["0"]'

@@ -71,6 +71,13 @@ def test_queries_come_on_standard_input(step: Step, docker: FakeDocker) -> None:
     assert run["stdin"] == text
 
 
+def test_queries_that_are_no_utf8_are_a_wrong_input(step: Step, docker: FakeDocker) -> None:
+    done = step.run(command="plan", queries=b"caf\xe9".decode("utf-8", "surrogateescape"))
+    assert (done.code, done.outputs["shards"]) == (2, "[]")
+    assert done.annotations("error") == ["Maia: wrong input: The input `queries` is no text in UTF-8."]
+    assert docker.calls == []
+
+
 def test_queries_of_a_file_come_with_those_of_the_input(step: Step, docker: FakeDocker) -> None:
     docker.plays(run=[planned(1)])
     (step.folder / "workspace").mkdir()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-import time
 
 import pytest
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
 from action.cancel import Cancel
-from action.container import Containers
 from action.errors import EngineError
 from action.process import Work, ask
-from action.runner import Runner
 
-from .steps import FakeDocker, Step, ran
+from .steps import FakeDocker, Step
 
 
 @pytest.fixture
@@ -37,16 +34,6 @@ def test_a_docker_that_may_not_be_run_is_told_of(environ: dict[str, str], docker
         ask(["version"], environ)
     with pytest.raises(EngineError, match="docker: Permission denied"):
         Work(["version"], environ, bytes).run(Cancel())
-
-
-def test_a_container_that_takes_too_long_is_stopped(environ: dict[str, str], docker: FakeDocker) -> None:
-    docker.plays(run=[ran(143, block=True)])
-    containers = Containers("maia:test", "", environ, Runner({}, io.BytesIO()), Cancel())
-    began = time.monotonic()
-    ended = containers.run(["python", "-m", "maia", "verdict"], {}, agent="verdict", seconds=0.5)
-    assert ended.code == 143
-    assert time.monotonic() - began < 20
-    assert len(docker.of("stop")) >= 1
 
 
 def test_only_the_last_of_a_long_output_is_kept(environ: dict[str, str], docker: FakeDocker) -> None:

@@ -82,15 +82,21 @@ def test_a_file_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert [name for name, _, _ in commands(said(out))] == ["warning"]
 
 
-def test_a_log_that_nobody_reads_any_more_stops_nothing() -> None:
+def test_a_log_that_nobody_reads_any_more_stops_nothing(tmp_path: Path) -> None:
+    tried: list[object] = []
+
     class Closed(io.BytesIO):
-        def write(self, _data: object) -> int:
+        def write(self, data: object) -> int:
+            tried.append(data)
             raise BrokenPipeError
 
-    runner = Runner(HOSTED, Closed())
+    runner = Runner({**HOSTED, "GITHUB_OUTPUT": str(tmp_path / "output")}, Closed())
     runner.line("x")
     with runner.foreign() as write:
-        write(b"x")
+        write(b"y")
+    runner.output("outcome", "ok")
+    assert [data for data in tried if data in (b"x\n", b"y")] == [b"x\n", b"y"]
+    assert (tmp_path / "output").read_text() == "outcome=ok\n"
 
 
 def test_by_hand_all_is_readable_and_no_secret_is_printed() -> None:

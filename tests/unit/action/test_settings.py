@@ -80,6 +80,14 @@ def test_settings_go_into_the_container_by_name_and_those_of_the_input_win(step:
     }
 
 
+def test_a_setting_of_the_environment_that_is_no_utf8_is_the_containers_to_judge(
+    step: Step, docker: FakeDocker
+) -> None:
+    step.env["HUNTER_REGION"] = value = b"caf\xe9".decode("utf-8", "surrogateescape")
+    assert step.run().code == 0
+    assert docker.of("run")[0]["env"]["HUNTER_REGION"] == value
+
+
 def test_an_empty_line_unsets_what_the_environment_sets(step: Step, docker: FakeDocker) -> None:
     step.env["HUNTER_REGION"] = "DE"
     step.here(settings="HUNTER_REGION=")

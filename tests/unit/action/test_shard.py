@@ -207,6 +207,22 @@ def test_a_container_that_cannot_be_removed_is_a_warning(step: Step, docker: Fak
     assert any("could not be removed: busy" in text for text in done.annotations("warning"))
 
 
+@pytest.mark.parametrize("provider", ["local", " 'Local' ", "LOCAL"])
+@pytest.mark.parametrize("by_input", [True, False])
+def test_an_archive_inside_the_container_is_refused(
+    step: Step, docker: FakeDocker, provider: str, by_input: bool
+) -> None:
+    if not by_input:
+        step.env["VAULT_PROVIDER"] = provider
+    done = step.here(command="tracker", settings=f"VAULT_PROVIDER={provider}" if by_input else "")
+    assert (done.code, done.outputs["outcome"], done.outputs["exit-code"]) == (78, "config", "78")
+    assert done.annotations("error") == [
+        "Maia: configuration: VAULT_PROVIDER=local archives into the container, which is removed with all that is in "
+        "it. Use `huggingface` with HF_DATASET_ID and HF_TOKEN, or `off`."
+    ]
+    assert docker.calls == []
+
+
 @pytest.mark.parametrize(("provider", "said"), [("", True), ("off", True), ("huggingface", False)])
 def test_an_archive_that_is_off_is_said_in_words(step: Step, provider: str, said: bool) -> None:
     step.env["VAULT_PROVIDER"] = provider

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from typing import Any
 
 import pytest
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
+from action.commands import verdict
 from action.errors import UsageError
 from action.needs import Needs
 
-from .steps import FakeDocker, Step, ran, result
+from .steps import Done, FakeDocker, Step, ran, result
 
 WAITING = ["gate-2", "wave-2", "gate-3", "wave-3", "gate-4", "wave-4"]
 
 
-def needs(churned: str = "", **results: str) -> str:
-    """The context as GitHub gives it; `churned` names the jobs with that output."""
+def needs(churned: str = "", word: str = "+", **results: str) -> str:
+    """The context as GitHub gives it; `churned` names the jobs with that output, `word` is its value."""
     jobs: dict[str, Any] = {"plan": "success", "shards": "success", **dict.fromkeys(WAITING, "skipped")}
     jobs |= {name.replace("_", "-"): given for name, given in results.items()}
     return json.dumps(
         {
-            name: {"result": given, "outputs": {"churned": "true"} if name in churned.split() else {}}
+            name: {"result": given, "outputs": {"churned": word} if name in churned.split() else {}}
             for name, given in jobs.items()
         }
     )
@@ -87,10 +90,11 @@ def test_a_result_that_nobody_knows_is_red(step: Step, docker: FakeDocker, word:
     assert step.here(command="verdict", needs=needs(shards=word)).code == 1
 
 
-def test_still_churned_after_the_last_wave_is_green_with_a_warning(step: Step, docker: FakeDocker) -> None:
+@pytest.mark.parametrize("word", ["+", "true"])
+def test_still_churned_after_the_last_wave_is_green_with_a_warning(step: Step, docker: FakeDocker, word: str) -> None:
     docker.plays(run=[TABLE])
     ran_on = dict.fromkeys(["gate_2", "wave_2", "gate_3", "wave_3", "gate_4", "wave_4"], "success")
-    done = step.here(command="verdict", needs=needs("shards wave-2 wave-3 wave-4", **ran_on))
+    done = step.here(command="verdict", needs=needs("shards wave-2 wave-3 wave-4", word, **ran_on))
     assert (done.code, done.outputs["outcome"], done.outputs["churned"]) == (0, "churn", "true")
     assert any("still met YouTube's rate limit" in text for text in done.annotations("warning"))
 
@@ -137,9 +141,62 @@ def test_a_table_that_cannot_be_had_changes_nothing(
     done = step.here(command="verdict", needs=needs(shards=shards))
     assert done.code == code
     assert len(done.annotations("error")) == code
-    lines = [line for line in done.summary.splitlines() if line.startswith("The table over all shards is left out: ")]
-    assert len(lines) == 1
+    assert len(left_out(done)) > 10
     assert "| wave |" not in done.summary
+
+
+def left_out(done: Done) -> str:
+    """Why there is no table, as the summary says it: in one block, at the end."""
+    (why,) = re.findall(r"^The table over all shards is left out:\n\n```+text\n(.*)\n```+\n\Z", done.summary, re.M)
+    return str(why)
+
+
+def test_what_docker_said_about_the_table_is_text(step: Step, docker: FakeDocker) -> None:
+    said = "see www.evil.com, @team ```` <img src=x>"
+    docker.plays(run=[ran(125, started=False, output=said + "\n")])
+    done = step.here(command="verdict", needs=needs())
+    assert left_out(done) == said
+    assert "`````text\n" in done.summary
+
+
+def test_names_of_jobs_are_text(step: Step, docker: FakeDocker) -> None:
+    jobs = {"www.evil.com": {"result": "failure"}, "<img src=x>": {"result": "failure"}}
+    done = step.here(command="verdict", needs=json.dumps(jobs))
+    assert "Failed: `www.evil.com`, `<img src=x>`. Their annotations" in done.summary
+
+
+@pytest.mark.parametrize(("shards", "code"), [("success", 0), ("failure", 1)])
+@pytest.mark.parametrize("where", ["waves", "figures"])
+def test_a_bug_in_the_table_changes_nothing(
+    step: Step, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch, where: str, shards: str, code: int
+) -> None:
+    def fails(*_: object) -> str:
+        raise RuntimeError("::error::a bug")
+
+    monkeypatch.setattr(verdict if where == "figures" else verdict.summary, where, fails)
+    docker.plays(run=[TABLE])
+    done = step.here(command="verdict", needs=needs(shards=shards))
+    assert done.code == code
+    assert len(done.annotations("error")) == code
+    assert left_out(done) == "the action itself failed: RuntimeError. This is a bug; report it."
+    assert "RuntimeError: ::error::a bug" in done.log
+
+
+@pytest.mark.parametrize(("shards", "code"), [("success", 0), ("failure", 1)])
+@pytest.mark.parametrize("verb", ["pull", "build", "run"])
+def test_a_table_that_takes_too_long_is_left_out(
+    step: Step, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch, verb: str, shards: str, code: int
+) -> None:
+    monkeypatch.setattr(verdict, "TABLE_SECONDS", 0.5)
+    how = {"code": 0, "block": True}
+    docker.plays(**{"run": [ran(143, block=True)]} if verb == "run" else {"images": [], verb: [how]})
+    image = {"pull": "maia:remote", "build": "build", "run": "maia:test"}[verb]
+    began = time.monotonic()
+    done = step.here(command="verdict", image=image, needs=needs(shards=shards))
+    assert time.monotonic() - began < 20
+    assert (done.code, len(docker.of(verb)), bool(docker.of("stop"))) == (code, 1, verb == "run")
+    assert left_out(done) == "its time was up, which is 120 s, with the image."
+    assert not any("cancelled" in text for text in done.annotations("notice"))
 
 
 def test_without_docker_the_verdict_stands(step: Step, docker: FakeDocker) -> None:
