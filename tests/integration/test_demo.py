@@ -297,7 +297,10 @@ async def test_a_shard_that_fails_is_named_with_the_end_of_its_log(tmp_path: Pat
     assert "ended with exit code 78" in str(failed.value)
     assert "Empty KeyRing" in str(failed.value)
     results = (tmp_path / "results").glob("*.json")
-    assert {json.loads(path.read_bytes())["outcome"] for path in results} == {"config"}
+    # the other one may have been stopped before it had looked at its keys
+    outcomes = {json.loads(path.read_bytes())["outcome"] for path in results}
+    assert "config" in outcomes
+    assert outcomes <= {"config", "cancelled"}
     assert children.running == []
 
 
