@@ -53,7 +53,7 @@ def test_without_a_start_it_begins_now() -> None:
         "3600x@2026-11-22T08:00:00Z",
         "3600x@2026-11-22T08:00:00+05:30=2017-11-14T00:00:00-08:00",
         "0.000001x@2026-11-22T08:00:00Z",
-        "1234567.25x@2026-11-22T08:00:00Z=2017-11-14",
+        "123.25x@2026-11-22T08:00:00Z=2017-11-14",
         "1234567x",
     ],
 )
@@ -61,7 +61,8 @@ def test_a_clock_is_given_to_other_processes_by_its_text(spec: str) -> None:
     made = Clock.parse(spec)
     again = Clock.parse(str(made))
     assert again == made
-    assert again.at(START + timedelta(seconds=1)) == made.at(START + timedelta(seconds=1))
+    moment = made.real_start + timedelta(seconds=1)
+    assert again.at(moment) == made.at(moment)
 
 
 @pytest.mark.parametrize(("text", "hour"), [("2026-11-22T08:00:00", 8), ("2026-11-22T08:00:00+02:00", 6)])
