@@ -42,6 +42,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if any("e2e" in argument for argument in [*config.args, config.option.markexpr]):
         return
     left = [item for item in items if item.get_closest_marker("e2e")]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if not item.get_closest_marker("e2e")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]

@@ -93,19 +93,20 @@ def verdict(
 
     async def work() -> Mapping[str, Any]:
         rows = await read_run(agent.value)
+        stats = told(agent.value, rows)
         if rows:
-            Console().print(_table(rows))
+            Console().print(_table(rows, stats["rows"]))
         else:
             typer.echo(f"No {agent.value} of this run has begun.")
-        return told(agent.value, rows)
+        return stats
 
     run_process("verdict", str(Shard()), work, result_file=result_file)
 
 
-def _table(rows: list[RunRow]) -> Table:
+def _table(rows: list[RunRow], told_of: list[dict[str, Any]]) -> Table:
     narrow = (Column(name, no_wrap=True) for name in ("wave", "shard", "outcome", "code", "seconds"))
     table = Table(*narrow, "what it did", box=SIMPLE_HEAD, padding=0)
-    for row, shown in zip(rows, told("", rows)["rows"], strict=True):
+    for row, shown in zip(rows, told_of, strict=True):
         table.add_row(
             *("" if shown[name] is None else str(shown[name]) for name in ("wave", "shard")),
             # nothing wrote how it ended

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..background import PATIENCE
+from ..ended import Ended
 
 __all__ = ["HARDENED", "Container", "Containers", "Docker", "Ended"]
 
@@ -27,7 +28,7 @@ HARDENED = (
 
 
 class Docker:
-    """The command `docker`. Raises subprocess.CalledProcessError where a command fails and `check` is not False."""
+    """The command `docker`. Raises AssertionError where a command fails and `check` is not False."""
 
     def __call__(
         self,
@@ -70,20 +71,6 @@ class Docker:
             said = (done.stderr.strip() or "no answer").splitlines()[-1]
             return f"no Docker engine answers ({said})"
         return None
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a container ended; `result` is the result file, None where it wrote none."""
-
-    code: int
-    stdout: str
-    stderr: str
-    result: dict[str, Any] | None
-
-    @property
-    def output(self) -> str:
-        return self.stdout + self.stderr
 
 
 @dataclass

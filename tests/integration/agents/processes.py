@@ -10,24 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 90.0  # seconds: only a defect lasts so long, even on a busy machine
+from ...background import PATIENCE
+from ...ended import Ended
 
-
-@dataclass(frozen=True)
-class Ended:
-    """How a child process ended; `code` as a shell gives it."""
-
-    code: int
-    stdout: str
-    stderr: str
-    result: dict[str, Any] | None
-
-    @property
-    def reason(self) -> str:
-        """The one line that says why, or nothing."""
-        lines = [line for line in self.stderr.splitlines() if line.startswith(("maia hunter: ", "maia tracker: "))]
-        assert len(lines) <= 1, self.stderr
-        return lines[0] if lines else ""
+__all__ = ["PATIENCE", "Child", "Children", "Ended"]
 
 
 @dataclass
