@@ -83,7 +83,7 @@ BUILD_REQUIRES = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"
 
 lock: install ## Resolve the dependencies anew within pyproject.toml's bounds (LOCK_OPTIONS=--upgrade for newer ones)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	$(UV_COMPILE) pyproject.toml --extra embedded --group dev --output-file requirements-dev.txt
+	$(UV_COMPILE) pyproject.toml --all-extras --group dev --output-file requirements-dev.txt
 	$(UV_COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file requirements.txt
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(UV_COMPILE) - --constraint requirements-dev.txt --output-file requirements-build.txt
 

@@ -20,6 +20,10 @@ __all__ = ["EventType", "Run", "emit"]
 class EventType(StrEnum):
     """The vocabulary of events."""
 
+    RUN_STARTED = "run_started"
+    """A process began. agent, shard"""
+    RUN_FINISHED = "run_finished"
+    """A process ended. agent, shard, outcome, exit_code, error"""
     CHURN = "churn"
     """A rate limit ended a process. reason"""
     QUOTA_SPENT = "quota_spent"
@@ -33,6 +37,8 @@ class EventType(StrEnum):
     """
     VIDEOS_RETIRED = "videos_retired"
     """Videos are gone from YouTube. ids"""
+    BREAKOUT = "breakout"
+    """A video came to gain BREAKOUT_VIEWS_PER_HOUR. video_id, views_per_hour, views"""
     ARCHIVE_FAILED = "archive_failed"
     """A flush of the archive failed; a later run archives. failed (count), error"""
 

@@ -11,7 +11,7 @@ from atlas.statements import sql
 __all__ = ["SCHEMA_VERSION", "Inspection", "inspect", "schema_version"]
 
 # the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 
 
 @dataclass(frozen=True)

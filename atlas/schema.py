@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 
+from atlas.config import settings
 from atlas.connecting import translated
 from atlas.errors import ConfigError
 from atlas.inspection import inspect, schema_version
@@ -103,6 +104,9 @@ def _upgrade(connection: Connection) -> str | None:
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    if settings.database_schema != "public":
+        connection.exec_driver_sql(sql("create_schema"))
+    connection.exec_driver_sql(sql("use_schema"))
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")

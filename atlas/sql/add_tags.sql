@@ -3,14 +3,14 @@
 WITH input AS (
     SELECT term, mentions FROM unnest($1::text[], $2::integer[]) AS tag (term, mentions)
 ), known AS (
-    SELECT input.term FROM input JOIN search_queue ON query_term = input.term
+    SELECT input.term FROM input JOIN $schema.search_queue ON query_term = input.term
 ), fresh AS (
     SELECT term FROM input
     WHERE mentions > 0 AND NOT EXISTS (SELECT 1 FROM known WHERE known.term = input.term)
     ORDER BY mentions DESC, term
     LIMIT $3
 ), stored AS (
-    INSERT INTO search_queue (query_term, priority, source, mentions, added_at)
+    INSERT INTO $schema.search_queue (query_term, priority, source, mentions, added_at)
     SELECT input.term, input.mentions, 'tag', input.mentions, $4
     FROM input JOIN (SELECT term FROM known UNION ALL SELECT term FROM fresh) AS kept USING (term)
     ORDER BY input.term COLLATE "C"

@@ -1,7 +1,7 @@
 -- How far the work is, written only by the holder of the lease.
 -- $1 topic, $2 lease token, $3 status, $4 next page token, $5 schedule time, $6 results, $7 new videos,
 -- $8 window from, $9 window to, $10 due again
-UPDATE search_queue SET
+UPDATE $schema.search_queue SET
     status = CASE WHEN status = 'paused' THEN 'paused' ELSE $3::text END,
     next_page_token = $4,
     last_searched_at = $5,

@@ -1,14 +1,14 @@
 -- Videos stored without their metadata or, if $6, never archived. Absent ones are asked again no sooner than $7.
 -- $1 how many, $2 not seen after (archive), $3 lease in seconds, $4 lease token, $5 shard
 WITH unenriched AS (
-    SELECT id FROM videos
+    SELECT id FROM $schema.videos
     WHERE enriched_at IS NULL AND retired_at IS NULL AND (leased_until IS NULL OR leased_until < now())
         AND (last_absent_at IS NULL OR last_absent_at <= $7)
     ORDER BY first_seen_at
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 ), unarchived AS (
-    SELECT id FROM videos
+    SELECT id FROM $schema.videos
     WHERE archived_at IS NULL AND retired_at IS NULL AND enriched_at IS NOT NULL AND first_seen_at <= $2 AND $6
         AND (leased_until IS NULL OR leased_until < now()) AND (last_absent_at IS NULL OR last_absent_at <= $7)
     ORDER BY first_seen_at
@@ -17,7 +17,7 @@ WITH unenriched AS (
 ), picked AS (
     SELECT id FROM unenriched UNION ALL SELECT id FROM unarchived
 )
-UPDATE videos AS video
+UPDATE $schema.videos AS video
 SET leased_until = now() + make_interval(secs => $3), lease_token = $4, leased_by = $5
 WHERE video.id = ANY (ARRAY(SELECT id FROM picked))
 RETURNING video.id, title, published_at, first_seen_at, last_updated_at, zone, due_at, enriched_at, lease_token

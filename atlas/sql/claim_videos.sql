@@ -2,19 +2,19 @@
 -- limits, which it cannot know, for a tenth of the table, and would join by reading all of it.
 -- $1 how many, $2 schedule time, $3 lease in seconds, $4 lease token, $5 shard
 WITH hot AS (
-    SELECT id FROM videos
+    SELECT id FROM $schema.videos
     WHERE zone = 1 AND due_at <= $2 AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 ), warm AS (
-    SELECT id FROM videos
+    SELECT id FROM $schema.videos
     WHERE zone = 2 AND due_at <= $2 AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
     LIMIT (SELECT $1 - count(*) FROM hot)
     FOR UPDATE SKIP LOCKED
 ), cold AS (
-    SELECT id FROM videos
+    SELECT id FROM $schema.videos
     WHERE zone = 3 AND due_at <= $2 AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
     LIMIT (SELECT $1 - (SELECT count(*) FROM hot) - (SELECT count(*) FROM warm))
@@ -22,7 +22,7 @@ WITH hot AS (
 ), picked AS (
     SELECT id FROM hot UNION ALL SELECT id FROM warm UNION ALL SELECT id FROM cold
 )
-UPDATE videos AS video
+UPDATE $schema.videos AS video
 SET leased_until = now() + make_interval(secs => $3), lease_token = $4, leased_by = $5
 WHERE video.id = ANY (ARRAY(SELECT id FROM picked))
 RETURNING video.id, title, published_at, first_seen_at, last_updated_at, zone, due_at, enriched_at, lease_token

@@ -5,7 +5,7 @@ FROM (VALUES (1::smallint), (2::smallint), (3::smallint)) AS zone (number)
 CROSS JOIN LATERAL (
     SELECT count(*) AS amount
     FROM (
-        SELECT 1 FROM videos
+        SELECT 1 FROM $schema.videos
         WHERE videos.zone = zone.number AND due_at <= $2::timestamptz AND (leased_until IS NULL OR leased_until < now())
         ORDER BY due_at
         LIMIT $1::bigint

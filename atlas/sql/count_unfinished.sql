@@ -2,7 +2,7 @@
 -- Counted no further than the limit each. $1 limit, $2 not seen after (archive), $3 absent ones: not since
 SELECT (
     SELECT count(*) FROM (
-        SELECT 1 FROM videos
+        SELECT 1 FROM $schema.videos
         WHERE enriched_at IS NULL AND retired_at IS NULL AND (leased_until IS NULL OR leased_until < now())
             AND (last_absent_at IS NULL OR last_absent_at <= $3::timestamptz)
         ORDER BY first_seen_at
@@ -10,7 +10,7 @@ SELECT (
     ) AS unenriched
 ) + (
     SELECT count(*) FROM (
-        SELECT 1 FROM videos
+        SELECT 1 FROM $schema.videos
         WHERE archived_at IS NULL AND retired_at IS NULL AND enriched_at IS NOT NULL
             AND first_seen_at <= $2::timestamptz AND $4::boolean
             AND (leased_until IS NULL OR leased_until < now())

@@ -6,7 +6,7 @@ FROM (
     SELECT log.video_id, log.observed_at,
         lag(log.observed_at) OVER (PARTITION BY log.video_id ORDER BY log.observed_at) AS previous_at,
         coalesce(videos.published_at, videos.first_seen_at) AS born
-    FROM video_stats_log AS log JOIN videos ON videos.id = log.video_id
+    FROM $schema.video_stats_log AS log JOIN $schema.videos ON videos.id = log.video_id
 ) AS snapshot
 WHERE observed_at >= $1::timestamptz
     AND observed_at - previous_at < coalesce(

@@ -2,21 +2,21 @@
 -- looked at ($2 of each zone, from the end of videos_due), so that the cost does not grow with the table.
 -- $1 how many, $2 candidates of each zone, $3 schedule time: later snapshots are left out (NULL: none is)
 WITH lately AS (
-    (SELECT id FROM videos WHERE zone = 1 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint) UNION ALL
-    (SELECT id FROM videos WHERE zone = 2 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint) UNION ALL
-    (SELECT id FROM videos WHERE zone = 3 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint)
+    (SELECT id FROM $schema.videos WHERE zone = 1 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint) UNION ALL
+    (SELECT id FROM $schema.videos WHERE zone = 2 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint) UNION ALL
+    (SELECT id FROM $schema.videos WHERE zone = 3 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint)
 ), grown AS (
     SELECT lately.id, newest.observed_at, newest.views, older.observed_at AS previous_at, older.views AS previous_views,
         (newest.views - older.views) * 3600.0::float8
             / extract(epoch FROM newest.observed_at - older.observed_at)::float8 AS views_per_hour
     FROM lately
     CROSS JOIN LATERAL (
-        SELECT observed_at, views FROM video_stats_log
+        SELECT observed_at, views FROM $schema.video_stats_log
         WHERE video_id = lately.id AND views IS NOT NULL AND ($3::timestamptz IS NULL OR observed_at <= $3::timestamptz)
         ORDER BY observed_at DESC LIMIT 1
     ) AS newest
     CROSS JOIN LATERAL (
-        SELECT observed_at, views FROM video_stats_log
+        SELECT observed_at, views FROM $schema.video_stats_log
         WHERE video_id = lately.id AND views IS NOT NULL AND observed_at < newest.observed_at
         ORDER BY observed_at DESC LIMIT 1
     ) AS older
@@ -25,5 +25,5 @@ WITH lately AS (
 )
 SELECT grown.id, videos.title, channels.title AS channel, videos.zone, videos.published_at, videos.first_seen_at,
     grown.observed_at, grown.views, grown.previous_at, grown.previous_views, grown.views_per_hour
-FROM grown JOIN videos ON videos.id = grown.id LEFT JOIN channels ON channels.id = videos.channel_id
+FROM grown JOIN $schema.videos ON videos.id = grown.id LEFT JOIN $schema.channels ON channels.id = videos.channel_id
 ORDER BY grown.views_per_hour DESC, grown.id

@@ -8,9 +8,9 @@ WITH input AS (
         AS video (id, channel_id, channel_title, title, published_at, tags, category_id, duration,
                   zone, due_at, enriched, views, likes, comments)
 ), before AS (
-    SELECT videos.id, videos.enriched_at FROM videos JOIN input ON videos.id = input.id
+    SELECT videos.id, videos.enriched_at FROM $schema.videos JOIN input ON videos.id = input.id
 ), stored AS (
-    INSERT INTO videos (id, channel_id, title, published_at, tags, category_id, duration, first_seen_at,
+    INSERT INTO $schema.videos (id, channel_id, title, published_at, tags, category_id, duration, first_seen_at,
                         last_updated_at, zone, due_at, enriched_at)
     SELECT id, channel_id, title, published_at, string_to_array(tags, E'\x1f'), category_id, duration, $15::timestamptz,
            CASE WHEN enriched THEN $15::timestamptz END, zone, due_at, CASE WHEN enriched THEN $15::timestamptz END
@@ -39,14 +39,14 @@ WITH input AS (
     SELECT stored.id FROM stored JOIN input ON input.id = stored.id LEFT JOIN before ON before.id = stored.id
     WHERE input.enriched AND before.enriched_at IS NULL AND stored.last_updated_at = $15::timestamptz
 ), titled AS (
-    INSERT INTO channels (id, title, first_seen_at, updated_at)
+    INSERT INTO $schema.channels (id, title, first_seen_at, updated_at)
     SELECT DISTINCT ON (channel_id) channel_id, channel_title, $15::timestamptz, $15::timestamptz
     FROM input WHERE channel_id IS NOT NULL
     ORDER BY channel_id, channel_title
     ON CONFLICT (id) DO UPDATE SET title = excluded.title, updated_at = excluded.updated_at
     WHERE channels.title IS DISTINCT FROM excluded.title AND excluded.title IS NOT NULL
 ), logged AS (
-    INSERT INTO video_stats_log (video_id, observed_at, views, likes, comments)
+    INSERT INTO $schema.video_stats_log (video_id, observed_at, views, likes, comments)
     SELECT id, $15::timestamptz, views, likes, comments FROM input JOIN fresh USING (id)
     ORDER BY id
     ON CONFLICT DO NOTHING

@@ -1,3 +1,3 @@
 -- Whether snapshots are in a hypertable; only where TimescaleDB is installed.
 SELECT 1 FROM timescaledb_information.hypertables
-WHERE hypertable_name = 'video_stats_log' AND hypertable_schema = current_schema()
+WHERE to_regclass(format('%I.%I', hypertable_schema, hypertable_name)) = to_regclass('$schema.video_stats_log')

@@ -1,2 +1,2 @@
 -- $1 fingerprints
-SELECT fingerprint, project FROM api_keys WHERE fingerprint = ANY ($1::text[]) AND project IS NOT NULL
+SELECT fingerprint, project FROM $schema.api_keys WHERE fingerprint = ANY ($1::text[]) AND project IS NOT NULL

@@ -1,5 +1,5 @@
 -- $1 ids, $2 schedule time
 WITH stored AS (
-    SELECT id FROM videos WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE
+    SELECT id FROM $schema.videos WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE
 )
-UPDATE videos AS video SET archived_at = $2 FROM stored WHERE video.id = stored.id
+UPDATE $schema.videos AS video SET archived_at = $2 FROM stored WHERE video.id = stored.id

@@ -1,6 +1,6 @@
 -- Why a claim may have come back empty. Counts no further than 1,000.
 SELECT
-    (SELECT count(*) FROM (SELECT 1 FROM search_queue LIMIT 1000) AS bounded) AS queries,
-    (SELECT count(*) FROM (SELECT 1 FROM search_queue WHERE status = 'paused' LIMIT 1000) AS bounded) AS paused,
-    (SELECT count(*) FROM (SELECT 1 FROM search_queue WHERE status = 'active' AND leased_until >= now() LIMIT 1000) AS bounded) AS leased,
-    (SELECT min(due_at) FROM search_queue WHERE status = 'waiting') AS next_due
+    (SELECT count(*) FROM (SELECT 1 FROM $schema.search_queue LIMIT 1000) AS bounded) AS queries,
+    (SELECT count(*) FROM (SELECT 1 FROM $schema.search_queue WHERE status = 'paused' LIMIT 1000) AS bounded) AS paused,
+    (SELECT count(*) FROM (SELECT 1 FROM $schema.search_queue WHERE status = 'active' AND leased_until >= now() LIMIT 1000) AS bounded) AS leased,
+    (SELECT min(due_at) FROM $schema.search_queue WHERE status = 'waiting') AS next_due

@@ -1,10 +1,10 @@
 -- In the order of the terms, as every statement that locks several topics. $1 topics, $2 lease tokens
 WITH mine AS (
-    SELECT topic.id FROM search_queue AS topic
+    SELECT topic.id FROM $schema.search_queue AS topic
     JOIN unnest($1::bigint[], $2::uuid[]) AS held (id, token) ON topic.id = held.id AND topic.lease_token = held.token
     ORDER BY topic.query_term COLLATE "C"
     FOR UPDATE OF topic
 )
-UPDATE search_queue AS topic SET leased_until = NULL, lease_token = NULL, leased_by = NULL
+UPDATE $schema.search_queue AS topic SET leased_until = NULL, lease_token = NULL, leased_by = NULL
 FROM mine WHERE topic.id = mine.id
 RETURNING topic.id

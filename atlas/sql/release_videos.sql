@@ -1,10 +1,10 @@
 -- $1 ids, $2 lease tokens
 WITH mine AS (
-    SELECT videos.id FROM videos
+    SELECT videos.id FROM $schema.videos
     JOIN unnest($1::text[], $2::uuid[]) AS held (id, token) ON videos.id = held.id AND videos.lease_token = held.token
     ORDER BY videos.id
     FOR UPDATE OF videos
 )
-UPDATE videos AS video SET leased_until = NULL, lease_token = NULL, leased_by = NULL
+UPDATE $schema.videos AS video SET leased_until = NULL, lease_token = NULL, leased_by = NULL
 FROM mine WHERE video.id = mine.id
 RETURNING video.id

@@ -1,18 +1,18 @@
 -- How many rows the tables hold, counted no further than the limit, and what the server's statistics estimate (the
 -- parts of a partitioned table or hypertable added up). $1 limit
 WITH counted (name, counted) AS (
-    SELECT 'videos', count(*) FROM (SELECT 1 FROM videos LIMIT $1::bigint) AS bounded UNION ALL
-    SELECT 'video_stats_log', count(*) FROM (SELECT 1 FROM video_stats_log LIMIT $1::bigint) AS bounded UNION ALL
-    SELECT 'channels', count(*) FROM (SELECT 1 FROM channels LIMIT $1::bigint) AS bounded UNION ALL
-    SELECT 'search_queue', count(*) FROM (SELECT 1 FROM search_queue LIMIT $1::bigint) AS bounded UNION ALL
-    SELECT 'events', count(*) FROM (SELECT 1 FROM events LIMIT $1::bigint) AS bounded UNION ALL
-    SELECT 'runs', count(*) FROM (SELECT 1 FROM runs LIMIT $1::bigint) AS bounded
+    SELECT 'videos', count(*) FROM (SELECT 1 FROM $schema.videos LIMIT $1::bigint) AS bounded UNION ALL
+    SELECT 'video_stats_log', count(*) FROM (SELECT 1 FROM $schema.video_stats_log LIMIT $1::bigint) AS bounded UNION ALL
+    SELECT 'channels', count(*) FROM (SELECT 1 FROM $schema.channels LIMIT $1::bigint) AS bounded UNION ALL
+    SELECT 'search_queue', count(*) FROM (SELECT 1 FROM $schema.search_queue LIMIT $1::bigint) AS bounded UNION ALL
+    SELECT 'events', count(*) FROM (SELECT 1 FROM $schema.events LIMIT $1::bigint) AS bounded UNION ALL
+    SELECT 'runs', count(*) FROM (SELECT 1 FROM $schema.runs LIMIT $1::bigint) AS bounded
 )
 SELECT counted.name, counted.counted, coalesce(sum(greatest(part.reltuples, 0)), 0)::bigint AS estimated
 FROM counted
 LEFT JOIN LATERAL (
-    SELECT to_regclass(counted.name)::oid AS oid UNION ALL
-    SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(counted.name)
+    SELECT to_regclass(format('$schema.%I', counted.name))::oid AS oid UNION ALL
+    SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(format('$schema.%I', counted.name))
 ) AS member ON true
 LEFT JOIN pg_class AS part ON part.oid = member.oid
 GROUP BY counted.name, counted.counted

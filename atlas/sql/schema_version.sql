@@ -1,2 +1,2 @@
 -- The revision that the schema is at.
-SELECT version_num FROM atlas_schema_version
+SELECT version_num FROM $schema.atlas_schema_version

@@ -2,14 +2,14 @@
 -- The key's row is locked first: all that is below reads from it, so that shards cannot deadlock.
 -- $1 fingerprint, $2 bucket, $3 reason, $4 schedule time, $5 until, $6 project, $7 limit
 WITH known AS (
-    INSERT INTO api_keys (fingerprint, project, updated_at) VALUES ($1, $6, $4)
+    INSERT INTO $schema.api_keys (fingerprint, project, updated_at) VALUES ($1, $6, $4)
     ON CONFLICT (fingerprint) DO UPDATE SET project = coalesce(excluded.project, api_keys.project), updated_at = $4
     RETURNING fingerprint, project
 ), together AS (
     SELECT fingerprint FROM known
-    UNION SELECT api_keys.fingerprint FROM known JOIN api_keys ON api_keys.project = known.project
+    UNION SELECT api_keys.fingerprint FROM known JOIN $schema.api_keys ON api_keys.project = known.project
 )
-INSERT INTO key_suspensions (fingerprint, bucket, reason, suspended_at, suspended_until, quota_limit)
+INSERT INTO $schema.key_suspensions (fingerprint, bucket, reason, suspended_at, suspended_until, quota_limit)
 SELECT fingerprint, $2, $3, $4, $5, $7 FROM together ORDER BY fingerprint
 ON CONFLICT (fingerprint, bucket) DO UPDATE SET
     reason = excluded.reason, suspended_at = excluded.suspended_at, suspended_until = excluded.suspended_until,

@@ -9,15 +9,15 @@ WITH input AS (
 ), mine AS (
     SELECT input.*, input.absent AND (videos.last_absent_at IS NULL OR videos.last_absent_at <= $11::timestamptz) AS counts,
         videos.absences + 1 AS absences
-    FROM videos JOIN input ON videos.id = input.id AND videos.lease_token = input.token
+    FROM $schema.videos JOIN input ON videos.id = input.id AND videos.lease_token = input.token
     ORDER BY videos.id
     FOR UPDATE OF videos
 ), logged AS (
-    INSERT INTO video_stats_log (video_id, observed_at, views, likes, comments)
+    INSERT INTO $schema.video_stats_log (video_id, observed_at, views, likes, comments)
     SELECT id, $10::timestamptz, views, likes, comments FROM mine WHERE present ORDER BY id
     ON CONFLICT DO NOTHING
 )
-UPDATE videos AS video SET
+UPDATE $schema.videos AS video SET
     last_updated_at = CASE WHEN mine.present THEN $10::timestamptz ELSE video.last_updated_at END,
     zone = mine.zone,
     -- a video without any snapshot is not due: the first due time is the first snapshot plus the interval

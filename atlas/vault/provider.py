@@ -1,21 +1,33 @@
-"""The interface of a vault provider: where records go."""
+"""The interface of a vault provider: a place that keeps files."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
 
-    from atlas.vault.records import Record
+__all__ = ["Entry", "Provider"]
 
-__all__ = ["Provider"]
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """A file that a provider keeps.
+
+    Attributes:
+        path: with slashes, relative to the archive's root.
+        size: in bytes.
+    """
+
+    path: str
+    size: int
 
 
 class Provider(Protocol):
-    """A place that keeps records. Making one does no I/O and imports no client library.
+    """A place that keeps files. Making one does no I/O and imports no client library.
 
-    Its methods block; ``Vault`` runs ``store`` in a thread.
+    It knows nothing of records and layouts. Its methods block; ``Vault`` and the commands run them in threads.
     """
 
     @property
@@ -28,32 +40,61 @@ class Provider(Protocol):
         """False where nothing is kept: records are not even buffered."""
         ...
 
+    @property
+    def folder_limit(self) -> int | None:
+        """The most files that one folder can hold, or None where there is no such limit."""
+        ...
+
     def check(self) -> None:
         """Raises ConfigError where it can be seen without the network that nothing could ever be stored."""
         ...
 
-    def store(self, records: Sequence[Record], deadline: float) -> Mapping[str, str]:
-        """Stores all records that it can, each wholly or not at all.
-
-        A record whose path is there already replaces it.
-
-        Args:
-            records: at least one, each with a path of its own.
-            deadline: in ``time.monotonic()`` seconds; nothing new is begun after it.
-
-        Returns:
-            The paths that were not stored, each with its reason; empty when everything was. A reason holds no secret.
+    def read(self, path: str) -> bytes | None:
+        """A file, or None where there is none.
 
         Raises:
-            Exception: nothing was stored.
+            OSError: it is there and cannot be read, or the place cannot be reached.
         """
         ...
 
-    def load(self, path: str) -> bytes | None:
-        """The body of a stored record, or None where there is none.
+    def list(self, folder: str) -> Iterator[Entry]:
+        """The files below a folder at any depth, in the order of their paths; none where there is no such folder.
+
+        Args:
+            folder: with slashes and without one at its end; "" is the root.
 
         Raises:
-            NotImplementedError: this provider cannot be read back.
-            OSError: it is there and cannot be read.
+            OSError: the place cannot be reached.
+        """
+        ...
+
+    def commit(
+        self, add: Mapping[str, bytes], delete: Collection[str], *, message: str, deadline: float
+    ) -> Mapping[str, str]:
+        """Adds and deletes files: all at once where the place can, and otherwise every addition before any deletion.
+
+        A file that is there already is replaced; deleting what is not there is no error. A reader at any moment, and
+        whoever comes after a kill, finds each file old, new or gone, never half.
+
+        Args:
+            add: contents by path.
+            delete: paths, none of them in ``add``.
+            message: one line about it, where a place keeps such.
+            deadline: in ``time.monotonic()`` seconds; nothing new is begun after it.
+
+        Returns:
+            The paths that were not added or deleted, each with its reason; empty when everything was done. Where an
+            addition failed nothing is deleted. A reason holds no secret.
+
+        Raises:
+            Exception: nothing was done.
+        """
+        ...
+
+    def erase_history(self) -> None:
+        """Makes earlier states of the place unreadable, so that what was deleted is gone; nothing where there are none.
+
+        Raises:
+            OSError: it could not be done.
         """
         ...

@@ -87,7 +87,7 @@ def test_what_make_lint_and_make_test_are_relied_on_for_is_configured() -> None:
 # ── checks that stand nowhere else ──────────────────────────────────────────────────────────────────────────────────
 
 MAY_TOUCH_THE_ENVIRONMENT = {
-    "atlas/config.py": "the reader of settings: XDG_DATA_HOME, for the defaults",
+    "atlas/fields.py": "the settings: XDG_DATA_HOME, for the defaults",
     "atlas/prefect_env.py": "writes what Prefect reads for itself",
     "atlas/embedded/_client.py": "hands a few variables on to processes that outlive their client",
     "atlas/embedded/_keeper.py": "likewise",
