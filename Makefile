@@ -29,7 +29,7 @@ demo: install ## Watch Hunter and Tracker shards at work, without a key (DATASET
 PARALLEL = -n auto --maxprocesses=4 --dist=loadfile
 
 test: install ## Run all tests that need no container, with branch coverage (PYTEST_OPTIONS=...)
-	$(BIN)/pytest $(PARALLEL) --cov=maia --cov=atlas --cov-branch --cov-fail-under=90 $(PYTEST_OPTIONS)
+	$(BIN)/pytest $(PARALLEL) --cov=maia --cov=atlas --cov-branch --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_OPTIONS)
 
 e2e: install ## Run the container, the action and the workflows for real (needs a Docker engine, and act for some)
 	$(BIN)/pytest tests/e2e $(PYTEST_OPTIONS)

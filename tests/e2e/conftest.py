@@ -87,6 +87,8 @@ def server(background: Background, tmp_path_factory: pytest.TempPathFactory) -> 
 async def _ask_for_passwords(dsn: str, rules: Path) -> None:
     """A role as a user has it: owner of its databases, not superuser, with a password that is asked for."""
     await execute(dsn, f"CREATE ROLE maia LOGIN CREATEDB PASSWORD '{PASSWORD}'")
+    # DROP DATABASE … WITH (FORCE) may find an autovacuum worker at work, which an ordinary role must not end
+    await execute(dsn, "GRANT pg_signal_backend TO maia")
     rules.write_text(f"local all maia scram-sha-256\n{rules.read_text()}")
     await execute(dsn, "SELECT pg_reload_conf()")
 
