@@ -16,11 +16,11 @@ unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint e2e bench lock clean
+.PHONY: help install demo test test-database lint e2e bench lock clean
 
 help: ## Show this list
 	@echo 'Usage: make TARGET [PYTHON=python3.12]'
-	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, rule, ":"); printf "  %-9s %s\n", rule[1], $$2 }' Makefile
+	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { split($$1, rule, ":"); printf "  %-13s %s\n", rule[1], $$2 }' Makefile
 
 demo: install ## Watch Hunter and Tracker shards at work, without a key (DATASET=path.csv replays real counts)
 	@$(BIN)/python -m demo $(if $(DATASET),--dataset "$$DATASET" --called-from "$$CALLED_FROM") $(DEMO_OPTIONS)
@@ -30,6 +30,9 @@ PARALLEL = -n auto --maxprocesses=4 --dist=loadfile
 
 test: install ## Run all tests that need no container, with branch coverage (PYTEST_OPTIONS=...)
 	$(BIN)/pytest $(PARALLEL) --cov=maia --cov=atlas --cov-branch --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_OPTIONS)
+
+test-database: install ## Run the tests that need a database alone, on the server of MAIA_TEST_DATABASE_URL
+	$(BIN)/pytest $(PARALLEL) -m database tests/integration $(PYTEST_OPTIONS)
 
 e2e: install ## Run the container, the action and the workflows for real (needs a Docker engine, and act for some)
 	$(BIN)/pytest tests/e2e $(PYTEST_OPTIONS)

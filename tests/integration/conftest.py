@@ -21,6 +21,13 @@ __all__ = ["mortal_server", "prefect_server"]  # fixtures
 TEMPLATE = "atlas_template"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what works on a database of the server below."""
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.database)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of a server with a migrated template database; MAIA_TEST_DATABASE_URL names another than the embedded."""
