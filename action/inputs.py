@@ -12,11 +12,13 @@ from pathlib import Path
 from action import settings
 from action.errors import SettingError, UsageError
 
-__all__ = ["AGENTS", "BUILD", "COMMANDS", "MOST_SHARDS", "PREFIX", "Inputs"]
+__all__ = ["AGENTS", "BUILD", "COMMANDS", "JANITOR", "MOST_SHARDS", "PREFIX", "Inputs"]
 
 PREFIX = "MAIA_INPUT_"
 AGENTS = ("hunter", "tracker")
-COMMANDS = (*AGENTS, "plan", "verdict")
+"""Those that are planned and run in shards."""
+JANITOR = "janitor"
+COMMANDS = (*AGENTS, JANITOR, "plan", "verdict")
 BUILD = "build"
 MOST_SHARDS = 255
 """A matrix has at most 256 jobs (GitHub Docs: usage limits)."""
@@ -35,7 +37,7 @@ class Inputs:
 
     Attributes:
         command: one of COMMANDS.
-        agent: whom it is about; the command itself where that is an agent.
+        agent: whom it is about; the command itself where that is an agent or the janitor.
         settings: the settings that an input gave, by name.
         image: "" for the published one, BUILD, or a name.
         run: digits and hyphens; names all shards and waves of one workflow run.
@@ -49,6 +51,7 @@ class Inputs:
     batch_size: int | None
     cycles: int | None
     max_minutes: str | None
+    dry_run: bool
     max_shards: int
     wave: int
     run: str
@@ -74,10 +77,16 @@ class Inputs:
             return value
 
         command = _one_of("command", text("command") or "hunter", COMMANDS)
-        agent = command if command in AGENTS else _one_of("agent", text("agent") or "hunter", AGENTS)
+        itself = command in AGENTS or command == JANITOR
+        agent = command if itself else _one_of("agent", text("agent") or "hunter", AGENTS)
         cycles, max_minutes = _count("cycles", text("cycles")), _minutes(text("max-minutes"))
         if max_minutes is not None and (cycles or 1) > 1:
             raise UsageError("Give the input `cycles` or `max-minutes`, not both.")
+        if command == JANITOR and (cycles or 1) > 1:
+            raise UsageError("The input `cycles` is the agents': the janitor goes over everything once.")
+        dry_run = _yes("dry-run", text("dry-run"))
+        if dry_run and command != JANITOR:
+            raise UsageError(f"The input `dry-run` is the janitor's: {command} has none.")
         return cls(
             command=command,
             agent=agent,
@@ -85,6 +94,7 @@ class Inputs:
             batch_size=_count("batch-size", text("batch-size")),
             cycles=cycles,
             max_minutes=max_minutes,
+            dry_run=dry_run,
             max_shards=_count("max-shards", text("max-shards"), MOST_SHARDS) or 4,
             wave=_count("wave", text("wave"), 32_767) or 1,
             run=_run(text("run"), command, environ),

@@ -25,6 +25,7 @@ __all__ = ["main"]
 _COMMANDS: dict[str, Callable[[Step], Ending]] = {
     "hunter": shard.run,
     "tracker": shard.run,
+    "janitor": shard.run,
     "plan": plan.run,
     "verdict": verdict.run,
 }

@@ -76,10 +76,11 @@ def _own(environ: Mapping[str, str]) -> Iterator[Mask]:
     for name in _DATABASES:
         for password in _passwords(cleaned(environ.get(name, ""))):
             yield Mask(password, "the password", name)
-    for name in ("HF_TOKEN", "PREFECT_API_KEY"):
+    for name in ("HF_TOKEN", "PREFECT_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         yield Mask(cleaned(environ.get(name, "")), "the value", name)
-    for url in cleaned(environ.get("NOTIFY_URLS", "")).split():
-        yield Mask(url, "a URL", "NOTIFY_URLS")
+    for entry in cleaned(environ.get("NOTIFY_URLS", "")).split():
+        # an entry may be type,type=URL, and the types are no secret
+        yield Mask(re.sub(r"^[\w,-]*=", "", entry), "a URL", "NOTIFY_URLS")
 
 
 def _pool(text: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from action.errors import SettingError
 
-__all__ = ["MIGRATION", "NAMES", "OWN", "SECRETS", "cleaned", "from_lines", "given"]
+__all__ = ["MIGRATION", "NAMES", "OWN", "SECRETS", "STORE", "cleaned", "from_lines", "given"]
 
 SECRETS = frozenset({"DATABASE_URL", "HF_TOKEN", "NOTIFY_URLS", "PREFECT_API_KEY", "YOUTUBE_API_KEY_POOL_JSON"})
 """Settings that come by `env:` from the repository's secrets, never by an input."""
@@ -30,8 +30,12 @@ NAMES = SECRETS | frozenset(OWN) | frozenset(
     {
         "ATLAS_CLOCK",
         "ATLAS_EMBEDDED_PATH",
+        "BREAKOUT_VIEWS_PER_HOUR",
+        "DATABASE_CHUNK_DAYS",
         "DATABASE_POOL_SIZE",
+        "DATABASE_SCHEMA",
         "HF_DATASET_ID",
+        "HF_DATASET_PRIVATE",
         "HUNTER_BATCH_SIZE",
         "HUNTER_CATEGORY",
         "HUNTER_LANGUAGE",
@@ -45,21 +49,43 @@ NAMES = SECRETS | frozenset(OWN) | frozenset(
         "HUNTER_TAGS_PER_VIDEO",
         "HUNTER_TAG_ALLOW",
         "HUNTER_TAG_DENY",
+        "JANITOR_BATCH_SIZE",
         "KEY_POOL_ARCHEOLOGY_SIZE",
         "KEY_POOL_TRACKING_SIZE",
+        "NOTIFY_INTERVAL_MINUTES",
+        "NOTIFY_LEVEL",
         "PREFECT_API_URL",
         "QUOTA_BATCH_PER_DAY",
         "QUOTA_SEARCH_PER_DAY",
         "QUOTA_UNITS_PER_DAY",
+        "RETENTION_EVENTS_DAYS",
+        "RETENTION_METADATA_DAYS",
+        "RETENTION_RETIRED_DAYS",
+        "RETENTION_STATISTICS_DAYS",
         "TRACKER_BATCH_SIZE",
         "TRACKER_LEASE_SECONDS",
+        "VAULT_LAYOUT",
         "VAULT_PATH",
         "VAULT_PROVIDER",
+        "VAULT_URL",
         "YOUTUBE_API_BASE_URL",
+        "YOUTUBE_AUDITED",
         "YOUTUBE_CONCURRENCY",
     }
 )  # fmt: skip
 """Every setting."""
+
+
+STORE = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+)
+"""What the client of an S3-compatible archive reads itself: handed on where VAULT_PROVIDER is `fsspec`."""
 
 
 def cleaned(value: str) -> str:
@@ -108,4 +134,6 @@ def _check(name: str, number: int) -> None:
 def given(environ: Mapping[str, str], lines: Mapping[str, str]) -> dict[str, str]:
     """What is set, in the environment or, above that, by the input `settings`; empty means unset."""
     both = {name: environ.get(name, "") for name in NAMES - set(OWN)} | dict(lines)
+    if cleaned(both.get("VAULT_PROVIDER", "")).lower() == "fsspec":
+        both |= {name: environ.get(name, "") for name in STORE}
     return {name: value for name, value in sorted(both.items()) if cleaned(value)}

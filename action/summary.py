@@ -43,14 +43,14 @@ def judged(judgement: Judgement) -> str:
     return text + f"**What to do:** {verdict.advice}.\n\n"
 
 
-def shard(what: str, judgement: Judgement, seconds: float, times: Times, settings: Mapping[str, str]) -> str:
-    """The summary of one shard."""
+def shard(what: str, judgement: Judgement, seconds: float, times: Times, note: str) -> str:
+    """The summary of one shard; `note` is Markdown that stands at its end."""
     return (
         heading(what, judgement.outcome)
         + judged(judgement)
         + figure_table(judgement.stats)
         + f"Time: {split(seconds, times)}.\n\n"
-        + archive(settings)
+        + note
     )
 
 

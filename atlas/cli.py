@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from atlas.commands import database
+from atlas.commands import database, events, export, forget, notify, rebuild, vault
 
 __all__ = ["app", "main"]
 
@@ -20,6 +20,12 @@ app = typer.Typer(
 )
 app.command()(database.migrate)
 app.command()(database.status)
+app.command()(events.events)
+app.command()(notify.notify)
+app.command()(export.export)
+app.add_typer(vault.app, name="vault")
+app.command()(rebuild.rebuild)
+app.command()(forget.forget)
 
 
 def main(arguments: list[str] | None = None) -> None:

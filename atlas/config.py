@@ -19,6 +19,7 @@ from pydantic import ValidationError, model_validator
 
 from atlas.errors import ConfigError, remember_secret
 from atlas.fields import Settings
+from atlas.routes import bare_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,8 +144,8 @@ def _remember(loaded: Settings) -> None:
             password = urlsplit(loaded.database_url.get_secret_value()).password or ""
             remember_secret(password)
             remember_secret(unquote(password))
-    for url in (loaded.notify_urls.get_secret_value() if loaded.notify_urls else "").split():
-        remember_secret(url)
+    for entry in (loaded.notify_urls.get_secret_value() if loaded.notify_urls else "").split():
+        remember_secret(bare_url(entry))
     with contextlib.suppress(ConfigError):
         for key in loaded.key_rings.all_keys():
             remember_secret(key.get_secret_value())

@@ -19,6 +19,7 @@ from atlas.config import settings
 from atlas.connecting import COMMAND_TIMEOUT, LOST, connect, open_pool, patiently, translated
 from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError, StatementFailed
 from atlas.inspection import SCHEMA_VERSION, schema_version
+from atlas.refusals import making
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -81,18 +82,21 @@ class Database:
         async with self._opening:
             if self._pool is not None:
                 return
-            connection = await self.connect()
+            pool = await open_pool(await self.dsn(), self.application_name, size=settings.database_pool_size)
             try:
-                await self._look_at_schema(connection)
-            finally:
-                await connection.close()
-            size = settings.database_pool_size
-            self._pool = await open_pool(await self.dsn(), self.application_name, size=size)
+                await self._look_at_schema(pool)
+            except BaseException:
+                pool.terminate()
+                raise
+            self._pool = pool
 
-    async def _look_at_schema(self, connection: asyncpg.Connection) -> None:
-        try:
+    async def _look_at_schema(self, pool: asyncpg.Pool) -> None:
+        async def look() -> str | None:
             with translated():
-                found = await schema_version(connection)
+                return await schema_version(pool)
+
+        try:
+            found = await patiently(look, connecting.START_PATIENCE)
         except StatementFailed as error:
             raise ConfigError(f"DATABASE_URL: this user may not use Atlas's tables: {error}.") from None
         if found is not None and found >= SCHEMA_VERSION:
@@ -102,7 +106,12 @@ class Database:
 
             await migrate(self)
         elif found is None:
-            raise SchemaError("The database has no Atlas schema. Run `atlas migrate` once with the same DATABASE_URL.")
+            named, too = "", ""
+            if settings.database_schema != "public":
+                named, too = f" named '{settings.database_schema}'", " and DATABASE_SCHEMA"
+            raise SchemaError(
+                f"The database has no Atlas schema{named}. Run `atlas migrate` once with the same DATABASE_URL{too}."
+            )
         else:
             raise SchemaError(
                 f"The database's schema is {found}, older than this release's {SCHEMA_VERSION}. Run `atlas migrate`."
@@ -144,8 +153,8 @@ class Database:
         pool = self._pool
         if pool is None:
             raise DatabaseUnavailable("the database was closed while it was in use")
-        with translated():
-            connection = await pool.acquire(timeout=COMMAND_TIMEOUT)
+        with translated(), making():
+            connection = await pool.acquire(timeout=COMMAND_TIMEOUT)  # it makes one where all others are in use
         try:
             yield connection
         finally:

@@ -10,7 +10,8 @@
     ├── RingExhausted          every key of a ring has spent one bucket; until midnight Pacific
     ├── StatementFailed        the database refused one statement; the work that it belongs to is skipped
     │   └── Contended          it chose this transaction to break a deadlock; doing it again works
-    └── DatabaseUnavailable    the database cannot be reached, or did not come back; 69
+    ├── DatabaseUnavailable    the database cannot be reached, or did not come back; 69
+    └── ArchiveUnavailable     the archive cannot be reached, or refuses what a command has to do with it; 69
 
 A message says what happened, to which thing, and what to do. It never holds a key, a token or a password.
 """
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "ArchiveUnavailable",
     "AtlasError",
     "ConfigError",
     "Contended",
@@ -117,12 +119,18 @@ class DatabaseUnavailable(AtlasError):
     exit_code = 69
 
 
+class ArchiveUnavailable(AtlasError):
+    """The archive cannot be reached, or refuses what is done with it. Agents go on without it; commands end."""
+
+    exit_code = 69
+
+
 # The last line of defence for texts of foreign libraries: known secrets by value, and what looks like one.
 _known: set[str] = set()
 _LOOKS_SECRET = (
     (re.compile(r"(://[^/\s:@]*):\S*@"), r"\1:***@"),
-    (re.compile(r"(?i)\b(key|token|password|x-goog-api-key)(=|:\s*)[^\s&'\",;]+"), r"\1\2***"),
-    (re.compile(r"(?i)([\w-](?:key|token|password|secret)=)[^\s&'\",;]+"), r"\1***"),
+    (re.compile(r"(?i)\b(key|token|password|signature|x-goog-api-key)(=|:\s*)[^\s&'\",;]+"), r"\1\2***"),
+    (re.compile(r"(?i)([\w-](?:key|token|password|secret|signature)=)[^\s&'\",;]+"), r"\1***"),
     (re.compile(r"(?i)(['\"][\w-]*(?:key|token|password|secret)['\"]:\s*['\"])[^'\"]+"), r"\1***"),
     (re.compile(r"(?i)\b(bearer )[^\s'\",;]+"), r"\1***"),
     (re.compile(r"AIza[0-9A-Za-z_-]{20,}"), "***"),

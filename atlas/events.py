@@ -1,49 +1,24 @@
-"""The append-only record of what happened: ``events``, and one row of ``runs`` per process."""
+"""The append-only record of what happened: ``events``, and one row of ``runs`` per process.
+
+People are told of some of it: see ``atlas.telling``. The words are ``atlas.vocabulary``'s.
+"""
 
 from __future__ import annotations
 
 import contextvars
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
+from atlas import telling
 from atlas.clock import clock
 from atlas.database import Database, database
 from atlas.errors import scrub
 from atlas.statements import sql
+from atlas.vocabulary import EventType
 
-__all__ = ["EventType", "Run", "emit"]
-
-
-class EventType(StrEnum):
-    """The vocabulary of events."""
-
-    RUN_STARTED = "run_started"
-    """A process began. agent, shard"""
-    RUN_FINISHED = "run_finished"
-    """A process ended. agent, shard, outcome, exit_code, error"""
-    CHURN = "churn"
-    """A rate limit ended a process. reason"""
-    QUOTA_SPENT = "quota_spent"
-    """A bucket of a key is spent for the day. fingerprint, bucket, project, limit, until"""
-    KEY_SUSPENDED = "key_suspended"
-    """A key is wrong or blocked. fingerprint, reason, until"""
-    SEARCH_GAP = "search_gap"
-    """A part of a search window will not be read.
-
-    topic, query_term, published_after, published_before, pages_read, reason
-    """
-    VIDEOS_RETIRED = "videos_retired"
-    """Videos are gone from YouTube. ids"""
-    BREAKOUT = "breakout"
-    """A video came to gain BREAKOUT_VIEWS_PER_HOUR. video_id, views_per_hour, views"""
-    ARCHIVE_FAILED = "archive_failed"
-    """A flush of the archive failed; a later run archives. failed (count), error"""
-
-
-_current: contextvars.ContextVar[uuid.UUID | None] = contextvars.ContextVar("atlas_run", default=None)
+__all__ = ["EventType", "Run", "emit", "emit_all"]
 
 
 async def emit(event: EventType, *, store: Database | None = None, **payload: Any) -> None:
@@ -52,13 +27,25 @@ async def emit(event: EventType, *, store: Database | None = None, **payload: An
     Args:
         event: its type.
         store: another database than the process's own, for tests.
-        payload: what the type's text names; JSON-able values and datetimes, no secrets.
+        payload: what the vocabulary names; JSON-able values and datetimes, no secrets.
     """
-    await (store or database).fetch(sql("emit_event"), clock.now(), str(event), _current.get(), payload)
+    await emit_all(event, [payload], store=store)
+
+
+async def emit_all(event: EventType, payloads: Sequence[Mapping[str, Any]], *, store: Database | None = None) -> None:
+    """Appends events of one type, as ``emit`` does, by one statement."""
+    if not payloads:
+        return
+    store = store or database
+    run = _current.get()
+    await store.fetch(sql("emit_events"), clock.now(), str(event), run and run.id, [dict(each) for each in payloads])
+    for payload in payloads:
+        forget = telling.teller.note(event, payload, who=str(run or ""))
+        store.on_rollback(forget)
 
 
 class Run:
-    """One process's row in ``runs``: begun at its start, finished with its outcome.
+    """One process's row in ``runs``: begun at its start, finished with its outcome. Both are events as well.
 
     Args:
         agent: such as ``hunter``.
@@ -74,21 +61,45 @@ class Run:
         self.agent, self.shard, self.run_id, self.wave = agent, shard, run_id, wave
         self._begun = False
 
+    def __str__(self) -> str:
+        return f"maia {self.agent}" + (f" {self.shard}" if self.shard else "")
+
     async def begin(self, store: Database | None = None) -> None:
-        """Writes the row; events emitted by this task from now on name it."""
+        """Writes the row and its event; events emitted by this task from now on name it."""
+        started = {"agent": self.agent, "shard": self.shard}
         await (store or database).fetch(
-            sql("start_run"), self.id, self.agent, self.shard, self.run_id, self.wave, datetime.now(UTC)
-        )
+            sql("start_run"), self.id, self.agent, self.shard, self.run_id, self.wave, datetime.now(UTC),
+            clock.now(), str(EventType.RUN_STARTED), started,
+        )  # fmt: skip
         self._begun = True
-        _current.set(self.id)
+        _current.set(self)
+        telling.teller.note(EventType.RUN_STARTED, started, who=str(self))
 
     async def finish(
         self, outcome: str, exit_code: int, stats: Mapping[str, Any], error: str | None, store: Database | None = None
     ) -> None:
-        """Writes how it ended; does nothing if it never began."""
+        """Writes how it ended and its event; after a churn that one too. Does nothing if it never began.
+
+        People are told even if the database does not take it.
+        """
         if not self._begun:
             return
         text = scrub(error) if error else None
+        ended: dict[EventType, dict[str, Any]] = {}
+        if outcome == "churn":
+            ended[EventType.CHURN] = {"agent": self.agent, "reason": text}
+        ended[EventType.RUN_FINISHED] = finished(self.agent, self.shard, outcome, exit_code, text)
+        for event, payload in ended.items():
+            telling.teller.note(event, payload, who=str(self))
         await (store or database).fetch(
-            sql("finish_run"), self.id, datetime.now(UTC), outcome, exit_code, dict(stats), text
-        )
+            sql("finish_run"), self.id, datetime.now(UTC), outcome, exit_code, dict(stats), text,
+            clock.now(), [str(event) for event in ended], list(ended.values()),
+        )  # fmt: skip
+
+
+def finished(agent: str, shard: str | None, outcome: str, exit_code: int, error: str | None) -> dict[str, Any]:
+    """The payload of ``run_finished``."""
+    return {"agent": agent, "shard": shard, "outcome": str(outcome), "exit_code": int(exit_code), "error": error}
+
+
+_current: contextvars.ContextVar[Run | None] = contextvars.ContextVar("atlas_run", default=None)

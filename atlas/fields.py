@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from atlas import routes
 from atlas.clocks import Clock
 from atlas.errors import ConfigError
 from atlas.keypool import KeyPool
@@ -78,7 +79,7 @@ class Settings(BaseSettings):
     vault_provider: Vault = Field(default_factory=_vault_default, description="Where the cold archive is")
     vault_path: Path = Field(default_factory=lambda: _user_data() / "vault", description="Folder of the local archive")
     vault_url: str | None = Field(
-        None, description="Where `fsspec` keeps the archive, such as s3://bucket/archive or file:///srv/archive"
+        None, description="Where `fsspec` keeps the archive, such as s3://bucket/archive or file:///mnt/archive"
     )
     vault_layout: Literal["files", "packed"] = Field(
         "files", description="How records are stored: one file each, or one part for all of a flush"
@@ -179,6 +180,12 @@ class Settings(BaseSettings):
             raise ValueError(str(error).removeprefix("ATLAS_CLOCK: ")) from None
         return value
 
+    @field_validator("notify_urls")
+    @classmethod
+    def _routes(cls, value: SecretStr | None) -> SecretStr | None:
+        routes.parse(value.get_secret_value() if value else "")
+        return value
+
     @field_validator("hunter_tag_allow", "hunter_tag_deny")
     @classmethod
     def _pattern(cls, value: str | None) -> str | None:
@@ -196,6 +203,13 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("it must start with http:// or https://")
         return value.rstrip("/") if value else value
+
+    @field_validator("database_schema")
+    @classmethod
+    def _schema(cls, value: str) -> str:
+        if value.startswith("pg_") or value == "information_schema":
+            raise ValueError("names that begin with pg_, and information_schema, are PostgreSQL's own")
+        return value
 
     @field_validator("database_url")
     @classmethod

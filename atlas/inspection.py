@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import asyncpg
 
 from atlas.statements import sql
 
-__all__ = ["SCHEMA_VERSION", "Inspection", "inspect", "schema_version"]
+__all__ = ["SCHEMA_VERSION", "Inspection", "Storage", "inspect", "schema_version"]
 
 # the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
 SCHEMA_VERSION = "0002"
+
+
+class Storage(StrEnum):
+    """What the snapshots are kept in."""
+
+    PARTITIONED = "partitioned"
+    """Plain PostgreSQL: one partition for each range of time, and a default one."""
+    HYPERTABLE = "hypertable"
+    """TimescaleDB's chunks."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,8 @@ class Inspection:
         timescaledb: the installed extension's version, or None.
         edition: of TimescaleDB: ``apache`` or ``timescale`` (community), or None.
         available: TimescaleDB's version that could be installed, or None.
-        hypertable: whether ``video_stats_log`` is one.
+        preloaded: whether the server loads TimescaleDB, without which the extension cannot be created.
+        storage: what the snapshots are kept in, or None: in a table of a release before partitions, or nowhere.
         schema: the schema's revision, or None where there is none.
         expected: the revision that this release needs.
     """
@@ -34,7 +45,8 @@ class Inspection:
     timescaledb: str | None
     edition: str | None
     available: str | None
-    hypertable: bool
+    preloaded: bool
+    storage: Storage | None
     schema: str | None
     expected: str = SCHEMA_VERSION
 
@@ -43,14 +55,17 @@ async def inspect(connection: asyncpg.Connection) -> Inspection:
     """Looks, and changes nothing."""
     row = await connection.fetchrow(sql("inspect_server"))
     schema = await connection.fetchval(sql("schema_version")) if row["has_schema"] else None
-    hypertable = row["has_hypertables"] and bool(await connection.fetchval(sql("is_hypertable")))
+    storage = Storage.PARTITIONED if row["kind"] == "p" else None
+    if row["has_hypertables"] and await connection.fetchval(sql("is_hypertable")):
+        storage = Storage.HYPERTABLE
     return Inspection(
         server=row["server"],
         name=row["name"],
         timescaledb=row["timescaledb"],
         edition=row["edition"],
         available=row["available"],
-        hypertable=hypertable,
+        preloaded=row["preloaded"],
+        storage=storage,
         schema=schema,
     )
 

@@ -1,9 +1,11 @@
 """Messages to people, over Apprise: chat, mail, push, whatever ``NOTIFY_URLS`` names (space-separated).
 
-Without NOTIFY_URLS nothing happens and nothing is logged. A notification never fails the one who sends it: a URL that
-is none, or a service that does not take the message, is logged once per process. These URLs are secrets (they hold
-tokens and passwords), so the log names an entry by its place only, and what Apprise and urllib3 would log about them is
-held back.
+An entry is a URL, or ``type,type=URL`` for events of those types only. Without NOTIFY_URLS nothing happens and nothing
+is logged. A notification never fails the one who sends it: a URL that is none, or a service that does not take the
+message, is logged once per process. These URLs are secrets (they hold tokens and passwords), so the log names an entry
+by its place only, and what Apprise and urllib3 would log about them is held back.
+
+What is told of which event, and how often, is ``atlas.telling``'s.
 """
 
 from __future__ import annotations
@@ -12,30 +14,48 @@ import asyncio
 import logging
 import threading
 import unicodedata
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from atlas import routes
 from atlas.background import call_in_background
 from atlas.config import settings
+from atlas.vocabulary import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NOTIFY_SECONDS", "Level", "notify"]
+    from atlas.vocabulary import EventType
 
-Level = Literal["info", "warning", "error"]
+__all__ = ["NOTIFY_SECONDS", "Delivery", "Level", "notify", "send"]
 
 NOTIFY_SECONDS = 15.0
 """The longest that one notification may hold up its sender (real seconds); all URLs are served at once."""
 
 logger = logging.getLogger(__name__)
 
-_APPRISE_TYPE = {"info": "info", "warning": "warning", "error": "failure"}
+_APPRISE_TYPE: dict[str, str] = {Level.INFO: "info", Level.WARNING: "warning", Level.ERROR: "failure"}
 _LEAKY_LOGGERS = ("apprise", "urllib3.connectionpool")
 _said: set[tuple[str, str]] = set()
 
 
-async def notify(title: str, body: str, level: Level = "info") -> bool:
-    """Sends a message to every service of NOTIFY_URLS. Never raises.
+@dataclass
+class Delivery:
+    """What became of a message at one service.
+
+    Attributes:
+        entry: the service's place in NOTIFY_URLS, and which events it is told of.
+        service: its kind as Apprise calls it, such as ``Telegram``; empty where it was not found out.
+        problem: what went wrong; empty when it took the message.
+    """
+
+    entry: routes.Entry
+    service: str = ""
+    problem: str = ""
+
+
+async def notify(title: str, body: str, level: str = Level.INFO, *, event: EventType | None = None) -> bool:
+    """Sends a message to every service of NOTIFY_URLS that is told of such events. Never raises.
 
     Both texts are plain text, whatever they hold: services that show HTML get them escaped, and control characters are
     taken out (line breaks stay in the body).
@@ -43,51 +63,56 @@ async def notify(title: str, body: str, level: Level = "info") -> bool:
     Args:
         title: one line.
         body: any number of lines.
-        level: how it is marked, where the service can.
+        level: ``info``, ``warning`` or ``error``: how it is marked, where the service can.
+        event: what it is about; None: every service gets it.
 
     Returns:
-        True when every service took it; False when one did not, or none is configured.
+        True when every service took it; False when one did not, or there is none for it.
     """
+    deliveries = await send(title, body, level, event=event)
+    return bool(deliveries) and not any(delivery.problem for delivery in deliveries)
+
+
+async def send(title: str, body: str, level: str = Level.INFO, *, event: EventType | None = None) -> list[Delivery]:
+    """As ``notify``, and says what became of it at each service. Never raises: empty where there is none."""
     try:
         secret = settings.notify_urls
-        urls = secret.get_secret_value().split() if secret else []
-        if not urls:
-            return False
+        entries = routes.parse(secret.get_secret_value()) if secret else []
         title, body = " ".join(_plain(title).split()), _plain(body)
-        taken = await asyncio.gather(
-            *(_send(url, f"entry {n} of {len(urls)}", title, body, level) for n, url in enumerate(urls, 1))
-        )
+        deliveries = [Delivery(entry) for entry in entries if entry.takes(event)]
+        await asyncio.gather(*(_send(delivery, len(entries), title, body, level) for delivery in deliveries))
     except Exception as error:  # noqa: BLE001  a notification never fails the one who sends it
         _say_once("", "notify", f"a notification could not be sent: {type(error).__name__}")
-        return False
-    return all(taken)
+        return []
+    return deliveries
 
 
-async def _send(url: str, entry: str, title: str, body: str, level: Level) -> bool:
+async def _send(delivery: Delivery, of: int, title: str, body: str, level: str) -> None:
     """Sends to one service and says once what is wrong with it."""
     try:
-        problem = await call_in_background(
-            lambda: _deliver(url, title, body, level), seconds=NOTIFY_SECONDS, name="notify"
+        delivery.problem = await call_in_background(
+            lambda: _deliver(delivery, title, body, level), seconds=NOTIFY_SECONDS, name="notify"
         )
     except TimeoutError:
-        problem = f"did not answer within {NOTIFY_SECONDS:g} s"
+        delivery.problem = f"did not answer within {NOTIFY_SECONDS:g} s"
     except Exception as error:  # noqa: BLE001  the type only: its text may hold the URL
-        problem = f"failed with {type(error).__name__}"
-    if problem:
-        _say_once(url, problem, f"{entry} in NOTIFY_URLS {problem}")
-    return not problem
+        delivery.problem = f"failed with {type(error).__name__}"
+    if delivery.problem:
+        place = f"entry {delivery.entry.place} of {of} in NOTIFY_URLS"
+        _say_once(delivery.entry.url, delivery.problem, f"{place} {delivery.problem}")
 
 
-def _deliver(url: str, title: str, body: str, level: Level) -> str:
+def _deliver(delivery: Delivery, title: str, body: str, level: str) -> str:
     """Blocks, in a thread of its own. What went wrong, or nothing."""
     with _quiet:
         import apprise  # noqa: PLC0415  its import and the loading of its services take most of a second
 
         asset = apprise.AppriseAsset(app_id="Maia", app_desc="Maia", storage_mode="memory")
         # instantiate takes the entry as one URL, where add() would split it at commas
-        service: Any = apprise.Apprise.instantiate(url, asset=asset)
+        service: Any = apprise.Apprise.instantiate(delivery.entry.url, asset=asset)
         if service is None:
             return "is no URL that Apprise can use; see its list of services for how it is written"
+        delivery.service = str(service.service_name)
         sender = apprise.Apprise(asset=asset)
         sender.add(service)
         taken = sender.notify(title=title, body=body or title, notify_type=_APPRISE_TYPE[level], body_format="text")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 __all__ = [
     "ABSENCES_TO_RETIRE",
     "ABSENCE_SPACING",
     "ARCHIVE_AFTER",
-    "METADATA_REFRESH_AFTER",
     "TOKEN_MAX_AGE",
     "TOPIC_INTERVAL",
     "TOPIC_INTERVAL_MAX",
     "USER_PRIORITY",
     "ZONES",
     "Zone",
+    "most_snapshots",
+    "refresh_after",
     "schedule",
     "topic_interval",
 ]
@@ -63,10 +65,6 @@ ABSENCE_SPACING = timedelta(hours=6)
 # A video that is not archived by then is asked for again: a younger one may still be in another shard's buffer.
 ARCHIVE_AFTER = ZONES[0].interval
 
-# YouTube Developer Policies III.E.4.b: data read with an API key is refreshed or deleted within 30 days. Five days are
-# left for quota that is short.
-METADATA_REFRESH_AFTER = timedelta(days=25)
-
 # A page token is an opaque offset whose lifetime is not documented; past this age its window is dropped.
 TOKEN_MAX_AGE = timedelta(hours=12)
 
@@ -77,6 +75,25 @@ TOPIC_INTERVAL_MAX = timedelta(days=7)
 
 # `queue add` ranks above any tag, whose priority is the number of videos that mention it.
 USER_PRIORITY = 1_000_000_000
+
+
+def refresh_after(kept: timedelta) -> timedelta:
+    """At which age metadata is read again, where so old metadata has to be deleted.
+
+    YouTube Developer Policies III.E.4.b: what was read with an API key is refreshed or deleted within 30 days. A sixth
+    of the time is left for quota that is short, and at least two readings of a video in the last zone.
+    """
+    return max(timedelta(), min(kept * 25 / 30, kept - 2 * ZONES[-1].interval))
+
+
+def most_snapshots(kept: timedelta) -> int:
+    """How many snapshots a video can have when each is kept for so long: those of one that is new when they begin."""
+    number, begin = 1, timedelta()
+    for zone in ZONES:
+        end = kept if zone.below is None else min(kept, zone.below)
+        number += max(0, ceil((end - begin) / zone.interval))
+        begin = end
+    return number
 
 
 def topic_interval(barren_rounds: int) -> timedelta:

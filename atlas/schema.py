@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from atlas.config import settings
 from atlas.connecting import translated
 from atlas.errors import ConfigError
-from atlas.inspection import inspect, schema_version
+from atlas.inspection import Storage, schema_version
+from atlas.snapshots import ensure
+from atlas.snapshots.steps import LOCK, Connects
 from atlas.statements import sql
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ __all__ = ["Migration", "migrate"]
 
 logger = logging.getLogger(__name__)
 
-_LOCK = 0x41544C4153  # "ATLAS": one migration at a time in one database
 _OLDEST_SERVER = 150_000
 
 
@@ -37,23 +38,22 @@ class Migration:
     Attributes:
         before: the revision found, or None for a database without a schema.
         after: the revision now.
-        hypertable: whether ``video_stats_log`` is a TimescaleDB hypertable.
+        storage: what the snapshots are in; None where it was left alone.
     """
 
     before: str | None
     after: str
-    hypertable: bool
+    storage: Storage | None
 
 
-class Connects(Protocol):
-    """What gives connections of one's own: a ``Database``."""
+async def migrate(database: Connects, *, try_timescaledb: bool = True, prepare_snapshots: bool = True) -> Migration:
+    """Runs what is missing. Raises ConfigError for a server that is too old or a user who may not create tables.
 
-    async def connect(self) -> asyncpg.Connection:
-        """A new connection."""
-
-
-async def migrate(database: Connects) -> Migration:
-    """Runs what is missing. Raises ConfigError for a server that is too old or a user who may not create tables."""
+    Args:
+        database: of the user who owns the schema, or is to.
+        try_timescaledb: whether snapshots go into a hypertable where they can; otherwise into partitions.
+        prepare_snapshots: whether anything is done beyond the revisions; a conversion does the rest by itself.
+    """
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  slow to import, needed here alone
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
@@ -83,7 +83,11 @@ async def migrate(database: Connects) -> Migration:
             raise ConfigError(
                 "The schema was not created: the search_path of this user names no schema to create it in."
             )
-        return Migration(before, after, await _ensure_hypertable(probe))
+        storage = None
+        if prepare_snapshots:
+            with translated():
+                storage = await ensure(probe, try_timescaledb=try_timescaledb)
+        return Migration(before, after, storage)
     finally:
         await probe.close()
         await engine.dispose()
@@ -103,7 +107,7 @@ def _upgrade(connection: Connection) -> str | None:
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     if settings.database_schema != "public":
         connection.exec_driver_sql(sql("create_schema"))
     connection.exec_driver_sql(sql("use_schema"))
@@ -119,24 +123,3 @@ def _upgrade(connection: Connection) -> str | None:
     else:
         logger.info("the schema is %s, newer than this release knows: nothing to do", before)
     return before
-
-
-async def _ensure_hypertable(connection: asyncpg.Connection) -> bool:
-    """Makes ``video_stats_log`` a hypertable where TimescaleDB can be had and the table is empty still."""
-    found = await inspect(connection)
-    if found.hypertable or found.available is None:
-        return found.hypertable
-    try:
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-            if (await inspect(connection)).hypertable:
-                return True  # another migration was faster
-            if await connection.fetchval(sql("any_snapshot")):
-                logger.warning("TimescaleDB is there, but video_stats_log holds rows already and stays a plain table")
-                return False
-            await connection.execute(sql("create_hypertable"))
-    except asyncpg.PostgresError as error:
-        logger.warning("TimescaleDB is there but cannot be used (%s): video_stats_log stays a plain table", error)
-        return False
-    return True

@@ -39,10 +39,15 @@ def _found(number: int) -> bytes:
     return json.dumps(item | {"snippet": _snippet(number)}).encode()
 
 
-def _video(number: int) -> bytes:
+def resource(number: int) -> dict[str, object]:
+    """A whole video, as videos.list has it."""
     tags = [_WORDS[(number * 7 + n * n) % len(_WORDS)] for n in range(_TAGS)]
     snippet = _snippet(number) | {"tags": tags, "categoryId": "22"}
-    return json.dumps(_stats(number) | {"kind": "youtube#video", "snippet": snippet}).encode()
+    return _stats(number) | {"kind": "youtube#video", "snippet": snippet}
+
+
+def _video(number: int) -> bytes:
+    return json.dumps(resource(number)).encode()
 
 
 def _stats(number: int) -> dict[str, object]:

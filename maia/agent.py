@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from atlas import telling
 from atlas.config import settings
 from maia import orchestration
 from maia.exitcodes import Outcome
@@ -54,6 +55,7 @@ def run(agent: str, options: AgentOptions) -> NoReturn:
 
 async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any]:
     """Repeats the flow until its cycles are run, the time is up, or nothing is left to do."""
+    from maia.enrichment import archive  # noqa: PLC0415
     from maia.hunter import run_hunter_cycle  # noqa: PLC0415  one agent does not pay for the other's imports
     from maia.tracker import run_tracker_cycle  # noqa: PLC0415
 
@@ -62,6 +64,7 @@ async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any
     total: dict[str, Any] = {}
     ends = None if options.max_minutes is None else time.monotonic() + options.max_minutes * 60
     number = 0
+    session.repeats = True
     while True:
         number += 1
         began = time.monotonic()
@@ -69,10 +72,14 @@ async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any
         logger.info("cycle %d, %.1f s: %s", number, time.monotonic() - began, _summary(stats))
         merge_stats(total, stats)
         record_stats({"cycles": 1})
+        telling.teller.start()
         outcome = Outcome(stats["outcome"])
         over = number >= options.cycles if ends is None else time.monotonic() >= ends
         if over or outcome in _LAST or session.searches_left == 0:
             break
+    rest = {"archived": await archive(session)}
+    merge_stats(total, rest)
+    record_stats(rest)
     if number > 1 and outcome is Outcome.IDLE:
         # earlier cycles worked until nothing was due: that is what was asked for
         total["outcome"] = Outcome.OK

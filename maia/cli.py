@@ -9,7 +9,7 @@ import typer
 
 from atlas.errors import AtlasError
 from maia import __version__
-from maia.commands import agents, keys, plan, queue
+from maia.commands import agents, janitor, keys, plan, queue
 from maia.commands.running import leave
 from maia.sandbox import command as sandbox
 
@@ -26,12 +26,14 @@ app = typer.Typer(
     '  maia queue add "your query"     what to search for\n'
     "  maia hunter                     discover videos\n"
     "  maia tracker                    read their counts again\n"
+    "  maia janitor                    delete what is too old\n"
     "  maia keys                       what the keys have spent\n\n"
     "Settings come from the environment or .env: DATABASE_URL (unset: an embedded PostgreSQL), "
     "YOUTUBE_API_KEY_POOL_JSON and others, see docs/configuration.md. Without a key, `maia sandbox` is a local API.",
 )
 app.command(epilog=agents.EPILOG)(agents.hunter)
 app.command(epilog=agents.EPILOG)(agents.tracker)
+app.command(epilog=agents.EPILOG)(janitor.janitor)
 app.command(epilog=agents.EPILOG)(plan.plan)
 app.command(epilog=agents.EPILOG)(plan.verdict)
 app.add_typer(queue.app, name="queue")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from atlas import events, vault
 from atlas.adapters.rows import Presence, VideoUpdate
+from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import AtlasError, RingExhausted, StatementFailed
 from atlas.keyring import Ticket
@@ -21,7 +23,7 @@ from maia.snowball import Snowball
 from maia.stop import run_bounded
 from maia.youtube import MAX_IDS, RateLimited, Stopped, VideoList, YouTubeError
 
-__all__ = ["CALLS_A_CYCLE", "VIDEOS_A_CALL", "archive", "enrich", "finish_earlier"]
+__all__ = ["CALLS_A_CYCLE", "VIDEOS_A_CALL", "archive", "archive_when_due", "enrich", "finish_earlier"]
 
 VIDEOS_A_CALL = MAX_IDS - WITNESSES
 """Unfinished videos that one videos.list call asks about."""
@@ -72,23 +74,45 @@ async def _ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | 
 
 
 async def archive(session: AgentSession) -> int:
-    """Flushes the vault and notes what it holds now. Returns how many; a failure is logged and blocks nothing."""
-    if not vault.pending():
+    """Flushes the vault and notes what it holds now. Returns how many; a failure is logged and blocks nothing.
+
+    After a signal it takes no longer than the stop's grace.
+    """
+    if not vault.pending() or session.stop.grace_left == 0:
         return 0
-    report = await vault.flush()
+    report = await vault.flush(session.stop.grace_left)
     try:
-        await session.dao.mark_archived(report.stored)
+        known = await session.dao.mark_archived(report.stored)
     except StatementFailed as error:
         get_run_logger().warning("%d videos will be archived again: %s", len(report.stored), error)
         return 0
+    await _withdraw([id_ for id_ in report.stored if id_ not in known])
     if report.failed:
         await events.emit(events.EventType.ARCHIVE_FAILED, failed=len(report.failed), error=report.error)
     return len(report.stored)
 
 
+async def archive_when_due(session: AgentSession) -> int:
+    """At the end of a cycle: flushes if the buffer is full, or if this is the run's end. Returns how many.
+
+    Not after each cycle: on the Hub a flush is a commit, of which a dataset bears some hundred an hour.
+    """
+    return await archive(session) if vault.flush_due or session.over or not session.repeats else 0
+
+
+async def _withdraw(forgotten: Sequence[str]) -> None:
+    """Takes out of the archive what was deleted from the database (`atlas forget`) while its record waited here."""
+    if not forgotten:
+        return
+    try:
+        await vault.forget(forgotten, since=(clock.now() - timedelta(days=1)).date(), seconds=60)
+    except AtlasError as error:
+        get_run_logger().error("%d videos that were forgotten are in the archive: %s", len(forgotten), error)
+
+
 @task(name="finish_earlier")
 async def finish_earlier() -> dict[str, int]:
-    """Enriches what an earlier cycle could only store as its search knew it, and archives what never was.
+    """Enriches what an earlier cycle could only store as its search knew it, and hands the archive what it never got.
 
     One unit for up to 45 videos, at most 10 units a cycle.
 
@@ -107,7 +131,8 @@ async def finish_earlier() -> dict[str, int]:
             counts.update(await _finish(session, [target["id"] for target in targets]))
             if len(targets) < VIDEOS_A_CALL:
                 break
-        counts["archived"] += await archive(session)
+        if vault.flush_due:  # or it goes with what the cycle finds
+            counts["archived"] += await archive(session)
         await session.dao.release_claims()
         return dict(counts)
 
@@ -124,11 +149,16 @@ async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
     missing = [id_ for id_ in ids if id_ not in found]
     proves = proves_absence(answer, len(ids), witnesses)
     counts: Counter[str] = Counter()
+    observed: datetime | None = None
 
     async def write() -> None:
+        nonlocal observed
         async with dao.transaction():
-            await dao.lock_videos(ids)
+            there = await dao.lock_videos(ids)
+            for id_ in set(found) - there:
+                del found[id_]  # forgotten since it was claimed: it must not come back by this
             stored = await dao.ingest_video_metadata(list(found.values()))
+            observed = stored.at
             snowball = Snowball.configured()
             tags = [query for id_ in stored.newly_enriched for query in snowball.queries(found[id_].tags)]
             room = min(settings.hunter_new_queries_per_search, await dao.queue_room())
@@ -148,5 +178,5 @@ async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
     if not proves:
         dao.set_aside(missing)  # of these nothing is known: not asked again at once
     for video in found.values():
-        vault.store_metadata(video.id, video.raw, refetched=True)
+        vault.store_metadata(video.id, video.raw, refetched=True, observed_at=observed)
     return counts

@@ -7,9 +7,11 @@ Under a work pool the exit code does not come out: a churn is a run in the state
 """
 
 from maia.hunter import run_hunter_cycle
+from maia.janitor import run_janitor_cycle
 from maia.tracker import run_tracker_cycle
 
-__all__ = ["hunter", "tracker"]
+__all__ = ["hunter", "janitor", "tracker"]
 
 hunter = run_hunter_cycle.as_prefect()
+janitor = run_janitor_cycle.as_prefect()
 tracker = run_tracker_cycle.as_prefect()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from atlas import vault
 from atlas.adapters.rows import TopicRow, TopicStatus
 from atlas.config import settings
 from atlas.errors import RingExhausted, StatementFailed
-from maia.enrichment import archive, enrich, finish_earlier
+from maia.enrichment import archive_when_due, enrich, finish_earlier
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.session import AgentSession, agent_session
@@ -145,7 +146,7 @@ async def ingest_results(searched: Sequence[Searched]) -> dict[str, int]:
         finally:
             # of searches that could not be stored: they were made, and are counted
             await session.ring.settle([ticket for found in answered if found.page for ticket in found.page.tickets])
-        counts["archived"] += await archive(session)
+        counts["archived"] += await archive_when_due(session)
         return dict(counts)
 
 
@@ -209,10 +210,13 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
     videos, tickets = await enrich(session, new)
     counts: Counter[str] = Counter(searches=1, videos_found=len(items))
     share = batch.take()
+    observed: datetime | None = None
 
     async def write() -> None:
+        nonlocal observed
         async with dao.transaction():
             stored = await dao.ingest_video_metadata(videos)
+            observed = stored.at
             snowball = Snowball.configured()
             tags = [query for v in videos if v.id in stored.newly_enriched for query in snowball.queries(v.tags)]
             added = await dao.add_to_search_queue(tags, most_new=share, topic=topic["query_term"])
@@ -235,7 +239,7 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
         batch.put_back(share - counts["queries_new"])
     for video in videos if vault.enabled else ():
         if not video.partial:
-            vault.store_metadata(video.id, video.raw)
+            vault.store_metadata(video.id, video.raw, observed_at=observed)
     return counts
 
 

@@ -10,7 +10,10 @@ from atlas.errors import scrub
 __all__ = ["set_up_logging"]
 
 # what these say at INFO is about single requests
-_CHATTY = ("httpx", "httpcore", "huggingface_hub", "alembic", "asyncio", "aiohttp")
+_CHATTY = (
+    *("httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub", "alembic", "asyncio", "aiohttp"),
+    *("fsspec", "s3fs", "botocore", "aiobotocore"),
+)
 
 
 class _Scrubbing(logging.Formatter):

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from atlas import events, notifier
+from atlas import events, telling
 from atlas.config import settings
 from atlas.errors import AtlasError, StatementFailed
+from atlas.vocabulary import FAILED
 from maia.exitcodes import Outcome
 from maia.resilience import run_agent, verdict
 from maia.stop import current_stop, run_scope
@@ -38,18 +39,20 @@ def run_process(name: str, shard: str, work: Work, *, result_file: Path | None =
             result_file = settings.maia_result_file
 
     async def main() -> Mapping[str, Any]:
-        try:
-            settings.check()
-            return await work()
-        except BaseException as error:
-            await _tell_people(f"maia {name} {shard}", error)
-            raise
+        with run_scope() as run:
+            try:
+                settings.check()
+                return await work()
+            except BaseException as error:
+                if error is not run.noted:
+                    await _tell_of_end(name, shard, error)
+                raise
 
     run_agent(name, shard, main, result_file=result_file)
 
 
 async def recorded(agent: str, shard: str, work: Work, *, wave: int | None = None) -> Mapping[str, Any]:
-    """Does the work, with a row in ``runs`` from its beginning to its end.
+    """Does the work, with a row in ``runs`` from its beginning to its end, and tells people of what happened in it.
 
     Args:
         agent: as the row names it, such as ``hunter``.
@@ -60,27 +63,35 @@ async def recorded(agent: str, shard: str, work: Work, *, wave: int | None = Non
     stop = current_stop()
     row = events.Run(agent, shard, run_id=settings.maia_run_id, wave=wave or settings.maia_wave)
     await row.begin()
-    try:
-        stats = await work()
-    except BaseException as error:
-        outcome, code, text = verdict(error, stop)
-        with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
-            if outcome is Outcome.CHURN:
-                await events.emit(events.EventType.CHURN, agent=agent, reason=text)
-            with run_scope() as run:
+    with run_scope() as run:
+        try:
+            stats = await work()
+        except BaseException as error:
+            outcome, code, text = verdict(error, stop)
+            with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
                 await row.finish(outcome, code, run.stats, text)
-        raise
+            await _tell(outcome)
+            run.noted = error
+            raise
     outcome, code, text = verdict(stats, stop)
     try:
         await row.finish(outcome, code, stats, text)
     except StatementFailed as error:
         logger.warning("how the run ended cannot be noted: %s", error)
+    await _tell(outcome)
     return stats
 
 
-async def _tell_people(who: str, error: BaseException) -> None:
-    """A run that somebody has to look at is told over NOTIFY_URLS; silent when unset."""
+async def _tell_of_end(agent: str, shard: str, error: BaseException) -> None:
+    """A run that somebody has to look at, and that ended before its row was written."""
     outcome, code, text = verdict(error, current_stop())
-    if outcome in {Outcome.FAILURE, Outcome.CONFIG, Outcome.UNAVAILABLE}:
-        with contextlib.suppress(AtlasError):
-            await notifier.notify(f"{who}: {outcome} ({code})", text or "", level="error")
+    if outcome in FAILED:
+        ended = events.finished(agent, shard, outcome, code, text)
+        telling.teller.note(events.EventType.RUN_FINISHED, ended)
+        await _tell(outcome)
+
+
+async def _tell(outcome: Outcome) -> None:
+    """Tells people of what there is; a database that is known to be lost is not asked who tells."""
+    seconds = current_stop().within_grace(telling.NOTIFY_SECONDS)
+    await telling.teller.finish(seconds, shared=outcome is not Outcome.UNAVAILABLE)

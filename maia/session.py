@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from atlas import vault
+from atlas import telling, vault
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import database
@@ -48,6 +48,7 @@ class AgentSession:
     Attributes:
         exhausted: the buckets whose quota the whole ring has spent.
         fatal: what ends the run once everything answered is stored: a setting, the lost database, a fault of ours.
+        repeats: further cycles may follow, and whoever runs them flushes the archive after the last one.
     """
 
     agent: str
@@ -58,6 +59,7 @@ class AgentSession:
     stop: Stop
     exhausted: set[str] = field(default_factory=set)
     fatal: Exception | None = None
+    repeats: bool = False
 
     @property
     def searches_left(self) -> int | None:
@@ -125,3 +127,5 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
             _current.reset(token)
             with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
                 await session.dao.release_aside()
+            # of a flow that runs without a process of its own; a process has told people by now
+            await telling.teller.finish(stop.within_grace(telling.NOTIFY_SECONDS))

@@ -93,6 +93,11 @@ class Stop:
             return None
         return max(0.0, self._cancelled_at + GRACE_SECONDS - time.monotonic())
 
+    def within_grace(self, seconds: float) -> float:
+        """So many seconds; after a signal no more of them than are left of the grace."""
+        left = self.grace_left
+        return seconds if left is None else min(seconds, left)
+
     def churn(self, reason: str) -> None:
         """Ask for the end because of a rate limit. `reason`: one line, no secret."""
         self.leave(ChurnExit(reason))
@@ -156,13 +161,15 @@ class Run:
     """What one run carries through all its calls: its stop, what it has done so far, and its last words.
 
     `last_words(signum)` is called when a second signal ends the process at once; it must be short and must not wait.
-    `handles_signals` is True once SIGTERM and SIGINT of this process go to its stop.
+    `handles_signals` is True once SIGTERM and SIGINT of this process go to its stop. `noted` is what ended the run,
+    once its row in the database says so and people were told.
     """
 
     stop: Stop = field(default_factory=Stop)
     stats: dict[str, Any] = field(default_factory=dict)
     last_words: Callable[[int], None] | None = None
     handles_signals: bool = False
+    noted: BaseException | None = None
 
 
 _run: ContextVar[Run | None] = ContextVar("maia_run", default=None)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from atlas import policy
+from atlas import policy, vault
 from atlas.adapters.rows import Presence, TargetRow, VideoUpdate
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import RingExhausted, StatementFailed
 from atlas.resources import Video, VideoStats
 from maia.absence import WITNESSES, proves_absence
+from maia.enrichment import archive_when_due
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.session import AgentSession, agent_session
@@ -23,7 +25,7 @@ from maia.youtube import MAX_IDS, BadRequest, NotFound, RateLimited, StatsList, 
 __all__ = ["fetch_targets", "run_tracker_cycle", "update_stats"]
 
 # what a run's stats always have, 0 or not
-_COUNTS = ("targets", "updated", "absent", "retired", "refreshed", "failed")
+_COUNTS = ("targets", "updated", "absent", "retired", "refreshed", "archived", "failed")
 
 
 @task(name="fetch_targets")
@@ -73,17 +75,19 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
     """Asks for the counts of claimed videos, 50 a call, the calls at once (bounded), and writes each call's answer.
 
     videos.batchGetStats first, while its bucket lasts; what it leaves out is asked of videos.list in a second pass, and
-    only absence there counts. Videos whose metadata is nearly 30 days old are asked of videos.list at once.
+    only absence there counts. Videos whose metadata, or record in the archive, has soon to be deleted are asked of
+    videos.list at once.
 
     Returns:
         counts of videos: updated, absent, unanswered, retired, refreshed, failed, left (not asked).
     """
     async with agent_session("tracker") as session:
         session.dao.hold_targets(targets)
-        stale = clock.now() - policy.METADATA_REFRESH_AFTER
+        stale = _stale()
         # what was never enriched is not due: it is the Hunter's to enrich, which also queues the tags
-        old = [t for t in targets if t["enriched_at"] is not None and t["enriched_at"] <= stale]
-        fresh = [t for t in targets if t["enriched_at"] is None or t["enriched_at"] > stale]
+        old = [t for t in targets if t["enriched_at"] is not None and (t["enriched_at"] <= stale or _due(t, stale))]
+        asked = {target["id"] for target in old}
+        fresh = [target for target in targets if target["id"] not in asked]
         retired_before = session.dao.retired
         first = await _pass(session, [*_calls(old, whole=True), *_calls(fresh, whole=False)])
         calls = _calls([target for answered in first for target in answered.unasked], whole=True)
@@ -104,6 +108,16 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
             counts["left"] += len(answered.unasked)
         counts["retired"] = session.dao.retired - retired_before
         return dict(counts)
+
+
+def _stale() -> datetime:
+    """What was read before this time is read again, so that it need not be deleted."""
+    return clock.now() - policy.refresh_after(timedelta(days=settings.retention_metadata_days))
+
+
+def _due(target: TargetRow, stale: datetime) -> bool:
+    """Whether the archive's record of a video is so old."""
+    return target["archived_at"] is not None and target["archived_at"] <= stale and vault.enabled
 
 
 def _calls(
@@ -202,6 +216,11 @@ async def _write_whole(session: AgentSession, call: _Call, answer: VideoList) ->
     absence = Presence.ABSENT if proves else Presence.UNANSWERED
     updates = [*(_present(video) for video in found.values()), *(VideoUpdate(id_, absence) for id_ in missing)]
     updated = await _write(session, updates, answer, list(found.values()))
+    stale = _stale()
+    for target in call.targets:
+        # without batchGetStats the same videos come this way hour by hour: one record in so long is enough
+        if target["id"] in found and vault.enabled and (target["archived_at"] is None or _due(target, stale)):
+            vault.store_metadata(target["id"], found[target["id"]].raw)
     counts = Counter(updated=updated, refreshed=len(found))
     counts["absent" if proves else "unanswered"] = len(missing)
     return _Answered(counts, present=list(found))
@@ -219,8 +238,9 @@ async def _write(
     async def write() -> int:
         async with dao.transaction():
             if whole:
-                await dao.lock_videos([update.id for update in updates])
-                await dao.ingest_video_metadata(whole)
+                there = await dao.lock_videos([update.id for update in updates])
+                # one that was forgotten since it was claimed must not come back by this
+                await dao.ingest_video_metadata([video for video in whole if video.id in there])
             updated = await dao.update_video_stats_batch(updates)
             await session.ring.settle(answer.tickets)
         return updated
@@ -241,8 +261,9 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
         batch_size: most videos of this cycle; above 50 it is split into several calls that run at once.
 
     Returns:
-        the counts of ``update_stats``, ``targets`` (claimed), ``calls`` (by bucket) and ``outcome``: ``ok``, ``idle``,
-        ``quota-exhausted`` or ``failure``.
+        the counts of ``update_stats``, ``targets`` (claimed), ``archived`` (videos), ``breakouts`` (with
+        BREAKOUT_VIEWS_PER_HOUR), ``calls`` (by bucket) and ``outcome``: ``ok``, ``idle``, ``quota-exhausted`` or
+        ``failure``.
 
     Raises:
         ChurnExit: a rate limit; everything answered is stored, claims are released.
@@ -253,15 +274,30 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
         stats: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
         before = Counter(session.ring.calls)
         session.exhausted.clear()  # a new day may have begun since the last cycle
+        began = clock.now()
         try:
             targets = await fetch_targets(batch_size)
             stats["targets"] = len(targets)
             stats.update(await update_stats(targets))
+            stats.update(await _breakouts(session, targets, began))
+            stats["archived"] += await archive_when_due(session)
             session.raise_if_over()
         finally:
             record_stats({**stats, "calls": dict(session.ring.calls - before)})
             await session.dao.release_claims()
         return {**stats, "calls": dict(session.ring.calls - before), **await _outcome(session, stats)}
+
+
+async def _breakouts(session: AgentSession, targets: Sequence[TargetRow], since: datetime) -> dict[str, int]:
+    """Emits the breakouts among the videos of this cycle, if BREAKOUT_VIEWS_PER_HOUR asks for them."""
+    threshold = settings.breakout_views_per_hour
+    if threshold is None or not targets or session.fatal is not None or session.stop.cancelled:
+        return {}
+    try:
+        return {"breakouts": await session.dao.note_breakouts([t["id"] for t in targets], since, threshold)}
+    except StatementFailed as error:
+        get_run_logger().warning("breakouts cannot be told: %s", error)
+        return {}
 
 
 async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Ended:
     @property
     def reason(self) -> str:
         """The one line that says why, or nothing."""
-        lines = [line for line in self.stderr.splitlines() if line.startswith(("maia hunter: ", "maia tracker: "))]
+        agents = ("maia hunter: ", "maia tracker: ", "maia janitor: ")
+        lines = [line for line in self.stderr.splitlines() if line.startswith(agents)]
         assert len(lines) <= 1, self.stderr
         return lines[0] if lines else ""

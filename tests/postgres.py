@@ -32,11 +32,11 @@ async def execute(dsn: str, *statements: str) -> None:
         await connection.close()
 
 
-async def make_template(dsn: str, template: str) -> None:
+async def make_template(dsn: str, template: str, *, try_timescaledb: bool = True) -> None:
     """Makes a database with the schema that others are copied from, in place of one of that name."""
     await execute(dsn, f"DROP DATABASE IF EXISTS {template} WITH (FORCE)", f"CREATE DATABASE {template}")
     with settings.override(database_url=with_database(dsn, template)):
-        await migrate(Database())
+        await migrate(Database(), try_timescaledb=try_timescaledb)
     # TimescaleDB's own worker would connect to it, and a template must have no session
     await execute(
         dsn,

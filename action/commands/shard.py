@@ -1,4 +1,4 @@
-"""`hunter`, `tracker`: one shard of one agent."""
+"""`hunter`, `tracker`: one shard of one agent. `janitor`: the whole of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 from action import summary
 from action.errors import SettingError
+from action.inputs import JANITOR
+from action.markdown import fenced
 from action.result import PATH
 from action.settings import cleaned
 from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
+from action.text import one_line
 from action.verdicts import verdict_of
 from maia.exitcodes import Outcome
 
@@ -37,14 +40,23 @@ def run(step: Step) -> Ending:
     outputs = {"outcome": str(judgement.outcome), "exit-code": str(code), "stats": numbers(judgement.stats)}
     if judgement.outcome is Outcome.CHURN:
         outputs["churned"] = "true"
-    return Ending(judgement.code, outputs, summary.shard(what, judgement, seconds, ended.times, settings))
+    note = _reason(judgement) if inputs.command == JANITOR else summary.archive(settings)
+    return Ending(judgement.code, outputs, summary.shard(what, judgement, seconds, ended.times, note))
+
+
+def _reason(judgement: Judgement) -> str:
+    """Why the janitor did no more, such as that it was to delete nothing."""
+    reason = one_line(str(judgement.stats.get("reason") or ""))
+    return fenced(reason) if reason else ""
 
 
 def _check_vault(settings: Mapping[str, str]) -> None:
     """Raises SettingError where rows would be marked as archived, and their records lost with the container."""
-    if cleaned(settings.get("VAULT_PROVIDER", "")).lower() == "local":
+    provider, url = (cleaned(settings.get(name, "")).lower() for name in ("VAULT_PROVIDER", "VAULT_URL"))
+    if provider == "local" or (provider == "fsspec" and url.startswith(("file:", "local:"))):
+        what = "VAULT_PROVIDER=local" if provider == "local" else "VAULT_URL names a folder: the shard"
         raise SettingError(
-            "VAULT_PROVIDER=local archives into the container, which is removed with all that is in it. "
+            f"{what} archives into the container, which is removed with all that is in it. "
             "Use `huggingface` with HF_DATASET_ID and HF_TOKEN, or `off`."
         )
 
@@ -65,10 +77,10 @@ def _command(step: Step) -> list[str]:
     options = {
         "--shard": inputs.shard,
         "--batch-size": inputs.batch_size,
-        # of the two, the agents take one
-        "--cycles": inputs.cycles if inputs.max_minutes is None else None,
+        # of the two, the agents take one, and the janitor goes over everything once
+        "--cycles": inputs.cycles if inputs.max_minutes is None and inputs.command != JANITOR else None,
         "--max-minutes": inputs.max_minutes,
         "--result-file": PATH,
     }
     given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-    return ["python", "-m", "maia", inputs.agent, *given]
+    return ["python", "-m", "maia", inputs.agent, *given, *(["--dry-run"] if inputs.dry_run else [])]

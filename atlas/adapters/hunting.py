@@ -109,13 +109,18 @@ class Hunting(Claims):
         return frozenset(record["id"] for record in await self._db.fetch(sql("known_videos"), list(ids)))
 
     async def ingest_video_metadata(
-        self, video_data: Video | Mapping[str, Any] | Sequence[Video | Mapping[str, Any]]
+        self,
+        video_data: Video | Mapping[str, Any] | Sequence[Video | Mapping[str, Any]],
+        *,
+        observed_at: Mapping[str, datetime] | None = None,
     ) -> Ingested:
         """Stores videos, their channels and first snapshots; known ones are refreshed.
 
         Args:
             video_data: one video resource of the API or a sequence of them, as parsed or as it came. One without a
                 usable id raises ValueError.
+            observed_at: id → when YouTube said so (schedule clock, UTC), for what comes from the archive; now for all
+                others.
         """
         given = [video_data] if isinstance(video_data, Video | Mapping) else list(video_data)
         parsed = (item if isinstance(item, Video) else Video.from_resource(item) for item in given)
@@ -123,7 +128,8 @@ class Hunting(Claims):
         if not videos:
             return Ingested(frozenset(), frozenset())
         now = self._now()
-        plan = [policy.schedule(video.published_at or now, now) for video in videos]
+        observed = [(observed_at or {}).get(video.id, now) for video in videos]
+        plan = [policy.schedule(v.published_at or at, now) for v, at in zip(videos, observed, strict=True)]
         records = await self._db.fetch(
             sql("ingest_videos"),
             [v.id for v in videos],
@@ -136,21 +142,26 @@ class Hunting(Claims):
             [v.duration for v in videos],
             [zone for zone, _ in plan],
             # its first due time is its first snapshot plus the interval: a partial video has none yet
-            [None if v.partial else due for v, (_, due) in zip(videos, plan, strict=True)],
+            [None if v.partial else due - (now - at) for v, (_, due), at in zip(videos, plan, observed, strict=True)],
             [not v.partial for v in videos],
             [v.views for v in videos],
             [v.likes for v in videos],
             [v.comments for v in videos],
-            now,
+            observed,
         )
         return Ingested(
             frozenset(record["id"] for record in records if record["created"]),
             frozenset(record["id"] for record in records if record["newly_enriched"]),
+            now,
         )
 
-    async def lock_videos(self, ids: Iterable[str]) -> None:
-        """Locks rows in the order of their keys: first in a transaction that writes them by several statements."""
-        await self._db.fetch(sql("lock_videos"), list(ids))
+    async def lock_videos(self, ids: Iterable[str]) -> frozenset[str]:
+        """Locks rows in the order of their keys: first in a transaction that writes them by several statements.
+
+        Returns:
+            those that are there: a claimed video that was deleted meanwhile must not be ingested again.
+        """
+        return frozenset(record["id"] for record in await self._db.fetch(sql("lock_videos"), list(ids)))
 
     async def queue_room(self) -> int:
         """How many more queries the queue may take (HUNTER_MAX_QUEUE)."""
@@ -249,11 +260,17 @@ class Hunting(Claims):
         )  # fmt: skip
         return self._claimed(records)
 
-    async def mark_archived(self, ids: Iterable[str]) -> None:
-        """The archive holds these videos now."""
-        known = list(ids)
-        if known:
-            await self._db.fetch(sql("mark_archived"), known, clock.now())
+    async def mark_archived(self, ids: Iterable[str] | Mapping[str, datetime]) -> frozenset[str]:
+        """The archive holds these videos now or, where a time is given for each, since then.
+
+        Returns:
+            those that have a row: the others were deleted meanwhile.
+        """
+        times = dict(ids) if isinstance(ids, Mapping) else dict.fromkeys(ids, clock.now())
+        if not times:
+            return frozenset()
+        rows = await self._db.fetch(sql("mark_archived"), list(times), list(times.values()))
+        return frozenset(row["id"] for row in rows)
 
 
 def _joined_tags(video: Video) -> str | None:

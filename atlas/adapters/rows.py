@@ -58,6 +58,8 @@ class TargetRow(TypedDict):
     due_at: datetime | None
     enriched_at: datetime | None
     """When its metadata was last read from videos.list; None: never."""
+    archived_at: datetime | None
+    """Of when the archive's last record is; None: there is none."""
     lease_token: UUID
 
 
@@ -88,7 +90,9 @@ class Ingested(NamedTuple):
     Attributes:
         created: ids that were not stored before.
         newly_enriched: ids that have their metadata for the first time.
+        at: the schedule clock's time that stands in what was written.
     """
 
     created: frozenset[str]
     newly_enriched: frozenset[str]
+    at: datetime | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 
 from atlas import events, policy
 from atlas.adapters.claims import Claims
@@ -79,6 +80,22 @@ class Tracking(Claims):
             await events.emit(events.EventType.VIDEOS_RETIRED, ids=retired, store=self._db)
         self._forget(update.id for update in mine)
         return sum(record["present"] for record in written)
+
+    async def note_breakouts(self, ids: Sequence[str], since: datetime, threshold: int) -> int:
+        """Emits an event for each video that came to gain so many views an hour: its last interval reached that, the
+        one before did not, or there was none.
+
+        Args:
+            ids: videos that were read.
+            since: only those with a snapshot from this schedule time on.
+            threshold: BREAKOUT_VIEWS_PER_HOUR.
+
+        Returns:
+            the number of videos.
+        """
+        found = [dict(record) for record in await self._db.fetch(sql("breakouts"), list(ids), since, threshold)]
+        await events.emit_all(events.EventType.BREAKOUT, found, store=self._db)
+        return len(found)
 
     def _count_retired(self, number: int) -> None:
         self.retired += number

@@ -6,20 +6,22 @@ WITH lately AS (
     (SELECT id FROM $schema.videos WHERE zone = 2 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint) UNION ALL
     (SELECT id FROM $schema.videos WHERE zone = 3 AND due_at IS NOT NULL ORDER BY due_at DESC LIMIT $2::bigint)
 ), grown AS (
-    SELECT lately.id, newest.observed_at, newest.views, older.observed_at AS previous_at, older.views AS previous_views,
-        (newest.views - older.views) * 3600.0::float8
-            / extract(epoch FROM newest.observed_at - older.observed_at)::float8 AS views_per_hour
+    SELECT lately.id, last.at[1] AS observed_at, last.views[1] AS views, last.at[2] AS previous_at,
+        last.views[2] AS previous_views,
+        (last.views[1] - last.views[2]) * 3600.0::float8 / extract(epoch FROM last.at[1] - last.at[2])::float8
+            AS views_per_hour
     FROM lately
     CROSS JOIN LATERAL (
-        SELECT observed_at, views FROM $schema.video_stats_log
-        WHERE video_id = lately.id AND views IS NOT NULL AND ($3::timestamptz IS NULL OR observed_at <= $3::timestamptz)
-        ORDER BY observed_at DESC LIMIT 1
-    ) AS newest
-    CROSS JOIN LATERAL (
-        SELECT observed_at, views FROM $schema.video_stats_log
-        WHERE video_id = lately.id AND views IS NOT NULL AND observed_at < newest.observed_at
-        ORDER BY observed_at DESC LIMIT 1
-    ) AS older
+        -- both at once: each probe looks into every partition
+        SELECT array_agg(observed_at) AS at, array_agg(views) AS views
+        FROM (
+            SELECT observed_at, views FROM $schema.video_stats_log
+            WHERE video_id = lately.id AND views IS NOT NULL
+                AND ($3::timestamptz IS NULL OR observed_at <= $3::timestamptz)
+            ORDER BY observed_at DESC LIMIT 2
+        ) AS two
+    ) AS last
+    WHERE last.at[2] IS NOT NULL
     ORDER BY views_per_hour DESC, lately.id
     LIMIT $1::bigint
 )

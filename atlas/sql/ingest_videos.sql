@@ -1,19 +1,20 @@
 -- Channels, videos and their first snapshots; known ones are refreshed, a retired one
 -- that is there again is revived. Always kept, whoever holds a lease.
 -- $1 ids, $2 channels, $3 channel titles, $4 titles, $5 published, $6 tags joined by U+001F, $7 categories, $8 durations,
--- $9 zones, $10 due, $11 whether enriched, $12 views, $13 likes, $14 comments, $15 schedule time
+-- $9 zones, $10 due, $11 whether enriched, $12 views, $13 likes, $14 comments, $15 when observed (schedule time)
 WITH input AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::integer[],
-                         $8::interval[], $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::bigint[], $14::bigint[])
+                         $8::interval[], $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::bigint[],
+                         $14::bigint[], $15::timestamptz[])
         AS video (id, channel_id, channel_title, title, published_at, tags, category_id, duration,
-                  zone, due_at, enriched, views, likes, comments)
+                  zone, due_at, enriched, views, likes, comments, observed_at)
 ), before AS (
     SELECT videos.id, videos.enriched_at FROM $schema.videos JOIN input ON videos.id = input.id
 ), stored AS (
     INSERT INTO $schema.videos (id, channel_id, title, published_at, tags, category_id, duration, first_seen_at,
                         last_updated_at, zone, due_at, enriched_at)
-    SELECT id, channel_id, title, published_at, string_to_array(tags, E'\x1f'), category_id, duration, $15::timestamptz,
-           CASE WHEN enriched THEN $15::timestamptz END, zone, due_at, CASE WHEN enriched THEN $15::timestamptz END
+    SELECT id, channel_id, title, published_at, string_to_array(tags, E'\x1f'), category_id, duration, observed_at,
+           CASE WHEN enriched THEN observed_at END, zone, due_at, CASE WHEN enriched THEN observed_at END
     FROM input
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
@@ -37,17 +38,18 @@ WITH input AS (
 ), fresh AS (
     -- where another shard has enriched the row while this one waited for it, that shard's time stands in it
     SELECT stored.id FROM stored JOIN input ON input.id = stored.id LEFT JOIN before ON before.id = stored.id
-    WHERE input.enriched AND before.enriched_at IS NULL AND stored.last_updated_at = $15::timestamptz
+    WHERE input.enriched AND before.enriched_at IS NULL AND stored.last_updated_at = input.observed_at
 ), titled AS (
     INSERT INTO $schema.channels (id, title, first_seen_at, updated_at)
-    SELECT DISTINCT ON (channel_id) channel_id, channel_title, $15::timestamptz, $15::timestamptz
+    SELECT DISTINCT ON (channel_id) channel_id, channel_title, min(observed_at) OVER (PARTITION BY channel_id), observed_at
     FROM input WHERE channel_id IS NOT NULL
-    ORDER BY channel_id, channel_title
+    ORDER BY channel_id, observed_at DESC, channel_title
     ON CONFLICT (id) DO UPDATE SET title = excluded.title, updated_at = excluded.updated_at
     WHERE channels.title IS DISTINCT FROM excluded.title AND excluded.title IS NOT NULL
+        AND channels.updated_at <= excluded.updated_at
 ), logged AS (
     INSERT INTO $schema.video_stats_log (video_id, observed_at, views, likes, comments)
-    SELECT id, $15::timestamptz, views, likes, comments FROM input JOIN fresh USING (id)
+    SELECT id, observed_at, views, likes, comments FROM input JOIN fresh USING (id)
     ORDER BY id
     ON CONFLICT DO NOTHING
 )

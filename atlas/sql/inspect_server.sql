@@ -1,9 +1,11 @@
--- The server, the database and TimescaleDB.
+-- The server, the database, TimescaleDB (whose loader has settings where it is preloaded) and what snapshots are kept in.
 SELECT
     current_setting('server_version') AS server,
     current_database() AS name,
     (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,
     (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb') AS available,
+    current_setting('timescaledb.disable_load', true) IS NOT NULL AS preloaded,
     current_setting('timescaledb.license', true) AS edition,
     to_regclass('$schema.atlas_schema_version') IS NOT NULL AS has_schema,
-    to_regclass('timescaledb_information.hypertables') IS NOT NULL AS has_hypertables
+    to_regclass('timescaledb_information.hypertables') IS NOT NULL AS has_hypertables,
+    (SELECT relkind::text FROM pg_class WHERE oid = to_regclass('$schema.video_stats_log')) AS kind

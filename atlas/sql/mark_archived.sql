@@ -1,5 +1,10 @@
--- $1 ids, $2 schedule time
-WITH stored AS (
-    SELECT id FROM $schema.videos WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE
+-- The archive holds these videos now. Those that have a row. $1 ids, $2 when (schedule time), of each
+WITH input AS (
+    SELECT * FROM unnest($1::text[], $2::timestamptz[]) AS video (id, archived_at)
+), stored AS (
+    SELECT videos.id, input.archived_at FROM $schema.videos JOIN input ON input.id = videos.id
+    ORDER BY videos.id
+    FOR UPDATE OF videos
 )
-UPDATE $schema.videos AS video SET archived_at = $2 FROM stored WHERE video.id = stored.id
+UPDATE $schema.videos AS video SET archived_at = stored.archived_at FROM stored WHERE video.id = stored.id
+RETURNING video.id

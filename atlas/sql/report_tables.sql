@@ -1,5 +1,5 @@
--- How many rows the tables hold, counted no further than the limit, and what the server's statistics estimate (the
--- parts of a partitioned table or hypertable added up). $1 limit
+-- How many rows the tables hold, counted no further than the limit, and what the server's statistics estimate (of a
+-- partitioned table or hypertable its parts added up: what is said of it itself counts them again). $1 limit
 WITH counted (name, counted) AS (
     SELECT 'videos', count(*) FROM (SELECT 1 FROM $schema.videos LIMIT $1::bigint) AS bounded UNION ALL
     SELECT 'video_stats_log', count(*) FROM (SELECT 1 FROM $schema.video_stats_log LIMIT $1::bigint) AS bounded UNION ALL
@@ -14,5 +14,5 @@ LEFT JOIN LATERAL (
     SELECT to_regclass(format('$schema.%I', counted.name))::oid AS oid UNION ALL
     SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(format('$schema.%I', counted.name))
 ) AS member ON true
-LEFT JOIN pg_class AS part ON part.oid = member.oid
+LEFT JOIN pg_class AS part ON part.oid = member.oid AND NOT part.relhassubclass
 GROUP BY counted.name, counted.counted

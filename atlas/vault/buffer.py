@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from atlas.background import call_in_background
 from atlas.clock import clock
 from atlas.errors import scrub
-from atlas.vault.records import EncodingError, Record, check_video_id, decode, encode, mark_refetched, record_path
+from atlas.vault.reading import load
+from atlas.vault.records import EncodingError, Record, check_video_id, decode, encode, mark
+from atlas.vault.writing import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import date, datetime
 
     from atlas.vault.provider import Provider
+    from atlas.vault.writing import Layout
 
 __all__ = ["FLUSH_DUE_BYTES", "FLUSH_DUE_RECORDS", "FLUSH_SECONDS", "FlushReport", "Vault"]
 
@@ -51,14 +55,21 @@ class Vault:
 
     Args:
         provider: where they go.
+        layout: how they lie there, ``files`` or ``packed``.
         now: the time whose UTC date names the folder; the schedule clock unless given.
         flush_seconds: the longest that a flush may take (real seconds).
     """
 
     def __init__(
-        self, provider: Provider, *, now: Callable[[], datetime] | None = None, flush_seconds: float = FLUSH_SECONDS
+        self,
+        provider: Provider,
+        layout: Layout = "files",
+        *,
+        now: Callable[[], datetime] | None = None,
+        flush_seconds: float = FLUSH_SECONDS,
     ) -> None:
         self.provider = provider
+        self._writer = Writer(provider, layout)
         self._now = now or clock.now
         self._flush_seconds = flush_seconds
         self._records: dict[str, Record] = {}
@@ -84,18 +95,28 @@ class Vault:
         """The number of records that wait for a flush."""
         return len(self._records)
 
-    def store_metadata(self, video_id: str, api_response: Mapping[str, Any], *, refetched: bool = False) -> None:
-        """Takes a record for ``metadata/{YYYY-MM-DD}/{video_id}.json``; the next flush stores it.
+    def store_metadata(
+        self,
+        video_id: str,
+        api_response: Mapping[str, Any],
+        *,
+        refetched: bool = False,
+        observed_at: datetime | None = None,
+    ) -> None:
+        """Takes a record of today (UTC); the next flush stores it.
 
         It is written out here, so later changes of the mapping do not count. A second one of the same video and day
         replaces the first. One that cannot be written as JSON is logged and reported as failed by the next flush.
         Nothing is ever dropped for want of room; see ``flush_due``.
 
+        Its last top-level key is the vault's own:
+        ``"_maia": {"observed_at": "2026-11-22T08:00:00.123456Z", "refetched_at": "2026-11-22T08:00:00Z"}``.
+
         Args:
             video_id: YouTube's id.
             api_response: the API's answer about the video, any mapping that can be JSON; kept field by field.
-            refetched: it was asked for again since the first answer was not archived; the record then says so under
-                its last top-level key: ``"_maia": {"refetched_at": "2026-11-22T08:00:00Z"}`` (schedule clock).
+            refetched: it was asked for again since the first answer was not archived; the record then says when.
+            observed_at: when its counts were observed (schedule clock), as the database has it; now unless given.
 
         Raises:
             ValueError: the id has something else than 1 to 64 letters, digits, dashes and underscores.
@@ -105,13 +126,13 @@ class Vault:
             return
         now = self._now()
         try:
-            body = encode(mark_refetched(api_response, now) if refetched else api_response)
+            body = encode(mark(api_response, observed_at or now, now if refetched else None))
         except EncodingError as error:
             logger.warning("vault: the metadata of video %s cannot be archived: %s", video_id, error)
             self._refused[video_id] = str(error)
             return
         self._refused.pop(video_id, None)
-        record = Record(video_id, record_path(video_id, now), body)
+        record = Record(video_id, now.astimezone(UTC).date(), body)
         replaced = self._records.pop(record.path, None)
         self._records[record.path] = record
         self._bytes += len(body) - (len(replaced.body) if replaced else 0)
@@ -121,16 +142,20 @@ class Vault:
                 "vault: %d records (%.0f MiB) are buffered; a flush is due", len(self._records), self._bytes / 2**20
             )
 
-    async def flush(self) -> FlushReport:
+    async def flush(self, seconds: float | None = None) -> FlushReport:
         """Stores what is buffered. What the provider suffers is never raised: it is logged as a warning and reported.
 
         What is handed over while it runs belongs to the next flush.
+
+        Args:
+            seconds: the longest that it may take, if less than usual.
         """
         records, refused = tuple(self._records.values()), self._refused
         self._records, self._refused, self._bytes, self._said_due = {}, {}, 0, False
         if not records and not refused:
             return FlushReport()
-        reasons = await self._store(records) if records else {}
+        seconds = self._flush_seconds if seconds is None else min(seconds, self._flush_seconds)
+        reasons = await self._store(records, seconds) if records else {}
         failed = dict.fromkeys([record.video_id for record in records if record.path in reasons] + list(refused))
         stored = dict.fromkeys(record.video_id for record in records if record.video_id not in failed)
         error = None
@@ -142,27 +167,29 @@ class Vault:
         return FlushReport(tuple(stored), tuple(failed), error)
 
     def load_metadata(self, video_id: str, day: date) -> dict[str, Any] | None:
-        """A record that was stored, or None where there is none. Blocks; what is only buffered is not found.
+        """A record that was stored, in whichever layout, or None where there is none.
+
+        Blocks; what is only buffered is not found. Of several the one that was observed last. All parts of the day are
+        read: for many records see ``atlas.vault.archive``.
 
         Raises:
-            ValueError: the id is none, or the stored record is no JSON object.
-            NotImplementedError: the provider cannot be read back (huggingface).
-            OSError: it is there and cannot be read.
+            ValueError: the id is none, the stored record is no JSON object, or a part of the day is damaged.
+            OSError: it is there and cannot be read, or the archive cannot be reached.
         """
-        body = self.provider.load(record_path(video_id, day))
-        return None if body is None else decode(body)
+        record = load(self.provider, video_id, day)
+        return None if record is None else decode(record.body)
 
-    async def _store(self, records: tuple[Record, ...]) -> Mapping[str, str]:
+    async def _store(self, records: tuple[Record, ...], seconds: float) -> Mapping[str, str]:
         """What failed, by path."""
-        deadline = time.monotonic() + self._flush_seconds * _PROVIDERS_SHARE
+        at, deadline = self._now(), time.monotonic() + seconds * _PROVIDERS_SHARE
         try:
             return await call_in_background(
-                lambda: self.provider.store(records, deadline),
-                seconds=self._flush_seconds,
+                lambda: self._writer.store(records, at, deadline),
+                seconds=seconds,
                 name="vault-flush",
             )
         except TimeoutError:
-            reason = f"no answer within {self._flush_seconds:g} s"
+            reason = f"no answer within {seconds:g} s"
         except Exception as error:  # noqa: BLE001  an archive that fails must not fail the agent
             reason = " ".join(scrub(str(error)).split()) or type(error).__name__
         return dict.fromkeys((record.path for record in records), reason)

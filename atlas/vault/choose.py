@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from atlas.config import settings
 from atlas.errors import ConfigError
+from atlas.vault.filesystem import FilesystemProvider
 from atlas.vault.local import LocalProvider
 from atlas.vault.off import OffProvider
 
@@ -23,7 +24,15 @@ _TOKEN = re.compile(r"[!-~]+")  # what an HTTP header can carry
 
 def chosen() -> tuple[object, ...]:
     """The values that decide about the provider, to be compared with those of another moment."""
-    return settings.vault_provider, settings.vault_path, settings.hf_dataset_id, settings.hf_token
+    return (
+        settings.vault_provider,
+        settings.vault_layout,
+        settings.vault_path,
+        settings.vault_url,
+        settings.hf_dataset_id,
+        settings.hf_token,
+        settings.hf_dataset_private,
+    )
 
 
 def provider_from_settings() -> Provider:
@@ -32,6 +41,13 @@ def provider_from_settings() -> Provider:
         return OffProvider()
     if settings.vault_provider == "local":
         return LocalProvider(settings.vault_path)
+    if settings.vault_provider == "fsspec":
+        if not settings.vault_url:
+            raise ConfigError(
+                "VAULT_URL required for VAULT_PROVIDER=fsspec: set it to where the archive is, such as "
+                f"s3://bucket/archive or file:///mnt/archive; {_INSTEAD}."
+            )
+        return FilesystemProvider(settings.vault_url)
     dataset_id, token = settings.hf_dataset_id, settings.hf_token
     if not dataset_id:
         raise ConfigError(
@@ -51,4 +67,4 @@ def provider_from_settings() -> Provider:
         raise ConfigError("HF_TOKEN: it holds spaces or characters that no token has; copy it again, as one word.")
     from atlas.vault.huggingface import HuggingFaceProvider  # noqa: PLC0415  only who uses it pays for it
 
-    return HuggingFaceProvider(dataset_id, token)
+    return HuggingFaceProvider(dataset_id, token, private=settings.hf_dataset_private)

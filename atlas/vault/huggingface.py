@@ -2,127 +2,233 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from typing import TYPE_CHECKING, Any
-
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_before_delay,
-    wait_random_exponential,
-)
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from atlas.errors import remember_secret, scrub
+from atlas.vault.card import CARD, CARD_PATH
+from atlas.vault.layout import day_of
+from atlas.vault.patience import Overtaken, Patience, status_of
+from atlas.vault.provider import Entry, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from pydantic import SecretStr
-    from tenacity.wait import wait_base
 
-    from atlas.vault.records import Record
+__all__ = ["FOLDER_LIMIT", "HuggingFaceProvider"]
 
-__all__ = ["HuggingFaceProvider"]
+logger = logging.getLogger(__name__)
 
-TRIES = 4
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 10.0  # seconds; full jitter, since shards that collided once must not do so again
+FOLDER_LIMIT = 10_000
+"""The most files of one folder of a repository: the Hub refuses a commit that would make more."""
 
-# 412: another shard committed in between. 408, 429 and 5xx: the Hub is busy. Anything else comes back the same.
-_TRANSIENT = frozenset({408, 412, 429, 500, 502, 503, 504})
+_READ_SECONDS = 600.0  # to read or list something: its rate limits are for windows of five minutes
+_PATHS_AT_ONCE = 500
+_SWEPT_AFTER = timedelta(hours=1)
+_LONGEST_REASON = 600
+_LIBRARY = "pleiades-maia"  # named to the Hub
+
+T = TypeVar("T")
 
 
 class HuggingFaceProvider:
-    """One atomic commit per flush.
+    """One atomic commit per flush, by huggingface_hub, whose import takes a large part of a second: at first use.
 
     The Hub stops taking commits at about 128 an hour over all shards of a token, so a commit for each video would not
-    do. The dataset must exist. HF_ENDPOINT is honoured by the library itself. ``huggingface_hub`` is imported at the
-    first flush, as its import takes a large part of a second.
+    do. The dataset is made when it is missing. HF_ENDPOINT is honoured by the library itself. Large files travel by
+    plain HTTP (Git LFS), not by its Xet client, which minds no time limit; parts are small.
 
     Args:
         dataset_id: such as ``me/maia-archive``.
         token: may write to it.
+        private: whether a dataset that is made here is private.
         endpoint: another Hub than the library's own choice.
-        wait: between tries.
+        patience: how requests are tried again.
     """
 
     name = "huggingface"
     enabled = True
+    folder_limit = FOLDER_LIMIT
 
     def __init__(
-        self, dataset_id: str, token: SecretStr, *, endpoint: str | None = None, wait: wait_base | None = None
+        self,
+        dataset_id: str,
+        token: SecretStr,
+        *,
+        private: bool = True,
+        endpoint: str | None = None,
+        patience: Patience | None = None,
     ) -> None:
         remember_secret(token.get_secret_value())
         self._dataset_id = dataset_id
         self._token = token
+        self._private = private
         self._endpoint = endpoint
-        self._wait = wait or wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
+        self._patience = patience or Patience()
+        self._has_card = False
+        self._dropped: set[str] = set()  # SHA-256 of large files that commits of this process took out
 
     def check(self) -> None:
         """The settings were checked when this was made, and whether the Hub takes the token shows at a flush."""
 
-    def store(self, records: Sequence[Record], deadline: float) -> Mapping[str, str]:
-        """Commits the records together: all of them are stored, or none.
+    def read(self, path: str) -> bytes | None:
+        """Reads one file of the newest commit. Raises FileNotFoundError where the whole dataset is missing."""
+        return self._ask(lambda api: self._read(api, path))
 
-        A file that the Hub holds already with the same content is no part of the commit, so a commit whose answer was
-        lost is not made twice.
+    def list(self, folder: str) -> Iterator[Entry]:
+        """Lists the newest commit, 1,000 files a request. Raises FileNotFoundError where the dataset is missing."""
+        yield from sorted(self._ask(lambda api: self._list(api, folder)))
+
+    def commit(
+        self, add: Mapping[str, bytes], delete: Collection[str], *, message: str, deadline: float
+    ) -> Mapping[str, str]:
+        """Adds and deletes in one commit: everything is done, or nothing.
+
+        What the dataset holds already, byte for byte, and what is gone already is no part of it, so a commit whose
+        answer was lost is not made twice.
         """
-        retrying = Retrying(
-            retry=retry_if_exception(_is_transient),
-            stop=stop_after_attempt(TRIES) | stop_before_delay(max(0.0, deadline - time.monotonic())),
-            wait=self._wait,
-            reraise=True,
-        )
+        return self._ask(lambda api: self._commit(api, add, delete, message), deadline)
+
+    def erase_history(self) -> None:
+        """Makes one commit of the whole history and deletes the large files that no longer stand in it.
+
+        Only files of the archive are deleted. One that was pushed within the last hour may be another shard's, which is
+        about to commit it: it stays, unless a commit of this process took it out.
+        """
+        self._ask(self._erase)
+
+    def _ask(self, call: Callable[[Any], T], deadline: float | None = None) -> T:
+        def ask() -> T:
+            from huggingface_hub import HfApi, constants  # noqa: PLC0415  slow
+
+            constants.HF_HUB_DISABLE_TELEMETRY = True
+            constants.HF_HUB_DISABLE_PROGRESS_BARS = True
+            constants.HF_HUB_DISABLE_XET = True
+            return call(HfApi(endpoint=self._endpoint, token=self._token.get_secret_value(), library_name=_LIBRARY))
+
         try:
-            return retrying(self._commit, records)
+            return self._patience(ask, time.monotonic() + _READ_SECONDS if deadline is None else deadline)
         except Exception as error:  # noqa: BLE001  raised again, with what may be said of it
-            raise RuntimeError(self._explain(error)) from None  # the cause's own text may hold what was scrubbed
+            raise self._explained(error) from None  # the cause's own text may hold what was scrubbed
 
-    def load(self, path: str) -> bytes | None:
-        """Not offered: a dataset is read with the Hub's own tools."""
-        raise NotImplementedError(f"{path} is in the dataset {self._dataset_id}; read it with huggingface_hub")
+    def _read(self, api: Any, path: str) -> bytes | None:
+        from huggingface_hub import errors, utils  # noqa: PLC0415
 
-    def _commit(self, records: Sequence[Record]) -> dict[str, str]:
-        from huggingface_hub import CommitOperationAdd, HfApi, constants  # noqa: PLC0415  slow
+        # not hf_hub_download, which keeps a copy of everything in its cache on the disk
+        url = f"{api.endpoint}/datasets/{self._dataset_id}/resolve/main/{quote(path)}"
+        tools: Any = utils
+        headers = tools.build_hf_headers(token=self._token.get_secret_value(), library_name=_LIBRARY)
+        try:
+            response = tools.get_session().get(url, headers=headers)
+            tools.hf_raise_for_status(response)
+        except errors.EntryNotFoundError:
+            return None
+        body: bytes = response.content
+        return body
 
-        constants.HF_HUB_DISABLE_TELEMETRY = True
-        api = HfApi(endpoint=self._endpoint, token=self._token.get_secret_value(), library_name="pleiades-maia")
+    def _list(self, api: Any, folder: str) -> Iterable[Entry]:
+        return [Entry(file.path, file.size) for file in self._tree(api, folder)]
+
+    def _tree(self, api: Any, folder: str) -> Iterator[Any]:
+        from huggingface_hub import errors, hf_api  # noqa: PLC0415
+
+        try:
+            for found in api.list_repo_tree(self._dataset_id, folder or None, recursive=True, repo_type="dataset"):
+                if isinstance(found, hf_api.RepoFile):
+                    yield found
+        except errors.EntryNotFoundError:
+            return
+
+    def _commit(self, api: Any, add: Mapping[str, bytes], delete: Collection[str], message: str) -> dict[str, str]:
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, errors  # noqa: PLC0415
+
+        try:
+            there = self._there(api, [*delete, *(() if self._has_card else (CARD_PATH,))])
+        except errors.RepositoryNotFoundError as error:
+            if status_of(error) != 404:  # 401 is a token that the Hub does not know
+                raise
+            logger.info(
+                "vault: the dataset %s is made (%s)", self._dataset_id, "private" if self._private else "public"
+            )
+            api.create_repo(self._dataset_id, repo_type="dataset", private=self._private, exist_ok=True)
+            there = {}
+        bodies = dict(add)
+        if not self._has_card and CARD_PATH not in there:
+            bodies.setdefault(CARD_PATH, CARD)
         # made anew for each try: they remember what the Hub said about them the last time
-        operations = [CommitOperationAdd(path_in_repo=record.path, path_or_fileobj=record.body) for record in records]
-        api.create_commit(
-            repo_id=self._dataset_id,
-            repo_type="dataset",
-            operations=operations,
-            commit_message=f"Archive {len(records)} video{'' if len(records) == 1 else 's'}",
-        )
+        added = [CommitOperationAdd(path_in_repo=path, path_or_fileobj=body) for path, body in bodies.items()]
+        gone = [path for path in delete if path in there]
+        self._dropped.update(there[path].lfs.sha256 for path in gone if there[path].lfs)
+        for operation in added:
+            if not operation.path_in_repo.endswith((".json", ".md")):
+                # large ones by themselves: the library uploads several in threads, which would not know the deadline
+                api.preupload_lfs_files(self._dataset_id, [operation], repo_type="dataset", free_memory=False)
+        if added or gone:
+            deletions = [CommitOperationDelete(path_in_repo=path, is_folder=False) for path in gone]
+            try:
+                api.create_commit(
+                    repo_id=self._dataset_id,
+                    repo_type="dataset",
+                    operations=[*added, *deletions],
+                    commit_message=message,
+                )
+            except errors.EntryNotFoundError as error:
+                raise Overtaken(str(error)) from None
+        self._has_card = True
         # the library leaves out, without a word, what the dataset's .gitignore names
         return {
             operation.path_in_repo: f"the .gitignore of the dataset {self._dataset_id} leaves it out"
-            for operation in operations
-            if getattr(operation, "_should_ignore", False)
+            for operation in added
+            if operation.path_in_repo in add and getattr(operation, "_should_ignore", False)
         }
 
-    def _explain(self, error: Exception) -> str:
+    def _there(self, api: Any, paths: Collection[str]) -> dict[str, Any]:
+        """Those of the paths that are files of the dataset."""
+        wanted = list(paths)
+        return {
+            file.path: file
+            for start in range(0, len(wanted), _PATHS_AT_ONCE)
+            for file in api.get_paths_info(
+                self._dataset_id, wanted[start : start + _PATHS_AT_ONCE], repo_type="dataset"
+            )
+        }
+
+    def _erase(self, api: Any) -> None:
+        known = list(api.list_lfs_files(self._dataset_id, repo_type="dataset"))
+        api.super_squash_history(self._dataset_id, repo_type="dataset", commit_message="Archive")
+        standing = {file.lfs.sha256 for file in self._tree(api, "") if file.lfs}
+        before = datetime.now(UTC) - _SWEPT_AFTER
+        if standing and not any({file.file_oid, file.oid} & standing for file in known):
+            raise OSError("the Hub's list of large files names none of those that the dataset holds; none was deleted")
+        swept = [
+            file
+            for file in known
+            if day_of(file.filename or "")
+            and not {file.file_oid, file.oid} & standing
+            and (file.pushed_at < before or {file.file_oid, file.oid} & self._dropped)
+        ]
+        if swept:
+            api.permanently_delete_lfs_files(self._dataset_id, swept, repo_type="dataset")
+
+    def _explained(self, error: Exception) -> OSError:
         """One line: what happened, and what to do where that is known."""
-        text = " ".join(scrub(str(error)).split()) or type(error).__name__
-        if _status(error) in {401, 403, 404}:
+        from huggingface_hub import errors  # noqa: PLC0415
+
+        told = f"{error} ({error.__cause__})" if error.__cause__ and not hasattr(error, "response") else str(error)
+        text = " ".join(scrub(told).split())[:_LONGEST_REASON] or type(error).__name__
+        status = status_of(error)
+        missing = isinstance(error, errors.RepositoryNotFoundError) and status == 404
+        if missing:
+            text = f"the Hub knows no dataset {self._dataset_id}, or does not show it to this token."
+        if status in {401, 403, 404}:
             text += (
                 f" Check that the dataset {self._dataset_id} (HF_DATASET_ID) exists and that HF_TOKEN may write to it; "
                 "a fine-grained token names its repositories."
             )
-        return text
-
-
-def _status(error: BaseException) -> int | None:
-    """The HTTP status of an answer, or None where there was none."""
-    response: Any = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _is_transient(error: BaseException) -> bool:
-    status = _status(error)
-    if status is not None:
-        return status in _TRANSIENT
-    # No answer at all: cut, refused, timed out. huggingface_hub 1 rides on httpx, 2 on httpx2; neither re-exports it.
-    return type(error).__module__.partition(".")[0] in {"httpx", "httpx2"}
+        if missing:
+            return FileNotFoundError(text)
+        return Refused(text) if status in {400, 413, 422} else OSError(text)

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas.errors import ConfigError
+from atlas.vault.provider import TIME_IS_UP, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from atlas.vault.records import Record
+    from collections.abc import Collection, Iterator, Mapping
 
 __all__ = ["LocalProvider"]
+
+_LEFT_BEHIND = 3600.0  # seconds: no write takes so long
 
 
 class LocalProvider:
     """Files under a folder, which is made at the first flush.
 
     Each file is written beside its place and moved there, so that a reader or a kill at any moment finds the old
-    record, the new one or none, never half of one. Nothing is fsynced: a flush of thousands of files would take minutes
+    file, the new one or none, never half of one. Nothing is fsynced: a flush of thousands of files would take minutes
     on a slow disk, and what this protects against is the end of a process or container, not of the machine. Other
     shards may write to the same folder; the last writer of a path wins. A name that starts with a dot is what a killed
-    process left behind, and no record.
+    process left behind, and no part of the archive.
 
     Args:
         folder: the archive's root; ``~`` is the home folder.
@@ -32,6 +34,7 @@ class LocalProvider:
 
     name = "local"
     enabled = True
+    folder_limit = None
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser()
@@ -47,34 +50,84 @@ class LocalProvider:
                     " it is missing), or VAULT_PROVIDER to off."
                 )
 
-    def store(self, records: Sequence[Record], deadline: float) -> Mapping[str, str]:
-        """Writes the records one after another; what one of them suffers does not touch the others."""
-        failed: dict[str, str] = {}
-        made: set[Path] = set()
-        for record in records:
-            if time.monotonic() > deadline:
-                failed[record.path] = "the time for the flush was up"
-                continue
-            target = self.folder / record.path
-            try:
-                if target.parent not in made:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    made.add(target.parent)
-                _write(target, record.body)
-            except OSError as error:
-                failed[record.path] = error.strerror or type(error).__name__
-        return failed
-
-    def load(self, path: str) -> bytes | None:
+    def read(self, path: str) -> bytes | None:
         """Reads one file."""
         try:
             return (self.folder / path).read_bytes()
         except FileNotFoundError:
             return None
 
+    def list(self, folder: str) -> Iterator[Entry]:
+        """Walks the folder, one subfolder at a time."""
+        yield from _walk(self.folder / folder, f"{folder}/" if folder else "")
 
-def _write(target: Path, body: bytes) -> None:
-    """Writes a file as a whole."""
+    def commit(
+        self,
+        add: Mapping[str, bytes],
+        delete: Collection[str],
+        *,
+        message: str,  # noqa: ARG002  a folder keeps none
+        deadline: float,
+    ) -> Mapping[str, str]:
+        """Writes the files one after another; what one of them suffers does not touch the others."""
+        failed: dict[str, str] = {}
+        for path, body in add.items():
+            if time.monotonic() > deadline:
+                failed[path] = TIME_IS_UP
+                continue
+            try:
+                self._write(self.folder / path, body)
+            except OSError as error:
+                failed[path] = error.strerror or type(error).__name__
+        if failed:
+            return failed | dict.fromkeys(delete, "not everything could be added")
+        for path in delete:
+            if time.monotonic() > deadline:
+                failed[path] = TIME_IS_UP
+                continue
+            try:
+                self._delete(self.folder / path)
+            except OSError as error:
+                failed[path] = error.strerror or type(error).__name__
+        return failed
+
+    def erase_history(self) -> None:
+        """Deletes what killed processes left half written an hour ago or earlier; a folder keeps nothing else."""
+        for left in self.folder.rglob(".*.tmp"):
+            with contextlib.suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - _LEFT_BEHIND:
+                    left.unlink()
+
+    def _write(self, target: Path, body: bytes) -> None:
+        try:
+            _write_whole(target, body)
+        except FileNotFoundError:  # the folder is new, or was just deleted as an empty one
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(target, body)
+
+    def _delete(self, target: Path) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            target.unlink()
+        if target.parent != self.folder:
+            with contextlib.suppress(OSError):  # it holds other files
+                target.parent.rmdir()
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
+    try:
+        found = [child for child in folder.iterdir() if not child.name.startswith(".")]
+    except FileNotFoundError:
+        return
+    # by whole paths, in which a folder's name goes on with a slash
+    for name, child in sorted((f"{child.name}/" if child.is_dir() else child.name, child) for child in found):
+        if name.endswith("/"):
+            yield from _walk(child, prefix + name)
+            continue
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+            yield Entry(prefix + name, child.stat().st_size)
+
+
+def _write_whole(target: Path, body: bytes) -> None:
     # not tempfile: its files are 0600 whatever the umask says, and the archive is to be readable like any other folder
     beside = target.with_name(f".{target.stem}.{secrets.token_hex(6)}.tmp")
     try:

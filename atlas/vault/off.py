@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
 
-    from atlas.vault.records import Record
+    from atlas.vault.provider import Entry
 
 __all__ = ["OffProvider"]
 
@@ -17,14 +17,29 @@ class OffProvider:
 
     name = "off"
     enabled = False
+    folder_limit = None
 
     def check(self) -> None:
         """Nothing can be wrong."""
 
-    def store(self, records: Sequence[Record], deadline: float) -> Mapping[str, str]:  # noqa: ARG002
-        """Stores none of them."""
-        return {record.path: "the vault is off" for record in records}
-
-    def load(self, path: str) -> bytes | None:  # noqa: ARG002
+    def read(self, path: str) -> bytes | None:  # noqa: ARG002
         """There is never one."""
         return None
+
+    def list(self, folder: str) -> Iterator[Entry]:  # noqa: ARG002
+        """There are none."""
+        return iter(())
+
+    def commit(
+        self,
+        add: Mapping[str, bytes],
+        delete: Collection[str],  # noqa: ARG002  what is not there is gone
+        *,
+        message: str,  # noqa: ARG002
+        deadline: float,  # noqa: ARG002
+    ) -> Mapping[str, str]:
+        """Adds none of them."""
+        return dict.fromkeys(add, "the vault is off")
+
+    def erase_history(self) -> None:
+        """There is none."""

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["Entry", "Provider"]
+__all__ = ["TIME_IS_UP", "Entry", "Provider", "Refused"]
+
+TIME_IS_UP = "the time for the flush was up"
+"""Why a provider did not begin with something."""
+
+
+class Refused(OSError):
+    """The place has a rule against what it was given, such as the most files of a folder: it would refuse it again."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,6 +94,7 @@ class Provider(Protocol):
             addition failed nothing is deleted. A reason holds no secret.
 
         Raises:
+            Refused: nothing was done, and another layout may be taken.
             Exception: nothing was done.
         """
         ...

@@ -1,4 +1,4 @@
-"""What is archived: one record per video and day, where it lies and how it is written."""
+"""What is archived: one record per video and day, and how it is written."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
 
-__all__ = ["MARK", "EncodingError", "Record", "check_video_id", "decode", "encode", "mark_refetched", "record_path"]
+__all__ = [
+    "MARK",
+    "EncodingError",
+    "Record",
+    "check_video_id",
+    "decode",
+    "encode",
+    "mark",
+    "observed_at",
+    "record_path",
+]
 
 MARK = "_maia"
 """The one top-level key of a record that is not YouTube's: what the vault itself has to say about it."""
@@ -30,13 +40,18 @@ class Record:
 
     Attributes:
         video_id: YouTube's id.
-        path: where it is stored, with slashes, relative to the archive's root.
+        day: the UTC date that it belongs to.
         body: JSON in UTF-8, with a newline at its end.
     """
 
     video_id: str
-    path: str
+    day: date
     body: bytes
+
+    @property
+    def path(self) -> str:
+        """Where the layout ``files`` has it, and what tells it from others in any layout."""
+        return record_path(self.video_id, self.day)
 
 
 def check_video_id(video_id: str) -> None:
@@ -53,15 +68,43 @@ def record_path(video_id: str, day: date) -> str:
     return f"metadata/{day.isoformat()}/{video_id}.json"
 
 
-def mark_refetched(response: Mapping[str, Any], at: datetime) -> dict[str, Any]:
-    """The answer with ``"_maia": {"refetched_at": "2026-11-22T08:00:00Z"}`` as its last key, all else as it was.
+def mark(response: Mapping[str, Any], observed: datetime, refetched: datetime | None = None) -> dict[str, Any]:
+    """The answer with what the vault has to say about it under its last key, all else as it was.
 
-    Such a record is not the answer that the video was discovered with: that one could not be archived, and a later run
-    asked again.
+    ``"_maia": {"observed_at": "2026-11-22T08:00:00.123456Z", "refetched_at": "2026-11-22T08:00:00Z"}``
+
+    A refetched record is not the answer that the video was discovered with: that one could not be archived, and a later
+    run asked again.
+
+    Args:
+        response: what YouTube answered.
+        observed: when, by the schedule clock; a rebuilt database dates the record's counts by it.
+        refetched: when it was asked for again, if it was.
+
+    Raises:
+        EncodingError: the answer is no mapping.
     """
+    if not isinstance(response, Mapping):
+        raise EncodingError(f"a record is a mapping, not {type(response).__name__}")
     known = response.get(MARK)
-    mark = {**(known if isinstance(known, Mapping) else {}), "refetched_at": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
-    return {**{key: value for key, value in response.items() if key != MARK}, MARK: mark}
+    said = dict(known) if isinstance(known, Mapping) else {}
+    said["observed_at"] = f"{observed.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    if refetched is not None:
+        said["refetched_at"] = f"{refetched.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return {**{key: value for key, value in response.items() if key != MARK}, MARK: said}
+
+
+def observed_at(record: Mapping[str, Any]) -> datetime | None:
+    """When a decoded record's answer was given (UTC), or None where it does not say so."""
+    said = record.get(MARK)
+    text = said.get("observed_at") if isinstance(said, Mapping) else None
+    if not isinstance(text, str):
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def encode(response: Mapping[str, Any]) -> bytes:
@@ -84,7 +127,10 @@ def decode(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        value = json.loads(body)  # escapes of lone surrogates, see encode
+        try:
+            value = json.loads(body)  # escapes of lone surrogates, see encode
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError(f"a record is a JSON object, not {type(value).__name__}")  # noqa: TRY004  it is about the file
     return value

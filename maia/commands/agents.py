@@ -13,13 +13,14 @@ from maia.exitcodes import EXIT_CODES
 from maia.logs import set_up_logging
 from maia.session import Shard
 
-__all__ = ["EPILOG", "hunter", "tracker"]
+__all__ = ["EPILOG", "hunter", "parse_shard", "tracker"]
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {row.code.value:>3}  {row.name}: {row.when}" for row in EXIT_CODES)
 """What the agents' help ends with."""
 
 
-def _shard(text: str) -> Shard:
+def parse_shard(text: str) -> Shard:
+    """What --shard says. Raises BadParameter."""
     try:
         return Shard.parse(text)
     except ValueError as error:
@@ -51,7 +52,7 @@ def _start(
 ) -> None:
     if max_minutes is not None and cycles != 1:
         raise typer.BadParameter("give --cycles or --max-minutes, not both")
-    agent.run(name, AgentOptions(_shard(shard), batch_size, cycles, max_minutes, result_file))
+    agent.run(name, AgentOptions(parse_shard(shard), batch_size, cycles, max_minutes, result_file))
 
 
 def hunter(

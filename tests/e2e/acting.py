@@ -19,8 +19,8 @@ from pathlib import Path
 from ..markdown import CHECKOUT
 
 __all__ = [
-    "COMMANDS", "EXPORT", "FOREIGN", "HUNTER", "SCHEDULED", "TRACKER", "Acted", "Repository", "missing", "read_values",
-    "tracked_files",
+    "COMMANDS", "EXPORT", "FOREIGN", "HUNTER", "JANITOR", "SCHEDULED", "TRACKER", "Acted", "Repository", "missing",
+    "read_values", "tracked_files",
 ]  # fmt: skip
 
 EXPORT = (
@@ -32,6 +32,7 @@ EXPORT = (
 
 HUNTER = "act workflow_dispatch -W .github/workflows/hunter.yml -e .github/act/hunter.json"
 TRACKER = "act workflow_dispatch -W .github/workflows/tracker.yml -e .github/act/tracker.json"
+JANITOR = "act workflow_dispatch -W .github/workflows/janitor.yml -e .github/act/janitor.json"
 SCHEDULED = "act schedule -W .github/workflows/hunter.yml"
 FOREIGN = (
     "act workflow_dispatch -W .github/workflows/hunter.yml -P ubuntu-latest=-self-hosted "
@@ -39,7 +40,7 @@ FOREIGN = (
 )
 """From a repository beside Maia's checkout, which has hunter.yml and nothing else."""
 
-COMMANDS = (HUNTER, TRACKER, SCHEDULED, FOREIGN)
+COMMANDS = (HUNTER, TRACKER, JANITOR, SCHEDULED, FOREIGN)
 
 AT_MOST = 240.0  # seconds of one run
 PASSED = ("PATH", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")

@@ -1,4 +1,4 @@
-"""hunter.yml and tracker.yml as act runs them: through the reusable workflow, the action and the container."""
+"""The workflows that users copy, as act runs them: through the reusable workflow, the action and the container."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .acting import (
     EXPORT,
     FOREIGN,
     HUNTER,
+    JANITOR,
     SCHEDULED,
     TRACKER,
     Acted,
@@ -221,6 +222,24 @@ def test_the_tracker_reads_what_is_due_and_starts_no_shard_when_nothing_is(maia:
     assert after["snapshots"] - before["snapshots"] == due
 
 
+# ── the janitor ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_janitor_says_what_would_go_and_deletes_it_when_its_time_comes(maia: Repository, query: Query) -> None:
+    query(
+        "INSERT INTO videos (id, first_seen_at, enriched_at, zone)"
+        " SELECT 'video' || days, now() - make_interval(days => days), now() - make_interval(days => days), 3"
+        " FROM unnest(ARRAY[29, 31, 40]) AS days"
+    )
+    acted = passed(maia.act(JANITOR))
+    assert "a dry run: nothing was deleted" in acted.output
+    (row,) = query("SELECT agent, outcome, stats->'videos_deleted' AS deleted FROM runs")
+    assert (row["agent"], row["outcome"], int(row["deleted"])) == ("janitor", "ok", 2)
+    assert len(query("SELECT id FROM videos")) == 3
+    passed(maia.act("act schedule -W .github/workflows/janitor.yml"))
+    assert [row["id"] for row in query("SELECT id FROM videos")] == ["video29"]
+
+
 # ── elsewhere ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -230,7 +249,8 @@ def test_a_foreign_repository_needs_the_copied_file_and_nothing_else(
     """With the image built from the action's own files, and with secrets that are short and common words."""
     folder = checkout.folder.parent / "tubes"
     (folder / ".github/workflows").mkdir(parents=True)
-    shutil.copy2(checkout.folder / ".github/workflows/hunter.yml", folder / ".github/workflows")
+    for name in ("hunter.yml", "janitor.yml"):
+        shutil.copy2(checkout.folder / ".github/workflows" / name, folder / ".github/workflows")
     (folder / "topics.txt").write_text("lofi\nrust tutorial\n")
     repository = Repository.make(folder, checkout.home, "someone/tubes")
     assert PASSWORD == "hunter"  # a word that a careless action would put into an output
@@ -247,6 +267,9 @@ def test_a_foreign_repository_needs_the_copied_file_and_nothing_else(
     outputs = re.findall(r"::set-output:: (shards|run|churned)=(.+)", acted.output)
     assert {name for name, _ in outputs} == {"shards", "run"}
     assert not [value for _, value in outputs if "***" in value]
+    query("DELETE FROM runs")
+    passed(repository.act(FOREIGN.replace("hunter.yml", "janitor.yml")))
+    assert [row[0] for row in rows(query)] == ["janitor"]
 
 
 def test_a_branch_of_maia_runs_its_own_workflow_and_action(

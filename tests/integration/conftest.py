@@ -13,12 +13,12 @@ from atlas.config import settings
 from atlas.database import Database, database
 from atlas.embedded import start
 
-from ..postgres import fresh_database, make_template
+from ..postgres import execute, fresh_database, make_template
 from .prefect_server import mortal_server, prefect_server
 
 __all__ = ["mortal_server", "prefect_server"]  # fixtures
 
-TEMPLATE = "atlas_template"
+TEMPLATE = f"atlas_template_{os.getpid()}"  # several test processes may share one server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,6 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         asyncio.run(make_template(given, TEMPLATE))
         yield given
+        asyncio.run(execute(given, f"DROP DATABASE {TEMPLATE}"))
         return
     embedded = asyncio.run(start(tmp_path_factory.mktemp("postgres")))
     asyncio.run(make_template(embedded.dsn, TEMPLATE))

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from atlas import connecting as module
+from atlas import sessions
 from atlas.config import settings
 from atlas.database import Database
 from atlas.errors import ConfigError, DatabaseUnavailable, StatementFailed
@@ -25,7 +26,7 @@ PASSWORD = "a-very-secret-password"
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.3)
     monkeypatch.setattr(module, "START_PATIENCE", 0.3)
-    monkeypatch.setattr(module, "_CONNECT_TIMEOUT", 5.0)
+    monkeypatch.setattr(sessions, "_CONNECT_TIMEOUT", 5.0)
 
 
 @pytest.fixture
@@ -210,7 +211,7 @@ async def test_a_connection_lost_at_the_commit_is_unavailable(db: Database) -> N
 async def test_a_stalled_transaction_does_not_hold_up_others_and_is_done_again(
     dsn: str, patience: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STALLED_TRANSACTION", 1.0)
+    monkeypatch.setattr(sessions, "STALLED_TRANSACTION", 1.0)
     db = Database()
     tries = 0
 

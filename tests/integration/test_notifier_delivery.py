@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
 
 from atlas import notifier
 from atlas.config import settings
+from atlas.vocabulary import EventType
+
+from ..services import Service, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,42 +26,16 @@ pytestmark = [
 PATH_TOKEN = "pathTokenThatIsSecret"
 
 
-class Server:
-    def __init__(self) -> None:
-        self.status = 200
-        self.received: list[tuple[str, dict[str, Any]]] = []
-        self.port = 0
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     monkeypatch.setattr(notifier, "_said", set())
-    state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            state.received.append((self.path, body))
-            self.send_response(state.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-    http = HTTPServer(("127.0.0.1", 0), Handler)
-    state.port = http.server_port
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield state
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with service() as state:
+        yield state
 
 
 @pytest.mark.parametrize(("status", "taken"), [(200, True), (500, False)])
 async def test_a_message_is_delivered_or_its_failure_logged_without_the_url(
-    server: Server, status: int, taken: bool, caplog: pytest.LogCaptureFixture
+    server: Service, status: int, taken: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.status = status
@@ -78,7 +52,7 @@ async def test_a_message_is_delivered_or_its_failure_logged_without_the_url(
     assert "password" not in caplog.text
 
 
-async def test_a_service_that_shows_html_gets_texts_from_outside_escaped(server: Server) -> None:
+async def test_a_service_that_shows_html_gets_texts_from_outside_escaped(server: Service) -> None:
     with settings.override(notify_urls=SecretStr(f"json://127.0.0.1:{server.port}/?format=html")):
         assert await notifier.notify("title", "<script>alert(1)</script>")
     ((_, body),) = server.received
@@ -87,9 +61,29 @@ async def test_a_service_that_shows_html_gets_texts_from_outside_escaped(server:
 
 
 async def test_a_server_that_is_gone_is_a_failure_that_is_not_raised(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with settings.override(notify_urls=SecretStr(f"json://127.0.0.1:9/{PATH_TOKEN}")):
         assert await notifier.notify("title", "body") is False
     assert PATH_TOKEN not in caplog.text
+
+
+async def test_an_entry_with_types_is_told_of_events_of_those_types_only(server: Service) -> None:
+    urls = f"breakout,key_suspended={server.url('some')} {server.url('all')} CHURN={server.url('churn')}?a=b"
+    with settings.override(notify_urls=SecretStr(urls)):
+        assert await notifier.notify("a breakout", "", event=EventType.BREAKOUT)
+        assert await notifier.notify("a churn", "", event=EventType.CHURN)
+        assert await notifier.notify("a test", "")
+    taken = {path: {body["title"] for p, body in server.received if p == path} for path, _ in server.received}
+    assert taken == {
+        "/some": {"a breakout", "a test"},
+        "/all": {"a breakout", "a churn", "a test"},
+        "/churn": {"a churn", "a test"},
+    }
+
+
+async def test_an_event_that_no_entry_takes_is_not_sent(server: Service) -> None:
+    with settings.override(notify_urls=SecretStr(f"churn={server.url()}")):
+        assert await notifier.notify("a breakout", "", event=EventType.BREAKOUT) is False
+    assert server.received == []

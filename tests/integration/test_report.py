@@ -81,6 +81,12 @@ async def test_counts_are_given_up_at_a_limit_and_estimated_where_the_server_kno
     assert str((await ReportDAO().totals(limit=13)).videos) == "12"
 
 
+async def test_the_estimate_of_snapshots_adds_up_the_parts_and_counts_none_twice(db: Database) -> None:
+    await add_views(db, "v", *((24 * 7 * week, 1) for week in range(12)))
+    await db.fetch("ANALYZE video_stats_log")
+    assert str((await ReportDAO().totals(limit=5)).snapshots) == "about 12"
+
+
 async def test_growth_is_views_per_hour_between_the_last_two_snapshots_and_may_fall(db: Database) -> None:
     for id_ in ("fast", "slow", "falls", "once", "hidden"):
         await add_video(db, id_, 5 * HOUR, NOW + HOUR)

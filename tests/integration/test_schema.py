@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,12 @@ from atlas import schema
 from atlas.config import settings
 from atlas.database import Database
 from atlas.errors import ConfigError, SchemaError
-from atlas.inspection import SCHEMA_VERSION
+from atlas.inspection import SCHEMA_VERSION, Storage
 from atlas.schema import migrate
+from atlas.snapshots import draining
+from atlas.snapshots.steps import LOCK
+
+from .snapshots.logs import first_release
 
 pytestmark = pytest.mark.integration
 
@@ -50,13 +55,17 @@ async def empty(empty_dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def tables(connection: asyncpg.Connection) -> set[str]:
-    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    return {row["tablename"] for row in rows}
+    """The tables, without the partitions of one."""
+    rows = await connection.fetch(
+        "SELECT relname FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
+    )
+    return {row["relname"] for row in rows}
 
 
 TABLES = {
     "search_queue", "videos", "channels", "video_stats_log", "events", "runs", "api_keys", "api_calls",
-    "key_suspensions", "atlas_schema_version",
+    "key_suspensions", "notifications", "atlas_schema_version",
 }  # fmt: skip
 
 
@@ -111,7 +120,7 @@ async def test_many_processes_at_once(empty: asyncpg.Connection, empty_dsn: str)
 async def test_a_migration_waits_for_the_one_that_holds_the_lock(empty: asyncpg.Connection) -> None:
     transaction = empty.transaction()
     await transaction.start()
-    await empty.execute("SELECT pg_advisory_xact_lock($1)", schema._LOCK)
+    await empty.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
     waiting = asyncio.create_task(migrate(Database()))
     try:
         async with asyncio.timeout(30):
@@ -138,19 +147,92 @@ async def test_a_migration_that_fails_leaves_nothing(empty: asyncpg.Connection) 
 
 async def test_downgrade_takes_everything_away_and_the_way_up_is_open_again(empty: asyncpg.Connection) -> None:
     await migrate(Database())
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=Database().connect, poolclass=NullPool)
-
-    def down(connection: Any) -> None:
-        config = alembic()
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
-
-    async with engine.begin() as connection:
-        await connection.run_sync(down)
-    await engine.dispose()
+    await down("base")
     assert await tables(empty) == {"atlas_schema_version"}
     assert (await migrate(Database())).before is None
     assert await tables(empty) == TABLES
+
+
+async def down(revision: str) -> None:
+    """Undoes the revisions after one, as Alembic does it."""
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=Database().connect, poolclass=NullPool)
+
+    def run(connection: Any) -> None:
+        config = alembic()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+    async with engine.begin() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+SNAPSHOTS = "SELECT * FROM video_stats_log ORDER BY video_id, observed_at"
+
+
+async def fill(connection: asyncpg.Connection) -> list[Any]:
+    """Snapshots of the last 60 days."""
+    await connection.execute(
+        "INSERT INTO video_stats_log (video_id, observed_at, views, likes) "
+        "SELECT 'v' || n, now() - make_interval(days => d, secs => n), n, nullif(d, 3) "
+        "FROM generate_series(1, 50) AS n, generate_series(0, 60) AS d"
+    )
+    rows: list[Any] = await connection.fetch(SNAPSHOTS)
+    return rows
+
+
+async def test_snapshots_of_the_first_release_get_partitions_and_keep_their_readers(
+    empty: asyncpg.Connection, stranger: str
+) -> None:
+    await first_release(empty)
+    name = stranger.partition("://")[2].partition(":")[0]
+    await empty.execute(f"GRANT SELECT, INSERT ON video_stats_log TO {name}")
+    await empty.execute(f"GRANT UPDATE (views) ON video_stats_log TO {name}")
+    before = await fill(empty)
+    done = await migrate(Database(), try_timescaledb=False)
+    assert (done.before, done.after, done.storage) == ("0001", SCHEMA_VERSION, Storage.PARTITIONED)
+    assert await empty.fetch(SNAPSHOTS) == before
+    assert await empty.fetchval("SELECT count(*) FROM ONLY video_stats_log_default") == 0
+    other = await asyncpg.connect(stranger)
+    try:
+        await other.execute("INSERT INTO video_stats_log (video_id, observed_at) VALUES ('new', now())")
+        assert len(await other.fetch(SNAPSHOTS)) == len(before) + 1
+        assert await other.fetchval("SELECT has_column_privilege('video_stats_log', 'views', 'UPDATE')")
+        assert not await other.fetchval("SELECT has_table_privilege('video_stats_log', 'DELETE')")
+    finally:
+        await other.close()
+
+
+async def test_the_way_back_to_the_first_release_keeps_every_snapshot(empty: asyncpg.Connection, stranger: str) -> None:
+    done = await migrate(Database())
+    name = stranger.partition("://")[2].partition(":")[0]
+    await empty.execute(f"GRANT SELECT, DELETE ON video_stats_log TO {name}")
+    before = await fill(empty)
+    await down("0001")
+    assert await empty.fetch(SNAPSHOTS) == before
+    assert await empty.fetchval(f"SELECT has_table_privilege('{name}', 'video_stats_log', 'DELETE')")
+    assert not {table for table in await tables(empty) if table.startswith("video_stats_log_")}
+    if done.storage is Storage.PARTITIONED:
+        assert await empty.fetchval("SELECT relkind::text FROM pg_class WHERE relname = 'video_stats_log'") == "r"
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await empty.execute("INSERT INTO video_stats_log SELECT * FROM video_stats_log LIMIT 1")
+    again = await migrate(Database())
+    assert (again.before, again.storage) == ("0001", done.storage)
+    assert await empty.fetch(SNAPSHOTS) == before
+
+
+async def test_the_way_back_ends_a_copying_that_was_killed(empty: asyncpg.Connection) -> None:
+    await migrate(Database(), try_timescaledb=False)
+    before = await fill(empty)
+
+    def kill(part: str, done: int, pages: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await draining.drain(empty, datetime.now(UTC), timedelta(days=7), kill)
+    await down("0001")
+    assert await empty.fetch(SNAPSHOTS) == before
+    assert await tables(empty) == TABLES - {"notifications"}
 
 
 async def test_an_agent_on_a_database_without_the_schema_says_what_to_run(empty: asyncpg.Connection) -> None:

@@ -195,7 +195,7 @@ def test_each_log_line_comes_from_the_modules_or_the_runs_logger() -> None:
                 assert written in {"logging.getLogger(__name__)", "get_run_logger()"}, f"{name}:{node.lineno}"
 
 
-@pytest.mark.parametrize("flows", ["maia/hunter.py", "maia/tracker.py"])
+@pytest.mark.parametrize("flows", ["maia/hunter.py", "maia/janitor.py", "maia/tracker.py"])
 def test_flows_and_tasks_use_the_runs_logger_alone(flows: str) -> None:
     (tree,) = (tree for name, tree in sources("maia") if name == flows)
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

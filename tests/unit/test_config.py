@@ -65,6 +65,13 @@ def test_an_env_file_that_is_no_text_is_a_config_error_and_shows_nothing_of_it()
 MALFORMED = [
     ("DATABASE_URL", f"mysql://user:{SECRET}@host/database", "postgresql://"),
     ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
+    ("DATABASE_SCHEMA", "Mine", "pattern"),
+    ("DATABASE_SCHEMA", "mine; DROP TABLE videos", "pattern"),
+    ("DATABASE_SCHEMA", "x" * 64, "pattern"),
+    ("DATABASE_SCHEMA", "pg_mine", "PostgreSQL's own"),
+    ("DATABASE_SCHEMA", "information_schema", "PostgreSQL's own"),
+    ("DATABASE_CHUNK_DAYS", "0", "greater than or equal to 1"),
+    ("DATABASE_CHUNK_DAYS", "367", "less than or equal to 366"),
     ("HUNTER_BATCH_SIZE", "many", "integer"),
     ("TRACKER_BATCH_SIZE", "1.5", "integer"),
     ("HUNTER_LEASE_SECONDS", "0.5", "greater than or equal to 1"),
@@ -74,7 +81,20 @@ MALFORMED = [
     ("KEY_POOL_ARCHEOLOGY_SIZE", "x", "integer"),
     ("QUOTA_SEARCH_PER_DAY", "-5", "greater than or equal to 0"),
     ("QUOTA_UNITS_PER_DAY", "lots", "integer"),
-    ("VAULT_PROVIDER", "s3", "'local', 'huggingface' or 'off'"),
+    ("VAULT_PROVIDER", "s3", "'local', 'huggingface', 'fsspec' or 'off'"),
+    ("VAULT_LAYOUT", "zip", "'files' or 'packed'"),
+    ("HF_DATASET_PRIVATE", "perhaps", "boolean"),
+    ("YOUTUBE_AUDITED", "soon", "boolean"),
+    ("RETENTION_STATISTICS_DAYS", "31", "YOUTUBE_AUDITED=true"),
+    ("RETENTION_STATISTICS_DAYS", "1097", "less than or equal to 1096"),
+    ("RETENTION_METADATA_DAYS", "31", "less than or equal to 30"),
+    ("RETENTION_RETIRED_DAYS", "-1", "greater than or equal to 0"),
+    ("RETENTION_EVENTS_DAYS", "0", "greater than or equal to 1"),
+    ("JANITOR_BATCH_SIZE", "0", "greater than or equal to 1"),
+    ("NOTIFY_URLS", f"no_such_event=json://{SECRET}", "entry 1"),
+    ("NOTIFY_LEVEL", "loud", "'info', 'warning' or 'error'"),
+    ("NOTIFY_INTERVAL_MINUTES", "-1", "greater than or equal to 0"),
+    ("BREAKOUT_VIEWS_PER_HOUR", "0", "greater than or equal to 1"),
     ("HUNTER_SAFE_SEARCH", "yes", "'none', 'moderate' or 'strict'"),
     ("HUNTER_REGION", "Germany", "pattern"),
     ("HUNTER_CATEGORY", "music", "integer"),
@@ -108,13 +128,25 @@ def test_a_malformed_value_fails_where_it_is_used_and_names_its_variable(
 
 def test_every_kind_of_setting_is_among_the_malformed_ones() -> None:
     free = {"atlas_embedded_path", "vault_path", "maia_result_file"}  # any text is a path
-    free |= {"hf_dataset_id", "hf_token", "notify_urls", "prefect_api_key", "hunter_language"}  # looked at where used
+    free |= {"hf_dataset_id", "hf_token", "vault_url", "prefect_api_key", "hunter_language"}  # looked at where used
     free |= {"youtube_api_key_pool_json"}  # test_keypool
     covered = {name.lower() for name, _, _ in MALFORMED}
     numbers = {n for n, f in Settings.model_fields.items() if isinstance(f.default, int | float)} | {
         "hunter_max_searches_per_run"
     }
     assert set(Settings.model_fields) - free - numbers <= covered
+
+
+def test_statistics_are_kept_longer_by_an_audited_client_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, RETENTION_STATISTICS_DAYS="1096", YOUTUBE_AUDITED="true")
+    assert settings.retention_statistics_days == 1096
+    settings.check()
+
+
+@pytest.mark.parametrize("name", ["public", "maia", "_2", "order", "pgmine", "x" * 63])
+def test_a_schema_may_have_any_plain_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    given(monkeypatch, DATABASE_SCHEMA=name)
+    assert settings.database_schema == name
 
 
 def test_check_names_everything_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,12 @@ import typer
 import atlas.cli
 import maia.cli
 from atlas import policy
+from atlas.adapters.export import Exported
 from atlas.config import Settings
 from atlas.events import EventType
 from atlas.keypool import RINGS, KeyPool
 from atlas.migrations import versions
+from atlas.vocabulary import FAILED, VOCABULARY, level_of
 from maia.exitcodes import EXIT_CODES, Outcome
 from maia.youtube import errors
 
@@ -38,9 +40,10 @@ def code_spans(text: str) -> set[str]:
 def test_all_documents_are_there() -> None:
     document("README.md")
     assert {
-        "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/action.md", "docs/actions.md",
-        "docs/architecture.md", "docs/benchmarks.md", "docs/configuration.md", "docs/container.md",
-        "docs/local-testing-with-act.md", "docs/releasing.md", "docs/troubleshooting.md",
+        "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/action.md", "docs/actions.md", "docs/architecture.md",
+        "docs/backup.md", "docs/benchmarks.md", "docs/configuration.md", "docs/container.md", "docs/data.md",
+        "docs/databases.md", "docs/events.md", "docs/export.md", "docs/local-testing-with-act.md",
+        "docs/releasing.md", "docs/retention.md", "docs/timescaledb.md", "docs/troubleshooting.md",
     } <= set(DOCUMENTS)  # fmt: skip
 
 
@@ -96,13 +99,32 @@ def test_the_numbers_of_the_policy_are_as_documented() -> None:
     assert "A page token older than 12 h is dropped" in text
     assert (3, timedelta(hours=6)) == (policy.ABSENCES_TO_RETIRE, policy.ABSENCE_SPACING)
     assert "absent three times, at least 6 h apart" in text
-    assert timedelta(days=25) == policy.METADATA_REFRESH_AFTER
+    assert policy.refresh_after(timedelta(days=30)) == timedelta(days=25)
     assert "once its metadata is 25 days old" in document("docs/configuration.md")
+    assert "After 25 days (of 30; " in document("docs/retention.md")
 
 
 def test_the_events_are_those_of_the_code() -> None:
-    rows = list(table(document("docs/architecture.md"), "type", "when", "payload"))
-    assert {row[0].strip("`") for row in rows} == {str(event) for event in EventType}
+    rows = list(table(document("docs/events.md"), "type", "level", "when", "payload"))
+    assert [row[0].strip("`") for row in rows] == [str(event) for event in EventType]
+    for event, (_, level, _, payload) in zip(EventType, rows, strict=True):
+        assert tuple(re.findall(r"\w+", re.sub(r"\(.*?\)", "", payload))) == VOCABULARY[event].payload
+        assert code_spans(level) == {VOCABULARY[event].level, *_levels_by_outcome(event)}
+    (finished,) = (level for name, level, _, _ in rows if name == "`run_finished`")
+    assert all(outcome in finished for outcome in FAILED)
+
+
+def _levels_by_outcome(event: EventType) -> set[str]:
+    return {level_of(event, {"outcome": outcome}) for outcome in Outcome}
+
+
+def test_what_can_be_exported_is_that_of_the_code() -> None:
+    rows = list(table(document("docs/export.md"), "table", "`--since` and `--until` go by", "columns"))
+    assert [row[0].strip("`") for row in rows] == [str(each) for each in Exported]
+    folder = Path(atlas.__file__).parent / "sql"
+    for name, time, _ in rows:
+        statement = (folder / f"export_{name.strip('`')}.sql").read_text(encoding="utf-8")
+        assert f"{time.strip('`')} >= $1) AND ($2::timestamptz IS NULL OR {time.strip('`')} < $2)" in statement
 
 
 def test_the_errors_are_those_of_the_client() -> None:
@@ -163,8 +185,8 @@ def commands(name: str) -> Iterator[list[str]]:
 
 
 OTHER_PROGRAMS = {
-    ".", ".ci/run", "act", "cat", "cosign", "cp", "docker", "echo", "gh", "git", "go", "mkdir", "pip", "pytest",
-    "python3", "rm",
+    ".", ".ci/run", "act", "cat", "cosign", "cp", "createdb", "docker", "echo", "gh", "git", "go", "mkdir", "pg_dump",
+    "pg_restore", "pip", "psql", "pytest", "python3", "rm",
 }  # fmt: skip
 
 

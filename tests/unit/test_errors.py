@@ -9,6 +9,7 @@ import pytest
 
 from atlas import errors
 from atlas.errors import (
+    ArchiveUnavailable,
     AtlasError,
     ConfigError,
     DatabaseUnavailable,
@@ -33,7 +34,7 @@ def forget() -> Iterator[None]:
 def test_the_tree_is_as_drawn() -> None:
     for kind in (EmptyKeyRing, KeysRejected, SchemaError):
         assert issubclass(kind, ConfigError)
-    for kind in (ConfigError, RingExhausted, StatementFailed, DatabaseUnavailable):
+    for kind in (ConfigError, RingExhausted, StatementFailed, DatabaseUnavailable, ArchiveUnavailable):
         assert kind.__mro__[1] is AtlasError
 
 

@@ -47,7 +47,26 @@ def test_the_rest_has_an_upper_limit_for_any_number_of_rounds(rounds: int) -> No
 
 
 def test_metadata_is_refreshed_before_it_is_30_days_old() -> None:
-    assert policy.METADATA_REFRESH_AFTER + policy.ZONES[-1].interval < timedelta(days=30)
+    assert policy.refresh_after(30 * DAY) == 25 * DAY
+    assert policy.refresh_after(18 * DAY) == 15 * DAY
+
+
+@pytest.mark.parametrize("days", [*range(2, 31), 1096])
+def test_a_video_is_read_twice_more_before_its_metadata_has_to_go(days: int) -> None:
+    assert timedelta() <= policy.refresh_after(days * DAY) <= (days - 2) * DAY
+
+
+def test_what_is_kept_for_no_longer_than_a_reading_is_always_refreshed() -> None:
+    assert policy.refresh_after(DAY) == timedelta()
+
+
+@pytest.mark.parametrize("days", [1, 2, 6, 7, 8, 30, 1096])
+def test_no_video_has_more_snapshots_than_the_schedule_gives_it(days: int) -> None:
+    kept, at, number = days * DAY, NOW, 0
+    while at - NOW <= kept:
+        number += 1
+        _, at = policy.schedule(NOW, at)
+    assert policy.most_snapshots(kept) == number
 
 
 def test_no_number_of_mentions_of_a_tag_reaches_a_query_of_the_users() -> None:

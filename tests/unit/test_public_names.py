@@ -18,6 +18,7 @@ IMPORTS = [
     "from atlas.adapters.maia import MaiaDAO",
     "from maia.hunter import fetch_batch, search_youtube, ingest_results, run_hunter_cycle",
     "from maia.tracker import fetch_targets, update_stats, run_tracker_cycle",
+    "from maia.janitor import run_janitor_cycle",
 ]
 CONSTRUCTED = (
     "from atlas.utils import KeyRing; from atlas.adapters.maia import MaiaDAO; KeyRing('hunting'); dao = MaiaDAO()"

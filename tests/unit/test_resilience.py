@@ -86,6 +86,20 @@ def test_nothing_is_raised_while_nothing_was_asked_for():
     assert stop.grace_left is None
 
 
+@pytest.mark.parametrize(("seconds", "left"), [(100.0, 3.0), (1.0, 1.0)])
+def test_after_a_signal_nothing_may_take_longer_than_what_is_left_of_the_grace(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, left: float
+):
+    stop = Stop()
+    assert stop.within_grace(seconds) == seconds
+    stop.churn("too fast")
+    assert stop.within_grace(seconds) == seconds
+    monkeypatch.setattr(stop_module, "GRACE_SECONDS", 3.0)
+    monkeypatch.setattr(stop_module.time, "monotonic", lambda: 1000.0)
+    stop.cancel(signal.SIGTERM)
+    assert stop.within_grace(seconds) == left
+
+
 async def test_wait_sleeps_its_time_when_nothing_happens():
     assert await Stop().wait(0.01) is False
 

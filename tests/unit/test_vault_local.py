@@ -7,19 +7,29 @@ import stat
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from atlas.errors import ConfigError
 from atlas.vault import Vault
 from atlas.vault.local import LocalProvider
-from atlas.vault.records import Record
+from atlas.vault.provider import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PATH = "metadata/2026-11-22/aaaaaaaaaaa.json"
 
 
 def soon() -> float:
     return time.monotonic() + 30
+
+
+def put(
+    provider: LocalProvider, *paths: str, body: bytes = b"{}\n", deadline: float | None = None
+) -> Mapping[str, str]:
+    return provider.commit(dict.fromkeys(paths, body), (), message="", deadline=deadline or soon())
 
 
 def files(folder: Path) -> list[str]:
@@ -31,7 +41,7 @@ def test_the_folder_is_made_at_the_first_flush_and_not_before(tmp_path: Path) ->
     provider = LocalProvider(folder)
     provider.check()
     assert not folder.parent.exists()
-    assert not provider.store([Record("aaaaaaaaaaa", PATH, b"{}\n")], soon())
+    assert not put(provider, PATH)
     assert files(folder) == [PATH]
 
 
@@ -39,7 +49,7 @@ def test_the_folder_is_made_at_the_first_flush_and_not_before(tmp_path: Path) ->
 def test_modes_follow_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        LocalProvider(tmp_path / "vault").store([Record("aaaaaaaaaaa", PATH, b"{}\n")], soon())
+        put(LocalProvider(tmp_path / "vault"), PATH)
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "vault" / PATH).stat().st_mode) == 0o640
@@ -50,7 +60,7 @@ def test_a_write_that_breaks_off_leaves_the_old_record_and_no_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = LocalProvider(tmp_path)
-    provider.store([Record("aaaaaaaaaaa", PATH, b"old\n")], soon())
+    put(provider, PATH, body=b"old\n")
 
     def full(self: Path, target: Path) -> Path:
         assert self.read_bytes() == b"new\n"  # wholly written, beside its place, before it is moved
@@ -59,10 +69,10 @@ def test_a_write_that_breaks_off_leaves_the_old_record_and_no_rest(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    failed = provider.store([Record("aaaaaaaaaaa", PATH, b"new\n")], soon())
+    failed = put(provider, PATH, body=b"new\n")
 
     assert failed == {PATH: "No space left on device"}
-    assert provider.load(PATH) == b"old\n"
+    assert provider.read(PATH) == b"old\n"
     assert files(tmp_path) == [PATH]
 
 
@@ -74,14 +84,14 @@ def test_one_that_cannot_be_written_does_not_touch_the_others(tmp_path: Path) ->
         "metadata/2026-11-23/ccccccccccc.json",
         "metadata/2026-11-24/d.json",
     ]
-    failed = LocalProvider(tmp_path).store([Record("x", path, b"{}\n") for path in [PATH, *others]], soon())
+    failed = put(LocalProvider(tmp_path), PATH, *others)
     assert set(failed) == {PATH, others[1]}
     assert all(failed.values())
     assert files(tmp_path) == [others[0], "metadata/2026-11-23", others[2]]
 
 
 def test_nothing_is_begun_after_the_deadline_and_what_was_not_is_said(tmp_path: Path) -> None:
-    failed = LocalProvider(tmp_path).store([Record("x", PATH, b"{}\n")], time.monotonic() - 1)
+    failed = put(LocalProvider(tmp_path), PATH, deadline=time.monotonic() - 1)
     assert failed == {PATH: "the time for the flush was up"}
     assert files(tmp_path) == []
 
@@ -105,7 +115,46 @@ async def test_a_record_comes_back_as_it_went_in(tmp_path: Path) -> None:
     vault.store_metadata("aaaaaaaaaaa", answer)
     assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) is None
     await vault.flush()
-    assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) == answer
+    mark = {"_maia": {"observed_at": "2026-11-22T00:00:00.000000Z"}}
+    assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) == answer | mark
     assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 21)) is None
     with pytest.raises(ValueError, match="no video id"):
         vault.load_metadata("../../etc/passwd", date(2026, 11, 22))
+
+
+def test_files_are_listed_in_the_order_of_their_paths_and_leftovers_are_none(tmp_path: Path) -> None:
+    provider = LocalProvider(tmp_path)
+    put(provider, "a/b/c.json", "a/b-c.json", "a.json", "a/b.json", "z/.hidden/x", "a/b/.c.json.1234.tmp")
+    assert list(provider.list("")) == [
+        Entry(path, 3) for path in sorted(["a.json", "a/b-c.json", "a/b.json", "a/b/c.json"])
+    ]
+    assert [entry.path for entry in provider.list("a/b")] == ["a/b/c.json"]
+    assert list(provider.list("nowhere")) == []
+
+
+def test_a_folder_that_is_empty_is_deleted_and_made_again(tmp_path: Path) -> None:
+    provider = LocalProvider(tmp_path)
+    put(provider, PATH)
+    assert not provider.commit({}, [PATH], message="", deadline=soon())
+    assert list((tmp_path / "metadata").iterdir()) == []
+    assert not put(provider, PATH)
+    assert files(tmp_path) == [PATH]
+
+
+def test_erasing_history_deletes_what_killed_processes_left_long_ago(tmp_path: Path) -> None:
+    provider = LocalProvider(tmp_path)
+    old, young = (tmp_path / "metadata" / "2026-11-22" / name for name in (".a.01.tmp", ".b.02.tmp"))
+    put(provider, PATH)
+    old.write_text("half")
+    young.write_text("half")
+    os.utime(old, (0, 0))
+    provider.erase_history()
+    assert files(tmp_path) == [str(young.relative_to(tmp_path)), PATH]
+
+
+def test_what_cannot_be_deleted_is_said(tmp_path: Path) -> None:
+    (tmp_path / PATH).mkdir(parents=True)
+    failed = LocalProvider(tmp_path).commit({}, [PATH], message="", deadline=soon())
+    assert set(failed) == {PATH}
+    late = LocalProvider(tmp_path).commit({}, [PATH], message="", deadline=time.monotonic() - 1)
+    assert late == {PATH: "the time for the flush was up"}

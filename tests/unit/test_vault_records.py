@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from atlas.vault.records import EncodingError, decode, encode, mark_refetched, record_path
+from atlas.vault.records import EncodingError, decode, encode, mark, observed_at, record_path
 
 
 def test_the_path_holds_the_date_and_the_id() -> None:
@@ -68,17 +68,45 @@ def test_a_stored_record_that_is_no_object_is_a_value_error(body: bytes) -> None
         decode(body)
 
 
-def test_a_refetched_record_says_so_under_one_key_of_ours() -> None:
-    answer = {"id": "x", "refetched_at": "YouTube's own"}
-    at = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
-    assert list(mark_refetched(answer, at).items()) == [
+AT = datetime(2026, 11, 22, 8, 30, 0, 7, tzinfo=UTC)
+
+
+def test_a_record_says_when_it_was_observed_under_one_key_of_ours_which_is_the_last() -> None:
+    answer = {"id": "x", "observed_at": "YouTube's own"}
+    assert list(mark(answer, AT).items()) == [
         ("id", "x"),
-        ("refetched_at", "YouTube's own"),
-        ("_maia", {"refetched_at": "2026-11-22T08:30:00Z"}),
+        ("observed_at", "YouTube's own"),
+        ("_maia", {"observed_at": "2026-11-22T08:30:00.000007Z"}),
     ]
-    assert answer == {"id": "x", "refetched_at": "YouTube's own"}
+    assert answer == {"id": "x", "observed_at": "YouTube's own"}
+
+
+def test_a_refetched_record_says_so_too() -> None:
+    assert mark({}, AT, AT)["_maia"] == {
+        "observed_at": "2026-11-22T08:30:00.000007Z",
+        "refetched_at": "2026-11-22T08:30:00Z",
+    }
 
 
 def test_a_record_marked_before_keeps_the_rest_of_its_mark() -> None:
-    at = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
-    assert mark_refetched({"_maia": {"note": 1}}, at)["_maia"] == {"note": 1, "refetched_at": "2026-11-22T08:30:00Z"}
+    marked = mark({"_maia": {"note": 1, "observed_at": "before"}, "id": "x"}, AT)
+    assert list(marked) == ["id", "_maia"]
+    assert marked["_maia"] == {"note": 1, "observed_at": "2026-11-22T08:30:00.000007Z"}
+
+
+def test_the_time_of_the_observation_comes_back_to_the_microsecond() -> None:
+    abroad = AT.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert observed_at(decode(encode(mark({}, abroad)))) == AT
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"_maia": 1},
+        {"_maia": {}},
+        *({"_maia": {"observed_at": at}} for at in (None, 7, "lately", "2026-11-22T08:30:00")),
+    ],
+)
+def test_a_record_that_does_not_say_when_has_no_time(record: dict[str, Any]) -> None:
+    assert observed_at(record) is None

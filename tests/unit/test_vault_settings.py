@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from atlas import vault
 from atlas.clock import Clock
 from atlas.config import settings
-from atlas.errors import ConfigError
+from atlas.errors import ConfigError, scrub
+from atlas.vault import filesystem
 from atlas.vault.choose import provider_from_settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ async def test_records_go_to_the_folder_of_the_settings_under_the_schedule_clock
         assert not vault.flush_due
         day = Clock.parse(spec).now().date()
         assert (await vault.flush()).stored == ("aaaaaaaaaaa",)
-        assert vault.load_metadata("aaaaaaaaaaa", day) == {"id": "aaaaaaaaaaa"}
+        record = vault.load_metadata("aaaaaaaaaaa", day)
+        assert record is not None
+        assert record["id"] == "aaaaaaaaaaa"
+        assert record["_maia"]["observed_at"].startswith(day.isoformat())
     assert (tmp_path / "metadata" / day.isoformat() / "aaaaaaaaaaa.json").is_file()
 
 
@@ -107,11 +111,68 @@ def test_names_that_the_module_does_not_have_are_attribute_errors() -> None:
 
 def test_importing_reads_nothing_and_loads_no_client(tmp_path: Path) -> None:
     script = (
-        "import sys\nimport atlas.vault, atlas.notifier\nassert not {'huggingface_hub', 'apprise'} & set(sys.modules)\n"
+        "import sys\nimport atlas.vault, atlas.notifier\n"
+        "clients = {'huggingface_hub', 'apprise', 'tenacity', 'fsspec', 's3fs', 'zstandard'}\n"
+        "assert not clients & set(sys.modules), clients & set(sys.modules)\n"
     )
     environment = {"VAULT_PROVIDER": "nonsense", "HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=tmp_path, env=environment)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_layout_is_a_setting(tmp_path: Path) -> None:
+    with settings.override(vault_provider="local", vault_path=tmp_path, vault_layout="packed"):
+        vault.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"})
+        assert (await vault.flush()).stored == ("aaaaaaaaaaa",)
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".zst"]
+
+
+def test_an_address_is_required_and_told_how() -> None:
+    with (
+        settings.override(vault_provider="fsspec"),
+        pytest.raises(ConfigError, match=r"^VAULT_URL required .*s3://bucket/archive.*VAULT_PROVIDER to local or off"),
+    ):
+        vault.check()
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("archive", "is no address such as s3://bucket/archive"),
+        ("simplecache::s3://bucket/archive", "is no address"),
+        ("s3://", "names no bucket or folder"),
+        ("file:///", "names no bucket or folder"),
+        ("https://bucket.example.com/archive", "AWS_ENDPOINT_URL_S3"),
+        ("hf://datasets/me/archive", "set VAULT_PROVIDER to huggingface"),
+        ("nonsense://bucket/archive", "fsspec knows no nonsense://"),
+    ],
+)
+def test_an_address_that_is_no_place_for_an_archive_is_refused(url: str, why: str) -> None:
+    with settings.override(vault_provider="fsspec", vault_url=url), pytest.raises(ConfigError, match=why):
+        vault.check()
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "install"),
+    [("s3://bucket/archive", "s3fs", 'pip install "pleiades-maia[s3]"'), ("gs://b/a", "gcsfs", "pip install gcsfs")],
+)
+def test_a_client_that_is_not_installed_is_named(
+    url: str, package: str, install: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filesystem, "find_spec", {package: None}.__getitem__)
+    with settings.override(vault_provider="fsspec", vault_url=url), pytest.raises(ConfigError) as caught:
+        vault.check()
+    assert install in str(caught.value)
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    with (
+        settings.override(vault_provider="fsspec", vault_url="nonsense://me:unit%2Ftests@host/archive"),
+        pytest.raises(ConfigError) as caught,
+    ):
+        vault.check()
+    assert "tests" not in str(caught.value)
+    assert scrub("unit%2Ftests, unit/tests") == "***, ***"
 
 
 @pytest.mark.parametrize(("given", "provider"), [(None, "off"), ("", "off"), ("local", "local")])

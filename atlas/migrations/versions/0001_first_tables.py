@@ -162,4 +162,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in TABLES:
-        op.execute(f"DROP TABLE {table}")
+        op.execute(f"DROP TABLE {table} CASCADE")  # with views over them

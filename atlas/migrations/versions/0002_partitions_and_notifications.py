@@ -1,7 +1,8 @@
 """Snapshots in partitions by time, and what people were told of.
 
 A plain ``video_stats_log`` becomes the default partition of a new table of that name, whatever it holds: nothing is
-copied. Where it is a hypertable already it stays one.
+copied here (``atlas.snapshots`` gives the rows partitions of their own afterwards). Where it is a hypertable already it
+stays one. The way back copies the rows into a plain table; what gave access to the one gives it to the other.
 """
 
 import sqlalchemy
@@ -25,16 +26,66 @@ PARTITIONED = (
     """,
     "ALTER TABLE video_stats_log ATTACH PARTITION video_stats_log_default DEFAULT",
 )
-# one row for each thing that people were told of: the process that writes it is the one that tells them
+# the owner and the grants of one table for another
+SAME_ACCESS = """
+    SELECT format('ALTER TABLE {to} OWNER TO %I', pg_get_userbyid(relowner))
+    FROM pg_class WHERE oid = to_regclass('{of}') AND pg_get_userbyid(relowner) <> current_user
+    UNION ALL
+    SELECT format('GRANT %s ON {to} TO %s%s', privilege_type,
+        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+        CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM pg_class, aclexplode(relacl) WHERE oid = to_regclass('{of}') AND grantee <> relowner
+    UNION ALL
+    SELECT format('GRANT %s (%I) ON {to} TO %s%s', privilege_type, attname,
+        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+        CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM pg_attribute, aclexplode(attacl) WHERE attrelid = to_regclass('{of}')
+"""
+PLAIN = (
+    "LOCK TABLE video_stats_log IN ACCESS EXCLUSIVE MODE",
+    # a copying that has not ended
+    "DROP FUNCTION IF EXISTS video_stats_log_mirror() CASCADE",
+    "DROP TABLE IF EXISTS video_stats_log_moving, video_stats_log_converting, video_stats_log_draining,"
+    " video_stats_log_replaced CASCADE",
+    """
+    CREATE TABLE video_stats_log_plain (
+        video_id    text NOT NULL,
+        observed_at timestamptz NOT NULL,
+        views       bigint,
+        likes       bigint,
+        comments    bigint
+    )
+    """,
+    """
+    INSERT INTO video_stats_log_plain (video_id, observed_at, views, likes, comments)
+    SELECT video_id, observed_at, views, likes, comments FROM video_stats_log
+    """,
+)
+REPLACE = (
+    "DROP TABLE video_stats_log CASCADE",  # with the views, which the release before does not know
+    "ALTER TABLE video_stats_log_plain RENAME TO video_stats_log",
+    "ALTER TABLE video_stats_log ADD PRIMARY KEY (video_id, observed_at)",
+)
+# one row for each thing that people were told of: the process whose token stands in it is the one that tells them;
+# told: how many events its message stands for, suppressed: how many were held back since
 NOTIFICATIONS = """
     CREATE TABLE notifications (
         type       text NOT NULL,
         subject    text NOT NULL DEFAULT '',
         told_at    timestamptz NOT NULL,
+        token      uuid,
+        told       bigint NOT NULL DEFAULT 0,
         suppressed bigint NOT NULL DEFAULT 0,
         PRIMARY KEY (type, subject)
     )
 """
+EVENTS_BY_TIME = "CREATE INDEX events_by_time ON events (at, id)"
+# where the Janitor begins; no update of the Tracker's writes these columns
+EXPIRY = (
+    "CREATE INDEX videos_enriched ON videos (enriched_at) WHERE enriched_at IS NOT NULL",
+    "CREATE INDEX videos_retired ON videos (retired_at) WHERE retired_at IS NOT NULL",
+    "CREATE INDEX runs_by_start ON runs (started_at)",
+)
 IS_HYPERTABLE = "SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL"
 HYPERTABLES = """
     SELECT 1 FROM timescaledb_information.hypertables
@@ -42,14 +93,35 @@ HYPERTABLES = """
 """
 
 
-def upgrade() -> None:
+def is_hypertable() -> bool:
     bind = op.get_bind()
     there = bind.execute(sqlalchemy.text(IS_HYPERTABLE)).scalar()
-    if not (there and bind.execute(sqlalchemy.text(HYPERTABLES)).scalar()):
+    return bool(there and bind.execute(sqlalchemy.text(HYPERTABLES)).scalar())
+
+
+def give_same_access(of: str, to: str) -> None:
+    for statement in op.get_bind().execute(sqlalchemy.text(SAME_ACCESS.format(of=of, to=to))).scalars().all():
+        op.execute(statement)
+
+
+def upgrade() -> None:
+    if not is_hypertable():
         for statement in PARTITIONED:
             op.execute(statement)
+        give_same_access("video_stats_log_default", "video_stats_log")
     op.execute(NOTIFICATIONS)
+    op.execute(EVENTS_BY_TIME)
+    for statement in EXPIRY:
+        op.execute(statement)
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX videos_enriched, videos_retired, runs_by_start")
+    op.execute("DROP INDEX events_by_time")
     op.execute("DROP TABLE notifications")
+    if not is_hypertable():
+        for statement in PLAIN:
+            op.execute(statement)
+        give_same_access("video_stats_log", "video_stats_log_plain")
+        for statement in REPLACE:
+            op.execute(statement)

@@ -99,3 +99,13 @@ async def discover(db: Database, api: RunningSandbox, timeline: Timeline, *queri
     await db.fetch("TRUNCATE api_calls")
     timeline.advance(hours=1, minutes=1)
     return [row["id"] for row in await fetch(db, "SELECT id FROM videos ORDER BY due_at, id")]
+
+
+async def survivors(db: Database, api: RunningSandbox, until: datetime) -> list[str]:
+    """The videos that YouTube still has then; the others are taken out of the database."""
+    ids: list[str] = [row["id"] for row in await fetch(db, "SELECT id FROM videos ORDER BY id")]
+    there = [id_ for id_ in ids if api.world.video(id_, until.timestamp()) is not None]
+    await db.fetch("DELETE FROM videos WHERE NOT id = ANY ($1)", there)
+    await db.fetch("DELETE FROM video_stats_log WHERE NOT video_id = ANY ($1)", there)
+    assert len(there) > 10
+    return there

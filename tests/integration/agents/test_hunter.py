@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,8 @@ async def test_results_are_stored_once_with_metadata_snapshot_and_archive(
     archived = json.loads((folder / f"{found[0]}.json").read_text())
     assert archived["id"] == found[0]
     assert archived["snippet"]["title"] == videos[found[0]]["title"]
-    assert "_maia" not in archived
+    (first,) = (row["observed_at"] for row in snapshots if row["video_id"] == found[0])
+    assert archived["_maia"] == {"observed_at": f"{first.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"}
     assert stats["videos_found"] == len(found)
     assert stats["videos_new"] == stats["videos_enriched"] == len(set(found))
     assert stats["archived"] >= len(set(found))
@@ -334,6 +335,8 @@ async def test_a_vault_that_fails_blocks_nothing_and_is_caught_up_later(
     id_ = api.log.calls("search")[0].ids[0]
     record = json.loads((vault_folder / "metadata" / f"{timeline.at:%Y-%m-%d}" / f"{id_}.json").read_text())
     assert record["_maia"]["refetched_at"].startswith(f"{timeline.at:%Y-%m-%dT%H}")
+    enriched = await value(db, "SELECT enriched_at FROM videos WHERE id = $1", id_)
+    assert record["_maia"]["observed_at"] == f"{enriched.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 async def test_the_cap_of_searches_holds_over_the_cycles_of_a_process(

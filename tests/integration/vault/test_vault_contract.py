@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+import uuid
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,109 +14,213 @@ import tenacity
 from pydantic import SecretStr
 
 from atlas.vault import FlushReport, Provider, Vault
+from atlas.vault.filesystem import FilesystemProvider
 from atlas.vault.huggingface import HuggingFaceProvider
+from atlas.vault.layout import is_part
 from atlas.vault.local import LocalProvider
 from atlas.vault.off import OffProvider
-from atlas.vault.records import Record
+from atlas.vault.patience import Patience
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
-KEEPING = ["local", "huggingface"]
+FILE = "metadata/2026-11-22/aaaaaaaaaaa.json"
+OTHER = "metadata/2026-11-22/-_bbbbbbbbb.json"
+PART = "packed/2026-11-22/20261122T080000000000Z-0a1b2c3d.jsonl.zst"
+CARD = "README.md"
 
 
 class Case:
-    """A provider, a way to see what it keeps and a way to break it."""
+    """A provider, and a way to break it and to mend it again."""
 
-    def __init__(self, name: str, tmp_path: Path, hub: Any) -> None:
-        self.name, self.hub = name, hub
+    def __init__(self, kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+        self.kind = kind
         self.folder = tmp_path / "vault"
+        self.hub: Any = None
         self.provider: Provider
-        if name == "local":
+        if kind == "local":
             self.provider = LocalProvider(self.folder)
-        elif name == "huggingface":
+        elif kind == "huggingface":
+            self.hub = request.getfixturevalue("hub")
             self.provider = HuggingFaceProvider(
-                "me/maia-archive", SecretStr(hub.token), endpoint=hub.endpoint, wait=tenacity.wait_none()
+                "me/maia-archive",
+                SecretStr(self.hub.token),
+                endpoint=self.hub.endpoint,
+                patience=Patience(tenacity.wait_none(), sleep=lambda _: None),
             )
-        else:
+        elif kind == "off":
             self.provider = OffProvider()
+        else:
+            url = {"file": self.folder.as_uri(), "memory": f"memory://{uuid.uuid4()}/vault"}.get(kind)
+            self.provider = FilesystemProvider(url or request.getfixturevalue("s3"))
 
-    def kept(self) -> dict[str, bytes]:
-        if self.name == "huggingface":
-            return dict(self.hub.files)
-        return {
-            path.relative_to(self.folder).as_posix(): path.read_bytes()
-            for path in self.folder.rglob("*")
-            if path.is_file()
-        }
+    def kept(self) -> dict[str, bytes | None]:
+        listed = [entry.path for entry in self.provider.list("")]
+        assert listed == sorted(listed)
+        return {path: self.provider.read(path) for path in listed if path != CARD}
 
     def break_it(self) -> None:
-        self.hub.faults["commit"] = [403] * 10
-        self.folder.parent.mkdir(exist_ok=True)
-        self.folder.write_text("in the way")
+        if self.kind == "huggingface":
+            self.hub.faults["commit"] = [403] * 10
+        elif self.kind in {"local", "file"}:
+            self.folder.write_text("in the way")
+        else:
+            commit = self.provider.commit
+
+            def refuse(*_: object, **__: object) -> Mapping[str, str]:
+                self.provider.commit = commit  # type: ignore[method-assign]
+                raise OSError("broken")
+
+            self.provider.commit = refuse  # type: ignore[method-assign]
+
+    def mend_it(self) -> None:
+        if self.kind == "huggingface":
+            self.hub.faults.clear()
+        self.folder.unlink(missing_ok=True)
+
+
+KEEPING = ["local", "file", "memory", "s3", "huggingface"]
+
+
+@pytest.fixture(params=KEEPING)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    return Case(request.param, request, tmp_path)
 
 
 @pytest.fixture(params=[*KEEPING, "off"])
-def case(request: pytest.FixtureRequest, tmp_path: Path, hub: Any) -> Case:
-    return Case(request.param, tmp_path, hub)
+def any_case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    return Case(request.param, request, tmp_path)
 
 
-def records(*ids: str, body: bytes = b"{}\n") -> list[Record]:
-    return [Record(video_id, f"metadata/2026-11-22/{video_id}.json", body) for video_id in ids]
+def put(provider: Provider, add: Mapping[str, bytes], *delete: str, seconds: float = 30) -> Mapping[str, str]:
+    return provider.commit(add, delete, message="Test", deadline=time.monotonic() + seconds)
 
 
-def soon() -> float:
-    return time.monotonic() + 30
+def test_it_is_named_as_in_the_setting(any_case: Case) -> None:
+    name = any_case.kind if any_case.kind in {"local", "huggingface", "off"} else "fsspec"
+    assert any_case.provider.name == name
+    assert any_case.provider.enabled == (any_case.kind != "off")
+    assert any_case.provider.folder_limit == (10_000 if any_case.kind == "huggingface" else None)
 
 
-def test_it_is_named_as_in_the_setting(case: Case) -> None:
-    assert case.provider.name == case.name
-    assert case.provider.enabled == (case.name != "off")
+def test_checking_a_good_one_says_nothing_and_leaves_nothing(any_case: Case) -> None:
+    any_case.provider.check()
+    assert any_case.kept() == {}
+    assert not any_case.folder.exists()
+    if any_case.hub:
+        assert "commit" not in any_case.hub.requests
 
 
-def test_checking_a_good_one_says_nothing_and_leaves_nothing(case: Case) -> None:
-    case.provider.check()
-    assert case.kept() == {}
-    assert case.hub.requests == []
+def test_an_empty_one_holds_nothing(any_case: Case) -> None:
+    assert any_case.provider.read(FILE) is None
+    assert list(any_case.provider.list("metadata/2026-11-22")) == []
+    assert not put(any_case.provider, {}, FILE)
+    any_case.provider.erase_history()
 
 
-def test_what_is_not_failed_is_kept_byte_for_byte_under_its_path(case: Case) -> None:
-    failed = case.provider.store(records("aaaaaaaaaaa", "-_bbbbbbbbb"), soon())
-    kept = case.kept()
-    assert dict.fromkeys(kept, b"{}\n") == kept
-    assert set(kept) | set(failed) == {"metadata/2026-11-22/aaaaaaaaaaa.json", "metadata/2026-11-22/-_bbbbbbbbb.json"}
-    assert not set(kept) & set(failed)
-    assert bool(failed) == (case.name == "off")
+def test_off_keeps_nothing_and_says_so(tmp_path: Path) -> None:
+    provider = OffProvider()
+    assert put(provider, {FILE: b"{}\n"}) == {FILE: "the vault is off"}
+    assert provider.read(FILE) is None
 
 
-def test_storing_again_replaces(case: Case) -> None:
-    case.provider.store(records("aaaaaaaaaaa"), soon())
-    failed = case.provider.store(records("aaaaaaaaaaa", body=b'{"new":1}\n'), soon())
-    if case.provider.enabled:
-        assert not failed
-        assert case.kept() == {"metadata/2026-11-22/aaaaaaaaaaa.json": b'{"new":1}\n'}
+def test_what_was_added_is_kept_byte_for_byte_under_its_path(case: Case) -> None:
+    bodies = {FILE: b"{}\n", OTHER: '{"ü":1}\n'.encode(), PART: bytes(range(256)) * 20}
+    assert not put(case.provider, bodies)
+    assert case.kept() == bodies
+    assert [(entry.path, entry.size) for entry in case.provider.list("packed")] == [(PART, 5_120)]
+    assert [entry.path for entry in case.provider.list("metadata/2026-11-22")] == [OTHER, FILE]
+    assert list(case.provider.list("meta")) == []
 
 
-def test_storing_the_same_again_is_no_failure(case: Case) -> None:
-    first = case.provider.store(records("aaaaaaaaaaa"), soon())
-    assert case.provider.store(records("aaaaaaaaaaa"), soon()) == first
+def test_adding_again_replaces(case: Case) -> None:
+    put(case.provider, {FILE: b"{}\n", PART: b"old"})
+    assert not put(case.provider, {FILE: b'{"new":1}\n', PART: b"new"})
+    assert case.kept() == {FILE: b'{"new":1}\n', PART: b"new"}
 
 
-def test_reading_finds_what_was_stored_or_says_that_it_cannot(case: Case) -> None:
-    case.provider.store(records("aaaaaaaaaaa"), soon())
-    if case.name == "huggingface":
-        with pytest.raises(NotImplementedError, match="me/maia-archive"):
-            case.provider.load("metadata/2026-11-22/aaaaaaaaaaa.json")
+def test_adding_the_same_again_is_no_failure(case: Case) -> None:
+    for _ in range(2):
+        assert not put(case.provider, {FILE: b"{}\n", PART: b"part"})
+    assert case.kept() == {FILE: b"{}\n", PART: b"part"}
+
+
+def test_additions_and_deletions_go_together_and_what_is_gone_is_gone(case: Case) -> None:
+    put(case.provider, {FILE: b"{}\n", OTHER: b"{}\n"})
+    for _ in range(2):  # the second time they are gone already
+        assert not put(case.provider, {PART: b"both"}, FILE, OTHER, "metadata/2026-11-22/ccccccccccc.json")
+        assert case.kept() == {PART: b"both"}
+    assert list(case.provider.list("metadata")) == []
+    assert not put(case.provider, {FILE: b"{}\n"}, PART)
+    assert case.kept() == {FILE: b"{}\n"}
+
+
+def test_nothing_is_begun_after_the_deadline(case: Case) -> None:
+    put(case.provider, {FILE: b"{}\n"})
+    try:
+        failed = put(case.provider, {OTHER: b"{}\n", PART: b"late"}, FILE, seconds=-1)
+    except OSError as error:
+        assert "the time for the flush was up" in str(error)
     else:
-        expected = b"{}\n" if case.provider.enabled else None
-        assert case.provider.load("metadata/2026-11-22/aaaaaaaaaaa.json") == expected
-        assert case.provider.load("metadata/2026-11-22/bbbbbbbbbbb.json") is None
+        assert set(failed) == {OTHER, PART, FILE}
+        assert failed[OTHER] == failed[PART] == "the time for the flush was up"
+    assert case.kept() == {FILE: b"{}\n"}
 
 
-async def test_a_broken_one_fails_nobody_and_works_again_once_mended(case: Case) -> None:
+def test_where_an_addition_fails_nothing_is_deleted(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(case.provider, {FILE: b"{}\n"})
+    with monkeypatch.context() as broken:
+        if case.kind == "huggingface":
+            case.hub.faults["commit"] = [413]
+        elif case.kind in {"local", "file"}:
+            (case.folder / "packed").write_text("in the way")
+        else:
+            opened = case.provider._opened()[0]  # type: ignore[attr-defined]
+            method = "_pipe_file" if opened.async_impl else "pipe_file"
+
+            def refuse(*_: object, **__: object) -> None:
+                raise OSError("no room")
+
+            broken.setattr(opened, method, refuse)
+        try:
+            failed: Any = put(case.provider, {PART: b"part"}, FILE)
+        except OSError:
+            failed = {PART, FILE}
+    assert set(failed) == {PART, FILE}
+    assert case.provider.read(FILE) == b"{}\n"
+    assert case.provider.read(PART) is None if case.kind not in {"local", "file"} else True
+
+
+@pytest.mark.parametrize("layout", ["files", "packed"])
+async def test_a_record_comes_back_from_either_layout(case: Case, layout: Any) -> None:
+    answer = {"id": "aaaaaaaaaaa", "snippet": {"title": "half an emoji \ud83d"}}
+    store = Vault(case.provider, layout, now=lambda: NOW)
+    store.store_metadata("aaaaaaaaaaa", answer)
+    assert store.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) is None
+    assert (await store.flush()).stored == ("aaaaaaaaaaa",)
+    mark = {"_maia": {"observed_at": "2026-11-22T08:00:00.000000Z"}}
+    assert store.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) == answer | mark
+    assert store.load_metadata("bbbbbbbbbbb", date(2026, 11, 22)) is None
+    assert store.load_metadata("aaaaaaaaaaa", date(2026, 11, 21)) is None
+    assert [is_part(path) for path in case.kept()] == [layout == "packed"]
+
+
+async def test_both_layouts_are_read_whatever_is_written_now(case: Case) -> None:
+    for n, layout in enumerate(("files", "packed", "packed", "files")):
+        store = Vault(case.provider, layout, now=lambda n=n: NOW.replace(minute=n))  # type: ignore[arg-type]
+        store.store_metadata("aaaaaaaaaaa", {"n": n})
+        store.store_metadata(f"only{n}", {"n": n})
+        assert not (await store.flush()).failed
+    loaded = {id_: Vault(case.provider).load_metadata(id_, NOW) for id_ in ("aaaaaaaaaaa", "only0", "only2")}
+    assert {id_: record["n"] for id_, record in loaded.items() if record} == {"aaaaaaaaaaa": 3, "only0": 0, "only2": 2}
+
+
+async def test_a_broken_one_fails_nobody_and_works_again_once_mended(any_case: Case) -> None:
+    case = any_case
     case.break_it()
     store = Vault(case.provider, now=lambda: NOW)
     store.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"})
@@ -126,28 +231,32 @@ async def test_a_broken_one_fails_nobody_and_works_again_once_mended(case: Case)
     assert report.stored == ()
     assert report.failed == ("aaaaaaaaaaa",)
     assert report.error is not None
-    assert case.hub.token not in report.error
+    assert not case.hub or case.hub.token not in report.error
 
-    case.hub.faults.clear()
-    case.folder.unlink()
+    case.mend_it()
     store.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"}, refetched=True)
     assert (await store.flush()).stored == ("aaaaaaaaaaa",)
-    assert case.kept() == {
-        "metadata/2026-11-22/aaaaaaaaaaa.json": (
-            b'{"id":"aaaaaaaaaaa","_maia":{"refetched_at":"2026-11-22T08:00:00Z"}}\n'
-        )
-    }
+    mark = b'{"observed_at":"2026-11-22T08:00:00.000000Z","refetched_at":"2026-11-22T08:00:00Z"}'
+    assert case.kept() == {FILE: b'{"id":"aaaaaaaaaaa","_maia":' + mark + b"}\n"}
 
 
-def test_only_the_hub_provider_costs_the_import_of_its_library(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("layout", "clients"),
+    [
+        ("files", "{'huggingface_hub', 'apprise', 'tenacity', 'fsspec', 's3fs', 'zstandard'}"),
+        ("packed", "{'huggingface_hub', 'apprise', 'tenacity', 'fsspec', 's3fs'}"),
+    ],
+)
+def test_only_who_uses_a_library_pays_for_its_import(tmp_path: Path, layout: str, clients: str) -> None:
     script = (
-        "import asyncio, sys, tempfile, pathlib\n"
+        "import asyncio, sys, pathlib\n"
         "from atlas import vault\n"
         "from atlas.vault import Vault\n"
         "from atlas.vault.local import LocalProvider\n"
-        "store = Vault(LocalProvider(pathlib.Path(sys.argv[1])))\n"
+        "store = Vault(LocalProvider(pathlib.Path(sys.argv[1])), sys.argv[2])\n"
         "store.store_metadata('aaaaaaaaaaa', {})\n"
         "assert asyncio.run(store.flush()).stored\n"
-        "assert not {'huggingface_hub', 'apprise', 'tenacity'} & set(sys.modules), sys.modules.keys()\n"
+        f"assert not {clients} & set(sys.modules), sys.modules.keys()\n"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "vault")], check=True, timeout=60, cwd=tmp_path)
+    command = [sys.executable, "-c", script, str(tmp_path / "vault"), layout]
+    subprocess.run(command, check=True, timeout=60, cwd=tmp_path)

@@ -31,7 +31,7 @@ def test_nothing_given_is_one_hunter() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
-        ("command", "foo", "`hunter`, `tracker`, `plan` or `verdict`"),
+        ("command", "foo", "`hunter`, `tracker`, `janitor`, `plan` or `verdict`"),
         ("command", "Hunter", "`hunter`"),
         ("shard", "5/4", "I/N with I from 0 to N-1"),
         ("shard", "4/4", "I/N"),

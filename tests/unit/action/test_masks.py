@@ -83,6 +83,11 @@ def test_tokens_and_every_url_of_notifications_are_masked() -> None:
     assert found == ["hf_0123456789", "pnu_0123456789", "json://a/b", "tgram://c/d"]
 
 
+def test_of_an_entry_with_types_the_url_is_masked() -> None:
+    found = masked(NOTIFY_URLS="churn,key_suspended=json://a/b?c=d json://e/?f=g")
+    assert found == ["json://a/b?c=d", "json://e/?f=g"]
+
+
 def test_nothing_is_masked_of_secrets_that_are_not_set() -> None:
     assert (
         masked(YOUTUBE_API_KEY_POOL_JSON="", DATABASE_URL="", HF_TOKEN="", NOTIFY_URLS=" ", PREFECT_API_KEY="''") == []

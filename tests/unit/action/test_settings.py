@@ -80,6 +80,21 @@ def test_settings_go_into_the_container_by_name_and_those_of_the_input_win(step:
     }
 
 
+@pytest.mark.parametrize("by_input", [False, True])
+@pytest.mark.parametrize("provider", ["fsspec", "huggingface", ""])
+def test_what_an_s3_client_reads_goes_along_where_the_archive_is_in_one(
+    step: Step, docker: FakeDocker, provider: str, by_input: bool
+) -> None:
+    store = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "0123456789", "AWS_ENDPOINT_URL_S3": "https://store"}
+    step.env |= store | {"AWS_REGION": "", "AWS_PROFILE": "mine"}
+    if not by_input:
+        step.env["VAULT_PROVIDER"] = provider
+    done = step.here(settings=f"VAULT_PROVIDER={provider}" if by_input else "")
+    found = {name: value for name, value in docker.of("run")[0]["env"].items() if name.startswith("AWS_")}
+    assert found == (store if provider == "fsspec" else {})
+    assert "0123456789" not in done.log.replace("::add-mask::0123456789", "")
+
+
 def test_a_setting_of_the_environment_that_is_no_utf8_is_the_containers_to_judge(
     step: Step, docker: FakeDocker
 ) -> None:

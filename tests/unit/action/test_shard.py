@@ -223,6 +223,15 @@ def test_an_archive_inside_the_container_is_refused(
     assert docker.calls == []
 
 
+@pytest.mark.parametrize("url", ["file:///srv/archive", " 'FILE:///srv/archive' ", "local:///srv/archive"])
+def test_an_address_inside_the_container_is_refused_too(step: Step, docker: FakeDocker, url: str) -> None:
+    done = step.here(settings=f"VAULT_PROVIDER=fsspec\nVAULT_URL={url}")
+    assert done.code == 78
+    assert "VAULT_URL names a folder: the shard archives into the container" in done.annotations("error")[0]
+    assert docker.calls == []
+    assert step.here(settings="VAULT_PROVIDER=fsspec\nVAULT_URL=s3://file/archive").code == 0
+
+
 @pytest.mark.parametrize(("provider", "said"), [("", True), ("off", True), ("huggingface", False)])
 def test_an_archive_that_is_off_is_said_in_words(step: Step, provider: str, said: bool) -> None:
     step.env["VAULT_PROVIDER"] = provider

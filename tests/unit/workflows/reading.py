@@ -12,12 +12,13 @@ import yaml
 
 from ...markdown import CHECKOUT
 
-__all__ = ["AGENTS", "CALLERS", "FOLDER", "MAIA", "jobs", "step_of_maia", "text", "uses", "workflow"]
+__all__ = ["AGENTS", "CALLERS", "FOLDER", "JANITOR", "MAIA", "jobs", "step_of_maia", "text", "uses", "workflow"]
 
 FOLDER = CHECKOUT / ".github" / "workflows"
 MAIA = "maia.yml"
 AGENTS = ("hunter", "tracker")
 CALLERS = tuple(f"{agent}.yml" for agent in AGENTS)
+JANITOR = "janitor.yml"
 
 
 def path(name: str) -> Path:

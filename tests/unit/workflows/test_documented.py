@@ -6,7 +6,7 @@ import math
 import re
 
 from ...markdown import document, table
-from .reading import AGENTS, CALLERS, MAIA, jobs, step_of_maia, text, workflow
+from .reading import AGENTS, CALLERS, JANITOR, MAIA, jobs, step_of_maia, text, workflow
 
 DOCUMENT = "docs/actions.md"
 START = 1
@@ -32,14 +32,17 @@ def test_every_secret_is_documented() -> None:
 def test_every_secret_goes_where_it_is_said_to_go() -> None:
     kinds = {"plan": ("plan",), "gates": ("gate",), "shards": ("shards", "wave")}
     kinds["every job"] = (*(prefix for names in kinds.values() for prefix in names), "verdict")
+    kinds["janitor"] = ("janitor",)
+    kinds["every job"] += kinds["janitor"]
+    every = {**jobs(MAIA), **jobs(JANITOR)}
     for name, who, _ in secrets():
         prefixes = tuple(prefix for kind in who.split(", ") for prefix in kinds[kind])
-        given = {job for job, content in jobs(MAIA).items() if name.strip("`") in step_of_maia(content)["env"]}
-        assert given == {job for job in jobs(MAIA) if job.startswith(prefixes)}, name
+        given = {job for job, content in every.items() if name.strip("`") in step_of_maia(content)["env"]}
+        assert given == {job for job in every if job.startswith(prefixes)}, name
 
 
 def test_every_variable_is_documented_with_its_default() -> None:
-    used = {match for name in CALLERS for match in re.findall(r"\bvars\.(\w+)", text(name))}
+    used = {match for name in (*CALLERS, JANITOR) for match in re.findall(r"\bvars\.(\w+)", text(name))}
     assert spans(variables()) == used
     for name, _, default in variables():
         written = re.search(rf"vars\.{name.strip('`')} \|\| '([^']+)'", text("hunter.yml"))
@@ -88,6 +91,13 @@ def test_the_minutes_add_up() -> None:
         computed = billed(int(shards), float(minutes))
         assert (int(runs), int(a_run)) == (runs_in_30_days(cron), computed), schedule
         assert a_month == f"{runs_in_30_days(cron) * computed:,}", schedule
+
+
+def test_the_janitors_day_is_as_it_is_scheduled() -> None:
+    (schedule,) = workflow(JANITOR)["on"]["schedule"]
+    (row,) = table(document(DOCUMENT), "schedule", "runs in 30 days", "jobs a run", "billed in 30 days")
+    assert row[:3] == (f"`{schedule['cron']}`", "30", str(len(jobs(JANITOR))))
+    assert row[3] == f"{30 * math.ceil(START)} to {30 * (START + 1)}"
 
 
 def test_the_minutes_are_shown_for_the_schedules_as_they_are() -> None:

@@ -61,7 +61,7 @@ def test_the_example_variables_are_variables_of_the_workflows() -> None:
     assert {name.lower() for name in settings} <= set(Settings.model_fields)
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", [*AGENTS, "janitor"])
 def test_the_example_events_are_what_the_form_sends(agent: str) -> None:
     event = json.loads(example(f".github/act/{agent}.json").read_text(encoding="utf-8"))
     assert set(event) == {"inputs"}

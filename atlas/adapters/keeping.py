@@ -1,0 +1,228 @@
+"""KeepingDAO: what is kept no longer goes, a batch at a time.
+
+Each batch is a transaction of its own, so that no lock is held for long and a run that ends early has lost nothing.
+Rows that somebody else has locked or holds by a lease are left out and go the next time: the Janitor waits for no
+shard, and several of them do each other no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from atlas import policy
+from atlas.clock import clock
+from atlas.config import settings
+from atlas.database import Database, database
+from atlas.errors import StatementFailed
+from atlas.quota import quota_day
+from atlas.snapshots.maintenance import Maintenance, maintain
+from atlas.statements import sql
+
+__all__ = ["Batch", "KeepingDAO", "Limits"]
+
+_REFUSED_IN_A_ROW = 3  # batches: then it is not about single rows
+_CALL_DAYS = 2  # the quota day and the one before: a key's allowance is reckoned from them
+
+Rows = Sequence[Any]
+_Act = Callable[[Rows], Awaitable[Mapping[str, int]]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is older goes. Times of the schedule clock (UTC), but for those of ``runs`` and ``notifications``.
+
+    Attributes:
+        snapshots: snapshots observed before it.
+        metadata: metadata read, and tags found or searched, before it.
+        retired: videos retired before it.
+        events: events of before it, and suspensions that ended before it.
+        runs: processes that began before it (real time).
+        told: messages sent before it (real time).
+        calls: call counts of Pacific days before it.
+        records: records archived on days (UTC) before it: no day is left of which any record may be too old.
+        keeps_counts: snapshots are kept longer than metadata, so that a video outlives its title.
+    """
+
+    snapshots: datetime
+    metadata: datetime
+    retired: datetime
+    events: datetime
+    runs: datetime
+    told: datetime
+    calls: date
+    records: date
+    keeps_counts: bool
+
+    @classmethod
+    def now(cls) -> Limits:
+        """By the RETENTION settings."""
+        now, real = clock.now(), datetime.now(UTC)
+        events = timedelta(days=settings.retention_events_days)
+        metadata = now - timedelta(days=settings.retention_metadata_days)
+        return cls(
+            snapshots=now - timedelta(days=settings.retention_statistics_days),
+            metadata=metadata,
+            retired=now - timedelta(days=settings.retention_retired_days),
+            events=now - events,
+            runs=real - events,
+            # one that is deleted is told again at once
+            told=real - max(events, timedelta(minutes=settings.notify_interval_minutes)),
+            calls=quota_day(now) - timedelta(days=max(settings.retention_events_days, _CALL_DAYS)),
+            records=metadata.date() + timedelta(days=1),
+            keeps_counts=settings.retention_statistics_days > settings.retention_metadata_days,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction did.
+
+    Attributes:
+        counts: by what it was, such as ``videos_deleted``.
+        error: why it was rolled back; None: it was not.
+    """
+
+    counts: Mapping[str, int]
+    error: StatementFailed | None = None
+
+
+class KeepingDAO:
+    """The Janitor's way to the database. Constructing it does no I/O.
+
+    Its methods give a batch after each transaction; whoever stops asking has stopped the work. A batch that the
+    database refuses is passed over, and the next one is tried.
+
+    Args:
+        store: another database than the process's own, for tests.
+    """
+
+    def __init__(self, store: Database | None = None) -> None:
+        self._db = store or database
+
+    async def keep_snapshots(self, size: int, *, dry_run: bool = False) -> Maintenance:
+        """Partitions for what comes, and none for what is too old. See ``atlas.snapshots.maintenance.maintain``."""
+        now, keep_from = clock.now(), Limits.now().snapshots
+        return await self._db.patiently(lambda: maintain(self._db, now, keep_from, batch=size, dry_run=dry_run))
+
+    async def keep_videos(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
+        """Videos that are gone from YouTube or whose metadata was not read again, with their snapshots.
+
+        Where snapshots are kept longer than metadata, a video loses its metadata alone, and goes with its last counts.
+
+        Args:
+            size: most rows of one transaction.
+            dry_run: counts what would go.
+        """
+        limits = Limits.now()
+
+        async def delete(rows: Rows) -> Mapping[str, int]:
+            return await self._delete([row["id"] for row in rows], limits, dry_run=dry_run)
+
+        async def blank(rows: Rows) -> Mapping[str, int]:
+            if not dry_run:
+                await self._db.fetch(sql("blank_videos"), [row["id"] for row in rows])
+            return {"videos_blanked": len(rows)}
+
+        # a video goes with all its snapshots: as many videos as have no more of them than that
+        videos = max(1, size // policy.most_snapshots(timedelta(days=settings.retention_statistics_days)))
+        counts = limits.snapshots if limits.keeps_counts else None
+        retired = limits.retired, limits.metadata, counts
+        async for batch in self._batches(sql("lock_retired_videos"), retired, videos, 2, delete):
+            yield batch
+        async for batch in self._batches(sql("lock_unread_videos"), (limits.metadata, counts), videos, 2, delete):
+            yield batch
+        act, number = (blank, size) if limits.keeps_counts else (delete, videos)
+        stale = limits.metadata, limits.retired
+        async for batch in self._batches(sql("lock_stale_videos"), stale, number, 2, act):
+            yield batch
+
+    async def _delete(self, ids: Sequence[str], limits: Limits, *, dry_run: bool) -> Mapping[str, int]:
+        if dry_run:
+            # those that are too old go before the videos do
+            (found,) = await self._db.fetch(sql("count_snapshots"), ids, limits.snapshots)
+            return {"videos_deleted": len(ids), "snapshots_deleted": found["number"]}
+        await self._db.fetch(sql("lift_decompression_limit"))
+        # after the rows are locked, by a statement of its own: it sees what was written until then
+        (snapshots,) = await self._db.fetch(sql("forget_snapshots"), ids)
+        (videos,) = await self._db.fetch(sql("forget_videos"), ids)
+        return {"videos_deleted": videos["number"], "snapshots_deleted": snapshots["number"]}
+
+    async def keep_channels(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
+        """Channels without any video. Walks all channels, since nothing else tells which of them have lost theirs."""
+
+        async def delete(rows: Rows) -> Mapping[str, int]:
+            empty = [row["id"] for row in rows if not row["has_videos"]]
+            if dry_run or not empty:
+                return {"channels_deleted": len(empty)}
+            locked = [row["id"] for row in await self._db.fetch(sql("lock_channels"), empty)]
+            (gone,) = await self._db.fetch(sql("delete_empty_channels"), locked)
+            return {"channels_deleted": gone["number"]}
+
+        async for batch in self._batches(sql("page_channels"), (), size, 1, delete):
+            yield batch
+
+    async def keep_queries(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
+        """Tags of the queue that were neither found nor searched for as long as metadata is kept."""
+        arguments = Limits.now().metadata, not dry_run
+        async for batch in self._batches(sql("expire_queries"), arguments, size, 1, _count("queries_deleted")):
+            yield batch
+
+    async def keep_notes(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
+        """Events, runs, call counts, suspensions that ended, keys of the past, and what people were told."""
+        limits = Limits.now()
+        for statement, limit, name in (
+            (sql("expire_events"), limits.events, "events_deleted"),
+            (sql("expire_runs"), limits.runs, "runs_deleted"),
+            (sql("expire_calls"), limits.calls, "calls_deleted"),
+            (sql("expire_suspensions"), limits.events, "suspensions_deleted"),
+            (sql("expire_keys"), limits.events, "keys_deleted"),
+            (sql("expire_notifications"), limits.told, "notifications_deleted"),
+        ):
+            async for batch in self._batches(statement, (limit, not dry_run), size, 2, _count(name)):
+                yield batch
+
+    async def _batches(
+        self, statement: str, arguments: Sequence[Any], size: int, width: int, act: _Act
+    ) -> AsyncGenerator[Batch]:
+        """One transaction after the other, until one finds fewer rows than it may take.
+
+        Args:
+            statement: finds rows, in an order, and gives its first columns as the position from which the next batch
+                goes on. So no batch walks over what others have left behind.
+            arguments: its parameters, before how many and the position.
+            size: most rows of a batch.
+            width: how many columns a position has.
+            act: what is done with the rows, in the same transaction.
+        """
+        position: tuple[Any, ...] = (None,) * width
+        refused = 0
+        while refused < _REFUSED_IN_A_ROW:
+            found: list[Any] = []
+
+            async def work(position: tuple[Any, ...] = position, found: list[Any] = found) -> Mapping[str, int]:
+                found.clear()  # a second try, after a lost connection
+                async with self._db.transaction():
+                    found += await self._db.fetch(statement, *arguments, size, *position)
+                    return await act(found) if found else {}
+
+            try:
+                batch = Batch(await self._db.patiently(work))
+                refused = 0
+            except StatementFailed as error:
+                batch = Batch({}, error)
+                refused += 1
+            if found or batch.error is not None:
+                yield batch
+            if len(found) < size:
+                return
+            position = tuple(found[-1])[:width]
+
+
+def _count(name: str) -> _Act:
+    async def act(rows: Rows) -> Mapping[str, int]:
+        return {name: len(rows)}
+
+    return act

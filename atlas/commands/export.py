@@ -1,0 +1,129 @@
+"""`atlas export`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from atlas.adapters.export import ExportDAO, Exported
+from atlas.commands.pipes import quietly
+from atlas.commands.progress import Progress
+from atlas.commands.running import run
+from atlas.commands.times import moment
+
+__all__ = ["export"]
+
+_STDOUT = Path("-")
+
+
+class Format(StrEnum):
+    """How an export is written."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+def export(
+    table: Annotated[Exported, typer.Option(help="What to export.", show_default=False)],
+    form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.CSV,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only rows from then on: 24h, 7d, 2w ago, or an ISO 8601 time (UTC)."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only rows before then; likewise.")] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="FILE", help="The file; - is standard output, for CSV.", dir_okay=False)
+    ] = _STDOUT,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a table or a view to a file, as it is at one moment, whatever its size.
+
+    --since and --until go by the table's own time: see docs/export.md. Parquet needs the extra `parquet`.
+
+    \b
+      atlas export --table videos --output videos.csv
+      atlas export --table video_stats_log --since 7d --format parquet --output week.parquet
+      atlas export --table events --since 24h | head
+    """
+    if output == _STDOUT:
+        if form is Format.PARQUET:
+            raise typer.BadParameter("Parquet is written to a file: name one", param_hint="--output")
+        with quietly():
+            rows = run(_to_stdout(table, since, until))
+    else:
+        if not output.parent.is_dir():
+            raise typer.BadParameter(f"the folder of '{output}' is not there", param_hint="--output")
+        if output.exists() and not force:
+            raise typer.BadParameter(f"'{output}' is there already; --force writes over it", param_hint="--output")
+        try:
+            rows = run(_to_file(table, form, since, until, output.resolve()))  # a link stays one
+        except OSError as error:
+            typer.echo(f"atlas: '{output}' cannot be written: {error.strerror or error}", err=True)
+            raise typer.Exit(1) from None
+    typer.echo(f"{rows:,} rows of {table}" + (f" in {output}" if output != _STDOUT else ""), err=True)
+
+
+async def _to_stdout(table: Exported, since: str | None, until: str | None) -> int:
+    begin, end = moment(since, "--since"), moment(until, "--until")
+    # a reader may keep it waiting for ever: SIGTERM ends it even then, and there is nothing to clean up
+    with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    with Progress() as progress:
+        return await _csv(table, begin, end, sys.stdout.buffer, progress)
+
+
+async def _to_file(table: Exported, form: Format, since: str | None, until: str | None, output: Path) -> int:
+    """Written beside the file and moved to its place: nobody sees half of it."""
+    begin, end = moment(since, "--since"), moment(until, "--until")
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        with Progress() as progress:
+            if form is Format.CSV:
+                with part.open("wb") as file:
+                    rows = await _csv(table, begin, end, file, progress)
+            else:
+                rows = await _parquet(table, begin, end, part, progress)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    return rows
+
+
+async def _csv(
+    table: Exported, since: datetime | None, until: datetime | None, file: BinaryIO, progress: Progress
+) -> int:
+    written = 0
+
+    def sink(piece: bytes) -> None:
+        nonlocal written
+        written += file.write(piece)
+        progress(f"{table}, bytes", written, 0)
+
+    return await ExportDAO().csv(table, sink, since=since, until=until)
+
+
+async def _parquet(
+    table: Exported, since: datetime | None, until: datetime | None, path: Path, progress: Progress
+) -> int:
+    from atlas.parquet import ParquetFile  # noqa: PLC0415  an extra, and slow to import
+
+    number = 0
+    async with ExportDAO().rows(table, since=since, until=until) as (columns, batches):
+        with ParquetFile(path, [(column.name, column.type) for column in columns]) as file:
+            async for batch in batches:
+                file.add(batch)
+                number += len(batch)
+                progress(f"{table}, rows", number, 0)
+    return number

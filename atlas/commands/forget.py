@@ -1,0 +1,96 @@
+"""`atlas forget`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from atlas.adapters.forget import ForgetDAO
+from atlas.commands.archive import archive_or_none
+from atlas.commands.progress import Progress
+from atlas.commands.running import run
+from atlas.database import database
+from atlas.forgetting import Forgetting, forget_everywhere
+from atlas.vault.records import check_video_id
+
+__all__ = ["forget"]
+
+_PLACES = {
+    "videos": "videos",
+    "video_stats_log": "video_stats_log",
+    "aggregates": "video_stats_hourly, video_stats_daily",
+    "channels": "channels",
+    "events": "events",
+    "notifications": "notifications",
+    "runs": "errors in runs",
+}
+_IN_ARCHIVE = {"files": "archive: records in files", "parts": "archive: records in parts"}
+
+
+def forget(
+    video: Annotated[list[str] | None, typer.Option(metavar="ID", help="A video; may be given again.")] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A channel with all its videos; may be given again.")
+    ] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete everything about videos and channels from the database and the archive, its history too, and prove it.
+
+    Asks first, on a terminal. Shows for each place what was removed and what a new search still finds; ends with 1
+    unless that is nothing everywhere. A later search may find a public video again.
+
+    \b
+      atlas forget --video dQw4w9WgXcQ
+      atlas forget --channel UCuAXFkgsw1L7xaCfnd5JJOw --yes
+    """
+    videos, channels = _checked(video or [], "--video"), _checked(channel or [], "--channel")
+    if not videos and not channels:
+        raise typer.BadParameter("name at least one video or channel", param_hint="--video or --channel")
+
+    async def work() -> tuple[Forgetting, bool]:
+        archive = archive_or_none()
+        async with database.session():
+            dao = ForgetDAO()
+            if sys.stdin.isatty() and not yes:
+                number = len(set(videos) | await dao.videos_of(channels))
+                where = "the database and the archive" if archive else "the database"
+                typer.confirm(
+                    f"Delete {number:,} videos and {len(channels):,} channels from {where}? This cannot be undone.",
+                    abort=True,
+                )
+            with Progress() as progress:
+                return await forget_everywhere(dao, archive, videos, channels, progress), archive is not None
+
+    done, archived = run(work(), interrupted="interrupted; run it again: it goes on, and proves that nothing is left")
+    Console().print(_table(done, archived=archived))
+    if not archived:
+        typer.echo("The archive is off (VAULT_PROVIDER=off): nothing was searched there.")
+    if done.removed.get("held"):
+        typer.echo(f"{done.removed['held']:,} videos were held by shards; what these write of them is dropped.")
+    for damage in done.unsearched:
+        typer.echo(f"not searched: {damage}; it may hold more: restore or delete it, and run this again")
+    for path, reason in done.failed.items():
+        typer.echo(f"not changed: {path}: {reason}")
+    if not done.proven:
+        raise typer.Exit(1)
+
+
+def _checked(ids: list[str], option: str) -> list[str]:
+    for id_ in ids:
+        try:
+            check_video_id(id_)
+        except ValueError:
+            raise typer.BadParameter(f"{id_[:80]!r} is no id", param_hint=option) from None
+    return list(dict.fromkeys(ids))
+
+
+def _table(done: Forgetting, *, archived: bool) -> Table:
+    table = Table("place", "removed", "left", box=None)
+    for name, place in (_PLACES | (_IN_ARCHIVE if archived else {})).items():
+        table.add_row(place, f"{done.removed.get(name, 0):,}", f"{done.left.get(name, 0):,}")
+    return table

@@ -1,0 +1,55 @@
+"""`atlas rebuild`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from atlas.adapters.archive import ArchiveDAO
+from atlas.commands.archive import configured_archive, telling
+from atlas.commands.progress import Progress
+from atlas.commands.running import run
+from atlas.database import database
+from atlas.rebuilding import Rebuilt
+from atlas.rebuilding import rebuild as rebuild_all
+
+__all__ = ["rebuild"]
+
+
+def rebuild(
+    *,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Add what a database that holds videos lacks; also goes on after a stop.")
+    ] = False,
+) -> None:
+    """Fill an empty database from the archive alone: videos, channels, tags, first snapshots.
+
+    The newest record of a video gives its metadata, the oldest its first snapshot. Later snapshots, the search queue,
+    the state of keys and events are not in the archive. Ends with 1 if something in it is damaged: it is named, and the
+    rest is rebuilt.
+
+    \b
+      atlas migrate && atlas rebuild
+      atlas rebuild --missing
+    """
+
+    async def work() -> Rebuilt:
+        archive = configured_archive()
+        async with database.session():
+            with Progress() as progress:
+                return await rebuild_all(
+                    archive, ArchiveDAO(), missing=missing, damaged=telling(progress), progress=progress
+                )
+
+    done = run(work(), interrupted="interrupted; `atlas rebuild --missing` goes on")
+    typer.echo(
+        f"{done.records:,} records of {done.days:,} days: {done.videos:,} new videos, {done.refreshed:,} refreshed, "
+        f"{done.damaged:,} damaged"
+    )
+    if not done.records:
+        typer.echo(
+            "atlas: the archive holds no record: do VAULT_PROVIDER and its settings name the right one?", err=True
+        )
+    if done.damaged or not done.records:
+        raise typer.Exit(1)

@@ -1,0 +1,150 @@
+"""`atlas vault verify` and `atlas vault compact`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atlas.adapters.archive import ArchiveDAO
+from atlas.background import call_in_background
+from atlas.clock import clock
+from atlas.commands.archive import configured_archive, telling
+from atlas.commands.progress import Progress
+from atlas.commands.running import run
+from atlas.database import database
+from atlas.vault.compacting import compact as compact_day
+from atlas.verification import EXAMPLES, Verification
+from atlas.verification import verify as verify_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["app"]
+
+_EVER = float("inf")
+
+app = typer.Typer(no_args_is_help=True, help="Look after the cold archive: VAULT_PROVIDER says where it is.")
+
+
+@app.command()
+def verify(
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Have a later run archive again what is missing; mark what is archived.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Repair even if the archive holds nothing at all.")] = False,
+) -> None:
+    """Compare every record of the archive with the database, and every video with the archive.
+
+    Ends with 1 if a record is damaged, if a video that counts as archived has no record that can be read, or if a
+    recent record has no row; a damaged file is named, and stays where it is. Safe beside shards that are at work.
+
+    \b
+      atlas vault verify
+      atlas vault verify --repair
+    """
+
+    async def work() -> Verification:
+        archive = configured_archive()
+        async with database.session():
+            with Progress() as progress:
+                return await verify_all(
+                    archive,
+                    ArchiveDAO(),
+                    repair=repair,
+                    even_if_empty=yes,
+                    damaged=telling(progress),
+                    progress=progress,
+                )
+
+    report = run(work())
+    for line in _lines(report, repair=repair):
+        typer.echo(line)
+    mended = repair and not report.unread and (yes or not report.empty)
+    if repair and report.unread:
+        typer.echo("atlas: nothing was repaired: parts could not be read, and may hold what is missing", err=True)
+    elif repair and not mended:
+        typer.echo(
+            "atlas: nothing was repaired: the archive holds no record at all. Check that VAULT_PROVIDER and its "
+            "settings name the right one; --yes has everything archived again",
+            err=True,
+        )
+    if report.damaged or report.without_row or (report.missing and not mended):
+        raise typer.Exit(1)
+
+
+def _lines(report: Verification, *, repair: bool) -> Iterator[str]:
+    """What was found, for people; nothing is left out because it is 0 but what is of no interest then."""
+    yield f"archive: {report.records:,} records of {report.days:,} days"
+    yield f"database: {report.videos:,} videos"
+    yield f"damaged: {report.damaged:,}"
+    yield f"missing: {report.missing:,} videos count as archived and have no record that can be read"
+    yield from _examples(report, "missing")
+    yield f"without a row: {report.without_row:,} videos have a record, and the database does not know them"
+    yield from _examples(report, "without_row")
+    if report.without_row:
+        yield "  `atlas rebuild --missing` adds them"
+    if report.deleted:
+        yield f"deleted: {report.deleted:,} older records are of videos that are no longer kept; they go with their day"
+    if report.expired:
+        yield f"expired: {report.expired:,} videos count as archived, and their records went with their day"
+    if report.unmarked:
+        yield f"unmarked: {report.unmarked:,} videos have a record and do not count as archived"
+    if repair:
+        yield f"repaired: {report.repaired:,}"
+    elif report.missing or report.expired or report.unmarked:
+        yield "  `atlas vault verify --repair` mends what is missing, expired and unmarked"
+
+
+def _examples(report: Verification, kind: str) -> Iterator[str]:
+    if ids := report.examples[kind]:
+        more = getattr(report, kind) - len(ids)
+        yield f"  {' '.join(ids)}" + (f" and {more:,} more" if more and len(ids) == EXAMPLES else "")
+
+
+@app.command()
+def compact(
+    older_than: Annotated[
+        int, typer.Option(metavar="DAYS", min=1, help="Only days that are at least so many days past.")
+    ] = 2,
+) -> None:
+    """Pack the single files and the small parts of past days into large parts.
+
+    The same records can be read before, meanwhile and afterwards; a run that was stopped goes on the next time. What is
+    damaged stays as it is. Ends with 1 if there was any, or if something could not be written.
+
+    \b
+      atlas vault compact
+      atlas vault compact --older-than 7
+    """
+
+    async def work() -> bool:
+        archive = configured_archive()
+        newest = clock.now().date() - timedelta(days=older_than)
+        files = parts = made = records = 0
+        wrong = False
+        with Progress() as progress:
+            tell = telling(progress)
+            days = await call_in_background(archive.days, seconds=_EVER, name="vault-compact")
+            for day in (day for day in days if day <= newest):
+                done = await call_in_background(
+                    partial(compact_day, archive, day, partial(progress, f"packing {day}")),
+                    seconds=_EVER,
+                    name="vault-compact",
+                )
+                for damage in done.damaged:
+                    tell(damage)
+                for path, reason in done.failed.items():
+                    progress.clear()
+                    typer.echo(f"not packed: {path}: {reason}")
+                wrong |= bool(done.damaged or done.failed)
+                files, parts, made = files + done.files, parts + done.parts, made + done.made
+                records += done.records
+        typer.echo(f"{records:,} records: {files:,} files and {parts:,} small parts became {made:,} parts")
+        return wrong
+
+    if run(work()):
+        raise typer.Exit(1)

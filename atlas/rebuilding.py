@@ -1,0 +1,132 @@
+"""`atlas rebuild`: videos, channels, tags and first snapshots out of the archive alone.
+
+The days are read from the oldest to the newest, so the first record of a video makes its row and its first snapshot,
+and each later one refreshes what the row says. A record that says nothing newer than its row changes nothing, which
+makes it safe to repeat, to interrupt, and to run beside shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from atlas.background import call_in_background
+from atlas.errors import AtlasError, StatementFailed
+from atlas.vault.archive import Damage, Stored
+from atlas.vault.records import decode
+
+if TYPE_CHECKING:
+    from atlas.adapters.archive import ArchiveDAO
+    from atlas.vault.archive import Archive
+
+__all__ = ["BATCH", "NotEmpty", "Rebuilt", "rebuild"]
+
+BATCH = 1_000
+"""Records of one transaction."""
+
+_BATCH_BYTES = 16 * 1024 * 1024
+
+Progress = Callable[[str, int, int], None]
+
+
+class NotEmpty(AtlasError):
+    """The database holds videos already. `atlas rebuild --missing` adds what it lacks, and changes nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()))
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was done.
+
+    Attributes:
+        days: of the archive.
+        records: that were read.
+        videos: new rows.
+        refreshed: rows that knew less, or something older.
+        damaged: files, parts and records that are no good, or that the database refused.
+    """
+
+    days: int = 0
+    records: int = 0
+    videos: int = 0
+    refreshed: int = 0
+    damaged: int = 0
+
+
+async def rebuild(
+    archive: Archive,
+    dao: ArchiveDAO,
+    *,
+    missing: bool = False,
+    damaged: Callable[[Damage], None] = lambda _: None,
+    progress: Progress = lambda *_: None,
+) -> Rebuilt:
+    """Fills the database from the archive, a batch of records in each transaction.
+
+    Args:
+        archive: the archive.
+        dao: the database, migrated.
+        missing: adds what a database that holds videos lacks.
+        damaged: called with each that is found; the others are stored all the same.
+        progress: called with what is done, the number of the day, and how many there are.
+
+    Raises:
+        NotEmpty: the database holds videos, and ``missing`` was not asked for.
+        ArchiveUnavailable: the archive cannot be reached.
+        DatabaseUnavailable, ConfigError.
+    """
+    if not missing and await dao.any_video():
+        raise NotEmpty
+    report = Rebuilt()
+
+    def note(damage: Damage) -> None:
+        report.damaged += 1
+        damaged(damage)
+
+    batches = _batches(archive, report, note, progress)
+    while batch := await call_in_background(lambda: next(batches, None), seconds=float("inf"), name="vault-rebuild"):
+        report.records += len(batch)
+        await _store(dao, batch, report, note)
+    return report
+
+
+def _batches(
+    archive: Archive, report: Rebuilt, note: Callable[[Damage], None], progress: Progress
+) -> Iterator[list[Stored]]:
+    """Records in the order of their days, no video twice in a batch."""
+    days = archive.days()
+    report.days = len(days)
+    batch: dict[str, Stored] = {}
+    size = 0
+    for number, day in enumerate(days, 1):
+        for found in archive.records(day):
+            if isinstance(found, Damage):
+                note(found)
+                continue
+            if len(batch) >= BATCH or size >= _BATCH_BYTES or found.record.video_id in batch:
+                progress(f"{day}, {report.records:,} records", number, len(days))
+                yield list(batch.values())
+                batch, size = {}, 0
+            batch[found.record.video_id] = found
+            size += len(found.record.body)
+    if batch:
+        yield list(batch.values())
+
+
+async def _store(dao: ArchiveDAO, batch: Sequence[Stored], report: Rebuilt, note: Callable[[Damage], None]) -> None:
+    """Stores a batch; of one that is refused, each half, so that one odd record does not cost a thousand good ones."""
+    try:
+        stored = await dao.restore([(found.at, decode(found.record.body)) for found in batch])
+    except (StatementFailed, ValueError) as error:
+        if len(batch) == 1:
+            note(Damage(batch[0].path, f"the record of {batch[0].record.video_id} cannot be stored: {error}"))
+            return
+        middle = len(batch) // 2
+        await _store(dao, batch[:middle], report, note)
+        await _store(dao, batch[middle:], report, note)
+    else:
+        report.videos += stored.created
+        report.refreshed += stored.refreshed

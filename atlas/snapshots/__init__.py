@@ -1,0 +1,8 @@
+"""The snapshots of counts: what they are kept in (partitions or a hypertable), how long, and the views over them."""
+
+from __future__ import annotations
+
+from atlas.inspection import Storage
+from atlas.snapshots.maintenance import Maintenance, ensure, maintain
+
+__all__ = ["Maintenance", "Storage", "ensure", "maintain"]

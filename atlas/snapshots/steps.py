@@ -1,0 +1,61 @@
+"""Changes of structure in short steps: each a transaction that waits no longer than a second for a table's lock.
+
+A statement that waits for a lock that shuts others out has all who come after it wait too, so it gives up soon and is
+tried again. Works through a pooler: nothing outlives its transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+
+from atlas.errors import Contended
+from atlas.statements import sql
+
+__all__ = ["LOCK", "WHOLE_TABLE", "Connects", "perform", "shortly"]
+
+T = TypeVar("T")
+
+LOCK = 0x41544C4153  # "ATLAS": one migration, or change of structure, at a time in one database
+LOCK_WAIT = "1s"
+WHOLE_TABLE = 6 * 3600.0
+"""Seconds that a statement may take that reads all snapshots, however many there are."""
+_PAUSE = 0.2  # seconds before the second try; each next one waits for longer, at most _LONGEST
+_LONGEST = 2.0
+
+
+class Connects(Protocol):
+    """What gives connections of one's own: a ``Database``."""
+
+    async def connect(self) -> asyncpg.Connection:
+        """A new connection."""
+
+
+async def shortly(connection: asyncpg.Connection, work: Callable[[], Awaitable[T]], *, tries: int = 5) -> T:
+    """Does the work in one transaction, again when a table's lock could not be had.
+
+    Raises Contended when the tables stay in use: what earlier steps did is done, and the next run goes on from there.
+    """
+    pause = _PAUSE
+    for remaining in reversed(range(tries)):
+        try:
+            async with connection.transaction():
+                await connection.fetchval(sql("hold_structure"), LOCK)  # only such steps hold it: it is soon free
+                await connection.fetchval(sql("set_locally"), "lock_timeout", LOCK_WAIT)
+                return await work()
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            if not remaining:
+                raise Contended(f"video_stats_log stays in use by others: {error}") from error
+        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  spreads the tries, keeps no secret
+        pause = min(pause * 2, _LONGEST)
+    raise AssertionError("unreachable")
+
+
+async def perform(connection: asyncpg.Connection, statement: str, *arguments: Any) -> None:
+    """Executes the statements that a statement returns: definitions take no parameters of their own."""
+    for (text,) in await connection.fetch(statement, *arguments):
+        await connection.execute(text)

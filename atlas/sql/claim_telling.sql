@@ -1,0 +1,19 @@
+-- Which of these things are mine to tell people of: those that nobody has told for so long. The others are counted.
+-- Done again after a lost connection, it finds the same ones mine.
+-- $1 types, $2 subjects, $3 how many events each stands for, $4 token of this claim, $5 so long
+WITH claimed AS (
+    INSERT INTO $schema.notifications AS known (type, subject, told_at, token, told)
+    SELECT type, subject, now(), $4, number
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS thing (type, subject, number)
+    ORDER BY type, subject
+    ON CONFLICT (type, subject) DO UPDATE SET
+        told_at = CASE WHEN known.told_at <= now() - $5::interval THEN now() ELSE known.told_at END,
+        token = CASE WHEN known.told_at <= now() - $5::interval THEN excluded.token ELSE known.token END,
+        told = CASE WHEN known.told_at <= now() - $5::interval THEN known.suppressed + excluded.told
+                    ELSE known.told END,
+        suppressed = CASE WHEN known.told_at <= now() - $5::interval THEN 0
+                          WHEN known.token = excluded.token THEN known.suppressed
+                          ELSE known.suppressed + excluded.told END
+    RETURNING type, subject, told, token
+)
+SELECT type, subject, told FROM claimed WHERE token = $4

@@ -1,0 +1,2 @@
+-- The rows of a table. Reads it whole.
+SELECT count(*) FROM $schema.$table

@@ -1,0 +1,2 @@
+-- TimescaleDB in this database.
+CREATE EXTENSION IF NOT EXISTS timescaledb

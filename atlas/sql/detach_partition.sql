@@ -1,0 +1,2 @@
+-- Makes a partition a table of its own.
+ALTER TABLE $schema.$parent DETACH PARTITION $schema.$table

@@ -1,0 +1,2 @@
+-- A continuous aggregate, with what it keeps and its policies.
+DROP MATERIALIZED VIEW $schema.$view

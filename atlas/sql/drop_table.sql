@@ -1,0 +1,2 @@
+-- A table that is not needed any more.
+DROP TABLE IF EXISTS $schema.$table

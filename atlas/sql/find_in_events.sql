@@ -1,0 +1,13 @@
+-- Of the $2 events after number $1 those that name one of the ids $3, as a text of its own or as a word of one, and the
+-- last number that was looked at; no row at the end of the table.
+WITH page AS (
+    SELECT id, payload FROM $schema.events WHERE id > $1 ORDER BY id LIMIT $2
+), word AS (
+    SELECT page.id, regexp_split_to_table(leaf #>> '{}', '[^A-Za-z0-9_-]+') AS text
+    FROM page, jsonb_path_query(page.payload, 'strict $.** ? (@.type() == "string")') AS leaf
+), named AS (
+    SELECT DISTINCT word.id FROM word JOIN unnest($3::text[]) AS wanted (id) ON wanted.id = word.text
+)
+SELECT max(page.id) AS last, coalesce(array_agg(named.id) FILTER (WHERE named.id IS NOT NULL), '{}') AS named
+FROM page LEFT JOIN named ON named.id = page.id
+HAVING count(*) > 0

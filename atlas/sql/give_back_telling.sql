@@ -1,0 +1,6 @@
+-- Nobody could be told of these things: they are due at once, and what they stood for is counted as held back.
+-- $1 types, $2 subjects, $3 token of the claim
+UPDATE $schema.notifications AS known
+SET told_at = '-infinity', token = NULL, told = 0, suppressed = known.suppressed + known.told
+FROM unnest($1::text[], $2::text[]) AS thing (type, subject)
+WHERE known.type = thing.type AND known.subject = thing.subject AND known.token = $3

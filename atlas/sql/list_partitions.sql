@@ -1,0 +1,10 @@
+-- The partitions of a table, in the order of time; without a bound: the default partition, or an open end. $1 table
+SELECT part.relname AS name, part.bound = 'DEFAULT' AS is_default,
+    (regexp_match(part.bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS lower,
+    (regexp_match(part.bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz AS upper
+FROM (
+    SELECT child.relname, pg_get_expr(child.relpartbound, child.oid) AS bound
+    FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
+    WHERE inhparent = to_regclass(format('$schema.%I', $1::text))
+) AS part
+ORDER BY lower NULLS FIRST, name

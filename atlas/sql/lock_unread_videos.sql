@@ -1,0 +1,11 @@
+-- Videos that never had their metadata read, or were blanked, and have no counts that may still be kept; those that a
+-- shard holds are left out. The first found first, from a position on.
+-- $1 found before, $2 counts read before (NULL: whenever), $3 how many, $4 position: found, $5 position: id
+SELECT first_seen_at, id FROM $schema.videos
+WHERE enriched_at IS NULL AND retired_at IS NULL AND first_seen_at < $1::timestamptz
+    AND (first_seen_at, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
+    AND ($2::timestamptz IS NULL OR last_updated_at IS NULL OR last_updated_at < $2::timestamptz)
+    AND (leased_until IS NULL OR leased_until < now())
+ORDER BY first_seen_at, id
+LIMIT $3
+FOR UPDATE SKIP LOCKED

@@ -1,0 +1,2 @@
+-- Another name for an index.
+ALTER INDEX IF EXISTS $schema.$index RENAME TO $new_name

@@ -1,0 +1,2 @@
+-- Another name for a table.
+ALTER TABLE $schema.$table RENAME TO $new_name

@@ -1,0 +1,212 @@
+"""The Janitor: keeps the data as long as it may be kept, and no longer. It asks YouTube nothing and needs no keys.
+
+What is due to be read again is the Tracker's; what was not read again in time goes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from atlas import vault
+from atlas.adapters.keeping import Limits
+from atlas.config import settings
+from atlas.errors import StatementFailed
+from maia import orchestration
+from maia.exitcodes import Outcome
+from maia.orchestration import flow, get_run_logger, task
+from maia.process import recorded, run_process
+from maia.session import Shard
+from maia.stop import record_stats
+from maia.upkeep import JanitorSession, cut_off, janitor_session, through, told
+
+__all__ = [
+    "JanitorOptions", "keep_notes", "keep_queue", "keep_records", "keep_snapshots", "keep_videos", "run",
+    "run_janitor_cycle",
+]  # fmt: skip
+
+_A_DAY: Final = 86_400.0
+"""Seconds that the archive may take where nothing else limits it: until the next run."""
+
+
+@task(name="keep_snapshots")
+async def keep_snapshots(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[str, int]:
+    """Drops partitions and deletes snapshots that are too old, and makes partitions for what comes.
+
+    Returns:
+        counts: snapshots_deleted (rows, without those of dropped partitions), partitions_dropped, partitions_made.
+    """
+    async with janitor_session() as session:
+        if not session.goes_on():
+            return {}
+        try:
+            kept = await cut_off(
+                session, lambda: session.dao.keep_snapshots(batch_size, dry_run=dry_run), session.seconds_left
+            )
+        except StatementFailed as error:
+            session.fail("snapshots", error)
+            return {}
+        if kept is None:
+            return {}
+        for verb, names in (("made", kept.made), ("dropped", kept.dropped)):
+            if names:
+                get_run_logger().info("partitions %s%s: %s", "to be " if dry_run else "", verb, ", ".join(names))
+        counts = {
+            "snapshots_deleted": kept.deleted,
+            "partitions_dropped": len(kept.dropped),
+            "partitions_made": len(kept.made),
+        }
+        session.counts.update(counts)
+        return counts
+
+
+@task(name="keep_videos")
+async def keep_videos(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[str, int]:
+    """Deletes videos that were retired long enough ago or whose metadata was not read again, then empty channels.
+
+    Returns:
+        counts: videos_deleted, snapshots_deleted (theirs), videos_blanked (metadata alone), channels_deleted.
+    """
+    async with janitor_session() as session:
+        counts = await through(session, "videos", session.dao.keep_videos(batch_size, dry_run=dry_run))
+        return counts | await through(session, "channels", session.dao.keep_channels(batch_size, dry_run=dry_run))
+
+
+@task(name="keep_queue")
+async def keep_queue(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[str, int]:
+    """Deletes tags that were neither found nor searched for long. What a user has added or paused stays.
+
+    Returns:
+        counts: queries_deleted.
+    """
+    async with janitor_session() as session:
+        return await through(session, "queries", session.dao.keep_queries(batch_size, dry_run=dry_run))
+
+
+@task(name="keep_notes")
+async def keep_notes(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[str, int]:
+    """Deletes old events, runs, call counts, suspensions that ended, and what people were told.
+
+    Returns:
+        counts: events_deleted, runs_deleted, calls_deleted, suspensions_deleted, keys_deleted, notifications_deleted.
+    """
+    async with janitor_session() as session:
+        return await through(session, "notes", session.dao.keep_notes(batch_size, dry_run=dry_run))
+
+
+@task(name="keep_records")
+async def keep_records(*, dry_run: bool = False) -> dict[str, int]:
+    """Deletes the archive's days that are too old, and erases its history where it has one.
+
+    Returns:
+        counts: days_expired, records_expired (a file each), parts_expired (packed parts).
+    """
+    async with janitor_session() as session:
+        if not vault.enabled or not session.goes_on():
+            return {}
+        left = session.seconds_left
+        seconds = _A_DAY if left is None else left
+        before = Limits.now().records
+        report = await cut_off(session, lambda: vault.expire(before, dry_run=dry_run, seconds=seconds))
+        if report is None:
+            return {}
+        if report.error is not None and session.goes_on():
+            session.fail("archive", report.error)
+        if report.days:
+            get_run_logger().info("%d days of the archive, up to %s", len(report.days), report.days[-1])
+        counts = {"days_expired": len(report.days), "records_expired": report.files, "parts_expired": report.parts}
+        session.counts.update(counts)
+        return counts
+
+
+@flow(name="run_janitor_cycle")
+async def run_janitor_cycle(
+    batch_size: int | None = None, *, dry_run: bool = False, max_minutes: float | None = None
+) -> dict[str, Any]:
+    """One pass over all that is kept: snapshots, videos and channels, queue, notes, archive.
+
+    Args:
+        batch_size: most rows that one transaction deletes; None: JANITOR_BATCH_SIZE.
+        dry_run: deletes nothing; the counts are of what would go.
+        max_minutes: begins nothing new after so long (real minutes); None: it has as long as it takes.
+
+    Returns:
+        the counts of the tasks; ``failed``: parts or batches that could not be done; ``dry_run`` where it was one; and
+        ``outcome``: ``ok``, ``idle`` (nothing was too old) or ``failure``.
+
+    Raises:
+        CancelledExit: a signal; the batch that ran is finished.
+        ConfigError, DatabaseUnavailable.
+    """
+    async with janitor_session() as session:
+        size = batch_size or settings.janitor_batch_size
+        session.ends = None if max_minutes is None else time.monotonic() + max_minutes * 60
+        dry = {"dry_run": True} if dry_run else {}
+        if dry_run:
+            get_run_logger().info("a dry run: nothing is deleted, the counts are of what would go")
+        try:
+            await keep_snapshots(size, dry_run=dry_run)
+            await keep_videos(size, dry_run=dry_run)
+            await keep_queue(size, dry_run=dry_run)
+            await keep_notes(size, dry_run=dry_run)
+            await keep_records(dry_run=dry_run)
+            session.stop.raise_if_requested()
+        finally:
+            record_stats({**session.counts, **dry})
+        return {**session.counts, **dry, **_outcome(session, dry_run=dry_run)}
+
+
+def _outcome(session: JanitorSession, *, dry_run: bool) -> dict[str, Any]:
+    if session.failures:
+        more = f"; and {len(session.failures) - 1} more" if len(session.failures) > 1 else ""
+        return {"outcome": Outcome.FAILURE, "error": f"{session.failures[0]}{more}"}
+    if session.cut_short:
+        return {"outcome": Outcome.OK, "reason": "the time was up before all was looked at; the next run goes on"}
+    if dry_run:
+        return {"outcome": Outcome.OK, "reason": "a dry run: nothing was deleted, the counts are of what would go"}
+    if not any(session.counts.values()):
+        return {"outcome": Outcome.IDLE, "reason": "nothing is older than it may be"}
+    return {"outcome": Outcome.OK}
+
+
+@dataclass(frozen=True)
+class JanitorOptions:
+    """What the command line says of a run.
+
+    Attributes:
+        batch_size: rows that one transaction deletes; None: the setting.
+        max_minutes: begins nothing new after so long (real minutes).
+        result_file: None: the setting MAIA_RESULT_FILE.
+    """
+
+    shard: Shard = field(default_factory=Shard)
+    batch_size: int | None = None
+    max_minutes: float | None = None
+    result_file: Path | None = None
+    dry_run: bool = False
+
+
+def run(options: JanitorOptions) -> NoReturn:
+    """Runs the Janitor and ends the process with the code that says how it went."""
+    shard = str(options.shard)
+
+    async def work() -> Mapping[str, Any]:
+        orchestration.activate(settings.prefect_api_url, settings.prefect_api_key)
+        async with janitor_session(options.shard):
+            return await recorded("janitor", shard, cycle)
+
+    async def cycle() -> Mapping[str, Any]:
+        stats = await run_janitor_cycle(options.batch_size, dry_run=options.dry_run, max_minutes=options.max_minutes)
+        get_run_logger().info("%s", _summary(stats))
+        return stats
+
+    run_process("janitor", shard, work, result_file=options.result_file)
+
+
+def _summary(stats: Mapping[str, Any]) -> str:
+    said = f"{stats['outcome']}" + (f" ({stats['reason']})" if "reason" in stats else "")
+    counts = {name: value for name, value in stats.items() if type(value) is int}
+    return ", ".join(part for part in (said, told(counts)) if part)

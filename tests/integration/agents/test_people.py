@@ -1,0 +1,194 @@
+"""What people are told of the agents' processes, and what the processes leave among the events."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from atlas import telling
+from atlas.adapters.queue import QueueDAO
+from atlas.config import settings
+from atlas.database import Database
+from atlas.telling import Teller
+from maia.sandbox import RunningSandbox
+from maia.tracker import run_tracker_cycle
+
+from ...services import Service, service
+from ...wire import Wire
+from .harness import Timeline, discover, fetch, pool
+from .processes import Children, Ended
+
+pytestmark = [
+    pytest.mark.integration,
+    # Apprise's mail service imports imghdr, which Python 3.11 calls deprecated
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
+]
+
+IMPATIENT = (
+    sys.executable,
+    "-c",
+    # the same program, with less patience for a lost database than users have
+    "import atlas.connecting as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
+)
+
+
+@pytest.fixture
+def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A service that NOTIFY_URLS names, to this process and its children."""
+    monkeypatch.setattr(telling, "teller", Teller())
+    with service() as state:
+        monkeypatch.setenv("NOTIFY_URLS", state.url("secretPath"))
+        settings.reload()
+        yield state
+
+
+async def shards(children: Children, number: int, agent: str = "hunter", **options: object) -> list[Ended]:
+    """Shards of one agent, at once."""
+    ended = await asyncio.gather(
+        *(children.run(agent, "--shard", f"{n}/{number}", **options) for n in range(number))
+    )  # fmt: skip
+    for each in ended:
+        assert "secretPath" not in each.output
+        assert "Traceback" not in each.stderr
+    return list(ended)
+
+
+async def events(db: Database) -> Counter[str]:
+    return Counter(row["type"] for row in await fetch(db, "SELECT type FROM events"))
+
+
+async def test_shards_that_meet_the_same_wrong_keys_tell_people_once(
+    db: Database, api: RunningSandbox, children: Children, people: Service
+) -> None:
+    await QueueDAO().add([f"python {n}" for n in range(30)])
+    wrong = pool(("wrong-hunting-1", "wrong-hunting-2"))
+    for ended in await shards(children, 3, YOUTUBE_API_KEY_POOL_JSON=wrong):
+        assert ended.code == 78
+    told = [line for _, body in people.received for line in f"{body['title']}\n{body['message']}".splitlines()]
+    assert sum("is suspended: " in line for line in told) == 2, "one for each key"
+    (finished,) = [title for title in people.titles if title.startswith("maia hunter")]
+    assert finished.endswith(": config (78)")
+    assert await events(db) == {"run_started": 3, "run_finished": 3, "key_suspended": 2}
+    rows = await fetch(db, "SELECT type, told + suppressed AS met FROM notifications")
+    met: Counter[str] = Counter()
+    for row in rows:
+        met[row["type"]] += int(row["met"])
+    assert met == {"key_suspended": 2, "run_finished": 3}
+
+
+async def test_a_process_that_ends_before_its_row_is_told_of_within_the_same_limit(
+    db: Database, api: RunningSandbox, children: Children, people: Service
+) -> None:
+    for ended in await shards(children, 2, YOUTUBE_API_KEY_POOL_JSON=None):
+        assert ended.code == 78
+    ((_, body),) = people.received
+    assert body["title"].endswith(": config (78)")
+    assert "Empty KeyRing" in body["message"]
+    assert not await events(db)
+
+
+async def test_without_a_database_each_process_tells(
+    db: Database, api: RunningSandbox, children: Children, wire: Wire, people: Service
+) -> None:
+    await wire.cut()
+    for ended in await shards(children, 2, command=IMPATIENT, DATABASE_URL=wire.dsn(password="S3cret")):
+        assert ended.code == 69
+    assert sorted(people.titles) == ["maia hunter 0/2: unavailable (69)", "maia hunter 1/2: unavailable (69)"]
+    assert all("S3cret" not in body["message"] for _, body in people.received)
+
+
+async def test_a_database_that_is_lost_in_mid_run_is_told_of(
+    db: Database, api: RunningSandbox, children: Children, wire: Wire, people: Service
+) -> None:
+    await QueueDAO().add(["python", "guitar", "cooking"])
+    api.faults.set(["slow:search:after=1:seconds=2"])
+    child = await children.start("hunter", command=IMPATIENT, DATABASE_URL=wire.dsn())
+    await api.log.wait_for(lambda log: bool(log.calls("search")))
+    await wire.cut()
+    ended = await child.end()
+    assert ended.code == 69, ended.stderr
+    assert people.titles == ["maia hunter 0/1: unavailable (69)"]
+
+
+async def test_a_run_in_which_everything_failed_is_told_of(
+    db: Database, api: RunningSandbox, children: Children, people: Service
+) -> None:
+    await QueueDAO().add(["python"])
+    api.faults.add("backend-error")
+    (ended,) = await shards(children, 1)
+    assert ended.code == 1
+    ((_, body),) = people.received
+    assert (body["title"], body["type"]) == ("maia hunter 0/1: failure (1)", "failure")
+    assert "all 1 searches failed" in body["message"]
+
+
+async def test_what_went_well_is_told_only_to_who_wants_it(
+    db: Database, api: RunningSandbox, children: Children, people: Service
+) -> None:
+    await QueueDAO().add(["python"])
+    assert [ended.code for ended in await shards(children, 1)] == [0]
+    assert people.titles == []
+    assert await events(db) == {"run_started": 1, "run_finished": 1}
+    (ended,) = await shards(children, 1, "tracker", NOTIFY_LEVEL="info")
+    assert ended.code == 0
+    assert set(people.titles) == {"maia tracker 0/1 has begun", "maia tracker 0/1: idle (0)"}
+
+
+async def test_a_churn_is_an_event_of_its_run(
+    db: Database, api: RunningSandbox, children: Children, people: Service
+) -> None:
+    await QueueDAO().add(["python"])
+    api.faults.add("rate-limit:search")
+    (ended,) = await shards(children, 1)
+    assert ended.code == 75
+    rows = await fetch(db, "SELECT type, run, payload FROM events ORDER BY id")
+    assert [row["type"] for row in rows] == ["run_started", "churn", "run_finished"]
+    assert len({row["run"] for row in rows}) == 1
+    assert rows[2]["payload"]["outcome"] == "churn"
+    assert people.titles == []
+
+
+async def test_a_signal_ends_a_process_whose_service_does_not_answer(
+    db: Database, api: RunningSandbox, children: Children, people: Service
+) -> None:
+    await QueueDAO().add(["python"])
+    people.answering.clear()
+    # beside the second cycle the first one's suspension is being told
+    wrong_first = pool(("wrong-hunting", "hunting-key-1"))
+    api.faults.add("slow:search:after=2:seconds=3")
+    child = await children.start("hunter", "--cycles", "2", YOUTUBE_API_KEY_POOL_JSON=wrong_first)
+    assert await asyncio.to_thread(people.came.wait, 60)
+    child.process.send_signal(signal.SIGTERM)
+    ended = await child.end()
+    assert ended.code in {0, 143}, ended.stderr
+    assert ended.result is not None
+    assert await events(db) == {"run_started": 1, "run_finished": 1, "key_suspended": 1}
+
+
+# ── breakouts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_cycle_tells_of_breakouts_once_where_that_is_asked_for(
+    db: Database, api: RunningSandbox, timeline: Timeline, people: Service
+) -> None:
+    await discover(db, api, timeline, "python")
+    assert "breakouts" not in await run_tracker_cycle(50)
+    assert not await events(db)
+    assert people.titles == []
+
+    timeline.advance(days=1)
+    await db.fetch("UPDATE videos SET due_at = $1", timeline.at)
+    await db.fetch("UPDATE video_stats_log SET views = 0")
+    with settings.override(breakout_views_per_hour=1):
+        stats = await run_tracker_cycle(50)
+    assert 0 < stats["breakouts"] <= stats["updated"]
+    assert await events(db) == {"breakout": stats["breakouts"]}
+    payloads = [row["payload"] for row in await fetch(db, "SELECT payload FROM events")]
+    assert all(set(payload) == {"video_id", "views_per_hour", "views"} for payload in payloads)
+    (title,) = people.titles
+    assert title == f"{stats['breakouts']} events: breakout"

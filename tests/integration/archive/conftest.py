@@ -1,0 +1,90 @@
+"""Archives in every kind of place, and `atlas` as its users start it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from atlas.config import settings
+from atlas.vault.choose import provider_from_settings
+
+from ...hub import DATASET, running_hub
+
+if TYPE_CHECKING:
+    from atlas.vault.provider import Provider
+
+    from ...hub import Hub
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+"""What the schedule clock shows in these tests, and nearly stands still at."""
+
+
+@pytest.fixture(autouse=True)
+def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATLAS_CLOCK", f"0.000001x@{datetime.now(UTC).isoformat()}={NOW.isoformat()}")
+    settings.reload()
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A running Hub with one empty dataset, me/maia-archive."""
+    with running_hub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """A folder as the archive, for this process and its children."""
+    monkeypatch.setenv("VAULT_PATH", str(tmp_path / "vault"))
+    settings.reload()
+    return provider_from_settings()
+
+
+@pytest.fixture(params=["local", "file", "memory", "huggingface"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+    """The archive in each kind of place."""
+    kind = request.param
+    if kind == "local":
+        monkeypatch.setenv("VAULT_PATH", str(tmp_path / "vault"))
+    elif kind == "huggingface":
+        hub = request.getfixturevalue("hub")
+        monkeypatch.setenv("VAULT_PROVIDER", "huggingface")
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        # what the library made of HF_ENDPOINT when this process began
+        template = hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setenv("HF_DATASET_ID", DATASET)
+        monkeypatch.setenv("HF_TOKEN", hub.token)
+    else:
+        monkeypatch.setenv("VAULT_PROVIDER", "fsspec")
+        monkeypatch.setenv("VAULT_URL", f"{kind}://{tmp_path}/vault")
+    settings.reload()
+    yield provider_from_settings()
+    if kind == "memory":
+        from fsspec.implementations.memory import MemoryFileSystem  # noqa: PLC0415
+
+        MemoryFileSystem.store.clear()
+        MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+async def atlas(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """`atlas`, run to its end in a process of its own."""
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", "from atlas.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        input=stdin or "",
+        env=dict(os.environ),
+        timeout=300,
+        check=False,
+    )

@@ -1,0 +1,251 @@
+"""`atlas rebuild`: an empty database out of the archive alone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atlas import policy
+from atlas.adapters.archive import ArchiveDAO
+from atlas.adapters.maia import MaiaDAO
+from atlas.config import settings
+from atlas.database import Database
+from atlas.rebuilding import NotEmpty, Rebuilt, rebuild
+from atlas.vault import Vault
+from atlas.vault.archive import Archive, Damage
+from atlas.vault.provider import Provider
+from atlas.verification import verify
+from benchmarks.rebuild import fill
+
+from ...archives import MemoryProvider, put_bytes, put_files, put_part, record, resource
+from ...postgres import fresh_database
+from ..conftest import TEMPLATE
+from .conftest import NOW, atlas
+
+pytestmark = pytest.mark.integration
+
+TODAY = NOW.date()
+YESTERDAY = TODAY - timedelta(days=1)
+LONG_AGO = TODAY - timedelta(days=20)
+
+
+async def rebuilt(place: Provider, **how: Any) -> Rebuilt:
+    return await rebuild(Archive(place), ArchiveDAO(), **how)
+
+
+async def rows(db: Database, table: str) -> list[dict[str, Any]]:
+    return [dict(row) for row in await db.fetch(f"SELECT * FROM {table} ORDER BY 1, 2")]
+
+
+async def video(db: Database, id_: str) -> dict[str, Any]:
+    (row,) = await db.fetch("SELECT * FROM videos WHERE id = $1", id_)
+    return dict(row)
+
+
+async def test_what_was_lost_comes_back_as_it_was(db: Database, place: Provider) -> None:
+    """Found, stored and archived as the Hunter does it; lost; rebuilt."""
+    moment = NOW - timedelta(hours=3)
+    resources = [resource(f"video{n}", channel=f"UC{n % 3}", views=n) for n in range(20)]
+    dao = MaiaDAO()
+    await dao.ingest_video_metadata(resources, observed_at=dict.fromkeys((r["id"] for r in resources), moment))
+    store = Vault(place, now=lambda: moment)
+    for each in resources:
+        store.store_metadata(each["id"], each)
+    await dao.mark_archived(dict.fromkeys((await store.flush()).stored, moment))
+    before = {table: await rows(db, table) for table in ("videos", "channels", "video_stats_log")}
+    assert len(before["video_stats_log"]) == 20
+    await db.fetch("TRUNCATE videos, channels, video_stats_log")
+
+    assert await rebuilt(place) == Rebuilt(days=1, records=20, videos=20)
+    assert {table: await rows(db, table) for table in before} == before
+    clean = await verify(Archive(place), ArchiveDAO())
+    assert (clean.records, clean.videos) == (20, 20)
+    assert clean.missing == clean.without_row == clean.unmarked == clean.damaged == 0
+
+
+async def test_the_newest_record_gives_the_metadata_and_the_oldest_the_first_snapshot(
+    db: Database, place: Provider
+) -> None:
+    put_files(place, record("a", YESTERDAY, title="newest", views=300, channel="UCnew"))
+    put_part(place, record("a", LONG_AGO, hour=6, title="first", views=100), record("b", LONG_AGO))
+    put_part(place, record("a", LONG_AGO + timedelta(days=5), title="middle", views=200))
+    assert await rebuilt(place) == Rebuilt(days=3, records=4, videos=2, refreshed=2)
+    found = await video(db, "a")
+    first, newest = datetime(2026, 11, 2, 6, tzinfo=UTC), datetime(2026, 11, 21, 8, tzinfo=UTC)
+    assert (found["title"], found["channel_id"]) == ("newest", "UCnew")
+    assert (found["first_seen_at"], found["last_updated_at"]) == (first, first)
+    assert (found["enriched_at"], found["archived_at"]) == (newest, newest)
+    snapshots = await rows(db, "video_stats_log")
+    assert [(row["video_id"], row["observed_at"], row["views"]) for row in snapshots] == [
+        ("a", first, 100),
+        ("b", datetime(2026, 11, 2, 8, tzinfo=UTC), 10),
+    ]
+    assert {row["id"] for row in await rows(db, "channels")} == {"UCchannel", "UCnew"}
+
+
+async def test_zones_are_those_of_now_and_videos_are_due_after_their_first_snapshot(
+    db: Database, local: Provider
+) -> None:
+    ages = {"fresh": timedelta(hours=30), "week": timedelta(days=3), "old": timedelta(days=30)}
+    for name, age in ages.items():
+        answer = resource(name)
+        answer["snippet"]["publishedAt"] = f"{NOW - age + timedelta(hours=20):%Y-%m-%dT%H:%M:%SZ}"
+        store = Vault(local, now=lambda: NOW - timedelta(hours=2))
+        store.store_metadata(name, answer)
+        assert (await store.flush()).stored == (name,)
+    await rebuilt(local)
+    seen = NOW - timedelta(hours=2)
+    due = {row["id"]: (row["zone"], row["due_at"]) for row in await rows(db, "videos")}
+    assert due == {name: (zone.number, seen + zone.interval) for name, zone in zip(ages, policy.ZONES, strict=True)}
+
+
+async def test_a_record_that_does_not_say_when_it_was_observed_counts_from_its_day(
+    db: Database, local: Provider
+) -> None:
+    put_files(local, record("a", YESTERDAY, hour=None))
+    await rebuilt(local)
+    found = await video(db, "a")
+    assert found["first_seen_at"] == found["archived_at"] == datetime(2026, 11, 21, tzinfo=UTC)
+
+
+async def test_what_is_damaged_or_refused_is_named_and_the_rest_is_rebuilt(db: Database, place: Provider) -> None:
+    put_files(place, *(record(f"v{n}", YESTERDAY) for n in range(5)), record("refused", YESTERDAY))
+    put_bytes(place, f"metadata/{YESTERDAY}/x.json", b"{")
+    put_bytes(place, f"metadata/{YESTERDAY}/y.json", record("z", YESTERDAY).body)
+    put_bytes(place, f"packed/{YESTERDAY}/20261121T000000000000Z-00.jsonl.zst", b"no part")
+    await db.fetch("ALTER TABLE videos ADD CHECK (id <> 'refused')")
+    seen: list[Damage] = []
+    done = await rebuilt(place, damaged=seen.append)
+    assert (done.records, done.videos, done.damaged) == (6, 5, 4)
+    assert {damage.path.rpartition("/")[2] for damage in seen} == {
+        "x.json", "y.json", "20261121T000000000000Z-00.jsonl.zst", "refused.json"
+    }  # fmt: skip
+    assert {row["id"] for row in await rows(db, "videos")} == {f"v{n}" for n in range(5)}
+
+
+async def test_a_database_with_videos_is_refused_and_missing_adds_only_what_it_lacks(
+    db: Database, local: Provider
+) -> None:
+    dao = MaiaDAO()
+    put_files(local, record("known", YESTERDAY, title="older"), record("stale", YESTERDAY, title="newer"))
+    put_files(local, record("partial", YESTERDAY), record("lost", YESTERDAY), record("gone", YESTERDAY))
+    await dao.ingest_video_metadata(resource("known"))
+    long_ago = datetime(2026, 11, 1, tzinfo=UTC)
+    await dao.ingest_video_metadata(
+        [resource("stale"), resource("gone")], observed_at={"stale": long_ago, "gone": long_ago}
+    )
+    await db.fetch("INSERT INTO videos (id, first_seen_at, zone) VALUES ('partial', $1, 1)", long_ago)
+    await db.fetch("UPDATE videos SET retired_at = $1, due_at = NULL WHERE id = 'gone'", NOW)
+    known, gone = await video(db, "known"), await video(db, "gone")
+    with pytest.raises(NotEmpty, match="--missing"):
+        await rebuilt(local)
+    assert await rebuilt(local, missing=True) == Rebuilt(days=1, records=5, videos=1, refreshed=2)
+    assert await video(db, "known") == known
+    assert await video(db, "gone") == gone
+    assert (await video(db, "stale"))["title"] == "newer"
+    partial = await video(db, "partial")
+    assert (partial["title"], partial["first_seen_at"]) == ("A title", long_ago)
+    assert (await video(db, "lost"))["archived_at"] == datetime(2026, 11, 21, 8, tzinfo=UTC)
+    assert await rebuilt(local, missing=True) == Rebuilt(days=1, records=5)
+
+
+async def test_one_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(db: Database) -> None:
+    place = MemoryProvider()
+    for n in range(4):
+        put_part(place, *(record(f"v{i:04}", LONG_AGO + timedelta(days=n), title=f"day {n}") for i in range(n, 1500)))
+    loop = asyncio.get_running_loop()
+    batches = []
+
+    def stop_at_the_third(*_: object) -> None:
+        batches.append(1)
+        if len(batches) == 3:
+            loop.call_soon_threadsafe(task.cancel)
+
+    task = asyncio.create_task(rebuilt(place, progress=stop_at_the_third))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(await rows(db, "video_stats_log")) >= 1000
+    done = await rebuilt(place, missing=True)
+    assert done.records == 5994
+    titles = Counter(row["title"] for row in await rows(db, "videos"))
+    assert titles == {"day 0": 1, "day 1": 1, "day 2": 1, "day 3": 1497}
+    assert len(await rows(db, "video_stats_log")) == 1500
+
+
+async def test_thousands_of_records_are_rebuilt_from_either_layout(server: str, db: Database, tmp_path: Path) -> None:
+    found = {}
+    for layout in ("files", "packed"):
+        fill(tmp_path / layout, 2_000, layout)
+        async with fresh_database(server, TEMPLATE) as dsn:
+            with settings.override(database_url=dsn):
+                store = Database()
+                async with store.session():
+                    place = MemoryProvider()
+                    place.files = {
+                        path.relative_to(tmp_path / layout).as_posix(): path.read_bytes()
+                        for path in (tmp_path / layout).rglob("*.*")
+                        if path.is_file()
+                    }
+                    done = await rebuild(Archive(place), ArchiveDAO(store))
+                    assert done == Rebuilt(days=10, records=2_000, videos=2_000)
+                    report = await verify(Archive(place), ArchiveDAO(store))
+                    assert (report.records, report.missing, report.damaged) == (2_000, 0, 0)
+                    found[layout] = [await rows(store, table) for table in ("videos", "channels", "video_stats_log")]
+    assert [len(table) for table in found["files"]] == [2_000, 500, 2_000]
+
+
+# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_command_fills_an_empty_database_and_refuses_another(db: Database, local: Provider) -> None:
+    put_part(local, record("a", YESTERDAY), record("b", YESTERDAY))
+    done = await atlas("rebuild")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "2 records of 1 days: 2 new videos, 0 refreshed, 0 damaged\n"
+    done = await atlas("rebuild")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "atlas: The database holds videos already. `atlas rebuild --missing` adds what it lacks, and changes nothing "
+        "else.\n"
+    )
+    assert (await atlas("rebuild", "--missing")).returncode == 0
+    assert (await atlas("vault", "verify")).returncode == 0
+
+
+async def test_the_command_names_damage_and_an_empty_archive(db: Database, local: Provider) -> None:
+    done = await atlas("rebuild")
+    assert done.returncode == 1
+    assert "the archive holds no record" in done.stderr
+    put_files(local, record("a", YESTERDAY))
+    put_bytes(local, f"metadata/{YESTERDAY}/x.json", b"{")
+    done = await atlas("rebuild")
+    assert done.returncode == 1
+    assert f"damaged: metadata/{YESTERDAY}/x.json: " in done.stdout
+    assert "1 new videos, 0 refreshed, 1 damaged\n" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("place", ["huggingface"], indirect=True)
+async def test_a_signal_ends_it_at_once_even_where_the_place_hangs(
+    db: Database, place: Provider, hub: Any, number: int, code: int
+) -> None:
+    put_files(place, *(record(f"v{n}", YESTERDAY) for n in range(100)))
+    hub.faults["read"] = ["hang"] * 100
+    asked = hub.calls("read")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from atlas.cli import main; main()", "rebuild",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    while hub.calls("read") == asked:
+        await asyncio.sleep(0.05)  # polling: until it reads
+    process.send_signal(number)
+    stdout, stderr = await process.communicate()
+    assert process.returncode == code
+    assert (stdout, stderr) == (b"", b"atlas: interrupted; `atlas rebuild --missing` goes on\n")

@@ -1,0 +1,113 @@
+"""A plain installation on any server, and one in a hypertable where the server has TimescaleDB."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from atlas.config import settings
+from atlas.database import Database
+from atlas.inspection import Storage, inspect
+from atlas.schema import migrate
+
+from ...postgres import execute, fresh_database, make_template
+
+
+@pytest.fixture(scope="session")
+def plain_template(server: str) -> Iterator[str]:
+    """The name of a database with the schema, whose snapshots are in partitions."""
+    name = f"atlas_plain_template_{os.getpid()}"
+    asyncio.run(make_template(server, name, try_timescaledb=False))
+    yield name
+    asyncio.run(execute(server, f"DROP DATABASE {name}"))
+
+
+@pytest.fixture
+async def plain(server: str, plain_template: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to an installation whose snapshots are in partitions; DATABASE_URL names it."""
+    async with fresh_database(server, plain_template) as dsn, _connected(dsn, monkeypatch) as connection:
+        assert (await inspect(connection)).storage is Storage.PARTITIONED
+        yield connection
+
+
+@pytest.fixture
+async def timescale(empty_dsn: str) -> None:
+    """Skips by name where the server cannot have a hypertable."""
+    connection = await asyncpg.connect(empty_dsn)
+    try:
+        found = await inspect(connection)
+    finally:
+        await connection.close()
+    if not (found.available and found.preloaded):
+        pytest.skip("needs a server with TimescaleDB (MAIA_TEST_DATABASE_URL)")
+
+
+@pytest.fixture
+async def hyper(timescale: None, dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to an installation whose snapshots are in a hypertable; DATABASE_URL names it."""
+    async with _connected(dsn, monkeypatch) as connection:
+        assert (await inspect(connection)).storage is Storage.HYPERTABLE
+        yield connection
+
+
+@contextlib.asynccontextmanager
+async def _connected(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    settings.reload()
+    connection = await Database().connect()
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def roles(server: str) -> Iterator[list[str]]:
+    """Roles that tests have made; they go when no database is left in which a worker may still give them something."""
+    names: list[str] = []
+    yield names
+    asyncio.run(execute(server, *(f"DROP ROLE {name}" for name in names)))
+
+
+@pytest.fixture
+async def role(server: str, roles: list[str]) -> str:
+    """The name of a role that may do nothing yet."""
+    name = f"stranger_{uuid.uuid4().hex[:8]}"
+    await execute(server, f"CREATE ROLE {name}")
+    roles.append(name)
+    return name
+
+
+@pytest.fixture
+async def owned(
+    server: str, empty_dsn: str, role: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[asyncpg.Connection]:
+    """An installation in partitions whose owner is no superuser; DATABASE_URL and the connection are the owner's."""
+    database = urlsplit(empty_dsn).path.removeprefix("/")
+    await execute(
+        server,
+        f"ALTER ROLE {role} LOGIN PASSWORD 'unasked'",
+        f"ALTER DATABASE {database} OWNER TO {role}",
+    )
+    address = urlsplit(empty_dsn)
+    host = f"{address.hostname}:{address.port}" if address.port else ""
+    dsn = urlunsplit(address._replace(netloc=f"{role}:unasked@{host}"))
+    async with _connected(dsn, monkeypatch) as connection:
+        await migrate(Database(), try_timescaledb=False)
+        yield connection
+
+
+@pytest.fixture(params=[Storage.PARTITIONED, Storage.HYPERTABLE])
+def log(request: pytest.FixtureRequest) -> asyncpg.Connection:
+    """A connection to either."""
+    connection: asyncpg.Connection = request.getfixturevalue(
+        "plain" if request.param is Storage.PARTITIONED else "hyper"
+    )
+    return connection

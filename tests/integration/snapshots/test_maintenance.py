@@ -1,0 +1,187 @@
+"""One command keeps snapshots in order, whatever they are in: old ones go, room is made for those to come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from atlas.config import settings
+from atlas.database import Database
+from atlas.inspection import Storage, inspect
+from atlas.snapshots import Maintenance, ensure, hypertable, maintain, partitions
+
+from ...pooler import pgbouncer
+from . import logs
+from .logs import DAY, NOW, Shards, everything, fill, insert
+
+pytestmark = pytest.mark.integration
+
+KEEP = timedelta(days=30)
+KEEP_FROM = NOW - KEEP
+
+
+async def parts(connection: asyncpg.Connection) -> list[partitions.Range]:
+    if (await inspect(connection)).storage is Storage.HYPERTABLE:
+        return await hypertable.chunks(connection)
+    return await partitions.attached(connection)
+
+
+async def test_old_parts_are_dropped_and_older_rows_of_the_next_one_deleted(log: asyncpg.Connection) -> None:
+    await fill(log, days=range(70))
+    await maintain(Database(), NOW, NOW - 100 * DAY, batch=1_000)  # every week has its partition
+    before = await parts(log)
+    old = [one for one in before if one.upper <= KEEP_FROM]
+    straddling = [one for one in before if one.lower < KEEP_FROM < one.upper]
+    rows = await everything(log)
+    done = await maintain(Database(), NOW, KEEP_FROM, batch=64)
+    assert len(old) >= 4
+    assert list(done.dropped) == [one.name for one in old]
+    assert await everything(log) == [row for row in rows if row[1] >= KEEP_FROM]
+    assert done.deleted == sum(row[1] < KEEP_FROM and any(one.lower <= row[1] for one in straddling) for row in rows)
+    assert done.deleted > 64 * 2, "several transactions"
+    assert [one for one in await parts(log) if one.upper <= KEEP_FROM] == []
+    assert await maintain(Database(), NOW, KEEP_FROM, batch=64) == Maintenance()
+
+
+async def test_a_dry_run_says_the_same_and_changes_nothing(log: asyncpg.Connection) -> None:
+    await fill(log, days=range(70))
+    await maintain(Database(), NOW, NOW - 100 * DAY, batch=1_000)
+    rows, before = await everything(log), await parts(log)
+    later = NOW + 60 * DAY
+    told = await maintain(Database(), later, KEEP_FROM, batch=64, dry_run=True)
+    assert (await everything(log), await parts(log)) == (rows, before)
+    done = await maintain(Database(), later, KEEP_FROM, batch=64)
+    assert told == done
+    assert done.dropped
+    assert done.deleted
+    assert bool(done.made) == ((await inspect(log)).storage is Storage.PARTITIONED)
+
+
+async def test_it_ends_where_nothing_is_left(log: asyncpg.Connection) -> None:
+    await fill(log, days=range(3))
+    done = await maintain(Database(), NOW, NOW + 365 * DAY, batch=7)
+    assert await everything(log) == []
+    assert done.dropped or done.deleted == 300
+
+
+async def test_rows_that_came_while_no_janitor_was_there_get_partitions(plain: asyncpg.Connection) -> None:
+    await fill(plain, days=range(70))
+    rows = await everything(plain)
+    assert (await logs.partitions(plain))["video_stats_log_default"] > 0
+    done = await maintain(Database(), NOW, KEEP_FROM, batch=1_000)
+    found = await logs.partitions(plain)
+    assert found["video_stats_log_default"] == 0
+    assert await everything(plain) == [row for row in rows if row[1] >= KEEP_FROM]
+    assert set(done.made) <= set(found)
+    assert done.moved == sum(found[name] for name in done.made)
+    assert done.moved + done.deleted + (await logs.partitions(plain))[_this_week()] == len(rows)
+
+
+def _this_week() -> str:
+    monday = NOW - timedelta(days=NOW.weekday())
+    return f"video_stats_log_{monday:%Y%m%d}"
+
+
+async def test_partitions_are_made_ahead_of_the_given_time(plain: asyncpg.Connection) -> None:
+    later = NOW + 35 * DAY
+    done = await maintain(Database(), later, KEEP_FROM, batch=1_000)
+    assert done.made
+    assert set(done.made) <= set(await logs.partitions(plain))
+    await insert(plain, later, later + 28 * DAY)
+    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
+
+
+async def test_shards_write_meanwhile(log: asyncpg.Connection) -> None:
+    await fill(log, videos=500, days=range(60))
+    rows = await everything(log)
+    async with Shards() as shards:
+        await shards.more()
+        await maintain(Database(), NOW, KEEP_FROM, batch=500)
+        await shards.more()
+    after = await everything(log)
+    assert {row for row in after if row[0].startswith("video")} == {row for row in rows if row[1] >= KEEP_FROM}
+    assert sorted((row[0], row[2]) for row in after if row[0].startswith("tracked")) == sorted(shards.written)
+
+
+async def test_two_janitors_at_once_do_no_harm(log: asyncpg.Connection) -> None:
+    await fill(log, videos=300, days=range(60))
+    rows = await everything(log)
+    done = await asyncio.gather(*(maintain(Database(), NOW, KEEP_FROM, batch=100) for _ in range(2)))
+    assert await everything(log) == [row for row in rows if row[1] >= KEEP_FROM]
+    assert sum(one.deleted for one in done) <= len(rows)
+    assert await maintain(Database(), NOW, KEEP_FROM, batch=100) == Maintenance()
+
+
+@pytest.fixture
+async def stranger(log: asyncpg.Connection, role: str) -> Database:
+    """The database of a user who may use every table, and owns none."""
+    await log.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+
+    class Stranger(Database):
+        async def connect(self) -> asyncpg.Connection:
+            connection = await super().connect()
+            await connection.execute(f"SET ROLE {role}")
+            return connection
+
+    return Stranger()
+
+
+async def test_who_may_only_delete_deletes_all_that_is_old_and_is_told_who_has_to_do_the_rest(
+    log: asyncpg.Connection, stranger: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await fill(log, days=range(70))
+    await maintain(Database(), NOW, NOW - 100 * DAY, batch=1_000)
+    rows, before = await everything(log), await parts(log)
+    with caplog.at_level(logging.WARNING):
+        done = await maintain(stranger, NOW + 60 * DAY, KEEP_FROM, batch=100)
+    kept = [row for row in rows if row[1] >= KEEP_FROM]
+    assert await everything(log) == kept
+    assert (done.made, done.dropped, done.deleted) == ((), (), len(rows) - len(kept))
+    assert await parts(log) == before
+    assert "only the owner of video_stats_log may drop its parts" in caplog.text
+    if (await inspect(log)).storage is Storage.PARTITIONED:
+        assert "run `atlas migrate` as the owner of video_stats_log" in caplog.text
+
+
+async def test_a_narrow_partition_leaves_next_to_nothing_to_delete(log: asyncpg.Connection) -> None:
+    with settings.override(database_chunk_days=1):
+        await ensure(log)
+        await fill(log, days=range(20, 40))
+        await maintain(Database(), NOW, NOW - 100 * DAY, batch=1_000)
+        done = await maintain(Database(), NOW, KEEP_FROM, batch=1_000)
+    assert len(done.dropped) >= 8
+    assert done.deleted <= 200
+
+
+async def test_rows_of_the_columnstore_are_deleted_too(hyper: asyncpg.Connection) -> None:
+    if (await inspect(hyper)).edition != "timescale":
+        pytest.skip("needs TimescaleDB's Community edition")
+    await fill(hyper, videos=2_000, days=range(20, 45))
+    await hyper.execute("SELECT compress_chunk(chunk, true) FROM show_chunks('video_stats_log') AS chunk")
+    rows = await everything(hyper)
+    done = await maintain(Database(), NOW, KEEP_FROM, batch=700)
+    assert done.dropped
+    assert done.deleted
+    assert await everything(hyper) == [row for row in rows if row[1] >= KEEP_FROM]
+
+
+async def test_by_way_of_a_pooler(
+    plain: asyncpg.Connection, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(plain, days=range(70))
+    rows = await everything(plain)
+    with pgbouncer(server, tmp_path) as pooler:
+        monkeypatch.setenv("DATABASE_URL", pooler.dsn(os.environ["DATABASE_URL"]))
+        settings.reload()
+        done = await maintain(Database(), NOW, KEEP_FROM, batch=500)
+    assert done.made
+    assert done.deleted
+    assert done.moved
+    assert await everything(plain) == [row for row in rows if row[1] >= KEEP_FROM]
+    assert (await logs.partitions(plain))["video_stats_log_default"] == 0

@@ -1,0 +1,359 @@
+"""KeepingDAO: its batches are bounded, walk their indexes, and do no harm to those who work at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from atlas.adapters.keeping import Batch, KeepingDAO, Limits
+from atlas.adapters.maia import MaiaDAO
+from atlas.clock import clock
+from atlas.config import settings
+from atlas.database import Database
+from atlas.statements import sql
+
+from ..background import PATIENCE
+from .keeping import DAY, put_channel, put_query, put_snapshots, put_video, values
+
+pytestmark = pytest.mark.integration
+
+
+async def done(batches: AsyncGenerator[Batch]) -> Counter[str]:
+    """What all batches did together; none of them failed."""
+    counts: Counter[str] = Counter()
+    async for batch in batches:
+        assert batch.error is None, batch.error
+        counts.update(batch.counts)
+    return +counts
+
+
+@pytest.fixture
+async def other(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """Somebody else's connection to this test's database."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+# ── batches ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def count_deletes(db: Database, *tables: str) -> None:
+    """From now on, writes down how many rows each transaction deletes."""
+    await db.fetch("CREATE TABLE deleted (transaction xid8, source text)")
+    await db.fetch(
+        "CREATE FUNCTION note_delete() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN INSERT INTO deleted VALUES (pg_current_xact_id(), TG_ARGV[0]); RETURN NULL; END $$"
+    )
+    for table in tables:
+        await db.fetch(
+            f"CREATE TRIGGER note AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION note_delete('{table}')"
+        )
+
+
+async def test_no_transaction_deletes_more_rows_than_it_may(db: Database) -> None:
+    now = clock.now()
+    for number in range(30):
+        await put_video(db, f"video{number:02}", now, seen=40, enriched=40, read=1)
+        await put_snapshots(db, f"video{number:02}", now, *range(1, 30))
+        await put_query(db, f"tag {number}", now, added=50)
+    await db.fetch("INSERT INTO events (at, type) SELECT $1, 'churn' FROM generate_series(1, 95)", now - 40 * DAY)
+    await count_deletes(db, "videos", "video_stats_log", "search_queue", "events")
+    dao, size = KeepingDAO(), 200
+    assert await done(dao.keep_videos(size)) == {"videos_deleted": 30, "snapshots_deleted": 30 * 29}
+    assert await done(dao.keep_queries(10)) == {"queries_deleted": 30}
+    assert await done(dao.keep_notes(10)) == {"events_deleted": 95}
+    rows = await db.fetch("SELECT transaction, source, count(*) AS number FROM deleted GROUP BY 1, 2")
+    most = Counter[str]()
+    for row in rows:
+        most[row["source"]] = max(most[row["source"]], row["number"])
+    assert most["videos"] == 2, "two have at most 144 snapshots, three may have 216"
+    assert most["video_stats_log"] == 2 * 29
+    assert (most["search_queue"], most["events"]) == (10, 10)
+    assert sum(row["source"] == "videos" for row in rows) == 15
+
+
+async def test_rows_of_the_same_moment_are_more_than_a_batch(db: Database) -> None:
+    now = clock.now()
+    for number in range(25):
+        await put_video(db, f"video{number:02}", now, seen=40, enriched=40)
+    await db.fetch("INSERT INTO events (at, type) SELECT $1, 'churn' FROM generate_series(1, 25)", now - 40 * DAY)
+    await db.fetch(
+        "INSERT INTO api_calls (day, fingerprint, bucket, slot) SELECT $1, 'key', 'search', n"
+        " FROM generate_series(1, 25) AS n",
+        now.date() - 40 * DAY,
+    )
+    for dry_run in (True, False):
+        dao = KeepingDAO()
+        assert (await done(dao.keep_videos(1, dry_run=dry_run)))["videos_deleted"] == 25
+        assert await done(dao.keep_notes(4, dry_run=dry_run)) == {"events_deleted": 25, "calls_deleted": 25}
+    assert not await values(db, "SELECT 1 FROM videos") + await values(db, "SELECT 1 FROM api_calls")
+
+
+async def test_whoever_stops_asking_has_stopped_the_work(db: Database) -> None:
+    now = clock.now()
+    for number in range(10):
+        await put_video(db, f"video{number:02}", now, seen=40 + number, enriched=40 + number)
+    batches = KeepingDAO().keep_videos(3 * 72)
+    first = await anext(batches)
+    await batches.aclose()
+    assert first.counts["videos_deleted"] == 3
+    left = await values(db, "SELECT id FROM videos ORDER BY id")
+    assert left == [f"video{number:02}" for number in range(7)], "the oldest go first"
+
+
+async def test_a_batch_that_is_refused_is_passed_over_and_only_so_often(db: Database) -> None:
+    now = clock.now()
+    for number in range(40):
+        await put_video(db, f"video{number:02}", now, seen=90 - number, enriched=90 - number)
+    await db.fetch("CREATE TABLE mine (video text REFERENCES videos (id))")
+    await db.fetch("INSERT INTO mine VALUES ('video05'), ('video06'), ('video20'), ('video21'), ('video22')")
+    batches = [batch async for batch in KeepingDAO().keep_videos(72)]
+    refused = [str(batch.error) for batch in batches if batch.error is not None]
+    assert len(refused) == 5
+    assert all("violates foreign key constraint" in reason for reason in refused)
+    left = await values(db, "SELECT id FROM videos ORDER BY id")
+    assert left[:5] == ["video05", "video06", "video20", "video21", "video22"]
+    assert left[5:] == [f"video{number}" for number in range(23, 40)], "three in a row are no matter of single rows"
+
+
+# ── others at work ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_somebody_has_locked_or_holds_is_left_out_without_waiting(
+    db: Database, other: asyncpg.Connection
+) -> None:
+    now, real = clock.now(), datetime.now(UTC)
+    for id_, until in (("held", real + DAY), ("late", real - DAY), ("locked", None), ("free", None)):
+        await put_video(db, id_, now, seen=40, enriched=40, leased_until=until)
+        await put_query(db, id_, now, added=40, leased_until=until)
+    async with other.transaction():
+        await other.execute("SELECT FROM videos WHERE id = 'locked' FOR UPDATE")
+        await other.execute("SELECT FROM search_queue WHERE query_term = 'locked' FOR UPDATE")
+        assert (await done(KeepingDAO().keep_videos(5_000)))["videos_deleted"] == 2
+        assert (await done(KeepingDAO().keep_queries(5_000)))["queries_deleted"] == 2
+    assert await values(db, "SELECT id FROM videos ORDER BY id") == ["held", "locked"]
+    assert await values(db, "SELECT query_term FROM search_queue ORDER BY 1") == ["held", "locked"]
+    assert (await done(KeepingDAO().keep_videos(5_000)))["videos_deleted"] == 1
+    assert await values(db, "SELECT id FROM videos") == ["held"]
+
+
+async def test_a_video_that_is_being_refreshed_stays(db: Database, other: asyncpg.Connection) -> None:
+    now = clock.now()
+    await put_video(db, "refreshed", now, seen=40, enriched=40, read=1)
+    await put_video(db, "old", now, seen=50, enriched=50)
+    async with other.transaction():
+        await other.execute("UPDATE videos SET enriched_at = $1 WHERE id = 'refreshed'", now)
+        assert await done(KeepingDAO().keep_videos(5_000)) == {"videos_deleted": 1}
+    assert await done(KeepingDAO().keep_videos(5_000)) == {}
+    assert await values(db, "SELECT id FROM videos") == ["refreshed"]
+
+
+class Interrupted(Database):
+    """A database in which something happens once, right after a statement that finds rows."""
+
+    def __init__(self, statement: str, then: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._statement, self._then = statement, then
+        self.happened = False
+
+    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        rows = await super().fetch(statement, *arguments)
+        if statement == self._statement and rows and not self.happened:
+            self.happened = True
+            await self._then()
+        return rows
+
+
+async def test_no_snapshot_outlives_its_video(db: Database, other: asyncpg.Connection) -> None:
+    """Also none that was committed after the video was found, by a shard that is late."""
+    now = clock.now()
+    await put_video(db, "old", now, seen=40, enriched=40, read=1)
+    await put_snapshots(db, "old", now, 2)
+
+    async def late() -> None:
+        await other.execute("INSERT INTO video_stats_log (video_id, observed_at) VALUES ('old', $1)", now)
+
+    store = Interrupted(sql("lock_stale_videos"), late)
+    async with store.session():
+        assert await done(KeepingDAO(store).keep_videos(5_000)) == {"videos_deleted": 1, "snapshots_deleted": 2}
+    assert not await values(db, "SELECT 1 FROM video_stats_log")
+
+
+def found(video: str, channel: str) -> dict[str, Any]:
+    """What YouTube says of a video."""
+    return {"id": video, "snippet": {"channelId": channel, "channelTitle": "a new title", "title": "a title"}}
+
+
+async def test_a_channel_that_gets_a_video_meanwhile_stays(db: Database, other: asyncpg.Connection) -> None:
+    now = clock.now()
+    for channel in ("empty", "filled", "filling", "kept"):
+        await put_channel(db, channel, now)
+    await put_video(db, "video", now, seen=1, enriched=1, channel="kept")
+
+    async def fill() -> None:
+        await other.execute(
+            "INSERT INTO videos (id, channel_id, first_seen_at, zone) VALUES ('x', 'filled', $1, 1)", now
+        )
+
+    store = Interrupted(sql("page_channels"), fill)
+    dao = MaiaDAO("hunter 0/1")
+    async with store.session(), dao.transaction():
+        await dao.ingest_video_metadata(found("new", "filling"))  # and not committed yet
+        assert await done(KeepingDAO(store).keep_channels(2)) == {"channels_deleted": 1}
+    assert store.happened
+    assert await values(db, "SELECT id FROM channels ORDER BY id") == ["filled", "filling", "kept"]
+
+
+async def test_a_video_that_waits_for_its_channel_to_go_stores_it_anew(db: Database, other: asyncpg.Connection) -> None:
+    await put_channel(db, "empty", clock.now())
+    hunters: list[asyncio.Task[Any]] = []
+
+    async def find() -> None:
+        hunters.append(asyncio.create_task(MaiaDAO().ingest_video_metadata(found("new", "empty"))))
+        async with asyncio.timeout(PATIENCE):
+            while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)  # polling: until it waits for the lock
+
+    store = Interrupted(sql("lock_channels"), find)
+    async with store.session():
+        assert await done(KeepingDAO(store).keep_channels(10)) == {"channels_deleted": 1}
+    await asyncio.gather(*hunters)
+    assert await values(db, "SELECT title FROM channels") == ["a new title"]
+
+
+# ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_limits_follow_the_settings_each_by_its_clock() -> None:
+    with settings.override(
+        atlas_clock="1x@2026-11-22T08:00:00Z=2031-05-05T08:00:00Z",
+        retention_statistics_days=20,
+        retention_metadata_days=10,
+        retention_retired_days=0,
+        retention_events_days=1,
+        notify_interval_minutes=60 * 24 * 3,
+    ):
+        limits, now, real = Limits.now(), clock.now(), datetime.now(UTC)
+    minute = timedelta(minutes=1)
+    for given, wanted in (
+        (limits.snapshots, now - 20 * DAY),
+        (limits.metadata, now - 10 * DAY),
+        (limits.retired, now),
+        (limits.events, now - DAY),
+        (limits.runs, real - DAY),
+        (limits.told, real - 3 * DAY),
+    ):
+        assert abs(given - wanted) < minute
+    assert limits.calls == now.date() - 2 * DAY, "the quota day and the one before stay"
+    assert limits.keeps_counts
+
+
+@pytest.mark.parametrize("hours", range(24))
+def test_no_archived_day_is_kept_of_which_a_record_may_be_too_old(hours: int) -> None:
+    shown = datetime(2031, 5, 5, hours, 30, tzinfo=UTC)
+    with settings.override(atlas_clock=f"1x@{datetime.now(UTC).isoformat()}={shown.isoformat()}"):
+        limits = Limits.now()
+    begin = datetime(limits.records.year, limits.records.month, limits.records.day, tzinfo=UTC)
+    assert timedelta() <= begin - limits.metadata <= DAY
+
+
+# ── plans ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ROWS = 30_000
+
+
+@pytest.fixture
+async def full(db: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of its own to tables that are full and analysed; a twentieth of each is too old."""
+    await db.fetch(
+        """
+        INSERT INTO videos (id, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at, retired_at)
+        SELECT 'video' || n, at, at, 3, CASE WHEN n % 50 > 0 THEN at END, CASE WHEN n % 40 > 0 THEN at END, at,
+            CASE WHEN n % 50 = 0 THEN at END
+        FROM generate_series(1, $2::integer) AS n,
+            LATERAL (SELECT $1::timestamptz - make_interval(mins => (n * 1511) % 45400) AS at) AS moment
+        """,
+        clock.now(), ROWS,
+    )  # fmt: skip
+    await db.fetch(
+        "INSERT INTO events (at, type) SELECT $1::timestamptz - make_interval(mins => n * 3 / 2), 'churn'"
+        " FROM generate_series(1, $2::integer) AS n",
+        clock.now(), ROWS,
+    )  # fmt: skip
+    await db.fetch(
+        "INSERT INTO runs (id, agent, started_at) SELECT gen_random_uuid(), 'hunter',"
+        " now() - make_interval(mins => n * 3 / 2) FROM generate_series(1, $1::integer) AS n",
+        ROWS,
+    )
+    await db.fetch(
+        "INSERT INTO video_stats_log (video_id, observed_at, views) SELECT id, last_updated_at, 7 FROM videos"
+    )
+    for table in ("videos", "events", "runs", "video_stats_log"):
+        await db.fetch(f"ANALYZE {table}")
+    connection = await db.connect()
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+async def plan_of(connection: asyncpg.Connection, statement: str, *arguments: Any) -> list[dict[str, Any]]:
+    """The nodes of a statement's plan as it runs, after so many runs that a generic plan is weighed."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        prepared = await connection.prepare(statement)
+        for _ in range(7):
+            await prepared.fetch(*arguments)
+        (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments)
+    finally:
+        await transaction.rollback()
+    return list(nodes(orjson.loads(row[0])[0]["Plan"]))
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "index"),
+    [
+        (sql("lock_stale_videos"), lambda limits: (limits.metadata, limits.retired, 70, None, None), "videos_enriched"),
+        (
+            sql("lock_stale_videos"),
+            lambda limits: (limits.metadata, limits.retired, 70, limits.metadata - timedelta(hours=5), "video1"),
+            "videos_enriched",
+        ),
+        (sql("lock_unread_videos"), lambda limits: (limits.metadata, None, 70, None, None), "videos_unenriched"),
+        (
+            sql("lock_retired_videos"),
+            lambda limits: (limits.metadata, limits.metadata, None, 70, None, None),
+            "videos_retired",
+        ),
+        (sql("expire_events"), lambda limits: (limits.events, True, 100, None, None), "events_by_time"),
+        (sql("expire_runs"), lambda limits: (limits.runs, True, 100, None, None), "runs_by_start"),
+        (sql("forget_snapshots"), lambda _: ([f"video{number}" for number in range(70)],), "_pkey"),
+        (sql("delete_empty_channels"), lambda _: (["video1"],), "channels_pkey"),
+    ],
+    ids=["stale", "stale, later", "unread", "retired", "events", "runs", "snapshots", "channels"],
+)
+async def test_a_batch_walks_an_index_and_not_the_table(
+    full: asyncpg.Connection, statement: str, arguments: Callable[[Limits], tuple[Any, ...]], index: str
+) -> None:
+    plan = await plan_of(full, statement, *arguments(Limits.now()))
+    assert any(index in node.get("Index Name", "") for node in plan), plan
+    for node in plan:
+        assert node["Actual Rows"] * node["Actual Loops"] < ROWS / 10, node
+        assert node.get("Rows Removed by Filter", 0) * node["Actual Loops"] < ROWS / 10, node

@@ -1,0 +1,204 @@
+"""The record of what happened: how it is written, and how it is read."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from atlas import events
+from atlas.adapters.events import EventsDAO
+from atlas.config import settings
+from atlas.database import Database
+from atlas.events import EventType, Run
+from atlas.statements import sql
+from maia.exitcodes import ExitCode, Outcome
+
+from .command import atlas
+
+pytestmark = pytest.mark.integration
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def at(moment: datetime) -> Any:
+    """The schedule clock, standing nearly still at a moment."""
+    return settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}")
+
+
+async def rows(db: Database) -> list[dict[str, Any]]:
+    return [dict(row) for row in await db.fetch("SELECT at, type, run, payload FROM events ORDER BY id")]
+
+
+async def statements(db: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is sent from now on."""
+    sent: list[str] = []
+    fetch = db.fetch
+
+    async def counting(statement: str, *arguments: Any) -> Any:
+        sent.append(statement)
+        return await fetch(statement, *arguments)
+
+    monkeypatch.setattr(db, "fetch", counting)
+    return sent
+
+
+# ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_run_is_two_events_at_no_further_statement(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = await statements(db, monkeypatch)
+    run = Run("hunter", "0/4")
+    with at(NOON):
+        await run.begin()
+        await run.finish(Outcome.OK, ExitCode.OK, {"searches": 3}, None)
+    assert len(sent) == 2
+    began, ended = await rows(db)
+    assert abs(began["at"] - NOON) < timedelta(seconds=1)
+    assert (began["type"], began["run"], began["payload"]) == (
+        "run_started", run.id, {"agent": "hunter", "shard": "0/4"},
+    )  # fmt: skip
+    assert (ended["type"], ended["run"]) == ("run_finished", run.id)
+    assert ended["payload"] == {
+        "agent": "hunter", "shard": "0/4", "outcome": "ok", "exit_code": 0, "error": None,
+    }  # fmt: skip
+    ((outcome, stats),) = [tuple(row) for row in await db.fetch("SELECT outcome, stats FROM runs")]
+    assert (outcome, stats) == ("ok", {"searches": 3})
+
+
+async def test_a_churn_is_an_event_before_that_of_the_end(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("tracker", "1/4")
+    await run.begin()
+    sent = await statements(db, monkeypatch)
+    await run.finish("churn", 75, {}, "too fast, token=S3cretToken")
+    assert len(sent) == 1
+    _, churn, ended = await rows(db)
+    assert (churn["type"], churn["payload"]) == ("churn", {"agent": "tracker", "reason": "too fast, token=***"})
+    assert ended["payload"]["error"] == "too fast, token=***"
+
+
+async def test_what_is_written_again_after_a_lost_connection_is_there_once(db: Database) -> None:
+    run = Run("hunter")
+    for _ in range(2):
+        await run.begin()
+    for _ in range(2):
+        await run.finish("churn", 75, {}, "too fast")
+    assert [row["type"] for row in await rows(db)] == ["run_started", "churn", "run_finished"]
+
+
+async def test_a_run_that_never_began_has_no_end(db: Database) -> None:
+    await Run("hunter").finish("ok", 0, {}, None)
+    assert not await rows(db)
+
+
+async def test_many_events_are_one_statement_and_none_is_no_statement(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = await statements(db, monkeypatch)
+    await events.emit_all(EventType.BREAKOUT, [])
+    assert not sent
+    payloads = [{"video_id": f"v{n}", "views_per_hour": 1.5, "views": n} for n in range(3)]
+    await events.emit_all(EventType.BREAKOUT, payloads)
+    assert len(sent) == 1
+    assert [row["payload"] for row in await rows(db)] == payloads
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def seed(*moments: tuple[datetime, EventType]) -> None:
+    for moment, event in moments:
+        with at(moment):
+            await events.emit_all(event, [{"n": moment.hour}])
+
+
+async def test_events_are_read_by_type_and_time_the_newest_last(db: Database) -> None:
+    churn, gap = EventType.CHURN, EventType.SEARCH_GAP
+    await seed((NOON, churn), (NOON - 3 * HOUR, gap), (NOON - HOUR, gap), (NOON - 2 * HOUR, churn))
+    dao = EventsDAO()
+
+    async def hours(*types: EventType, **given: Any) -> list[int]:
+        return [event.payload["n"] for event in await dao.latest(types, **given)]
+
+    assert await hours() == [9, 10, 11, 12]
+    assert await hours(limit=2) == [11, 12]
+    assert await hours(churn) == [10, 12]
+    assert await hours(gap, churn, limit=3) == [10, 11, 12]
+    assert await hours(since=NOON - 1.5 * HOUR) == [11, 12]
+    assert await hours(gap, since=NOON - 1.5 * HOUR) == [11]
+    assert await hours(EventType.BREAKOUT) == []
+
+
+async def test_an_event_knows_its_process(db: Database) -> None:
+    run = Run("hunter", "2/4")
+    await run.begin()
+    (event,) = await EventsDAO().latest()
+    assert (event.agent, event.shard, event.run) == ("hunter", "2/4", run.id)
+    await db.fetch("DELETE FROM runs")
+    (event,) = await EventsDAO().latest()
+    assert (event.agent, event.shard, event.run) == (None, None, run.id)
+
+
+@pytest.mark.parametrize("types", [[], [EventType.CHURN]])
+async def test_the_last_events_are_found_by_an_index(db: Database, types: list[EventType]) -> None:
+    await db.fetch(
+        "INSERT INTO events (at, type) SELECT now() - n * interval '1 minute', 'type ' || n % 20 "
+        "FROM generate_series(1, 20000) AS n"
+    )
+    await db.fetch("ANALYZE events")
+    wanted = [str(each) for each in types] or None
+    plan = await db.fetch(f"EXPLAIN {sql('list_events')}", wanted, datetime.now(UTC) - timedelta(days=1), 50)
+    assert "Seq Scan on events" not in "\n".join(row[0] for row in plan)
+
+
+# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_command_shows_a_table_or_lines_of_json(db: Database) -> None:
+    run = Run("hunter", "0/4")
+    await run.begin()
+    await events.emit(EventType.KEY_SUSPENDED, fingerprint="a1b2", reason="evil \x1b[31m", until=NOON)
+    shown = await atlas("events")
+    assert (shown.code, shown.stderr) == (0, "")
+    words = " ".join(shown.out.split())
+    assert words.index("run_started") < words.index("key_suspended")
+    assert "hunter 0/4 fingerprint a1b2" in words
+    assert "\x1b" not in shown.out
+
+    lines = (await atlas("events", "--json", "--since", "24h")).out.splitlines()
+    first, last = (json.loads(line) for line in lines)
+    assert set(first) == {"id", "at", "type", "level", "run", "agent", "shard", "payload"}
+    assert (first["type"], first["level"], first["run"]) == ("run_started", "info", str(run.id))
+    assert (last["level"], last["shard"], last["payload"]["until"]) == ("error", "0/4", "2026-11-22T12:00:00+00:00")
+    assert datetime.fromisoformat(last["at"]).utcoffset() == timedelta(0)
+
+
+async def test_the_command_takes_types_times_and_a_limit(db: Database) -> None:
+    now = datetime.now(UTC)
+    await seed((now - 30 * HOUR, EventType.CHURN), (now - HOUR, EventType.CHURN), (now, EventType.SEARCH_GAP))
+
+    async def number(*arguments: str) -> int:
+        done = await atlas("events", "--json", *arguments)
+        assert done.code == 0, done.stderr
+        return len(done.out.splitlines())
+
+    assert await number("--type", "churn") == 2
+    assert await number("--type", "churn", "--type", "search_gap", "--since", "2h") == 2
+    assert await number("--since", (now - 2 * HOUR).isoformat(), "--limit", "1") == 1
+    none = await atlas("events", "--type", "breakout")
+    assert (none.code, none.out) == (0, "No such event.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(("--since", "yesterday"), "24h, 7d"), (("--type", "churns"), "churns"), (("--limit", "0"), "--limit")],
+)
+async def test_the_command_says_what_is_wrong_with_its_options(
+    db: Database, arguments: tuple[str, ...], word: str
+) -> None:
+    done = await atlas("events", *arguments)
+    assert done.code == 2
+    assert word in done.stderr

@@ -1,0 +1,416 @@
+"""`atlas export`: what is in the file is what is in the database, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import re
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from atlas.adapters.export import ExportDAO, Exported
+from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.queue import QueueDAO
+from atlas.database import Database
+from atlas.errors import StatementFailed
+from atlas.events import EventType, Run, emit
+from atlas.resources import Video
+
+from ..background import PATIENCE
+from ..markdown import document, needs_documents
+from ..markdown import table as table_of
+from .command import ATLAS, atlas
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TITLE = 'a "title", with\nlines\r\nand a tab\t, é 🎸 \\N \\. \x07 =1+1'
+TAGS = ("plain", 'with "quotes", commas', "with {braces} \\ and\nlines", "NULL", "")
+
+
+async def seed(db: Database) -> None:
+    """A few rows in every table, with all that a text may hold."""
+    videos = [
+        Video(
+            id="v1", channel_id="c1", channel_title="a, channel", title=TITLE, published_at=NOW, tags=TAGS,
+            category_id=28, duration=timedelta(hours=26, seconds=1.5), views=2**62, likes=None, comments=0,
+        ),
+        Video(id="v2", title="", published_at=None, tags=(), views=1),
+        Video(id="v3", title=None, partial=True),
+    ]  # fmt: skip
+    dao = MaiaDAO()
+    await dao.ingest_video_metadata(videos)
+    await QueueDAO().add(["a query, with commas", "guitar"])
+    run = Run("hunter", "0/4")
+    await run.begin()
+    await emit(EventType.CHURN, agent="hunter", reason=TITLE)
+    await run.finish("ok", 0, {"calls": {"search": 3}}, None)
+
+
+async def exported(table: str, form: str, folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    """The rows of an export; of CSV all values are texts, and None where there is nothing between the commas."""
+    file = folder / f"{table}.{form}"
+    done = await atlas("export", "--table", table, "--format", form, "--output", str(file), *arguments)
+    assert done.code == 0, done.stderr
+    assert done.out == ""
+    assert [path.name for path in folder.iterdir() if path.name.endswith(".part")] == []
+    if form == "parquet":
+        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    else:
+        with file.open(encoding="utf-8", newline="") as texts:
+            rows = list(csv.DictReader(texts))
+    assert f"{len(rows):,} rows of {table} in {file}" in done.stderr
+    return rows
+
+
+# ── what is written ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_texts_counts_times_and_lists_come_through_csv(db: Database, tmp_path: Path) -> None:
+    await seed(db)
+    rows = {row["id"]: row for row in await exported("videos", "csv", tmp_path)}
+    assert set(rows) == {"v1", "v2", "v3"}
+    first = rows["v1"]
+    assert first["title"] == TITLE
+    assert orjson.loads(first["tags"]) == list(TAGS)
+    assert datetime.fromisoformat(first["published_at"]) == NOW
+    assert float(first["duration_seconds"]) == 26 * 3600 + 1.5
+    assert orjson.loads(rows["v2"]["tags"]) == []
+    assert rows["v3"]["tags"] == ""
+    (log,) = [row for row in await exported("video_stats_log", "csv", tmp_path) if row["video_id"] == "v1"]
+    assert (log["views"], log["likes"], log["comments"]) == (str(2**62), "", "0")
+    (churn,) = [row for row in await exported("events", "csv", tmp_path) if row["type"] == "churn"]
+    assert orjson.loads(churn["payload"]) == {"agent": "hunter", "reason": TITLE}
+    assert (tmp_path / "videos.csv").read_text(encoding="utf-8").count('""') > 2
+
+
+async def test_an_empty_text_and_no_text_are_apart_in_csv(db: Database, tmp_path: Path) -> None:
+    await seed(db)
+    await exported("videos", "csv", tmp_path)
+    lines = (tmp_path / "videos.csv").read_text(encoding="utf-8").splitlines()
+    (second,) = [line for line in lines if line.startswith("v2,")]
+    (third,) = [line for line in lines if line.startswith("v3,")]
+    assert second.startswith('v2,,"",')
+    assert third.startswith("v3,,,")
+
+
+async def test_parquet_has_types(db: Database, tmp_path: Path) -> None:
+    await seed(db)
+    rows = {row["id"]: row for row in await exported("videos", "parquet", tmp_path)}
+    first, second, third = (rows[id_] for id_ in ("v1", "v2", "v3"))
+    assert (first["title"], first["tags"], first["category_id"]) == (TITLE, list(TAGS), 28)
+    assert first["published_at"] == NOW
+    assert first["duration_seconds"] == 26 * 3600 + 1.5
+    assert (second["tags"], second["title"], second["published_at"]) == ([], "", None)
+    assert (third["tags"], third["title"], third["duration_seconds"]) == (None, None, None)
+    types = {field.name: field.type for field in pq.read_schema(tmp_path / "videos.parquet")}
+    assert types["published_at"] == pa.timestamp("us", tz="UTC")
+    assert types["tags"] == pa.list_(pa.field("element", pa.string()))
+    assert (types["zone"], types["category_id"]) == (pa.int16(), pa.int32())
+
+    (log,) = [row for row in await exported("video_stats_log", "parquet", tmp_path) if row["video_id"] == "v1"]
+    assert (log["views"], log["likes"], log["comments"]) == (2**62, None, 0)
+    types = {field.name: field.type for field in pq.read_schema(tmp_path / "video_stats_log.parquet")}
+    assert types["likes"] == pa.int64()
+    (ended,) = await exported("runs", "parquet", tmp_path)
+    assert orjson.loads(ended["stats"]) == {"calls": {"search": 3}}
+    assert len(ended["id"]) == 36
+
+
+@pytest.mark.parametrize("table", Exported)
+async def test_every_table_and_view_has_the_same_rows_in_both_forms(
+    db: Database, tmp_path: Path, table: Exported
+) -> None:
+    await seed(db)
+    texts = await exported(table, "csv", tmp_path)
+    values = await exported(table, "parquet", tmp_path)
+    assert len(texts) == len(values) > 0
+    assert list(texts[0]) == list(values[0])
+    key = next(iter(texts[0]))
+    assert sorted(row[key] for row in texts) == sorted(str(row[key]) for row in values)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+async def test_a_table_without_rows_is_a_file_with_its_columns(db: Database, tmp_path: Path, form: str) -> None:
+    assert await exported("video_stats_log", form, tmp_path) == []
+    names = ["video_id", "observed_at", "views", "likes", "comments"]
+    if form == "csv":
+        assert (tmp_path / "video_stats_log.csv").read_text() == ",".join(names) + "\n"
+    else:
+        assert pq.read_schema(tmp_path / "video_stats_log.parquet").names == names
+
+
+async def test_each_table_is_cut_by_its_own_time(db: Database, tmp_path: Path) -> None:
+    await seed(db)
+    ages = (0.5, 2, 3, 30)
+    await db.fetch("TRUNCATE events")
+    await db.fetch("TRUNCATE video_stats_log")
+    for statement in (
+        "INSERT INTO events (at, type) "
+        "SELECT now() - age * interval '1 hour', 'churn' FROM unnest($1::float8[]) AS age",
+        "INSERT INTO video_stats_log (video_id, observed_at, views) "
+        "SELECT 'v1', now() - age * interval '1 hour', 1 FROM unnest($1::float8[]) AS age",
+    ):
+        await db.fetch(statement, ages)
+    two_to_a_day = ("--since", "24h", "--until", (datetime.now(UTC) - HOUR).isoformat())
+    for table in ("events", "video_stats_log"):
+        for form in ("csv", "parquet"):
+            assert len(await exported(table, form, tmp_path, "--force", "--since", "1h")) == 1
+            assert len(await exported(table, form, tmp_path, "--force", *two_to_a_day)) == 2
+    for table in ("videos", "channels", "search_queue", "runs"):
+        assert await exported(table, "csv", tmp_path, "--force", "--since", "1h")
+        assert await exported(table, "csv", tmp_path, "--force", "--until", "2026-01-01") == []
+
+
+@needs_documents
+async def test_the_columns_are_those_that_are_documented(db: Database, tmp_path: Path) -> None:
+    documented = {
+        name.strip("`"): re.findall(r"`(\w+)`", columns)
+        for name, _, columns in table_of(
+            document("docs/export.md"), "table", "`--since` and `--until` go by", "columns"
+        )
+    }
+    for name in Exported:
+        await exported(name, "csv", tmp_path)
+        header = (tmp_path / f"{name}.csv").read_text().splitlines()[0].split(",")
+        assert documented[name] in ([], header)
+    assert sum(not columns for columns in documented.values()) == 3, "the views are documented by themselves"
+
+
+def test_what_holds_keys_is_not_exported() -> None:
+    assert not {"api_keys", "key_suspensions", "api_calls", "notifications"} & set(Exported)
+
+
+async def test_an_export_sees_one_moment(db: Database) -> None:
+    insert = (
+        "INSERT INTO channels (id, first_seen_at, updated_at) "
+        "SELECT 'c' || n, now(), now() FROM generate_series({}) AS n"
+    )
+    await db.fetch(insert.format("1, 5000"))
+    found = []
+    async with ExportDAO().rows(Exported.CHANNELS) as (columns, batches):
+        assert [column.name for column in columns][:2] == ["id", "title"]
+        async for batch in batches:
+            found += [row["id"] for row in batch]
+            await db.fetch("DELETE FROM channels")
+            await db.fetch(insert.format("5001, 5010"))
+    assert len(found) == len(set(found)) == 5000
+
+
+async def test_an_export_changes_nothing(db: Database) -> None:
+    async with ExportDAO()._snapshot() as connection:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute("DELETE FROM channels")
+
+
+# ── where it is written ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_file_that_is_there_is_kept_unless_forced(db: Database, tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("mine")
+    arguments = ("export", "--table", "channels", "--output", str(file))
+    refused = await atlas(*arguments)
+    assert refused.code == 2
+    assert "--force" in refused.stderr
+    assert file.read_text() == "mine"
+    assert (await atlas(*arguments, "--force")).code == 0
+    assert file.read_text() == "id,title,first_seen_at,updated_at\n"
+    link = tmp_path / "link.csv"
+    link.symlink_to("x.csv")
+    file.write_text("again")
+    assert (await atlas(*arguments[:-1], str(link), "--force")).code == 0
+    assert link.is_symlink()
+    assert file.read_text() != "again"
+
+
+async def test_standard_output_is_csv(db: Database, tmp_path: Path) -> None:
+    await seed(db)
+    for arguments in (("--output", "-"), ()):
+        done = await atlas("export", "--table", "channels", *arguments)
+        assert done.code == 0
+        assert done.out.splitlines()[1].startswith('c1,"a, channel",')
+        assert done.stderr == "1 rows of channels\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--table", "videos", "--format", "parquet"), "name one"),
+        (("--table", "api_keys"), "api_keys"),
+        (("--table", "videos", "--since", "soon"), "24h"),
+        (("--table", "videos", "--output", "no/such/folder/x.csv"), "is not there"),
+        (("--table", "videos", "--output", "."), "directory"),
+    ],
+)
+async def test_options_that_do_not_fit_are_told(db: Database, arguments: tuple[str, ...], word: str) -> None:
+    done = await atlas("export", *arguments)
+    assert done.code == 2
+    assert word in done.stderr
+
+
+async def test_parquet_without_its_extra_ends_with_78_and_says_what_to_install(db: Database, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['pyarrow'] = None; from atlas.cli import main; main()"
+    file = tmp_path / "x.parquet"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, "export", "--table", "videos", "--format", "parquet", "--output", str(file),
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode == 78
+    assert 'pip install "pleiades-maia[parquet]"' in err.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+# ── what may happen on the way ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def many(db: Database, number: int) -> None:
+    """Videos of some 500 bytes each."""
+    await db.fetch(
+        "INSERT INTO videos (id, title, tags, first_seen_at, zone) SELECT 'v' || n, repeat('title ', 50) || n, "
+        "ARRAY['one tag', 'another tag', repeat('tag ', 30) || n], now(), 3 FROM generate_series(1, $1::int) AS n",
+        number,
+    )
+
+
+async def test_a_reader_that_goes_away_ends_it_without_a_word(db: Database) -> None:
+    await many(db, 20_000)
+    process = await asyncio.create_subprocess_exec(
+        *ATLAS, "export", "--table", "videos", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert (await process.stdout.readline()).startswith(b"id,channel_id,")
+    process.stdout._transport.close()  # type: ignore[attr-defined]
+    err = await asyncio.wait_for(process.stderr.read(), PATIENCE)
+    assert (await process.wait(), err) == (141, b"")
+    await nothing_is_running(db)
+
+
+async def test_sigterm_ends_it_even_while_its_reader_makes_it_wait(db: Database) -> None:
+    await many(db, 20_000)
+    process = await asyncio.create_subprocess_exec(
+        *ATLAS, "export", "--table", "videos", stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert (await process.stdout.readline()).startswith(b"id,channel_id,")  # the rest is more than a pipe holds
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGTERM
+    await nothing_is_running(db)
+
+
+async def nothing_is_running(db: Database) -> None:
+    """Waits until the server has let go of the export: otherwise it would hold back vacuum."""
+    query = (
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_xmin IS NOT NULL AND backend_type = 'client backend'"
+    )
+    async with asyncio.timeout(PATIENCE):
+        while await db.fetch(query):
+            await asyncio.sleep(0.02)  # polling
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+async def test_a_disk_that_is_full_leaves_nothing_behind(db: Database, tmp_path: Path, form: str) -> None:
+    await many(db, 20_000)
+    file = tmp_path / "x"
+    # a limit on the size of files stands for the disk
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", 'ulimit -f 4; exec "$@"', "sh", *ATLAS,
+        "export", "--table", "videos", "--format", form, "--output", str(file),
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode == 1, err.decode()
+    assert err.decode().startswith(f"atlas: '{file}' cannot be written: ")
+    assert "Traceback" not in err.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_a_sink_raises_is_no_fault_of_the_database(db: Database) -> None:
+    await many(db, 10)
+
+    def full(_: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        await ExportDAO().csv(Exported.VIDEOS, full)
+
+
+async def test_a_view_that_is_not_there_is_told(db: Database) -> None:
+    await db.fetch("ALTER VIEW video_velocity RENAME TO hidden")
+    with pytest.raises(StatementFailed, match="video_velocity"):
+        await ExportDAO().csv(Exported.VIDEO_VELOCITY, lambda _: None)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+async def test_a_signal_leaves_the_old_file_and_nothing_else(
+    db: Database, dsn: str, tmp_path: Path, form: str, signum: signal.Signals, code: int
+) -> None:
+    file = tmp_path / "x"
+    file.write_text("the old one")
+    waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    lock = await asyncpg.connect(dsn)
+    try:
+        async with lock.transaction():
+            await lock.execute("LOCK TABLE channels")
+            process = await asyncio.create_subprocess_exec(
+                *ATLAS, "export", "--table", "channels", "--format", form, "--output", str(file), "--force",
+                stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            async with asyncio.timeout(PATIENCE):
+                while not await db.fetch(waiting):
+                    await asyncio.sleep(0.02)  # polling: until it waits for the table
+            process.send_signal(signum)
+            _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+    finally:
+        await lock.close()
+    assert process.returncode == code, err.decode()
+    assert "Traceback" not in err.decode()
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert file.read_text() == "the old one"
+
+
+# the peak of the program itself, in MiB: ru_maxrss would begin with that of the process that started it
+PEAK = """
+import re, sys
+from pathlib import Path
+from atlas.cli import main
+try:
+    main()
+finally:
+    kilobytes = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+    print(kilobytes // 1024, file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(("form", "megabytes"), [("csv", 30), ("parquet", 80)])
+async def test_memory_does_not_grow_with_the_table(db: Database, tmp_path: Path, form: str, megabytes: int) -> None:
+    """200,000 videos are 100 MB of CSV, and several times that as Python's objects."""
+    peaks = []
+    for number in (5_000, 200_000):
+        await db.fetch("TRUNCATE videos")
+        await many(db, number)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PEAK, "export", "--table", "videos", "--format", form,
+            "--output", str(tmp_path / f"{number}"), stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "COVERAGE_PROCESS_START": "", "COV_CORE_SOURCE": ""},
+        )  # fmt: skip
+        _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+        assert process.returncode == 0, err.decode()
+        peaks.append(int(err.split()[-1]))
+    assert peaks[1] - peaks[0] < megabytes, peaks

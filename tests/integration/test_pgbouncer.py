@@ -1,0 +1,410 @@
+"""PgBouncer in transaction mode: a real one, with fewer server sessions than it has clients, between Atlas and the
+server.
+
+What is promised of claims, counts and transactions is tested here once more, by the tests of those promises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from atlas import connecting, sessions
+from atlas.adapters.maia import MaiaDAO
+from atlas.config import settings
+from atlas.database import Database
+from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError
+from atlas.inspection import SCHEMA_VERSION
+from atlas.resources import Video
+from atlas.schema import migrate
+
+from ..markdown import document
+from ..markdown import sections as sections_of
+from ..pooler import Pooler, pgbouncer
+from ..postgres import with_database
+from .test_dao_hunter import (  # noqa: F401
+    test_a_late_shard_writes_no_page_token,
+    test_many_claims_at_once_never_share_a_topic,
+    test_shards_that_lock_each_others_topics_do_not_deadlock,
+    test_what_is_rolled_back_stays_claimed_and_can_be_released,
+)
+from .test_dao_tracker import (  # noqa: F401
+    test_a_claim_names_its_shard_and_holds_until_the_lease_ends,
+    test_a_late_shard_writes_nothing,
+    test_an_update_writes_snapshot_zone_due_time_and_the_end_of_the_lease,
+    test_many_claims_at_once_never_share_a_video,
+    test_what_is_rolled_back_stays_claimed,
+)
+from .test_database import (  # noqa: F401
+    patience,
+    test_a_cancelled_transaction_is_rolled_back_and_its_connection_is_usable,
+    test_a_commit_that_is_refused_is_undone_too,
+    test_a_stalled_transaction_does_not_hold_up_others_and_is_done_again,
+    test_a_transaction_commits_whole_or_not_at_all,
+    test_a_transaction_inside_another_is_a_savepoint,
+    test_the_loser_of_a_deadlock_is_done_again,
+    test_transactions_of_two_tasks_are_apart,
+)
+
+pytestmark = pytest.mark.integration
+
+ADD = "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())"
+
+
+@pytest.fixture(scope="module")
+def pooler(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pooler]:
+    with pgbouncer(server, tmp_path_factory.mktemp("pgbouncer")) as pooler:
+        yield pooler
+
+
+@pytest.fixture
+def dsn(dsn: str, pooler: Pooler) -> str:
+    """This test's database, by way of PgBouncer."""
+    return pooler.dsn(dsn)
+
+
+@pytest.fixture
+def empty_dsn(empty_dsn: str, pooler: Pooler) -> str:
+    return pooler.dsn(empty_dsn)
+
+
+@pytest.fixture
+async def direct(server: str, dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A session of this test's own at the server."""
+    connection = await asyncpg.connect(with_database(server, urlsplit(dsn).path.removeprefix("/")))
+    yield connection
+    await connection.close()
+
+
+def kind(connection: asyncpg.Connection) -> type[asyncpg.Connection]:
+    return type(connection)
+
+
+def told(dsn: str, word: str = "true") -> str:
+    return f"{dsn}?pgbouncer={word}"
+
+
+# ── finding it out ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_it_is_found_out_or_told(dsn: str) -> None:
+    for address in (dsn, told(dsn), told(dsn, "1")):
+        with settings.override(database_url=address):
+            async with Database().session() as db:
+                assert await db.fetch("SELECT * FROM videos") == []
+            connection = await Database().connect()
+            assert kind(connection) is sessions.Shared
+            await connection.close()
+
+
+async def test_a_server_without_a_pooler_is_none(server: str) -> None:
+    with settings.override(database_url=server):
+        connection = await Database().connect()
+        assert kind(connection) is asyncpg.Connection
+        assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "10s"
+        await connection.close()
+
+
+async def test_a_pooler_that_drops_the_limit_without_a_word_is_found_out(server: str, dsn: str, tmp_path: Path) -> None:
+    dropped = "idle_in_transaction_session_timeout"
+    with (
+        pgbouncer(server, tmp_path, ignore_startup_parameters=dropped) as silent,
+        settings.override(database_url=silent.dsn(dsn)),
+    ):
+        async with Database().session() as db, db.transaction():
+            (row,) = await db.fetch(f"SHOW {dropped}")
+            assert row[0] == "10s"
+
+
+async def test_prepared_statements_that_get_lost_name_the_parameter_that_helps(dsn: str) -> None:
+    async def again_and_again(db: Database) -> None:
+        for _ in range(4):
+            await db.fetch("SELECT 1")
+
+    with settings.override(database_url=told(dsn, "false")):
+        async with Database().session() as db:
+            # while the transaction holds one session of the server, the other is made; then they take turns
+            async with db.transaction():
+                await asyncio.create_task(again_and_again(db), context=contextvars.Context())
+            with pytest.raises(ConfigError, match=r"^DATABASE_URL leads to a pooler .* add pgbouncer=true"):
+                await again_and_again(db)
+
+
+async def test_the_settings_that_are_documented_are_enough(server: str, dsn: str, tmp_path: Path) -> None:
+    (lines,) = [
+        block.lines for section in sections_of(document("docs/databases.md")) for block in section.blocks
+        if block.language == "ini"
+    ]  # fmt: skip
+    assert lines[0] == "[pgbouncer]"
+    documented = dict(line.split(" = ") for line in lines[1:])
+    with pgbouncer(server, tmp_path, **documented) as pooler, settings.override(database_url=pooler.dsn(dsn)):
+        async with Database().session() as db, db.transaction():
+            assert await db.fetch("SELECT * FROM videos") == []
+
+
+async def test_in_session_mode_statements_stay_prepared(server: str, dsn: str, tmp_path: Path) -> None:
+    with (
+        pgbouncer(server, tmp_path, pool_mode="session") as pooler,
+        settings.override(database_url=told(pooler.dsn(dsn), "false"), database_pool_size=1),
+    ):
+        async with Database().session() as db:
+            await db.fetch("SELECT 'this one'")
+            prepared = await db.fetch("SELECT statement FROM pg_prepared_statements")
+            assert "SELECT 'this one'" in {row[0] for row in prepared}
+            async with db.transaction():
+                (row,) = await db.fetch("SHOW idle_in_transaction_session_timeout")
+                assert row[0] == "10s"
+
+
+async def test_another_word_is_a_config_error(dsn: str) -> None:
+    with (
+        settings.override(database_url=told(dsn, "perhaps")),
+        pytest.raises(ConfigError, match=r"^DATABASE_URL: pgbouncer= is true for"),
+    ):
+        await Database().open()
+
+
+# ── statements and transactions ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_many_clients_get_their_own_answers_from_few_server_sessions(
+    dsn: str, direct: asyncpg.Connection
+) -> None:
+    async def client(number: int) -> set[int]:
+        async with Database().session() as db:
+
+            async def ask(question: int) -> int:
+                (row,) = await db.fetch(f"SELECT $1::text AS question, {number} AS client", str(question))
+                assert (row["question"], row["client"]) == (str(question), number)
+                async with db.transaction():
+                    await db.fetch(ADD, f"{number}/{question}")
+                    rows = await db.fetch("SELECT pg_backend_pid() AS pid FROM channels WHERE id = ANY ($1)",
+                                          [f"{number}/{question}"])  # fmt: skip
+                return int(rows[0]["pid"])
+
+            return set(await asyncio.gather(*(ask(question) for question in range(20))))
+
+    with settings.override(database_url=told(dsn)):
+        pids = set.union(*await asyncio.gather(*(client(number) for number in range(8))))
+    assert len(pids) == 2, "all 32 connections shared two"
+    assert await direct.fetchval("SELECT count(*) FROM channels") == 8 * 20
+
+
+async def test_the_limit_of_stalled_transactions_holds_in_each_and_stays_in_none(db: Database) -> None:
+    show = "SELECT current_setting('idle_in_transaction_session_timeout') AS value"
+    for _ in range(4):
+        async with db.transaction():
+            assert (await db.fetch(show))[0]["value"] == "10s"
+        assert (await db.fetch(show))[0]["value"] == "0"
+
+
+LEFT_BEHIND = """
+SELECT pg_backend_pid() AS pid,
+    ARRAY(SELECT name FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'idle_in_transaction%') AS settings,
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks,
+    ARRAY(SELECT pg_listening_channels()) AS channels,
+    ARRAY(SELECT name FROM pg_prepared_statements) AS prepared
+"""
+
+
+async def test_nothing_is_left_in_the_sessions_of_the_server(db: Database) -> None:
+    both = asyncio.Barrier(2)
+
+    async def look() -> asyncpg.Record:
+        async with db.transaction():
+            await both.wait()
+            return (await db.fetch(LEFT_BEHIND))[0]
+
+    for turn in range(2):
+        seen = await asyncio.gather(look(), look())
+        assert len({row["pid"] for row in seen}) == 2, "each session of the server is looked at"
+        for row in seen:
+            assert set(row["settings"]) <= {
+                "application_name", "TimeZone", "client_encoding", "DateStyle", "standard_conforming_strings"
+            }, "PgBouncer itself looks after these"  # fmt: skip
+            assert (row["locks"], row["channels"]) == (0, [])
+            # of a cursor the driver names the statement: no other process's has such a name
+            assert all(name.startswith("atlas_stmt_") for name in row["prepared"])
+        if turn == 0:
+            await MaiaDAO().ingest_video_metadata([Video(id="v", published_at=datetime.now(UTC), views=1)])
+            await MaiaDAO().fetch_tracker_targets(10)
+            # types that the driver asks the server for, for which it switches a setting off and on
+            assert (await db.fetch("SELECT $1::interval[] AS given", [timedelta(1)]))[0]["given"] == [timedelta(1)]
+            connection = await db.connect()
+            async with connection.transaction():
+                assert [row["n"] async for row in connection.cursor("SELECT $1::tid[] AS n", [(1, 2)])] == [[(1, 2)]]
+            await connection.close()
+
+
+async def test_times_are_the_same_whatever_the_servers_timezone_is(
+    dsn: str, server: str, direct: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)  # in the night in which many clocks go forward
+    await direct.execute(f"ALTER DATABASE {urlsplit(dsn).path[1:]} SET timezone TO 'Asia/Kathmandu'")
+    asked = (
+        "SELECT $1::timestamptz AS at, ($1::timestamptz + interval '1 day')::text AS next, $1::timestamptz::date AS day"
+    )
+    direct_dsn = with_database(server, urlsplit(dsn).path.removeprefix("/"))
+    answers = []
+    for address in (direct_dsn, dsn, told(dsn)):
+        with settings.override(database_url=address):
+            async with Database().session() as other:
+                answers.append(tuple((await other.fetch(asked, moment))[0]))
+                async with other.transaction():
+                    answers.append(tuple((await other.fetch(asked, moment))[0]))
+    assert set(answers) == {(moment, "2026-03-30 00:30:00+00", moment.date())}
+
+    def unheard(*given: Any) -> dict[str, Any]:
+        return sessions.options(*given) | {"server_settings": {}}
+
+    monkeypatch.setattr(connecting, "options", unheard)  # as by a pooler that passes nothing on
+    with settings.override(database_url=told(dsn)):
+        async with Database().session() as other, other.transaction():
+            assert tuple((await other.fetch(asked, moment))[0]) in answers
+
+
+async def test_what_the_server_ends_is_done_again(
+    db: Database,
+    direct: asyncpg.Connection,
+    patience: None,  # noqa: F811
+) -> None:
+    tries = 0
+
+    async def work() -> None:
+        nonlocal tries
+        tries += 1
+        async with db.transaction():
+            await db.fetch(ADD, f"first {tries}")
+            if tries == 1:
+                await direct.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            await db.fetch(ADD, f"second {tries}")
+
+    await db.patiently(work)
+    assert [row["id"] for row in await db.fetch("SELECT id FROM channels ORDER BY id")] == ["first 2", "second 2"]
+
+
+# ── the schema ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def atlas(*arguments: str, dsn: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from atlas.cli import main; main()", *arguments,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "DATABASE_URL": dsn},
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def test_atlas_migrate_and_atlas_status(empty_dsn: str) -> None:
+    both = await asyncio.gather(*(atlas("migrate", dsn=address) for address in (empty_dsn, told(empty_dsn))))
+    assert [code for code, _ in both] == [0, 0], both
+    assert sum(f"is {SCHEMA_VERSION} now" in said for _, said in both) == 1
+    code, said = await atlas("status", dsn=empty_dsn)  # what the processes before it prepared is not in its way
+    assert code == 0, said
+    assert SCHEMA_VERSION in said
+
+
+async def test_a_database_without_the_schema_says_so(empty_dsn: str) -> None:
+    with settings.override(database_url=empty_dsn):
+        with pytest.raises(SchemaError, match="has no Atlas schema"):
+            await Database().open()
+        await migrate(Database())
+        async with Database().session() as db:
+            assert await db.fetch("SELECT * FROM videos") == []
+
+
+# ── what cannot work ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "PATIENCE", 0.3)
+    monkeypatch.setattr(connecting, "START_PATIENCE", 0.3)
+    monkeypatch.setattr(sessions, "_CONNECT_TIMEOUT", 2.0)
+
+
+async def refused(dsn: str) -> str:
+    with settings.override(database_url=dsn), pytest.raises(ConfigError) as caught:
+        await Database().open()
+    assert str(caught.value).startswith("DATABASE_URL: ")
+    return str(caught.value)
+
+
+async def test_a_parameter_that_the_pooler_does_not_take_is_named(dsn: str) -> None:
+    assert "parameter statement_timeout: leave it out" in await refused(f"{dsn}?statement_timeout=9000")
+
+
+async def test_a_database_that_is_not_there_is_a_config_error(dsn: str) -> None:
+    assert '"no_such_database" does not exist' in await refused(with_database(dsn, "no_such_database"))
+
+
+async def test_a_wrong_user_or_password_is_a_config_error(server: str, dsn: str, tmp_path: Path) -> None:
+    users = tmp_path / "users.txt"
+    users.write_text('"somebody" "right"\n')
+    given: dict[str, Any] = {"auth_type": "scram-sha-256", "auth_file": users}
+    with pgbouncer(server, tmp_path / "pgbouncer", **given) as pooler:
+        address = pooler.dsn(dsn)
+        right = address.replace("anybody:unasked", "somebody:right")
+        with settings.override(database_url=right):
+            async with Database().session() as db:
+                assert await db.fetch("SELECT * FROM videos") == []
+        for user in ("somebody:wrong-password", "nobody:wrong-password"):
+            message = await refused(address.replace("anybody:unasked", user))
+            assert "Check user, password and database" in message
+            assert "wrong-password" not in message
+
+
+@pytest.mark.usefixtures("little_patience")
+async def test_a_pooler_that_takes_no_more_clients_is_waited_for(server: str, dsn: str, tmp_path: Path) -> None:
+    with (
+        pgbouncer(server, tmp_path, max_client_conn=2) as pooler,
+        settings.override(database_url=told(pooler.dsn(dsn))),
+    ):
+        others = [await Database().connect() for _ in range(2)]
+        with pytest.raises(DatabaseUnavailable, match=r"no connection left: .* Lower DATABASE_POOL_SIZE"):
+            await Database().open()
+        for other in others:
+            await other.close()
+        async with Database().session() as db:
+            assert await db.fetch("SELECT * FROM videos") == []
+
+
+@pytest.mark.usefixtures("little_patience")
+async def test_a_server_that_the_pooler_does_not_reach_is_unavailable(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = f"postgresql://u:p@127.0.0.1:{taken.getsockname()[1]}/d"
+        with (
+            pgbouncer(nobody, tmp_path) as pooler,
+            settings.override(database_url=pooler.dsn(nobody)),
+            pytest.raises(DatabaseUnavailable),
+        ):
+            async with asyncio.timeout(60):
+                await Database().open()
+
+
+@pytest.mark.usefixtures("little_patience")
+async def test_a_pooler_that_ends_is_unavailable(server: str, dsn: str, tmp_path: Path) -> None:
+    with pgbouncer(server, tmp_path) as pooler, settings.override(database_url=pooler.dsn(dsn)):
+        db = Database()
+        await db.open()
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await db.fetch("SELECT 1")
+    finally:
+        await db.close()

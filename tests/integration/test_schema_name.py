@@ -1,0 +1,217 @@
+"""DATABASE_SCHEMA: tables elsewhere than in `public`, in a database that others use too.
+
+Nothing is found by a search_path here: that of this database names no schema at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+import atlas
+from atlas import events
+from atlas.adapters.keys import KeyDAO
+from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.queue import QueueDAO
+from atlas.adapters.report import ReportDAO
+from atlas.adapters.rows import Presence, VideoUpdate
+from atlas.config import settings
+from atlas.database import Database, database
+from atlas.errors import SchemaError
+from atlas.inspection import SCHEMA_VERSION, inspect
+from atlas.keyring import KeyRing
+from atlas.quota import Bucket
+from atlas.resources import Video
+from atlas.schema import migrate
+from atlas.statements import names, sql
+
+from ..markdown import document, sections
+from ..pooler import pgbouncer
+from ..postgres import execute
+
+pytestmark = pytest.mark.integration
+
+ONE, OTHER = "order", "maia_2"
+"""A word of SQL, and one that is none."""
+
+
+@pytest.fixture
+async def shared(empty_dsn: str) -> str:
+    """A database where sessions find nothing by themselves, with the tables of Atlas in two schemas."""
+    await execute(empty_dsn, f"ALTER DATABASE {urlsplit(empty_dsn).path[1:]} SET search_path TO ''")
+    for name in (ONE, OTHER):
+        with settings.override(database_url=empty_dsn, database_schema=name):
+            done = await migrate(Database())
+            assert (done.before, done.after) == (None, SCHEMA_VERSION)
+    return empty_dsn
+
+
+@pytest.fixture
+async def look(shared: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(shared)
+    yield connection
+    await connection.close()
+
+
+async def work_of_a_day() -> dict[str, Any]:
+    """A bit of everything that the agents do with the database, which is told by `atlas status` in the end."""
+    async with database.session():
+        now = datetime.now(UTC)
+        await QueueDAO().add(["one topic", "another"])
+        hunter = MaiaDAO("hunter 0/1")
+        topics = await hunter.fetch_hunter_batch(1)
+        ring = KeyRing("hunting")
+        await ring.settle([await ring.acquire(Bucket.SEARCH)])
+        video = Video(
+            id="v", channel_id="c", channel_title="C", published_at=now, views=1, tags=["a tag", "another tag"]
+        )
+        async with hunter.transaction():
+            await hunter.ingest_video_metadata(video)
+            await hunter.add_to_search_queue(video.tags or [])
+            await hunter.update_search_state(topics[0]["id"], None, 1, "waiting")
+        await database.fetch(f"UPDATE \"{settings.database_schema}\".videos SET due_at = now() - interval '1 minute'")
+        tracker = MaiaDAO("tracker 0/1")
+        targets = await tracker.fetch_tracker_targets(10)
+        given = VideoUpdate(id=targets[0]["id"], presence=Presence.PRESENT, views=2, likes=None, comments=None)
+        await tracker.update_video_stats_batch([given])
+        await events.emit(events.EventType.CHURN, store=database)
+        totals = await ReportDAO().totals()
+        connection = await database.connect()
+        found = await inspect(connection)
+        await connection.close()
+    assert found.schema == SCHEMA_VERSION
+    counted = {name: getattr(totals, name).number for name in ("videos", "channels", "snapshots")}
+    return counted | {"calls": totals.calls[Bucket.SEARCH].settled}
+
+
+@pytest.mark.parametrize("way", ["directly", "by PgBouncer"])
+async def test_two_schemas_in_one_database_do_not_see_each_other(
+    shared: str, look: asyncpg.Connection, tmp_path: Path, way: str
+) -> None:
+    keys = {"youtube_api_key_pool_json": '{"hunting": ["a-key"]}'}
+    with pgbouncer(shared, tmp_path) as pooler:
+        address = shared if way == "directly" else pooler.dsn(shared)
+        with settings.override(database_url=address, database_schema=ONE, **keys):
+            assert await work_of_a_day() == {"videos": 1, "channels": 1, "snapshots": 2, "calls": 1}
+            assert await KeyDAO().resume("0" * 12) == []
+        with settings.override(database_url=address, database_schema=OTHER, **keys):
+            async with database.session():
+                totals = await ReportDAO().totals()
+                assert (totals.videos.number, totals.snapshots.number, totals.events.number) == (0, 0, 0)
+                assert await MaiaDAO().fetch_hunter_batch(10) == []
+            assert await work_of_a_day() == {"videos": 1, "channels": 1, "snapshots": 2, "calls": 1}
+    rows = await look.fetch(
+        "SELECT schemaname, count(*) AS tables FROM pg_tables WHERE tablename = ANY ($1) GROUP BY 1",
+        [
+            "videos",
+            "channels",
+            "search_queue",
+            "video_stats_log",
+            "events",
+            "runs",
+            "api_calls",
+            "atlas_schema_version",
+        ],
+    )
+    assert dict(rows) == {ONE: 8, OTHER: 8}
+    assert not await look.fetch("SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+
+
+def grants() -> list[str]:
+    """The statements in docs/databases.md that give an agent's user its rights."""
+    (block,) = [
+        block for section in sections(document("docs/databases.md")) for block in section.blocks
+        if any(line.startswith("GRANT") for line in block.lines)
+    ]  # fmt: skip
+    return [line for line in "\n".join(block.lines).split(";") if line.strip()]
+
+
+WORDS = {"space": ONE, "kept": "video_stats_hourly", "view": "video_stats_hourly", "tags": "tags"}
+"""What stands for the words of statements, where the name of any table does not do."""
+
+
+def statement(name: str, extension: str | None) -> str | None:
+    """A statement of Atlas; None where it is of TimescaleDB, which is not there."""
+    words = set(re.findall(r"\$([a-z_]+)", (Path(atlas.__file__).parent / "sql" / f"{name}.sql").read_text()))
+    if "extension" in words and extension is None:
+        return None
+    filled = {word: WORDS.get(word, "video_stats_log") for word in words - {"schema"}}
+    return sql(name, **filled | ({"extension": extension} if extension and "extension" in words else {}))
+
+
+async def test_every_statement_names_the_schema_of_what_it_uses(look: asyncpg.Connection) -> None:
+    extension = await look.fetchval(
+        "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'timescaledb'"
+    )
+    looked = 0
+    with settings.override(database_schema=ONE):
+        for name in names():
+            text = statement(name, extension)
+            if text is None:
+                continue
+            try:
+                await look.prepare(text)
+            except asyncpg.UndefinedTableError as error:
+                # some tables are there for a while only, and some are TimescaleDB's
+                assert re.search(r'relation "\w+\.\w+" does not exist', str(error)), f"{name}: {error}"
+            except asyncpg.ObjectNotInPrerequisiteStateError as error:
+                assert "cannot delete from view" in str(error), f"{name}: {error}"  # what it is for stands elsewhere
+            looked += 1
+    assert looked > 50
+
+
+async def test_a_name_that_has_no_tables_says_so(shared: str) -> None:
+    with (
+        settings.override(database_url=shared, database_schema="nobodys"),
+        pytest.raises(
+            SchemaError, match=r"has no Atlas schema named 'nobodys'\. Run `atlas migrate` .*DATABASE_SCHEMA"
+        ),
+    ):
+        await Database().open()
+
+
+async def run(program: str, *arguments: str, **environment: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", f"from {program}.cli import main; main()", *arguments,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **environment},
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def test_commands_know_the_schema(shared: str) -> None:
+    given = {"DATABASE_URL": shared, "DATABASE_SCHEMA": "fresh", "YOUTUBE_API_KEY_POOL_JSON": '["a-key"]'}
+    assert await run("atlas", "migrate", **given) >= (0, "The schema was missing")
+    code, said = await run("atlas", "status", **given)
+    assert (code, SCHEMA_VERSION in said) == (0, True), said
+    code, said = await run("maia", "hunter", **given | {"DATABASE_SCHEMA": "nobodys"})
+    assert (code, "has no Atlas schema named 'nobodys'" in said) == (78, True), said
+    code, said = await run("atlas", "status", **given | {"DATABASE_SCHEMA": "pg_mine"})
+    assert (code, said.count("DATABASE_SCHEMA: ")) == (78, 1), said
+
+
+async def test_agents_need_no_right_but_to_the_rows(shared: str, look: asyncpg.Connection) -> None:
+    """The grants are those of docs/databases.md."""
+    user = f"atlas_agent_{look.get_server_pid()}"
+    head, _, rest = shared.partition("://")
+    await look.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'agent'")
+    try:
+        for grant in grants():
+            await look.execute(grant.replace("maia_agent", user).replace("SCHEMA maia", f'SCHEMA "{ONE}"'))
+        address = f"{head}://{user}:agent@{rest.rpartition('@')[2]}"
+        pool = '{"hunting": ["a-key"]}'
+        with settings.override(database_url=address, database_schema=ONE, youtube_api_key_pool_json=pool):
+            assert (await work_of_a_day())["snapshots"] == 2
+    finally:
+        await look.execute(f"DROP OWNED BY {user}; DROP ROLE {user}")

@@ -1,0 +1,197 @@
+"""Databases that want TLS: a real PgBouncer that takes nothing else, and whom Atlas trusts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from atlas import connecting
+from atlas.config import settings
+from atlas.database import Database
+from atlas.errors import ConfigError
+
+from ..certificates import Authority, Certificate
+from ..pooler import Pooler, pgbouncer
+from ..wire import wire_to
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Another authority, which signed nothing here."""
+    return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
+
+
+@pytest.fixture(scope="module")
+def client(authority: Authority) -> Certificate:
+    return authority.sign("client")
+
+
+@pytest.fixture(scope="module")
+def pooler(server: str, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pooler]:
+    """It takes no connection without TLS; its certificate is for localhost."""
+    with pgbouncer(server, tmp_path_factory.mktemp("pgbouncer"), **_tls("require", authority)) as pooler:
+        yield pooler
+
+
+def _tls(mode: str, authority: Authority) -> dict[str, str | int]:
+    files = authority.sign("localhost")
+    return {
+        "client_tls_sslmode": mode,
+        "client_tls_key_file": str(files.key),
+        "client_tls_cert_file": str(files.certificate),
+        "client_tls_ca_file": str(authority.file),
+    }
+
+
+@pytest.fixture(autouse=True)
+def no_files_of_a_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The driver looks for certificates in the home folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+async def works(dsn: str) -> bool:
+    with settings.override(database_url=dsn):
+        async with Database().session() as db:
+            return await db.fetch("SELECT * FROM videos") == []
+
+
+async def refused(dsn: str) -> str:
+    """What is said of an address that cannot be right, at once: nobody waits for it to become right."""
+    with settings.override(database_url=dsn):
+        for use in (Database().open, Database().connect):
+            with pytest.raises(ConfigError) as caught:
+                await use()
+    message = str(caught.value)
+    assert message.startswith("DATABASE_URL: ")
+    return message
+
+
+async def test_tls_is_used_where_the_server_wants_it(dsn: str, pooler: Pooler, authority: Authority) -> None:
+    trusted = f"sslrootcert={authority.file}"
+    for parameters in (
+        "", "sslmode=prefer", "sslmode=require", f"sslmode=require&{trusted}", f"sslmode=verify-ca&{trusted}",
+        f"sslmode=verify-full&{trusted}", f"sslmode=verify-full&{trusted}&pgbouncer=true",
+        "sslmode=require&channel_binding=prefer&sslnegotiation=postgres",
+    ):  # fmt: skip
+        assert await works(pooler.dsn(dsn, parameters, host="localhost")), parameters
+
+
+async def test_plain_connections_that_are_refused_say_what_to_add(dsn: str, pooler: Pooler) -> None:
+    message = await refused(pooler.dsn(dsn, "sslmode=disable"))
+    assert "SSL required" in message
+    assert "Add sslmode=require" in message
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+async def test_a_certificate_of_another_authority_is_not_trusted(
+    dsn: str, pooler: Pooler, stranger: Authority, mode: str
+) -> None:
+    message = await refused(pooler.dsn(dsn, f"sslmode={mode}&sslrootcert={stranger.file}", host="localhost"))
+    assert "the server's certificate is not trusted" in message
+    assert "sslrootcert=FILE" in message
+
+
+async def test_a_certificate_for_another_host_is_not_trusted_unless_that_is_asked(
+    dsn: str, pooler: Pooler, authority: Authority
+) -> None:
+    trusted = f"sslrootcert={authority.file}"
+    message = await refused(pooler.dsn(dsn, f"sslmode=verify-full&{trusted}", host="127.0.0.1"))
+    assert "127.0.0.1" in message
+    assert "Name the host as the certificate does" in message
+    assert await works(pooler.dsn(dsn, f"sslmode=verify-ca&{trusted}", host="127.0.0.1"))
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+async def test_a_server_without_tls_that_is_to_have_it_is_a_config_error(
+    server: str, dsn: str, authority: Authority, tmp_path: Path, mode: str
+) -> None:
+    with pgbouncer(server, tmp_path) as plain:
+        address = plain.dsn(dsn, f"sslmode={mode}&sslrootcert={authority.file}", host="localhost")
+        assert "the server has no TLS" in await refused(address)
+        assert await works(plain.dsn(dsn, "sslmode=prefer", host="localhost"))
+
+
+async def test_an_address_that_cannot_be_right_is_tried_once(
+    dsn: str, pooler: Pooler, stranger: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "START_PATIENCE", 600.0)
+    async with wire_to(pooler.dsn(dsn)) as wire:
+        address = wire.dsn() + f"?sslmode=verify-ca&sslrootcert={stranger.file}"
+        with settings.override(database_url=address), pytest.raises(ConfigError):
+            await Database().open()
+        assert wire.connections == 1
+
+
+# ── sslrootcert=system ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("mode", ["", "sslmode=verify-full&"])
+async def test_those_that_the_machine_trusts_are_trusted(
+    dsn: str, pooler: Pooler, authority: Authority, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    address = pooler.dsn(dsn, f"{mode}sslrootcert=system", host="localhost")
+    assert "not trusted" in await refused(address)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))  # as if the machine did
+    assert await works(address)
+    assert "Name the host as the certificate does" in await refused(address.replace("localhost", "127.0.0.1"))
+
+
+async def test_authorities_that_sign_for_anybody_prove_nothing_without_the_hosts_name(dsn: str, pooler: Pooler) -> None:
+    message = await refused(pooler.dsn(dsn, "sslmode=require&sslrootcert=system"))
+    assert "sslrootcert=system goes with sslmode=verify-full" in message
+
+
+# ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+async def test_a_file_that_is_not_there_is_named(dsn: str, pooler: Pooler, tmp_path: Path, name: str) -> None:
+    missing = tmp_path / "no such file.pem"
+    message = await refused(pooler.dsn(dsn, f"sslmode=require&{name}={str(missing).replace(' ', '%20')}"))
+    assert f"{name}={missing} cannot be read: No such file" in message
+
+
+async def test_a_file_that_holds_no_certificate_is_a_config_error(dsn: str, pooler: Pooler, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    await refused(pooler.dsn(dsn, f"sslmode=verify-ca&sslrootcert={wrong}"))
+
+
+async def test_a_check_without_an_authority_says_how_to_name_one(dsn: str, pooler: Pooler) -> None:
+    message = await refused(pooler.dsn(dsn, "sslmode=verify-full", host="localhost"))
+    assert "sslrootcert=FILE, or sslrootcert=system" in message
+
+
+async def test_a_server_may_ask_for_the_clients_certificate(
+    server: str, dsn: str, authority: Authority, client: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    own = f"sslcert={client.certificate}&sslkey={client.key}"
+    with pgbouncer(server, tmp_path, **_tls("verify-ca", authority)) as strict:
+        for trust in (f"sslmode=verify-full&sslrootcert={authority.file}", "sslrootcert=system"):
+            assert await works(strict.dsn(dsn, f"{trust}&{own}", host="localhost"))
+
+
+async def test_a_command_ends_with_78_and_one_line(dsn: str, pooler: Pooler, stranger: Authority) -> None:
+    address = pooler.dsn(dsn, f"sslmode=verify-full&sslrootcert={stranger.file}", host="localhost")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from atlas.cli import main; main()", "status",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "DATABASE_URL": address},
+    )  # fmt: skip
+    _, said = await process.communicate()
+    assert process.returncode == 78
+    assert said.decode().startswith("atlas: DATABASE_URL: the server's certificate is not trusted")
+    assert said.count(b"\n") == 1

@@ -1,0 +1,134 @@
+"""The Janitor's time: what it begins, what is cut off, and what it makes of failures."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from atlas.adapters.keeping import Batch, KeepingDAO
+from atlas.errors import DatabaseUnavailable, StatementFailed
+from maia import upkeep
+from maia.janitor import _outcome
+from maia.stop import Stop
+from maia.upkeep import JanitorSession, cut_off, through
+
+
+@pytest.fixture
+def session() -> JanitorSession:
+    return JanitorSession(KeepingDAO(), Stop())
+
+
+async def batches(*found: Batch) -> AsyncGenerator[Batch]:
+    for batch in found:
+        yield batch
+
+
+async def never() -> str:
+    await asyncio.Event().wait()
+    return "done"
+
+
+async def done() -> str:
+    return "done"
+
+
+async def test_work_that_ends_in_time_gives_its_result(session: JanitorSession) -> None:
+    assert await cut_off(session, done) == "done"
+    assert await cut_off(session, done, 60.0) == "done"
+    assert not session.cut_short
+
+
+async def test_work_is_cut_off_when_its_time_is_up(session: JanitorSession) -> None:
+    assert await cut_off(session, never, 0.01) is None
+    assert session.cut_short
+    assert not session.goes_on()
+
+
+async def test_work_is_cut_off_after_the_grace_of_a_signal(
+    session: JanitorSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maia.stop.GRACE_SECONDS", 0.01)
+    asyncio.get_running_loop().call_soon(session.stop.cancel, signal.SIGTERM)
+    assert await cut_off(session, never, 60.0) is None
+    assert not session.cut_short
+    assert not session.goes_on()
+
+
+@pytest.mark.parametrize("error", [StatementFailed("no"), DatabaseUnavailable("gone"), TimeoutError("its own")])
+async def test_what_work_raises_is_raised(session: JanitorSession, error: Exception) -> None:
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        await cut_off(session, fail, 60.0)
+
+
+async def test_batches_are_added_up_and_a_refused_one_is_noted(session: JanitorSession) -> None:
+    refused = StatementFailed("the database refused a statement: no")
+    counts = await through(
+        session,
+        "videos",
+        batches(Batch({"videos_deleted": 3}), Batch({}, refused), Batch({"videos_deleted": 2, "snapshots_deleted": 9})),
+    )
+    assert counts == {"videos_deleted": 5, "snapshots_deleted": 9}
+    assert (session.counts["videos_deleted"], session.counts["failed"]) == (5, 1)
+    assert session.failures == [f"videos: {refused}"]
+
+
+async def test_no_batch_begins_after_the_end_was_asked_for(session: JanitorSession) -> None:
+    begun = []
+
+    async def endless() -> AsyncGenerator[Batch]:
+        while True:
+            begun.append(1)
+            if len(begun) == 3:
+                session.stop.cancel(signal.SIGTERM)
+            yield Batch({"events_deleted": 1})
+
+    assert await through(session, "notes", endless()) == {"events_deleted": 3}
+    assert len(begun) == 3
+
+
+async def test_long_work_says_how_far_it_is(
+    session: JanitorSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(upkeep, "_SAY_EVERY", 0.0)
+    with caplog.at_level("INFO", logger="maia"):
+        await through(session, "videos", batches(Batch({"videos_deleted": 1_000}), Batch({"videos_deleted": 234})))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 3
+    assert said[0].startswith("videos, 0 s so far: videos_deleted 1,000")
+    assert said[2].endswith(" s: videos_deleted 1,234")
+
+
+@pytest.mark.parametrize(
+    ("failures", "cut_short", "counts", "dry_run", "outcome", "words"),
+    [
+        ([], False, {}, False, "idle", "nothing is older than it may be"),
+        ([], False, {"videos_deleted": 1}, False, "ok", None),
+        ([], True, {}, False, "ok", "the next run goes on"),
+        ([], False, {}, True, "ok", "nothing was deleted"),
+        (["videos: no"], False, {"failed": 1}, False, "failure", "videos: no"),
+        (["videos: no"], True, {"failed": 1}, True, "failure", "videos: no"),
+        (["videos: no", "archive: gone", "notes: no"], False, {}, False, "failure", "videos: no; and 2 more"),
+    ],
+)
+def test_the_outcome_says_whether_anything_is_left_undone(
+    session: JanitorSession,
+    failures: list[str],
+    cut_short: bool,
+    counts: dict[str, int],
+    dry_run: bool,
+    outcome: str,
+    words: str | None,
+) -> None:
+    session.failures, session.cut_short = failures, cut_short
+    session.counts.update(counts)
+    found: dict[str, Any] = _outcome(session, dry_run=dry_run)
+    assert found["outcome"] == outcome
+    said = found.get("error") or found.get("reason")
+    assert said == words if words is None else words in said

@@ -1,0 +1,66 @@
+"""What errors mean that only managed hosts give: those of their own documentation, whose servers no test has."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable
+from atlas.refusals import making, translated
+
+
+@pytest.mark.parametrize(
+    ("error", "becomes", "says"),
+    [
+        # Supavisor
+        (
+            asyncpg.InternalServerError("MaxClientsInSessionMode: max clients reached - in Session mode max clients"),
+            DatabaseUnavailable,
+            "Lower DATABASE_POOL_SIZE",
+        ),
+        (asyncpg.InternalServerError("Max client connections reached"), DatabaseUnavailable, "no connection left"),
+        (asyncpg.InternalServerError("Tenant or user not found"), ConfigError, "Tenant or user not found"),
+        (asyncpg.InternalServerError("SSL connection is required"), ConfigError, "Add sslmode=require"),
+        # Neon
+        (
+            asyncpg.PostgresError("connection is insecure (try using `sslmode=require`)"),
+            ConfigError,
+            "Add sslmode=require",
+        ),
+        # servers
+        (
+            asyncpg.TooManyConnectionsError("remaining connection slots are reserved for roles with the SUPERUSER"),
+            DatabaseUnavailable,
+            "Lower DATABASE_POOL_SIZE",
+        ),
+        (asyncpg.CannotConnectNowError("the database system is starting up"), DatabaseUnavailable, "starting up"),
+        (
+            asyncpg.InvalidAuthorizationSpecificationError('no pg_hba.conf entry for host "192.0.2.1", no encryption'),
+            ConfigError,
+            "Add sslmode=require",
+        ),
+        (
+            asyncpg.InvalidAuthorizationSpecificationError('no pg_hba.conf entry for host "192.0.2.1", SSL encryption'),
+            ConfigError,
+            "Check user, password and database",
+        ),
+        # PgBouncer, whose own words are all of one SQLSTATE
+        (asyncpg.ProtocolViolationError("query_wait_timeout"), DatabaseUnavailable, "query_wait_timeout"),
+        (asyncpg.ProtocolViolationError("no such user"), ConfigError, "Check user, password and database"),
+        (
+            asyncpg.ProtocolViolationError("server login has been failing, try again later"),
+            DatabaseUnavailable,
+            "again",
+        ),
+        (
+            asyncpg.ProtocolViolationError("unsupported startup parameter in options: search_path"),
+            ConfigError,
+            "search_path: leave it out",
+        ),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, Exception) else None,
+)
+def test_what_is_said_while_a_connection_is_made(error: Exception, becomes: type[AtlasError], says: str) -> None:
+    with pytest.raises(becomes) as caught, translated(), making():
+        raise error
+    assert says in str(caught.value)
