@@ -25,8 +25,10 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.config import settings
 from atlas.database import Database
+from atlas.inspection import inspect
 from atlas.schema import migrate
 from atlas.snapshots import ensure
+from benchmarks.world import machine
 
 __all__ = ["Figures", "measure"]
 
@@ -53,6 +55,7 @@ print(json.dumps(dataclasses.asdict(done)))
 """
 
 
+_DUE = "UPDATE videos SET due_at = now() WHERE id = ANY ($1::text[])"
 _LOST = """
 SELECT count(*) FROM (
     (SELECT * FROM expected EXCEPT SELECT * FROM video_stats_log) UNION ALL
@@ -64,8 +67,9 @@ SELECT count(*) FROM (
 
 @dataclass
 class Figures:
-    """What was measured, in seconds and snapshots."""
+    """What was measured, in seconds and snapshots; and the server."""
 
+    server: str
     draining: float
     seconds: float
     locked: float
@@ -86,6 +90,7 @@ class Shards:
     def __init__(self, database: Database, number: int) -> None:
         self.written: list[int] = []
         self.times: list[float] = []
+        self._database = database
         self._counts = itertools.count(10**12)
         self._ended = asyncio.Event()
         self._work = [asyncio.create_task(self._shard(MaiaDAO(f"tracker {n}", database))) for n in range(number)]
@@ -98,12 +103,13 @@ class Shards:
     async def _shard(self, dao: MaiaDAO) -> None:
         while not self._ended.is_set():
             targets = await dao.fetch_tracker_targets(50)
-            assert targets, "every video is updated: give more"
             updates = [VideoUpdate(row["id"], Presence.PRESENT, next(self._counts)) for row in targets]
             began = time.perf_counter()
             await dao.update_video_stats_batch(updates)
             self.times.append(time.perf_counter() - began)
             self.written += [update.views for update in updates if update.views]
+            # due again at once, so that there is always work
+            await self._database.fetch(_DUE, sorted(update.id for update in updates))
 
 
 async def measure(server: str, rows: int, shards: int) -> Figures:
@@ -124,7 +130,7 @@ async def measure(server: str, rows: int, shards: int) -> Figures:
 async def _measure(dsn: str, rows: int, shards: int) -> Figures:
     await migrate(Database(), try_timescaledb=False)
     connection = await asyncpg.connect(dsn)
-    await connection.execute(_VIDEOS, max(20_000, rows // 4))  # more than the shards come to
+    await connection.execute(_VIDEOS, 50_000)
     await connection.execute(_SNAPSHOTS, rows, max(1, rows // _SNAPSHOTS_OF_A_VIDEO))
     began = time.perf_counter()
     await ensure(connection, try_timescaledb=False)  # out of the default partition
@@ -146,8 +152,18 @@ async def _measure(dsn: str, rows: int, shards: int) -> Figures:
     there = await connection.fetchval("SELECT count(*) FROM video_stats_log")
     assert there == rows + len(writing.written), f"{there} snapshots instead of {rows} and {len(writing.written)}"
     lost = await connection.fetchval(_LOST)
+    found = await inspect(connection)
     await connection.close()
-    return Figures(draining, done["seconds"], done["locked"], 50 * len(writing.times), lost, before, writing.times)
+    return Figures(
+        f"PostgreSQL {found.server}, TimescaleDB {found.timescaledb} ({found.edition})",
+        draining,
+        done["seconds"],
+        done["locked"],
+        50 * len(writing.times),
+        lost,
+        before,
+        writing.times,
+    )
 
 
 async def main(rows: int, shards: int) -> None:
@@ -155,6 +171,8 @@ async def main(rows: int, shards: int) -> None:
     if not server:
         raise SystemExit("Set MAIA_TEST_DATABASE_URL to a server with TimescaleDB.")
     figures = await measure(server, rows, shards)
+    console = Console()
+    console.print(f"{figures.server}; {machine()}")
     table = Table("conversion to a hypertable", "")
     table.add_row("snapshots", f"{rows:,}")
     table.add_row("out of the default partition before", f"{figures.draining:.1f} s")
@@ -165,7 +183,7 @@ async def main(rows: int, shards: int) -> None:
     for label, times in (("before", figures.before), ("meanwhile", figures.during)):
         middle = sorted(times)[len(times) // 2] * 1000
         table.add_row(f"an update of 50, {label}: median, slowest", f"{middle:.1f} ms, {max(times) * 1000:.0f} ms")
-    Console().print(table)
+    console.print(table)
 
 
 if __name__ == "__main__":

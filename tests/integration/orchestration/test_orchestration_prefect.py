@@ -164,4 +164,4 @@ def test_the_agents_are_flows_that_a_deployment_can_load(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=90, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["run_hunter_cycle", "run_tracker_cycle"]
+    assert done.stdout.split() == ["run_hunter_cycle", "run_janitor_cycle", "run_tracker_cycle"]
