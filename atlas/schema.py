@@ -73,7 +73,8 @@ async def migrate(database: Connects, *, try_timescaledb: bool = True, prepare_s
             if isinstance(cause, asyncpg.InsufficientPrivilegeError):
                 raise ConfigError(
                     "DATABASE_URL: this user may not create tables. Run `atlas migrate` as the owner of the database "
-                    "(GRANT CREATE ON SCHEMA public TO …)."
+                    f"(GRANT CREATE ON SCHEMA {settings.database_schema} TO …; where the schema is missing, on the "
+                    "database)."
                 ) from None
             with translated():
                 raise (cause or error) from None

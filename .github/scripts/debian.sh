@@ -4,5 +4,8 @@
 set -euo pipefail
 
 sudo apt-get update -qq
-# without its services: a test starts its own
-sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$@"
+sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+# a test starts its own
+for package in "$@"; do
+    sudo systemctl disable --now "$package" 2>/dev/null || true
+done

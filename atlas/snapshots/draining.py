@@ -34,6 +34,10 @@ _REST = "video_stats_log_draining_rest"
 _MOST = 100  # new partitions at once: those of older rows wait for the next time
 
 
+class _Changed(Exception):
+    """Another process has given the rows their partitions meanwhile."""
+
+
 def _silent(part: str, done: int, pages: int) -> None:
     """Tells nobody."""
 
@@ -66,18 +70,21 @@ async def drain(
     """
     purpose = await moving.under_way(connection)
     if purpose is None:
+        before = await attached(connection)
         wanted = await new_ranges(connection, now, width)
         source = await default(connection)
         if not wanted or source is None:
             return [], 0
-        await moving.begin(
-            connection,
-            Purpose.DRAIN,
-            lambda: _make_target(connection, wanted),
-            source=source,
-            parts=[source],
-            target=TARGET,
-        )
+
+        async def make_target() -> None:
+            if await attached(connection) != before:
+                raise _Changed
+            await _make_target(connection, wanted)
+
+        try:
+            await moving.begin(connection, Purpose.DRAIN, make_target, source=source, parts=[source], target=TARGET)
+        except _Changed:
+            return [], 0
         purpose = await moving.under_way(connection)
     if purpose is not Purpose.DRAIN:
         return [], 0

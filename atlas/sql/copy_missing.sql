@@ -7,5 +7,5 @@ WHERE NOT EXISTS (
     WHERE copy.video_id = part.video_id AND copy.observed_at = part.observed_at
         AND copy.observed_at >= $1::timestamptz AND copy.observed_at <= $2::timestamptz
 )
-FOR KEY SHARE OF part
+FOR SHARE OF part
 ON CONFLICT DO NOTHING

@@ -111,3 +111,20 @@ def log(request: pytest.FixtureRequest) -> asyncpg.Connection:
         "plain" if request.param is Storage.PARTITIONED else "hyper"
     )
     return connection
+
+
+@pytest.fixture
+async def other(plain: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+    """A second connection to the same database."""
+    connection = await Database().connect()
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def stranger(plain: asyncpg.Connection, role: str) -> str:
+    """The name of a role that may use snapshots, and owns nothing."""
+    await plain.execute(f"GRANT SELECT, INSERT, DELETE ON video_stats_log TO {role}")
+    return role
