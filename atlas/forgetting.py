@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from atlas.background import call_in_background
+from atlas.vault.archive import Damage
 from atlas.vault.forgetting import Forgotten, Wanted, forget, search
 
 if TYPE_CHECKING:
     from atlas.adapters.forget import ForgetDAO
-    from atlas.vault.archive import Archive, Damage
+    from atlas.vault.archive import Archive
 
 __all__ = ["Forgetting", "forget_everywhere"]
 
@@ -46,7 +47,7 @@ class Forgetting:
     @property
     def proven(self) -> bool:
         """Whether nothing is left, and everything was searched."""
-        return not any(self.left.values()) and not self.unsearched
+        return not any(self.left.values()) and not self.unsearched and not self.failed
 
 
 async def forget_everywhere(
@@ -82,6 +83,8 @@ async def forget_everywhere(
                 _add(done.removed, await dao.forget(done.videos, channels, progress))
             again = await _in_archive(archive, search, done.videos, channels, progress)
             done.unsearched = again.unsearched
+            if archive.missing:
+                done.unsearched = [Damage("", f"no archive is to be seen there ({archive.provider.name})", unread=True)]
             done.left = {"files": again.files, "parts": again.records}
         done.videos |= await dao.videos_of(channels)
         done.left |= await dao.left(done.videos, channels)

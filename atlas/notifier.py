@@ -31,6 +31,7 @@ __all__ = ["NOTIFY_SECONDS", "Delivery", "Level", "notify", "send"]
 
 NOTIFY_SECONDS = 15.0
 """The longest that one notification may hold up its sender (real seconds); all URLs are served at once."""
+_SENDING = 2 / 3  # of it: the rest is for noting that nobody was told, so that another process tells
 
 logger = logging.getLogger(__name__)
 
@@ -91,10 +92,10 @@ async def _send(delivery: Delivery, of: int, title: str, body: str, level: str) 
     """Sends to one service and says once what is wrong with it."""
     try:
         delivery.problem = await call_in_background(
-            lambda: _deliver(delivery, title, body, level), seconds=NOTIFY_SECONDS, name="notify"
+            lambda: _deliver(delivery, title, body, level), seconds=NOTIFY_SECONDS * _SENDING, name="notify"
         )
     except TimeoutError:
-        delivery.problem = f"did not answer within {NOTIFY_SECONDS:g} s"
+        delivery.problem = f"did not answer within {NOTIFY_SECONDS * _SENDING:g} s"
     except Exception as error:  # noqa: BLE001  the type only: its text may hold the URL
         delivery.problem = f"failed with {type(error).__name__}"
     if delivery.problem:

@@ -20,7 +20,7 @@ from maia.absence import WITNESSES, proves_absence
 from maia.orchestration import get_run_logger, task
 from maia.session import AgentSession, agent_session
 from maia.snowball import Snowball
-from maia.stop import run_bounded
+from maia.stop import current_stop, run_bounded
 from maia.youtube import MAX_IDS, RateLimited, Stopped, VideoList, YouTubeError
 
 __all__ = ["CALLS_A_CYCLE", "VIDEOS_A_CALL", "archive", "archive_when_due", "enrich", "finish_earlier"]
@@ -102,10 +102,11 @@ async def archive_when_due(session: AgentSession) -> int:
 
 async def _withdraw(forgotten: Sequence[str]) -> None:
     """Takes out of the archive what was deleted from the database (`atlas forget`) while its record waited here."""
-    if not forgotten:
+    seconds = current_stop().within_grace(60)
+    if not forgotten or seconds <= 0:
         return
     try:
-        await vault.forget(forgotten, since=(clock.now() - timedelta(days=1)).date(), seconds=60)
+        await vault.forget(forgotten, since=(clock.now() - timedelta(days=1)).date(), seconds=seconds)
     except AtlasError as error:
         get_run_logger().error("%d videos that were forgotten are in the archive: %s", len(forgotten), error)
 

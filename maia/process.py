@@ -88,7 +88,10 @@ async def _tell_of_end(agent: str, shard: str, error: BaseException) -> None:
     if outcome in FAILED:
         ended = events.finished(agent, shard, outcome, code, text)
         telling.teller.note(events.EventType.RUN_FINISHED, ended)
-        await _tell(outcome)
+        shared = False
+        with contextlib.suppress(AtlasError):  # an embedded server is not started for a message
+            shared = settings.database_url is not None and outcome is not Outcome.UNAVAILABLE
+        await telling.teller.finish(current_stop().within_grace(telling.NOTIFY_SECONDS), shared=shared)
 
 
 async def _tell(outcome: Outcome) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -200,7 +200,7 @@ async def _reschedule(session: AgentSession, targets: Sequence[TargetRow]) -> Co
 
 async def _write_stats(session: AgentSession, call: _Call, answer: StatsList) -> _Answered:
     updates = [_present(item) for item in answer.items]
-    updated = await _write(session, updates, answer, ())
+    updated, _ = await _write(session, updates, answer, ())
     found = {update.id for update in updates}
     suspects = [target for target in call.targets if target["id"] not in found]
     return _Answered(Counter(updated=updated), suspects, present=[update.id for update in updates])
@@ -215,11 +215,16 @@ async def _write_whole(session: AgentSession, call: _Call, answer: VideoList) ->
         get_run_logger().warning("videos.list left out %d videos, in an answer that proves nothing", len(missing))
     absence = Presence.ABSENT if proves else Presence.UNANSWERED
     updates = [*(_present(video) for video in found.values()), *(VideoUpdate(id_, absence) for id_ in missing)]
-    updated = await _write(session, updates, answer, list(found.values()))
+    updated, there = await _write(session, updates, answer, list(found.values()))
     stale = _stale()
     for target in call.targets:
         # without batchGetStats the same videos come this way hour by hour: one record in so long is enough
-        if target["id"] in found and vault.enabled and (target["archived_at"] is None or _due(target, stale)):
+        if (
+            target["id"] in found
+            and target["id"] in there
+            and vault.enabled
+            and (target["archived_at"] is None or _due(target, stale))
+        ):
             vault.store_metadata(target["id"], found[target["id"]].raw)
     counts = Counter(updated=updated, refreshed=len(found))
     counts["absent" if proves else "unanswered"] = len(missing)
@@ -232,10 +237,12 @@ def _present(item: Video | VideoStats) -> VideoUpdate:
 
 async def _write(
     session: AgentSession, updates: Sequence[VideoUpdate], answer: StatsList | VideoList, whole: Sequence[Video]
-) -> int:
+) -> tuple[int, Collection[str]]:
+    """How many were updated and, of whole ones, the ids of those that have a row still."""
     dao = session.dao
 
-    async def write() -> int:
+    async def write() -> tuple[int, Collection[str]]:
+        there: Collection[str] = ()
         async with dao.transaction():
             if whole:
                 there = await dao.lock_videos([update.id for update in updates])
@@ -243,7 +250,7 @@ async def _write(
                 await dao.ingest_video_metadata([video for video in whole if video.id in there])
             updated = await dao.update_video_stats_batch(updates)
             await session.ring.settle(answer.tickets)
-        return updated
+        return updated, there
 
     try:
         return await dao.patiently(write)

@@ -16,8 +16,8 @@ from atlas.config import settings
 from atlas.connecting import translated
 from atlas.errors import ConfigError
 from atlas.inspection import Storage, inspect
-from atlas.snapshots import draining, hypertable, moving, views
-from atlas.snapshots.moving import REPLACED, Progress, Purpose
+from atlas.snapshots import draining, hypertable, moving, partitions, views
+from atlas.snapshots.moving import REPLACED, Job, Progress, Purpose
 from atlas.snapshots.partitions import SNAPSHOTS
 from atlas.snapshots.steps import LOCK, Connects, perform, shortly
 from atlas.statements import sql
@@ -70,9 +70,10 @@ async def give_up(database: Connects) -> bool:
     connection = await database.connect()
     try:
         with translated():
-            if await moving.under_way(connection) is not Purpose.CONVERT:
+            job = await moving.under_way(connection)
+            if job is None or job.purpose is not Purpose.CONVERT:
                 return False
-            await moving.abandon(connection, TARGET)
+            await moving.abandon(connection, TARGET, job)
             return True
     finally:
         await connection.close()
@@ -88,20 +89,13 @@ async def _convert(connection: asyncpg.Connection, width: timedelta, progress: P
     await _check_dependents(connection)
     began = time.monotonic()
     try:
-        if await moving.under_way(connection) is Purpose.DRAIN:
-            await moving.abandon(connection, draining.TARGET)
-        await moving.begin(
-            connection,
-            Purpose.CONVERT,
-            lambda: hypertable.create(connection, TARGET, width),
-            source=SNAPSHOTS,
-            parts=await _parts(connection),
-            target=TARGET,
-        )
-        await moving.copy(connection, TARGET, progress)
+        job = await _begin(connection, width)
+        if job is None:
+            return None  # another process has brought it to its end
+        await moving.copy(connection, job, TARGET, progress)
         rows = await moving.verify(connection, SNAPSHOTS, await _parts(connection), TARGET)
         copied = time.monotonic()
-        locked = await shortly(connection, lambda: _swap_timed(connection), tries=30)
+        locked = await shortly(connection, lambda: _swap_timed(connection, job), tries=30)
     except asyncpg.InsufficientPrivilegeError as error:
         raise ConfigError(
             f"DATABASE_URL: this user may not convert video_stats_log ({error}). Run it as the owner of the tables."
@@ -113,6 +107,23 @@ async def _convert(connection: asyncpg.Connection, width: timedelta, progress: P
     ended = time.monotonic()
     await finish(connection)
     return Conversion(rows, copied - began, ended - locked) if locked else None
+
+
+async def _begin(connection: asyncpg.Connection, width: timedelta) -> Job | None:
+    """The copying of this or an earlier run; one that is for another purpose gives way to it."""
+    await partitions.ensure_default(connection)  # nothing is copied without a part
+    while True:
+        job = await moving.begin(
+            connection,
+            Purpose.CONVERT,
+            lambda: hypertable.create(connection, TARGET, width),
+            source=SNAPSHOTS,
+            parts=await _parts(connection),
+            target=TARGET,
+        )
+        if job is None or job.purpose is Purpose.CONVERT:
+            return job
+        await moving.abandon(connection, draining.TARGET, job)
 
 
 async def finish(connection: asyncpg.Connection) -> None:
@@ -150,9 +161,9 @@ async def _parts(connection: asyncpg.Connection) -> list[str]:
     ]
 
 
-async def _swap_timed(connection: asyncpg.Connection) -> float | None:
+async def _swap_timed(connection: asyncpg.Connection, job: Job) -> float | None:
     """Swaps; returns when the lock was asked for (monotonic), or None if another process had swapped before."""
-    if await moving.under_way(connection) is not Purpose.CONVERT:
+    if await moving.under_way(connection) != job:
         return None
     began = time.monotonic()
     await connection.execute(sql("lock_snapshots"))

@@ -7,13 +7,14 @@ beside it (``atlas.snapshots.moving``) and put in its place.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
 
 from atlas.snapshots import moving
-from atlas.snapshots.moving import REPLACED, Progress, Purpose
+from atlas.snapshots.moving import REPLACED, Job, Progress, Purpose
 from atlas.snapshots.partitions import (
     DEFAULT,
     SNAPSHOTS,
@@ -28,6 +29,8 @@ from atlas.snapshots.steps import WHOLE_TABLE, perform, shortly
 from atlas.statements import sql
 
 __all__ = ["TARGET", "drain", "new_ranges"]
+
+logger = logging.getLogger(__name__)
 
 TARGET = "video_stats_log_draining"
 _REST = "video_stats_log_draining_rest"
@@ -68,12 +71,13 @@ async def drain(
     Returns:
         the names of the new partitions, and how many rows were in the default one.
     """
-    purpose = await moving.under_way(connection)
-    if purpose is None:
+    job = await moving.under_way(connection)
+    if job is None:
         before = await attached(connection)
         wanted = await new_ranges(connection, now, width)
         source = await default(connection)
-        if not wanted or source is None:
+        # what an earlier draining replaced and nobody could drop yet has the name that the next one needs
+        if not wanted or source is None or await connection.fetchval(sql("name_taken"), REPLACED):
             return [], 0
 
         async def make_target() -> None:
@@ -82,21 +86,26 @@ async def drain(
             await _make_target(connection, wanted)
 
         try:
-            await moving.begin(connection, Purpose.DRAIN, make_target, source=source, parts=[source], target=TARGET)
+            job = await moving.begin(
+                connection, Purpose.DRAIN, make_target, source=source, parts=[source], target=TARGET
+            )
         except _Changed:
             return [], 0
-        purpose = await moving.under_way(connection)
-    if purpose is not Purpose.DRAIN:
+    if job is None or job.purpose is not Purpose.DRAIN:
         return [], 0
     try:
-        await moving.copy(connection, TARGET, progress)
+        await moving.copy(connection, job, TARGET, progress)
         source = await default(connection)
         if source is None:
             return [], 0
         rows = await moving.verify(connection, source, [source], TARGET)
-        made = await shortly(connection, lambda: _swap(connection), tries=20)
+        made = await shortly(connection, lambda: _swap(connection, job), tries=20)
     except asyncpg.UndefinedTableError:
         return [], 0  # another process has brought it to its end
+    except asyncpg.InvalidObjectDefinitionError as error:
+        logger.warning("the rows of the default partition stay there until the next run: %s", error)
+        await moving.abandon(connection, TARGET, job)
+        return [], 0
     await moving.clean(connection)
     return made, rows if made else 0
 
@@ -109,9 +118,9 @@ async def _make_target(connection: asyncpg.Connection, wanted: Sequence[Range]) 
     await create_default(connection, _REST, parent=TARGET)
 
 
-async def _swap(connection: asyncpg.Connection) -> list[str]:
+async def _swap(connection: asyncpg.Connection, job: Job) -> list[str]:
     """Attaches the new partitions and takes the old default one away; no row is read for it."""
-    if await moving.under_way(connection) is not Purpose.DRAIN:
+    if await moving.under_way(connection) != job:
         return []  # another process was faster
     await connection.execute(sql("lock_snapshots"))
     await moving.end(connection)

@@ -63,6 +63,8 @@ async def ensure(connection: asyncpg.Connection, *, try_timescaledb: bool = True
         await conversion.finish(connection)
     except asyncpg.InsufficientPrivilegeError as error:
         logger.warning("the snapshots' chunks and views stay as they are: %s", error)
+    except Contended as error:
+        logger.warning("the snapshots' views stay as they are until the next `atlas migrate`: %s", error)
     return storage
 
 
@@ -71,7 +73,8 @@ async def _made_hypertable(connection: asyncpg.Connection, found: Inspection) ->
     if (reason := hypertable.why_not(found)) is not None:
         logger.info("snapshots go into partitions: %s", reason)
         return False
-    if await moving.under_way(connection) is Purpose.CONVERT:
+    job = await moving.under_way(connection)
+    if job is not None and job.purpose is Purpose.CONVERT:
         logger.warning("a conversion has not ended: run `atlas migrate --to-timescaledb` again")
         return False
     if await connection.fetchval(sql("any_row", table=partitions.SNAPSHOTS)):
@@ -86,6 +89,7 @@ async def _made_hypertable(connection: asyncpg.Connection, found: Inspection) ->
 
 async def _in_partitions(connection: asyncpg.Connection, now: datetime) -> tuple[list[str], int]:
     """The partitions that the rows of the default one lack, then those of the time to come; and the rows moved."""
+    await moving.clean(connection)  # what an earlier run could not drop
     made, moved = await draining.drain(connection, now, _width())
     if await moving.under_way(connection) is None:
         made += await partitions.make_ahead(connection, now, _width())
@@ -144,8 +148,8 @@ async def _drop(connection: asyncpg.Connection, found: Inspection, keep_from: da
         if found.storage is Storage.HYPERTABLE:
             return await hypertable.drop_before(connection, keep_from)
         for one in await _old(connection, found, keep_from):
-            await partitions.drop(connection, one.name)
-            dropped.append(one.name)
+            if await partitions.drop(connection, one.name):
+                dropped.append(one.name)
     except asyncpg.InsufficientPrivilegeError:
         logger.warning("old snapshots are deleted row by row: only the owner of video_stats_log may drop its parts")
     except Contended as error:
@@ -196,7 +200,9 @@ async def _outlook(
     made: list[Range] = []
     if found.storage is Storage.PARTITIONED:
         taken = [one for one in await partitions.attached(connection) if one not in dropped]
-        made = await draining.new_ranges(connection, now, _width()) or partitions.ranges_for(
-            (), _width(), taken, now=now
-        )
+        try:
+            made = await draining.new_ranges(connection, now, _width())
+            made = made or partitions.ranges_for((), _width(), taken, now=now)
+        except asyncpg.InsufficientPrivilegeError:
+            made = []  # only the owner reads the default partition by itself, and only the owner makes others
     return Maintenance(tuple(one.name for one in made), tuple(one.name for one in dropped), older)

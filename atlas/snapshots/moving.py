@@ -7,7 +7,10 @@ were there before are copied page by page. How far it is stands in a table: a co
 from __future__ import annotations
 
 import asyncio
+import logging
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import asyncpg
@@ -16,7 +19,9 @@ from atlas.errors import StatementFailed
 from atlas.snapshots.steps import WHOLE_TABLE, perform, shortly
 from atlas.statements import sql
 
-__all__ = ["REPLACED", "Progress", "Purpose", "abandon", "begin", "clean", "copy", "end", "under_way", "verify"]
+__all__ = ["REPLACED", "Job", "Progress", "Purpose", "abandon", "begin", "clean", "copy", "end", "under_way", "verify"]
+
+logger = logging.getLogger(__name__)
 
 MOVING = "video_stats_log_moving"
 REPLACED = "video_stats_log_replaced"
@@ -38,11 +43,24 @@ class Purpose(StrEnum):
     """All go into a hypertable."""
 
 
-async def under_way(connection: asyncpg.Connection) -> Purpose | None:
-    """The copying that has begun and not ended, whoever is at it."""
+@dataclass(frozen=True)
+class Job:
+    """A copying that has begun and not ended, whoever is at it."""
+
+    id: uuid.UUID
+    purpose: Purpose
+
+
+async def under_way(connection: asyncpg.Connection) -> Job | None:
+    """The copying that has begun and not ended."""
     if not await connection.fetchval(sql("name_taken"), MOVING):
         return None
-    return Purpose(await connection.fetchval(sql("moving_purpose")))
+    try:
+        async with connection.transaction():
+            row = await connection.fetchrow(sql("moving_job"))
+    except asyncpg.UndefinedTableError:
+        return None  # another process has brought it to its end meanwhile
+    return Job(row["job"], Purpose(row["purpose"]))
 
 
 async def begin(
@@ -53,21 +71,26 @@ async def begin(
     source: str,
     parts: Sequence[str],
     target: str,
-) -> None:
-    """Makes the table to copy into and has writers mirror into it, unless that has been done.
+) -> Job | None:
+    """Makes the table to copy into and has writers mirror into it, unless a copying is under way.
 
     Args:
         connection: outside a transaction.
         purpose: why.
         make_target: makes the table.
         source: the table whose rows are copied.
-        parts: the tables that it consists of, in the order in which they are copied.
+        parts: the tables that it consists of, at least one, in the order in which they are copied.
         target: the table's name.
+
+    Returns:
+        the copying that is under way now, maybe another process's; None: the snapshots are in no partitions any more.
     """
 
-    async def work() -> None:
-        if await under_way(connection) is not None:
-            return
+    async def work() -> Job | None:
+        there = await under_way(connection)
+        if there is not None or not await connection.fetchval(sql("is_partitioned")):
+            return there
+        job = Job(uuid.uuid4(), purpose)
         await make_target()
         await connection.execute(sql("create_moving"))
         await perform(connection, sql("give_to_owner"), MOVING)
@@ -77,24 +100,28 @@ async def begin(
         await connection.execute(sql("mirror_delete"))
         await connection.execute(sql("mirror_truncate"))
         for place, part in enumerate(parts):
-            await connection.execute(sql("plan_moving"), purpose, place, part)
+            await connection.execute(sql("plan_moving"), job.id, purpose, place, part)
+        return job
 
-    await shortly(connection, work, tries=20)
+    return await shortly(connection, work, tries=20)
 
 
-async def copy(connection: asyncpg.Connection, target: str, progress: Progress) -> None:
+async def copy(connection: asyncpg.Connection, job: Job, target: str, progress: Progress) -> None:
     """Copies what is left to copy, in small transactions. Several processes may do so at once."""
     while True:
-        async with connection.transaction():
-            row = await connection.fetchrow(sql("next_part"))
-            if row is not None:
-                left = max(0, row["remaining"] - _PAGES)
-                statement = sql("copy_pages", part=row["part"], target=target)
-                await connection.execute(statement, left, row["remaining"])
-                await connection.execute(sql("note_copied"), row["part"], left)
+        try:
+            async with connection.transaction():
+                row = await connection.fetchrow(sql("next_part"), job.id)
+                if row is not None:
+                    left = max(0, row["remaining"] - _PAGES)
+                    statement = sql("copy_pages", part=row["part"], target=target)
+                    await connection.execute(statement, left, row["remaining"])
+                    await connection.execute(sql("note_copied"), row["part"], left)
+        except asyncpg.DeadlockDetectedError:
+            continue  # with one who deletes: this batch is done again
         if row is not None:
             progress(row["part"], row["pages"] - left, row["pages"])
-        elif any(part["remaining"] for part in await connection.fetch(sql("moving_parts"))):
+        elif any(part["remaining"] for part in await connection.fetch(sql("moving_parts"), job.id)):
             await asyncio.sleep(_OTHERS)
         else:
             return
@@ -157,10 +184,12 @@ async def end(connection: asyncpg.Connection) -> None:
     await connection.execute(sql("drop_table", table=MOVING))
 
 
-async def abandon(connection: asyncpg.Connection, target: str) -> None:
-    """Gives up a copying: what was copied is dropped, the snapshots stay where they are."""
+async def abandon(connection: asyncpg.Connection, target: str, job: Job) -> None:
+    """Gives up a copying, unless it has ended: what was copied is dropped, the snapshots stay where they are."""
 
     async def work() -> None:
+        if await under_way(connection) != job:
+            return
         await end(connection)
         await connection.execute(sql("drop_table", table=target))
 
@@ -169,5 +198,9 @@ async def abandon(connection: asyncpg.Connection, target: str) -> None:
 
 async def clean(connection: asyncpg.Connection) -> None:
     """Drops what the snapshots were in before, once nobody needs it."""
-    if await connection.fetchval(sql("name_taken"), REPLACED):
+    if not await connection.fetchval(sql("name_taken"), REPLACED):
+        return
+    try:
         await shortly(connection, lambda: connection.execute(sql("drop_table", table=REPLACED)))
+    except asyncpg.DependentObjectsStillExistError as error:
+        logger.warning("%s holds old snapshots and cannot be dropped: %s (%s)", REPLACED, error, error.detail)

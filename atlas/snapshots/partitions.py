@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from atlas.snapshots import moving
 from atlas.snapshots.steps import perform, shortly
 from atlas.statements import sql
 
@@ -25,7 +26,9 @@ __all__ = [
     "create_default",
     "default",
     "drop",
+    "ensure_default",
     "make_ahead",
+    "may_change",
     "range_of",
     "ranges_for",
 ]
@@ -123,24 +126,48 @@ async def create_default(connection: asyncpg.Connection, name: str, *, parent: s
     await connection.execute(sql("attach_default", parent=parent, table=name))
 
 
+async def ensure_default(connection: asyncpg.Connection) -> None:
+    """Makes the default partition where somebody has taken it away."""
+
+    async def work() -> None:
+        if await may_change(connection) and await default(connection) is None:
+            await create_default(connection, DEFAULT)
+
+    if await default(connection) is None:
+        await shortly(connection, work)
+
+
 async def make_ahead(connection: asyncpg.Connection, now: datetime, width: timedelta) -> list[str]:
-    """Makes the default partition where it is missing, and those of the time to come. Returns the names of these.
+    """Makes the partitions of the time to come, and the default one where it is missing. Returns the names of those.
 
     The default partition should hold next to nothing, since it is read once for each new one: see
     ``atlas.snapshots.draining``.
     """
 
     async def work() -> list[str]:
-        if await default(connection) is None:
-            await create_default(connection, DEFAULT)
+        if not await may_change(connection):
+            return []
         new = ranges_for((), width, await attached(connection), now=now)
         return [(await create(connection, one)).name for one in new]
 
-    if await default(connection) is not None and not ranges_for((), width, await attached(connection), now=now):
+    await ensure_default(connection)
+    if not ranges_for((), width, await attached(connection), now=now):
         return []  # nearly always: no lock is asked for
     return await shortly(connection, work)
 
 
-async def drop(connection: asyncpg.Connection, name: str) -> None:
-    """Drops one partition with its rows, in a step of its own."""
-    await shortly(connection, lambda: connection.execute(sql("drop_table", table=name)))
+async def drop(connection: asyncpg.Connection, name: str) -> bool:
+    """Drops one partition with its rows, in a step of its own. Returns whether it did."""
+
+    async def work() -> bool:
+        if not await may_change(connection):
+            return False
+        await connection.execute(sql("drop_table", table=name))
+        return True
+
+    return await shortly(connection, work)
+
+
+async def may_change(connection: asyncpg.Connection) -> bool:
+    """Whether the partitions may be others after this step: not while they are copied, nor in a hypertable's place."""
+    return bool(await connection.fetchval(sql("is_partitioned"))) and await moving.under_way(connection) is None

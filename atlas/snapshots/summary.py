@@ -58,15 +58,15 @@ async def summarize(connection: asyncpg.Connection, found: Inspection) -> Summar
         except asyncpg.InsufficientPrivilegeError:
             in_default = None
     times = [end for end in ends if end is not None]
-    copying = await moving.under_way(connection)
-    left = await connection.fetch(sql("moving_parts")) if copying else []
+    job = await moving.under_way(connection)
+    left = await connection.fetch(sql("moving_parts"), job.id) if job else []
     pages = sum(part["pages"] for part in left)
     return Summary(
         parts=len(parts),
         oldest=min(times, default=None),
         newest=max(times, default=None),
         in_default=in_default,
-        copying=copying,
+        copying=job.purpose if job else None,
         copied=1 - sum(part["remaining"] for part in left) / pages if pages else 1.0,
         views={row["name"]: row["continuous"] for row in await connection.fetch(sql("found_views"))},
     )

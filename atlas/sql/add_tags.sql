@@ -15,6 +15,9 @@ WITH input AS (
     FROM input JOIN (SELECT term FROM known UNION ALL SELECT term FROM fresh) AS kept USING (term)
     ORDER BY input.term COLLATE "C"
     ON CONFLICT (query_term) DO UPDATE SET
+        -- the Janitor goes by when a tag was found last
+        added_at = CASE WHEN search_queue.source = 'tag' AND excluded.mentions > 0 THEN excluded.added_at
+                        ELSE search_queue.added_at END,
         mentions = search_queue.mentions + excluded.mentions,
         priority = CASE WHEN search_queue.source = 'tag' THEN search_queue.mentions + excluded.mentions
                         ELSE search_queue.priority END

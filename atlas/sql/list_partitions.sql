@@ -5,6 +5,6 @@ SELECT part.relname AS name, part.bound = 'DEFAULT' AS is_default,
 FROM (
     SELECT child.relname, pg_get_expr(child.relpartbound, child.oid) AS bound
     FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
-    WHERE inhparent = to_regclass(format('$schema.%I', $1::text))
+    WHERE inhparent = to_regclass(format('$schema.%I', $1::text)) AND child.relispartition
 ) AS part
 ORDER BY lower NULLS FIRST, name

@@ -1,2 +1,2 @@
--- The parts of the copying, in their order.
-SELECT part, pages, remaining FROM $schema.video_stats_log_moving ORDER BY place
+-- The parts of a copying, in their order. $1 the copying
+SELECT part, pages, remaining FROM $schema.video_stats_log_moving WHERE job = $1::uuid ORDER BY place

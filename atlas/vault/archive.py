@@ -86,11 +86,15 @@ class Archive:
         provider: where it is.
         readers: how many files are read at once; by default 8, and 1 of a folder on this machine.
 
+    Attributes:
+        missing: the whole place was not there when it was looked at, or is not shown to these credentials.
+
     Every method raises ArchiveUnavailable where the place cannot be reached.
     """
 
     def __init__(self, provider: Provider, *, readers: int | None = None) -> None:
         self.provider = provider
+        self.missing = False
         self._readers = readers or (1 if provider.name == "local" else _READERS)
 
     def days(self) -> list[date]:
@@ -184,7 +188,8 @@ class Archive:
         try:
             yield from self.provider.list(folder)
         except FileNotFoundError:
-            return  # the whole place is missing: it is made when something is stored
+            self.missing = True  # the whole place: it is made when something is stored
+            return
         except OSError as error:
             raise self._unavailable(error) from None
 

@@ -8,6 +8,7 @@ finished by the next one.
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from atlas.vault.archive import Archive
 
 __all__ = ["COMMIT_SECONDS", "NOTE", "ExpireReport", "commit_erasing", "delete_for_good", "expire", "finish_erasing"]
+
+logger = logging.getLogger(__name__)
 
 NOTE = "history-to-erase.txt"
 """The note's path."""
@@ -81,7 +84,9 @@ def expire(archive: Archive, before: date, *, dry_run: bool = False, deadline: f
         parts += sum(entry.path not in failed for entry in contents.parts)
         (left if failed else gone).append(day)
         reasons.update(failed)
-    erased = not dry_run and finish_erasing(archive)
+    erased = not dry_run and finish_erasing(archive, deleted=bool(files or parts))
+    if archive.missing:
+        logger.warning("the archive (%s) cannot be seen, or nothing was archived yet", archive.provider.name)
     error = None
     if reasons:
         path, reason = next(iter(reasons.items()))
@@ -91,8 +96,13 @@ def expire(archive: Archive, before: date, *, dry_run: bool = False, deadline: f
     return ExpireReport(tuple(gone), files, parts, tuple(left), erased, error)
 
 
-def finish_erasing(archive: Archive) -> bool:
+def finish_erasing(archive: Archive, *, deleted: bool) -> bool:
     """Erases the history if that is still to be done; returns whether it was.
+
+    Args:
+        archive: the archive.
+        deleted: whether the caller has deleted something: another process that was at it before may have taken the
+            note along, which says so of this one too.
 
     Raises:
         ArchiveUnavailable: it could not be done; the note stays, and the next call tries again.
@@ -101,10 +111,11 @@ def finish_erasing(archive: Archive) -> bool:
     try:
         with contextlib.suppress(FileNotFoundError):  # the whole place is missing
             pending = archive.provider.read(NOTE) is not None
-        if not pending:
+        if not (pending or deleted):
             return False
         archive.provider.erase_history()
-        _checked(archive, {}, (NOTE,), "The history is erased")
+        if pending:
+            _checked(archive, {}, (NOTE,), "The history is erased")
     except OSError as error:
         raise _unavailable(archive, "its history could not be erased", error) from None
     return True

@@ -60,7 +60,7 @@ class FilesystemProvider:
         match = _URL.fullmatch(url)
         if not match or "::" in url:
             raise ConfigError(
-                f"VAULT_URL: '{scrub(url[:120])}' is no address such as s3://bucket/archive or file:///mnt/archive."
+                f"VAULT_URL: '{scrub(url)[:120]}' is no address such as s3://bucket/archive or file:///mnt/archive."
             )
         if password := urlsplit(url).password:
             remember_secret(password)

@@ -130,7 +130,7 @@ def forget(
         if add:
             found.failed.update(commit_erasing(archive, add, (), f"Rewrite parts of {day}"))
         found.failed.update(delete_for_good(archive, [trace.path for trace in deleted], str(day)))
-    finish_erasing(archive)
+    finish_erasing(archive, deleted=bool(found.files or found.parts))
     return found
 
 

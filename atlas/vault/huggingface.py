@@ -167,6 +167,11 @@ class HuggingFaceProvider:
             if not operation.path_in_repo.endswith((".json", ".md")):
                 # large ones by themselves: the library uploads several in threads, which would not know the deadline
                 api.preupload_lfs_files(self._dataset_id, [operation], repo_type="dataset", free_memory=False)
+        ignored = self._ignored(added)
+        if ignored and gone:
+            return {path: reason for path, reason in ignored.items() if path in add} | dict.fromkeys(
+                delete, "not everything could be added"
+            )
         if added or gone:
             deletions = [CommitOperationDelete(path_in_repo=path, is_folder=False) for path in gone]
             try:
@@ -179,11 +184,14 @@ class HuggingFaceProvider:
             except errors.EntryNotFoundError as error:
                 raise Overtaken(str(error)) from None
         self._has_card = True
-        # the library leaves out, without a word, what the dataset's .gitignore names
+        return {path: reason for path, reason in self._ignored(added).items() if path in add}
+
+    def _ignored(self, added: Iterable[Any]) -> dict[str, str]:
+        """What the library leaves out without a word, since the dataset's .gitignore names it."""
         return {
             operation.path_in_repo: f"the .gitignore of the dataset {self._dataset_id} leaves it out"
             for operation in added
-            if operation.path_in_repo in add and getattr(operation, "_should_ignore", False)
+            if getattr(operation, "_should_ignore", False)
         }
 
     def _there(self, api: Any, paths: Collection[str]) -> dict[str, Any]:

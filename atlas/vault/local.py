@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import time
 from pathlib import Path
@@ -76,7 +77,7 @@ class LocalProvider:
                 failed[path] = TIME_IS_UP
                 continue
             try:
-                self._write(self.folder / path, body)
+                self._write(self.folder / path, body, lasting=bool(delete))
             except OSError as error:
                 failed[path] = error.strerror or type(error).__name__
         if failed:
@@ -98,12 +99,12 @@ class LocalProvider:
                 if left.stat().st_mtime < time.time() - _LEFT_BEHIND:
                     left.unlink()
 
-    def _write(self, target: Path, body: bytes) -> None:
+    def _write(self, target: Path, body: bytes, *, lasting: bool) -> None:
         try:
-            _write_whole(target, body)
+            _write_whole(target, body, lasting=lasting)
         except FileNotFoundError:  # the folder is new, or was just deleted as an empty one
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(target, body)
+            _write_whole(target, body, lasting=lasting)
 
     def _delete(self, target: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -127,13 +128,23 @@ def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
             yield Entry(prefix + name, child.stat().st_size)
 
 
-def _write_whole(target: Path, body: bytes) -> None:
+def _write_whole(target: Path, body: bytes, *, lasting: bool) -> None:
+    """Writes a file; a lasting one is on the disk before its sources are deleted."""
     # not tempfile: its files are 0600 whatever the umask says, and the archive is to be readable like any other folder
     beside = target.with_name(f".{target.stem}.{secrets.token_hex(6)}.tmp")
     try:
         with beside.open("xb") as file:
             file.write(body)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         beside.replace(target)
+        if lasting:
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise

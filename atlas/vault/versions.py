@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,7 +10,10 @@ if TYPE_CHECKING:
 
 __all__ = ["erase_versions"]
 
+logger = logging.getLogger(__name__)
+
 _AT_ONCE = 1_000  # S3's limit
+_UNKNOWN = {"NotImplemented", "MethodNotAllowed", "501", "405"}  # what stores that speak only a part of S3 answer
 
 
 def erase_versions(fs: Any, folders: Iterable[str]) -> None:
@@ -24,25 +28,39 @@ def erase_versions(fs: Any, folders: Iterable[str]) -> None:
     """
     for folder in folders:
         bucket, _, prefix = folder.partition("/")
-        some: list[dict[str, str]] = []
-        for version in _old(fs, bucket, prefix):
-            some.append(version)
-            if len(some) == _AT_ONCE:
-                _delete(fs, bucket, some)
-                some = []
-        if some:
+        try:
+            # the marks last: without its mark, the newest version left would be the file again
+            for kind in ("Versions", "DeleteMarkers"):
+                _delete_all(fs, bucket, _old(fs, bucket, prefix, kind))
+        except NotImplementedError:
+            logger.info("vault: the store of bucket %s keeps no versions", bucket)
+            return
+
+
+def _delete_all(fs: Any, bucket: str, versions: Iterator[dict[str, str]]) -> None:
+    some: list[dict[str, str]] = []
+    for version in versions:
+        some.append(version)
+        if len(some) == _AT_ONCE:
             _delete(fs, bucket, some)
+            some = []
+    if some:
+        _delete(fs, bucket, some)
 
 
-def _old(fs: Any, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
+def _old(fs: Any, bucket: str, prefix: str, kind: str) -> Iterator[dict[str, str]]:
+    """Those of a kind; raises NotImplementedError where the store knows no versions."""
     place: dict[str, str] = {}
     while True:
-        page = fs.call_s3("list_object_versions", Bucket=bucket, Prefix=prefix, **place)
-        for version in page.get("Versions", []):
-            if not version["IsLatest"]:
-                yield {"Key": version["Key"], "VersionId": version["VersionId"]}
-        for mark in page.get("DeleteMarkers", []):
-            yield {"Key": mark["Key"], "VersionId": mark["VersionId"]}
+        try:
+            page = fs.call_s3("list_object_versions", Bucket=bucket, Prefix=prefix, **place)
+        except OSError as error:
+            if getattr(error.__cause__, "response", {}).get("Error", {}).get("Code") in _UNKNOWN:
+                raise NotImplementedError from None
+            raise
+        for found in page.get(kind, []):
+            if kind == "DeleteMarkers" or not found["IsLatest"]:
+                yield {"Key": found["Key"], "VersionId": found["VersionId"]}
         if not page.get("IsTruncated"):
             return
         place = {"KeyMarker": page["NextKeyMarker"]}

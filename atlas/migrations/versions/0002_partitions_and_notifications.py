@@ -8,6 +8,8 @@ stays one. The way back copies the rows into a plain table; what gave access to 
 import sqlalchemy
 from alembic import op
 
+from atlas.errors import ConfigError
+
 revision = "0002"
 down_revision = "0001"
 
@@ -86,6 +88,13 @@ EXPIRY = (
     "CREATE INDEX videos_retired ON videos (retired_at) WHERE retired_at IS NOT NULL",
     "CREATE INDEX runs_by_start ON runs (started_at)",
 )
+# in the order in which shards take them, so that neither waits for the other for ever
+LOCKED = "LOCK TABLE videos, video_stats_log, events, runs IN ACCESS EXCLUSIVE MODE"
+DEPENDENTS = """
+    SELECT string_agg(DISTINCT ev_class::regclass::text, ', ')
+    FROM pg_depend JOIN pg_rewrite ON pg_rewrite.oid = objid
+    WHERE classid = 'pg_rewrite'::regclass AND refobjid = to_regclass('video_stats_log')
+"""
 IS_HYPERTABLE = "SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL"
 HYPERTABLES = """
     SELECT 1 FROM timescaledb_information.hypertables
@@ -105,7 +114,14 @@ def give_same_access(of: str, to: str) -> None:
 
 
 def upgrade() -> None:
+    op.execute(LOCKED)
     if not is_hypertable():
+        views = op.get_bind().execute(sqlalchemy.text(DEPENDENTS)).scalar()
+        if views:
+            raise ConfigError(
+                f"video_stats_log is made anew in partitions, and would leave {views} behind. Drop what reads it, run "
+                "`atlas migrate`, and make it again."
+            )
         for statement in PARTITIONED:
             op.execute(statement)
         give_same_access("video_stats_log_default", "video_stats_log")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +24,9 @@ from atlas.verification import verify
 from benchmarks.rebuild import fill
 
 from ...archives import MemoryProvider, put_bytes, put_files, put_part, record, resource
+from ...background import PATIENCE
 from ...postgres import fresh_database
+from ..command import INTERRUPTIBLE
 from ..conftest import TEMPLATE
 from .conftest import NOW, atlas
 
@@ -240,12 +241,12 @@ async def test_a_signal_ends_it_at_once_even_where_the_place_hangs(
     hub.faults["read"] = ["hang"] * 100
     asked = hub.calls("read")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from atlas.cli import main; main()", "rebuild",
+        *INTERRUPTIBLE, "rebuild",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     while hub.calls("read") == asked:
         await asyncio.sleep(0.05)  # polling: until it reads
     process.send_signal(number)
-    stdout, stderr = await process.communicate()
+    stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == code
     assert (stdout, stderr) == (b"", b"atlas: interrupted; `atlas rebuild --missing` goes on\n")

@@ -136,10 +136,10 @@ async def test_what_is_deleted_or_changed_while_it_is_copied_stays_so(
 
     copy = moving.copy
 
-    async def copy_and_change(connection: asyncpg.Connection, target: str, progress: Any) -> None:
+    async def copy_and_change(*arguments: Any) -> None:
         nonlocal seen
         await change(1)
-        await copy(connection, target, progress)
+        await copy(*arguments)
         await change(2)
         seen = await other.fetchval("SELECT count(*) FROM video_stats_log_converting")
 

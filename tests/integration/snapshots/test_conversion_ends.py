@@ -18,7 +18,7 @@ from atlas.snapshots.moving import Purpose
 
 from . import logs
 from .converting import convert, ended, is_clean, run
-from .logs import DAY, NOW, add_video, everything, fill, insert
+from .logs import DAY, NOW, Shards, add_video, everything, fill, insert
 
 pytestmark = pytest.mark.integration
 
@@ -162,7 +162,7 @@ async def test_one_that_was_killed_is_told_by_migrate_and_status_and_can_be_undo
     code, _, err = await ended(await run())
     assert code == 0
     assert "a conversion has not ended" in err
-    assert await moving.under_way(plain) is Purpose.CONVERT
+    assert (await moving.under_way(plain)).purpose is Purpose.CONVERT
     code, out, _ = await ended(await run("--undo-conversion"))
     assert (code, "The copy is dropped." in out) == (0, True)
     assert await everything(plain) == before
@@ -199,6 +199,54 @@ async def test_two_at_once_do_it_once(timescale: None, plain: asyncpg.Connection
     done = await asyncio.gather(convert(), convert())
     assert sorted(one is not None for one in done) == [False, True]
     assert await everything(plain) == before
+    assert await is_clean(plain)
+
+
+async def test_an_installation_whose_partitions_somebody_has_dropped_is_converted(
+    timescale: None, plain: asyncpg.Connection
+) -> None:
+    for name in await logs.partitions(plain):
+        await plain.execute(f"DROP TABLE {name}")
+    assert await convert() is not None
+    assert await is_clean(plain)
+
+
+async def test_what_was_compared_for_one_copying_swaps_no_other(timescale: None, plain: asyncpg.Connection) -> None:
+    await fill(plain)
+    before = await everything(plain)
+    verify = moving.verify
+
+    async def verify_and_begin_anew(*arguments: Any) -> int:
+        rows = await verify(*arguments)
+        with pytest.MonkeyPatch.context() as unpatched:
+            unpatched.setattr(moving, "verify", verify)
+            assert await conversion.give_up(Database())
+            await killed_in_mid_copy()  # the copy is another one now, and not whole
+        return rows
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moving, "verify", verify_and_begin_anew)
+        assert await convert() is None
+    assert (await inspect(plain)).storage is Storage.PARTITIONED
+    assert await everything(plain) == before
+    done = await convert()
+    assert done is not None
+    assert done.rows == len(before)
+    assert await everything(plain) == before
+
+
+async def test_a_janitor_may_come_while_it_is_at_work(timescale: None, plain: asyncpg.Connection) -> None:
+    await fill(plain, videos=300, days=range(60))
+    rows = await everything(plain)
+    keep_from = NOW - 30 * DAY
+    async with Shards() as shards:
+        await shards.more(50)
+        await asyncio.gather(convert(), maintain(Database(), NOW, keep_from, batch=300))
+        await shards.more(50)
+    await maintain(Database(), NOW, keep_from, batch=300)
+    after = await everything(plain)
+    assert [row for row in after if row[0].startswith("video")] == [row for row in rows if row[1] >= keep_from]
+    assert sorted((row[0], row[2]) for row in after if row[0].startswith("tracked")) == sorted(shards.written)
     assert await is_clean(plain)
 
 

@@ -121,7 +121,7 @@ async def test_a_drain_that_was_given_up_is_gone_on_with(plain: asyncpg.Connecti
 
     with pytest.raises(Killed):
         await draining.drain(plain, NOW, WEEK, kill)
-    assert await moving.under_way(plain) is Purpose.DRAIN
+    assert (await moving.under_way(plain)).purpose is Purpose.DRAIN
     await insert(plain, NOW - 45 * DAY, video="meanwhile")
     assert await partitions.attached(plain), "and meanwhile all is where it was"
     done = await migrate(Database(), try_timescaledb=False)
@@ -198,3 +198,31 @@ async def test_what_a_superuser_makes_belongs_to_the_owner_of_the_snapshots(
         [*made, partitions.DEFAULT],
     )
     assert {row["relname"]: row["owner"] for row in rows} == dict.fromkeys([*made, partitions.DEFAULT], role)
+
+
+async def test_a_partition_that_somebody_makes_meanwhile_ends_it_and_the_next_one_goes_around_it(
+    plain: asyncpg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    await fill(plain, now=NOW - 40 * DAY)
+    before = await everything(plain)
+    far = NOW + 3650 * DAY
+    await insert(plain, far)
+
+    def meanwhile(part: str, done: int, pages: int) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await draining.drain(plain, NOW, WEEK, meanwhile)
+    await plain.execute("DELETE FROM video_stats_log WHERE observed_at = $1", far)
+    await plain.execute(
+        f"CREATE TABLE mine PARTITION OF video_stats_log FOR VALUES FROM ('{far:%Y-%m-%d}') TO ('{far + DAY:%Y-%m-%d}')"
+    )
+    with caplog.at_level(logging.WARNING):
+        assert await draining.drain(plain, NOW, WEEK) == ([], 0)
+    assert "stay there until the next run" in caplog.text
+    assert await moving.under_way(plain) is None
+    assert await everything(plain) == before
+    _, moved = await draining.drain(plain, NOW, WEEK)
+    assert moved == len(before)
+    assert await everything(plain) == before
+    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
