@@ -21,7 +21,6 @@ from atlas.vault import Vault
 from atlas.vault.archive import Archive, Damage
 from atlas.vault.provider import Provider
 from atlas.verification import verify
-from benchmarks.rebuild import fill
 
 from ...archives import MemoryProvider, put_bytes, put_files, put_part, record, resource
 from ...background import PATIENCE
@@ -181,6 +180,7 @@ async def test_one_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(db: D
 
 
 async def test_thousands_of_records_are_rebuilt_from_either_layout(server: str, db: Database, tmp_path: Path) -> None:
+    fill = pytest.importorskip("benchmarks.rebuild", reason="only in a checkout").fill
     found = {}
     for layout in ("files", "packed"):
         fill(tmp_path / layout, 2_000, layout)
