@@ -31,21 +31,27 @@ def erase_versions(fs: Any, folders: Iterable[str]) -> None:
         try:
             # the marks last: without its mark, the newest version left would be the file again
             for kind in ("Versions", "DeleteMarkers"):
-                _delete_all(fs, bucket, _old(fs, bucket, prefix, kind))
+                # again until nothing is found: not every store goes on well in a list whose last entry was deleted
+                while _delete_all(fs, bucket, _old(fs, bucket, prefix, kind)):
+                    pass
         except NotImplementedError:
             logger.info("vault: the store of bucket %s keeps no versions", bucket)
             return
 
 
-def _delete_all(fs: Any, bucket: str, versions: Iterator[dict[str, str]]) -> None:
+def _delete_all(fs: Any, bucket: str, versions: Iterator[dict[str, str]]) -> int:
+    """How many were deleted."""
     some: list[dict[str, str]] = []
+    number = 0
     for version in versions:
         some.append(version)
+        number += 1
         if len(some) == _AT_ONCE:
             _delete(fs, bucket, some)
             some = []
     if some:
         _delete(fs, bucket, some)
+    return number
 
 
 def _old(fs: Any, bucket: str, prefix: str, kind: str) -> Iterator[dict[str, str]]:

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +25,7 @@ from atlas.snapshots import columnstore
 from atlas.vault.archive import Archive
 from atlas.vault.erasing import NOTE
 from atlas.vault.layout import decode_part, is_part
-from atlas.vault.provider import Provider
+from atlas.vault.provider import Entry, Provider
 
 from ...archives import MemoryProvider, contents, put_bytes, put_files, put_part, record, resource
 from .conftest import NOW, atlas
@@ -155,6 +156,20 @@ async def test_what_is_not_known_at_all_is_proven_to_be_nowhere(db: Database, pl
     assert done.proven
     assert not any(done.removed.values())
     assert await dump(db) == before
+
+
+async def test_an_archive_that_is_not_shown_proves_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dataset whose name is misspelt, or that the token may not see, looks like one that is not there."""
+
+    def hidden(folder: str) -> Iterator[Entry]:
+        raise FileNotFoundError(folder)
+
+    await known("a")
+    place = MemoryProvider()
+    monkeypatch.setattr(place, "list", hidden)
+    done = await forgotten(place, "a")
+    assert not done.proven
+    assert [damage.reason for damage in done.unsearched] == ["no archive is to be seen there (memory)"]
 
 
 async def test_an_id_is_found_as_a_word_and_not_as_a_part_of_one(db: Database) -> None:

@@ -168,6 +168,25 @@ def test_erasing_history_leaves_no_version_of_what_is_gone(
     assert (provider.read(FILE), provider.read(PART)) == (b"2\n", b"1")
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_what_was_deleted_is_not_the_file_again_while_its_versions_go(
+    s3: str, store: Any, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of the listing may end between a mark of deletion and the versions that it hides."""
+    monkeypatch.setattr("atlas.vault.versions._AT_ONCE", at_once)
+    store.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    names = [f"maia/metadata/2026-01-01/{n:04}.json" for n in range(8)]
+    for name in [*names, *names]:
+        store.put_object(Bucket=BUCKET, Key=name, Body=b"{}")
+    for name in names:
+        store.delete_object(Bucket=BUCKET, Key=name)
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "4")
+    FilesystemProvider(s3).erase_history()
+    monkeypatch.delenv("MOTO_S3_DEFAULT_MAX_KEYS")
+    kept = store.list_object_versions(Bucket=BUCKET)
+    assert (kept.get("Versions", []), kept.get("DeleteMarkers", [])) == ([], [])
+
+
 def test_a_plain_bucket_has_no_history(s3: str, store: Any) -> None:
     provider = FilesystemProvider(s3)
     put(provider, {FILE: b"1\n", PART: b"1"})
