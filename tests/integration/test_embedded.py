@@ -109,6 +109,11 @@ async def until_stopped(path: Path) -> None:
     await until(lambda: folder.recorded() is None and not FileLock(folder.keeper_lock).taken(), "the server stopped")
 
 
+async def until_gone(pid: int) -> None:
+    """A server lets go of its folder, and ends a moment later."""
+    await until(lambda: not command_line(pid).strip(), f"the end of process {pid}")
+
+
 async def query(server: EmbeddedServer, statement: str) -> object:
     connection = await asyncpg.connect(server.dsn)
     try:
@@ -213,7 +218,7 @@ async def test_a_killed_client_disturbs_nobody_and_the_last_to_leave_turns_off_t
     assert postmaster(path) == served_by
     assert await clients[2].ask("leave") == "left"
     await until_stopped(path)
-    assert not command_line(served_by).strip()
+    await until_gone(served_by)
 
 
 async def test_it_stops_by_itself_when_all_clients_are_killed(path: Path, clients: list[Client]) -> None:
@@ -252,7 +257,7 @@ async def test_a_killed_keeper_is_replaced_and_nobody_loses_the_server(path: Pat
         await client.kill()
     await server.leave()
     await until_stopped(path)
-    assert not command_line(before).strip()
+    await until_gone(before)
 
 
 async def test_a_server_that_outlived_its_keeper_is_stopped_too(path: Path) -> None:
@@ -260,7 +265,7 @@ async def test_a_server_that_outlived_its_keeper_is_stopped_too(path: Path) -> N
     before = postmaster(path)
     await kill(keeper(path))
     await stop(path)
-    assert not command_line(before).strip()
+    await until_gone(before)
 
 
 async def test_an_adopted_server_that_dies_is_started_again(path: Path) -> None:
@@ -399,7 +404,7 @@ async def test_a_socket_folder_that_somebody_else_prepared_is_refused(path: Path
 async def test_stop_does_not_ask_the_clients_and_they_may_start_again(path: Path, clients: list[Client]) -> None:
     before = postmaster(path)
     await stop(path)
-    assert not command_line(before).strip()
+    await until_gone(before)
     await stop(path)
     assert await query(await start(path, grace=GRACE), "SELECT 1") == 1
     assert await clients[0].ask("SELECT 1") == "1"
