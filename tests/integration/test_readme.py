@@ -1,4 +1,4 @@
-"""What a reader of README.md and docs/configuration.md runs, in its order, on a local YouTube."""
+"""What a reader of README.md and docs/architecture.md runs, in its order, on a local YouTube."""
 
 from __future__ import annotations
 
@@ -71,31 +71,6 @@ def test_the_quick_start_works_in_its_order(empty_dsn: str, youtube: str, tmp_pa
             await connection.close()
 
     assert asyncio.run(stored()) > 0
-
-
-async def test_the_retention_statements_remove_what_is_older_than_30_days(db: Database) -> None:
-    for age in ("29 days", "31 days"):
-        for statement in (
-            "INSERT INTO channels (id, first_seen_at, updated_at) VALUES ($1, now(), now())",
-            "INSERT INTO videos (id, channel_id, zone, first_seen_at, enriched_at)"
-            f" VALUES ($1, $1, 3, now() - interval '90 days', now() - interval '{age}')",
-            f"INSERT INTO video_stats_log (video_id, observed_at) VALUES ($1, now() - interval '{age}')",
-            "INSERT INTO search_queue (query_term, priority, source, added_at)"
-            f" SELECT $1 || name, 1, source, now() - interval '{age}'"
-            " FROM (VALUES ('', 'tag'), (' of mine', 'user')) AS query (name, source)",
-        ):
-            await db.fetch(statement, age)
-    (script,) = blocks("docs/configuration.md", "Retention", "sql")
-    for statement in script.split(";"):
-        if statement.strip():
-            await db.fetch(statement)
-    for table, column, kept in (
-        ("channels", "id", ["29 days"]),
-        ("videos", "id", ["29 days"]),
-        ("video_stats_log", "video_id", ["29 days"]),
-        ("search_queue", "query_term", ["29 days", "29 days of mine", "31 days of mine"]),
-    ):
-        assert [row[0] for row in await db.fetch(f"SELECT {column} FROM {table} ORDER BY 1")] == kept
 
 
 async def test_the_growth_statement_of_the_architecture_works(db: Database) -> None:
