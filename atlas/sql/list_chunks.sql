@@ -1,5 +1,5 @@
 -- The chunks of the hypertable in the order of time, and what they hold.
 SELECT format('%I.%I', chunk_schema, chunk_name) AS name, range_start AS lower, range_end AS upper
 FROM timescaledb_information.chunks
-WHERE to_regclass(format('%I.%I', hypertable_schema, hypertable_name)) = to_regclass('$schema.video_stats_log')
+WHERE '"' || hypertable_schema || '"' = '$schema' AND hypertable_name = 'video_stats_log'
 ORDER BY range_start

@@ -77,15 +77,16 @@ class PrefectServer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
 
-    def newest_run(self) -> tuple[dict[str, Any], set[str]]:
-        """The newest flow run, and the names and states of its tasks, as `name STATE`."""
+    def newest_run(self, at_least: int = 0) -> tuple[dict[str, Any], set[str]]:
+        """The newest flow run, and the names and states of its tasks, as `name STATE`; of so many at least."""
         (run,) = self.ask("/flow_runs/filter", sort="EXPECTED_START_TIME_DESC", limit=1)
         only = {"flow_runs": {"id": {"any_": [run["id"]]}}}
         deadline = time.monotonic() + PATIENCE
         while True:
             # The server takes in the states of tasks as a stream of events, a moment after they were sent.
             tasks = {f"{t['name'].rpartition('-')[0]} {t['state_type']}" for t in self.ask("/task_runs/filter", **only)}
-            if not any(task.endswith((" RUNNING", " PENDING")) for task in tasks) or time.monotonic() > deadline:
+            ended = not any(task.endswith((" RUNNING", " PENDING")) for task in tasks)
+            if (ended and len(tasks) >= at_least) or time.monotonic() > deadline:
                 return run, tasks
             time.sleep(0.1)
 

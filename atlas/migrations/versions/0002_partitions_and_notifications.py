@@ -98,7 +98,7 @@ DEPENDENTS = """
 IS_HYPERTABLE = "SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL"
 HYPERTABLES = """
     SELECT 1 FROM timescaledb_information.hypertables
-    WHERE to_regclass(format('%I.%I', hypertable_schema, hypertable_name)) = to_regclass('video_stats_log')
+    WHERE hypertable_schema = current_schema() AND hypertable_name = 'video_stats_log'
 """
 
 

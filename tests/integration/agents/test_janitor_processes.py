@@ -217,7 +217,7 @@ async def test_a_prefect_server_sees_a_run_and_its_tasks(
         PREFECT_API_URL=prefect_server.api_url, PREFECT_HOME=str(children.folder / "prefect"), DO_NOT_TRACK="1",
     )  # fmt: skip
     check(ended, 0, "ok")
-    run, tasks = await asyncio.to_thread(prefect_server.newest_run)
+    run, tasks = await asyncio.to_thread(prefect_server.newest_run, 5)
     (flow,) = await asyncio.to_thread(prefect_server.ask, "/flows/filter", flows={"id": {"any_": [run["flow_id"]]}})
     assert (flow["name"], run["state_type"]) == ("run_janitor_cycle", "COMPLETED")
     parts = ("snapshots", "videos", "queue", "notes", "records")
