@@ -35,6 +35,7 @@ __all__ = [
     "RingExhausted",
     "SchemaError",
     "StatementFailed",
+    "one_line",
     "remember_secret",
     "scrub",
 ]
@@ -143,6 +144,11 @@ def remember_secret(value: str) -> None:
     """Makes ``scrub`` remove this value wherever it stands."""
     if len(value) >= _SHORTEST_KNOWN:
         _known.add(value)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line without any secret; its class where it says nothing."""
+    return " ".join(scrub(str(error)).split()) or type(error).__name__
 
 
 def scrub(text: str) -> str:

@@ -88,13 +88,13 @@ async def _tell_of_end(agent: str, shard: str, error: BaseException) -> None:
     if outcome in FAILED:
         ended = events.finished(agent, shard, outcome, code, text)
         telling.teller.note(events.EventType.RUN_FINISHED, ended)
-        shared = False
+        reachable = False
         with contextlib.suppress(AtlasError):  # an embedded server is not started for a message
-            shared = settings.database_url is not None and outcome is not Outcome.UNAVAILABLE
-        await telling.teller.finish(current_stop().within_grace(telling.NOTIFY_SECONDS), shared=shared)
+            reachable = settings.database_url is not None
+        await _tell(outcome, reachable=reachable)
 
 
-async def _tell(outcome: Outcome) -> None:
-    """Tells people of what there is; a database that is known to be lost is not asked who tells."""
+async def _tell(outcome: Outcome, *, reachable: bool = True) -> None:
+    """Tells people of what there is; a database that is known to be lost, or is not there, is not asked who tells."""
     seconds = current_stop().within_grace(telling.NOTIFY_SECONDS)
-    await telling.teller.finish(seconds, shared=outcome is not Outcome.UNAVAILABLE)
+    await telling.teller.finish(seconds, shared=reachable and outcome is not Outcome.UNAVAILABLE)

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from atlas.errors import ArchiveUnavailable, scrub
+from atlas.errors import ArchiveUnavailable, one_line
 from atlas.vault.layout import FILES, PACKED, day_of, decode_part, files_folder, is_part, parts_folder, video_of
 from atlas.vault.records import Record, decode, observed_at
 
@@ -194,7 +194,7 @@ class Archive:
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: OSError) -> ArchiveUnavailable:
-        return ArchiveUnavailable(f"the archive cannot be read ({self.provider.name}): {_line(error)}")
+        return ArchiveUnavailable(f"the archive cannot be read ({self.provider.name}): {one_line(error)}")
 
 
 def found(path: str, body: bytes | OSError) -> Iterator[Stored | Damage]:
@@ -211,7 +211,7 @@ def found(path: str, body: bytes | OSError) -> Iterator[Stored | Damage]:
     if day is None:
         raise ValueError(f"neither a record nor a part: {path}")
     if isinstance(body, OSError):
-        yield Damage(path, f"it cannot be read: {_line(body)}", video_id, unread=True)
+        yield Damage(path, f"it cannot be read: {one_line(body)}", video_id, unread=True)
         return
     if video_id is not None:
         yield _examined(Record(video_id, day, body), path)
@@ -235,7 +235,7 @@ def _examined(record: Record, path: str) -> Stored | Damage:
     try:
         resource = decode(record.body)
     except ValueError as error:
-        return Damage(path, f"the record of {record.video_id} is no JSON: {_line(error)}", record.video_id)
+        return Damage(path, f"the record of {record.video_id} is no JSON: {one_line(error)}", record.video_id)
     if resource.get("id") != record.video_id:
         said = str(resource.get("id"))[:64]
         return Damage(path, f"the record of {record.video_id} is about another video, {said!r}", record.video_id)
@@ -243,7 +243,3 @@ def _examined(record: Record, path: str) -> Stored | Damage:
     channel = snippet.get("channelId") if isinstance(snippet, dict) else None
     at = observed_at(resource) or datetime.combine(record.day, time(), UTC)
     return Stored(record, path, at, channel if isinstance(channel, str) else None)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(scrub(str(error)).split()) or type(error).__name__

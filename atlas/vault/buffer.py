@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from atlas.background import call_in_background
 from atlas.clock import clock
-from atlas.errors import scrub
+from atlas.errors import one_line
 from atlas.vault.reading import load
 from atlas.vault.records import EncodingError, Record, check_video_id, decode, encode, mark
 from atlas.vault.writing import Writer
@@ -191,5 +191,5 @@ class Vault:
         except TimeoutError:
             reason = f"no answer within {seconds:g} s"
         except Exception as error:  # noqa: BLE001  an archive that fails must not fail the agent
-            reason = " ".join(scrub(str(error)).split()) or type(error).__name__
+            reason = one_line(error)
         return dict.fromkeys((record.path for record in records), reason)

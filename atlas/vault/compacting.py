@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from atlas.clock import clock
-from atlas.errors import ArchiveUnavailable, scrub
+from atlas.errors import ArchiveUnavailable, one_line
 from atlas.vault.archive import Damage, Stored, found
 from atlas.vault.layout import encode_part, is_part, part_path
 
@@ -163,7 +163,7 @@ def _pack(archive: Archive, group: _Group, packed: dict[str, datetime], done: Co
             add, paths, message=f"Pack {len(paths)} files of {done.day}", deadline=time.monotonic() + COMMIT_SECONDS
         )
     except Exception as error:  # noqa: BLE001  whatever a foreign library raises: nothing was done
-        reason = " ".join(scrub(str(error)).split()) or type(error).__name__
+        reason = one_line(error)
         raise ArchiveUnavailable(f"the archive ({archive.provider.name}) did not take a part: {reason}") from None
     done.failed.update(failed)
     if set(add) & set(failed):

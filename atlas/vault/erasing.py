@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atlas.errors import ArchiveUnavailable, scrub
+from atlas.errors import ArchiveUnavailable, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -146,5 +146,5 @@ def _checked(archive: Archive, add: Mapping[str, bytes], delete: Collection[str]
 
 
 def _unavailable(archive: Archive, what: str, error: Exception) -> ArchiveUnavailable:
-    reason = " ".join(scrub(str(error)).split()) or type(error).__name__
+    reason = one_line(error)
     return ArchiveUnavailable(f"the archive ({archive.provider.name}): {what}: {reason}")

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from atlas.errors import ConfigError, remember_secret, scrub
+from atlas.errors import ConfigError, one_line, remember_secret, scrub
 from atlas.vault.layout import FILES, PACKED
 from atlas.vault.provider import TIME_IS_UP, Entry
 from atlas.vault.versions import erase_versions
@@ -289,4 +289,4 @@ def _explained() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(scrub(str(error)).split())[:600] or type(error).__name__
+    return one_line(error)[:600]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from atlas.errors import scrub
+from atlas.errors import one_line
 from atlas.vault.archive import Damage
 from atlas.vault.erasing import commit_erasing, delete_for_good, finish_erasing
 from atlas.vault.layout import decode_part, encode_part, record_at, video_of
@@ -165,7 +165,7 @@ def _traces(
                 raise body
             trace = _trace(entry.path, body, wanted, rewrite=rewrite)
         except (OSError, ValueError) as error:
-            reason = " ".join(scrub(str(error)).split()) or type(error).__name__
+            reason = one_line(error)
             reason = reason.removeprefix(entry.path).removeprefix(" is damaged: ")
             unsearched.append(Damage(entry.path, reason, unread=isinstance(error, OSError)))
             continue
