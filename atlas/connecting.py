@@ -131,7 +131,11 @@ async def patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
         stop=stop_after_delay(seconds),
         reraise=True,
     )
-    return await retrying(work)
+
+    async def again() -> T:
+        return await work()  # tenacity would not await what a lambda returns
+
+    return await retrying(again)
 
 
 async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
