@@ -16,7 +16,7 @@ unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-database lint e2e bench lock clean
+.PHONY: help install demo test test-database chaos chaos-mutants load lint e2e bench lock clean
 
 help: ## Show this list
 	@echo 'Usage: make TARGET [PYTHON=python3.12]'
@@ -36,6 +36,15 @@ test-database: install ## Run the tests that need a database alone, on the serve
 
 e2e: install ## Run the container, the action and the workflows for real (needs a Docker engine, and act for some)
 	$(BIN)/pytest tests/e2e $(PYTEST_OPTIONS)
+
+chaos: install ## Kill agents, servers and connections at work, and check that nothing was lost (CHAOS_OPTIONS=...)
+	$(BIN)/python -m chaos $(CHAOS_OPTIONS)
+
+chaos-mutants: install ## See that the checks find each deliberate fault of Maia
+	$(BIN)/python -m chaos.trial $(CHAOS_OPTIONS)
+
+load: install ## Watch 64 shards on one database for 10 minutes (LOAD_OPTIONS=...)
+	$(BIN)/python -m load $(LOAD_OPTIONS)
 
 SHELL_SCRIPTS = .ci/run $(shell find . -path ./$(VENV) -prune -o -name '*.sh' -print)
 
@@ -94,6 +103,6 @@ clean: ## Stop a demo and its PostgreSQL, and remove its data, caches and build 
 	@if test -d .demo; then \
 		if test -x $(BIN)/python; then python=$(BIN)/python; else python=$(PYTHON); fi; \
 		$$python -m demo.clean .demo; fi
-	@rm -rf .demo .coverage .coverage.* htmlcov build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .demo .chaos .coverage .coverage.* htmlcov build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	@find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type d \
 		\( -name __pycache__ -o -name '*.egg-info' \) -exec rm -rf {} +

@@ -14,7 +14,7 @@ __all__ = ["WAVES", "Needs"]
 WAVES = ("shards", "wave-2", "wave-3", "wave-4")
 """The jobs of maia.yml that run shards, in their order."""
 
-_RESULTS = {"success", "failure", "cancelled", "skipped"}
+_WELL = ("success", "cancelled", "skipped")
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,18 @@ class Needs:
             raise wrong from None
         if not isinstance(found, dict) or not found or not all(isinstance(job, dict) for job in found.values()):
             raise wrong
-        results = {one_line(name, 100): job.get("result") for name, job in found.items()}
+        jobs = {one_line(name, 100): job for name, job in found.items()}
+        results = {name: job.get("result") for name, job in jobs.items()}
         ran = tuple(name for name in WAVES if results.get(name, "skipped") != "skipped")
         return cls(
-            failed=tuple(n for n, result in results.items() if result == "failure" or result not in _RESULTS),
+            failed=tuple(name for name, result in results.items() if result not in _WELL),
             cancelled=tuple(name for name, result in results.items() if result == "cancelled"),
             ran=ran,
-            churned=bool(ran) and _churned(found[ran[-1]].get("outputs")),
+            churned=bool(ran) and _churned(jobs[ran[-1]].get("outputs")),
         )
 
 
 def _churned(outputs: object) -> bool:
     # "+" is what the jobs of maia.yml make of the action's "true": of that word, the runner drops a job output where a
     # key is a letter such as "t"
-    return isinstance(outputs, Mapping) and outputs.get("churned") in {"true", "+"}
+    return isinstance(outputs, Mapping) and outputs.get("churned") in ("true", "+")

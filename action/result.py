@@ -53,7 +53,7 @@ def unpacked(archive: bytes) -> bytes:
             if member.size > LARGEST:
                 raise DamagedError(f"it has more than {LARGEST:,} bytes")
             data = file.read()
-    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+    except (tarfile.TarError, OSError, ValueError, EOFError, RecursionError) as error:
         raise DamagedError("it could not be read") from error
     if len(data) != member.size:
         raise DamagedError(f"it has more than {LARGEST:,} bytes")

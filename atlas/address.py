@@ -1,11 +1,18 @@
-"""What DATABASE_URL says beside where the server is: whether a pooler stands before it, and how TLS is to be."""
+"""What DATABASE_URL says beside where the server is: whether a pooler stands before it, and how TLS is to be.
+
+Where it does not say how TLS is to be (``sslmode``), that depends on where the server is: near, on this machine or a
+private network whose names no public authority signs for, TLS is used if the server has it; anywhere else the server
+has to prove by a certificate that it is who the address names.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from atlas.errors import ConfigError
 
@@ -18,6 +25,8 @@ _LIBPQ_ONLY = {
     "tcp_user_timeout",
 }  # fmt: skip
 _TLS = {"sslmode", "sslrootcert", "sslcert", "sslkey"}
+# top-level names that the public DNS will never have (RFC 6761, 6762, 8375; ICANN 2024)
+_PRIVATE_NAMES = ("localhost", "local", "internal", "home.arpa")
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
@@ -31,11 +40,14 @@ class Address:
         pooled: what ``pgbouncer=`` says, in the convention of Prisma and Supabase: True for a pooler in transaction
             mode, False for none or one in session mode, None where it is left to be found out.
         tls: what makes a connection safe, where the driver cannot make it of the parameters by itself.
+        verified_unasked: the server is not near and no sslmode is given: that its certificate is verified was not asked
+            for, and people may wonder.
     """
 
     dsn: str
     pooled: bool | None = None
     tls: ssl.SSLContext | None = None
+    verified_unasked: bool = False
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -45,10 +57,46 @@ class Address:
         given = {unquote_plus(name): unquote_plus(value) for name, _, value in (part.partition("=") for part in parts)}
         for name in _FILES:
             _look_at_file(name, given.get(name, ""))
+        unasked = "sslmode" not in given and not all(map(_is_near, _hosts(address, given)))
+        if unasked:
+            given.setdefault("sslrootcert", "system")
+        if "sslmode" not in given and given.get("sslrootcert"):
+            parts.append("sslmode=verify-full")  # whoever names an authority wants it asked
         tls = _system_trust(given) if given.get("sslrootcert") == "system" else None
         dropped = _LIBPQ_ONLY | (_TLS if tls else set())
         kept = [part for part in parts if unquote_plus(part.partition("=")[0]) not in dropped]
-        return cls(address + ("?" + "&".join(kept) if kept else ""), _pooled(given.get("pgbouncer")), tls)
+        return cls(address + ("?" + "&".join(kept) if kept else ""), _pooled(given.get("pgbouncer")), tls, unasked)
+
+
+def _hosts(address: str, given: dict[str, str]) -> list[str]:
+    """The hosts that the driver will try; none where the address cannot be read, which the driver then says."""
+    with contextlib.suppress(ValueError):
+        listed = urlsplit(address).netloc.split("@", 1)[-1] or given.get("host", "")  # as the driver splits it
+        return [_host(unquote(one)) for one in listed.split(",")]
+    return []
+
+
+def _host(listed: str) -> str:
+    """One of the hosts without its port; an IPv6 address stands in brackets, and a socket's folder holds colons."""
+    if listed.startswith("/"):
+        return listed
+    if listed.startswith("["):
+        return listed[1:].partition("]")[0]
+    return listed.partition(":")[0] if listed.count(":") == 1 else listed
+
+
+def _is_near(host: str) -> bool:
+    """Whether a host is this machine or on a private network, by its address or name alone: nobody is asked.
+
+    For these no public authority signs, so there would be nothing to prove it by. No host at all is this machine's
+    socket or the loopback.
+    """
+    with contextlib.suppress(ValueError):
+        number = ipaddress.ip_address(host.partition("%")[0])
+        number = getattr(number, "ipv4_mapped", None) or number
+        return number.is_loopback or number.is_private or number.is_link_local
+    name = host.rstrip(".").lower()
+    return host.startswith(("/", "@")) or "." not in name or name.endswith(tuple(f".{end}" for end in _PRIVATE_NAMES))
 
 
 def _pooled(word: str | None) -> bool | None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from atlas.commands import database, events, export, forget, notify, rebuild, vault
+from atlas.commands import database, events, export, forget, notify, rebuild, roles, vault
 
 __all__ = ["app", "main"]
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(database.migrate)
 app.command()(database.status)
+app.command()(roles.roles)
 app.command()(events.events)
 app.command()(notify.notify)
 app.command()(export.export)

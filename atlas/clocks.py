@@ -22,6 +22,7 @@ __all__ = ["Clock"]
 
 _SPEC = re.compile(r"(?P<speed>\d+(?:\.\d+)?)x(?:@(?P<real>[^=]+)(?:=(?P<shown>.+))?)?")
 _LONGEST_RUN = timedelta(days=1)  # real time: no process runs longer
+_YEARS = 1970, 9000  # what may be shown: room on both sides for windows, ages and what is kept for long
 
 
 def _instant(text: str, spec: str) -> datetime:
@@ -62,10 +63,16 @@ class Clock:
         real = _instant(match["real"], spec) if match["real"] else datetime.now(UTC)
         shown = _instant(match["shown"], spec) if match["shown"] else real
         clock = cls(float(match["speed"]), real, shown)
+        now = datetime.now(UTC)
         try:
-            clock.at(datetime.now(UTC) + _LONGEST_RUN)
+            shows = clock.at(now).year, clock.at(now + _LONGEST_RUN).year
         except OverflowError:
-            raise ConfigError(f"ATLAS_CLOCK: '{spec}' leaves the calendar within a day; use a lower speed.") from None
+            shows = (0, 0)
+        if min(shows) < _YEARS[0] or max(shows) > _YEARS[1]:
+            raise ConfigError(
+                f"ATLAS_CLOCK: '{spec}' leaves the calendar, {_YEARS[0]} to {_YEARS[1]}, within a day; "
+                "use a lower speed or other times."
+            )
         return clock
 
     def at(self, real: datetime) -> datetime:

@@ -24,6 +24,7 @@ from atlas.refusals import making
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from atlas.connections import Connections
     from atlas.embedded import EmbeddedServer
 
 __all__ = ["Database", "database"]
@@ -44,7 +45,7 @@ class Database:
     """A pool of at most ``DATABASE_POOL_SIZE`` connections, and the embedded server behind it where one is used."""
 
     def __init__(self) -> None:
-        self._pool: asyncpg.Pool | None = None
+        self._pool: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
         self._embedded: EmbeddedServer | None = None
@@ -90,10 +91,11 @@ class Database:
                 raise
             self._pool = pool
 
-    async def _look_at_schema(self, pool: asyncpg.Pool) -> None:
+    async def _look_at_schema(self, pool: Connections) -> None:
         async def look() -> str | None:
-            with translated():
-                return await schema_version(pool)
+            async with self._taken(pool) as connection:
+                with translated():
+                    return await schema_version(connection)
 
         try:
             found = await patiently(look, connecting.START_PATIENCE)
@@ -153,8 +155,14 @@ class Database:
         pool = self._pool
         if pool is None:
             raise DatabaseUnavailable("the database was closed while it was in use")
+        async with self._taken(pool) as connection:
+            yield connection
+
+    @staticmethod
+    @contextlib.asynccontextmanager
+    async def _taken(pool: Connections) -> AsyncIterator[asyncpg.Connection]:
         with translated(), making():
-            connection = await pool.acquire(timeout=COMMAND_TIMEOUT)  # it makes one where all others are in use
+            connection = await pool.acquire(COMMAND_TIMEOUT)  # it makes one where all others are in use
         try:
             yield connection
         finally:

@@ -11,6 +11,7 @@
     ├── StatementFailed        the database refused one statement; the work that it belongs to is skipped
     │   └── Contended          it chose this transaction to break a deadlock; doing it again works
     ├── DatabaseUnavailable    the database cannot be reached, or did not come back; 69
+    │   └── NoConnectionLeft   it is there, and has no connection left for this process
     └── ArchiveUnavailable     the archive cannot be reached, or refuses what a command has to do with it; 69
 
 A message says what happened, to which thing, and what to do. It never holds a key, a token or a password.
@@ -32,6 +33,7 @@ __all__ = [
     "DatabaseUnavailable",
     "EmptyKeyRing",
     "KeysRejected",
+    "NoConnectionLeft",
     "RingExhausted",
     "SchemaError",
     "StatementFailed",
@@ -118,6 +120,10 @@ class DatabaseUnavailable(AtlasError):
     """The database cannot be reached, or was lost and did not come back within the bounded retries."""
 
     exit_code = 69
+
+
+class NoConnectionLeft(DatabaseUnavailable):
+    """The database is there, and has no connection left for this process."""
 
 
 class ArchiveUnavailable(AtlasError):

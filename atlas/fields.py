@@ -37,9 +37,12 @@ def _vault_default() -> Vault:
     return "off" if os.environ.get("ATLAS_VAULT_DEFAULT") == "off" else "local"
 
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=1)]
+# The upper ends are those of PostgreSQL's integer and of the calendar: what lies beyond would be found out in mid-run.
+_MOST = 2**31 - 1
+_CENTURY = 36_500  # days
+Count = Annotated[int, Field(ge=1, le=_MOST)]
+Share = Annotated[int, Field(ge=0, le=_MOST)]
+Seconds = Annotated[float, Field(ge=1, le=604_800)]  # a week: nobody waits longer for what a lost shard held
 
 
 class Settings(BaseSettings):
@@ -59,7 +62,9 @@ class Settings(BaseSettings):
     database_chunk_days: Annotated[int, Field(ge=1, le=366)] = Field(
         7, description="Days of snapshots in one chunk or partition"
     )
-    database_pool_size: Count = Field(4, description="Most connections that one process opens")
+    database_pool_size: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        4, description="Most connections that one process opens"
+    )
 
     youtube_api_key_pool_json: SecretStr | None = Field(
         None, description='{"hunting": […], "tracking": […], "archeology": […]}, or a list that is dealt out'
@@ -98,12 +103,16 @@ class Settings(BaseSettings):
     retention_metadata_days: Annotated[int, Field(ge=1, le=30)] = Field(
         30, description="Days that metadata is kept without being read again, in the database and the archive"
     )
-    retention_retired_days: Share = Field(7, description="Days that a video is kept after it is gone from YouTube")
-    retention_events_days: Count = Field(30, description="Days that events, runs and call counts are kept")
+    retention_retired_days: Annotated[int, Field(ge=0, le=_CENTURY)] = Field(
+        7, description="Days that a video is kept after it is gone from YouTube"
+    )
+    retention_events_days: Annotated[int, Field(ge=1, le=_CENTURY)] = Field(
+        30, description="Days that events, runs and call counts are kept"
+    )
     janitor_batch_size: Count = Field(5_000, description="Rows that one transaction of the Janitor deletes")
 
     hunter_batch_size: Count = Field(10, description="Queries of one cycle")
-    hunter_published_within_hours: Annotated[float, Field(gt=0)] = Field(
+    hunter_published_within_hours: Annotated[float, Field(gt=0, le=24 * _CENTURY)] = Field(
         24, description="Only videos published in this window before the search"
     )
     hunter_max_searches_per_run: Count | None = Field(None, description="Most searches of one process; unset: no cap")
@@ -130,7 +139,7 @@ class Settings(BaseSettings):
     notify_level: Literal["info", "warning", "error"] = Field(
         "warning", description="The lowest level of an event that people are told of"
     )
-    notify_interval_minutes: Annotated[float, Field(ge=0)] = Field(
+    notify_interval_minutes: Annotated[float, Field(ge=0, le=525_600)] = Field(
         60, description="The same thing is told again after so long at the soonest, by whichever process"
     )
     breakout_views_per_hour: Count | None = Field(
@@ -190,10 +199,12 @@ class Settings(BaseSettings):
     @classmethod
     def _pattern(cls, value: str | None) -> str | None:
         import re  # noqa: PLC0415
+        import warnings  # noqa: PLC0415
 
         try:
-            re.compile(value or "")
-        except re.error as error:
+            with warnings.catch_warnings(action="ignore"):  # what a later Python may read otherwise, works today
+                re.compile(value or "", re.IGNORECASE)
+        except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}, or thousands of groups in groups
             raise ValueError(f"it is no regular expression ({error})") from None
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,7 +10,7 @@ import asyncpg
 
 from atlas.statements import sql
 
-__all__ = ["SCHEMA_VERSION", "Inspection", "Storage", "inspect", "schema_version"]
+__all__ = ["SCHEMA_VERSION", "Inspection", "Storage", "inspect", "is_revision", "schema_version"]
 
 # the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
 SCHEMA_VERSION = "0002"
@@ -54,7 +55,7 @@ class Inspection:
 async def inspect(connection: asyncpg.Connection) -> Inspection:
     """Looks, and changes nothing."""
     row = await connection.fetchrow(sql("inspect_server"))
-    schema = await connection.fetchval(sql("schema_version")) if row["has_schema"] else None
+    schema = await schema_version(connection) if row["has_schema"] else None
     storage = Storage.PARTITIONED if row["kind"] == "p" else None
     if row["has_hypertables"] and await connection.fetchval(sql("is_hypertable")):
         storage = Storage.HYPERTABLE
@@ -71,9 +72,14 @@ async def inspect(connection: asyncpg.Connection) -> Inspection:
 
 
 async def schema_version(connection: asyncpg.Connection) -> str | None:
-    """The revision that the database is at, or None where Atlas has no schema."""
+    """The revision that the database is at, or None where Atlas has no schema: nothing, or something of another's."""
     try:
-        version: str | None = await connection.fetchval(sql("schema_version"))
-    except asyncpg.UndefinedTableError:
+        version = await connection.fetchval(sql("schema_version"))
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.WrongObjectTypeError):
         return None
-    return version
+    return version if isinstance(version, str) and is_revision(version) else None
+
+
+def is_revision(text: str) -> bool:
+    """Whether this is written as a revision of ours, be it of a later release."""
+    return re.fullmatch(r"[0-9]{4}", text) is not None

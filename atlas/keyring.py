@@ -22,7 +22,7 @@ from atlas import events
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database, database
-from atlas.errors import EmptyKeyRing, KeysRejected, RingExhausted
+from atlas.errors import Contended, DatabaseUnavailable, EmptyKeyRing, KeysRejected, RingExhausted
 from atlas.keypool import KeyPool, fingerprint
 from atlas.quota import Bucket, quota_day, quota_reset, quota_start
 from atlas.statements import sql
@@ -196,7 +196,7 @@ class KeyRing:
                 sql("reserve_calls"), day, key, str(bucket), _slot(), reservation.calls, clock.now(), self._pool
             )
             if rows and reservation.left:
-                await self._count([(day, key, str(bucket))], not_made=[reservation.left])
+                await self._uncount([(day, key, str(bucket))], [reservation.left])
         except BaseException as error:
             if not reservation.granted.done():
                 reservation.granted.set_exception(error)
@@ -215,7 +215,7 @@ class KeyRing:
         await self._close(tickets, made=True)
 
     async def give_back(self, ticket: Ticket) -> None:
-        """This call never left the machine: it is not counted."""
+        """This call never left the machine: it is not counted. If the database is lost meanwhile, it stays counted."""
         await self._close([ticket], made=False)
 
     async def _close(self, tickets: Iterable[Ticket], *, made: bool) -> None:
@@ -233,8 +233,11 @@ class KeyRing:
         mark(is_open=False)
         self._db.on_rollback(lambda: mark(is_open=True))
         try:
-            numbers = [number for _, number in counts]
-            await self._count([key for key, _ in counts], numbers if made else None, None if made else numbers)
+            keys, numbers = [key for key, _ in counts], [number for _, number in counts]
+            if made:
+                await self._count(keys, numbers)
+            elif not await self._uncount(keys, numbers):
+                mark(is_open=True)
         except BaseException:
             mark(is_open=True)
             raise
@@ -247,6 +250,17 @@ class KeyRing:
         nothing = [0] * len(keys)
         unreserved = [-number for number in not_made or nothing]
         await self._db.fetch(sql("settle_calls"), days, prints, buckets, _slot(), settled or nothing, unreserved)
+
+    async def _uncount(self, keys: list[tuple[date, str, str]], not_made: list[int]) -> bool:
+        """Takes out calls that were not made. Not tried again: were the answer to the first try lost and not the try
+        itself, the second would take out calls that were made. Returns False if they stay counted."""
+        try:
+            async with self._db.transaction():  # outside of one, a statement is tried again by itself
+                await self._count(keys, not_made=not_made)
+        except (DatabaseUnavailable, Contended) as error:
+            logger.warning("%d reserved calls that were not made stay counted: %s", sum(not_made), error)
+            return False
+        return True
 
     async def quota_spent(self, ticket: Ticket, *, project: str | None = None, limit: int | None = None) -> None:
         """YouTube said that this bucket's day is spent: closed until midnight Pacific, for every key of the project.

@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from atlas import routes
 from atlas.background import call_in_background
 from atlas.config import settings
+from atlas.plain import plain, unaddressed
 from atlas.vocabulary import Level
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Delivery:
 async def notify(title: str, body: str, level: str = Level.INFO, *, event: EventType | None = None) -> bool:
     """Sends a message to every service of NOTIFY_URLS that is told of such events. Never raises.
 
-    Both texts are plain text, whatever they hold: services that show HTML get them escaped, and control characters are
-    taken out (line breaks stay in the body).
+    Both texts are plain text, whatever they hold: services that show HTML get them escaped, control characters are
+    taken out (line breaks stay in the body), and no ``@everyone`` in them notifies a room.
 
     Args:
         title: one line.
@@ -161,5 +161,5 @@ def _say_once(url: str, problem: str, message: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Without control characters, save tabs and line breaks, and without halves of surrogate pairs."""
-    return "".join(c for c in str(text) if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})
+    """Without control characters, save tabs and line breaks, and such that it calls nobody."""
+    return unaddressed(plain(str(text), keep="\n\t", instead=""))

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from atlas.errors import ConfigError, Contended, DatabaseUnavailable, StatementFailed, scrub
+from atlas.errors import ConfigError, Contended, DatabaseUnavailable, NoConnectionLeft, StatementFailed, scrub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LOST", "making", "refused_parameter", "translated"]
+__all__ = ["LOST", "TlsRefused", "making", "no_connection_left", "refused_parameter", "translated"]
+
+
+class TlsRefused(ConfigError):
+    """TLS with the server does not come about as it is to be."""
+
 
 LOST = (
     OSError,
@@ -31,6 +36,8 @@ LOST = (
     asyncpg.TooManyConnectionsError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
+# of a session's start: the server has no memory, no disk, or a broken one
+_AILING = (asyncpg.InsufficientResourcesError, asyncpg.PostgresSystemError)
 _MISCONFIGURED = (
     asyncpg.InvalidAuthorizationSpecificationError,  # also a wrong password
     asyncpg.InvalidCatalogNameError,
@@ -42,6 +49,12 @@ _POOLER_REFUSES = re.compile(r"no such (user|database)|does not exist|authentica
 _TLS_WANTED = re.compile(r"no encryption|SSL off|insecure|(SSL|TLS)\b.* required")
 # of servers and poolers, whatever SQLSTATE it comes with
 _FULL = re.compile(r"too many (clients|connections)|max client|no more connections|connection slots", re.IGNORECASE)
+# what somebody has to do where a statement is refused for no fault of its own
+_NO_SPACE = "make space on the server's disk: later runs take up what could not be stored"
+_SEE_LOG = "see the server's log"
+_TIMED_OUT = (
+    "another session holds what it needs (see pg_stat_activity), or the server's statement_timeout is too short for it"
+)
 # how a server that goes away in the middle of TLS's first words looks; anything else there is no accident
 _CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
@@ -54,7 +67,7 @@ def translated() -> Iterator[None]:
     except _MISCONFIGURED as error:
         raise _refused(error) from None
     except ssl.SSLCertVerificationError as error:
-        raise ConfigError(_untrusted(error)) from None
+        raise TlsRefused(_untrusted(error)) from None
     except LOST as error:
         raise _unavailable(error) from None
     except asyncpg.InterfaceError as error:
@@ -74,7 +87,8 @@ def translated() -> Iterator[None]:
     except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
         raise Contended(f"the database let another transaction go first: {_line(error)} ({error.sqlstate})") from error
     except asyncpg.PostgresError as error:
-        raise StatementFailed(f"the database refused a statement: {_line(error)} ({error.sqlstate})") from error
+        said = f"the database refused a statement: {_line(error)} ({error.sqlstate})"
+        raise StatementFailed("; ".join(filter(None, (said, _todo(error))))) from error
 
 
 @contextlib.contextmanager
@@ -87,7 +101,7 @@ def making() -> Iterator[None]:
     except (ssl.SSLCertVerificationError, *_CUT_OFF):
         raise
     except ssl.SSLError as error:
-        raise ConfigError(
+        raise TlsRefused(
             f"DATABASE_URL: TLS with the server does not come about: {error.reason or _line(error)}. "
             "Check sslmode, the files that it names, and that the port is PostgreSQL's."
         ) from None
@@ -101,7 +115,7 @@ def making() -> Iterator[None]:
         raise
     except ConnectionError as error:
         if "rejected SSL upgrade" in str(error):
-            raise ConfigError(
+            raise TlsRefused(
                 "DATABASE_URL: the server has no TLS, which sslmode asks for. Turn it on there or, where the way to it "
                 "is safe, write sslmode=prefer."
             ) from None
@@ -109,7 +123,8 @@ def making() -> Iterator[None]:
     except (*LOST, *_MISCONFIGURED):
         raise
     except asyncpg.PostgresError as error:
-        raise (_unavailable(error) if _FULL.search(str(error)) else _refused(error)) from None
+        ailing = isinstance(error, _AILING) or _FULL.search(str(error))
+        raise (_unavailable(error) if ailing else _refused(error)) from None
     except (ValueError, LookupError, OverflowError):
         raise ConfigError(
             "DATABASE_URL cannot be read as an address. Write it like postgresql://user:password@host:5432/database; "
@@ -126,16 +141,34 @@ def refused_parameter(error: BaseException) -> str | None:
     return found and found[1]
 
 
-def _unavailable(error: BaseException) -> DatabaseUnavailable:
+def no_connection_left(error: BaseException) -> NoConnectionLeft | None:
+    """What to raise where a server or a pooler says that it is full; None where it says something else."""
     line = _line(error)
-    if _FULL.search(line):
-        return DatabaseUnavailable(
-            f"the database has no connection left: {line}. "
-            "Lower DATABASE_POOL_SIZE or the number of shards, or use a pooler."
-        )
+    if not _FULL.search(line):
+        return None
+    return NoConnectionLeft(
+        f"the database has no connection left: {line}. "
+        "Lower DATABASE_POOL_SIZE or the number of shards, or use a pooler."
+    )
+
+
+def _unavailable(error: BaseException) -> DatabaseUnavailable:
+    if (full := no_connection_left(error)) is not None:
+        return full
+    line = _line(error)
+    if isinstance(error, _AILING):
+        return DatabaseUnavailable(f"the database takes no connection: {line}; {_todo(error) or _SEE_LOG}.")
     return DatabaseUnavailable(
         f"the database cannot be reached: {line}. Check that it runs and that DATABASE_URL names its host and port."
     )
+
+
+def _todo(error: BaseException) -> str:
+    if isinstance(error, asyncpg.DiskFullError):
+        return _NO_SPACE
+    if isinstance(error, asyncpg.QueryCanceledError) and "statement timeout" in str(error):
+        return _TIMED_OUT
+    return ""
 
 
 def _refused(error: BaseException) -> ConfigError:

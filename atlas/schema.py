@@ -17,6 +17,7 @@ from atlas.config import settings
 from atlas.connecting import translated
 from atlas.errors import ConfigError
 from atlas.inspection import Storage, schema_version
+from atlas.obstacles import VERSION_TABLE, check_names, check_version, check_version_table
 from atlas.snapshots import ensure
 from atlas.snapshots.steps import LOCK, Connects
 from atlas.statements import sql
@@ -116,11 +117,14 @@ def _upgrade(connection: Connection) -> str | None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    context: Any = MigrationContext.configure(connection, opts={"version_table": "atlas_schema_version"})
+    check_version_table(connection)
+    context: Any = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     before: str | None = context.get_current_revision()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if before is None or before in known:
+        check_names(connection, before)
         command.upgrade(config, "head")
     else:
+        check_version(before)
         logger.info("the schema is %s, newer than this release knows: nothing to do", before)
     return before

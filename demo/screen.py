@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atlas.adapters.report import Totals
+from atlas.plain import plain
 from atlas.quota import Bucket
 from demo.calls import Call, spent
 from demo.shards import Place
@@ -60,7 +61,7 @@ class Screen:
 
     def say(self, text: str, style: str | None = None) -> None:
         """A line."""
-        self.console.print(Text(text, style=style or ""), soft_wrap=True)
+        self.console.print(Text(plain(text, keep="\n\t"), style=style or ""), soft_wrap=True)
 
     def show(self, thing: RenderableType) -> None:
         """A table."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,15 +18,7 @@ from maia.orchestration import flow, get_run_logger, task
 from maia.session import AgentSession, agent_session
 from maia.snowball import Snowball
 from maia.stop import Stop, Unfinished, record_stats, run_bounded
-from maia.youtube import (
-    BadRequest,
-    NotFound,
-    PageTokenInvalid,
-    RateLimited,
-    SearchPage,
-    Stopped,
-    YouTubeError,
-)
+from maia.youtube import BadRequest, NotFound, PageTokenInvalid, RateLimited, SearchPage, Stopped, YouTubeError
 
 __all__ = ["Searched", "fetch_batch", "ingest_results", "run_hunter_cycle", "search_youtube"]
 
@@ -155,7 +147,7 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
     if not answered:
         return counts
     found_ids = {item.id for found in answered if found.page for item in found.page.items}
-    batch = _Batch(await session.dao.queue_room(), set(await session.dao.known_videos(sorted(found_ids))))
+    batch = _Batch(await session.dao.queue_room(), await session.dao.known_videos(sorted(found_ids)))
     # a stop of its own: what was answered is stored, whatever asked for the end
     outcomes = await run_bounded(
         answered, lambda found: _ingest(session, found, batch), limit=settings.youtube_concurrency, stop=Stop()
@@ -178,11 +170,13 @@ class _Batch:
 
     Attributes:
         left: how many queries the queue may still take.
-        taken: videos that are stored already or that one of them stores: the others need not ask about them.
+        known: videos that are stored already: nobody asks about them.
+        taken: videos that one of them asks about: the others need not.
     """
 
     left: int
-    taken: set[str]
+    known: Collection[str]
+    taken: set[str] = field(default_factory=set)
 
     def take(self) -> int:
         """One search's share; what it does not use is put back."""
@@ -205,9 +199,13 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
         return Counter(searches=1, refused=1)
     page = found.page
     items = list({item.id: item for item in page.items}.values())
-    new = [item for item in items if item.id not in batch.taken]
+    unknown = [item for item in items if item.id not in batch.known]
+    new = [item for item in unknown if item.id not in batch.taken]
+    # what another search asks about is stored here too: that one may fail, and this page is not read again
+    shared = [item.to_video() for item in unknown if item.id in batch.taken]
     batch.taken.update(item.id for item in new)
-    videos, tickets = await enrich(session, new)
+    enriched, tickets = await enrich(session, new)
+    videos = [*enriched, *shared]
     counts: Counter[str] = Counter(searches=1, videos_found=len(items))
     share = batch.take()
     observed: datetime | None = None

@@ -1,4 +1,8 @@
-"""How a process logs: people read lines (rich on a terminal), machines read JSON. No secret gets through either."""
+"""How a process logs: people read lines (rich on a terminal), machines read JSON.
+
+No secret gets through either, and nothing that would steer a terminal or GitHub's runner. Of a text of several
+lines the others are indented, so that none of them can pass for a line of the log's own.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import logging
 import sys
 
 from atlas.errors import scrub
+from atlas.plain import defused, plain
 
 __all__ = ["set_up_logging"]
 
@@ -17,14 +22,22 @@ _CHATTY = (
 
 
 class _Scrubbing(logging.Formatter):
-    """Formats like another formatter, and takes out what is or looks like a secret."""
+    """Formats like another formatter, and takes out what is or looks like a secret, and what would be obeyed."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
         self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
-        return scrub(self._inner.format(record))
+        text = plain(scrub(self._inner.format(record)), keep="\n")
+        return defused(text.replace("\n", "\n    "))
+
+
+class _ScrubbingJson(_Scrubbing):
+    """The same for JSON, in whose strings every control character is escaped already."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return scrub(self._inner.format(record)).replace("##[", "#\\u0023[")
 
 
 def set_up_logging(*, json: bool = False, verbose: bool = False) -> None:
@@ -53,7 +66,7 @@ def set_up_logging(*, json: bool = False, verbose: bool = False) -> None:
     else:
         handler = logging.StreamHandler(sys.stderr)
         inner = logging.Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s", datefmt="%H:%M:%S")
-    handler.setFormatter(_Scrubbing(inner))
+    handler.setFormatter(_ScrubbingJson(inner) if json else _Scrubbing(inner))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)

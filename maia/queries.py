@@ -10,9 +10,12 @@ from maia.snowball import LONGEST
 
 __all__ = ["read_queries"]
 
+# they are no part of what is searched for, and would steer the terminal of whoever lists the queue
+_NO_CONTROLS = dict.fromkeys([*range(1, 0x20), *range(0x7F, 0xA0)], " ") | {0: None}
+
 
 def read_queries(queries: Iterable[str] | None, file: Path | None) -> list[str]:
-    """The queries, each once, with single spaces; empty ones are left out.
+    """The queries, each once, with single spaces and without control characters; empty ones are left out.
 
     Args:
         queries: as given one by one.
@@ -28,10 +31,10 @@ def read_queries(queries: Iterable[str] | None, file: Path | None) -> list[str]:
             content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
             # some editors begin a file with a mark that would become part of the first query
             text = content.decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # a name with NUL, too, or bytes that are no UTF-8
             raise ValueError(f"{name} cannot be read: {error}") from None
         lines += [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    wanted = [" ".join(line.replace("\0", "").split()) for line in lines]
+    wanted = [" ".join(line.translate(_NO_CONTROLS).split()) for line in lines]
     wanted = list(dict.fromkeys(query for query in wanted if query))
     for query in wanted:
         if len(query) > LONGEST:

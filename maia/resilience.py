@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from atlas.errors import ConfigError, DatabaseUnavailable, scrub
+from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, scrub
 from maia.exitcodes import EXIT_CODES, ExitCode, ExitCodeEntry, Outcome, entry
 from maia.exits import CancelledExit, ChurnExit, exit_within, leaves
 from maia.result import RunResult, describe, one_line, outcome_of
@@ -135,7 +135,9 @@ class _Guard:
                 ending = self._drive(main)
             outcome, code, error = verdict(ending, self._run.stop)
             if outcome is Outcome.FAILURE and isinstance(ending, Exception):
-                logger.error("%s", scrub("".join(traceback.format_exception(ending))))
+                # what Atlas raises on purpose says what it is; anything else may be a fault of ours
+                level = logging.DEBUG if isinstance(ending, AtlasError) else logging.ERROR
+                logger.log(level, "%s", scrub("".join(traceback.format_exception(ending))))
             self._report(outcome, code, error, ending if isinstance(ending, Mapping) else self._run.stats)
         except BaseException:
             logger.exception("the end of the run could not be reported")

@@ -1,7 +1,6 @@
 """The result file: one JSON object that says how a run ended, for the action, the workflow and people."""
 
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,18 +11,17 @@ from typing import Any, Final
 import orjson
 
 from atlas.errors import scrub
+from atlas.plain import harmless
 from maia.exitcodes import ExitCode, Outcome
 
 LONGEST_LINE: Final = 1000
 """Characters that an error line may have: enough for any message of ours, too few for a page of HTML."""
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-
 
 def one_line(text: str) -> str:
-    """`text` on one line: no control characters, no secret, at most `LONGEST_LINE` characters."""
+    """`text` on one line: nothing that steers what shows it, no secret, at most `LONGEST_LINE` characters."""
     # Scrubbed first: a secret that spans a line break must not slip through in a changed form.
-    line = " ".join(_UNPRINTABLE.sub(" ", scrub(text)).split())
+    line = " ".join(harmless(scrub(text)).split())
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
 
 

@@ -170,12 +170,12 @@ async def _call(session: AgentSession, call: _Call) -> _Answered:
             logger.warning("videos.batchGetStats is refused, videos.list is asked: %s", error)
             return _Answered(Counter(), unasked=call.targets)
         return _skipped(session, ids, error)
-    except YouTubeError as error:
+    except (YouTubeError, StatementFailed) as error:
         return _skipped(session, ids, error)
     return _Answered(Counter(left=len(ids)))
 
 
-def _skipped(session: AgentSession, ids: Sequence[str], error: YouTubeError) -> _Answered:
+def _skipped(session: AgentSession, ids: Sequence[str], error: YouTubeError | StatementFailed) -> _Answered:
     get_run_logger().error("%d videos are skipped: %s", len(ids), error)
     session.dao.set_aside(ids)
     return _Answered(Counter(failed=len(ids)))
@@ -254,8 +254,7 @@ async def _write(
 
     try:
         return await dao.patiently(write)
-    except StatementFailed as error:
-        get_run_logger().error("the counts of %d videos cannot be stored: %s", len(updates), error)
+    except StatementFailed:
         await session.ring.settle(answer.tickets)  # the call was made, whatever became of its answer
         raise
 
@@ -275,7 +274,7 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
     Raises:
         ChurnExit: a rate limit; everything answered is stored, claims are released.
         CancelledExit: a signal, likewise.
-        ConfigError, DatabaseUnavailable, StatementFailed.
+        ConfigError, DatabaseUnavailable; StatementFailed where the claim itself is refused.
     """
     async with agent_session("tracker") as session:
         stats: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))

@@ -10,6 +10,11 @@ import pytest
 
 from atlas.config import Settings, settings
 
+from . import secrets_plugin
+from .cases import pytest_runtest_call, pytest_terminal_summary
+
+__all__ = ["pytest_runtest_call", "pytest_terminal_summary"]  # hooks
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 _OURS = {name.upper() for name in Settings.model_fields} | {"HF_ENDPOINT", "HF_HOME", "PREFECT_PROFILE"}
 # tests run from anywhere: the checkout, or beside an installed wheel
@@ -35,6 +40,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the shared data is not there ({folder}); set MAIA_SHARED to its folder")
     return folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whatever the tests bring to light is looked through for secrets."""
+    config.pluginmanager.register(secrets_plugin)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -22,7 +22,8 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from huggingface_hub import close_session
 
-TOKEN = "hf_" + "unitTestsOnly" * 2
+from .planted import HF_TOKEN as TOKEN
+
 DATASET = "me/maia-archive"
 PAGE = 1_000
 SIGNED = "?X-Amz-Signature=unitTestsSignature"  # an address that lets anybody in

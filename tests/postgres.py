@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 
@@ -32,11 +32,22 @@ async def execute(dsn: str, *statements: str) -> None:
         await connection.close()
 
 
-async def make_template(dsn: str, template: str, *, try_timescaledb: bool = True) -> None:
-    """Makes a database with the schema that others are copied from, in place of one of that name."""
+async def make_template(
+    dsn: str,
+    template: str,
+    *,
+    try_timescaledb: bool = True,
+    prepare: Callable[[str, str], Awaitable[None]] | None = None,
+) -> None:
+    """Makes a database with the schema that others are copied from, in place of one of that name.
+
+    ``prepare`` is given both names, and may do more to it before nobody can connect to it any more.
+    """
     await execute(dsn, f"DROP DATABASE IF EXISTS {template} WITH (FORCE)", f"CREATE DATABASE {template}")
     with settings.override(database_url=with_database(dsn, template)):
         await migrate(Database(), try_timescaledb=try_timescaledb)
+    if prepare is not None:
+        await prepare(dsn, template)
     # TimescaleDB's own worker would connect to it, and a template must have no session
     await execute(
         dsn,

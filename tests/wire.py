@@ -20,6 +20,7 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self.connections = 0
+        self._loses = False
 
     def dsn(self, user: str = "postgres", password: str = "") -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}{self._address.path}"
@@ -40,6 +41,10 @@ class Wire:
         for end in tuple(self._ends):
             end.transport.abort()
 
+    def lose_next_answer(self) -> None:
+        """The next thing that the database says does not arrive, and every connection breaks; it has done its part."""
+        self._loses = True
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         task = asyncio.current_task()
@@ -54,11 +59,21 @@ class Wire:
             far_reader, far_writer = await asyncio.open_connection(self._address.hostname, port)
         self._ends |= {writer, far_writer}
         try:
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+            await asyncio.gather(_copy(reader, far_writer), self._answer(far_reader, writer))
         finally:
             self._ends -= {writer, far_writer}
             for end in (writer, far_writer):
                 end.transport.abort()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(2**16):
+                if self._loses:
+                    self._loses = False
+                    self.break_connections()
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
 
     async def close(self) -> None:
         await self.cut()

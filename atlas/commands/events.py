@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import UTC
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from atlas.commands.pipes import quietly
 from atlas.commands.running import run
 from atlas.commands.times import moment
 from atlas.database import database
+from atlas.plain import harmless
 from atlas.vocabulary import VOCABULARY, EventType, level_of
 
 __all__ = ["events"]
@@ -47,8 +47,9 @@ def events(
     """
 
     async def work() -> list[Event]:
+        begin = moment(since, "--since")  # a wrong argument needs no database to be found out
         async with database.session():
-            return await EventsDAO().latest(types or (), since=moment(since, "--since"), limit=limit)
+            return await EventsDAO().latest(types or (), since=begin, limit=limit)
 
     found = run(work())
     with quietly():
@@ -74,7 +75,7 @@ def _table(found: Sequence[Event]) -> Table:
     for event in found:
         process = " ".join(filter(None, (event.agent, event.shard)))
         style = _STYLES.get(_level(event), "")
-        what = Text(_plain(", ".join(f"{key} {_value(value)}" for key, value in _ordered(event))))
+        what = Text(harmless(", ".join(f"{key} {_value(value)}" for key, value in _ordered(event))))
         table.add_row(f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", Text(event.type, style), Text(process), what)
     return table
 
@@ -93,8 +94,3 @@ def _ordered(event: Event) -> list[tuple[str, Any]]:
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _plain(text: str) -> str:
-    """Titles and queries come from outside: they must not steer the terminal."""
-    return "".join(" " if unicodedata.category(c) in {"Cc", "Cs"} else c for c in text)

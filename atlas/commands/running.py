@@ -12,6 +12,7 @@ import typer
 
 from atlas.database import database
 from atlas.errors import AtlasError, scrub
+from atlas.plain import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -44,7 +45,7 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "interrupted") -> T:
     try:
         return asyncio.run(main())
     except AtlasError as error:
-        typer.echo(f"atlas: {scrub(str(error))}", err=True)
+        typer.echo(f"atlas: {harmless(scrub(str(error)))}", err=True)
         raise typer.Exit(error.exit_code) from None
     except (KeyboardInterrupt, asyncio.CancelledError) as stopped:
         typer.echo(f"atlas: {interrupted}", err=True)

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from atlas.errors import ArchiveUnavailable, one_line
-from atlas.vault.layout import FILES, PACKED, day_of, decode_part, files_folder, is_part, parts_folder, video_of
+from atlas.vault.layout import FILES, PACKED, day_of, files_folder, is_part, parts_folder, read_lines, video_of
 from atlas.vault.records import Record, decode, observed_at
 
 if TYPE_CHECKING:
@@ -216,19 +216,20 @@ def found(path: str, body: bytes | OSError) -> Iterator[Stored | Damage]:
     if video_id is not None:
         yield _examined(Record(video_id, day, body), path)
         return
-    records = decode_part(body, path)
-    while True:
-        try:
-            record = next(records, None)
-        except ValueError as error:
-            yield Damage(path, str(error).removeprefix(path).removeprefix(" is damaged: "))
-            return
-        if record is None:
-            return
-        if record.day == day:
-            yield _examined(record, path)
-        else:
-            yield Damage(path, f"the record of {record.video_id} in it is of {record.day}", record.video_id)
+    try:
+        for record in read_lines(body, path):
+            if isinstance(record, ValueError):
+                yield _damage(path, record)
+            elif record.day == day:
+                yield _examined(record, path)
+            else:
+                yield Damage(path, f"the record of {record.video_id} in it is of {record.day}", record.video_id)
+    except ValueError as error:
+        yield _damage(path, error)
+
+
+def _damage(path: str, error: ValueError) -> Damage:
+    return Damage(path, str(error).removeprefix(path).removeprefix(" is damaged: "))
 
 
 def _examined(record: Record, path: str) -> Stored | Damage:
@@ -237,8 +238,9 @@ def _examined(record: Record, path: str) -> Stored | Damage:
     except ValueError as error:
         return Damage(path, f"the record of {record.video_id} is no JSON: {one_line(error)}", record.video_id)
     if resource.get("id") != record.video_id:
-        said = str(resource.get("id"))[:64]
-        return Damage(path, f"the record of {record.video_id} is about another video, {said!r}", record.video_id)
+        said = resource.get("id")
+        other = f"another video, {said[:64]!r}" if isinstance(said, str) else "no video"
+        return Damage(path, f"the record of {record.video_id} is about {other}", record.video_id)
     snippet = resource.get("snippet")
     channel = snippet.get("channelId") if isinstance(snippet, dict) else None
     at = observed_at(resource) or datetime.combine(record.day, time(), UTC)

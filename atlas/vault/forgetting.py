@@ -44,7 +44,11 @@ class Wanted:
         resource = decode(body)
         snippet = resource.get("snippet")
         channel = snippet.get("channelId") if isinstance(snippet, dict) else None
-        return resource.get("id") in self.videos or channel in self.channels
+        # what stands there may be anything that JSON can say, a list too
+        return any(
+            isinstance(name, str) and name in known
+            for name, known in ((resource.get("id"), self.videos), (channel, self.channels))
+        )
 
 
 @dataclass(slots=True)

@@ -39,6 +39,7 @@ __all__ = [
     "newest",
     "part_path",
     "parts_folder",
+    "read_lines",
     "record_at",
     "video_of",
 ]
@@ -148,16 +149,29 @@ def decode_part(body: bytes, name: str = "a part") -> Iterator[Record]:
     Raises:
         ValueError: it is damaged, short or no part; names it. A short or altered one yields no record before that.
     """
+    for record in read_lines(body, name):
+        if isinstance(record, ValueError):
+            raise record
+        yield record
+
+
+def read_lines(body: bytes, name: str = "a part") -> Iterator[Record | ValueError]:
+    """Like ``decode_part``, but a line that is no record is given as what is wrong with it, and the others are read.
+
+    Raises:
+        ValueError: it is short, altered or no part; names it.
+    """
     text = _unpack(body, name)
     start, number = 0, 0
     while start < len(text):
         end = text.find(b"\n", start)
         end = len(text) if end < 0 else end
         number += 1
+        record: Record | ValueError
         try:
             record = _record(orjson.loads(memoryview(text)[start:end]))
         except ValueError as error:
-            raise ValueError(f"{name} is damaged: line {number}: {error}") from None
+            record = ValueError(f"{name} is damaged: line {number}: {error}")
         yield record
         start = end + 1
 
@@ -201,13 +215,18 @@ def _time(value: object) -> str | None:
     """As YouTube writes it, to the second: one that is something else would make the column no column of times."""
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        # not strftime, which leaves out the zeros before the year 1000
+        return at.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z" if at and at.tzinfo else None
+    except (ValueError, OverflowError):  # in UTC it may lie outside of all years
         return None
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if at and at.tzinfo else None
 
 
 def _record(line: object) -> Record:
     if not isinstance(line, dict) or not isinstance(line.get("record"), str) or not isinstance(line.get("date"), str):
         raise ValueError("no record")  # noqa: TRY004  it is about the file
     check_video_id(line["video_id"] if isinstance(line.get("video_id"), str) else "")
-    return Record(line["video_id"], date.fromisoformat(line["date"]), line["record"].encode() + b"\n")
+    try:
+        day = date.fromisoformat(line["date"])
+    except ValueError:
+        raise ValueError(f"no day: {line['date'][:20]!r}") from None
+    return Record(line["video_id"], day, line["record"].encode() + b"\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,9 +103,9 @@ def observed_at(record: Mapping[str, Any]) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # in UTC it may lie outside of all years
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def encode(response: Mapping[str, Any]) -> bytes:
@@ -112,7 +113,7 @@ def encode(response: Mapping[str, Any]) -> bytes:
     if not isinstance(response, Mapping):
         raise EncodingError(f"a record is a mapping, not {type(response).__name__}")
     try:
-        return orjson.dumps(response, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
+        body = orjson.dumps(response, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
         # Lone surrogates (half an emoji, as in texts that were cut) and integers beyond 64 bits: the standard library
         # writes both without loss, surrogates as ASCII escapes.
@@ -120,6 +121,10 @@ def encode(response: Mapping[str, Any]) -> bytes:
             return json.dumps(response, default=_plain, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
         except (TypeError, ValueError, RecursionError) as error:
             raise EncodingError(str(error) or type(error).__name__) from None
+    # A number that no double can hold (1e400) was read as infinite, and orjson writes that as null without a word.
+    if b"null" in body and not _finite(response):
+        raise EncodingError("a number in it is too large")
+    return body
 
 
 def decode(body: bytes) -> dict[str, Any]:
@@ -134,6 +139,19 @@ def decode(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"a record is a JSON object, not {type(value).__name__}")  # noqa: TRY004  it is about the file
     return value
+
+
+def _finite(response: object) -> bool:
+    waiting = [response]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            return False
+    return True
 
 
 def _plain(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from maia.exitcodes import EXIT_CODES
 from maia.logs import set_up_logging
 from maia.session import Shard
 
-__all__ = ["EPILOG", "hunter", "parse_shard", "tracker"]
+__all__ = ["EPILOG", "MOST_MINUTES", "MOST_ROWS", "bounded_minutes", "hunter", "parse_shard", "tracker"]
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {row.code.value:>3}  {row.name}: {row.when}" for row in EXIT_CODES)
 """What the agents' help ends with."""
@@ -27,6 +28,17 @@ def parse_shard(text: str) -> Shard:
         raise typer.BadParameter(str(error), param_hint="--shard") from None
 
 
+MOST_MINUTES = 525_600.0  # a year
+MOST_ROWS = 2**31 - 1  # PostgreSQL's integer
+
+
+def bounded_minutes(value: float | None) -> float | None:
+    """Refuses what no range refuses: a run of `nan` minutes would never end. Raises BadParameter."""
+    if value is not None and not isfinite(value):
+        raise typer.BadParameter(f"{value} is no number of minutes")
+    return value
+
+
 ShardOption = Annotated[
     str,
     typer.Option(
@@ -35,10 +47,18 @@ ShardOption = Annotated[
         "any shard may take any row.",
     ),
 ]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Rows of one cycle; default: the setting.")]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", min=1, max=MOST_ROWS, help="Rows of one cycle; default: the setting.")
+]
 Cycles = Annotated[int, typer.Option(min=1, help="How many cycles at most; ends sooner when nothing is due.")]
 MaxMinutes = Annotated[
-    float | None, typer.Option(min=0.01, help="Repeat for so long instead, or until nothing is due.")
+    float | None,
+    typer.Option(
+        min=0.01,
+        max=MOST_MINUTES,
+        callback=bounded_minutes,
+        help="Repeat for so long instead, or until nothing is due.",
+    ),
 ]
 ResultFile = Annotated[
     Path | None, typer.Option(metavar="PATH", help="Write how it went as JSON; default: MAIA_RESULT_FILE.")

@@ -6,17 +6,33 @@ from typing import Annotated
 
 import typer
 
-from maia.commands.agents import JsonLogs, ResultFile, Verbose, parse_shard
+from maia.commands.agents import (
+    MOST_MINUTES,
+    MOST_ROWS,
+    JsonLogs,
+    ResultFile,
+    Verbose,
+    bounded_minutes,
+    parse_shard,
+)
 from maia.logs import set_up_logging
 
 __all__ = ["janitor"]
 
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", min=1, help="Rows that one transaction deletes; default: JANITOR_BATCH_SIZE."),
+    typer.Option(
+        "--batch-size", min=1, max=MOST_ROWS, help="Rows that one transaction deletes; default: JANITOR_BATCH_SIZE."
+    ),
 ]
 MaxMinutes = Annotated[
-    float | None, typer.Option(min=0.01, help="Begin nothing new after so long; the next run goes on.")
+    float | None,
+    typer.Option(
+        min=0.01,
+        max=MOST_MINUTES,
+        callback=bounded_minutes,
+        help="Begin nothing new after so long; the next run goes on.",
+    ),
 ]
 ShardOption = Annotated[
     str,

@@ -14,6 +14,7 @@ from atlas.adapters.keys import KeyDAO, KeyReport
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import database
+from atlas.plain import harmless
 from maia.commands.running import run
 
 __all__ = ["app"]
@@ -43,18 +44,18 @@ def keys(context: typer.Context) -> None:
     kept = (Column(name, no_wrap=True) for name in ("ring", "key", "bucket", "today", "closed until"))
     table = Table(*kept, "reason", box=SIMPLE_HEAD, padding=0)
     for report in reports:
-        keys_ = "\n".join([*report.fingerprints, *([f"project {report.project}"] if report.project else [])])
+        keys_ = "\n".join([*report.fingerprints, *([f"project {harmless(report.project)}"] if report.project else [])])
         for number, bucket in enumerate(report.buckets):
             limit = f"{bucket.reserved} of {bucket.setting}"
             if bucket.named is not None and bucket.named != bucket.setting:
                 limit += f"\n(YouTube: {bucket.named})"
             table.add_row(
                 "\n".join(report.rings) if number == 0 else "",
-                keys_ if number == 0 else "",
+                Text(keys_) if number == 0 else "",
                 bucket.bucket,
                 limit,
                 f"{bucket.until:%m-%d %H:%M} UTC" if bucket.until else "",
-                Text(bucket.reason or ""),
+                Text(harmless(bucket.reason or "")),
                 end_section=number == len(report.buckets) - 1,
             )
     Console().print(table)

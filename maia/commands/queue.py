@@ -14,6 +14,7 @@ from rich.text import Text
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import database
+from atlas.plain import harmless
 from maia.commands.running import run
 from maia.queries import read_queries
 
@@ -72,7 +73,7 @@ def list_(limit: Annotated[int, typer.Option(min=1, help="How many to show.")] =
             rank = "yours" if row["source"] == "user" else f"{row['mentions']} videos"
             times = [f"{time:%m-%d %H:%M}" if time else "" for time in (row["last_searched_at"], row["due_at"])]
             numbers = str(row["searches"]), str(row["results"])
-            table.add_row(Text(row["query_term"]), Text(status), rank, *numbers, *times)
+            table.add_row(Text(harmless(row["query_term"])), Text(harmless(status)), rank, *numbers, *times)
         return table
 
     table = run(work)

@@ -14,7 +14,7 @@ import io
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from typing import TYPE_CHECKING, Final
 
 from atlas.errors import ConfigError
@@ -102,6 +102,7 @@ class _BadRow(Exception):
 @dataclass(slots=True)
 class _Row:
     id: str
+    line: int
     day: date
     record: Callable[[], Record]
     counts: tuple[int, int, int]
@@ -131,7 +132,7 @@ def load(path: Path, *, year: int | None = None, today: date | None = None) -> D
             if not cells:
                 continue
             try:
-                rows.append(_row(kind, columns, cells))
+                rows.append(_row(kind, columns, cells, reader.line_num))
             except _BadRow as problem:
                 skipped[str(problem)] += 1
                 if len(problems) < _NAMED_PROBLEMS:
@@ -145,7 +146,7 @@ def load(path: Path, *, year: int | None = None, today: date | None = None) -> D
             f"expected were rows with the columns {', '.join(_DAILY if kind == 'daily' else _TRENDING)}."
         )
     if kind == "daily":
-        _set_years(rows, year or _year_in(path.name), today or datetime.now(UTC).date())
+        _set_years(path, rows, _year_in(path.name) if year is None else year, today or datetime.now(UTC).date())
     records = _records(rows)
     days = [row.day for row in rows]
     return Dataset(path.name, kind, records, _start(min(days)), _start(max(days)), len(rows), skipped, problems)
@@ -182,7 +183,7 @@ def _header(path: Path, reader: Iterable[list[str]]) -> tuple[str, dict[str, int
     )
 
 
-def _row(kind: str, columns: dict[str, int], cells: list[str]) -> _Row:
+def _row(kind: str, columns: dict[str, int], cells: list[str], line: int) -> _Row:
     if len(cells) != len(columns):
         raise _BadRow(f"{len(cells)} columns instead of {len(columns)}")
 
@@ -203,6 +204,7 @@ def _row(kind: str, columns: dict[str, int], cells: list[str]) -> _Row:
     category = count("category_id")
     return _Row(
         identifier,
+        line,
         _trending_day(cell("trending_date")) if trending else _daily_day(cell("date")),
         lambda: Record(
             id=identifier,
@@ -242,9 +244,9 @@ def _trending_day(text: str) -> date:
 def _publish_time(text: str) -> float:
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
+        return (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):  # in UTC it may lie outside of all years
         raise _BadRow("publish_time is no ISO 8601 time") from None
-    return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
 
 def _tags(text: str) -> tuple[str, ...]:
@@ -258,7 +260,7 @@ def _year_in(name: str) -> int | None:
     return int(match[0]) if match else None
 
 
-def _set_years(rows: list[_Row], year: int | None, today: date) -> None:
+def _set_years(path: Path, rows: list[_Row], year: int | None, today: date) -> None:
     """Gives dates without a year theirs: rows are in the order of time, so December before January is a new year."""
     turns = 0
     previous = rows[0].day.month
@@ -272,6 +274,11 @@ def _set_years(rows: list[_Row], year: int | None, today: date) -> None:
     if year is None:
         year = today.year - turns - ((last.month, last.day) > (today.month, today.day))
     for turn, row in zip(years, rows, strict=True):
+        if not MINYEAR <= year + turn <= MAXYEAR:
+            raise ConfigError(
+                f"data set {path}, line {row.line}: its date would be in the year {year + turn}. A January after a "
+                "December begins a new year: sort the rows by date, or give another --dataset-year."
+            )
         try:
             row.day = row.day.replace(year=year + turn)
         except ValueError:  # 29 February of a year that has none

@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 _MAX_QUOTE: Final = 300
+_CUT_WORD: Final = re.compile(r"\S{1,300}\Z")
 
 
 class YouTubeError(MaiaError):
@@ -279,7 +280,9 @@ def _about_the_request(status: int, said: ErrorBody) -> YouTubeError:
 
 def _quotable(text: str) -> str:
     """`text` on one line, without markup and secrets, and not too long."""
-    plain = " ".join(re.sub(r"<[^<>]{0,300}>", "", text[: 10 * _MAX_QUOTE]).split())
+    if len(text) > 10 * _MAX_QUOTE:
+        text = _CUT_WORD.sub("", text[: 10 * _MAX_QUOTE])
+    plain = " ".join(re.sub(r"<[^<>]{0,300}>", "", text).split())
     # Scrubbed before it is cut: half a key would no longer look like one.
     plain = scrub("".join(c for c in plain if c.isprintable()))
     return plain if len(plain) <= _MAX_QUOTE else plain[: _MAX_QUOTE - 1] + "…"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
+from atlas.errors import scrub
 from atlas.parsing import clean_text
 from atlas.resources import Channel, PlaylistItem, SearchItem, Video, VideoStats
 from maia.youtube.errors import Malformed
@@ -116,5 +117,5 @@ class PlaylistPage(Answer[PlaylistItem]):
 
 def _what(value: object) -> str:
     if isinstance(value, str):
-        return repr(value[:60])
+        return repr(scrub(value[:1000])[:60])  # scrubbed before it is cut: half a key would no longer look like one
     return "nothing" if value is None else type(value).__name__

@@ -16,6 +16,7 @@ from atlas.errors import scrub
 
 __all__ = ["ErrorBody", "read_json", "retry_after_of"]
 
+_MOST_DIGITS: Final = 20  # of an integer of 64 bits, with its sign
 _UNIT: Final = re.compile(r"1/(d|h|min|s)\b")
 _LIMIT_PER_DAY: Final = re.compile(r"per_?day", re.IGNORECASE)
 _TEXT_PER_DAY: Final = re.compile(r"\bper day\b|\bdaily limit\b", re.IGNORECASE)
@@ -35,10 +36,15 @@ def read_json(body: bytes) -> object:
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(body.decode(), parse_constant=_refuse)
+        return json.loads(body.decode(), parse_constant=_refuse, parse_int=_number)
     except RecursionError:
         pass
     raise ValueError("nested too deeply")
+
+
+def _number(digits: str) -> int | float:
+    # as orjson has it; Python refuses to make an int of thousands of digits, and would refuse the answer with it
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -25,6 +25,7 @@ from maia.sandbox.log import CallLog
 
 from ..background import PATIENCE, Background
 from ..markdown import CHECKOUT
+from ..planted import HUNTING, TRACKING
 from ..postgres import execute, fresh_database, make_template
 from ..wire import wire_to
 from .engine import Containers, Docker
@@ -32,7 +33,7 @@ from .engine import Containers, Docker
 IMAGE = "pleiades-maia:latest"
 TEMPLATE = "maia_e2e_template"
 PASSWORD = "hunter"  # a word that stands in outcomes, outputs and names of files: masking it must break nothing
-POOL = {"hunting": ["hunting-key-1", "hunting-key-2"], "tracking": ["tracking-key-1", "tracking-key-2"]}
+POOL = {"hunting": [*HUNTING], "tracking": [*TRACKING]}
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..background import PATIENCE
 from ..ended import Ended
+from ..secrets_plugin import beside, shown
 
 __all__ = ["HARDENED", "Container", "Containers", "Docker", "Ended"]
 
@@ -84,7 +85,9 @@ class Container:
     def end(self, timeout: float = PATIENCE) -> Ended:
         """Waits for its end."""
         out, err = self.process.communicate(timeout=timeout)
-        return Ended(self.process.returncode, out.decode(), err.decode(), self.result())
+        result = self.result()
+        shown("what a container wrote", out, err, json.dumps(result))
+        return Ended(self.process.returncode, out.decode(), err.decode(), result)
 
     def result(self) -> dict[str, Any] | None:
         """The result file, read as the action reads it."""
@@ -149,6 +152,7 @@ class Containers:
         )
         container = Container(name, self.docker, process)
         self.started.append(container)
+        beside("with a container in it")
         return container
 
     def maia(self, *arguments: str, environment: Mapping[str, str], **options: Any) -> Container:

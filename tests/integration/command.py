@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from ..background import PATIENCE
+from ..secrets_plugin import shown
 
 __all__ = ["ATLAS", "INTERRUPTIBLE", "Done", "atlas"]
 
@@ -45,5 +46,6 @@ async def atlas(*arguments: str, **environment: str) -> Done:
     )
     out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode is not None
+    shown("what a command printed", out, err)
     assert b"Traceback" not in err, err.decode()
     return Done(process.returncode, out, err.decode())

@@ -13,6 +13,7 @@ from atlas.config import settings
 from atlas.database import Database, database
 from atlas.embedded import start
 
+from ..logins import drop_logins, make_logins
 from ..postgres import execute, fresh_database, make_template
 from .prefect_server import mortal_server, prefect_server
 
@@ -33,12 +34,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of a server with a migrated template database; MAIA_TEST_DATABASE_URL names another than the embedded."""
     given = os.environ.get("MAIA_TEST_DATABASE_URL")
     if given:
-        asyncio.run(make_template(given, TEMPLATE))
+        asyncio.run(make_template(given, TEMPLATE, prepare=make_logins))
         yield given
         asyncio.run(execute(given, f"DROP DATABASE {TEMPLATE}"))
+        asyncio.run(drop_logins(given))
         return
     embedded = asyncio.run(start(tmp_path_factory.mktemp("postgres")))
-    asyncio.run(make_template(embedded.dsn, TEMPLATE))
+    asyncio.run(make_template(embedded.dsn, TEMPLATE, prepare=make_logins))
     yield embedded.dsn
     asyncio.run(embedded.leave())
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from ..secrets_plugin import shown
+
 PATIENCE = 90.0  # seconds: only a defect lasts so long, even on a busy machine
 
 
@@ -63,6 +65,11 @@ class PrefectServer:
             self._process.wait()
             self._process = None
 
+    def look_through(self) -> None:
+        """Fails if what runs and logs came to, or the server's own log, shows a planted secret."""
+        for file in (*self._home.glob("prefect.db*"), self._log):
+            shown(f"the Prefect server's {file.name}", file.read_bytes())
+
     def freeze(self) -> None:
         """Let it take connections and never answer: the other kind of outage."""
         assert self._process is not None
@@ -98,6 +105,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
     server.start()
     yield server
     server.kill()
+    server.look_through()
 
 
 @pytest.fixture

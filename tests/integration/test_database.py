@@ -7,7 +7,7 @@ import gc
 import socket
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -17,9 +17,11 @@ from atlas.config import settings
 from atlas.database import Database
 from atlas.errors import ConfigError, DatabaseUnavailable, StatementFailed
 
+from ..planted import DATABASE_PASSWORD
+
 pytestmark = pytest.mark.integration
 
-PASSWORD = "a-very-secret-password"
+PASSWORD = quote(DATABASE_PASSWORD, safe="")
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,8 @@ from atlas.keyring import KeyRing, Ticket
 from atlas.quota import Bucket
 from atlas.statements import sql
 from atlas.utils import KeyRing as PublicKeyRing
+
+from ..wire import wire_to
 
 pytestmark = pytest.mark.integration
 
@@ -59,6 +61,16 @@ def statements(db: Database, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(db, "fetch", counting)
     return counted
+
+
+@pytest.fixture
+async def deaf(dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[[], None]]:
+    """Calling it has the database's next answer lost, with its connection: what was asked is done."""
+    async with wire_to(dsn) as wire:
+        await db.close()
+        with settings.override(database_url=wire.dsn()):
+            yield wire.lose_next_answer
+        await db.close()
 
 
 async def counts(db: Database) -> dict[tuple[str, str], tuple[int, int]]:
@@ -382,6 +394,18 @@ async def test_a_waiter_that_is_cancelled_makes_no_call_and_is_not_counted(db: D
     done = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result).__name__ for result in done] == ["Ticket", "CancelledError", "Ticket"]
     assert (await counts(db))[A, "search"] == (2, 0)
+
+
+async def test_a_call_that_is_given_back_is_not_taken_out_twice_where_the_answer_was_lost(
+    db: Database, deaf: Callable[[], None]
+) -> None:
+    ring = KeyRing("hunting")
+    made, first, second = [await ring.acquire(SEARCH) for _ in range(3)]
+    await ring.give_back(first)  # the connection knows the statement now: it is one message
+    deaf()
+    await ring.give_back(second)
+    assert (await counts(db))[A, "search"][0] >= 1, "one of them was made"
+    await ring.settle([made])
 
 
 # ── settled in a transaction ────────────────────────────────────────────────────────────────────────────────────────

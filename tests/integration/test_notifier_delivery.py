@@ -12,6 +12,7 @@ from atlas import notifier
 from atlas.config import settings
 from atlas.vocabulary import EventType
 
+from ..planted import NOTIFY_TOKEN
 from ..services import Service, service
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
 ]
 
-PATH_TOKEN = "pathTokenThatIsSecret"
+PATH_TOKEN = NOTIFY_TOKEN
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..planted import NOTIFY_TOKEN
 from ..services import Service, service
 from .command import Done, atlas
 
 pytestmark = pytest.mark.integration
 
-SECRET = "pathTokenThatIsSecret"
+SECRET = NOTIFY_TOKEN
 
 
 @pytest.fixture

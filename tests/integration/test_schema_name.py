@@ -28,15 +28,16 @@ from atlas.adapters.report import ReportDAO
 from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.config import settings
 from atlas.database import Database, database
-from atlas.errors import SchemaError
+from atlas.errors import ConfigError, SchemaError
 from atlas.inspection import SCHEMA_VERSION, inspect
 from atlas.keyring import KeyRing
 from atlas.quota import Bucket
 from atlas.resources import Video
+from atlas.roles import make_roles
 from atlas.schema import migrate
 from atlas.statements import names, sql
 
-from ..markdown import document, sections
+from ..logins import ROLES, address
 from ..pooler import pgbouncer
 from ..postgres import execute
 
@@ -128,15 +129,6 @@ async def test_two_schemas_in_one_database_do_not_see_each_other(
     assert not await look.fetch("SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace")
 
 
-def grants() -> list[str]:
-    """The statements in docs/databases.md that give an agent's user its rights."""
-    (block,) = [
-        block for section in sections(document("docs/databases.md")) for block in section.blocks
-        if any(line.startswith("GRANT") for line in block.lines)
-    ]  # fmt: skip
-    return [line for line in "\n".join(block.lines).split(";") if line.strip()]
-
-
 WORDS = {"space": ONE, "kept": "video_stats_hourly", "view": "video_stats_hourly", "tags": "tags"}
 """What stands for the words of statements, where the name of any table does not do."""
 
@@ -201,17 +193,15 @@ async def test_commands_know_the_schema(shared: str) -> None:
     assert (code, said.count("DATABASE_SCHEMA: ")) == (78, 1), said
 
 
-async def test_agents_need_no_right_but_to_the_rows(shared: str, look: asyncpg.Connection) -> None:
-    """The grants are those of docs/databases.md."""
-    user = f"atlas_agent_{look.get_server_pid()}"
-    head, _, rest = shared.partition("://")
-    await look.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'agent'")
-    try:
-        for grant in grants():
-            await look.execute(grant.replace("maia_agent", user).replace("SCHEMA maia", f'SCHEMA "{ONE}"'))
-        address = f"{head}://{user}:agent@{rest.rpartition('@')[2]}"
-        pool = '{"hunting": ["a-key"]}'
-        with settings.override(database_url=address, database_schema=ONE, youtube_api_key_pool_json=pool):
-            assert (await work_of_a_day())["snapshots"] == 2
-    finally:
-        await look.execute(f"DROP OWNED BY {user}; DROP ROLE {user}")
+async def test_agents_need_no_right_but_to_the_rows(shared: str) -> None:
+    pool = '{"hunting": ["a-key"]}'
+    with settings.override(database_url=shared, database_schema=ONE):
+        await make_roles(Database(), ROLES)
+    agent = address(shared, ROLES.agent)
+    with settings.override(database_url=agent, database_schema=ONE, youtube_api_key_pool_json=pool):
+        assert (await work_of_a_day())["snapshots"] == 2
+    with (
+        settings.override(database_url=agent, database_schema=OTHER, youtube_api_key_pool_json=pool),
+        pytest.raises(ConfigError, match="may not use Atlas's tables"),
+    ):
+        await Database().open()

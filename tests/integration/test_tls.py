@@ -46,8 +46,8 @@ def pooler(server: str, authority: Authority, tmp_path_factory: pytest.TempPathF
         yield pooler
 
 
-def _tls(mode: str, authority: Authority) -> dict[str, str | int]:
-    files = authority.sign("localhost")
+def _tls(mode: str, authority: Authority, host: str = "localhost") -> dict[str, str | int]:
+    files = authority.sign(host)
     return {
         "client_tls_sslmode": mode,
         "client_tls_key_file": str(files.key),
@@ -152,6 +152,70 @@ async def test_those_that_the_machine_trusts_are_trusted(
 async def test_authorities_that_sign_for_anybody_prove_nothing_without_the_hosts_name(dsn: str, pooler: Pooler) -> None:
     message = await refused(pooler.dsn(dsn, "sslmode=require&sslrootcert=system"))
     assert "sslrootcert=system goes with sslmode=verify-full" in message
+
+
+# ── servers that are not near ───────────────────────────────────────────────────────────────────────────────────────
+
+FAR = "db.example.org"
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name of the public DNS that leads to this machine."""
+    asked = asyncio.BaseEventLoop.getaddrinfo
+
+    async def getaddrinfo(loop: asyncio.BaseEventLoop, host: str, port: int, **options: int) -> object:
+        return await asked(loop, "127.0.0.1" if host == FAR else host, port, **options)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture(scope="module")
+def far_pooler(server: str, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pooler]:
+    """Its certificate is for that name."""
+    with pgbouncer(server, tmp_path_factory.mktemp("far"), **_tls("allow", authority, FAR)) as pooler:
+        yield pooler
+
+
+@pytest.mark.usefixtures("far")
+async def test_a_server_that_is_not_near_has_to_prove_who_it_is(
+    dsn: str, far_pooler: Pooler, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = await refused(far_pooler.dsn(dsn, host=FAR))
+    assert "the server's certificate is not trusted" in message
+    assert "sslrootcert=FILE names an authority that is not public, sslmode=require does without" in message
+    assert await works(far_pooler.dsn(dsn, "sslmode=require", host=FAR))
+    assert await works(far_pooler.dsn(dsn, f"sslrootcert={authority.file}", host=FAR))
+    assert await works(far_pooler.dsn(dsn, "sslmode=disable", host=FAR))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))  # as if this machine trusted it
+    assert await works(far_pooler.dsn(dsn, host=FAR))
+    assert await works(far_pooler.dsn(dsn, "pgbouncer=true", host=FAR))
+
+
+@pytest.mark.usefixtures("far")
+async def test_the_certificate_of_another_host_is_none_of_a_far_one(
+    dsn: str, pooler: Pooler, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    message = await refused(pooler.dsn(dsn, host=FAR))
+    assert FAR in message
+    assert "says nothing of sslmode" in message
+
+
+@pytest.mark.usefixtures("far")
+async def test_a_far_server_without_tls_gets_no_password(server: str, dsn: str, tmp_path: Path) -> None:
+    with pgbouncer(server, tmp_path) as plain:
+        message = await refused(plain.dsn(dsn, host=FAR))
+        assert "the server has no TLS" in message
+        assert "says nothing of sslmode" in message
+        assert "anybody" not in plain.log.read_text()  # not even the user's name
+
+
+async def test_an_authority_that_is_named_is_asked_without_a_mode_too(
+    dsn: str, pooler: Pooler, authority: Authority, stranger: Authority
+) -> None:
+    assert await works(pooler.dsn(dsn, f"sslrootcert={authority.file}", host="localhost"))
+    assert "not trusted" in await refused(pooler.dsn(dsn, f"sslrootcert={stranger.file}", host="localhost"))
 
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,9 @@ import pytest
 from atlas.config import Settings, settings
 from atlas.errors import ConfigError, scrub
 
-SECRET = "top-secret-value"
+from ..planted import HF_TOKEN
+
+SECRET = HF_TOKEN
 
 
 def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

@@ -129,7 +129,7 @@ async def test_a_service_that_hangs_does_not_hold_up_the_sender(
 async def test_texts_from_outside_stay_texts(service: Service) -> None:
     with urls("maiatest://one"):
         await notifier.notify("a\r\nBcc: x\x1b[31m \ud83d", "<b>&amp;\x00\\n</b>\tx\n@all")
-    assert service.received == [("a Bcc: x[31m", "<b>&amp;\\n</b>\tx\n@all", "info")]
+    assert service.received == [("a Bcc: x[31m", "<b>&amp;\\n</b>\tx\n@\u200ball", "info")]
 
 
 async def test_a_comma_belongs_to_its_url(service: Service) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable
+from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, StatementFailed
 from atlas.refusals import making, translated
 
 
@@ -33,6 +33,8 @@ from atlas.refusals import making, translated
             DatabaseUnavailable,
             "Lower DATABASE_POOL_SIZE",
         ),
+        (asyncpg.DiskFullError("could not write init file: No space left"), DatabaseUnavailable, "make space"),
+        (asyncpg.OutOfMemoryError("out of memory"), DatabaseUnavailable, "see the server's log"),
         (asyncpg.CannotConnectNowError("the database system is starting up"), DatabaseUnavailable, "starting up"),
         (
             asyncpg.InvalidAuthorizationSpecificationError('no pg_hba.conf entry for host "192.0.2.1", no encryption'),
@@ -64,3 +66,15 @@ def test_what_is_said_while_a_connection_is_made(error: Exception, becomes: type
     with pytest.raises(becomes) as caught, translated(), making():
         raise error
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (asyncpg.DiskFullError("could not extend file: No space left on device"), "make space on the server's disk"),
+        (asyncpg.QueryCanceledError("canceling statement due to statement timeout"), "statement_timeout"),
+    ],
+)
+def test_a_refused_statement_says_what_to_do_where_it_is_not_to_blame(error: Exception, says: str) -> None:
+    with pytest.raises(StatementFailed, match=says), translated():
+        raise error

@@ -12,13 +12,45 @@ import pytest
 import maia.session
 from atlas.clock import clock
 from atlas.config import settings
-from atlas.database import Database
+from atlas.database import Database, database
 from maia.sandbox import RunningSandbox, SandboxConfig, running
 from maia.youtube import YouTubeClient
 
+from ...logins import ROLES, address
+from ...secrets_plugin import shown
 from ...wire import Wire, wire_to
 from .harness import HUNTING, NOON, TRACKING, Timeline, pool
 from .processes import Children
+
+
+@pytest.fixture
+def role() -> str | None:
+    """The role of the database that a test's agents have, in its own process and in their own; None: the owner's."""
+    return ROLES.agent
+
+
+WRITTEN = ("events", "runs", "notifications", "api_keys", "key_suspensions", "api_calls", "search_queue")
+
+
+async def written(db: Database) -> list[str]:
+    """The rows of all tables that hold what agents make up by themselves; what YouTube says is in the others."""
+    rows = [await db.fetch(f'SELECT t::text AS row FROM "{settings.database_schema}".{name} AS t') for name in WRITTEN]
+    return ["\n".join(row["row"] for row in table) for table in rows]
+
+
+@pytest.fixture
+async def db(dsn: str, role: str | None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    """The test's own way to its database, as the owner; agents have theirs, by the settings and the environment."""
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    settings.reload()
+    own = Database()
+    async with own.session():
+        if role is not None:
+            monkeypatch.setenv("DATABASE_URL", address(dsn, role))
+            settings.reload()
+        async with database.session():
+            yield own
+        shown("the database", *await written(own))
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from atlas.database import Database
 from maia.hunter import run_hunter_cycle
 from maia.sandbox import RunningSandbox
 
-HUNTING = ("hunting-key-1", "hunting-key-2")
-TRACKING = ("tracking-key-1", "tracking-key-2")
+from ...planted import HUNTING, TRACKING
+
 NOON = datetime(2026, 11, 20, 20, tzinfo=UTC)
 """Noon in California: twelve hours of the quota day are left."""
 

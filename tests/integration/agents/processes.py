@@ -12,6 +12,7 @@ from typing import Any
 
 from ...background import PATIENCE
 from ...ended import Ended
+from ...secrets_plugin import beside, shown
 
 __all__ = ["PATIENCE", "Child", "Children", "Ended"]
 
@@ -28,7 +29,9 @@ class Child:
         out, err = await asyncio.wait_for(self.process.communicate(), PATIENCE)
         code = self.process.returncode
         assert code is not None
-        result = json.loads(self.result_file.read_text()) if self.result_file.exists() else None
+        written = self.result_file.read_text() if self.result_file.exists() else None
+        shown("what a child process wrote", out, err, written)
+        result = None if written is None else json.loads(written)
         return Ended(code if code >= 0 else 128 - code, out.decode(), err.decode(), result)
 
 
@@ -59,6 +62,7 @@ class Children:
         )
         child = Child(process, result_file)
         self.started.append(child)
+        beside("with a child process in it")
         return child
 
     async def run(self, *arguments: str, **options: Any) -> Ended:

@@ -19,9 +19,16 @@ from maia.sandbox import RunningSandbox
 from maia.session import agent_session
 from maia.tracker import fetch_targets, update_stats
 
+from ...logins import ROLES
 from .harness import Timeline, discover, fetch, value
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def role() -> str:
+    """Of one process that is agent and deletes at once."""
+    return ROLES.janitor
 
 
 async def forget(*videos: str) -> Forgetting:

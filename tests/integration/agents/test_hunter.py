@@ -495,6 +495,20 @@ async def test_a_search_that_cannot_be_stored_is_skipped_whole_and_the_rest_is_s
     assert [entry.params["q"] for entry in api.log.calls("search")] == ["guitar"], "it is asked again"
 
 
+async def test_what_two_searches_found_is_stored_by_the_one_where_the_other_fails(
+    db: Database, api: RunningSandbox
+) -> None:
+    await add("python", "python | tutorial")
+    # the first of both asks about what they have in common
+    await refuse_writes(db, "search_queue", "UPDATE", "NEW.query_term = 'python' AND NEW.searches > OLD.searches")
+    stats = await run_hunter_cycle(2)
+    assert (stats["searches"], stats["failed"]) == (1, 1)
+    found = {entry.params["q"]: set(entry.ids) for entry in api.log.calls("search")}
+    assert found["python"] & found["python | tutorial"], "the queries have results in common"
+    stored = {row["id"] for row in await fetch(db, "SELECT id FROM videos")}
+    assert stored == found["python | tutorial"], "its page will not be read again"
+
+
 async def test_a_statement_that_fails_before_the_enrichment_leaves_it_to_later(
     db: Database, api: RunningSandbox
 ) -> None:

@@ -34,6 +34,11 @@ from .harness import Timeline, fetch, refuse_writes, survivors, value
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture
+def role() -> None:
+    """The owner's: what the Janitor may do as `maia_janitor` is seen in test_janitor_processes.py."""
+
+
 @pytest.fixture(autouse=True)
 def _place(vault_folder: Path, timeline: Timeline) -> None:
     """An archive of the test's own, and the schedule clock; no key and no YouTube."""

@@ -8,9 +8,11 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
+from atlas.roles import make_roles
 from atlas.schema import migrate
 from maia.sandbox import RunningSandbox
 
+from ...logins import ROLES
 from ...postgres import execute
 from .harness import NOON, Timeline, value
 from .processes import Children
@@ -28,6 +30,7 @@ async def dsn(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("DATABASE_URL", empty_dsn)
     settings.reload()
     await migrate(Database())
+    await make_roles(Database(), ROLES)
     return empty_dsn
 
 

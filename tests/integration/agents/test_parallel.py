@@ -146,8 +146,10 @@ END $$;
 CREATE TRIGGER audit BEFORE UPDATE ON search_queue FOR EACH ROW
 WHEN (OLD.searches <> NEW.searches OR OLD.next_page_token IS DISTINCT FROM NEW.next_page_token)
 EXECUTE FUNCTION audit_topic();
+-- the first due time of all comes with a video's first counts, whoever has asked for them: nobody can hold it before
 CREATE TRIGGER audit BEFORE UPDATE ON videos FOR EACH ROW
-WHEN (OLD.due_at IS DISTINCT FROM NEW.due_at OR OLD.last_updated_at IS DISTINCT FROM NEW.last_updated_at)
+WHEN (OLD.due_at IS NOT NULL
+    AND (OLD.due_at IS DISTINCT FROM NEW.due_at OR OLD.last_updated_at IS DISTINCT FROM NEW.last_updated_at))
 EXECUTE FUNCTION audit_video();
 """
 """Notes who writes how far the work is, and whose lease that was."""

@@ -20,7 +20,7 @@ from maia.tracker import run_tracker_cycle
 
 from ...services import Service, service
 from ...wire import Wire
-from .harness import Timeline, discover, fetch, pool
+from .harness import HUNTING, Timeline, discover, fetch, pool
 from .processes import Children, Ended
 
 pytestmark = [
@@ -159,7 +159,7 @@ async def test_a_signal_ends_a_process_whose_service_does_not_answer(
     await QueueDAO().add(["python"])
     people.answering.clear()
     # beside the second cycle the first one's suspension is being told
-    wrong_first = pool(("wrong-hunting", "hunting-key-1"))
+    wrong_first = pool(("wrong-hunting", HUNTING[0]))
     api.faults.add("slow:search:after=2:seconds=3")
     child = await children.start("hunter", "--cycles", "2", YOUTUBE_API_KEY_POOL_JSON=wrong_first)
     assert await asyncio.to_thread(people.came.wait, 60)

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
 import pytest
@@ -18,6 +19,8 @@ from atlas.keypool import fingerprint
 from atlas.quota import Bucket
 from maia.sandbox import RunningSandbox
 
+from ...planted import DATABASE_PASSWORD, HF_TOKEN, NOTIFY_TOKEN, PLANTED, PREFECT_KEY
+from ...secrets_plugin import shown
 from ...wire import Wire
 from .harness import (
     HUNTING,
@@ -420,17 +423,16 @@ async def test_json_logs_are_json(
 async def test_no_secret_is_written_anywhere(
     db: Database, api: RunningSandbox, timeline: Timeline, children: Children, wire: Wire, vault_folder: Path
 ) -> None:
-    secrets = (
-        "AIzaPlantedHuntingKey0123456789abcdefgh",
-        "planted.tracking.key",
-        "Pl4nted-p4ssword",
-        "hf_planted0123456789abcdefghij",
-    )
+    wrong = {"a wrong key": "AIzaPlantedHuntingKey0123456789abcdefgh", "another": "planted.tracking.key"}
+    secrets = tuple(wrong.values())
     keys = pool((secrets[0], HUNTING[1]), (secrets[1],))
+    password = quote(DATABASE_PASSWORD, safe="")
     environment = {
-        "DATABASE_URL": wire.dsn(password=secrets[2]),
+        "DATABASE_URL": wire.dsn(password=password),
         "YOUTUBE_API_KEY_POOL_JSON": keys,
-        "HF_TOKEN": secrets[3],
+        "HF_TOKEN": HF_TOKEN,
+        "PREFECT_API_KEY": PREFECT_KEY,
+        "NOTIFY_URLS": f"json://127.0.0.1:9/{NOTIFY_TOKEN}",
     }
     await discover(db, api, timeline, "python")
     await QueueDAO().add(list(QUERIES))
@@ -443,7 +445,7 @@ async def test_no_secret_is_written_anywhere(
     await run()  # a wrong key among good ones, and only a wrong one
     api.faults.set(["cut:search:times=2", "broken-json:videos:times=1", "rate-limit:search:after=3"])
     await run("--json-logs")
-    await run(DATABASE_URL=f"postgresql://postgres:{secrets[2]}@127.0.0.1:{wire.port}/no_such_database")
+    await run(DATABASE_URL=f"postgresql://postgres:{password}@127.0.0.1:{wire.port}/no_such_database")
     await run(YOUTUBE_API_KEY_POOL_JSON=keys[:-1])
     await wire.cut()
     for ended in await both(children, "-v", command=IMPATIENT, **environment):
@@ -459,5 +461,6 @@ async def test_no_secret_is_written_anywhere(
     assert fingerprint(secrets[0]) in text, "keys are named by their fingerprints"
     assert "no_such_database" in text
     assert len(text) > 100_000
-    for secret in secrets:
+    shown("what was said", text, secrets=PLANTED | wrong)
+    for secret in (*wrong.values(), *PLANTED.values()):
         assert secret not in text

@@ -14,12 +14,19 @@ from maia.hunter import run_hunter_cycle
 from maia.sandbox import RunningSandbox
 from maia.tracker import run_tracker_cycle
 
+from ...logins import ROLES
 from ..keeping import DAY, keep, values
 from .harness import Timeline, survivors, value
 from .processes import Children
 from .test_processes import check
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def role() -> str:
+    """Of one process that is agent and Janitor at once."""
+    return ROLES.janitor
 
 
 @pytest.fixture

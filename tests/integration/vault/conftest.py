@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ...hub import running_hub
+from ...planted import S3_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty bucket's address for VAULT_URL; the environment says where the store is and who asks."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "unitTestsOnly")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "unitTestsOnlySecret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", S3_SECRET)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     for method, path in (("POST", "moto-api/reset"), ("PUT", BUCKET)):
         with urllib.request.urlopen(urllib.request.Request(f"{s3_server}/{path}", method=method, data=b"")):

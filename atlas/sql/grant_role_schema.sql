@@ -1,0 +1,2 @@
+-- A role finds the tables
+GRANT USAGE ON SCHEMA $schema TO $role

@@ -1,0 +1,2 @@
+-- What a role had of the schema
+REVOKE ALL ON SCHEMA $schema FROM $role

@@ -1,0 +1,53 @@
+"""One agent of the harness: Maia's own command line, marked so that each of its processes can be told from the others.
+
+``python -m chaos.shard [--mutant NAME] AGENT …``. A place (``hunter 0/3``) is filled by one process after another, all
+of the same name: the process's id is added to what the database and the API hear of it. Nothing else is changed, but
+for a mutant.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from functools import wraps
+from types import FrameType
+from typing import Any
+
+__all__ = ["main"]
+
+
+def _leave(signum: int, _frame: FrameType | None) -> None:
+    os._exit(128 + signum)
+
+
+def main(arguments: list[str]) -> None:
+    """Marks the process, puts the mutant in place if one is asked for, and runs ``maia`` with the rest."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # as maia does from its first moment on, which comes later here
+        signal.signal(number, _leave)
+    _mark()
+    if arguments[:1] == ["--mutant"]:
+        from chaos.mutants import MUTANTS  # noqa: PLC0415  the others need not import what it patches
+
+        MUTANTS[arguments[1]].put_in()
+        arguments = arguments[2:]
+    from maia.__main__ import main as maia  # noqa: PLC0415  after the handlers
+
+    sys.argv[1:] = arguments
+    maia()
+
+
+def _mark() -> None:
+    from atlas import connecting, sessions  # noqa: PLC0415  after the handlers
+    from maia import __version__, session  # noqa: PLC0415
+
+    @wraps(sessions.options)
+    def marked(application_name: str, *rest: Any) -> dict[str, Any]:
+        return sessions.options(f"{application_name} #{os.getpid()}", *rest)
+
+    vars(connecting)["options"] = marked
+    vars(session)["__version__"] = f"{__version__}#{os.getpid()}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,32 @@
+"""Claims under any order of events, on a real PostgreSQL with several connections."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from .fleet import Fleet
+from .machine import Shards
+
+pytestmark = pytest.mark.integration
+
+
+def test_no_order_of_events_lets_two_hold_one_row_or_a_late_shard_write(dsn: str) -> None:
+    """Seen to catch: TODO."""
+    Shards.fleet = Fleet(dsn)
+    try:
+        run_state_machine_as_test(
+            Shards,
+            settings=settings(
+                max_examples=60,
+                stateful_step_count=25,
+                deadline=None,
+                database=None,
+                print_blob=True,
+                phases=[Phase.explicit, Phase.generate],  # a step takes milliseconds: shrinking would take minutes
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+            ),
+        )
+    finally:
+        Shards.fleet.close()

@@ -1,0 +1,324 @@
+"""`atlas roles`: what each role may do with a real database, and what not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from atlas.config import settings
+from atlas.database import Database
+from atlas.schema import migrate
+
+from ..logins import ROLES, address
+from ..markdown import document, sections
+from ..postgres import execute
+from .command import atlas
+
+pytestmark = pytest.mark.integration
+
+TABLES = (
+    "search_queue", "videos", "channels", "video_stats_log", "api_keys", "key_suspensions", "api_calls", "runs",
+    "events", "notifications",
+)  # fmt: skip
+VIEWS = ("video_velocity", "video_stats_hourly", "video_stats_daily")
+READ = {"search_queue", "videos", "channels", "video_stats_log", "api_calls", "runs", "events", *VIEWS}
+ALL_RIGHTS = {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"}
+
+
+def rights(role: str) -> dict[str, set[str]]:
+    """What a role may do with each table and view, as it is documented."""
+    views = {"SELECT", "DELETE"} if role == ROLES.janitor else {"SELECT"}
+    found = {"atlas_schema_version": {"SELECT"}, **dict.fromkeys(VIEWS, views), "video_velocity": {"SELECT"}}
+    if role == ROLES.reader:
+        return found | {name: {"SELECT"} for name in READ}
+    rows = {"SELECT", "INSERT", "UPDATE"} | ({"DELETE"} if role == ROLES.janitor else set())
+    return found | dict.fromkeys(TABLES, rows)
+
+
+async def rights_found(dsn: str, role: str, schema: str = "public") -> dict[str, set[str]]:
+    """What a role may do with each table and view of the schema, but for the parts of the snapshots."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            """
+            SELECT relname, privilege FROM pg_class, unnest($2::text[]) AS privilege
+            WHERE relnamespace = $3::text::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+                AND relname !~ '^video_stats_log_' AND has_table_privilege($1::text, pg_class.oid, privilege)
+            """,
+            role,
+            sorted(ALL_RIGHTS),
+            schema,
+        )
+    finally:
+        await connection.close()
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["relname"], set()).add(row["privilege"])
+    return found
+
+
+@pytest.fixture(params=["agent", "janitor", "reader"])
+def role(request: pytest.FixtureRequest) -> str:
+    """The name of each role on this server."""
+    return str(getattr(ROLES, request.param))
+
+
+async def test_a_role_has_the_documented_rights_and_no_other(dsn: str, role: str) -> None:
+    assert await rights_found(dsn, role) == rights(role)
+
+
+async def test_no_table_is_forgotten(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')"
+        )
+    finally:
+        await connection.close()
+    there = {row["relname"] for row in rows if not row["relname"].startswith("video_stats_log_")}
+    assert there == {*TABLES, *VIEWS, "atlas_schema_version"}
+
+
+FORBIDDEN = {
+    "drop": "DROP TABLE videos",
+    "drop the snapshots": "DROP TABLE video_stats_log",
+    "drop a view": "DROP VIEW video_velocity",
+    "drop the schema": "DROP SCHEMA public CASCADE",
+    "alter": "ALTER TABLE videos ADD COLUMN more text",
+    "alter the owner": "ALTER TABLE videos OWNER TO CURRENT_USER",
+    "disable triggers": "ALTER TABLE videos DISABLE TRIGGER ALL",
+    "truncate": "TRUNCATE videos",
+    "truncate the snapshots": "TRUNCATE video_stats_log",
+    "create": "CREATE TABLE more (id text)",
+    "create an index": "CREATE INDEX ON videos (title)",
+    "create a function": "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "create a trigger": "CREATE TRIGGER t BEFORE UPDATE ON videos EXECUTE FUNCTION tsvector_update_trigger()",
+    "create a schema": "CREATE SCHEMA more",
+    "create a role": "CREATE ROLE another",
+    "write the revision": "UPDATE atlas_schema_version SET version_num = '9999'",
+    "read files": "SELECT pg_read_file('/etc/hostname')",
+    "run programs": "COPY videos FROM PROGRAM 'true'",
+}
+
+
+async def test_no_role_may_change_what_the_rows_are_in(dsn: str, role: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    owner = await connection.fetchval("SELECT current_user::text")
+    await connection.close()
+    connection = await asyncpg.connect(address(dsn, role))
+    try:
+        for what, statement in (FORBIDDEN | {"become the owner": f'SET ROLE "{owner}"'}).items():
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+                pytest.fail(f"{role} may {what}")
+    finally:
+        await connection.close()
+
+
+async def test_an_agent_deletes_nothing(dsn: str) -> None:
+    connection = await asyncpg.connect(address(dsn, ROLES.agent))
+    try:
+        for table in TABLES:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"DELETE FROM {table}")
+    finally:
+        await connection.close()
+
+
+async def test_a_reader_writes_nothing(dsn: str) -> None:
+    connection = await asyncpg.connect(address(dsn, ROLES.reader))
+    try:
+        for table in TABLES:
+            for statement in (f"INSERT INTO {table} DEFAULT VALUES", f"DELETE FROM {table}"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.execute(statement)
+        for name in READ:
+            assert await connection.fetch(f"SELECT * FROM {name}") == []
+        for name in {*TABLES, *VIEWS} - READ:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"SELECT * FROM {name}")
+    finally:
+        await connection.close()
+
+
+async def test_rights_reach_the_parts_of_the_snapshots_that_come_later(dsn: str) -> None:
+    """Rows of any time: in partitions that are there, in the default one, in chunks that are made by them."""
+    agent = await asyncpg.connect(address(dsn, ROLES.agent))
+    janitor = await asyncpg.connect(address(dsn, ROLES.janitor))
+    reader = await asyncpg.connect(address(dsn, ROLES.reader))
+    try:
+        await agent.execute(
+            "INSERT INTO video_stats_log (video_id, observed_at, views)"
+            " SELECT 'v', now() + week * interval '1 week', 1 FROM generate_series(-20, 20) AS week"
+        )
+        assert await reader.fetchval("SELECT count(*) FROM video_stats_log") == 41
+        for view in VIEWS:
+            await reader.fetch(f"SELECT * FROM {view}")
+        await agent.execute("UPDATE video_stats_log SET views = 2")
+        assert await janitor.execute("DELETE FROM video_stats_log") == "DELETE 41"
+    finally:
+        for connection in (agent, janitor, reader):
+            await connection.close()
+
+
+# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def names(server: str) -> AsyncIterator[dict[str, str]]:
+    """Names of roles that this server has not, by option; they are dropped in the end."""
+    names = {option: f"test {option} {uuid4().hex[:8]}" for option in ("agent", "janitor", "reader")}
+    yield names
+    await execute(server, *(f'DROP ROLE IF EXISTS "{name}"' for name in names.values()))
+
+
+@pytest.fixture
+async def unnamed(names: dict[str, str], empty_dsn: str) -> AsyncIterator[str]:
+    """A database with the schema, on whose server nobody has made those roles."""
+    with settings.override(database_url=empty_dsn):
+        await migrate(Database())
+    yield empty_dsn
+    await execute(empty_dsn, *(f'DROP OWNED BY "{name}"' for name in await there(empty_dsn, names)))
+
+
+async def there(dsn: str, names: dict[str, str]) -> list[str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)", list(names.values()))
+    finally:
+        await connection.close()
+    return [row["rolname"] for row in rows]
+
+
+def options(names: dict[str, str]) -> list[str]:
+    return [word for option, name in names.items() for word in (f"--{option}", name)]
+
+
+async def test_it_makes_the_roles_once_and_restores_their_rights(names: dict[str, str], unnamed: str) -> None:
+    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    assert (done.code, done.stderr) == (0, "")
+    assert done.out.count(" is made; it ") == 3
+    first = {option: await rights_found(unnamed, name) for option, name in names.items()}
+    assert first == {option: rights(getattr(ROLES, option)) for option in names}
+    await execute(
+        unnamed,
+        f'GRANT DELETE, TRUNCATE ON videos TO "{names["agent"]}"',
+        f'REVOKE SELECT ON videos FROM "{names["reader"]}"',
+        f'GRANT CREATE ON SCHEMA public TO "{names["janitor"]}"',
+    )
+    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    assert (done.code, done.stderr) == (0, "")
+    assert done.out.count(" was there; it ") == 3
+    assert {option: await rights_found(unnamed, name) for option, name in names.items()} == first
+
+
+async def test_what_a_dry_run_prints_does_the_same(names: dict[str, str], unnamed: str) -> None:
+    done = await atlas("roles", "--dry-run", *options(names), DATABASE_URL=unnamed)
+    assert done.code == 0
+    assert await there(unnamed, names) == []
+    await execute(unnamed, done.out)
+    for option, name in names.items():
+        assert await rights_found(unnamed, name) == rights(getattr(ROLES, option))
+    again = await atlas("roles", "--dry-run", *options(names), DATABASE_URL=unnamed)
+    assert "CREATE ROLE" in done.out
+    assert "CREATE ROLE" not in again.out
+
+
+async def test_tables_of_a_later_release_reach_agents_and_janitor(names: dict[str, str], unnamed: str) -> None:
+    await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    await execute(unnamed, "CREATE TABLE of_the_next_release (id text)")
+    found = {o: (await rights_found(unnamed, n)).get("of_the_next_release") for o, n in names.items()}
+    rows = {"SELECT", "INSERT", "UPDATE"}
+    assert found == {"agent": rows, "janitor": rows | {"DELETE"}, "reader": None}
+
+
+async def test_a_schema_of_its_own(names: dict[str, str], unnamed: str) -> None:
+    with settings.override(database_url=unnamed, database_schema="order"):
+        await migrate(Database())
+    done = await atlas("roles", *options(names), DATABASE_URL=unnamed, DATABASE_SCHEMA="order")
+    assert (done.code, done.stderr) == (0, "")
+    for option, name in names.items():
+        assert await rights_found(unnamed, name, '"order"') == rights(getattr(ROLES, option))
+        assert await rights_found(unnamed, name) == {}
+
+
+async def test_more_rights_than_are_needed_are_told(names: dict[str, str], unnamed: str) -> None:
+    await execute(
+        unnamed,
+        f'CREATE ROLE "{names["agent"]}" SUPERUSER',
+        f'CREATE ROLE "{names["janitor"]}" CREATEROLE',
+        "GRANT CREATE ON SCHEMA public TO PUBLIC",
+    )
+    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    assert done.code == 0
+    assert done.stderr.splitlines() == [
+        f"{names['agent']} may do more than it needs: anything: it is a superuser",
+        f"{names['janitor']} may do more than it needs: create in the schema",
+        f"{names['janitor']} may do more than it needs: make roles",
+        f"{names['reader']} may do more than it needs: create in the schema",
+    ]
+
+
+async def test_who_may_not_make_roles_is_told_what_to_do(names: dict[str, str], dsn: str) -> None:
+    for arguments in ([], ["--dry-run"]):
+        done = await atlas("roles", *arguments, *options(names), DATABASE_URL=address(dsn, ROLES.agent))
+        if not arguments:
+            assert done.code == 78
+            assert "have an administrator run what `atlas roles --dry-run` prints" in done.stderr
+            assert done.stderr.count("\n") == 1
+        else:
+            assert (done.code, done.out.count("CREATE ROLE")) == (0, 3)  # it is the administrator who runs it
+    assert await there(dsn, names) == []
+
+
+async def test_without_tables_it_says_so(names: dict[str, str], empty_dsn: str) -> None:
+    done = await atlas("roles", *options(names), DATABASE_URL=empty_dsn)
+    assert (done.code, "Run `atlas migrate` first" in done.stderr) == (78, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--agent", ""], "a role needs a name"),
+        (["--agent", "x" * 64], "at most 63 bytes"),
+        (["--agent", "ä" * 32], "at most 63 bytes"),
+        (["--reader", "pg_read_all_data"], "keeps for itself"),
+        (["--reader", "public"], "keeps for itself"),
+        (["--agent", "maia", "--reader", "maia"], "three roles need three names"),
+    ],
+)
+async def test_names_that_cannot_be_are_a_usage_error(arguments: list[str], problem: str) -> None:
+    done = await atlas("roles", *arguments, DATABASE_URL="postgresql://user@127.0.0.1:1/none")
+    assert done.code == 2
+    assert problem in " ".join(done.stderr.replace("│", " ").split())
+
+
+async def test_a_reader_uses_the_commands_that_read(dsn: str) -> None:
+    reader = address(dsn, ROLES.reader)
+    tables = ("videos", "video_stats_log", "video_stats_daily")
+    for command in (["status"], ["events"], *(["export", "--table", table] for table in tables)):
+        done = await atlas(*command, DATABASE_URL=reader)
+        assert done.code == 0, done.stderr
+
+
+async def test_an_agents_user_is_made_as_the_document_says(dsn: str) -> None:
+    (block,) = [
+        block for section in sections(document("docs/databases.md")) for block in section.blocks
+        if any("IN ROLE maia_agent" in line for line in block.lines)
+    ]  # fmt: skip
+    made, login = "\n".join(block.lines), f"test_login_{uuid4().hex[:8]}"
+    assert "hunters" in made
+    made = made.replace("hunters", login).replace("maia_agent", ROLES.agent)
+    await execute(dsn, made)
+    try:
+        parts = urlsplit(dsn)
+        given = parts._replace(netloc=f"{login}:unasked@{parts.netloc.rpartition('@')[2]}").geturl()
+        assert login in given
+        found = await rights_found(dsn, login)
+        assert found == rights(ROLES.agent)
+    finally:
+        await execute(dsn, f"DROP ROLE {login}")

@@ -1,0 +1,127 @@
+# ruff: noqa: RUF001  the odd characters are what is tested
+"""Queries as people write them and tags as strangers do: any text becomes a query, is left out, or is refused."""
+
+from __future__ import annotations
+
+import io
+import sys
+import unicodedata
+from pathlib import Path
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from maia.queries import read_queries
+from maia.snowball import LONGEST, SHORTEST, Snowball, normalise
+
+ODD = (
+    "\0\x01\x07\x08\x1b\x7f\x85\xa0\xad\u0345\u061c\u115f\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202e\u2066"
+    "\u2069\u3000\ufe0f\ufeff\ufffd\ufffe\ud800\udc00\udfff\U000e0001\U0010ffff\u0130ßﬁǆΐΣςａ＃#\t\n\r "
+)
+MEGABYTES = 5_000_000
+
+texts = st.text(st.sampled_from(ODD) | st.characters() | st.characters(categories=["Cs"]), max_size=130)
+terminal = st.sampled_from(["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "::stop-commands::x", "\u202eevil", "<b>", "`x`"])
+written = texts | terminal | st.builds(lambda a, b, n: a * n + b, texts, texts, st.integers(2, 40))
+whole_files = st.lists(written, max_size=5).map(lambda lines: "\n".join(lines).encode(errors="replace"))
+bytes_ = st.binary(max_size=200) | whole_files
+
+
+def is_a_query(text: str) -> None:
+    """What may go to the database, to YouTube and to a terminal."""
+    text.encode()
+    assert 0 < len(text) <= LONGEST
+    assert text == " ".join(text.split())
+    assert not [c for c in text if unicodedata.category(c) in {"Cc", "Cs"}], ascii(text)
+
+
+@settings(max_examples=700, deadline=None, database=None, print_blob=True)
+@given(lines=st.lists(written, max_size=6))
+@example(lines=["\x1b[2J\x1b[31mred"])
+@example(lines=["x" * 100, "x" * 101])
+@example(lines=["Ω" * MEGABYTES])
+def test_queries_are_read_whole_or_refused_and_what_was_read_reads_the_same(lines: list[str]) -> None:
+    """Seen to catch: spaces that are left at the ends; surrogates that are let pass; each query as often as written."""
+    try:
+        queries = read_queries(lines, None)
+    except ValueError as error:
+        assert len(str(error)) < 200
+        str(error).encode()
+        assert any(len(line) > LONGEST or not line.isascii() for line in lines)
+        return
+    for query in queries:
+        is_a_query(query)
+    assert len(set(queries)) == len(queries) <= len(lines)
+    assert read_queries(queries, None) == queries
+
+
+@settings(max_examples=500, deadline=None, database=None, print_blob=True)
+@given(content=bytes_, given_=st.lists(written, max_size=2), by_pipe=st.booleans())
+def test_any_file_is_read_as_queries_or_refused_by_its_name(content: bytes, given_: list[str], by_pipe: bool) -> None:
+    """Seen to catch: a file that is decoded by the locale; an error of the codec that is let through."""
+    file = Path("queries.txt")
+    file.write_bytes(content)
+    pipe, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(content), encoding="ascii")
+    try:
+        queries = read_queries(given_, Path("-") if by_pipe else file)
+    except ValueError as error:
+        assert "more than" in str(error) or "no text" in str(error) or "cannot be read" in str(error)
+        if "cannot be read" in str(error):
+            assert str(error).startswith("standard input" if by_pipe else "queries.txt")
+    else:
+        for query in queries:
+            is_a_query(query)
+        assert read_queries(queries, None) == queries
+    finally:
+        sys.stdin.close()
+        sys.stdin = pipe
+
+
+@settings(max_examples=300, deadline=None, database=None, print_blob=True)
+@given(name=st.text(st.characters() | st.characters(categories=["Cs"]), min_size=1, max_size=300))
+@example(name="a\0b")
+@example(name="x" * 300)
+@example(name="\ud800")
+@example(name=".")
+def test_a_file_that_cannot_be_read_is_refused_whatever_its_name(name: str) -> None:
+    """Seen to catch: a name with NUL, or that no system call takes, that ends in the error of Python's own."""
+    path = Path("nowhere") / name if name not in {"-", "."} else Path()
+    try:
+        read_queries(None, path)
+    except ValueError as error:
+        assert "cannot be read" in str(error), ascii(error)
+    else:
+        raise AssertionError
+
+
+@settings(max_examples=900, deadline=None, database=None, print_blob=True)
+@given(tag=written)
+@example(tag="\u202e" + "א" * 60)
+@example(tag="é" * MEGABYTES)
+@example(tag=" #" * (MEGABYTES // 2) + "tag")
+@example(tag="\0" * MEGABYTES + "tag")
+def test_a_tag_becomes_a_query_in_its_one_form_or_none(tag: str) -> None:
+    """Seen to catch: no second NFKC after the folding (ΐ, ǆ); marks that nobody sees left in; no longest length."""
+    query = normalise(tag)
+    if query is None:
+        return
+    is_a_query(query)
+    assert SHORTEST <= len(query) <= LONGEST
+    assert normalise(query) == query == unicodedata.normalize("NFKC", query)
+    assert not {unicodedata.category(c) for c in query} & {"Zl", "Zp"}
+    assert not [c for c in query if unicodedata.category(c) == "Cf" and c not in "\u200c\u200d"], ascii(query)
+    # and people who write it by hand mean the same query
+    assert read_queries([query], None) == [query]
+
+
+@settings(max_examples=300, deadline=None, database=None, print_blob=True)
+@given(tags=st.lists(written, max_size=12), most=st.integers(0, 5))
+def test_the_tags_of_a_video_are_at_most_so_many_queries_each_once(tags: list[str], most: int) -> None:
+    """Seen to catch: tags that are counted before they are cleaned; two ways to write a tag that become two queries."""
+    queries = Snowball(most).queries(tags)
+    cleaned = dict.fromkeys(query for tag in tags if (query := normalise(tag)) is not None)
+    assert queries == list(cleaned)[:most]
+    assert Snowball(most).queries([tag.upper() for tag in queries]) == Snowball(most).queries(
+        [query.upper() for query in queries]
+    )
+    assert Snowball(most).queries(queries) == queries

@@ -1,0 +1,260 @@
+"""Titles, tags, queries and errors that were written to steer what shows them: they are shown, and steer nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import sys
+import unicodedata
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+
+from atlas import notifier
+from atlas.adapters.events import Event
+from atlas.adapters.keys import BucketReport, KeyDAO, KeyReport
+from atlas.adapters.queue import QueueDAO
+from atlas.adapters.report import Growth
+from atlas.commands import events as events_command
+from atlas.commands.running import run as run_atlas
+from atlas.errors import ConfigError
+from atlas.plain import defused, plain, unaddressed
+from atlas.quota import Bucket
+from atlas.vocabulary import EventType
+from atlas.wording import message, worded
+from maia.commands import keys as keys_command
+from maia.commands import queue as queue_command
+from maia.logs import _CHATTY, set_up_logging
+from maia.result import one_line
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SET_OUTPUT = "::set-output name=shards::[9]"
+HOSTILE = {
+    "a command": SET_OUTPUT,
+    "a command that stops commands": "::stop-commands::pause",
+    "a mask": "  ::add-mask::videos",
+    "a command of the old form": "cats ##[add-mask]videos",
+    "a command in a line of its own": f"cats\n{SET_OUTPUT}\r\n\t::error::dogs\r::warning::x",
+    "a line of a log": "cats\n12:00:00 INFO     maia.hunter: all is well",
+    "other ends of lines": f"a\u2028{SET_OUTPUT}\u2029{SET_OUTPUT}\x0b{SET_OUTPUT}\x0c{SET_OUTPUT}\x85{SET_OUTPUT}",
+    "colours": "\x1b[31mred\x1b[0m \x1b[2J\x1b[1;1H\x9b31m",
+    "a title of the window": "\x1b]0;owned\x07 \x1b]8;;http://evil.example\x1b\\click\x1b]8;;\x1b\\",
+    "a carriage return and backspaces": "all is well\rcats\x08\x08\x08\x08dogs",
+    "turned around": "\u202egnp.exe\u202c \u2066x\u2069 \u200fabc\u200e \u061c",
+    "nothing to be seen": "a\ufeffb\x00c\x7f",
+    "half an emoji": "cats \ud83d",
+    "HTML": "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "Markdown": "# h\n| a | b |\n|---|---|\n```\n[click](http://evil.example) ![x](http://evil.example/x) `x`",
+    "markup of the terminal": "[bold red]cats[/] [link=http://evil.example]click[/link] [/nothing] \\[x]",
+    "a call to all": "@everyone @here <!channel> <@U123> [click](http://evil.example)",
+    "a format": "%s %d {0} {x!r} $HOME `id` $(id)",
+}  # fmt: skip
+OBEYED = re.compile(r"^\s*::|##\[", re.MULTILINE)
+"""What GitHub's runner takes for a command."""
+
+
+TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+def steers(text: str, *, lines: int = 1) -> bool:
+    """Whether a text has anything that a terminal, a reader or the runner obeys, or more lines than it may have."""
+    body = text.removesuffix("\n")
+    unseen = [c for c in body if c != "\n" and unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
+    turned = [c for c in body if unicodedata.bidirectional(c) in TURNS]
+    marks = [c for c in body if c in "\u200e\u200f\u061c\ufeff"]
+    return bool(unseen or turned or marks or OBEYED.search(body) or body.count("\n") >= lines)
+
+
+@pytest.fixture(params=HOSTILE.values(), ids=HOSTILE.keys())
+def hostile(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_each_of_them_would_steer_something() -> None:
+    harmless = {"HTML", "markup of the terminal", "a call to all", "a format"}
+    assert {name for name, text in HOSTILE.items() if not steers(text)} == harmless
+
+
+# ── what makes them harmless ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_plain_text_steers_nothing_and_keeps_its_words(hostile: str) -> None:
+    assert not steers(defused(plain(hostile)))
+    words = re.findall(r"[a-z]{4,}", hostile)
+    assert [word for word in words if word not in defused(plain(hostile))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ελλάδα · 日本語 · עברית · العربية",
+        "👩‍👩‍👧‍👦 🏴‍☠️ e\u0301",
+        "می‌خواهم",
+        "a::b std::vector ::1 ## [x] 50 % #1",
+        "\u00a0nbsp",
+    ],
+)
+def test_what_people_write_is_left_alone(text: str) -> None:
+    assert defused(plain(text)) == text
+
+
+@pytest.mark.parametrize("text", ["someone@example.org", "a @ b", "[1] (2)", "a < b", "x <3 y"])
+def test_what_calls_nobody_can_be_read_as_it_was(text: str) -> None:
+    assert unaddressed(text).replace("\u200b", "") == text
+    assert unaddressed(text.replace("@e", "e")) == text.replace("@e", "e")
+
+
+# ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Has a process log as it does; gives what it wrote."""
+    root = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in (*_CHATTY, "maia", "atlas")}
+    before = root.handlers[:], root.level
+
+    def write(text: str, *, error: BaseException | None = None, terminal: bool = False, json: bool = False) -> str:
+        stream = io.StringIO()
+        stream.isatty = lambda: terminal  # type: ignore[method-assign]
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("COLUMNS", "4000")
+        monkeypatch.setenv("TERM", "dumb" if terminal else "xterm")
+        set_up_logging(json=json)
+        logging.getLogger("maia.hunter").warning("'%s' is skipped", text, exc_info=error)
+        return stream.getvalue()
+
+    yield write
+    root.handlers[:], root.level = before
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["plain", "terminal"])
+def test_a_log_line_is_no_command_and_no_other_line(hostile: str, log: Any, terminal: bool) -> None:
+    written = log(hostile, terminal=terminal)
+    assert not steers(written, lines=20)
+    first, *others = written.rstrip("\n").split("\n")
+    assert "WARNING" in first
+    assert all(line.startswith("    ") or not line for line in others), "none of them begins like a line of the log"
+
+
+def test_a_json_line_is_one_line_with_the_text_in_it(hostile: str, log: Any) -> None:
+    written = log(hostile, json=True)
+    assert not steers(written)
+    message = json.loads(written)["message"]
+    assert message == f"'{hostile}' is skipped"
+
+
+def test_the_text_of_an_error_is_text_in_a_traceback_too(hostile: str, log: Any) -> None:
+    def fail() -> None:
+        raise RuntimeError(hostile)
+
+    try:
+        fail()
+    except RuntimeError as error:
+        written = log("x", error=error)
+    assert "RuntimeError" in written
+    assert not steers(written, lines=100)
+    assert all(line.startswith("    ") or not line for line in written.rstrip("\n").split("\n")[1:])
+
+
+# ── last words, result files, messages ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_error_in_a_result_file_is_one_line(hostile: str) -> None:
+    assert not steers(one_line(hostile))
+
+
+def test_the_last_words_of_a_command_are_one_line(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def fail() -> None:
+        raise ConfigError(f"{hostile} is no setting")
+
+    with pytest.raises(typer.Exit):
+        run_atlas(fail())
+    assert not steers(capsys.readouterr().err)
+
+
+async def test_a_notification_is_text_and_calls_nobody(hostile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, str]] = []
+    gap = {
+        "query_term": hostile, "reason": "page token older than 12 h", "published_after": NOW, "published_before": NOW,
+        "pages_read": 1,
+    }  # fmt: skip
+    title, body = message(EventType.SEARCH_GAP, [(*worded(EventType.SEARCH_GAP, gap), 0)])
+    monkeypatch.setattr(notifier, "_deliver", lambda _, title, body, __: sent.append((title, body)) or "")
+    monkeypatch.setenv("NOTIFY_URLS", "json://127.0.0.1")
+    notifier.settings.reload()
+    assert await notifier.notify(title, f"{body}\n{hostile}")
+    ((title, body),) = sent
+    assert not steers(title.replace("##[", ""))
+    for text in (title, body):
+        assert not re.search(r"@\w|\]\(|<[!@#]", text)
+        assert not any(c for c in text if c not in "\n\t" and steers(f"a{c}"))
+
+
+# ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def drawn(table: Any) -> str:
+    console = Console(file=io.StringIO(), width=400, force_terminal=True, color_system=None, highlight=False)
+    console.print(table)
+    shown: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return shown
+
+
+def test_a_table_of_events_shows_text(hostile: str) -> None:
+    event = Event(1, NOW, "search_gap", None, "hunter", "0/1", {"query_term": hostile, "reason": hostile})
+    shown = drawn(events_command._table([event]))
+    assert not steers(shown, lines=100)
+    if "[bold red]" in hostile:
+        assert "[bold red]cats[/]" in shown
+
+
+def test_the_table_of_keys_shows_text(
+    hostile: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket = BucketReport(Bucket.SEARCH, 1, 100, 100, NOW, hostile)
+
+    async def report(*_: object) -> list[KeyReport]:
+        return [KeyReport(("0123456789ab",), ("hunting",), hostile, (bucket,))]
+
+    monkeypatch.setattr(KeyDAO, "report", report)
+    monkeypatch.setattr(keys_command.database, "open", report)
+    monkeypatch.setenv("COLUMNS", "900")
+    keys_command.keys(SimpleNamespace(invoked_subcommand=None))  # type: ignore[arg-type]
+    assert not steers(capsys.readouterr().out, lines=100)
+
+
+def test_the_fastest_growing_of_the_demo_show_text(hostile: str) -> None:
+    growth_table = pytest.importorskip("demo.report", reason="the demo is part of the checkout").growth_table
+    row = Growth("v", hostile, hostile, 1, NOW, NOW, NOW, 2, NOW, 1, 1.0)
+    shown = drawn(growth_table([row]))
+    assert not steers(shown, lines=100)
+
+
+def test_the_list_of_queries_shows_text(
+    hostile: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {
+        "query_term": hostile, "leased": True, "leased_by": hostile, "status": "active", "source": "tag", "mentions": 1,
+        "last_searched_at": None, "due_at": None, "searches": 0, "results": 0,
+    }  # fmt: skip
+
+    async def rows(*_: object) -> list[dict[str, Any]]:
+        return [row]
+
+    monkeypatch.setattr(QueueDAO, "list", rows)
+    monkeypatch.setattr(queue_command.database, "open", rows)
+    monkeypatch.setenv("COLUMNS", "400")
+    queue_command.list_()
+    shown = capsys.readouterr().out
+    assert not steers(shown, lines=100)
+    if "[bold red]" in hostile:
+        assert "[bold red]cats[/]" in shown

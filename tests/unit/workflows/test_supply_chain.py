@@ -1,0 +1,132 @@
+"""What an installation is made of: audited by CI, listed by a release; and what a stranger's pull request may see."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ...markdown import CHECKOUT
+from .checkout import SCRIPTS, WORKFLOWS, load, needs_checkout, steps
+
+pytestmark = needs_checkout
+
+LOCKS = ("requirements.txt", "requirements-build.txt")
+
+
+def locked(name: str) -> dict[str, str]:
+    """Package → version, of every line of a lock file, whatever system it is for."""
+    text = (CHECKOUT / name).read_text(encoding="utf-8")
+    found = dict(re.findall(r"^([a-z0-9][\w.-]*)==([^\s;]+)", text, re.MULTILINE))
+    assert len(found) == len(re.findall(r"^[^\s#-]", text, re.MULTILINE))
+    return found
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder with what the scripts read, and this environment as its .venv."""
+    for name in LOCKS:
+        shutil.copy(CHECKOUT / name, tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for program in ("pip-audit", "cyclonedx-py"):
+        there = Path(sys.executable).parent / program
+        if not there.exists():
+            pytest.skip(f"{program} is not installed here")
+        (tmp_path / ".venv" / "bin" / program).symlink_to(there)
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *words], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def run(script: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(SCRIPTS / script), *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_the_list_of_a_release_names_every_locked_package_with_its_hashes(copy: Path) -> None:
+    done = run("sbom.sh", "1.2.3", folder=copy)
+    assert done.returncode == 0, done.stderr
+    (file,) = (copy / "sbom").iterdir()
+    assert file.name == "pleiades_maia-1.2.3.cdx.json"
+    found = json.loads(file.read_text())
+    assert found["bomFormat"] == "CycloneDX"
+    parts = {part["name"]: part for part in found["components"]}
+    assert {name: part["version"] for name, part in parts.items()} == locked("requirements.txt")
+    for part in parts.values():
+        assert any(one["hashes"] for one in part["externalReferences"]), part["name"]
+    first = file.read_bytes()
+    assert run("sbom.sh", "1.2.3", folder=copy).returncode == 0
+    assert file.read_bytes() == first, "the same commit gives the same file"
+
+
+def test_the_audit_looks_at_every_package_that_is_locked(copy: Path) -> None:
+    done = run("audit.sh", "--dry-run", folder=copy)
+    assert done.returncode == 0, done.stderr
+    number = re.search(r"would have audited (\d+) packages", done.stderr + done.stdout)
+    assert number is not None
+    # some are for other systems or Pythons than this one
+    wanted = {name for lock in LOCKS for name in locked(lock)}
+    assert len(wanted) * 0.9 <= int(number[1]) <= len(wanted)
+
+
+def test_the_audit_takes_no_package_without_a_hash(copy: Path) -> None:
+    with (copy / "requirements.txt").open("a") as file:
+        file.write("unhashed==1.0\n")
+    assert run("audit.sh", "--dry-run", folder=copy).returncode != 0
+
+
+def test_ci_audits_and_a_release_lists_signs_and_publishes_it() -> None:
+    workflows = {path.name: path for path in WORKFLOWS}
+    assert ".github/scripts/audit.sh" in [step.get("run") for step in steps(workflows["ci.yml"])]
+    jobs = load(workflows["release.yml"])["jobs"]
+    assert '.github/scripts/sbom.sh "$VERSION"' in [step.get("run") for step in jobs["packages"]["steps"]]
+    for job in ("sign", "release"):
+        assert "sbom" in [step.get("with", {}).get("name") for step in jobs[job]["steps"]], job
+    assert "sbom" not in [step.get("with", {}).get("name") for step in jobs["pypi"]["steps"]], "it is no package"
+    subjects = [step["with"].get("subject-path", "") for step in jobs["sign"]["steps"] if "with" in step]
+    assert "dist/*\nsbom/*\n" in subjects
+
+
+# ── pull requests of strangers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def triggers(path: Path) -> set[str]:
+    found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)["on"]
+    return {found} if isinstance(found, str) else set(found)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_what_a_fork_can_start_sees_no_secret_and_may_write_nothing(path: Path) -> None:
+    """Its own code runs by `pull_request` alone, which GitHub gives neither secrets nor a token that may write."""
+    started = triggers(path)
+    assert not started & {
+        "pull_request_target", "workflow_run", "issue_comment", "issues", "discussion", "discussion_comment",
+    }  # fmt: skip
+    if "pull_request" in started:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\bsecrets\b|github\.token|id-token|GITHUB_TOKEN", text)
+        for name, job in load(path)["jobs"].items():
+            assert job["permissions"] == {"contents": "read"}, name
+            assert "self-hosted" not in str(job["runs-on"]), name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_the_whole_of_the_secrets_is_given_to_nobody(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert "toJSON(secrets)" not in text
+    assert "secrets: inherit" not in text
+
+
+def test_text_of_a_pull_request_stands_in_no_command() -> None:
+    """Titles, branches and messages are the stranger's: in a command they would be a command."""
+    foreign = re.compile(r"github\.(event\.(?!inputs)|head_ref)")
+    for path in WORKFLOWS:
+        for step in steps(path):
+            assert not foreign.search(step.get("run", "")), path.name
