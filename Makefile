@@ -103,6 +103,6 @@ clean: ## Stop a demo and its PostgreSQL, and remove its data, caches and build 
 	@if test -d .demo; then \
 		if test -x $(BIN)/python; then python=$(BIN)/python; else python=$(PYTHON); fi; \
 		$$python -m demo.clean .demo; fi
-	@rm -rf .demo .chaos .coverage .coverage.* htmlcov build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .demo .chaos .hypothesis .coverage .coverage.* htmlcov build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	@find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type d \
 		\( -name __pycache__ -o -name '*.egg-info' \) -exec rm -rf {} +

@@ -53,7 +53,8 @@ class Address:
     def parse(cls, url: str) -> Address:
         """Reads a DATABASE_URL. Raises ConfigError for a parameter that cannot be; no part of it but that is shown."""
         address, _, query = url.partition("?")
-        parts = [part for part in query.split("&") if part]
+        # one without a value says nothing, to the driver too: NAME= is as if it were not there
+        parts = [part for part in query.split("&") if part and part.partition("=")[1:] != ("=", "")]
         given = {unquote_plus(name): unquote_plus(value) for name, _, value in (part.partition("=") for part in parts)}
         for name in _FILES:
             _look_at_file(name, given.get(name, ""))

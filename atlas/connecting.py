@@ -69,17 +69,17 @@ async def open_pool(dsn: str, application_name: str, *, size: int) -> Connection
             await _know_json(connection)
             connections.made()
 
-        async def pool(most: int) -> asyncpg.Pool:
+        async def pool() -> asyncpg.Pool:
             return await asyncpg.create_pool(
                 dsn,
                 min_size=0,  # the driver would report a lost connection that it keeps for itself, at length
-                max_size=most,
+                max_size=1,
                 init=prepare,
                 reset=_leave_as_it_is,
                 **given,
             )
 
-        connections = Connections(await pool(1), await pool(size - 1) if size > 1 else None, size)
+        connections = Connections([await pool() for _ in range(size)])
         try:
             await connections.release(await connections.acquire(COMMAND_TIMEOUT))
         except BaseException:

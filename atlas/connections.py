@@ -1,9 +1,9 @@
 """The connections of one process: few, and no storm of attempts where the server has none left.
 
-A process that has a connection can go on with it, more slowly, where the server refuses it another. Therefore the first
-has a pool of its own, and the others have one together: a refused one sends its task to wait for the first. After a
-refusal nobody of this process tries again for a while, which grows with every refusal and is never the same for two
-processes: so many tasks of so many processes as there may be, each process tries as one that tries alone would.
+A process that has a connection can go on with it, more slowly, where the server refuses it another: each has a pool of
+its own, so that a task which is refused waits for whichever is given back first. After a refusal nobody of this process
+tries again for a while, which grows with every refusal and is never the same for two processes, and then one task alone
+does: so many tasks of so many processes as there may be, each process tries as one that tries alone would.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import asyncio
 import contextlib
 import random
 import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 import asyncpg
 
@@ -27,64 +29,93 @@ LONGEST_PAUSE = 5.0
 
 
 class Connections:
-    """At most ``size`` connections.
+    """At most as many connections as there are pools.
 
     Args:
-        first: a pool of one connection.
-        others: a pool of the rest; None: there is no rest.
-        size: of both together.
+        pools: of one connection each, which it makes when it is first asked for it.
     """
 
-    def __init__(self, first: asyncpg.Pool, others: asyncpg.Pool | None, size: int) -> None:
-        self._first = first
-        self._others = others
-        self._places = asyncio.Semaphore(size)
-        self._for_first = 0
+    def __init__(self, pools: Sequence[asyncpg.Pool]) -> None:
+        self._pools = tuple(pools)
+        self._free = list(pools)  # the one that was given back last comes first: it is the least likely to be stale
         self._taken: dict[int, asyncpg.Pool] = {}
+        self._waiters: deque[asyncio.Future[None]] = deque()
         self._door = _Door()
 
     def made(self) -> None:
         """A connection could be made: the server has some left."""
         self._door.open()
+        self._wake(len(self._waiters))
 
     async def acquire(self, seconds: float) -> asyncpg.Connection:
         """A connection that nobody else has, waited for so long at most. Give it back with ``release``.
 
         Raises:
-            NoConnectionLeft: the server refuses this process its only one. Anything else is the driver's.
+            NoConnectionLeft: this process has none, and the server refuses it one. Anything else is the driver's.
         """
         async with asyncio.timeout(seconds):
-            await self._places.acquire()
-            try:
-                pool, connection = await self._take()
-            except BaseException:
-                self._places.release()
-                raise
-        self._taken[id(connection)] = pool
-        return connection
+            while True:
+                pool = await self._chosen()
+                try:
+                    connection = await self._from(pool)
+                except NoConnectionLeft:
+                    continue  # another may be idle, or come back; where there is none, the choice says so
+                self._taken[id(connection)] = pool
+                return connection
 
-    async def _take(self) -> tuple[asyncpg.Pool, asyncpg.Connection]:
-        if self._others is not None and self._for_first and not self._door.shut:
-            with contextlib.suppress(NoConnectionLeft):
-                return self._others, await self._from(self._others)
-        if self._door.shut and self._first.get_size() == 0:
-            raise NoConnectionLeft(self._door.said)
-        self._for_first += 1
+    async def _chosen(self) -> asyncpg.Pool:
+        """A pool that nobody uses, taken out of the free ones: one that has its connection, else one that may try."""
+        while True:
+            chosen = next((pool for pool in reversed(self._free) if pool.get_size()), None)
+            if chosen is None and self._free and self._door.lets_try():
+                chosen = self._free[-1]
+            if chosen is not None:
+                self._free.remove(chosen)
+                return chosen
+            if len(self._free) == len(self._pools):
+                raise NoConnectionLeft(self._door.said)  # nobody has one that could be waited for
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Until something is given back, or this process may try again."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
-            return self._first, await self._from(self._first)
-        except BaseException:
-            self._for_first -= 1
+            async with asyncio.timeout(self._door.left if self._free else None):
+                await waiter
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._wake()  # it was this one's turn, and is the next one's now
             raise
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def _wake(self, number: int = 1) -> None:
+        while self._waiters and number:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                number -= 1
 
     async def _from(self, pool: asyncpg.Pool) -> asyncpg.Connection:
         try:
-            return await pool.acquire()
-        except asyncpg.PostgresError as error:
-            full = no_connection_left(error)
+            with self._door.trying(made=bool(pool.get_size())):
+                return await pool.acquire()
+        except BaseException as error:
+            full = no_connection_left(error) if isinstance(error, asyncpg.PostgresError) else None
+            if full is not None:
+                self._door.close(str(full))
+            self._give_back(pool)
             if full is None:
                 raise
-            self._door.close(str(full))
             raise full from None
+
+    def _give_back(self, pool: asyncpg.Pool) -> None:
+        self._free.append(pool)
+        self._wake()
 
     async def release(self, connection: asyncpg.Connection) -> None:
         """Gives one back. Raises as the driver does, of a connection that is gone; it is given back all the same."""
@@ -92,21 +123,17 @@ class Connections:
         try:
             await pool.release(connection)
         finally:
-            self._for_first -= pool is self._first
-            self._places.release()
+            self._give_back(pool)
 
     async def close(self) -> None:
         """Closes all, once they are given back."""
-        for pool in self._pools():
+        for pool in self._pools:
             await pool.close()
 
     def terminate(self) -> None:
         """Closes all at once."""
-        for pool in self._pools():
+        for pool in self._pools:
             pool.terminate()
-
-    def _pools(self) -> list[asyncpg.Pool]:
-        return [pool for pool in (self._others, self._first) if pool is not None]
 
 
 class _Door:
@@ -115,11 +142,28 @@ class _Door:
     def __init__(self) -> None:
         self._refusals = 0
         self._until = 0.0
+        self._trying = False
         self.said = ""
 
     @property
-    def shut(self) -> bool:
-        return time.monotonic() < self._until
+    def left(self) -> float | None:
+        """Seconds until it opens; None: it is open."""
+        return max(self._until - time.monotonic(), 0.0) or None
+
+    def lets_try(self) -> bool:
+        """Whether a task may try: after a refusal one alone, when the pause is over."""
+        return self.left is None and not (self._refusals and self._trying)
+
+    @contextlib.contextmanager
+    def trying(self, *, made: bool) -> Iterator[None]:
+        """A task at the door; one that has its connection already only passes by."""
+        alone = not made and self._refusals > 0
+        self._trying |= alone
+        try:
+            yield
+        finally:
+            if alone:
+                self._trying = False
 
     def close(self, said: str) -> None:
         longest: float = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0**self._refusals)

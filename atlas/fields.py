@@ -170,6 +170,16 @@ class Settings(BaseSettings):
             cleaned[name] = kept
         return cleaned
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("it holds bytes that are no text in UTF-8") from None
+        return value
+
     @field_validator("retention_statistics_days")
     @classmethod
     def _retention(cls, value: int, info: ValidationInfo) -> int:

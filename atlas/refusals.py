@@ -144,7 +144,8 @@ def refused_parameter(error: BaseException) -> str | None:
 def no_connection_left(error: BaseException) -> NoConnectionLeft | None:
     """What to raise where a server or a pooler says that it is full; None where it says something else."""
     line = _line(error)
-    if not _FULL.search(line):
+    # a server's own SQLSTATE says so in whatever language the message is
+    if not isinstance(error, asyncpg.TooManyConnectionsError) and not _FULL.search(line):
         return None
     return NoConnectionLeft(
         f"the database has no connection left: {line}. "

@@ -63,7 +63,9 @@ async def planned(database: Connects, names: Names) -> list[str]:
     connection = await database.connect()
     try:
         with translated(), _explained():
-            return _statements(names, await _owner(connection), await _missing(connection, names))
+            owner = await _owner(connection)
+            await _refuse_unfit(connection, names)
+            return _statements(names, owner, await _missing(connection, names))
     finally:
         await connection.close()
 
@@ -78,7 +80,8 @@ async def make_roles(database: Connects, names: Names) -> Done:
         names: what the roles are called; a server has them in common for all its databases.
 
     Raises:
-        ConfigError: the user may not; the message says what to do.
+        ConfigError: the user may not, or a name is of a role that has to keep its rights, such as the owner's; the
+            message says what to do.
         SchemaError: the tables are not there.
     """
     connection = await database.connect()
@@ -104,6 +107,7 @@ def _explained() -> Iterator[None]:
 
 async def _make(connection: asyncpg.Connection, names: Names) -> Done:
     owner = await _owner(connection)
+    await _refuse_unfit(connection, names)
     missing = await _missing(connection, names)
     for statement in _statements(names, owner, missing):
         try:
@@ -121,6 +125,14 @@ async def _owner(connection: asyncpg.Connection) -> str:
             f"The database has no Atlas schema named '{settings.database_schema}'. Run `atlas migrate` first."
         )
     return str(await connection.fetchval(sql("owner_of_tables")))
+
+
+async def _refuse_unfit(connection: asyncpg.Connection, names: Names) -> None:
+    """Whoever mixes up the names must not lose what the owner, or all its members, work with."""
+    unfit = await connection.fetch(sql("unfit_roles"), list(names))
+    if unfit:
+        said = "; ".join(f"{row['name']} {row['why']}" for row in unfit)
+        raise ConfigError(f"Rights cannot be set for these roles: {said}. Name others: --agent, --janitor, --reader.")
 
 
 async def _missing(connection: asyncpg.Connection, names: Names) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from chaos.scene import LEASE_SECONDS, SECRETS, environment_of, fresh_folder, ma
 from chaos.server import Api, Postgres, ServerFailed
 from chaos.weather import API_FAULTS, KINDS, Weather
 from demo.children import Busy, Children, alone, end_leftovers
+from demo.interruption import until_signalled
 
 __all__ = ["run"]
 
@@ -37,7 +37,7 @@ _CALM_PROCESSES = 2  # of each place, in a run without faults
 def run(options: Options, console: Console) -> int:
     """Does all of it, and leaves nothing running. Returns the exit code."""
     try:
-        return asyncio.run(_guarded(options, console))
+        return asyncio.run(until_signalled(_run(options, console), ended=lambda: _stopped(console)))
     except* (AtlasError, AgentStuck, ServerFailed, Busy, OSError) as failed:
         told = failed.exceptions
     for error in _flat(told):
@@ -53,25 +53,8 @@ def _flat(errors: Sequence[BaseException]) -> Iterator[BaseException]:
             yield error
 
 
-async def _guarded(options: Options, console: Console) -> int:
-    """The run as a task that a signal ends, once."""
-    task = asyncio.create_task(_run(options, console))
-    received: list[int] = []
-
-    def on_signal(signum: int) -> None:
-        received.append(signum)
-        if len(received) == 1:
-            task.cancel()
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signum, on_signal, signum)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        console.print("Stopped: nothing is left running.", style="yellow")
-        return 128 + received[0]
+def _stopped(console: Console) -> None:
+    console.print("Stopped: nothing is left running.", style="yellow")
 
 
 async def _run(options: Options, console: Console) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from demo.audit import audit
 from demo.calls import CallFile, spent
 from demo.children import Busy, Children, alone, end_leftovers
 from demo.environment import isolate, settings_of
+from demo.interruption import until_signalled
 from demo.options import Options
 from demo.report import Ending, tell
 from demo.scene import Scene, set_scene, tell_scene
@@ -43,7 +43,7 @@ def run(options: Options, screen: Screen) -> int:
         dataset = load(options.dataset) if options.dataset else None
         options.folder.mkdir(parents=True, exist_ok=True)
         with alone(options.folder):
-            return asyncio.run(_guarded(options, screen, dataset))
+            return asyncio.run(until_signalled(_demo(options, screen, dataset), ended=lambda: _stopped(screen)))
     except ConfigError as error:
         screen.say(f"demo: {error}", "red")
         return 78
@@ -52,30 +52,12 @@ def run(options: Options, screen: Screen) -> int:
         return 1
 
 
-async def _guarded(options: Options, screen: Screen, dataset: Dataset | None) -> int:
-    """The demo as a task that a signal ends, once; its own endings are not disturbed by a second one."""
-    demo = asyncio.create_task(_demo(options, screen, dataset))
-    received: list[int] = []
-
-    def on_signal(signum: int) -> None:
-        received.append(signum)
-        if len(received) == 1:
-            demo.cancel()
-
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(signum, on_signal, signum)
-    try:
-        return await demo
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        screen.say(
-            "Stopped: nothing is left running, and everything up to now is kept. `make demo` goes on from here, "
-            "`make clean` removes it.",
-            "yellow",
-        )
-        return 128 + received[0]
+def _stopped(screen: Screen) -> None:
+    screen.say(
+        "Stopped: nothing is left running, and everything up to now is kept. `make demo` goes on from here, "
+        "`make clean` removes it.",
+        "yellow",
+    )
 
 
 async def _demo(options: Options, screen: Screen, dataset: Dataset | None) -> int:

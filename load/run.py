@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from demo.audit import audit
 from demo.calls import Call, CallFile, spent
 from demo.children import Child, Children
 from demo.environment import isolate
+from demo.interruption import until_signalled
 from demo.options import ROOT
 from demo.screen import Screen, span
 from load.fleet import Fleet
@@ -47,34 +47,14 @@ def run(options: Options, screen: Screen) -> int:
     for name in ("logs", "measures", "vault"):
         (options.folder / name).mkdir(parents=True, exist_ok=True)
     try:
-        return asyncio.run(_guarded(options, screen))
+        work = until_signalled(_run(options, screen), begins=lambda: screen.say("stops what it started …", "yellow"))
+        return asyncio.run(work)
     except (AtlasError, NotEmpty, SandboxFailed, ServerFailed, OSError) as error:
         screen.say(f"load: {error}", "red")
         return error.exit_code if isinstance(error, AtlasError) else 1
     finally:
         if not options.keep:
             shutil.rmtree(options.folder, ignore_errors=True)
-
-
-async def _guarded(options: Options, screen: Screen) -> int:
-    """The run as a task that a signal ends, once; its own endings are not disturbed by a second one."""
-    work = asyncio.create_task(_run(options, screen))
-    received: list[int] = []
-
-    def on_signal(signum: int) -> None:
-        received.append(signum)
-        if len(received) == 1:
-            screen.say("stops what it started …", "yellow")
-            work.cancel()
-
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(signum, on_signal, signum)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        return 128 + received[0]
 
 
 async def _run(options: Options, screen: Screen) -> int:

@@ -37,8 +37,8 @@ def read_queries(queries: Iterable[str] | None, file: Path | None) -> list[str]:
     wanted = [" ".join(line.translate(_NO_CONTROLS).split()) for line in lines]
     wanted = list(dict.fromkeys(query for query in wanted if query))
     for query in wanted:
-        if len(query) > LONGEST:
-            raise ValueError(f"a query has more than {LONGEST} characters: {query[:60]}…")
         if any("\ud800" <= char <= "\udfff" for char in query):  # bytes of the command line that are no UTF-8
             raise ValueError(f"a query is no text in UTF-8: {ascii(query)[:60]}")
+        if len(query) > LONGEST:
+            raise ValueError(f"a query has more than {LONGEST} characters: {query[:60]}…")
     return wanted

@@ -1,2 +1,2 @@
--- What a role had of the schema
-REVOKE ALL ON SCHEMA $schema FROM $role
+-- What a role had of the schema, and passed on
+REVOKE ALL ON SCHEMA $schema FROM $role CASCADE

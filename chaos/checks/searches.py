@@ -127,7 +127,7 @@ def page_stored_once(evidence: Evidence) -> Checked:
     A page is known by its query, its window and its token. It is read again only where the page token was refused and
     the round begins again (`restarts` counts that), and asked again without being stored where its claim was given
     back. A round's window begins where the last one ended or later; times are compared as they were asked, to the
-    second.
+    second. The window of a round that YouTube refused in its midst counts as unread, and is looked at again.
     """
     violations: list[str] = []
     pages: dict[tuple[str, str, str, str, int], Change] = {}
@@ -136,6 +136,8 @@ def page_stored_once(evidence: Evidence) -> Checked:
     for advance in advances(evidence):
         change, call = advance.change, advance.call
         if call is None:
+            if change.new["published_before"] is None and not change.changes("round_ended_at"):
+                windows.pop(change.key, None)
             continue
         looked_at += 1
         window = (call.params.get("publishedAfter", ""), call.params.get("publishedBefore", ""))

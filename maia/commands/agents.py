@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from maia.exitcodes import EXIT_CODES
 from maia.logs import set_up_logging
 from maia.session import Shard
 
-__all__ = ["EPILOG", "MOST_MINUTES", "MOST_ROWS", "bounded_minutes", "hunter", "parse_shard", "tracker"]
+__all__ = ["EPILOG", "MOST_MINUTES", "MOST_ROWS", "hunter", "parse_shard", "tracker"]
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {row.code.value:>3}  {row.name}: {row.when}" for row in EXIT_CODES)
 """What the agents' help ends with."""
@@ -30,13 +29,6 @@ def parse_shard(text: str) -> Shard:
 
 MOST_MINUTES = 525_600.0  # a year
 MOST_ROWS = 2**31 - 1  # PostgreSQL's integer
-
-
-def bounded_minutes(value: float | None) -> float | None:
-    """Refuses what no range refuses: a run of `nan` minutes would never end. Raises BadParameter."""
-    if value is not None and not isfinite(value):
-        raise typer.BadParameter(f"{value} is no number of minutes")
-    return value
 
 
 ShardOption = Annotated[
@@ -56,7 +48,6 @@ MaxMinutes = Annotated[
     typer.Option(
         min=0.01,
         max=MOST_MINUTES,
-        callback=bounded_minutes,
         help="Repeat for so long instead, or until nothing is due.",
     ),
 ]

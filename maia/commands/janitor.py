@@ -12,7 +12,6 @@ from maia.commands.agents import (
     JsonLogs,
     ResultFile,
     Verbose,
-    bounded_minutes,
     parse_shard,
 )
 from maia.logs import set_up_logging
@@ -30,7 +29,6 @@ MaxMinutes = Annotated[
     typer.Option(
         min=0.01,
         max=MOST_MINUTES,
-        callback=bounded_minutes,
         help="Begin nothing new after so long; the next run goes on.",
     ),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -249,18 +249,157 @@ async def test_a_schema_of_its_own(names: dict[str, str], unnamed: str) -> None:
 async def test_more_rights_than_are_needed_are_told(names: dict[str, str], unnamed: str) -> None:
     await execute(
         unnamed,
-        f'CREATE ROLE "{names["agent"]}" SUPERUSER',
-        f'CREATE ROLE "{names["janitor"]}" CREATEROLE',
+        f'CREATE ROLE "{names["agent"]}" BYPASSRLS REPLICATION',
+        f'CREATE ROLE "{names["janitor"]}" CREATEROLE CREATEDB',
         "GRANT CREATE ON SCHEMA public TO PUBLIC",
     )
     done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
     assert done.code == 0
     assert done.stderr.splitlines() == [
-        f"{names['agent']} may do more than it needs: anything: it is a superuser",
+        f"{names['agent']} may do more than it needs: create in the schema",
+        f"{names['agent']} may do more than it needs: pass by the security of rows",
+        f"{names['agent']} may do more than it needs: read everything by replication",
         f"{names['janitor']} may do more than it needs: create in the schema",
+        f"{names['janitor']} may do more than it needs: make databases",
         f"{names['janitor']} may do more than it needs: make roles",
         f"{names['reader']} may do more than it needs: create in the schema",
     ]
+
+
+@pytest.fixture
+async def other(unnamed: str) -> AsyncIterator[str]:
+    """A role that is none of Maia's, and can log in."""
+    name = f"test other {uuid4().hex[:8]}"
+    await execute(unnamed, f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'unasked'")
+    yield name
+    # what it owns or has granted belongs to the owner of the database then, or is gone
+    await execute(unnamed, f'REASSIGN OWNED BY "{name}" TO CURRENT_USER', f'DROP OWNED BY "{name}" CASCADE')
+    await execute(unnamed, f'DROP ROLE "{name}"')
+
+
+def address_of(dsn: str, login: str) -> str:
+    parts = urlsplit(dsn)
+    return parts._replace(netloc=f"{quote(login)}:unasked@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+async def test_rights_that_everybody_has_are_told(names: dict[str, str], unnamed: str) -> None:
+    await execute(
+        unnamed,
+        "GRANT INSERT, DELETE, TRUNCATE ON videos TO PUBLIC",
+        "GRANT REFERENCES, TRIGGER ON video_stats_log TO PUBLIC",
+        "GRANT UPDATE (title) ON channels TO PUBLIC",
+    )
+    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    assert done.code == 0
+    agent, janitor, reader = (f"{name} may do more than it needs:" for name in names.values())
+    assert done.stderr.splitlines() == [
+        f"{agent} DELETE, TRUNCATE on videos",
+        f"{agent} REFERENCES, TRIGGER on video_stats_log",
+        f"{janitor} REFERENCES, TRIGGER on video_stats_log",
+        f"{janitor} TRUNCATE on videos",
+        f"{reader} DELETE, INSERT, TRUNCATE on videos",
+        f"{reader} REFERENCES, TRIGGER on video_stats_log",
+        f"{reader} UPDATE on channels",
+    ]
+
+
+@pytest.mark.parametrize("inherits", ["INHERIT", "NOINHERIT"])
+async def test_rights_by_another_role_are_told(names: dict[str, str], unnamed: str, other: str, inherits: str) -> None:
+    await execute(
+        unnamed,
+        f'CREATE ROLE "{names["agent"]}" {inherits}',
+        f'GRANT SELECT, UPDATE, DELETE ON videos TO "{other}"',
+        f'GRANT "{other}" TO "{names["agent"]}"',
+    )
+    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    assert done.code == 0
+    assert done.stderr.splitlines() == [f"{names['agent']} may do more than it needs: DELETE on videos"]
+
+
+async def test_rights_that_another_gave_are_told(names: dict[str, str], unnamed: str, other: str) -> None:
+    await execute(
+        unnamed,
+        f'CREATE ROLE "{names["reader"]}"',
+        f'GRANT USAGE ON SCHEMA public TO "{other}"',
+        f'GRANT SELECT, DELETE ON videos TO "{other}" WITH GRANT OPTION',
+    )
+    await execute(address_of(unnamed, other), f'GRANT SELECT, DELETE ON videos TO "{names["reader"]}"')
+    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    assert done.code == 0
+    assert done.stderr.splitlines() == [f"{names['reader']} may do more than it needs: DELETE on videos"]
+
+
+async def test_what_a_role_passed_on_is_taken_back(names: dict[str, str], unnamed: str, other: str) -> None:
+    agent = names["agent"]
+    await execute(
+        unnamed,
+        f'CREATE ROLE "{agent}"',
+        f'GRANT SELECT, DELETE ON videos TO "{agent}" WITH GRANT OPTION',
+        f'GRANT USAGE, CREATE ON SCHEMA public TO "{agent}" WITH GRANT OPTION',
+        f'SET ROLE "{agent}"; GRANT SELECT, DELETE ON videos TO "{other}"; GRANT CREATE ON SCHEMA public TO "{other}"',
+    )
+    assert await rights_found(unnamed, other) == {"videos": {"SELECT", "DELETE"}}
+    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    assert (done.code, done.stderr) == (0, "")
+    assert await rights_found(unnamed, other) == {}
+    assert await rights_found(unnamed, agent) == rights(ROLES.agent)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await execute(address_of(unnamed, other), "CREATE TABLE more (id text)")
+
+
+UNFIT = {
+    "the owner": ('ALTER TABLE videos OWNER TO "{}"', "is the owner of the tables or their schema"),
+    "the owner of the schema": ('ALTER SCHEMA public OWNER TO "{}"', "is the owner of the tables or their schema"),
+    "a superuser": ('ALTER ROLE "{}" SUPERUSER', "is a superuser, whom no right can be kept from"),
+    "who has the owner as a member": ('GRANT "{}" TO CURRENT_USER', "has the owner of the tables as a member"),
+}
+
+
+@pytest.mark.parametrize("option", ["agent", "janitor", "reader"])
+@pytest.mark.parametrize(("given", "why"), UNFIT.values(), ids=UNFIT)
+async def test_whose_rights_have_to_stay_is_refused(
+    names: dict[str, str], unnamed: str, other: str, option: str, given: str, why: str
+) -> None:
+    await execute(unnamed, f'GRANT ALL ON videos, channels TO "{other}"', given.format(other))
+    before = await rights_found(unnamed, other)
+    assert before["channels"] >= ALL_RIGHTS
+    for arguments in ([], ["--dry-run"]):
+        done = await atlas("roles", *arguments, *options(names | {option: other}), DATABASE_URL=unnamed)
+        assert (done.code, done.out) == (78, "")
+        assert f"{other} {why}. Name others" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert await rights_found(unnamed, other) == before
+    assert await there(unnamed, names) == []
+
+
+async def test_who_runs_it_is_refused(names: dict[str, str], unnamed: str, other: str) -> None:
+    await execute(unnamed, f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{other}"')
+    before = await rights_found(unnamed, other)
+    for arguments in ([], ["--dry-run"]):
+        given = options(names | {"agent": other})
+        done = await atlas("roles", *arguments, *given, DATABASE_URL=address_of(unnamed, other))
+        assert (done.code, done.out) == (78, "")
+        assert f"{other} is the user that DATABASE_URL names. Name others" in done.stderr
+    assert await rights_found(unnamed, other) == before
+
+
+async def test_an_owner_that_is_no_superuser_repeats_it(names: dict[str, str], unnamed: str, other: str) -> None:
+    """Who makes a role is a member of it from PostgreSQL 16 on, which says nothing against the role."""
+    database = urlsplit(unnamed).path.lstrip("/")
+    await execute(
+        unnamed,
+        f'ALTER ROLE "{other}" CREATEROLE',
+        f'GRANT CREATE ON DATABASE "{database}" TO "{other}"',
+    )
+    theirs = address_of(unnamed, other)
+    with settings.override(database_url=theirs, database_schema="theirs"):
+        await migrate(Database(), try_timescaledb=False)
+    for what in ("is made", "was there"):
+        done = await atlas("roles", *options(names), DATABASE_URL=theirs, DATABASE_SCHEMA="theirs")
+        assert (done.code, done.stderr) == (0, "")
+        assert done.out.count(f" {what}; it ") == 3
+    for option, name in names.items():
+        assert await rights_found(unnamed, name, "theirs") == rights(getattr(ROLES, option))
 
 
 async def test_who_may_not_make_roles_is_told_what_to_do(names: dict[str, str], dsn: str) -> None:

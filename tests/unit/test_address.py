@@ -67,6 +67,36 @@ def test_an_authority_that_is_named_is_asked(host: str, tmp_path: Path) -> None:
     assert parse_qs(urlsplit(found.dsn).query) == {"sslrootcert": [str(file)], "sslmode": ["verify-full"]}
 
 
+@pytest.mark.parametrize("query", ["sslmode=", "sslrootcert=", "sslmode=&sslrootcert=", "sslcert=&sslmode=&sslkey="])
+def test_a_parameter_without_a_value_is_as_if_it_were_not_there(query: str) -> None:
+    far, near = "postgresql://user@db.example.com/maia", "postgresql://user@localhost/maia"
+    found = Address.parse(f"{far}?{query}")
+    assert (found.dsn, found.verified_unasked) == (far, True)
+    assert found.tls is not None
+    assert (found.tls.verify_mode, found.tls.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert Address.parse(f"{near}?{query}") == Address(near)
+
+
+@pytest.mark.parametrize("host", ["localhost", "db.example.com"])
+@pytest.mark.parametrize("query", ["sslrootcert={}&sslmode=", "sslmode=&sslrootcert={}"])
+def test_an_authority_is_asked_also_where_the_mode_is_empty(host: str, query: str, tmp_path: Path) -> None:
+    file = tmp_path / "authority.pem"
+    file.touch()
+    found = Address.parse(f"postgresql://user@{host}/maia?{query.format(file)}")
+    assert parse_qs(urlsplit(found.dsn).query) == {"sslrootcert": [str(file)], "sslmode": ["verify-full"]}
+
+
+def test_an_empty_word_on_poolers_leaves_it_to_be_found_out() -> None:
+    url = "postgresql://user@localhost/maia"
+    assert Address.parse(f"{url}?pgbouncer=") == Address(url)
+    assert Address.parse(f"{url}?pgbouncer=true").pooled is True
+
+
+def test_a_value_may_end_with_an_equals_sign() -> None:
+    url = "postgresql://user@localhost/maia?password=c2VjcmV0cw=="
+    assert Address.parse(url) == Address(url)
+
+
 @pytest.mark.parametrize("url", ["postgresql://[::1/maia", "postgresql://user@host:port/maia"])
 def test_what_is_no_address_is_left_to_the_driver(url: str) -> None:
     assert Address.parse(url).dsn == url

@@ -14,32 +14,56 @@ from atlas.errors import NoConnectionLeft
 FULL = asyncpg.TooManyConnectionsError("sorry, too many clients already")
 
 
-class FakePool:
-    """A pool of a server that has so many connections left for it."""
+class Server:
+    """One that has so many connections left."""
 
     def __init__(self, left: int) -> None:
         self.left = left
         self.tries = 0
-        self.idle: list[object] = []
-        self.lent = 0
+
+    def pools(self, number: int) -> list[FakePool]:
+        return [FakePool(self) for _ in range(number)]
+
+
+class FakePool:
+    """A pool of one connection."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.connection: object | None = None
+        self.answer = asyncio.Event()
+        self.answer.set()
 
     def get_size(self) -> int:
-        return len(self.idle) + self.lent
+        return int(self.connection is not None)
 
     async def acquire(self) -> object:
-        await asyncio.sleep(0)
-        if not self.idle:
-            self.tries += 1
-            if not self.left:
+        await self.answer.wait()
+        if self.connection is None:
+            self.server.tries += 1
+            await asyncio.sleep(0)
+            if not self.server.left:
                 raise FULL
-            self.left -= 1
-            self.idle.append(object())
-        self.lent += 1
-        return self.idle.pop()
+            self.server.left -= 1
+            self.connection = object()
+        return self.connection
 
     async def release(self, connection: object) -> None:
-        self.lent -= 1
-        self.idle.append(connection)
+        assert connection is self.connection
+
+    def lose(self) -> None:
+        """The server ends the session."""
+        self.connection = None
+
+
+def made_of(pools: list[FakePool]) -> Connections:
+    return Connections(pools)  # type: ignore[arg-type]
+
+
+async def turn() -> None:
+    """Everybody who can go on has gone on."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 class Time:
@@ -59,70 +83,117 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return time
 
 
-async def test_who_is_refused_another_connection_goes_on_with_the_first(time: Time) -> None:
-    first, others = FakePool(1), FakePool(0)
-    connections = Connections(first, others, 4)  # type: ignore[arg-type]
-    held = await connections.acquire(5)
+async def test_who_is_refused_another_connection_waits_for_whichever_comes_back_first(time: Time) -> None:
+    server = Server(2)
+    connections = made_of(server.pools(4))
+    long, short = await connections.acquire(5), await connections.acquire(5)
     waiting = asyncio.create_task(connections.acquire(5))
-    while not others.tries:
-        await asyncio.sleep(0)
-    # a pool would have the second wait for the first here
-    first.idle.append(held)
-    assert await waiting is held
-    assert others.tries == 1
+    await turn()
+    assert server.tries == 3
+    assert not waiting.done()
+    await connections.release(short)
+    assert await waiting is short
+    assert server.tries == 3
+    await connections.release(long)
+
+
+async def test_a_process_that_has_a_connection_still_goes_on_with_it(time: Time) -> None:
+    server = Server(2)
+    pools = server.pools(2)
+    connections = made_of(pools)
+    held = [await connections.acquire(5), await connections.acquire(5)]
+    for connection in held:
+        await connections.release(connection)
+    for lost, left in (pools, pools[::-1]):  # whichever it loses, and somebody else takes its place
+        lost.lose()
+        for _ in range(3):
+            connection = await connections.acquire(5)
+            assert connection is left.connection
+            await connections.release(connection)
+        lost.connection = object()
 
 
 async def test_nobody_tries_again_before_the_pause_is_over(time: Time) -> None:
-    first = FakePool(0)
-    connections = Connections(first, None, 1)  # type: ignore[arg-type]
+    server = Server(0)
+    connections = made_of(server.pools(1))
     for _ in range(20):
         with pytest.raises(NoConnectionLeft, match="too many clients"):
             await connections.acquire(5)
-    assert first.tries == 1
+    assert server.tries == 1
     time.now += SHORTEST_PAUSE
     with pytest.raises(NoConnectionLeft):
         await connections.acquire(5)
-    assert first.tries == 2
-    first.left = 1
+    assert server.tries == 2
+    server.left = 1
     time.now += LONGEST_PAUSE
     assert await connections.acquire(5)
 
 
+async def test_when_the_pause_is_over_one_task_tries_for_all(time: Time) -> None:
+    server = Server(1)
+    connections = made_of(server.pools(4))
+    held = await connections.acquire(5)
+    waiting = [asyncio.create_task(connections.acquire(5)) for _ in range(3)]
+    await turn()
+    before = server.tries
+    time.now += LONGEST_PAUSE
+    waiting.append(asyncio.create_task(connections.acquire(5)))
+    await turn()
+    assert server.tries == before + 1
+    assert not any(task.done() for task in waiting)
+    server.left = 3
+    time.now += LONGEST_PAUSE
+    connections.made()  # as the one that then succeeds says
+    await turn()
+    (last,) = [task for task in waiting if not task.done()]
+    await connections.release(held)
+    assert await last is held
+
+
 async def test_pauses_double_and_are_different_for_every_process(time: Time) -> None:
-    firsts = [FakePool(0) for _ in range(64)]
-    processes = [Connections(first, None, 1) for first in firsts]  # type: ignore[arg-type]
+    servers = [Server(0) for _ in range(64)]
+    processes = [made_of(server.pools(1)) for server in servers]
 
     async def tries(seconds: float) -> set[float]:
         """When each tries next, looked at four times as often as the shortest pause."""
         moments: set[float] = set()
         ends = time.now + seconds
         while time.now < ends:
-            before = sum(first.tries for first in firsts)
+            before = sum(server.tries for server in servers)
             for process in processes:
                 with pytest.raises(NoConnectionLeft):
                     await process.acquire(5)
-            if sum(first.tries for first in firsts) > before:
+            if sum(server.tries for server in servers) > before:
                 moments.add(round(time.now, 2))
             time.now += SHORTEST_PAUSE / 4
         return moments
 
     moments = await tries(30.0)
-    for first in firsts:
+    for server in servers:
         # at least half of 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5 … passes between two
-        assert 7 <= first.tries <= 17
+        assert 7 <= server.tries <= 17
     assert len(moments) > 64, "they do not come together"
 
 
-async def test_a_connection_that_could_be_made_ends_the_pause(time: Time) -> None:
-    first, others = FakePool(1), FakePool(0)
-    connections = Connections(first, others, 3)  # type: ignore[arg-type]
-    await connections.acquire(5)
-    refused = asyncio.create_task(connections.acquire(0.01))
+async def test_who_stops_waiting_leaves_its_turn_to_the_next(time: Time) -> None:
+    server = Server(1)
+    connections = made_of(server.pools(2))
+    held = await connections.acquire(5)
+    first, second = (asyncio.create_task(connections.acquire(5)) for _ in range(2))
+    await turn()
+    await connections.release(held)
+    first.cancel()  # in the moment in which it was its turn
+    assert await asyncio.wait_for(second, 5) is held
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_a_try_that_is_cut_off_is_given_back(time: Time) -> None:
+    server = Server(1)
+    (pool,) = pools = server.pools(1)
+    connections = made_of(pools)
+    pool.answer.clear()
     with pytest.raises(TimeoutError):
-        first.acquire = asyncio.Event().wait  # type: ignore[assignment, method-assign]
-        await refused
-    assert others.tries == 1
-    others.left = 1
-    connections.made()
-    assert await connections.acquire(5)
-    assert others.tries == 2
+        await connections.acquire(0.01)
+    pool.answer.set()
+    assert await connections.acquire(5) is pool.connection

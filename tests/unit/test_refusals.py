@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, StatementFailed
-from atlas.refusals import making, translated
+from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, NoConnectionLeft, StatementFailed
+from atlas.refusals import making, no_connection_left, translated
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,19 @@ def test_what_is_said_while_a_connection_is_made(error: Exception, becomes: type
 def test_a_refused_statement_says_what_to_do_where_it_is_not_to_blame(error: Exception, says: str) -> None:
     with pytest.raises(StatementFailed, match=says), translated():
         raise error
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "tut mir leid, schon zu viele Verbindungen",
+        "désolé, trop de clients sont déjà connectés",
+        "現在クライアント数が多すぎます",
+    ],
+)
+def test_a_server_is_full_in_any_language(message: str) -> None:
+    error = asyncpg.TooManyConnectionsError(message)
+    assert isinstance(no_connection_left(error), NoConnectionLeft)
+    with pytest.raises(NoConnectionLeft, match="Lower DATABASE_POOL_SIZE"), translated(), making():
+        raise error
+    assert no_connection_left(asyncpg.CannotConnectNowError(message)) is None

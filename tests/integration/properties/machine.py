@@ -14,7 +14,7 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.rows import Presence, TopicStatus, VideoUpdate
 
 from .fleet import SHARDS, due_topics, due_videos, first_places, unfinished
-from .world import TERMS, VIDEOS, World, answers, mostly, places, rarely, shards, sizes, some
+from .world import STEPS, TERMS, VIDEOS, World, answers, mostly, places, rarely, shards, sizes, some
 
 __all__ = ["Shards"]
 
@@ -114,9 +114,12 @@ class Shards(World):
 
     # ── how far the work is ─────────────────────────────────────────────────────────────────────────────────────────
 
-    @rule(place=places, more=st.booleans(), new=st.integers(0, 2), undone=rarely)
-    def a_topic_is_finished(self, place: int, more: bool, new: int, undone: bool) -> None:
+    @rule(place=places, more=mostly, new=st.integers(0, 2), undone=rarely, paused=rarely, rests=rarely)
+    def a_topic_is_finished(self, place: int, more: bool, new: int, undone: bool, paused: bool, rests: bool) -> None:
         shard, id_ = self._pick(self._holders(int), place, (0, 0))
+        if paused and id_ in self.pages:
+            term = self.fleet.look("search_queue")[id_]["query_term"]
+            self.people_steer({term}, "pause")
         mine, before = self._is_mine(shard, id_), self.fleet.look("search_queue").get(id_)
         status = TopicStatus.ACTIVE if more else TopicStatus.WAITING
         self.written += 1
@@ -134,6 +137,11 @@ class Shards(World):
             assert after["status"] == ("paused" if before["status"] == "paused" else status)
             assert (after["leased_until"], after["searches"]) == (None, before["searches"] + 1)
             self._ended(id_, page)
+        if rests:  # for longer than a page token is good
+            self.time_passes(STEPS[3])
+            self.topics_are_claimed(shard, len(TERMS), False)
+        else:
+            self.topics_are_claimed(shard, 1, False)
 
     @rule(place=places)
     def a_page_token_is_refused(self, place: int) -> None:
@@ -148,6 +156,7 @@ class Shards(World):
             self._ended(id_, None)
         else:
             assert after == before, "who holds no lease has written"
+        self.topics_are_claimed(shard, len(TERMS), False)
 
     @rule(place=places, number=sizes, presences=answers, undone=rarely)
     def videos_are_updated(self, place: int, number: int, presences: list[Presence], undone: bool) -> None:
@@ -183,6 +192,7 @@ class Shards(World):
         shard, key = self._pick(self._holders(int, str), place, (0, 0))
         self.daos[shard].set_aside([key])
         self.held[shard].aside.add(key)
+        self.claims_are_released(place, False)
 
     @rule(place=places, at_the_end=rarely)
     def claims_are_released(self, place: int, at_the_end: bool) -> None:

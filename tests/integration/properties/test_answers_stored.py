@@ -26,7 +26,7 @@ from maia.hunter import run_hunter_cycle
 from maia.tracker import run_tracker_cycle
 
 from ...cases import thorough
-from ...unit.properties.mutants import LONG, damaged, is_json, odd_values, said, same, written
+from ...unit.properties.mutants import LONG, Place, damaged, is_json, odd_values, places, put, said, same, written
 from ...unit.youtube import bodies
 
 pytestmark = pytest.mark.integration
@@ -34,6 +34,20 @@ pytestmark = pytest.mark.integration
 IDS = [f"video-{n:05}" for n in range(6)]
 ODD = odd_values().filter(is_json)
 USABLE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+_EARLY, _LATE = "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"
+_TEXTS = (("snippet", "title"), ("snippet", "channelTitle"), ("snippet", "tags", 0))
+_COUNTS = (("statistics", "viewCount"), ("statistics", "likeCount"), ("statistics", "commentCount"))
+HARD: list[tuple[Place, object]] = [
+    *((place, text) for place in _TEXTS for text in ("a\0b", "\ud83d")),
+    *((place, count) for place in _COUNTS for count in (2**63, str(2**64), "-1", "9" * 5000)),
+    *((("snippet", "categoryId"), number) for number in (2**31, "-1")),
+    *((("snippet", "publishedAt"), time) for time in (_EARLY, _LATE, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")),
+    *((("contentDetails", "duration"), text) for text in ("P999999999D", "P999999999W", "PT999999999H")),
+    (("snippet", "channelId"), "a/b\0"),
+]
+"""Places of a resource, and what no column takes that they are stored in, or only just."""
 
 
 class Answers:
@@ -70,6 +84,7 @@ def video(id_: str, number: int) -> dict[str, Any]:
     """A video whose values nobody takes for another's."""
     found = bodies.video(id_, viewCount=str(1000 + number), likeCount=str(number), commentCount="0")
     found["snippet"] |= {"title": f"Title {number}", "tags": [f"tag {number}"], "channelId": f"UC-{number}"}
+    found["brandNew"] = {"of": [1, None]}
     return found
 
 
@@ -83,10 +98,17 @@ def listings(draw: st.DrawFn, items: list[dict[str, Any]]) -> tuple[list[Any], d
     listed: list[Any] = []
     whole: dict[str, Any] = {}
     for number, item in enumerate(items):
-        fate = draw(st.sampled_from(("kept", "damaged", "damaged", "doubled", "gone")))
+        fate = draw(st.sampled_from(("kept", "damaged", "hard", "hard", "doubled", "gone")))
         if fate in {"kept", "doubled"}:
             listed += [item] * (1 + (fate == "doubled"))
             whole[IDS[number]] = item
+        elif fate == "hard":
+            broken = copy.deepcopy(item)
+            there = set(places(broken))
+            fitting = [(place, value) for place, value in HARD if place in there]
+            for place, value in draw(st.lists(st.sampled_from(fitting), min_size=1, max_size=3)) if fitting else ():
+                put(broken, place, value)
+            listed.append(broken)
         elif fate == "damaged":
             broken = draw(damaged(item, most=3, odd=ODD)).document
             # what names another video of this page would stand for that one

@@ -131,7 +131,9 @@ few = settings(
 def test_nothing_of_others_is_changed_and_what_stands_in_the_way_is_named(
     server_of_others: Server, there: dict[str, str]
 ) -> None:
-    """Seen to catch: TODO."""
+    """Seen to catch: names, or the types among them, that are not looked for; one name left out of the list; a table of
+    revisions that is taken for Atlas's whatever its columns are, or whatever it holds.
+    """
     server_of_others.fill(there)
     before, rows = server_of_others.look()
     try:

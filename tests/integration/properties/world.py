@@ -23,7 +23,7 @@ from atlas.resources import Video
 
 from .fleet import BEGIN, HOUR, SHARDS, Fleet, Held, Undone
 
-__all__ = ["TERMS", "VIDEOS", "World", "answers", "mostly", "places", "rarely", "shards", "sizes", "some"]
+__all__ = ["STEPS", "TERMS", "VIDEOS", "World", "answers", "mostly", "places", "rarely", "shards", "sizes", "some"]
 
 TERMS = [f"query {letter}" for letter in "abcdef"]
 VIDEOS = [f"video_{letter}" for letter in "abcdefgh"]
@@ -139,6 +139,7 @@ class World(RuleBasedStateMachine):
             if row["lease_token"] is not None
         }
         assert leased == {key: (f"shard {shard}", token) for key, (shard, token) in self.owner.items()}
+        assert not [key for key, row in (topics | videos).items() if key not in self.owner and not row["free"]]
         assert {id_: row["next_page_token"] for id_, row in topics.items()} == self.pages
         assert self.fleet.snapshots() == self.snapshots
 

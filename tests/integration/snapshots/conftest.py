@@ -115,9 +115,10 @@ def log(request: pytest.FixtureRequest) -> asyncpg.Connection:
 
 @pytest.fixture
 async def other(plain: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
-    """A second connection to the same database."""
+    """A second connection to the same database, which may hold what it has locked for as long as a test takes."""
     connection = await Database().connect()
     try:
+        await connection.execute("SET idle_in_transaction_session_timeout = 0")
         yield connection
     finally:
         await connection.close()

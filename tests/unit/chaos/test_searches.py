@@ -118,6 +118,21 @@ def test_a_page_that_is_stored_twice_is_found_and_a_round_that_begins_again_is_n
     assert "the page was stored already" in violation
 
 
+def test_the_window_of_a_round_that_was_refused_in_its_midst_is_looked_at_again() -> None:
+    story = Story()
+    story.hunt(HUNTER, "1", ["a"], page_token(50))
+    story.claim(HUNTER, "search_queue", "1")
+    story.search(HUNTER, "1", [], status=403)
+    row = story.rows["search_queue", "1"]
+    story.begin()
+    free = {"leased_until": None, "lease_token": None, "leased_by": None}
+    gone = {"next_page_token": None, "page": 0, "published_after": None, "published_before": None}
+    story.change(HUNTER, "search_queue", "1", searches=row["searches"] + 1, status="waiting", **gone, **free)
+    story.promote(HUNTER, "1")
+    story.hunt(HUNTER, "1", ["b"])
+    assert not any(check.violations for check in checked(story))
+
+
 def test_windows_that_overlap_are_found() -> None:
     story = Story()
     story.hunt(HUNTER, "1", ["a"])

@@ -16,6 +16,7 @@ __all__ = [
     "Place",
     "damaged",
     "is_json",
+    "nested",
     "odd_values",
     "places",
     "put",
@@ -38,6 +39,7 @@ def literal(text: str) -> str:
 
 
 def nested(depth: int) -> str:
+    """Stands for lists in lists, see `written`."""
     return literal("[" * depth + "]" * depth)
 
 

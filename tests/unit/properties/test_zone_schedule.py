@@ -93,6 +93,7 @@ def test_whoever_reads_when_it_is_due_keeps_the_intervals_of_every_zone(
     assert zone >= 2
 
 
+of_a_day = st.timedeltas(timedelta(), DAY)
 speeds = st.integers(1, 10**6) | st.floats(0.00001, 10**6, allow_nan=False).map(lambda speed: float(f"{speed:.5f}"))
 
 
@@ -120,7 +121,7 @@ def test_a_faster_clock_has_the_same_schedule_in_fewer_real_seconds(
 
 
 @settings(max_examples=400, deadline=None, database=None, print_blob=True)
-@given(speed=speeds, ago=st.timedeltas(timedelta(), DAY), shown=readings, moments=st.lists(st.timedeltas(timedelta(), DAY)))
+@given(speed=speeds, ago=of_a_day, shown=readings, moments=st.lists(of_a_day))
 def test_no_clock_goes_back_and_a_written_one_reads_the_same(
     speed: float, ago: timedelta, shown: datetime, moments: list[timedelta]
 ) -> None:
