@@ -21,6 +21,7 @@ from atlas.adapters.queue import QueueDAO
 from atlas.adapters.rows import Presence, TargetRow, TopicRow
 from atlas.resources import Video
 
+from ...cases import one_more
 from .fleet import BEGIN, HOUR, SHARDS, Fleet, Held, Undone
 
 __all__ = ["STEPS", "TERMS", "VIDEOS", "World", "answers", "mostly", "places", "rarely", "shards", "sizes", "some"]
@@ -68,6 +69,9 @@ class World(RuleBasedStateMachine):
         self.snapshots: dict[str, int] = {}
         self.now = BEGIN
         self.written = 0
+
+    def teardown(self) -> None:
+        one_more()
 
     # ── what people and searches do ─────────────────────────────────────────────────────────────────────────────────
 

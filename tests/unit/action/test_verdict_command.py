@@ -187,14 +187,14 @@ def test_a_bug_in_the_table_changes_nothing(
 def test_a_table_that_takes_too_long_is_left_out(
     step: Step, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch, verb: str, shards: str, code: int
 ) -> None:
-    # a build begins with the hash of the tree, and its time must not be up before
-    monkeypatch.setattr(verdict, "TABLE_SECONDS", 5 if verb == "build" else 0.5)
+    # a build begins with the hash of the tree, and even on a busy machine its time must not be up before
+    monkeypatch.setattr(verdict, "TABLE_SECONDS", 5 if verb == "build" else 3)
     how = {"code": 0, "block": True}
     docker.plays(**{"run": [ran(143, block=True)]} if verb == "run" else {"images": [], verb: [how]})
     image = {"pull": "maia:remote", "build": "build", "run": "maia:test"}[verb]
     began = time.monotonic()
     done = step.here(command="verdict", image=image, needs=needs(shards=shards))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert (done.code, len(docker.of(verb)), bool(docker.of("stop"))) == (code, 1, verb == "run")
     assert left_out(done) == "its time was up, which is 120 s, with the image."
     assert not any("cancelled" in text for text in done.annotations("notice"))

@@ -32,6 +32,7 @@ from .mutants import LONG, Damaged, Place, damaged, odd_values, places, said, sa
 ASKED = Method("some.list", "/some", Bucket.UNITS)
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+OWN = own_answers()
 ODD = odd_values(KEY, "x" * 36 + KEY)
 TOP = {("kind",), ("items",), ("items", 0), ("nextPageToken",)}
 ITEM_ID = re.compile(r"[A-Za-z0-9_=-]{1,256}")
@@ -41,7 +42,7 @@ ITEM_ID = re.compile(r"[A-Za-z0-9_=-]{1,256}")
 def captures(request: pytest.FixtureRequest) -> Corpus[Capture]:
     """The captured answers, where they are there, and those of our own."""
     if request.param == "own":
-        return own_answers()
+        return OWN
     data: Path = request.getfixturevalue("shared_data")
     return captured_answers(data)
 
@@ -128,8 +129,8 @@ def usable(of: type[Answer[Any]], resource: object) -> str | None:
 def test_an_answer_is_read_as_far_as_it_goes_or_is_malformed(captures: Corpus[Capture], data: st.DataObject) -> None:
     """Whatever came: an answer with every item that has an id, as it came, or Malformed, and nothing else.
 
-    Seen to catch: `Answer.read` without its `except ValueError`; `_raw` that drops what is not known; `read_json`
-    without `parse_constant`; `_what` that does not cut; `encode` that writes an infinite number as null.
+    Seen to catch: `Answer.read` without its `except ValueError`; `_raw` that keeps only what is read; `read_json`
+    without `parse_constant`, and without `parse_int`, as it was; `encode` that writes an infinite number as null.
     """
     capture = captures[data.draw(st.sampled_from(captures.names))]
     damage = data.draw(damaged(capture.document, cut=True, odd=ODD, often=TOP))
@@ -160,6 +161,23 @@ def test_an_answer_is_read_as_far_as_it_goes_or_is_malformed(captures: Corpus[Ca
         if hasattr(item, "raw"):
             assert same(item.raw, resource)
             check_archived(item.raw)
+
+
+@thorough(100)
+@given(
+    before=st.integers(0, 70) | st.integers(900, 5000),
+    name=st.sampled_from(("kind", "items")),
+    of=st.sampled_from(list(SOURCES)),
+)
+def test_a_key_in_a_foreign_answer_does_not_come_out_of_it(before: int, name: str, of: type) -> None:
+    """What was answered instead is named in a few words, and never with a key or what a cut left of one.
+
+    Seen to catch: a kind that is quoted whole; one that is cut before it is scrubbed, as it was.
+    """
+    (capture,) = [capture for capture in map(OWN.__getitem__, OWN.names) if capture.of.resource is of]
+    with pytest.raises(Malformed) as error:
+        understood(capture, written({**capture.document, name: "x" * before + KEY}))
+    assert is_harmless(str(error.value), 200)
 
 
 @thorough(500)
@@ -204,7 +222,7 @@ def test_one_odd_field_costs_only_itself(captures: Corpus[Capture], data: st.Dat
     """With one place of an item damaged, all that is not read from that place is as it was; the rest can be stored.
 
     Seen to catch: a section that is given up as a whole where one of its fields is odd; a title that is taken from the
-    description; NUL left in texts; a count beyond bigint; a naive time; a duration that overflows.
+    description; NUL and half surrogate pairs left in texts.
     """
     capture = captures[data.draw(st.sampled_from(captures.names))]
     number = data.draw(st.integers(0, len(capture.document["items"]) - 1))
@@ -237,7 +255,7 @@ def _touches(place: Place, source: Place) -> bool:
 def test_texts_of_five_megabytes_are_kept_whole(captures: Corpus[Capture], data: st.DataObject) -> None:
     """A text of 5 MB in any place costs nothing but its size: the item is kept, and so is its record.
 
-    Seen to catch: a largest body (MAX_BODY) of 4 MiB; a reader that cuts descriptions.
+    Seen to catch: a reader that cuts descriptions.
     """
     capture = captures[data.draw(st.sampled_from(captures.names))]
     resource = capture.document["items"][0]

@@ -99,8 +99,8 @@ def test_a_damaged_error_body_is_one_of_the_clients_errors(
 ) -> None:
     """Of any body and any status: an error that this status may mean, and never another exception.
 
-    Seen to catch: `ErrorBody.read` that takes `details` for a list of objects; `_word` that takes any text; a
-    `retry_after` that may be negative; a 429 that is judged by its reason first.
+    Seen to catch: `_dicts` that believes a list to hold objects; `_word` that takes any text; a pause that may be
+    negative; a 429 that is judged by its reason first.
     """
     refusal = refusals[data.draw(st.sampled_from(refusals.names))]
     damage = data.draw(damaged(refusal.document, cut=True, odd=ODD))

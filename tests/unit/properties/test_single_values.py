@@ -26,12 +26,11 @@ from .mutants import odd_values
 
 ANYTHING = odd_values()
 numbers = st.integers() | st.sampled_from([edge + n for edge in (0, 2**31, 2**63, 2**64) for n in (-2, -1, 0, 1, 2)])
-# every code point, half surrogate pairs and NUL among them more often than by chance
-texts = st.text(
-    st.characters(exclude_categories=()) | st.sampled_from("\0\ud83d\ude00\udfff\ud800 #\u200b\x1f"), max_size=40
+texts = st.text(max_size=40) | st.text(
+    st.sampled_from("abÄß#ﬁ \0\x1f\u200b\u200d\u202e\ud83d\ude00\ud800\udfff"), max_size=40
 )
 offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-parts = st.integers(0, 10**9 - 1) | st.integers(0, 90)
+parts = st.integers(0, 10**9 - 1) | st.sampled_from((0, 1, 90, 10**6, 10**9 - 1))
 
 
 @thorough(300)
@@ -104,11 +103,13 @@ def test_a_tag_becomes_a_query_or_nothing_and_stays_it(text: str) -> None:
 @thorough(400)
 @given(value=ANYTHING)
 def test_whatever_stands_for_a_value_is_one_or_none(value: Any) -> None:
-    """Seen to catch: a reader that takes any object for a text."""
+    """Seen to catch: a reader that takes any object for a text; one that takes any object for an id."""
     for parse, kind in (
         (parse_count, int), (parse_category, int), (parse_time, datetime), (parse_duration, timedelta),
         (parse_millis, timedelta), (clean_text, str), (usable_id, str),
     ):  # fmt: skip
         found = parse(value)
         assert found is None or type(found) is kind
+    if not isinstance(value, str):
+        assert clean_text(value) is parse_time(value) is parse_duration(value) is usable_id(value) is None
     assert isinstance(clean_texts(value), list)
