@@ -1,4 +1,4 @@
-"""The fault harness itself: a small run, one without faults, and one that is stopped."""
+"""The fault harness itself: a run without faults, one of a mutant, and one that is stopped. .ci/run has a whole one."""
 
 from __future__ import annotations
 
@@ -60,23 +60,14 @@ def alive(folder: Path) -> list[str]:
     return found
 
 
-async def test_a_small_run_kills_looks_and_finds_nothing(tmp_path: Path) -> None:
-    code, said, report = await run(tmp_path, "--kills", "6", "--faults", "1", "--minutes", "4")
-    assert code == 0, said
-    assert "no violation (seed 5, " in said
-    assert sum(report["kills"].values()) >= 6
-    assert min(report["faults"][kind] for kind in ("restart", "cut", "delay")) >= 1
-    assert report["processes"] >= 9
-    assert alive(tmp_path) == []
-
-
 async def test_without_faults_every_call_is_counted(tmp_path: Path) -> None:
     code, said, report = await run(tmp_path, "--calm")
     assert code == 0, said
     assert set(report["codes"]) == {"0"}
     assert report["kills"] == {}
     assert {name: number for name, number in report["faults"].items() if number} == {}
-    assert all(check["looked_at"] for check in report["checks"] if "churn" not in check["name"])
+    assert all(check["looked_at"] for check in report["checks"])
+    assert alive(tmp_path) == []
 
 
 async def test_a_mutant_is_found_by_the_check_that_has_to_find_it() -> None:

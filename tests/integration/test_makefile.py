@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("make") is None, reason="there is no make on this machine"),
 ]
 
-TARGETS = {"help", "demo", "test", "lint", "install", "bench", "lock", "clean"}
+TARGETS = {"chaos", "load", "help", "demo", "test", "lint", "install", "bench", "lock", "clean"}
 
 
 @pytest.fixture

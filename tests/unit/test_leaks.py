@@ -87,9 +87,11 @@ def test_what_is_too_short_to_be_told_apart_is_refused() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc here")
 def test_the_list_of_processes_has_what_stands_on_a_command_line() -> None:
-    waits = [sys.executable, "-c", "import sys; sys.stdin.read()", SECRET]
-    with subprocess.Popen(waits, stdin=subprocess.PIPE) as child:
+    waits = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read()", SECRET]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"up\n"  # for a moment after its start, a process has no command line
         found = find_leaks(process_list(), {"a key": SECRET})
         child.stdin.close()
     assert found
