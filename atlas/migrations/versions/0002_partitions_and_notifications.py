@@ -43,6 +43,15 @@ SAME_ACCESS = """
         CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
     FROM pg_attribute, aclexplode(attacl) WHERE attrelid = to_regclass('{of}')
 """
+VIEWS = """
+    SELECT view::regclass::text, bool_or(read.relname LIKE '\\_materialized\\_hypertable\\_%') AS aggregate
+    FROM unnest(ARRAY['video_velocity', 'video_stats_hourly', 'video_stats_daily']) AS wanted (name)
+    CROSS JOIN to_regclass(name) AS view
+    JOIN pg_rewrite ON pg_rewrite.ev_class = view
+    JOIN pg_depend ON pg_depend.objid = pg_rewrite.oid AND pg_depend.classid = 'pg_rewrite'::regclass
+    JOIN pg_class AS read ON read.oid = pg_depend.refobjid AND pg_depend.refclassid = 'pg_class'::regclass
+    GROUP BY view
+"""
 PLAIN = (
     "LOCK TABLE video_stats_log IN ACCESS EXCLUSIVE MODE",
     # a copying that has not ended
@@ -141,3 +150,8 @@ def downgrade() -> None:
         give_same_access("video_stats_log", "video_stats_log_plain")
         for statement in REPLACE:
             op.execute(statement)
+    else:
+        # the views came with this revision: they would stand in the way of its return. A continuous aggregate reads
+        # what it keeps, and is dropped by another name
+        for view, aggregate in op.get_bind().exec_driver_sql(VIEWS).fetchall():
+            op.execute(f"DROP {'MATERIALIZED ' if aggregate else ''}VIEW {view}")
