@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..markdown import CHECKOUT, document, sections
+from ..markdown import CHECKOUT, document, needs_documents, sections
 
 TEXT = "docs/threat-model.md"
 
@@ -30,6 +30,7 @@ def test_each_attacker_has_a_section_that_says_what_remains() -> None:
     assert sections(document(TEXT))
 
 
+@needs_documents
 def test_what_is_said_of_the_workflows_is_so() -> None:
     release = (CHECKOUT / ".github/workflows/release.yml").read_text(encoding="utf-8")
     assert "actions/cache" not in release

@@ -17,7 +17,7 @@ def test_a_run_is_visible_with_the_names_of_its_flow_and_tasks(agent, prefect_se
     assert process.end() == 0, process.stderr
     assert process.said[0] == "engine"
     assert process.result["outcome"] == "ok"
-    run, tasks = prefect_server.newest_run()
+    run, tasks = prefect_server.newest_run(3)
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"] == {"size": 3}
     (flow,) = prefect_server.ask("/flows/filter", flows={"id": {"any_": [run["flow_id"]]}})
@@ -34,7 +34,7 @@ def test_a_churn_is_a_crashed_run_and_exit_75(agent, prefect_server):
     assert process.result["stats"] == {"cycles": 1, "done": 1}
     assert "released done=1" in process.said
     assert "maia hunter: rate limit on item 1; start a fresh container" in process.stderr
-    run, tasks = prefect_server.newest_run()
+    run, tasks = prefect_server.newest_run(2)
     assert run["state_type"] == "CRASHED"
     assert tasks == {"fetch_batch COMPLETED", "process_batch COMPLETED"}
 
@@ -123,7 +123,7 @@ def test_a_flow_that_prefect_calls_itself_reports_its_tasks(agent, prefect_serve
     process = agent("worker", prefect_server.api_url)
     assert process.end() == 0, process.stderr
     assert process.said == ["fetched", "in body", "last stage", "released done=2", "{'cycles': 1, 'done': 2}"]
-    run, tasks = prefect_server.newest_run()
+    run, tasks = prefect_server.newest_run(3)
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"] == {"size": 2}
     assert tasks == {"fetch_batch COMPLETED", "process_batch COMPLETED", "last_stage COMPLETED"}
