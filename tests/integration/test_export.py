@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import fcntl
 import os
 import re
 import signal
+import struct
+import subprocess
 import sys
+import termios
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import asyncpg
 import orjson
@@ -301,14 +305,25 @@ async def test_a_reader_that_goes_away_ends_it_without_a_word(db: Database) -> N
 
 async def test_sigterm_ends_it_even_while_its_reader_makes_it_wait(db: Database) -> None:
     await many(db, 20_000)
-    process = await asyncio.create_subprocess_exec(
-        *ATLAS, "export", "--table", "videos", stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert (await process.stdout.readline()).startswith(b"id,channel_id,")  # the rest is more than a pipe holds
-    process.terminate()
-    assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGTERM
+    # no reader of asyncio: that one takes what the pipe holds by itself, and its process has no end before the pipe's
+    with subprocess.Popen((*ATLAS, "export", "--table", "videos"), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            while in_pipe(process.stdout) < PIPE_FULL:
+                await asyncio.sleep(0.02)  # polling: until it waits for its reader
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, PATIENCE) == -signal.SIGTERM
+        assert process.stdout.readline().startswith(b"id,channel_id,")
     await nothing_is_running(db)
+
+
+PIPE_FULL = 60_000
+"""Bytes: a pipe holds 64 KiB, in pages that need not be full."""
+
+
+def in_pipe(pipe: IO[bytes]) -> int:
+    """Bytes that were written to a pipe and not read yet."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]  # type: ignore[no-any-return]
 
 
 async def nothing_is_running(db: Database) -> None:
