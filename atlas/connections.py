@@ -4,6 +4,9 @@ A process that has a connection can go on with it, more slowly, where the server
 its own, so that a task which is refused waits for whichever is given back first. After a refusal nobody of this process
 tries again for a while, which grows with every refusal and is never the same for two processes, and then one task alone
 does: so many tasks of so many processes as there may be, each process tries as one that tries alone would.
+
+A connection goes back to its pool, which cleans it up or lets it go, when something went wrong. After a use that ended
+well it is only kept at hand: the pool's own way takes a task, a timer and three turns of the event loop each time.
 """
 
 from __future__ import annotations
@@ -20,12 +23,15 @@ import asyncpg
 from atlas.errors import NoConnectionLeft
 from atlas.refusals import no_connection_left
 
-__all__ = ["LONGEST_PAUSE", "SHORTEST_PAUSE", "Connections"]
+__all__ = ["LONGEST_IDLE", "LONGEST_PAUSE", "SHORTEST_PAUSE", "Connections"]
 
 # Seconds after a refusal in which this process does not try again: the first, and what doubling it ends at. Each pause
 # is drawn from its upper half.
 SHORTEST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
+
+# Seconds after which one that was not used is made anew: somebody on the way to the server may have forgotten it.
+LONGEST_IDLE = 300.0
 
 
 class Connections:
@@ -39,6 +45,8 @@ class Connections:
         self._pools = tuple(pools)
         self._free = list(pools)  # the one that was given back last comes first: it is the least likely to be stale
         self._taken: dict[int, asyncpg.Pool] = {}
+        self._kept: dict[asyncpg.Pool, tuple[asyncpg.Connection, float]] = {}  # of free pools, and since when
+        self._closing = False
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._door = _Door()
 
@@ -53,6 +61,12 @@ class Connections:
         Raises:
             NoConnectionLeft: this process has none, and the server refuses it one. Anything else is the driver's.
         """
+        if self._kept:
+            pool = next(reversed(self._kept))
+            if (connection := self._at_hand(pool)) is not None:
+                self._free.remove(pool)
+                self._taken[id(connection)] = pool
+                return connection
         async with asyncio.timeout(seconds):
             while True:
                 pool = await self._chosen()
@@ -62,6 +76,14 @@ class Connections:
                     continue  # another may be idle, or come back; where there is none, the choice says so
                 self._taken[id(connection)] = pool
                 return connection
+
+    def _at_hand(self, pool: asyncpg.Pool) -> asyncpg.Connection | None:
+        """The one that was kept of a pool, if it is as good as new."""
+        connection, since = self._kept[pool]
+        if _gone(connection) or time.monotonic() - since > LONGEST_IDLE:
+            return None
+        del self._kept[pool]
+        return connection
 
     async def _chosen(self) -> asyncpg.Pool:
         """A pool that nobody uses, taken out of the free ones: one that has its connection, else one that may try."""
@@ -102,6 +124,10 @@ class Connections:
 
     async def _from(self, pool: asyncpg.Pool) -> asyncpg.Connection:
         try:
+            if pool in self._kept:
+                if (connection := self._at_hand(pool)) is not None:
+                    return connection
+                await self._let_go(pool)
             with self._door.trying(made=bool(pool.get_size())):
                 return await pool.acquire()
         except BaseException as error:
@@ -117,16 +143,35 @@ class Connections:
         self._free.append(pool)
         self._wake()
 
-    async def release(self, connection: asyncpg.Connection) -> None:
-        """Gives one back. Raises as the driver does, of a connection that is gone; it is given back all the same."""
+    async def release(self, connection: asyncpg.Connection, *, clean: bool = False) -> None:
+        """Gives one back. Raises as the driver does, of a connection that is gone; it is given back all the same.
+
+        Args:
+            connection: from ``acquire``.
+            clean: all that was said on it was answered, and no transaction is left open.
+        """
         pool = self._taken.pop(id(connection))
         try:
-            await pool.release(connection)
+            if clean and not self._closing and not connection.is_in_transaction():
+                self._kept[pool] = connection, time.monotonic()
+            else:
+                await _to_pool(pool, connection)
         finally:
             self._give_back(pool)
 
+    async def _let_go(self, pool: asyncpg.Pool) -> None:
+        """Has a pool drop the connection that was kept of it."""
+        connection, _ = self._kept.pop(pool)
+        await pool.expire_connections()
+        with contextlib.suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+            await _to_pool(pool, connection)
+
     async def close(self) -> None:
         """Closes all, once they are given back."""
+        self._closing = True
+        while self._kept:
+            pool, (connection, _) = self._kept.popitem()
+            await _to_pool(pool, connection)
         for pool in self._pools:
             await pool.close()
 
@@ -134,6 +179,19 @@ class Connections:
         """Closes all at once."""
         for pool in self._pools:
             pool.terminate()
+
+
+def _gone(connection: asyncpg.Connection) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # its pool has heard of it first, and taken it back
+        return True
+
+
+async def _to_pool(pool: asyncpg.Pool, connection: asyncpg.Connection) -> None:
+    """Gives a connection back to its pool."""
+    with contextlib.suppress(asyncpg.InternalClientError):  # lost in this very moment: the driver has freed it itself
+        await pool.release(connection)
 
 
 class _Door:

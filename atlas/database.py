@@ -22,7 +22,7 @@ from atlas.inspection import SCHEMA_VERSION, schema_version
 from atlas.refusals import making
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from atlas.connections import Connections
     from atlas.embedded import EmbeddedServer
@@ -52,6 +52,7 @@ class Database:
         self._transaction: contextvars.ContextVar[_Transaction | None] = contextvars.ContextVar(
             "atlas_transaction", default=None
         )
+        self._patient: contextvars.ContextVar[bool] = contextvars.ContextVar("atlas_patient", default=False)
         self._given_up = False
         self.application_name = "atlas"
 
@@ -150,24 +151,24 @@ class Database:
         if current is not None:
             yield current.connection
             return
-        if self._pool is None or self._loop is not asyncio.get_running_loop():
-            await self.open()
-        pool = self._pool
-        if pool is None:
-            raise DatabaseUnavailable("the database was closed while it was in use")
-        async with self._taken(pool) as connection:
+        async with self._taken(await self._opened()) as connection:
             yield connection
 
-    @staticmethod
+    async def _opened(self) -> Connections:
+        if self._pool is None or self._loop is not asyncio.get_running_loop():
+            await self.open()
+        if self._pool is None:
+            raise DatabaseUnavailable("the database was closed while it was in use")
+        return self._pool
+
     @contextlib.asynccontextmanager
-    async def _taken(pool: Connections) -> AsyncIterator[asyncpg.Connection]:
-        with translated(), making():
-            connection = await pool.acquire(COMMAND_TIMEOUT)  # it makes one where all others are in use
+    async def _taken(self, pool: Connections) -> AsyncIterator[asyncpg.Connection]:
+        connection, clean = await _take(pool), False
         try:
             yield connection
+            clean = True
         finally:
-            with contextlib.suppress(*LOST, asyncpg.InterfaceError):  # a connection that is gone needs no giving back
-                await pool.release(connection)
+            await _give_back(pool, connection, clean=clean)
 
     def _current(self) -> _Transaction | None:
         """The task's transaction; one that has ended is none (a task may outlive the one it was started in)."""
@@ -220,11 +221,20 @@ class Database:
     async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         """The rows of one statement; outside a transaction it is tried again if the connection was lost."""
 
+        current = self._current()
+        if current is not None:
+            return await _rows(current.connection, statement, arguments)
+
         async def attempt() -> list[asyncpg.Record]:
-            async with self._connection() as connection:
-                with translated():
-                    rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
-                return rows
+            # as _connection does, without its price: most of what is done here is one statement alone
+            pool = await self._opened()
+            connection, clean = await _take(pool), False
+            try:
+                rows = await _rows(connection, statement, arguments)
+                clean = True
+            finally:
+                await _give_back(pool, connection, clean=clean)
+            return rows
 
         return await self.patiently(attempt)
 
@@ -234,15 +244,35 @@ class Database:
         Args:
             work: must be safe to repeat: what it wrote before the loss was rolled back, or is idempotent.
         """
-        if self._current() is not None:
-            return await work()  # the transaction is gone with its connection: only its owner can begin again
+        if self._current() is not None or self._patient.get():
+            # the transaction is gone with its connection: only its owner can begin again; and patience is had once
+            return await work()
+        token = self._patient.set(True)
         try:
             done = await patiently(work, 0 if self._given_up else connecting.PATIENCE)
         except DatabaseUnavailable:
             self._given_up = True  # what is left to do on the way out must not wait as long again, each time
             raise
+        finally:
+            self._patient.reset(token)
         self._given_up = False
         return done
+
+
+async def _take(pool: Connections) -> asyncpg.Connection:
+    with translated(), making():
+        return await pool.acquire(COMMAND_TIMEOUT)  # it makes one where all others are in use
+
+
+async def _give_back(pool: Connections, connection: asyncpg.Connection, *, clean: bool) -> None:
+    with contextlib.suppress(*LOST, asyncpg.InterfaceError):  # a connection that is gone needs no giving back
+        await pool.release(connection, clean=clean)
+
+
+async def _rows(connection: asyncpg.Connection, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+    with translated():
+        rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+    return rows
 
 
 database = Database()

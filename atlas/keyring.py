@@ -8,11 +8,11 @@ equals the API's own log, with kills it exceeds it by at most the calls in fligh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
-import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -26,6 +26,7 @@ from atlas.errors import Contended, DatabaseUnavailable, EmptyKeyRing, KeysRejec
 from atlas.keypool import KeyPool, fingerprint
 from atlas.quota import Bucket, quota_day, quota_reset, quota_start
 from atlas.statements import sql
+from atlas.tickets import NO_CALLS, Calls, Ticket, counted, open_ones, slot
 
 __all__ = ["KeyRing", "Suspension", "Ticket", "fingerprint"]
 
@@ -34,7 +35,6 @@ logger = logging.getLogger(__name__)
 WHOLE_KEY = "*"
 REJECTED_FOR = timedelta(hours=24)
 _CLOCKS_MAY_DIFFER = timedelta(minutes=10)
-_SLOTS = 64  # rows over which the shards' counts of one key and day are spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,6 @@ class Suspension:
     reason: str
     until: datetime
     limit: int | None = None
-
-
-@dataclass(slots=True)
-class Ticket:
-    """One call that may be made: reserved in the database under this key, bucket and Pacific day."""
-
-    key: SecretStr
-    fingerprint: str
-    bucket: Bucket
-    day: date
-    open: bool = True
-    """Whether it still waits to be settled or given back."""
 
 
 @dataclass(slots=True)
@@ -193,10 +181,10 @@ class KeyRing:
         reservation = self._reserving.pop((key, bucket))
         try:
             rows = await self._db.fetch(
-                sql("reserve_calls"), day, key, str(bucket), _slot(), reservation.calls, clock.now(), self._pool
+                sql("reserve_calls"), day, key, str(bucket), slot(), reservation.calls, clock.now(), self._pool
             )
             if rows and reservation.left:
-                await self._uncount([(day, key, str(bucket))], [reservation.left])
+                await self._uncount(Calls([day], [key], [str(bucket)], slot(), [reservation.left]))
         except BaseException as error:
             if not reservation.granted.done():
                 reservation.granted.set_exception(error)
@@ -212,53 +200,64 @@ class KeyRing:
 
         If the transaction is rolled back, its tickets wait to be settled again.
         """
-        await self._close(tickets, made=True)
+        with self.settling(tickets) as calls:
+            if calls.days:
+                await self._db.fetch(sql("settle_calls"), *calls, [0] * len(calls.days))
+
+    @contextlib.contextmanager
+    def settling(self, tickets: Iterable[Ticket]) -> Iterator[Calls]:
+        """As ``settle``, by a statement of the caller's own: it is given those calls that are not settled yet.
+
+        If what is inside fails, or the transaction around it is rolled back, its tickets wait to be settled again.
+        """
+        still_open = open_ones(tickets)
+        if not still_open:
+            yield NO_CALLS
+            return
+        self._mark(still_open, is_open=False)
+        self._db.on_rollback(lambda: self._mark(still_open, is_open=True))
+        try:
+            yield counted(still_open)
+        except BaseException:
+            self._mark(still_open, is_open=True)
+            raise
 
     async def give_back(self, ticket: Ticket) -> None:
         """This call never left the machine: it is not counted. If the database is lost meanwhile, it stays counted."""
-        await self._close([ticket], made=False)
-
-    async def _close(self, tickets: Iterable[Ticket], *, made: bool) -> None:
-        still_open = list({id(ticket): ticket for ticket in tickets if ticket.open}.values())
-        counts = sorted(Counter((t.day, t.fingerprint, str(t.bucket)) for t in still_open).items())
-        if not counts:
+        still_open = open_ones([ticket])
+        if not still_open:
             return
 
         def mark(*, is_open: bool) -> None:
-            for ticket in still_open:
-                if not made and ticket.open is not is_open:
-                    self.calls[str(ticket.bucket)] += 1 if is_open else -1
-                ticket.open = is_open
+            self._mark(still_open, is_open=is_open)
+            self.calls[str(ticket.bucket)] += 1 if is_open else -1
 
         mark(is_open=False)
         self._db.on_rollback(lambda: mark(is_open=True))
         try:
-            keys, numbers = [key for key, _ in counts], [number for _, number in counts]
-            if made:
-                await self._count(keys, numbers)
-            elif not await self._uncount(keys, numbers):
-                mark(is_open=True)
+            stays = not await self._uncount(counted(still_open))
         except BaseException:
             mark(is_open=True)
             raise
+        if stays:
+            mark(is_open=True)
 
-    async def _count(
-        self, keys: list[tuple[date, str, str]], settled: list[int] | None = None, not_made: list[int] | None = None
-    ) -> None:
-        """Adds to the counts of (day, fingerprint, bucket), which are sorted."""
-        days, prints, buckets = zip(*keys, strict=True)
-        nothing = [0] * len(keys)
-        unreserved = [-number for number in not_made or nothing]
-        await self._db.fetch(sql("settle_calls"), days, prints, buckets, _slot(), settled or nothing, unreserved)
+    @staticmethod
+    def _mark(tickets: Iterable[Ticket], *, is_open: bool) -> None:
+        for ticket in tickets:
+            ticket.open = is_open
 
-    async def _uncount(self, keys: list[tuple[date, str, str]], not_made: list[int]) -> bool:
+    async def _uncount(self, calls: Calls) -> bool:
         """Takes out calls that were not made. Not tried again: were the answer to the first try lost and not the try
         itself, the second would take out calls that were made. Returns False if they stay counted."""
+        days, prints, buckets, slot, numbers = calls
         try:
             async with self._db.transaction():  # outside of one, a statement is tried again by itself
-                await self._count(keys, not_made=not_made)
+                await self._db.fetch(
+                    sql("settle_calls"), days, prints, buckets, slot, [0] * len(days), [-number for number in numbers]
+                )
         except (DatabaseUnavailable, Contended) as error:
-            logger.warning("%d reserved calls that were not made stay counted: %s", sum(not_made), error)
+            logger.warning("%d reserved calls that were not made stay counted: %s", sum(numbers), error)
             return False
         return True
 
@@ -332,7 +331,3 @@ def _closed_until(day: date, now: datetime) -> datetime:
     if now - quota_start(now) < _CLOCKS_MAY_DIFFER:
         return min(midnight, now + _CLOCKS_MAY_DIFFER)
     return midnight
-
-
-def _slot() -> int:
-    return random.randrange(_SLOTS)  # noqa: S311  only spreads writers

@@ -53,7 +53,9 @@ def schedule(born: datetime, now: datetime) -> tuple[int, datetime]:
         now: schedule time.
     """
     age = now - born
-    zone = next(zone for zone in ZONES if zone.below is None or age < zone.below)
+    for zone in ZONES:
+        if zone.below is None or age < zone.below:
+            break
     return zone.number, now + zone.interval
 
 

@@ -33,7 +33,7 @@ COMMIT = "commit"
 OTHER = "other"  # what the driver asks on its own: types, the schema, the session
 
 _COMMON = ("start_run", "load_suspensions", "finish_run", "emit_events", COMMIT)
-_SHARED = ("reserve_calls", "settle_calls", "ingest_videos", "mark_archived")
+_SHARED = ("reserve_calls", "ingest_videos", "mark_archived")
 _OF = {
     "hunter": (
         "asks search", "asks videos", "claim_topics", "claim_unfinished", "known_videos", "add_tags", "advance_topic",

@@ -47,9 +47,9 @@ def measure(path: Path) -> None:
         note("topics claimed", began, rows=len(rows))
         return rows
 
-    async def update_video_stats_batch(self: MaiaDAO, updates: Sequence[VideoUpdate]) -> int:
+    async def update_video_stats_batch(self: MaiaDAO, updates: Sequence[VideoUpdate], **given: Any) -> int:
         began = time.perf_counter()
-        written = await write(self, updates)
+        written = await write(self, updates, **given)
         late: dict[int, list[float]] = defaultdict(list)
         now = clock.now()
         for update in updates:

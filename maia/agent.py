@@ -13,6 +13,7 @@ from atlas import telling
 from atlas.config import settings
 from maia import orchestration
 from maia.exitcodes import Outcome
+from maia.orchestration import Flow
 from maia.process import recorded, run_process
 from maia.session import AgentSession, Shard, agent_session
 from maia.stop import merge_stats, record_stats
@@ -56,10 +57,8 @@ def run(agent: str, options: AgentOptions) -> NoReturn:
 async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any]:
     """Repeats the flow until its cycles are run, the time is up, or nothing is left to do."""
     from maia.enrichment import archive  # noqa: PLC0415
-    from maia.hunter import run_hunter_cycle  # noqa: PLC0415  one agent does not pay for the other's imports
-    from maia.tracker import run_tracker_cycle  # noqa: PLC0415
 
-    cycle = run_hunter_cycle if session.agent == "hunter" else run_tracker_cycle
+    cycle = _cycle_of(session.agent)
     default = settings.hunter_batch_size if session.agent == "hunter" else settings.tracker_batch_size
     total: dict[str, Any] = {}
     ends = None if options.max_minutes is None else time.monotonic() + options.max_minutes * 60
@@ -84,6 +83,17 @@ async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any
         # earlier cycles worked until nothing was due: that is what was asked for
         total["outcome"] = Outcome.OK
     return {**total, "cycles": number}
+
+
+def _cycle_of(agent: str) -> Flow[[int], dict[str, Any]]:
+    """The agent's flow; one agent does not pay for the other's imports."""
+    if agent == "hunter":
+        from maia.hunter import run_hunter_cycle  # noqa: PLC0415
+
+        return run_hunter_cycle
+    from maia.tracker import run_tracker_cycle  # noqa: PLC0415
+
+    return run_tracker_cycle
 
 
 def _summary(stats: Mapping[str, Any]) -> str:

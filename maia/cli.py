@@ -1,27 +1,30 @@
-"""The command line of ``maia``, ``maia-hunter`` and ``maia-tracker``; it begins in ``maia.__main__``."""
+"""The command line of ``maia``, ``maia-hunter`` and ``maia-tracker``; it begins in ``maia.__main__``.
+
+A shard of the Hunter or Tracker lives for seconds and starts thousands of times: it is given its own commands alone,
+and does not pay for the imports of the others. ``app`` has them all.
+"""
 
 from __future__ import annotations
 
+import functools
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from atlas.errors import AtlasError
 from maia import __version__
-from maia.commands import agents, janitor, keys, plan, queue
+from maia.commands import agents
 from maia.commands.running import leave
-from maia.sandbox import command as sandbox
+
+if TYPE_CHECKING:
+    app: typer.Typer
+    """Every command."""
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    name="maia",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,  # they show local variables
-    rich_markup_mode=None,
-    help="Discover YouTube videos and measure how fast they go viral, on one PostgreSQL.\n\n"
+_HELP = (
+    "Discover YouTube videos and measure how fast they go viral, on one PostgreSQL.\n\n"
     "\b\nFirst steps:\n"
     '  maia queue add "your query"     what to search for\n'
     "  maia hunter                     discover videos\n"
@@ -29,16 +32,9 @@ app = typer.Typer(
     "  maia janitor                    delete what is too old\n"
     "  maia keys                       what the keys have spent\n\n"
     "Settings come from the environment or .env: DATABASE_URL (unset: an embedded PostgreSQL), "
-    "YOUTUBE_API_KEY_POOL_JSON and others, see docs/configuration.md. Without a key, `maia sandbox` is a local API.",
+    "YOUTUBE_API_KEY_POOL_JSON and others, see docs/configuration.md. Without a key, `maia sandbox` is a local API."
 )
-app.command(epilog=agents.EPILOG)(agents.hunter)
-app.command(epilog=agents.EPILOG)(agents.tracker)
-app.command(epilog=agents.EPILOG)(janitor.janitor)
-app.command(epilog=agents.EPILOG)(plan.plan)
-app.command(epilog=agents.EPILOG)(plan.verdict)
-app.add_typer(queue.app, name="queue")
-app.add_typer(keys.app, name="keys")
-app.command(epilog=sandbox.EPILOG)(sandbox.sandbox)
+_SHARDS = {"hunter": agents.hunter, "tracker": agents.tracker}
 
 
 def _version(*, wanted: bool) -> None:
@@ -47,17 +43,57 @@ def _version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     *, version: Annotated[bool, typer.Option("--version", callback=lambda wanted: _version(wanted=wanted))] = False
 ) -> None:
     pass
 
 
+def _shards() -> typer.Typer:
+    """``maia`` with the commands of shards alone."""
+    found = typer.Typer(
+        name="maia",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,  # they show local variables
+        rich_markup_mode=None,
+        help=_HELP,
+    )
+    found.callback()(_options)
+    for name, command in _SHARDS.items():
+        found.command(name, epilog=agents.EPILOG)(command)
+    return found
+
+
+@functools.cache
+def _whole() -> typer.Typer:
+    """``maia`` with every command."""
+    from maia.commands import janitor, keys, plan, queue  # noqa: PLC0415  a shard does not pay for these
+    from maia.sandbox import command as sandbox  # noqa: PLC0415
+
+    found = _shards()
+    found.command(epilog=agents.EPILOG)(janitor.janitor)
+    found.command(epilog=agents.EPILOG)(plan.plan)
+    found.command(epilog=agents.EPILOG)(plan.verdict)
+    found.add_typer(queue.app, name="queue")
+    found.add_typer(keys.app, name="keys")
+    found.command(epilog=sandbox.EPILOG)(sandbox.sandbox)
+    return found
+
+
+if not TYPE_CHECKING:  # or a type checker would take any misspelt name for an attribute
+
+    def __getattr__(name: str) -> Any:
+        if name == "app":
+            return _whole()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and ends the process with its code."""
+    words = arguments if arguments is not None else sys.argv[1:]
     try:
-        app(arguments if arguments is not None else sys.argv[1:], prog_name="maia")
+        (_shards() if words[:1] and words[0] in _SHARDS else _whole())(words, prog_name="maia")
     except AtlasError as error:
         _end(error)
 

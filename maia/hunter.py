@@ -218,14 +218,15 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
             snowball = Snowball.configured()
             tags = [query for v in videos if v.id in stored.newly_enriched for query in snowball.queries(v.tags)]
             added = await dao.add_to_search_queue(tags, most_new=share, topic=topic["query_term"])
-            await dao.update_search_state(
-                topic["id"],
-                page.next_page_token,
-                len(items),
-                TopicStatus.ACTIVE if page.next_page_token else TopicStatus.WAITING,
-                new=len(stored.created),
-            )
-            await session.ring.settle([*page.tickets, *tickets])
+            with session.ring.settling([*page.tickets, *tickets]) as calls:
+                await dao.update_search_state(
+                    topic["id"],
+                    page.next_page_token,
+                    len(items),
+                    TopicStatus.ACTIVE if page.next_page_token else TopicStatus.WAITING,
+                    new=len(stored.created),
+                    calls=calls,
+                )
         counts.update(videos_new=len(stored.created), videos_enriched=len(stored.newly_enriched), queries_new=added)
 
     try:

@@ -61,7 +61,7 @@ class Stop:
     def __init__(self) -> None:
         self._exit: SystemExit | None = None
         self._cancelled_at: float | None = None
-        self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event, bool]] = set()
+        self._waiters: set[tuple[asyncio.AbstractEventLoop, Callable[[], object], bool]] = set()
 
     def __repr__(self) -> str:
         return f"Stop({self._exit!r})"
@@ -114,11 +114,11 @@ class Stop:
                 self._exit = exit_
         elif self._exit is None:
             self._exit = exit_
-        for loop, event, cancelled_only in tuple(self._waiters):
+        for loop, told, cancelled_only in tuple(self._waiters):
             if self.cancelled or not cancelled_only:
                 # From a signal handler the loop may be asleep in select(): only the thread-safe call wakes it.
                 with contextlib.suppress(RuntimeError):  # its loop was closed meanwhile
-                    loop.call_soon_threadsafe(event.set)
+                    loop.call_soon_threadsafe(told)
 
     def raise_if_requested(self) -> None:
         """Leave with ChurnExit or CancelledExit if the end was asked for. Call it after the results are stored."""
@@ -142,18 +142,28 @@ class Stop:
 
     async def _wait(self, timeout: float | None, *, cancelled_only: bool) -> bool:  # noqa: ASYNC109
         event = asyncio.Event()
-        waiter = (asyncio.get_running_loop(), event, cancelled_only)
+        with self.telling(event.set, cancelled_only=cancelled_only):
+            try:
+                await asyncio.wait_for(event.wait(), timeout)
+            except TimeoutError:
+                return self.requested
+        return True
+
+    @contextlib.contextmanager
+    def telling(self, told: Callable[[], object], *, cancelled_only: bool) -> Iterator[None]:
+        """Have `told` called in the running event loop, maybe more than once, when the end is asked for.
+
+        Called at once if that is so already. With `cancelled_only` a churn is none of its business.
+        """
+        waiter = (asyncio.get_running_loop(), told, cancelled_only)
         self._waiters.add(waiter)
         try:
             # Looked at after the registration, so that a signal in between is not missed.
             if self.cancelled or (self.requested and not cancelled_only):
-                return True
-            await asyncio.wait_for(event.wait(), timeout)
-        except TimeoutError:
-            return self.requested
+                told()
+            yield
         finally:
             self._waiters.discard(waiter)
-        return True
 
 
 @dataclass(slots=True)
@@ -305,21 +315,33 @@ async def run_bounded(
                     raise
                 # Cancelled from within, by something that the worker awaited: the lane has more items to serve.
 
-    lanes = {asyncio.create_task(lane()) for _ in range(min(limit, len(items)))}
-    watch = asyncio.create_task(stop.wait_cancelled())
+    over = asyncio.get_running_loop().create_future()
+    pending: set[asyncio.Task[None]] = set()
+
+    def end() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        pending.discard(task)
+        if not pending:
+            end()
+
+    lanes = [asyncio.create_task(lane()) for _ in range(min(limit, len(items)))]
+    for task in lanes:
+        pending.add(task)
+        task.add_done_callback(ended)
     try:
-        pending: set[asyncio.Task[None]] = lanes
-        while pending:
-            _, pending = await asyncio.wait({*pending, watch}, return_when=asyncio.FIRST_COMPLETED)
-            pending -= {watch}
-            if watch.done() and pending:
-                _, pending = await asyncio.wait(pending, timeout=stop.grace_left)
-                break
+        if lanes:
+            with stop.telling(end, cancelled_only=True):
+                await over
+            if pending:
+                await asyncio.wait(pending, timeout=stop.grace_left)
     finally:
-        watch.cancel()
-        for task in lanes:
-            task.cancel()
-        await asyncio.gather(watch, *lanes, return_exceptions=True)
+        if cut_off := list(pending):
+            for task in cut_off:
+                task.cancel()
+            await asyncio.gather(*cut_off, return_exceptions=True)
     for task in lanes:
         if not task.cancelled() and (failure := task.exception()) is not None:
             raise failure  # nothing that a worker may raise: a KeyboardInterrupt, say

@@ -241,16 +241,20 @@ async def _write(
     """How many were updated and, of whole ones, the ids of those that have a row still."""
     dao = session.dao
 
+    async def update() -> int:
+        with session.ring.settling(answer.tickets) as calls:
+            return await dao.update_video_stats_batch(updates, calls=calls)
+
     async def write() -> tuple[int, Collection[str]]:
+        if not whole and all(update.presence == Presence.PRESENT for update in updates):
+            return await update(), ()  # one statement, which needs no transaction around it
         there: Collection[str] = ()
         async with dao.transaction():
             if whole:
                 there = await dao.lock_videos([update.id for update in updates])
                 # one that was forgotten since it was claimed must not come back by this
                 await dao.ingest_video_metadata([video for video in whole if video.id in there])
-            updated = await dao.update_video_stats_batch(updates)
-            await session.ring.settle(answer.tickets)
-        return updated, there
+            return await update(), there
 
     try:
         return await dao.patiently(write)

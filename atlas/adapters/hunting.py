@@ -15,6 +15,7 @@ from atlas.clock import clock
 from atlas.config import settings
 from atlas.resources import Video
 from atlas.statements import sql
+from atlas.tickets import NO_CALLS, Calls
 
 __all__ = ["Hunting"]
 
@@ -200,6 +201,7 @@ class Hunting(Claims):
         *,
         new: int = 0,
         read: bool = True,
+        calls: Calls = NO_CALLS,
     ) -> bool:
         """Writes how far a claimed topic is, and ends its lease.
 
@@ -211,12 +213,15 @@ class Hunting(Claims):
                 when the round brought nothing new.
             new: how many of them were new videos.
             read: whether the window was read; if not, the next round begins where this one did.
+            calls: what the page and its videos were asked by, which the same statement settles (``KeyRing.settling``).
 
         Returns:
             whether it was written: False if the lease had passed to another shard.
         """
         row = self._topics.get(topic_id)
         if row is None:
+            if calls.days:
+                await self._db.fetch(sql("settle_calls"), *calls, [0] * len(calls.days))
             return False
         now = self._now()
         due = None
@@ -225,7 +230,7 @@ class Hunting(Claims):
             due = now + policy.topic_interval(barren)
         written = await self._db.fetch(
             sql("advance_topic"), topic_id, row["lease_token"], str(status), next_token, now, count, new,
-            row["published_after"], row["published_before"] if read else None, due,
+            row["published_after"], row["published_before"] if read else None, due, *calls,
         )  # fmt: skip
         self._forget([topic_id])
         return bool(written)

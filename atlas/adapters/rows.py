@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, TypedDict
@@ -73,8 +72,7 @@ class Presence(StrEnum):
     """The answer proves nothing about it; it is rescheduled like the others."""
 
 
-@dataclass(frozen=True, slots=True)
-class VideoUpdate:
+class VideoUpdate(NamedTuple):
     """What one call learned of one claimed video. A count is None where YouTube hides it."""
 
     id: str

@@ -12,6 +12,7 @@ from atlas.adapters.rows import Presence, TargetRow, VideoUpdate
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.statements import sql
+from atlas.tickets import NO_CALLS, Calls
 
 __all__ = ["Tracking"]
 
@@ -44,17 +45,21 @@ class Tracking(Claims):
         """Ids of videos that were there lately: asked along with suspects, they tell an absence from a bad answer."""
         return [record["id"] for record in await self._db.fetch(sql("witnesses"), number)]
 
-    async def update_video_stats_batch(self, updates: Sequence[VideoUpdate]) -> int:
+    async def update_video_stats_batch(self, updates: Sequence[VideoUpdate], *, calls: Calls = NO_CALLS) -> int:
         """Writes what one call learned of claimed videos: snapshots, zone, due time, absences, the end of the lease.
 
         A video that was absent three times, at least 6 h apart, is retired. Ids whose lease has passed are left alone.
+
+        Args:
+            updates: one for each video that was asked about.
+            calls: what it was learned by, which the same statement settles (see ``KeyRing.settling``).
 
         Returns:
             the number of videos that have a new snapshot.
         """
         now = self._now()
         mine = sorted((u for u in updates if u.id in self._videos), key=lambda update: update.id)
-        if not mine:
+        if not mine and not calls.days:
             return 0
         rows = [self._videos[update.id] for update in mine]
         plan = [policy.schedule(row["published_at"] or row["first_seen_at"], now) for row in rows]
@@ -72,6 +77,7 @@ class Tracking(Claims):
             now,
             now - policy.ABSENCE_SPACING,
             policy.ABSENCES_TO_RETIRE,
+            *calls,
         )
         retired = [record["id"] for record in written if record["retired"]]
         if retired:

@@ -1,9 +1,12 @@
+-- Along the index in its order, however many there are. The range holds every priority: see claim_videos. Planned for
+-- its limit, the statement would be planned anew each time, which takes half as long again as running it.
 -- $1 how many, $2 lease in seconds, $3 lease token, $4 shard
 WITH picked AS (
     SELECT id FROM $schema.search_queue
-    WHERE status = 'active' AND (leased_until IS NULL OR leased_until < now())
+    WHERE status = 'active' AND priority >= (SELECT -2147483648) AND priority <= 2147483647
+        AND (leased_until IS NULL OR leased_until < now())
     ORDER BY priority DESC, last_searched_at NULLS FIRST, id
-    LIMIT $1
+    LIMIT (SELECT $1::bigint)
     FOR UPDATE SKIP LOCKED
 )
 UPDATE $schema.search_queue AS topic

@@ -9,7 +9,9 @@ WITH unenriched AS (
     FOR UPDATE SKIP LOCKED
 ), unarchived AS (
     SELECT id FROM $schema.videos
-    WHERE archived_at IS NULL AND retired_at IS NULL AND enriched_at IS NOT NULL AND first_seen_at <= $2 AND $6
+    WHERE archived_at IS NULL AND retired_at IS NULL AND enriched_at IS NOT NULL AND $6
+        -- a range of which the planner knows one end alone: it would else sort all that is unarchived, see claim_videos
+        AND first_seen_at >= '-infinity' AND first_seen_at <= (SELECT $2::timestamptz)
         AND (leased_until IS NULL OR leased_until < now()) AND (last_absent_at IS NULL OR last_absent_at <= $7)
     ORDER BY first_seen_at
     LIMIT (SELECT $1 - count(*) FROM unenriched)

@@ -1,21 +1,27 @@
--- One probe per zone until the batch is full. The array keeps the update on the primary key: the planner takes the
--- limits, which it cannot know, for a tenth of the table, and would join by reading all of it.
+-- One probe per zone until the batch is full, each along the index in its order. What the planner could make other plans
+-- of is kept from it: it takes a limit in a subquery for a tenth of the rows, so that with much that is due it would
+-- read and sort all of it. A range with one end that it cannot know counts as 0.5 % of the table, whatever is due (and a
+-- plan for the values of one claim would be no better, so that they are not planned anew). The array keeps the update on
+-- the primary key.
 -- $1 how many, $2 schedule time, $3 lease in seconds, $4 lease token, $5 shard
 WITH hot AS (
     SELECT id FROM $schema.videos
-    WHERE zone = 1 AND due_at <= $2 AND (leased_until IS NULL OR leased_until < now())
+    WHERE zone = 1 AND due_at >= '-infinity' AND due_at <= (SELECT $2::timestamptz)
+        AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
-    LIMIT $1
+    LIMIT (SELECT $1::bigint)
     FOR UPDATE SKIP LOCKED
 ), warm AS (
     SELECT id FROM $schema.videos
-    WHERE zone = 2 AND due_at <= $2 AND (leased_until IS NULL OR leased_until < now())
+    WHERE zone = 2 AND due_at >= '-infinity' AND due_at <= (SELECT $2::timestamptz)
+        AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
     LIMIT (SELECT $1 - count(*) FROM hot)
     FOR UPDATE SKIP LOCKED
 ), cold AS (
     SELECT id FROM $schema.videos
-    WHERE zone = 3 AND due_at <= $2 AND (leased_until IS NULL OR leased_until < now())
+    WHERE zone = 3 AND due_at >= '-infinity' AND due_at <= (SELECT $2::timestamptz)
+        AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
     LIMIT (SELECT $1 - (SELECT count(*) FROM hot) - (SELECT count(*) FROM warm))
     FOR UPDATE SKIP LOCKED

@@ -22,6 +22,7 @@ I/O.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -29,17 +30,17 @@ from typing import TYPE_CHECKING, Any
 from atlas.background import call_in_background
 from atlas.config import settings
 from atlas.errors import ArchiveUnavailable
-from atlas.vault import erasing, forgetting
-from atlas.vault.archive import Archive
 from atlas.vault.buffer import FlushReport, Vault
 from atlas.vault.choose import chosen, provider_from_settings
-from atlas.vault.erasing import ExpireReport
-from atlas.vault.forgetting import Forgotten, Wanted
 from atlas.vault.provider import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime
+
+    from atlas.vault.archive import Archive
+    from atlas.vault.erasing import ExpireReport
+    from atlas.vault.forgetting import Forgotten
 
     enabled: bool
     """False for VAULT_PROVIDER=off: nothing is archived, nothing needs to be asked for again."""
@@ -63,6 +64,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+# what reads or deletes the archive as a whole: an agent, which only adds to it, does not pay for the import
+_LATER = {"Archive": "archive", "ExpireReport": "erasing", "Forgotten": "forgetting"}
 
 _current: tuple[tuple[object, ...], Vault] | None = None
 
@@ -127,6 +131,10 @@ async def expire(before: date, *, dry_run: bool = False, seconds: float = 600.0)
     Raises:
         ConfigError: a setting is missing or wrong.
     """
+    from atlas.vault import erasing  # noqa: PLC0415  see _LATER
+    from atlas.vault.archive import Archive  # noqa: PLC0415
+    from atlas.vault.erasing import ExpireReport  # noqa: PLC0415
+
     archive = Archive(_vault().provider)
     if not archive.provider.enabled:
         return ExpireReport()
@@ -155,6 +163,10 @@ async def forget(video_ids: Iterable[str], *, since: date | None = None, seconds
         ArchiveUnavailable: the place cannot be reached, or gives no answer; the next call goes on.
         ConfigError: a setting is missing or wrong.
     """
+    from atlas.vault import forgetting  # noqa: PLC0415  see _LATER
+    from atlas.vault.archive import Archive  # noqa: PLC0415
+    from atlas.vault.forgetting import Forgotten, Wanted  # noqa: PLC0415
+
     archive, wanted = Archive(_vault().provider), Wanted(frozenset(video_ids))
     if not archive.provider.enabled:
         return Forgotten()
@@ -171,4 +183,6 @@ if not TYPE_CHECKING:  # or a type checker would take any misspelt name for an a
     def __getattr__(name: str) -> Any:
         if name in {"enabled", "flush_due"}:
             return getattr(_vault(), name)
+        if name in _LATER:
+            return getattr(importlib.import_module(f"atlas.vault.{_LATER[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

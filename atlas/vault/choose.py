@@ -1,4 +1,4 @@
-"""From settings to a provider."""
+"""From settings to a provider. Each is imported where it is chosen: nobody pays for the others."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 from atlas.config import settings
 from atlas.errors import ConfigError
-from atlas.vault.filesystem import FilesystemProvider
-from atlas.vault.local import LocalProvider
-from atlas.vault.off import OffProvider
 
 if TYPE_CHECKING:
     from atlas.vault.provider import Provider
@@ -38,8 +35,12 @@ def chosen() -> tuple[object, ...]:
 def provider_from_settings() -> Provider:
     """The provider that the settings ask for. Raises ConfigError naming the setting and what to do."""
     if settings.vault_provider == "off":
+        from atlas.vault.off import OffProvider  # noqa: PLC0415
+
         return OffProvider()
     if settings.vault_provider == "local":
+        from atlas.vault.local import LocalProvider  # noqa: PLC0415
+
         return LocalProvider(settings.vault_path)
     if settings.vault_provider == "fsspec":
         if not settings.vault_url:
@@ -47,6 +48,8 @@ def provider_from_settings() -> Provider:
                 "VAULT_URL required for VAULT_PROVIDER=fsspec: set it to where the archive is, such as "
                 f"s3://bucket/archive or file:///mnt/archive; {_INSTEAD}."
             )
+        from atlas.vault.filesystem import FilesystemProvider  # noqa: PLC0415
+
         return FilesystemProvider(settings.vault_url)
     dataset_id, token = settings.hf_dataset_id, settings.hf_token
     if not dataset_id:
@@ -65,6 +68,6 @@ def provider_from_settings() -> Provider:
         )
     if not _TOKEN.fullmatch(token.get_secret_value()):
         raise ConfigError("HF_TOKEN: it holds spaces or characters that no token has; copy it again, as one word.")
-    from atlas.vault.huggingface import HuggingFaceProvider  # noqa: PLC0415  only who uses it pays for it
+    from atlas.vault.huggingface import HuggingFaceProvider  # noqa: PLC0415
 
     return HuggingFaceProvider(dataset_id, token, private=settings.hf_dataset_private)

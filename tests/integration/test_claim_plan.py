@@ -136,6 +136,51 @@ async def test_a_claim_of_videos_keeps_its_plan_when_it_was_run_often(full: asyn
     check(list(nodes(orjson.loads(row[0])[0]["Plan"])), "videos_due")
 
 
+LITERALS = {
+    "claim_videos": ("bigint, timestamptz, double precision, uuid, text", (50, NOW, LEASE, uuid.UUID(int=1), "shard")),
+    "claim_topics": ("bigint, double precision, uuid, text", (10, LEASE, uuid.UUID(int=1), "shard")),
+    "promote_topics": ("timestamptz, bigint", (NOW, 100)),
+}
+
+
+@pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("claim_videos", "videos_due"), ("claim_topics", "search_queue_claim"),
+        ("promote_topics", "search_queue_waiting"),
+    ],
+)  # fmt: skip
+async def test_claims_walk_their_index_when_all_is_due_and_little_fits_into_memory(
+    full: asyncpg.Connection, name: str, index: str, mode: str
+) -> None:
+    """Where reading along an index looks dear, sorting all that is due must not look cheaper."""
+    await full.execute(
+        "UPDATE videos SET zone = 3, leased_until = NULL,"
+        " due_at = $1::timestamptz - make_interval(secs => abs(hashtext(id)) / 1e5)",
+        NOW,
+    )
+    await full.execute(
+        "UPDATE search_queue SET priority = hashtext(query_term),"
+        " status = CASE WHEN $2 THEN 'waiting' ELSE 'active' END,"
+        " due_at = CASE WHEN $2 THEN $1::timestamptz - make_interval(secs => abs(hashtext(query_term)) / 1e5) END",
+        NOW,
+        name == "promote_topics",
+    )
+    for table in ("videos", "search_queue"):
+        await full.execute(f"VACUUM ANALYZE {table}")
+    await full.execute("SET effective_cache_size = '1MB'")
+    await full.execute(f"SET plan_cache_mode = {mode}")
+    types, values = LITERALS[name]
+    await full.execute(f"PREPARE claim ({types}) AS {sql(name)}")
+    given = ", ".join(f"'{value}'" for value in values)
+    async with _undone(full):
+        (row,) = await full.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE claim ({given})")
+    plan = list(nodes(orjson.loads(row[0])[0]["Plan"]))
+    check(plan, index)
+    assert not [node for node in plan if node["Node Type"] in {"Sort", "Incremental Sort"}]
+
+
 async def test_a_claim_of_topics_walks_the_index_in_their_rank(full: asyncpg.Connection) -> None:
     plan = await explain(full, "claim_topics", *TOPICS, warm=True)
     check(plan, "search_queue_claim")

@@ -12,6 +12,8 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.config import settings
 from atlas.database import Database
+from atlas.keyring import KeyRing
+from atlas.quota import Bucket
 from atlas.resources import Video
 
 pytestmark = pytest.mark.integration
@@ -211,6 +213,20 @@ async def test_hidden_likes_and_comments_are_null_and_counts_may_fall_and_be_hug
     assert (await snapshots(db, "hidden"))[-1] == (0, None, None)
     assert (await snapshots(db, "huge"))[-1] == (2**63 - 1, 2**40, 2**33)
     assert (await snapshots(db, "none"))[-1] == (None, None, None)
+
+
+async def test_an_update_settles_its_call_in_the_same_statement_also_of_a_late_shard(db: Database) -> None:
+    await seed(video=HOUR)
+    dao = MaiaDAO("late")
+    with at(NOON), settings.override(youtube_api_key_pool_json='{"tracking": ["key"]}'):
+        await claim(dao)
+        ring = KeyRing("tracking")
+        for written in (1, 0):
+            with ring.settling([await ring.acquire(Bucket.BATCH)]) as calls:
+                assert await dao.update_video_stats_batch([present("video")], calls=calls) == written
+    (row,) = await db.fetch("SELECT sum(reserved) AS reserved, sum(settled) AS settled FROM api_calls")
+    assert tuple(row) == (2, 2)
+    assert len(await snapshots(db, "video")) == 2
 
 
 async def test_a_late_shard_writes_nothing(db: Database) -> None:

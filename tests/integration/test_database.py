@@ -250,6 +250,24 @@ async def test_patience_has_an_end(db: Database) -> None:
             await db.patiently(work)
 
 
+async def test_patience_within_patience_is_had_once(db: Database) -> None:
+    """A statement alone inside work that is itself done again: whoever waits longest is the outermost."""
+    tries = {"outer": 0, "inner": 0}
+
+    async def inner() -> None:
+        tries["inner"] += 1
+        raise DatabaseUnavailable("always")
+
+    async def outer() -> None:
+        tries["outer"] += 1
+        await db.patiently(inner)
+
+    with pytest.raises(DatabaseUnavailable):
+        await db.patiently(outer)
+    assert tries["outer"] > 1
+    assert tries["inner"] == tries["outer"]
+
+
 async def test_a_refused_statement_is_not_tried_again_and_says_why(db: Database, patience: None) -> None:
     tries = 0
 

@@ -21,6 +21,7 @@ from atlas.keypool import fingerprint
 from atlas.keyring import KeyRing, Ticket
 from atlas.quota import Bucket
 from atlas.statements import sql
+from atlas.tickets import NO_CALLS
 from atlas.utils import KeyRing as PublicKeyRing
 
 from ..wire import wire_to
@@ -424,6 +425,36 @@ async def test_what_was_settled_in_a_transaction_that_is_rolled_back_can_be_sett
     assert await counts(db) == {(A, "search"): (1, 0), (A, "units"): (1, 0)}
     await ring.settle(tickets)
     assert await counts(db) == {(A, "search"): (1, 1), (A, "units"): (1, 1)}
+
+
+async def test_what_a_callers_statement_settles_is_settled_once(db: Database, statements: Counter[str]) -> None:
+    ring, dao = KeyRing("hunting"), MaiaDAO()
+    tickets = [await ring.acquire(SEARCH), await ring.acquire(UNITS), await ring.acquire(UNITS)]
+    with ring.settling(tickets) as calls:
+        assert await dao.update_video_stats_batch([], calls=calls) == 0
+    with ring.settling(tickets) as again:
+        assert again == NO_CALLS
+    await ring.settle(tickets)
+    assert statements["settle_calls"] == 0
+    assert await counts(db) == {(A, "search"): (1, 1), (A, "units"): (2, 2)}
+
+
+async def test_what_a_callers_statement_failed_to_settle_can_be_settled_again(db: Database) -> None:
+    ring = KeyRing("hunting")
+    ticket = await ring.acquire(SEARCH)
+    with pytest.raises(RuntimeError), ring.settling([ticket]):
+        assert not ticket.open
+        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        async with db.transaction():
+            with ring.settling([ticket]) as calls:
+                await MaiaDAO().update_search_state(0, None, 0, "waiting", calls=calls)
+            raise RuntimeError
+    assert ticket.open
+    assert await counts(db) == {(A, "search"): (1, 0)}
+    with ring.settling([ticket]) as calls:
+        await MaiaDAO().update_search_state(0, None, 0, "waiting", calls=calls)  # a topic that nobody holds
+    assert await counts(db) == {(A, "search"): (1, 1)}
 
 
 async def test_a_write_that_is_done_again_after_the_connection_was_lost_settles_once(db: Database) -> None:

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from atlas import connections as module
-from atlas.connections import LONGEST_PAUSE, SHORTEST_PAUSE, Connections
+from atlas.connections import LONGEST_IDLE, LONGEST_PAUSE, SHORTEST_PAUSE, Connections
 from atlas.errors import NoConnectionLeft
 
 FULL = asyncpg.TooManyConnectionsError("sorry, too many clients already")
@@ -197,3 +197,113 @@ async def test_a_try_that_is_cut_off_is_given_back(time: Time) -> None:
         await connections.acquire(0.01)
     pool.answer.set()
     assert await connections.acquire(5) is pool.connection
+
+
+class FakeConnection:
+    """One that a pool gave."""
+
+    closed = False
+    in_transaction = False
+
+    def is_closed(self) -> bool:
+        return self.closed
+
+    def is_in_transaction(self) -> bool:
+        return self.in_transaction
+
+
+class NotingPool(FakePool):
+    """A pool that notes what it is asked for."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.given: list[FakeConnection] = []
+        self.taken_back: list[object] = []
+        self.expired = False
+
+    async def acquire(self) -> FakeConnection:
+        if self.connection is None:
+            self.connection = FakeConnection()
+        assert isinstance(self.connection, FakeConnection)
+        self.given.append(self.connection)
+        return self.connection
+
+    async def release(self, connection: object) -> None:
+        await super().release(connection)
+        self.taken_back.append(connection)
+        if self.expired:
+            self.connection, self.expired = None, False
+
+    async def expire_connections(self) -> None:
+        self.expired = True
+
+    async def close(self) -> None:
+        assert self.given == self.taken_back, "a pool waits for what is not given back"
+
+
+def of_one() -> tuple[NotingPool, Connections]:
+    pool = NotingPool(Server(1))
+    return pool, made_of([pool])
+
+
+async def test_after_a_clean_use_the_pool_is_not_asked_again(time: Time) -> None:
+    pool, connections = of_one()
+    first = await connections.acquire(5)
+    for _ in range(3):
+        await connections.release(first, clean=True)
+        assert await connections.acquire(5) is first
+    assert len(pool.given) == 1
+    assert not pool.taken_back
+
+
+@pytest.mark.parametrize("ending", ["release", "close"])
+async def test_one_that_is_lost_while_it_is_given_back_is_only_gone(time: Time, ending: str) -> None:
+    """The driver frees its place as soon as it hears of that, and complains of whoever does it after that."""
+    pool, connections = of_one()
+    connection = await connections.acquire(5)
+
+    async def freed_already(_: object) -> None:
+        raise asyncpg.InternalClientError("PoolConnectionHolder.release() called on a free connection holder")
+
+    pool.release = freed_already  # type: ignore[method-assign]
+    pool.taken_back.append(connection)
+    await connections.release(connection, clean=ending == "close")
+    await connections.close()
+
+
+@pytest.mark.parametrize(("clean", "in_transaction"), [(False, False), (True, True)])
+async def test_what_may_not_be_clean_goes_back_to_its_pool(time: Time, clean: bool, in_transaction: bool) -> None:
+    pool, connections = of_one()
+    connection = await connections.acquire(5)
+    pool.given[0].in_transaction = in_transaction
+    await connections.release(connection, clean=clean)
+    assert pool.taken_back == [connection]
+    assert await connections.acquire(5) is connection
+
+
+async def test_one_that_was_not_used_for_long_is_made_anew(time: Time) -> None:
+    pool, connections = of_one()
+    old = await connections.acquire(5)
+    await connections.release(old, clean=True)
+    time.now += LONGEST_IDLE + 1
+    new = await connections.acquire(5)
+    assert new is not old
+    assert pool.taken_back == [old]
+
+
+async def test_one_that_is_lost_while_it_is_kept_is_made_anew(time: Time) -> None:
+    pool, connections = of_one()
+    old = await connections.acquire(5)
+    await connections.release(old, clean=True)
+    pool.given[0].closed = True
+    assert await connections.acquire(5) is not old
+
+
+async def test_what_is_kept_is_given_back_at_the_end(time: Time) -> None:
+    pools = [NotingPool(Server(1)) for _ in range(2)]
+    connections = made_of([*pools])
+    kept, used = await connections.acquire(5), await connections.acquire(5)
+    await connections.release(kept, clean=True)
+    await connections.release(used, clean=True)
+    await connections.close()
+    assert [len(pool.taken_back) for pool in pools] == [1, 1]

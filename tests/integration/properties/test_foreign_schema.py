@@ -126,6 +126,8 @@ few = settings(
 @example(there={"atlas_schema_version": "version"})
 @example(there={"atlas_schema_version": "versions"})
 @example(there={"atlas_schema_version": "view"})
+@example(there={"atlas_schema_version": "enum"})
+@example(there={"atlas_schema_version": "domain"})
 @example(there={"video_stats_log_mirror": "function"})
 @example(there={"videos": "enum"})
 def test_nothing_of_others_is_changed_and_what_stands_in_the_way_is_named(
@@ -160,6 +162,7 @@ def test_nothing_of_others_is_changed_and_what_stands_in_the_way_is_named(
 @example(there={"atlas_schema_version": "view"})
 @example(there={"atlas_schema_version": "version"})
 @example(there={"atlas_schema_version": "composite"})
+@example(there={"atlas_schema_version": "enum"})
 def test_a_look_at_others_tables_takes_them_for_no_schema_of_atlas(
     server_of_others: Server, there: dict[str, str]
 ) -> None:

