@@ -16,7 +16,7 @@ unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-database chaos chaos-mutants load lint e2e bench lock clean
+.PHONY: help install demo test test-database chaos chaos-mutants load lint e2e bench bench-long lock clean
 
 help: ## Show this list
 	@echo 'Usage: make TARGET [PYTHON=python3.12]'
@@ -63,14 +63,22 @@ lint: install ## Check style, types, layers, workflows and shell scripts
 		echo "make: actionlint is not on PATH; .github/scripts/go-tools.sh installs it. Its checks are left out." >&2; \
 		test -z "$$CI"; fi
 
-bench: install ## Measure claims, Hunter and Tracker (BENCH_OPTIONS=...)
+bench: $(VENV)/.bench ## Measure everything against its limit, in some 15 minutes (BENCH_OPTIONS=...)
 	$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
+
+bench-long: install ## Measure a million updates, ten minutes of them, and what they do to the database (BENCH_OPTIONS=...)
+	$(BIN)/python -m benchmarks --long $(BENCH_OPTIONS)
 
 install: $(VENV)/.installed ## Make the virtual environment with the locked dependencies (the others do it too)
 
 # The package itself: again when its metadata changes.
 $(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What one row of the benchmarks is measured against.
+$(VENV)/.bench: $(VENV)/.installed requirements-bench.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-bench.txt
 	@touch $@
 
 # The dependencies: a new environment when their versions change, so that nothing of the old ones stays.
@@ -96,6 +104,7 @@ BUILD_REQUIRES = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"
 lock: install ## Resolve the dependencies anew within pyproject.toml's bounds (LOCK_OPTIONS=--upgrade for newer ones)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	$(UV_COMPILE) pyproject.toml --all-extras --group dev --output-file requirements-dev.txt
+	$(UV_COMPILE) --group bench --constraint requirements-dev.txt --output-file requirements-bench.txt
 	$(UV_COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file requirements.txt
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(UV_COMPILE) - --constraint requirements-dev.txt --output-file requirements-build.txt
 

@@ -1,52 +1,63 @@
-"""``python -m benchmarks``: prints the table."""
+"""``python -m benchmarks``: measures every row against its limit, and prints one table."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import logging
-import statistics
+import sys
+import time
+from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import first_version
-from benchmarks.agents import hunter_speed, tracker_speed
-from benchmarks.claims import claim_latency
-from benchmarks.world import fresh_database, machine
+from benchmarks.lines import Line, as_table, write_json
+from benchmarks.world import about_machine, machine
 
-_SIZES = (10_000, 100_000, 1_000_000)
+SHORT = {
+    1: "tracker", 2: "write_path", 3: "claims", 4: "queues", 5: "hunter", 6: "shards", 7: "start", 8: "engine_start",
+    10: "container",
+}  # fmt: skip
+LONG = {9: "million"}
+"""Rows 9, 11 and 12 come out of one run."""
 
 
-async def main(*, runs: int, sizes: tuple[int, ...]) -> None:
-    console = Console()
-    console.print(f"{machine()}; medians of {runs} runs; the API and PostgreSQL share these cores")
-    async with fresh_database():
-        table = Table("what", "Maia", "first version", "ratio", "goal")
-        for latency in (0.0, 0.1):
-            hunts = [await hunter_speed(latency, batch=30, cycles=6) for _ in range(runs)]
-            searches = statistics.median(speed for speed, _ in hunts)
-            before = first_version.HUNTER_SEARCHES[latency]
-            label = f"API latency {latency * 1000:.0f} ms"
-            row = f"{searches:,.0f}", f"{before:g}", f"{searches / before:.0f}x", "≥ 20x"
-            table.add_row(f"Hunter, searches/s stored, {label}", *row)
-            tracked = statistics.median([await tracker_speed(latency, batch=1000, cycles=5) for _ in range(runs)])
-            before = first_version.TRACKER_VIDEOS[latency]
-            row = f"{tracked:,.0f}", f"{before:g}", f"{tracked / before:.0f}x", "≥ 20x"
-            table.add_row(f"Tracker, videos/s written, {label}", *row)
-        console.print(table)
-    async with fresh_database():
-        claims = Table("claim of 50 due videos out of", "p50", "p99", "p50 beside the smallest")
-        figures = await claim_latency(sizes)
-        for size, (middle, worst) in figures.items():
-            claims.add_row(f"{size:,}", f"{middle:.2f} ms", f"{worst:.2f} ms", f"{middle / figures[sizes[0]][0]:.2f}x")
-        console.print(claims)
+async def main(rows: dict[int, str], *, runs: int, quick: bool, json: Path | None) -> None:
+    """Measures these rows, one after the other, and prints the table."""
+    console = Console(width=160 if not sys.stdout.isatty() else None)
+    console.print(f"{machine()}; medians of {runs} alternating runs; API and PostgreSQL share these cores")
+    began, lines = time.monotonic(), list[Line]()
+    for number, name in rows.items():
+        console.print(f"{time.monotonic() - began:5.0f} s  row {number}: {name}", highlight=False)
+        module = importlib.import_module(f"benchmarks.rows.{name}")
+        lines += await module.measure(runs=runs, quick=quick)
+        if json is not None:  # a run that is broken off leaves what it has
+            write_json(json, about_machine(), lines)
+    console.print(as_table(lines))
+    judged = [line.met for line in lines if line.met is not None]
+    console.print(f"goals met: {sum(judged)} of {len(judged)}, in {time.monotonic() - began:.0f} s")
+
+
+def _given() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--long", action="store_true", help="rows 9, 11 and 12: a million updates and ten minutes")
+    parser.add_argument("--rows", help="only these, such as 1,2,5")
+    parser.add_argument("--runs", type=int, default=5, help="of each figure, of which the median counts (default 5)")
+    parser.add_argument("--quick", action="store_true", help="small tables and short runs: to see that it works")
+    parser.add_argument("--json", type=Path, help="writes all figures here")
+    given = parser.parse_args()
+    there = LONG if given.long else SHORT
+    given.chosen = there
+    if given.rows:
+        try:
+            given.chosen = {number: there[number] for number in map(int, given.rows.split(","))}
+        except (ValueError, KeyError):
+            parser.error(f"--rows: choose from {', '.join(map(str, there))}, separated by commas")
+    return given
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="runs of each speed, of which the median counts")
-    parser.add_argument("--largest", type=int, default=_SIZES[-1], help="rows of the largest table")
-    given = parser.parse_args()
+    asked = _given()
     logging.disable(logging.WARNING)
-    asyncio.run(main(runs=given.runs, sizes=tuple(size for size in _SIZES if size <= given.largest)))
+    asyncio.run(main(asked.chosen, runs=asked.runs, quick=asked.quick, json=asked.json))

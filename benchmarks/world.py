@@ -16,7 +16,19 @@ from atlas.database import database
 from atlas.embedded import start, stop
 from atlas.schema import migrate
 
-__all__ = ["api", "fresh_database", "machine"]
+__all__ = ["about_machine", "api", "fresh_database", "machine"]
+
+
+def about_machine() -> dict[str, object]:
+    """The machine, for the JSON: cores, memory in MiB, system, Python, and how busy it was."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    return {
+        "cores": os.cpu_count(),
+        "memory_mib": memory,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load": [round(load, 2) for load in os.getloadavg()],
+    }
 
 
 def machine() -> str:
@@ -25,9 +37,9 @@ def machine() -> str:
 
 
 @contextlib.contextmanager
-def api(latency: float) -> Iterator[str]:
-    """The API of canned answers as a child process; its base URL."""
-    command = [sys.executable, "-m", "benchmarks.canned", str(latency)]
+def api(latency: float, new: int | None = None) -> Iterator[str]:
+    """The API of canned answers as a child process; its base URL. ``new``: of a search's 50 videos, see there."""
+    command = [sys.executable, "-m", "benchmarks.canned", str(latency), *([] if new is None else [str(new)])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

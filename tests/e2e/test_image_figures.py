@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +42,18 @@ def test_what_the_image_is_made_of_is_listed() -> None:
     shown = figures("benchmarks.image", "--no-compressed")
     for word in ("the layers of Maia", "bytecode", "SQLAlchemy", "debugging symbols", "web pages of a Prefect server"):
         assert word in shown
+
+
+@pytest.mark.usefixtures("image")
+def test_row_10_explains_each_megabyte_and_times_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    figures("benchmarks", "--rows", "10", "--quick", "--json", str(file))
+    whole, layers, *parts = json.loads(file.read_text())["lines"]
+    starts = [parts.pop(), parts.pop()]
+    assert layers["figure"] == pytest.approx(whole["figure"] - whole["limit"])
+    assert sum(line["figure"] for line in parts) == pytest.approx(layers["figure"])
+    assert not [line["what"] for line in parts if "?" in line["what"]], "benchmarks.rows.container.PURPOSE has no word"
+    assert parts[-1]["what"] == "image: links, configuration, the user"
+    assert parts[-1]["figure"] < 1
+    for line in starts:
+        assert line["figure"] > line["limit"] > 0

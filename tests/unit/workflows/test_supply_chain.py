@@ -111,10 +111,22 @@ def test_what_a_fork_can_start_sees_no_secret_and_may_write_nothing(path: Path) 
     }  # fmt: skip
     if "pull_request" in started:
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"\bsecrets\b|github\.token|id-token|GITHUB_TOKEN", text)
+        assert not re.search(r"\bsecrets\b|id-token|GITHUB_TOKEN", text)
         for name, job in load(path)["jobs"].items():
-            assert job["permissions"] == {"contents": "read"}, name
             assert "self-hosted" not in str(job["runs-on"]), name
+            if name != "comment":
+                assert job["permissions"] == {"contents": "read"}, name
+                assert "github.token" not in str(job), name
+
+
+def test_what_may_write_on_a_pull_request_runs_no_code_of_it() -> None:
+    """The one job that a pull request starts with more than the right to read: it has no checkout and no action."""
+    job = load(SCRIPTS.parent / "workflows" / "ci.yml")["jobs"]["comment"]
+    assert job["permissions"] == {"pull-requests": "write"}
+    (step,) = job["steps"]
+    assert step["run"] == 'gh pr comment "$NUMBER" --body "$REPORT"'
+    assert "uses" not in step
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in step["if"], "not for a fork"
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

@@ -1,0 +1,45 @@
+"""Measuring two things against each other in one run: alternating, so that the machine's moods meet both."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Series", "alternate"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one thing came to, run by run."""
+
+    values: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def noise(self) -> float:
+        """How far the runs lie apart: half of the distance of the largest from the smallest, over the median."""
+        return (max(self.values) - min(self.values)) / 2 / self.median if self.median else 0.0
+
+
+async def alternate(
+    runs: int, measures: Mapping[str, Callable[[], Awaitable[float]]], *, warm: bool = True
+) -> dict[str, Series]:
+    """Calls each measure ``runs`` times in turn: a b, b a, a b, and so on.
+
+    Args:
+        runs: of each.
+        measures: name → what returns its figure.
+        warm: measures each once before, for nothing.
+    """
+    if warm:
+        for measure in measures.values():
+            await measure()
+    found: dict[str, list[float]] = {name: [] for name in measures}
+    for run in range(runs):
+        for name in measures if run % 2 == 0 else reversed(list(measures)):
+            found[name].append(await measures[name]())
+    return {name: Series(values) for name, values in found.items()}

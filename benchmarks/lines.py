@@ -1,0 +1,107 @@
+"""The table: one line a figure, with what it stands beside and whether its goal is met; and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+__all__ = ["Goal", "Line", "as_table", "write_json"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a figure or its ratio has to be.
+
+    Attributes:
+        least: at least this; None: no such bound.
+        most: at most this; None: no such bound.
+        text: how it is shown, such as ``≥ 0.80``.
+    """
+
+    text: str
+    least: float | None = None
+    most: float | None = None
+
+    def met(self, value: float) -> bool | None:
+        """Whether a value meets it; None where the figure is only to be stated."""
+        if self.least is None and self.most is None:
+            return None
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+    @classmethod
+    def at_least(cls, bound: float) -> Goal:
+        return cls(f"≥ {bound:g}", least=bound)
+
+    @classmethod
+    def at_most(cls, bound: float, unit: str = "") -> Goal:
+        return cls(f"≤ {bound:g}{unit}", most=bound)
+
+
+STATED = Goal("stated")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table.
+
+    Attributes:
+        number: of its row.
+        what: is measured, with its size, such as ``claim of 50 out of 1,000,000, p50``.
+        figure: what it came to; None: it could not be measured, and ``what`` says why.
+        unit: such as ``videos/s``, ``ms``, ``MiB``, ``s CPU``.
+        beside: what the limit or peer is; empty: none.
+        limit: what that came to, in the same unit.
+        judged: what the goal is about: mostly ``figure / limit``; None: nothing.
+        goal: see Goal.
+        noise: how far the runs of the figure lie apart (see Series.noise); None: one run alone.
+        details: further figures for the JSON, such as the runs.
+    """
+
+    number: int
+    what: str
+    figure: float | None
+    unit: str
+    beside: str = ""
+    limit: float | None = None
+    judged: float | None = None
+    goal: Goal = STATED
+    noise: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.judged is None else self.goal.met(self.judged)
+
+
+def _number(value: float | None) -> str:
+    """Three digits that count; thousands are separated."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+_MET = {True: "met", False: "NOT MET", None: ""}
+
+
+def as_table(lines: Sequence[Line]) -> Table:
+    """For people."""
+    table = Table("", "what", "figure", "beside it", "ratio", "goal", "", "noise")
+    for line in lines:
+        limit = f"{_number(line.limit)}  {line.beside}" if line.limit is not None else line.beside
+        table.add_row(
+            str(line.number), line.what, f"{_number(line.figure)} {line.unit}", limit,
+            "" if line.judged is None else f"{line.judged:.2f}", line.goal.text, _MET[line.met],
+            "" if line.noise is None else f"±{line.noise:.0%}",
+        )  # fmt: skip
+    return table
+
+
+def write_json(path: Path, machine: Mapping[str, Any], lines: Sequence[Line]) -> None:
+    """All of it, with what the table leaves out."""
+    found = [asdict(line) | {"met": line.met} for line in lines]
+    path.write_text(json.dumps({"machine": dict(machine), "lines": found}, indent=1) + "\n")

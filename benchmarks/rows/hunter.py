@@ -1,0 +1,79 @@
+"""Row 5: one shard of the Hunter against an API that answers at once, beside the same by hand.
+
+Every search finds 50 videos that are new, so that all of them are enriched, stored and archived.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from atlas.config import settings
+from atlas.database import database
+from benchmarks.bare.hunter import hunt
+from benchmarks.bare.tools import bare
+from benchmarks.beside import POOL, Compared, Run, compare
+from benchmarks.canned import RESULTS
+from benchmarks.lines import Goal, Line
+from benchmarks.tables import due_queries
+from benchmarks.world import api, fresh_database
+from maia.hunter import run_hunter_cycle
+from maia.session import agent_session
+
+__all__ = ["measure"]
+
+_BATCH = 10
+
+
+async def measure(*, runs: int, quick: bool) -> list[Line]:
+    """Searches a second and CPU a search, in cycles of 10, the default."""
+    async with fresh_database():
+        with tempfile.TemporaryDirectory(prefix="maia-bench-vault-") as folder:
+            compared = await _compared(Path(folder), cycles=3 if quick else 20, runs=runs)
+    speed, cpu = compared.speed, compared.cpu
+    what = f"Hunter, one shard, {_BATCH} searches a cycle, wholly stored and archived"
+    return [
+        Line(
+            5, what, speed["maia"].median, "searches/s", "bare loop", speed["bare"].median, compared.ratio(),
+            Goal.at_least(0.60), speed["maia"].noise, {name: series.values for name, series in speed.items()},
+        ),
+        Line(
+            5, f"{what}: CPU of its process", cpu["maia"].median, "s/search", "bare loop", cpu["bare"].median,
+            compared.ratio(cpu=True), noise=cpu["maia"].noise,
+            details={name: series.values for name, series in cpu.items()},
+        ),
+    ]  # fmt: skip
+
+
+async def _compared(folder: Path, cycles: int, runs: int) -> Compared:
+    async def cycle() -> int:
+        stats = await run_hunter_cycle(_BATCH)
+        searches: int = stats["searches"]
+        assert {stats[of] for of in ("videos_new", "videos_enriched", "archived")} == {RESULTS * searches}, stats
+        return searches
+
+    async def maia(run: Run) -> float:
+        with (
+            api(0, new=RESULTS) as url,
+            settings.override(
+                youtube_api_base_url=url,
+                youtube_api_key_pool_json=POOL,
+                vault_provider="local",
+                vault_path=folder / "maia",
+            ),
+        ):
+            async with agent_session("hunter"):
+                return await run(cycle)
+
+    async def by_hand(run: Run) -> float:
+        with api(0, new=RESULTS) as url:
+            async with bare(await database.dsn(), url) as tools:
+                return await run(lambda: hunt(tools, _BATCH, folder / "bare"))
+
+    async def prepare(searches: int) -> None:
+        for side in ("maia", "bare"):
+            shutil.rmtree(folder / side, ignore_errors=True)
+        await due_queries(searches)
+
+    return await compare({"maia": maia, "bare": by_hand}, prepare=prepare, cycles=cycles, a_cycle=_BATCH, runs=runs)
