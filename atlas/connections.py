@@ -30,7 +30,7 @@ __all__ = ["LONGEST_IDLE", "LONGEST_PAUSE", "SHORTEST_PAUSE", "Connections"]
 SHORTEST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 
-# Seconds after which one that was not used is made anew: somebody on the way to the server may have forgotten it.
+# Seconds after which one that was not used is ended: somebody on the way to the server may have forgotten it.
 LONGEST_IDLE = 300.0
 
 
@@ -127,7 +127,7 @@ class Connections:
             if pool in self._kept:
                 if (connection := self._at_hand(pool)) is not None:
                     return connection
-                await self._let_go(pool)
+                self._let_go(pool)
             with self._door.trying(made=bool(pool.get_size())):
                 return await pool.acquire()
         except BaseException as error:
@@ -158,13 +158,20 @@ class Connections:
                 await _to_pool(pool, connection)
         finally:
             self._give_back(pool)
+            self._tidy()
 
-    async def _let_go(self, pool: asyncpg.Pool) -> None:
-        """Has a pool drop the connection that was kept of it."""
+    def _tidy(self) -> None:
+        """Ends the connection that nobody has needed for longest, where that is long: others may need a place."""
+        if self._kept:
+            pool = next(iter(self._kept))
+            if time.monotonic() - self._kept[pool][1] > LONGEST_IDLE:
+                self._let_go(pool)
+
+    def _let_go(self, pool: asyncpg.Pool) -> None:
+        """Ends the connection that was kept of a pool without a word: whoever forgot it would not answer."""
         connection, _ = self._kept.pop(pool)
-        await pool.expire_connections()
-        with contextlib.suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
-            await _to_pool(pool, connection)
+        with contextlib.suppress(asyncpg.InterfaceError):  # gone already
+            connection.terminate()
 
     async def close(self) -> None:
         """Closes all, once they are given back."""

@@ -31,6 +31,10 @@ __all__ = ["Database", "database"]
 
 T = TypeVar("T")
 
+_GONE = (*LOST, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver says of a connection that is gone, the last where it was cut off in the middle: there is nothing to
+roll back on it, and nothing to give back."""
+
 
 @dataclass(slots=True)
 class _Transaction:
@@ -52,7 +56,10 @@ class Database:
         self._transaction: contextvars.ContextVar[_Transaction | None] = contextvars.ContextVar(
             "atlas_transaction", default=None
         )
-        self._patient: contextvars.ContextVar[bool] = contextvars.ContextVar("atlas_patient", default=False)
+        # the task that is patient: those that it starts inherit this, and are not
+        self._patient: contextvars.ContextVar[asyncio.Task[Any] | None] = contextvars.ContextVar(
+            "atlas_patient", default=None
+        )
         self._given_up = False
         self.application_name = "atlas"
 
@@ -192,7 +199,7 @@ class Database:
                 try:
                     yield
                 except BaseException:
-                    with contextlib.suppress(*LOST, asyncpg.InterfaceError):
+                    with contextlib.suppress(*_GONE):
                         await transaction.rollback()
                     raise
                 else:
@@ -244,10 +251,11 @@ class Database:
         Args:
             work: must be safe to repeat: what it wrote before the loss was rolled back, or is idempotent.
         """
-        if self._current() is not None or self._patient.get():
+        task = asyncio.current_task()
+        if self._current() is not None or (task is not None and self._patient.get() is task):
             # the transaction is gone with its connection: only its owner can begin again; and patience is had once
             return await work()
-        token = self._patient.set(True)
+        token = self._patient.set(task)
         try:
             done = await patiently(work, 0 if self._given_up else connecting.PATIENCE)
         except DatabaseUnavailable:
@@ -265,7 +273,7 @@ async def _take(pool: Connections) -> asyncpg.Connection:
 
 
 async def _give_back(pool: Connections, connection: asyncpg.Connection, *, clean: bool) -> None:
-    with contextlib.suppress(*LOST, asyncpg.InterfaceError):  # a connection that is gone needs no giving back
+    with contextlib.suppress(*_GONE):
         await pool.release(connection, clean=clean)
 
 

@@ -208,7 +208,8 @@ class KeyRing:
     def settling(self, tickets: Iterable[Ticket]) -> Iterator[Calls]:
         """As ``settle``, by a statement of the caller's own: it is given those calls that are not settled yet.
 
-        If what is inside fails, or the transaction around it is rolled back, its tickets wait to be settled again.
+        If what is inside fails, or the transaction around it is rolled back, its tickets wait to be settled again. So
+        where the answer to what was written is lost, they are settled twice; what was reserved is counted once.
         """
         still_open = open_ones(tickets)
         if not still_open:
@@ -229,6 +230,8 @@ class KeyRing:
             return
 
         def mark(*, is_open: bool) -> None:
+            if ticket.open is is_open:
+                return  # by what failed inside a transaction, and again by its end
             self._mark(still_open, is_open=is_open)
             self.calls[str(ticket.bucket)] += 1 if is_open else -1
 

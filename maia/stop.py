@@ -324,6 +324,8 @@ async def run_bounded(
 
     def ended(task: asyncio.Task[None]) -> None:
         pending.discard(task)
+        if not task.cancelled():
+            task.exception()  # the first is raised below; of the others nobody asks
         if not pending:
             end()
 
@@ -338,10 +340,10 @@ async def run_bounded(
             if pending:
                 await asyncio.wait(pending, timeout=stop.grace_left)
     finally:
-        if cut_off := list(pending):
-            for task in cut_off:
-                task.cancel()
-            await asyncio.gather(*cut_off, return_exceptions=True)
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.gather(*pending, return_exceptions=True)
     for task in lanes:
         if not task.cancelled() and (failure := task.exception()) is not None:
             raise failure  # nothing that a worker may raise: a KeyboardInterrupt, say

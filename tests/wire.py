@@ -21,6 +21,7 @@ class Wire:
         self.port = 0
         self.connections = 0
         self._loses = False
+        self._forgotten = 0
 
     def dsn(self, user: str = "postgres", password: str = "") -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}{self._address.path}"
@@ -45,8 +46,13 @@ class Wire:
         """The next thing that the database says does not arrive, and every connection breaks; it has done its part."""
         self._loses = True
 
+    def forget_connections(self) -> None:
+        """What is said on the connections that are there leads nowhere from now on, and nobody is told."""
+        self._forgotten = self.connections
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -59,11 +65,19 @@ class Wire:
             far_reader, far_writer = await asyncio.open_connection(self._address.hostname, port)
         self._ends |= {writer, far_writer}
         try:
-            await asyncio.gather(_copy(reader, far_writer), self._answer(far_reader, writer))
+            await asyncio.gather(self._ask(reader, far_writer, number), self._answer(far_reader, writer))
         finally:
             self._ends -= {writer, far_writer}
             for end in (writer, far_writer):
                 end.transport.abort()
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(2**16):
+                if number > self._forgotten:
+                    writer.write(data)
+                    await writer.drain()
+        writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -79,14 +93,6 @@ class Wire:
         await self.cut()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(2**16):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()
 
 
 @contextlib.asynccontextmanager

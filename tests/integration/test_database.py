@@ -12,12 +12,14 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from atlas import connecting as module
-from atlas import sessions
+from atlas import connections, sessions
 from atlas.config import settings
+from atlas.connecting import COMMAND_TIMEOUT
 from atlas.database import Database
 from atlas.errors import ConfigError, DatabaseUnavailable, StatementFailed
 
 from ..planted import DATABASE_PASSWORD
+from ..wire import wire_to
 
 pytestmark = pytest.mark.integration
 
@@ -248,6 +250,37 @@ async def test_patience_has_an_end(db: Database) -> None:
     async with asyncio.timeout(30):
         with pytest.raises(DatabaseUnavailable):
             await db.patiently(work)
+
+
+async def test_connections_that_were_forgotten_on_the_way_are_ended_without_a_word(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a router between does with those on which nobody said anything for long: it would answer nothing now."""
+    async with wire_to(dsn) as wire:
+        with settings.override(database_url=wire.dsn()):
+            store = Database()
+            async with store.session():
+                await asyncio.gather(*(store.fetch("SELECT pg_sleep(0.1)") for _ in range(4)))
+                wire.forget_connections()
+                monkeypatch.setattr(connections, "LONGEST_IDLE", 0.0)
+                async with asyncio.timeout(COMMAND_TIMEOUT / 2):
+                    assert len(await asyncio.gather(*(store.fetch("SELECT 1") for _ in range(4)))) == 4
+
+
+async def test_patience_of_a_task_is_not_that_of_the_tasks_it_starts(db: Database) -> None:
+    tries: list[str] = []
+
+    async def inner() -> None:
+        tries.append("inner")
+        if tries.count("inner") == 1:
+            raise DatabaseUnavailable("once")
+
+    async def outer() -> None:
+        tries.append("outer")
+        await asyncio.create_task(db.patiently(inner))
+
+    await db.patiently(outer)
+    assert tries == ["outer", "inner", "inner"]
 
 
 async def test_patience_within_patience_is_had_once(db: Database) -> None:

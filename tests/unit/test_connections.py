@@ -205,8 +205,17 @@ class FakeConnection:
     closed = False
     in_transaction = False
 
+    def __init__(self, pool: NotingPool) -> None:
+        self._pool = pool
+
     def is_closed(self) -> bool:
         return self.closed
+
+    def terminate(self) -> None:
+        """Without a word to the server; its pool is rid of it."""
+        self.closed = True
+        self._pool.ended.append(self)
+        self._pool.connection = None
 
     def is_in_transaction(self) -> bool:
         return self.in_transaction
@@ -219,11 +228,11 @@ class NotingPool(FakePool):
         super().__init__(server)
         self.given: list[FakeConnection] = []
         self.taken_back: list[object] = []
-        self.expired = False
+        self.ended: list[FakeConnection] = []
 
     async def acquire(self) -> FakeConnection:
         if self.connection is None:
-            self.connection = FakeConnection()
+            self.connection = FakeConnection(self)
         assert isinstance(self.connection, FakeConnection)
         self.given.append(self.connection)
         return self.connection
@@ -231,14 +240,10 @@ class NotingPool(FakePool):
     async def release(self, connection: object) -> None:
         await super().release(connection)
         self.taken_back.append(connection)
-        if self.expired:
-            self.connection, self.expired = None, False
-
-    async def expire_connections(self) -> None:
-        self.expired = True
 
     async def close(self) -> None:
-        assert self.given == self.taken_back, "a pool waits for what is not given back"
+        out = [one for one in self.given if one not in self.taken_back and one not in self.ended]
+        assert not out, "a pool waits for what is not given back"
 
 
 def of_one() -> tuple[NotingPool, Connections]:
@@ -288,7 +293,21 @@ async def test_one_that_was_not_used_for_long_is_made_anew(time: Time) -> None:
     time.now += LONGEST_IDLE + 1
     new = await connections.acquire(5)
     assert new is not old
-    assert pool.taken_back == [old]
+    assert pool.ended == [old]
+    assert not pool.taken_back, "the pool would take leave of a server that may not answer"
+
+
+async def test_one_that_nobody_needs_is_ended_while_others_are_used(time: Time) -> None:
+    pools = [NotingPool(Server(2)) for _ in range(2)]
+    connections = made_of([*pools])
+    both = [await connections.acquire(5), await connections.acquire(5)]
+    for connection in both:
+        await connections.release(connection, clean=True)
+    for _ in range(3):
+        time.now += LONGEST_IDLE / 2
+        await connections.release(await connections.acquire(5), clean=True)
+    assert sorted(len(pool.ended) for pool in pools) == [0, 1]
+    await connections.close()
 
 
 async def test_one_that_is_lost_while_it_is_kept_is_made_anew(time: Time) -> None:
