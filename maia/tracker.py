@@ -241,13 +241,21 @@ async def _write(
     """How many were updated and, of whole ones, the ids of those that have a row still."""
     dao = session.dao
 
-    async def update() -> int:
+    first_try: datetime | None = None
+
+    async def update(at: datetime | None = None) -> int:
         with session.ring.settling(answer.tickets) as calls:
-            return await dao.update_video_stats_batch(updates, calls=calls)
+            return await dao.update_video_stats_batch(updates, calls=calls, at=at)
 
     async def write() -> tuple[int, Collection[str]]:
+        nonlocal first_try
         if not whole and all(update.presence == Presence.PRESENT for update in updates):
-            return await update(), ()  # one statement, which needs no transaction around it
+            # one statement, which needs no transaction around it
+            again, first_try = first_try is not None, first_try or clock.now()
+            updated = await update(first_try)
+            if again and updated < len(updates):  # maybe only the answer to an earlier try was lost
+                updated = await dao.snapshots_at([update.id for update in updates], first_try)
+            return updated, ()
         there: Collection[str] = ()
         async with dao.transaction():
             if whole:

@@ -45,7 +45,14 @@ class Tracking(Claims):
         """Ids of videos that were there lately: asked along with suspects, they tell an absence from a bad answer."""
         return [record["id"] for record in await self._db.fetch(sql("witnesses"), number)]
 
-    async def update_video_stats_batch(self, updates: Sequence[VideoUpdate], *, calls: Calls = NO_CALLS) -> int:
+    async def snapshots_at(self, ids: Sequence[str], at: datetime) -> int:
+        """How many of these videos have a snapshot of this very moment (schedule clock): what a try wrote whose answer
+        was lost."""
+        return (await self._db.fetch(sql("snapshots_at"), list(ids), at))[0]["snapshots"]  # type: ignore[no-any-return]
+
+    async def update_video_stats_batch(
+        self, updates: Sequence[VideoUpdate], *, calls: Calls = NO_CALLS, at: datetime | None = None
+    ) -> int:
         """Writes what one call learned of claimed videos: snapshots, zone, due time, absences, the end of the lease.
 
         A video that was absent three times, at least 6 h apart, is retired. Ids whose lease has passed are left alone.
@@ -53,11 +60,12 @@ class Tracking(Claims):
         Args:
             updates: one for each video that was asked about.
             calls: what it was learned by, which the same statement settles (see ``KeyRing.settling``).
+            at: the schedule time of the snapshots; None: now.
 
         Returns:
             the number of videos that have a new snapshot.
         """
-        now = self._now()
+        now = at or self._now()
         mine = sorted((u for u in updates if u.id in self._videos), key=lambda update: update.id)
         if not mine and not calls.days:
             return 0

@@ -5,15 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
+import asyncpg
 import pytest
 
+from atlas import database as way
 from atlas import policy
 from atlas.adapters.maia import MaiaDAO
 from atlas.database import Database
+from atlas.errors import DatabaseUnavailable
 from atlas.keypool import fingerprint
 from atlas.quota import Bucket
+from atlas.statements import sql
 from maia.hunter import run_hunter_cycle
 from maia.resilience import ChurnExit
 from maia.sandbox import RunningSandbox
@@ -420,3 +426,25 @@ async def test_idle_says_why(db: Database, api: RunningSandbox, timeline: Timeli
 async def test_the_tasks_work_outside_the_flow_too(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
     ids = await discover(db, api, timeline, "rust")
     assert (await update_stats(await fetch_targets(500)))["updated"] == len(ids)
+
+
+async def test_a_write_whose_answer_is_lost_is_counted_and_not_done_twice(
+    db: Database, api: RunningSandbox, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await discover(db, api, timeline, "python")
+    before = await value(db, "SELECT count(*) FROM video_stats_log")
+    ask, lost = way._rows, []
+
+    async def rows(connection: asyncpg.Connection, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+        found = await ask(connection, statement, arguments)
+        if statement == sql("update_videos") and not lost:
+            lost.append(len(found))
+            raise DatabaseUnavailable("its answer was lost")
+        return found
+
+    monkeypatch.setattr(way, "_rows", rows)
+    stats = await run_tracker_cycle(50)
+    assert lost == [stats["targets"]]
+    assert stats["updated"] == stats["targets"] > 0
+    assert await value(db, "SELECT count(*) FROM video_stats_log") == before + stats["targets"]
+    assert await nothing_is_claimed(db)
