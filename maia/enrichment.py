@@ -17,10 +17,11 @@ from atlas.errors import AtlasError, RingExhausted, StatementFailed
 from atlas.keyring import Ticket
 from atlas.resources import SearchItem, Video
 from maia.absence import WITNESSES, proves_absence
+from maia.bounded import run_bounded
 from maia.orchestration import get_run_logger, task
 from maia.session import AgentSession, agent_session
 from maia.snowball import Snowball
-from maia.stop import current_stop, run_bounded
+from maia.stop import current_stop
 from maia.youtube import MAX_IDS, RateLimited, Stopped, VideoList, YouTubeError
 
 __all__ = ["CALLS_A_CYCLE", "VIDEOS_A_CALL", "archive", "archive_when_due", "enrich", "finish_earlier"]

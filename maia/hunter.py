@@ -12,12 +12,13 @@ from atlas import vault
 from atlas.adapters.rows import TopicRow, TopicStatus
 from atlas.config import settings
 from atlas.errors import RingExhausted, StatementFailed
+from maia.bounded import Unfinished, run_bounded
 from maia.enrichment import archive_when_due, enrich, finish_earlier
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.session import AgentSession, agent_session
 from maia.snowball import Snowball
-from maia.stop import Stop, Unfinished, record_stats, run_bounded
+from maia.stop import Stop, record_stats
 from maia.youtube import BadRequest, NotFound, PageTokenInvalid, RateLimited, SearchPage, Stopped, YouTubeError
 
 __all__ = ["Searched", "fetch_batch", "ingest_results", "run_hunter_cycle", "search_youtube"]

@@ -1,7 +1,7 @@
 """The top of a process: runs one agent, and sees to it that it ends in time, with the right code and its result.
 
-What the agents need to stop in good order lives in `maia.stop`, the exit codes in `maia.exitcodes`; both are given on
-here, so that `maia.resilience` is the one name to import from.
+What the agents need to stop in good order lives in `maia.stop` and `maia.bounded`, the exit codes in
+`maia.exitcodes`; all are given on here, so that `maia.resilience` is the one name to import from.
 """
 
 import asyncio
@@ -17,21 +17,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, scrub
+from maia.bounded import NOT_STARTED, Unfinished, run_bounded
 from maia.exitcodes import EXIT_CODES, ExitCode, ExitCodeEntry, Outcome, entry
 from maia.exits import CancelledExit, ChurnExit, exit_within, leaves
 from maia.result import RunResult, describe, one_line, outcome_of
 from maia.stop import (
     CLEANUP_SECONDS,
     GRACE_SECONDS,
-    NOT_STARTED,
     Run,
     Stop,
-    Unfinished,
     current_stop,
     handle_signals,
     install_signal_handlers,
     record_stats,
-    run_bounded,
     run_scope,
 )
 

@@ -1,11 +1,8 @@
-"""Stopping in good order: what asks a run to end, and how the work in flight is brought home.
+"""Stopping in good order: what asks a run to end, and whom it tells.
 
 Two things end a run early. A rate limit (`ChurnExit`) lets what is running finish, however long its own time limits
 allow, because its answers were paid for. A signal (`CancelledExit`) allows a grace and then cuts off. Either way
 nothing new starts, and the stages still write what was answered and release their claims.
-
-A coroutine that runs in an asyncio task of its own must not let a SystemExit out of it: asyncio throws such an
-exception out of the event loop itself, past everyone who waits. `run_bounded` contains it; use that for fan-out.
 """
 
 import asyncio
@@ -14,34 +11,27 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from enum import Enum
 from types import FrameType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from maia.exits import CancelledExit, ChurnExit, exit_within
+from maia.exits import CancelledExit, ChurnExit
 
 __all__ = [
     "CLEANUP_SECONDS",
     "GRACE_SECONDS",
-    "NOT_STARTED",
     "CancelledExit",
     "ChurnExit",
     "Run",
     "Stop",
-    "Unfinished",
     "current_stop",
     "handle_signals",
     "install_signal_handlers",
     "record_stats",
-    "run_bounded",
     "run_scope",
 ]
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 GRACE_SECONDS: Final = 5.0
 """Seconds (real time) that work in flight has after a signal. `docker stop` kills after 10 s, and a cancelled GitHub
@@ -264,87 +254,3 @@ def merge_stats(into: dict[str, Any], stats: Mapping[str, Any]) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-class Unfinished(Enum):
-    """Stands in `run_bounded`'s list for an item without a result: its claim is to be released."""
-
-    NOT_STARTED = "the end was asked for before its turn came"
-    CUT_OFF = "it ran when a signal came, and its grace went by"
-    LEFT = "it asked for the end itself, by ChurnExit or another SystemExit"
-
-
-NOT_STARTED: Final = Unfinished.NOT_STARTED
-
-
-async def run_bounded(
-    items: Sequence[T], worker: Callable[[T], Awaitable[R]], *, limit: int, stop: Stop
-) -> list[R | Exception | Unfinished]:
-    """Run `worker` over `items`, at most `limit` at once, and bring everything home.
-
-    Returns, in the order of `items`: the worker's result, the exception it raised, or what became of it (`Unfinished`).
-    A worker that raises ChurnExit (or any SystemExit, alone or in a group) sets `stop`: nothing new starts, siblings
-    finish. After a signal, siblings have the rest of `GRACE_SECONDS` and are then cancelled; their own clean-up is
-    awaited. What a worker raises never comes out of here: store the results, then call `stop.raise_if_requested()`.
-
-    Raises ValueError for a limit below 1. If the caller itself is cancelled, so are the workers, and it waits for them.
-    """
-    if limit < 1:
-        raise ValueError(f"limit must be at least 1, not {limit}")
-    results: list[R | Exception | Unfinished] = [NOT_STARTED] * len(items)
-    queue = iter(enumerate(items))
-
-    async def lane() -> None:
-        for index, item in queue:
-            if stop.requested:
-                return
-            results[index] = Unfinished.CUT_OFF
-            try:
-                results[index] = await worker(item)
-            except Exception as exc:  # noqa: BLE001 - handed to the caller in the result's place
-                results[index] = exc
-            except (SystemExit, BaseExceptionGroup) as exc:
-                if (exit_ := exit_within(exc)) is None:
-                    raise
-                # Kept inside this task: asyncio would throw it out of the loop, past the siblings.
-                results[index] = Unfinished.LEFT
-                stop.leave(exit_)
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                # Cancelled from within, by something that the worker awaited: the lane has more items to serve.
-
-    over = asyncio.get_running_loop().create_future()
-    pending: set[asyncio.Task[None]] = set()
-
-    def end() -> None:
-        if not over.done():
-            over.set_result(None)
-
-    def ended(task: asyncio.Task[None]) -> None:
-        pending.discard(task)
-        if not task.cancelled():
-            task.exception()  # the first is raised below; of the others nobody asks
-        if not pending:
-            end()
-
-    lanes = [asyncio.create_task(lane()) for _ in range(min(limit, len(items)))]
-    for task in lanes:
-        pending.add(task)
-        task.add_done_callback(ended)
-    try:
-        if lanes:
-            with stop.telling(end, cancelled_only=True):
-                await over
-            if pending:
-                await asyncio.wait(pending, timeout=stop.grace_left)
-    finally:
-        for task in pending:
-            task.cancel()
-        if pending:
-            await asyncio.gather(*pending, return_exceptions=True)
-    for task in lanes:
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            raise failure  # nothing that a worker may raise: a KeyboardInterrupt, say
-    return results

@@ -15,11 +15,12 @@ from atlas.config import settings
 from atlas.errors import RingExhausted, StatementFailed
 from atlas.resources import Video, VideoStats
 from maia.absence import WITNESSES, proves_absence
+from maia.bounded import run_bounded
 from maia.enrichment import archive_when_due
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.session import AgentSession, agent_session
-from maia.stop import record_stats, run_bounded
+from maia.stop import record_stats
 from maia.youtube import MAX_IDS, BadRequest, NotFound, RateLimited, StatsList, Stopped, VideoList, YouTubeError
 
 __all__ = ["fetch_targets", "run_tracker_cycle", "update_stats"]

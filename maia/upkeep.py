@@ -15,9 +15,10 @@ from atlas import vault
 from atlas.adapters.keeping import Batch, KeepingDAO
 from atlas.config import settings
 from atlas.database import database
+from maia.bounded import Unfinished, run_bounded
 from maia.orchestration import get_run_logger
 from maia.session import Shard
-from maia.stop import Stop, Unfinished, current_stop, run_bounded
+from maia.stop import Stop, current_stop
 
 __all__ = ["COUNTS", "JanitorSession", "cut_off", "janitor_session", "through", "told"]
 

@@ -140,7 +140,7 @@ def test_maia_writes_no_files_but_its_result_and_the_sandboxs_log() -> None:
 
 
 # where a SystemExit is carried as a value to whoever raises it again, or ends the process with its code
-CARRIERS = {"maia/resilience.py", "maia/engine.py", "maia/stop.py"}
+CARRIERS = {"maia/resilience.py", "maia/engine.py", "maia/bounded.py"}
 WIDE = {"SystemExit", "BaseException", "BaseExceptionGroup", "ChurnExit", "CancelledExit"}
 
 

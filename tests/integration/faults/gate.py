@@ -26,12 +26,15 @@ class Gate:
         self._keeper = keeper
         self._number = number
 
-    async def reached(self, waiters: int = 1) -> None:
-        """Returns once so many sessions stand before it."""
+    async def reached(self, *agents: str) -> None:
+        """Returns once a session of each of these agents stands before it; of no matter whom, where none is named."""
         await until(
             self._keeper,
-            "SELECT count(*) >= $1 FROM pg_locks WHERE locktype = 'advisory' AND objid = $2 AND NOT granted",
-            waiters,
+            "WITH standing AS (SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE locktype = 'advisory' AND objid = $2 AND NOT granted) "
+            "SELECT EXISTS (SELECT FROM standing) AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS named (agent)"
+            " WHERE NOT EXISTS (SELECT FROM standing WHERE application_name LIKE 'maia ' || agent || '%'))",
+            list(agents),
             self._number,
         )
 

@@ -91,7 +91,7 @@ async def test_a_crash_in_mid_write_costs_nothing_once_the_server_is_back(
     # settling the calls is the last statement of the transaction that stores an answer
     async with gate(dsn, "api_calls", "BEFORE INSERT", "NEW.settled > 0") as before_commit:
         running = [await children.start(agent, "--batch-size", "200") for agent in AGENTS]
-        await before_commit.reached(2)
+        await before_commit.reached(*AGENTS)
         await asyncio.to_thread(postgres.crash)
     await postgres.start()
     hunter, tracker = [await child.end() for child in running]
@@ -132,7 +132,7 @@ async def test_a_server_that_is_lost_in_mid_write_for_good_leaves_claims_that_en
     snapshots = await value(db, "SELECT count(*) FROM video_stats_log")
     async with gate(dsn, "api_calls", "BEFORE INSERT", "NEW.settled > 0") as before_commit:
         running = [await children.start(agent, "--batch-size", "200", command=IMPATIENT) for agent in AGENTS]
-        await before_commit.reached(2)
+        await before_commit.reached(*AGENTS)
         await asyncio.to_thread(postgres.crash)
         for ended in [await child.end() for child in running]:
             check(ended, 69, "unavailable", "the database cannot be reached", "Check that it runs")
