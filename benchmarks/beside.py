@@ -8,11 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks.comparing import Series, alternate
+from benchmarks.lines import STATED, Goal, Line
 
-__all__ = ["POOL", "Compared", "Cycle", "Run", "compare", "speed_of"]
-
-POOL = '{"hunting": ["bench-hunting"], "tracking": ["bench-tracking"]}'
-"""The agents' keys."""
+__all__ = ["Compared", "Cycle", "Run", "compare", "speed_of"]
 
 Cycle = Callable[[], Awaitable[int]]
 """One cycle; how many things it did."""
@@ -27,10 +25,28 @@ class Compared:
     speed: Mapping[str, Series]
     cpu: Mapping[str, Series]
 
-    def ratio(self, *, cpu: bool = False) -> float:
-        """Of the first to the second, in medians."""
-        ours, limit = (self.cpu if cpu else self.speed).values()
-        return ours.median / limit.median
+    def lines(self, row: int, what: str, things: str, batch: tuple[int, str], *, least: float) -> list[Line]:
+        """Two lines of the table: the first side's speed beside the second's, and its CPU.
+
+        Args:
+            row: of the table.
+            what: is measured.
+            things: that are done, such as ``videos``.
+            batch: for how many of them the CPU is stated, and what these are called.
+            least: the ratio of the speeds that is the goal.
+        """
+        times, called = batch
+        return [
+            self._line(self.speed, row, what, f"{things}/s", Goal.at_least(least)),
+            self._line(self.cpu, row, f"{what}: CPU of its process", f"s/{called}", STATED, times),
+        ]
+
+    def _line(self, measured: Mapping[str, Series], row: int, what: str, unit: str, goal: Goal, times: int = 1) -> Line:
+        ours, limit = measured.values()
+        return Line(
+            row, what, ours.median * times, unit, "bare loop", limit.median * times, ours.median / limit.median,
+            goal, ours.noise, {name: series.values for name, series in measured.items()},
+        )  # fmt: skip
 
 
 async def speed_of(cycle: Cycle, cycles: int) -> tuple[float, float, int]:

@@ -6,9 +6,24 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-__all__ = ["machine_seconds", "tree_seconds"]
+__all__ = ["cpu_of", "machine_seconds", "parent_of", "tree_seconds"]
 
 _HZ = os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: the second, the name, may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def parent_of(pid: int) -> int:
+    """Such as the server, of a PostgreSQL connection's process."""
+    return int(_stat(pid)[1])
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a living process."""
+    return sum(map(int, _stat(pid)[11:13])) / _HZ
 
 
 def tree_seconds(*roots: int) -> float:
@@ -19,11 +34,9 @@ def tree_seconds(*roots: int) -> float:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                text = (entry / "stat").read_text()
+                words = _stat(pid := int(entry.name))
             except OSError:  # it has just ended
                 continue
-            words = text.rpartition(")")[2].split()  # the name before may hold anything
-            pid = int(entry.name)
             below[int(words[1])].append(pid)
             own[pid], ended[pid] = int(words[11]) + int(words[12]), int(words[13]) + int(words[14])
     ticks, left = 0, list(roots)

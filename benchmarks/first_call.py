@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +21,14 @@ from aiohttp import web
 from atlas.adapters.queue import QueueDAO
 from atlas.database import database
 from benchmarks.canned import resource
+from benchmarks.comparing import Series
+from benchmarks.lines import Goal, Line
+from benchmarks.world import POOL
 
-__all__ = ["POOL", "VIDEOS", "Doorbell", "doorbell", "environment", "first_call", "give_work", "modules_of"]
+__all__ = ["VIDEOS", "Doorbell", "beside_peer", "doorbell", "environment", "first_call", "give_work", "modules_of"]
 
 VIDEOS = 50
 """The Tracker's first call asks for so many."""
-
-POOL = '{"hunting": ["bench-hunting"], "tracking": ["bench-tracking"]}'
 
 _DUE = """
 INSERT INTO videos (id, title, published_at, first_seen_at, zone, due_at, enriched_at)
@@ -112,6 +113,29 @@ async def first_call(bell: Doorbell, command: list[str], given: Mapping[str, str
     if bell.rung is None:
         raise RuntimeError(f"{' '.join(command)} made no call")
     return bell.rung - began
+
+
+def beside_peer(
+    row: int, found: Mapping[str, Series], what: Callable[[str], str], peer: str, *, most: float
+) -> list[Line]:
+    """A line of the table for each agent: how much later than its peer's, measured under ``peer``, its call comes.
+
+    Args:
+        row: of the table.
+        found: seconds to the first call of each agent, and of the ``peer``.
+        what: says what is measured of an agent.
+        peer: what the peer is.
+        most: so many seconds later is the goal.
+    """
+    limit = found["peer"]
+    return [
+        Line(
+            row, what(agent), series.median, "s", peer, limit.median, series.median - limit.median,
+            Goal(f"≤ +{most:g} s", most=most), series.noise,
+            {"runs": list(series.values), "runs_of_peer": list(limit.values)},
+        )
+        for agent, series in found.items() if agent != "peer"
+    ]  # fmt: skip
 
 
 async def modules_of(command: list[str], given: Mapping[str, str]) -> set[str]:

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from atlas.config import settings
-from benchmarks.beside import POOL, Cycle, speed_of
+from benchmarks.beside import Cycle, speed_of
 from benchmarks.comparing import Series
 from benchmarks.tables import due_queries, due_videos
-from benchmarks.world import api, fresh_database, machine
+from benchmarks.world import POOL, api, fresh_database, machine
 from maia.hunter import run_hunter_cycle
 from maia.session import agent_session
 from maia.tracker import run_tracker_cycle

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas.database import database
-from benchmarks.cores import machine_seconds, tree_seconds
+from benchmarks.cores import machine_seconds, parent_of, tree_seconds
 
 __all__ = ["Measured", "Work", "steady"]
 
@@ -76,14 +76,9 @@ class _Moment:
         (row,) = await database.fetch(
             f"SELECT extract(epoch FROM clock_timestamp())::float8 AS at, ({done}) AS done, pg_backend_pid() AS pid"
         )
-        server = await asyncio.to_thread(_parent, row["pid"])
+        server = await asyncio.to_thread(parent_of, row["pid"])
         ours = await asyncio.to_thread(tree_seconds, os.getpid(), server)
         return cls(row["at"], row["done"], ours, machine_seconds())
-
-
-def _parent(pid: int) -> int:
-    """Of a PostgreSQL connection's process: the server, which is not below this process."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 async def steady(work: Work, shards: int, environment: Mapping[str, str]) -> Measured:

@@ -16,7 +16,10 @@ from atlas.database import database
 from atlas.embedded import start, stop
 from atlas.schema import migrate
 
-__all__ = ["about_machine", "api", "fresh_database", "machine"]
+__all__ = ["POOL", "about_machine", "api", "fresh_database", "machine"]
+
+POOL = '{"hunting": ["bench-hunting"], "tracking": ["bench-tracking"]}'
+"""The agents' keys."""
 
 
 def about_machine() -> dict[str, object]:

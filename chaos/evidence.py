@@ -15,8 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from atlas.vault import Archive
-from atlas.vault.archive import Damage
+from atlas.vault.archive import Archive, Damage
 from atlas.vault.local import LocalProvider
 from chaos.facts import Call, Change, Evidence, Fault, Process, ResultFile, Who
 from chaos.scene import LEASE_SECONDS

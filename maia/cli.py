@@ -1,14 +1,14 @@
 """The command line of ``maia``, ``maia-hunter`` and ``maia-tracker``; it begins in ``maia.__main__``.
 
 A shard of the Hunter or Tracker lives for seconds and starts thousands of times: it is given its own commands alone,
-and does not pay for the imports of the others. ``app`` has them all.
+and does not pay for the imports of the others. ``app()`` has them all.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,10 +16,6 @@ from atlas.errors import AtlasError
 from maia import __version__
 from maia.commands import agents
 from maia.commands.running import leave
-
-if TYPE_CHECKING:
-    app: typer.Typer
-    """Every command."""
 
 __all__ = ["app", "main"]
 
@@ -66,7 +62,7 @@ def _shards() -> typer.Typer:
 
 
 @functools.cache
-def _whole() -> typer.Typer:
+def app() -> typer.Typer:
     """``maia`` with every command."""
     from maia.commands import janitor, keys, plan, queue  # noqa: PLC0415  a shard does not pay for these
     from maia.sandbox import command as sandbox  # noqa: PLC0415
@@ -81,19 +77,11 @@ def _whole() -> typer.Typer:
     return found
 
 
-if not TYPE_CHECKING:  # or a type checker would take any misspelt name for an attribute
-
-    def __getattr__(name: str) -> Any:
-        if name == "app":
-            return _whole()
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and ends the process with its code."""
     words = arguments if arguments is not None else sys.argv[1:]
     try:
-        (_shards() if words[:1] and words[0] in _SHARDS else _whole())(words, prog_name="maia")
+        (_shards() if words[:1] and words[0] in _SHARDS else app())(words, prog_name="maia")
     except AtlasError as error:
         _end(error)
 

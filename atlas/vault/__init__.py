@@ -22,7 +22,6 @@ I/O.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime
 
-    from atlas.vault.archive import Archive
     from atlas.vault.erasing import ExpireReport
     from atlas.vault.forgetting import Forgotten
 
@@ -48,10 +46,7 @@ if TYPE_CHECKING:
     """True once the buffer holds 5,000 records or 64 MiB."""
 
 __all__ = [
-    "Archive",
-    "ExpireReport",
     "FlushReport",
-    "Forgotten",
     "Provider",
     "Vault",
     "check",
@@ -64,9 +59,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-
-# what reads or deletes the archive as a whole: an agent, which only adds to it, does not pay for the import
-_LATER = {"Archive": "archive", "ExpireReport": "erasing", "Forgotten": "forgetting"}
 
 _current: tuple[tuple[object, ...], Vault] | None = None
 
@@ -131,7 +123,8 @@ async def expire(before: date, *, dry_run: bool = False, seconds: float = 600.0)
     Raises:
         ConfigError: a setting is missing or wrong.
     """
-    from atlas.vault import erasing  # noqa: PLC0415  see _LATER
+    # an agent, which only adds to the archive, does not pay for what deletes from it
+    from atlas.vault import erasing  # noqa: PLC0415
     from atlas.vault.archive import Archive  # noqa: PLC0415
     from atlas.vault.erasing import ExpireReport  # noqa: PLC0415
 
@@ -163,7 +156,7 @@ async def forget(video_ids: Iterable[str], *, since: date | None = None, seconds
         ArchiveUnavailable: the place cannot be reached, or gives no answer; the next call goes on.
         ConfigError: a setting is missing or wrong.
     """
-    from atlas.vault import forgetting  # noqa: PLC0415  see _LATER
+    from atlas.vault import forgetting  # noqa: PLC0415  as in expire
     from atlas.vault.archive import Archive  # noqa: PLC0415
     from atlas.vault.forgetting import Forgotten, Wanted  # noqa: PLC0415
 
@@ -183,6 +176,4 @@ if not TYPE_CHECKING:  # or a type checker would take any misspelt name for an a
     def __getattr__(name: str) -> Any:
         if name in {"enabled", "flush_due"}:
             return getattr(_vault(), name)
-        if name in _LATER:
-            return getattr(importlib.import_module(f"atlas.vault.{_LATER[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

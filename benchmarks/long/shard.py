@@ -12,9 +12,10 @@ from pathlib import Path
 
 import asyncpg
 
-__all__ = ["Sample", "Tracker", "cpu_of", "family_cpu", "parent_of"]
+from benchmarks.cores import cpu_of
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+__all__ = ["Sample", "Tracker"]
+
 _MEMORY = {"VmRSS": "resident", "VmHWM": "highest"}
 # settled with the same commit that stores the answer: 50 videos each
 _UPDATES = "SELECT coalesce(sum(settled), 0)::bigint * 50 FROM api_calls"
@@ -39,37 +40,10 @@ class Sample:
     cpu: float
 
 
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on: the second, the name, may hold spaces."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds on the cores of a living process."""
-    return sum(map(int, _stat(pid)[11:13])) / _TICKS
-
-
-def family_cpu(pid: int) -> float:
-    """Seconds on the cores of a process and of all its children, those that have ended included."""
-    total = sum(map(int, _stat(pid)[11:15]))
-    for each in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = _stat(int(each.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == pid:
-            total += sum(map(int, fields[11:13]))
-    return total / _TICKS
-
-
 def _memory(pid: int) -> dict[str, float]:
     """What is in memory of a living process, in MB."""
     lines = (line.partition(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {_MEMORY[name]: int(value.split()[0]) * 1024 / 1e6 for name, _, value in lines if name in _MEMORY}
-
-
-def parent_of(pid: int) -> int:
-    return int(_stat(pid)[1])
 
 
 @dataclass

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from atlas.database import database
 from benchmarks.comparing import alternate
-from benchmarks.first_call import POOL, Doorbell, doorbell, give_work
+from benchmarks.first_call import Doorbell, doorbell, give_work
 from benchmarks.image import contents, inspect
 from benchmarks.lines import Line
-from benchmarks.world import fresh_database
+from benchmarks.world import POOL, fresh_database
 from tests.e2e.engine import Containers, Docker
 from tests.wire import wire_to
 

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.comparing import alternate
-from benchmarks.first_call import Doorbell, doorbell, environment, first_call, give_work
-from benchmarks.lines import Goal, Line
+from benchmarks.first_call import Doorbell, beside_peer, doorbell, environment, first_call, give_work
+from benchmarks.lines import Line
 from benchmarks.world import fresh_database
 from tests.integration.prefect_server import PrefectServer
 
@@ -60,22 +60,14 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
                 agents = ("tracker",) if quick else ("tracker", "hunter")
                 seen: set[str] = set()
                 measures: dict[str, Callable[[], Awaitable[float]]] = {
-                    "hello": partial(_hello, bell, given, server, seen)
+                    "peer": partial(_hello, bell, given, server, seen)
                 }
                 measures |= {agent: partial(_agent, bell, agent, given, server, seen) for agent in agents}
                 found = await alternate(1 if quick else runs, measures)
         finally:
             server.kill()
-    hello = found.pop("hello")
-    return [
-        Line(
-            8, f"{agent} with a Prefect server: start of the process to its first API call", series.median, "s",
-            "hello-world flow in the engine", hello.median, series.median - hello.median,
-            Goal("≤ +1 s", most=1.0), series.noise,
-            {"runs": list(series.values), "runs_of_hello": list(hello.values)},
-        )
-        for agent, series in found.items()
-    ]  # fmt: skip
+    what = "{} with a Prefect server: start of the process to its first API call".format
+    return beside_peer(8, found, what, "hello-world flow in the engine", most=1.0)
 
 
 async def _agent(bell: Doorbell, agent: str, given: dict[str, str], server: PrefectServer, seen: set[str]) -> float:

@@ -13,11 +13,11 @@ from atlas.config import settings
 from atlas.database import database
 from benchmarks.bare.hunter import hunt
 from benchmarks.bare.tools import bare
-from benchmarks.beside import POOL, Compared, Run, compare
+from benchmarks.beside import Compared, Run, compare
 from benchmarks.canned import RESULTS
-from benchmarks.lines import Goal, Line
+from benchmarks.lines import Line
 from benchmarks.tables import due_queries
-from benchmarks.world import api, fresh_database
+from benchmarks.world import POOL, api, fresh_database
 from maia.hunter import run_hunter_cycle
 from maia.session import agent_session
 
@@ -31,19 +31,8 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
     async with fresh_database():
         with tempfile.TemporaryDirectory(prefix="maia-bench-vault-") as folder:
             compared = await _compared(Path(folder), cycles=3 if quick else 20, runs=runs)
-    speed, cpu = compared.speed, compared.cpu
     what = f"Hunter, one shard, {_BATCH} searches a cycle, wholly stored and archived"
-    return [
-        Line(
-            5, what, speed["maia"].median, "searches/s", "bare loop", speed["bare"].median, compared.ratio(),
-            Goal.at_least(0.60), speed["maia"].noise, {name: series.values for name, series in speed.items()},
-        ),
-        Line(
-            5, f"{what}: CPU of its process", cpu["maia"].median, "s/search", "bare loop", cpu["bare"].median,
-            compared.ratio(cpu=True), noise=cpu["maia"].noise,
-            details={name: series.values for name, series in cpu.items()},
-        ),
-    ]  # fmt: skip
+    return compared.lines(5, what, "searches", (1, "search"), least=0.60)
 
 
 async def _compared(folder: Path, cycles: int, runs: int) -> Compared:

@@ -29,9 +29,10 @@ import asyncpg
 
 from atlas.config import Settings
 from atlas.database import database
+from benchmarks.cores import parent_of, tree_seconds
 from benchmarks.lines import Goal, Line
 from benchmarks.long.halves import halves
-from benchmarks.long.shard import Tracker, family_cpu, parent_of
+from benchmarks.long.shard import Tracker
 from benchmarks.long.steady import largest, watch
 from benchmarks.long.stock import MOST, fill
 from benchmarks.long.wear import Growth, bare_insert, size_of_snapshots, wear
@@ -127,11 +128,11 @@ async def _tracker(url: str, log: Path, *options: str, **environment: str) -> Tr
 async def _million(connection: asyncpg.Connection, size: _Size, log: Path) -> _Run:
     server = parent_of(connection.get_server_pid())
     table = {"before": await _videos_size(connection)}
-    before, cpu_before, children_before = await wear(connection), family_cpu(server), _children()
+    before, cpu_before, children_before = await wear(connection), tree_seconds(server), _children()
     with api(_LATENCY) as url:
         tracker = await _tracker(url, log, "--max-minutes", str(_ENOUGH))
         await tracker.run(connection)
-    after, database_cpu = await wear(connection), family_cpu(server) - cpu_before
+    after, database_cpu = await wear(connection), tree_seconds(server) - cpu_before
     table["after"] = await _videos_size(connection)
     shard_cpu = tracker.samples[-1].cpu
     cpu = {"shard": shard_cpu, "database": database_cpu, "api": _children() - children_before - shard_cpu}

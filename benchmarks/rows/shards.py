@@ -18,11 +18,10 @@ from functools import partial
 
 from atlas.database import database
 from benchmarks.comparing import alternate
-from benchmarks.first_call import POOL
 from benchmarks.fleet import Measured, Work, steady
 from benchmarks.lines import STATED, Goal, Line
 from benchmarks.tables import due_queries, due_videos
-from benchmarks.world import api, fresh_database
+from benchmarks.world import POOL, api, fresh_database
 
 __all__ = ["measure"]
 

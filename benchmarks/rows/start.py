@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.comparing import alternate
-from benchmarks.first_call import Doorbell, doorbell, environment, first_call, give_work, modules_of
-from benchmarks.lines import STATED, Goal, Line
+from benchmarks.first_call import Doorbell, beside_peer, doorbell, environment, first_call, give_work, modules_of
+from benchmarks.lines import STATED, Line
 from benchmarks.world import fresh_database
 
 __all__ = ["NOT_IMPORTED", "measure"]
@@ -50,18 +50,12 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
             measures: dict[str, Callable[[], Awaitable[float]]] = {
                 agent: partial(_agent, bell, agent, given) for agent in ("tracker", "hunter")
             }
-            measures["bare"] = partial(first_call, bell, ["-c", _BARE], given)
+            measures["peer"] = partial(first_call, bell, ["-c", _BARE], given)
             found = await alternate(1 if quick else runs, measures)
-            bare = found.pop("bare")
-            lines = [
-                Line(
-                    7, f"{agent}: start of the process to its first API call", series.median, "s",
-                    "bare script with asyncpg and aiohttp", bare.median, series.median - bare.median,
-                    Goal("≤ +0.6 s", most=0.6), series.noise,
-                    {"runs": list(series.values), "runs_of_bare": list(bare.values)},
-                )
-                for agent, series in found.items()
-            ]  # fmt: skip
+            lines = beside_peer(
+                7, found, "{}: start of the process to its first API call".format,
+                "bare script with asyncpg and aiohttp", most=0.6,
+            )  # fmt: skip
             return [*lines, await _imports(given)]
 
 

@@ -6,10 +6,10 @@ from atlas.config import settings
 from atlas.database import database
 from benchmarks.bare.tools import bare
 from benchmarks.bare.tracker import track
-from benchmarks.beside import POOL, Compared, Run, compare
-from benchmarks.lines import Goal, Line
+from benchmarks.beside import Compared, Run, compare
+from benchmarks.lines import Line
 from benchmarks.tables import due_videos
-from benchmarks.world import api, fresh_database
+from benchmarks.world import POOL, api, fresh_database
 from maia.session import agent_session
 from maia.tracker import run_tracker_cycle
 
@@ -22,7 +22,9 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
     for batch, cycles in ((1_000, 2), (50, 4)) if quick else ((1_000, 20), (50, 100)):
         async with fresh_database():
             with api(0) as url, settings.override(youtube_api_base_url=url, youtube_api_key_pool_json=POOL):
-                lines += _lines(batch, await _compared(url, batch, cycles, runs))
+                compared = await _compared(url, batch, cycles, runs)
+        what = f"Tracker, one shard, {batch:,} videos a cycle"
+        lines += compared.lines(1, what, "videos", (1_000, "1,000 videos"), least=0.80)
     return lines
 
 
@@ -40,19 +42,3 @@ async def _compared(url: str, batch: int, cycles: int, runs: int) -> Compared:
             return await run(lambda: track(tools, batch))
 
     return await compare({"maia": maia, "bare": by_hand}, prepare=due_videos, cycles=cycles, a_cycle=batch, runs=runs)
-
-
-def _lines(batch: int, compared: Compared) -> list[Line]:
-    speed, cpu = compared.speed, compared.cpu
-    what = f"Tracker, one shard, {batch:,} videos a cycle"
-    return [
-        Line(
-            1, what, speed["maia"].median, "videos/s", "bare loop", speed["bare"].median, compared.ratio(),
-            Goal.at_least(0.80), speed["maia"].noise, {name: series.values for name, series in speed.items()},
-        ),
-        Line(
-            1, f"{what}: CPU of its process", cpu["maia"].median * 1_000, "s/1,000 videos", "bare loop",
-            cpu["bare"].median * 1_000, compared.ratio(cpu=True), noise=cpu["maia"].noise,
-            details={name: series.values for name, series in cpu.items()},
-        ),
-    ]  # fmt: skip

@@ -18,9 +18,8 @@ from atlas.database import Database
 from benchmarks.bare.hunter import hunt
 from benchmarks.bare.tools import bare
 from benchmarks.bare.tracker import track
-from benchmarks.beside import POOL
 from benchmarks.tables import due_queries, due_videos
-from benchmarks.world import api
+from benchmarks.world import POOL, api
 from maia.hunter import run_hunter_cycle
 from maia.tracker import run_tracker_cycle
 

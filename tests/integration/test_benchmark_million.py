@@ -14,6 +14,7 @@ from ..markdown import CHECKOUT
 
 pytest.importorskip("benchmarks", reason="the benchmarks are part of the checkout")
 
+from benchmarks import cores
 from benchmarks.long import shard, steady
 from benchmarks.rows import million
 
@@ -78,6 +79,6 @@ async def test_a_shard_that_fails_says_why(tmp_path: Path) -> None:
 def test_the_memory_and_the_cores_of_a_process_are_read() -> None:
     memory = shard._memory(os.getpid())
     assert 10 < memory["resident"] <= memory["highest"]
-    assert shard.cpu_of(os.getpid()) > 0
-    assert shard.parent_of(os.getpid()) == os.getppid()
-    assert shard.family_cpu(os.getpid()) >= shard.cpu_of(os.getpid())
+    assert cores.cpu_of(os.getpid()) > 0
+    assert cores.parent_of(os.getpid()) == os.getppid()
+    assert cores.tree_seconds(os.getpid()) >= cores.cpu_of(os.getpid())

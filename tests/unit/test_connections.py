@@ -229,6 +229,7 @@ class NotingPool(FakePool):
         self.given: list[FakeConnection] = []
         self.taken_back: list[object] = []
         self.ended: list[FakeConnection] = []
+        self.closed = False
 
     async def acquire(self) -> FakeConnection:
         if self.connection is None:
@@ -244,6 +245,7 @@ class NotingPool(FakePool):
     async def close(self) -> None:
         out = [one for one in self.given if one not in self.taken_back and one not in self.ended]
         assert not out, "a pool waits for what is not given back"
+        self.closed = True
 
 
 def of_one() -> tuple[NotingPool, Connections]:
@@ -261,19 +263,32 @@ async def test_after_a_clean_use_the_pool_is_not_asked_again(time: Time) -> None
     assert not pool.taken_back
 
 
-@pytest.mark.parametrize("ending", ["release", "close"])
-async def test_one_that_is_lost_while_it_is_given_back_is_only_gone(time: Time, ending: str) -> None:
-    """The driver frees its place as soon as it hears of that, and complains of whoever does it after that."""
-    pool, connections = of_one()
-    connection = await connections.acquire(5)
+def freed_by_the_driver(pool: NotingPool, connection: object) -> None:
+    """The driver frees the place of a lost one as soon as it hears of that, and complains of whoever does it later."""
 
-    async def freed_already(_: object) -> None:
+    async def release(_: object) -> None:
         raise asyncpg.InternalClientError("PoolConnectionHolder.release() called on a free connection holder")
 
-    pool.release = freed_already  # type: ignore[method-assign]
+    pool.release = release  # type: ignore[method-assign]
     pool.taken_back.append(connection)
-    await connections.release(connection, clean=ending == "close")
+    pool.connection = None
+
+
+async def test_after_one_that_is_lost_while_it_is_given_back_there_is_another(time: Time) -> None:
+    pool, connections = of_one()
+    lost = await connections.acquire(5)
+    freed_by_the_driver(pool, lost)
+    await connections.release(lost, clean=False)
+    assert await connections.acquire(5) is not lost
+
+
+async def test_one_that_is_lost_while_all_are_closed_holds_up_nothing(time: Time) -> None:
+    pool, connections = of_one()
+    lost = await connections.acquire(5)
+    await connections.release(lost, clean=True)
+    freed_by_the_driver(pool, lost)
     await connections.close()
+    assert pool.closed
 
 
 @pytest.mark.parametrize(("clean", "in_transaction"), [(False, False), (True, True)])

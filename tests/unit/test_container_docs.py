@@ -85,7 +85,7 @@ def test_the_manifests_use_settings_and_commands_that_exist(manifests: dict[str,
     assert words[:3] == ["python", "-m", "maia"]
     used = set(re.findall(r"\$\(?([A-Z_]+)", " ".join(words)))
     assert used <= PLATFORM
-    parses(maia.cli.app, [re.sub(r"\$\(?\w*INDEX\)?", "0", re.sub(r"\$\w*COUNT", "4", word)) for word in words[3:]])
+    parses(maia.cli.app(), [re.sub(r"\$\(?\w*INDEX\)?", "0", re.sub(r"\$\w*COUNT", "4", word)) for word in words[3:]])
 
 
 def test_the_shards_are_as_many_as_the_pods(manifests: dict[str, Any]) -> None:

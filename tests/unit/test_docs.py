@@ -210,7 +210,7 @@ def test_every_command_in_the_text_exists(name: str) -> None:
 def check(words: list[str]) -> None:
     program, *arguments = words
     if program == "maia":
-        parses(maia.cli.app, arguments)
+        parses(maia.cli.app(), arguments)
     elif program == "atlas":
         parses(atlas.cli.app, arguments)
     elif program == "make":
