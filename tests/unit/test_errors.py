@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from atlas import errors
 from atlas.errors import (
     ArchiveUnavailable,
     AtlasError,
@@ -21,14 +19,6 @@ from atlas.errors import (
     remember_secret,
     scrub,
 )
-
-
-@pytest.fixture(autouse=True)
-def forget() -> Iterator[None]:
-    known = set(errors._known)
-    yield
-    errors._known.clear()
-    errors._known.update(known)
 
 
 def test_the_tree_is_as_drawn() -> None:
