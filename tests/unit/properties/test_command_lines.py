@@ -80,7 +80,8 @@ class Ended:
 
 
 PROGRAMS: dict[str, Any] = {"maia": maia.cli, "atlas": atlas.cli}
-COMMAND_OF = {program: typer.main.get_command(module.app) for program, module in PROGRAMS.items()}
+APPS = {"maia": maia.cli.app(), "atlas": atlas.cli.app}
+COMMAND_OF = {program: typer.main.get_command(app) for program, app in APPS.items()}
 
 
 def commands(command: Any, *before: str) -> Iterator[tuple[tuple[str, ...], Any]]:
