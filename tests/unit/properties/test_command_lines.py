@@ -52,8 +52,9 @@ def nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("maia.commands.agents.set_up_logging", lambda **_: None)
     monkeypatch.setattr("maia.commands.janitor.set_up_logging", lambda **_: None)
     monkeypatch.setattr("maia.commands.plan.set_up_logging", lambda **_: None)
-    for program, module in PROGRAMS.items():
-        monkeypatch.setattr(module, "app", COMMAND_OF[program])  # made once, not for each line
+    # made once, not for each line
+    monkeypatch.setattr(maia.cli, "app", lambda: COMMAND_OF["maia"])
+    monkeypatch.setattr(atlas.cli, "app", COMMAND_OF["atlas"])
     configured.reload()
 
 
