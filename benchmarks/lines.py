@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["Goal", "Line", "as_table", "write_json"]
+__all__ = ["MET", "STATED", "Goal", "Line", "as_table", "rounded", "write_json"]
 
 
 @dataclass(frozen=True)
@@ -78,24 +78,24 @@ class Line:
         return None if self.judged is None else self.goal.met(self.judged)
 
 
-def _number(value: float | None) -> str:
+def rounded(value: float | None) -> str:
     """Three digits that count; thousands are separated."""
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-_MET = {True: "met", False: "NOT MET", None: ""}
+MET = {True: "met", False: "NOT MET", None: ""}
 
 
 def as_table(lines: Sequence[Line]) -> Table:
     """For people."""
     table = Table("", "what", "figure", "beside it", "ratio", "goal", "", "noise")
     for line in lines:
-        limit = f"{_number(line.limit)}  {line.beside}" if line.limit is not None else line.beside
+        limit = f"{rounded(line.limit)}  {line.beside}" if line.limit is not None else line.beside
         table.add_row(
-            str(line.number), line.what, f"{_number(line.figure)} {line.unit}", limit,
-            "" if line.judged is None else f"{line.judged:.2f}", line.goal.text, _MET[line.met],
+            str(line.number), line.what, f"{rounded(line.figure)} {line.unit}", limit,
+            "" if line.judged is None else f"{line.judged:.2f}", line.goal.text, MET[line.met],
             "" if line.noise is None else f"±{line.noise:.0%}",
         )  # fmt: skip
     return table

@@ -1,35 +1,36 @@
 -- One probe per zone until the batch is full, each along the index in its order. What the planner could make other plans
 -- of is kept from it: it takes a limit in a subquery for a tenth of the rows, so that with much that is due it would
 -- read and sort all of it. A range with one end that it cannot know counts as 0.5 % of the table, whatever is due (and a
--- plan for the values of one claim would be no better, so that they are not planned anew). The array keeps the update on
--- the primary key.
+-- plan for the values of one claim would be no better, so that they are not planned anew). Locked rows stay where they are,
+-- so that the update finds them by their places, without an index; one that somebody has changed since this statement
+-- began has moved, and is left to the next claim.
 -- $1 how many, $2 schedule time, $3 lease in seconds, $4 lease token, $5 shard
 WITH hot AS (
-    SELECT id FROM $schema.videos
+    SELECT ctid AS place FROM $schema.videos
     WHERE zone = 1 AND due_at >= '-infinity' AND due_at <= (SELECT $2::timestamptz)
         AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
     LIMIT (SELECT $1::bigint)
     FOR UPDATE SKIP LOCKED
 ), warm AS (
-    SELECT id FROM $schema.videos
+    SELECT ctid AS place FROM $schema.videos
     WHERE zone = 2 AND due_at >= '-infinity' AND due_at <= (SELECT $2::timestamptz)
         AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
     LIMIT (SELECT $1 - count(*) FROM hot)
     FOR UPDATE SKIP LOCKED
 ), cold AS (
-    SELECT id FROM $schema.videos
+    SELECT ctid AS place FROM $schema.videos
     WHERE zone = 3 AND due_at >= '-infinity' AND due_at <= (SELECT $2::timestamptz)
         AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
     LIMIT (SELECT $1 - (SELECT count(*) FROM hot) - (SELECT count(*) FROM warm))
     FOR UPDATE SKIP LOCKED
 ), picked AS (
-    SELECT id FROM hot UNION ALL SELECT id FROM warm UNION ALL SELECT id FROM cold
+    SELECT place FROM hot UNION ALL SELECT place FROM warm UNION ALL SELECT place FROM cold
 )
 UPDATE $schema.videos AS video
 SET leased_until = now() + make_interval(secs => $3), lease_token = $4, leased_by = $5
-WHERE video.id = ANY (ARRAY(SELECT id FROM picked))
+WHERE video.ctid = ANY (ARRAY(SELECT place FROM picked))
 RETURNING video.id, title, published_at, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at,
     lease_token

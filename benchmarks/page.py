@@ -1,0 +1,83 @@
+"""``python -m benchmarks.page FILE...``: puts what `make bench` and `make bench-long` wrote (``--json``) into the docs.
+
+``docs/performance.json`` keeps the figures, row by row; ``docs/performance.md`` shows them between two marks. Rows that
+the files do not hold stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.lines import MET, rounded
+
+__all__ = ["FIGURES", "PAGE", "merged", "shown", "written"]
+
+_DOCS = Path(__file__).resolve().parent.parent / "docs"
+FIGURES, PAGE = _DOCS / "performance.json", _DOCS / "performance.md"
+_BLOCK = re.compile(r"(<!-- figures: .*?-->\n).*?(\n<!-- /figures -->)", re.DOTALL)
+_LONG = {"samples", "looks"}
+"""Details of every second: too many to keep."""
+
+Figures = dict[str, Any]
+"""``machine``, and ``lines`` as ``benchmarks.lines.write_json`` writes them."""
+
+
+def merged(before: Figures, files: Sequence[Figures]) -> Figures:
+    """The figures with those rows replaced that the files hold; each line says on what machine it was measured."""
+    lines = list(before.get("lines", []))
+    for file in files:
+        measured = {line["number"] for line in file["lines"]}
+        lines = [line for line in lines if line["number"] not in measured]
+        for line in file["lines"]:
+            details = {name: value for name, value in line["details"].items() if name not in _LONG}
+            lines.append({**line, "details": details, "machine": file["machine"]})
+    return {"lines": sorted(lines, key=lambda line: line["number"])}  # stable: as they were measured
+
+
+def shown(figures: Figures) -> str:
+    """The table in Markdown, and the machine and its load when it was begun."""
+    rows = ["| # | what | figure | beside it | ratio | goal | | noise |", "|---|---|---|---|---|---|---|---|"]
+    rows += [_row(line) for line in figures["lines"]]
+    about = {_machine(line["machine"]) for line in figures["lines"]}
+    return "\n".join([*rows, "", *sorted(about)])
+
+
+def _row(line: Mapping[str, Any]) -> str:
+    beside = line["beside"] if line["limit"] is None else f"{rounded(line['limit'])} {line['beside']}"
+    judged = "" if line["judged"] is None else f"{line['judged']:.2f}"
+    noise = "" if line["noise"] is None else f"±{line['noise']:.0%}"
+    cells = (
+        str(line["number"]), line["what"].strip(), f"{rounded(line['figure'])} {line['unit']}", beside, judged,
+        line["goal"]["text"], MET[line["met"]], noise,
+    )  # fmt: skip
+    return "|" + "".join(f" {cell.replace('|', ' ')} |" if cell else " |" for cell in cells)
+
+
+def _machine(of: Mapping[str, Any]) -> str:
+    return f"{of['cores']} cores, {of['memory_mib']:,} MiB, {of['system']}, Python {of['python']}."
+
+
+def written(page: str, figures: Figures) -> str:
+    """The page with this table between its marks."""
+    found, times = _BLOCK.subn(lambda marks: f"{marks[1]}{shown(figures)}{marks[2]}", page)
+    if times != 1:
+        raise ValueError(f"the page has {times} places for the table instead of one")
+    return found
+
+
+def _main(files: Sequence[Path]) -> None:
+    before = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures = merged(before, [json.loads(file.read_text()) for file in files])
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+    PAGE.write_text(written(PAGE.read_text(), figures))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    _main(parser.parse_args().files)

@@ -1,0 +1,65 @@
+"""The page of performance is what the benchmarks wrote, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("benchmarks", reason="the benchmarks are part of the checkout")
+
+from benchmarks.lines import Goal, Line, write_json
+from benchmarks.page import FIGURES, PAGE, Figures, merged, shown, written
+
+MACHINE = {"cores": 2, "memory_mib": 7_950, "system": "Linux x86_64", "python": "3.11.7", "load": [0.1, 0.2, 0.3]}
+MARKS = "before\n<!-- figures: of these -->\nold\n<!-- /figures -->\nafter\n"
+
+
+def file(tmp_path_factory: pytest.TempPathFactory, *lines: Line) -> Figures:
+    path = tmp_path_factory.mktemp("figures") / "figures.json"
+    write_json(path, MACHINE, lines)
+    found: Figures = json.loads(path.read_text())
+    return found
+
+
+def test_the_page_shows_the_figures_that_are_kept() -> None:
+    page = PAGE.read_text()
+    assert written(page, json.loads(FIGURES.read_text())) == page
+
+
+def test_every_row_of_the_table_is_kept() -> None:
+    lines = json.loads(FIGURES.read_text())["lines"]
+    assert {line["number"] for line in lines} == set(range(1, 13))
+
+
+def test_a_row_that_is_measured_again_takes_the_place_of_all_its_lines(tmp_path_factory: pytest.TempPathFactory) -> None:
+    first = file(tmp_path_factory, Line(1, "one", 1, "s"), Line(1, "two", 2, "s"), Line(3, "three", 3, "s"))
+    again = file(tmp_path_factory, Line(1, "one", 4, "s", details={"samples": [1, 2], "runs": [4]}))
+    figures = merged(merged({}, [first]), [again])
+    assert [(line["what"], line["figure"]) for line in figures["lines"]] == [("one", 4), ("three", 3)]
+    assert figures["lines"][0]["details"] == {"runs": [4]}
+
+
+def test_a_line_says_what_it_stands_beside_and_whether_its_goal_is_met(tmp_path_factory: pytest.TempPathFactory) -> None:
+    lines = [
+        Line(1, "fast | enough", 12_345.6, "videos/s", "by hand", 15_000, 0.823, Goal.at_least(0.8), 0.04),
+        Line(2, "too slow", 1.234, "s", "bare", None, 3.0, Goal.at_most(2, " s")),
+        Line(12, "only stated", 12.34, "MB"),
+    ]
+    page = written(MARKS, merged({}, [file(tmp_path_factory, *lines)]))
+    assert page.startswith("before\n<!-- figures: of these -->\n| # |")
+    assert page.endswith("\n<!-- /figures -->\nafter\n")
+    assert "| 1 | fast   enough | 12,346 videos/s | 15,000 by hand | 0.82 | ≥ 0.8 | met | ±4% |" in page
+    assert "| 2 | too slow | 1.23 s | bare | 3.00 | ≤ 2 s | NOT MET | |" in page
+    assert "| 12 | only stated | 12.3 MB | | | stated | | |" in page
+    assert "2 cores, 7,950 MiB, Linux x86_64, Python 3.11.7." in page
+
+
+@pytest.mark.parametrize("page", ["no marks", MARKS * 2])
+def test_a_page_without_one_place_for_it_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match="places for the table"):
+        written(page, merged({}, []))
+
+
+def test_the_table_needs_no_measuring_to_be_shown() -> None:
+    assert shown(merged({}, [])).startswith("| # |")
