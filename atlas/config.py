@@ -103,6 +103,8 @@ class _LazySettings:
         loaded = self._load()
         if name in self._wrong:
             raise ConfigError(self._wrong[name])
+        if name in vars(loaded):  # a plain field, as nearly always; an agent asks some thirty times for a call
+            return vars(loaded)[name]
         member = vars(Settings).get(name)
         if isinstance(member, property) and member.fget is not None:
             return member.fget(self)  # what is made of several settings fails for each that is wrong

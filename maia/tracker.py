@@ -97,7 +97,7 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
             present = [id_ for answered in first for id_ in answered.present]
             witnesses = present[:WITNESSES] or await session.dao.fetch_witnesses(WITNESSES)
             calls += _calls(suspects, whole=True, suspect=True, witnesses=witnesses)
-        second = [] if session.over else await _pass(session, calls)
+        second = [] if session.over or not calls else await _pass(session, calls)
         counts: Counter[str] = Counter()
         if not second:
             counts["left"] = sum(len(call.targets) for call in calls)
