@@ -32,7 +32,7 @@ def test_every_row_of_the_table_is_kept() -> None:
     assert {line["number"] for line in lines} == set(range(1, 13))
 
 
-def test_a_row_that_is_measured_again_takes_the_place_of_all_its_lines(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_row_measured_again_takes_the_place_of_all_its_lines(tmp_path_factory: pytest.TempPathFactory) -> None:
     first = file(tmp_path_factory, Line(1, "one", 1, "s"), Line(1, "two", 2, "s"), Line(3, "three", 3, "s"))
     again = file(tmp_path_factory, Line(1, "one", 4, "s", details={"samples": [1, 2], "runs": [4]}))
     figures = merged(merged({}, [first]), [again])
@@ -40,7 +40,7 @@ def test_a_row_that_is_measured_again_takes_the_place_of_all_its_lines(tmp_path_
     assert figures["lines"][0]["details"] == {"runs": [4]}
 
 
-def test_a_line_says_what_it_stands_beside_and_whether_its_goal_is_met(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_line_says_what_it_stands_beside_and_if_its_goal_is_met(tmp_path_factory: pytest.TempPathFactory) -> None:
     lines = [
         Line(1, "fast | enough", 12_345.6, "videos/s", "by hand", 15_000, 0.823, Goal.at_least(0.8), 0.04),
         Line(2, "too slow", 1.234, "s", "bare", None, 3.0, Goal.at_most(2, " s")),
