@@ -39,7 +39,7 @@ def main() -> None:
             if module.name not in NEVER:
                 importlib.import_module(module.name)
     # what the command line imports for itself, when it is used
-    CliRunner().invoke(importlib.import_module("maia.cli").app, ["hunter", "--help"])
+    CliRunner().invoke(importlib.import_module("maia.cli").app(), ["hunter", "--help"])
     loaded = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
     found = [*loaded, *map(importlib.util.find_spec, NEVER)]
     sources = {spec.origin for spec in found if spec is not None and spec.origin and spec.origin.endswith(".py")}
