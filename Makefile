@@ -63,7 +63,7 @@ lint: install ## Check style, types, layers, workflows and shell scripts
 		echo "make: actionlint is not on PATH; .github/scripts/go-tools.sh installs it. Its checks are left out." >&2; \
 		test -z "$$CI"; fi
 
-bench: $(VENV)/.bench ## Measure everything against its limit, in some 20 minutes (BENCH_OPTIONS=...)
+bench: $(VENV)/.bench ## Measure everything against its limit, in some 12 minutes (BENCH_OPTIONS=...)
 	$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
 
 bench-long: install ## Measure a million updates, ten minutes of them, and what they do to the database (BENCH_OPTIONS=...)

@@ -12,7 +12,7 @@ from benchmarks.lines import Goal, Line, write_json
 from benchmarks.page import FIGURES, PAGE, Figures, merged, shown, written
 
 MACHINE = {"cores": 2, "memory_mib": 7_950, "system": "Linux x86_64", "python": "3.11.7", "load": [0.1, 0.2, 0.3]}
-MARKS = "before\n<!-- figures: of these -->\nold\n<!-- /figures -->\nafter\n"
+MARKS = "before\n<!-- figures: of docs/performance.json -->\nold\n<!-- /figures -->\nafter\n"
 
 
 def file(tmp_path_factory: pytest.TempPathFactory, *lines: Line) -> Figures:
@@ -47,7 +47,7 @@ def test_a_line_says_what_it_stands_beside_and_if_its_goal_is_met(tmp_path_facto
         Line(12, "only stated", 12.34, "MB"),
     ]
     page = written(MARKS, merged({}, [file(tmp_path_factory, *lines)]))
-    assert page.startswith("before\n<!-- figures: of these -->\n| # |")
+    assert page.startswith("before\n<!-- figures: of docs/performance.json -->\n| # |")
     assert page.endswith("\n<!-- /figures -->\nafter\n")
     assert "| 1 | fast   enough | 12,346 videos/s | 15,000 by hand | 0.82 | ≥ 0.8 | met | ±4% |" in page
     assert "| 2 | too slow | 1.23 s | bare | 3.00 | ≤ 2 s | NOT MET | |" in page
