@@ -28,12 +28,13 @@ async def main(rows: dict[int, str], *, runs: int, quick: bool, json: Path | Non
     console = Console(width=160 if not sys.stdout.isatty() else None)
     console.print(f"{machine()}; medians of {runs} alternating runs; API and PostgreSQL share these cores")
     began, lines = time.monotonic(), list[Line]()
+    about = about_machine() | {"quick": quick}  # its load before there is any of ours
     for number, name in rows.items():
         console.print(f"{time.monotonic() - began:5.0f} s  row {number}: {name}", highlight=False)
         module = importlib.import_module(f"benchmarks.rows.{name}")
         lines += await module.measure(runs=runs, quick=quick)
         if json is not None:  # a run that is broken off leaves what it has
-            write_json(json, about_machine(), lines)
+            write_json(json, about, lines)
     console.print(as_table(lines))
     judged = [line.met for line in lines if line.met is not None]
     console.print(f"goals met: {sum(judged)} of {len(judged)}, in {time.monotonic() - began:.0f} s")

@@ -45,7 +45,7 @@ class Compared:
         ours, limit = measured.values()
         return Line(
             row, what, ours.median * times, unit, "bare loop", limit.median * times, ours.median / limit.median,
-            goal, ours.noise, {name: series.values for name, series in measured.items()},
+            goal, ours.noise, {name: [value * times for value in series.values] for name, series in measured.items()},
         )  # fmt: skip
 
 

@@ -28,9 +28,14 @@ Figures = dict[str, Any]
 
 
 def merged(before: Figures, files: Sequence[Figures]) -> Figures:
-    """The figures with those rows replaced that the files hold; each line says on what machine it was measured."""
+    """The figures with those rows replaced that the files hold; each line says on what machine it was measured.
+
+    Raises ValueError for the figures of a quick run.
+    """
     lines = list(before.get("lines", []))
     for file in files:
+        if file["machine"].get("quick"):
+            raise ValueError("a quick run shows that all works, and nothing about speed: leave --quick out")
         measured = {line["number"] for line in file["lines"]}
         lines = [line for line in lines if line["number"] not in measured]
         for line in file["lines"]:
@@ -40,7 +45,7 @@ def merged(before: Figures, files: Sequence[Figures]) -> Figures:
 
 
 def shown(figures: Figures) -> str:
-    """The table in Markdown, and the machine and its load when it was begun."""
+    """The table in Markdown, and the machine."""
     rows = ["| # | what | figure | beside it | ratio | goal | | noise |", "|---|---|---|---|---|---|---|---|"]
     rows += [_row(line) for line in figures["lines"]]
     about = {_machine(line["machine"]) for line in figures["lines"]}
@@ -52,7 +57,7 @@ def _row(line: Mapping[str, Any]) -> str:
     judged = "" if line["judged"] is None else f"{line['judged']:.2f}"
     noise = "" if line["noise"] is None else f"±{line['noise']:.0%}"
     cells = (
-        str(line["number"]), line["what"].strip(), f"{rounded(line['figure'])} {line['unit']}", beside, judged,
+        str(line["number"]), line["what"], f"{rounded(line['figure'])} {line['unit']}", beside, judged,
         line["goal"]["text"], MET[line["met"]], noise,
     )  # fmt: skip
     return "|" + "".join(f" {cell.replace('|', ' ')} |" if cell else " |" for cell in cells)

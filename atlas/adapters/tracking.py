@@ -38,7 +38,7 @@ class Tracking(Claims):
             return "there are no videos yet: run the Hunter first (`maia hunter`)"
         due = outlook["next_due"]
         if due and due <= clock.now():
-            return "the videos that are due are held by other shards"
+            return "the videos that are due are held by other shards, or are being written"
         return f"no video is due before {due:%Y-%m-%d %H:%M} UTC" if due else "no video is due"
 
     async def fetch_witnesses(self, number: int = 5) -> list[str]:

@@ -2,8 +2,7 @@
 
 The same tables, rows and statements as ``benchmarks.queues.maia``, each committed alone, with the zone and the due time
 of each video. Left out is what Maia has around them: errors that are told apart, patience, leases that are remembered.
-With ``"claimed": 1`` all is claimed before the clock starts: what is left is the least that finishing can cost, however
-claims were made.
+With ``"claimed": 1`` all is claimed and vacuumed before the clock starts: what is left is what finishing costs.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from atlas.resources import VideoStats
 from atlas.statements import sql
 from atlas.tickets import NO_CALLS
 from benchmarks.bare.tracker import claim, update
-from benchmarks.queues.drained import Drained, Job
+from benchmarks.queues.drained import Drained, Job, settled
 from benchmarks.queues.maia import filled
 
 __all__ = ["run"]
@@ -36,6 +35,7 @@ async def _drain(job: Job) -> Drained:
         claims = [_claims(connection, batch) for connection in connections]
         if job.settings.get("claimed"):
             ready = [rows async for rows in _claims(connections[0], batch)]
+            await settled(job.dsn)
             claims = [_given(ready[worker::workers]) for worker in range(workers)]
         began = time.perf_counter()
         done = await asyncio.gather(*(_finish(*each) for each in zip(connections, claims, strict=True)))

@@ -173,7 +173,10 @@ def _memory(run: _Run, size: _Size) -> list[Line]:
             beside=f"MB after {size.early:,}", limit=early.resident, judged=late.resident / early.resident,
             goal=Goal.at_most(1.1), details=details,
         ),
-        Line(9, "  the most that it ever had", late.highest, "MB", judged=late.highest, goal=Goal.at_most(120, " MB")),
+        Line(
+            9, "memory of one shard: the most that it ever had", late.highest, "MB", judged=late.highest,
+            goal=Goal.at_most(120, " MB"),
+        ),
     ]  # fmt: skip
 
 

@@ -6,8 +6,8 @@ and, beside them, whatever batches suit each best. All other settings are those 
 run: several are tried first. The peers' jobs do nothing, and leave nothing behind but that they are done; Maia writes
 what it learned of each video, and when it is due again.
 
-What PostgreSQL itself allows is measured along: Maia's two statements by hand, and the second alone, as if claims cost
-nothing.
+What PostgreSQL itself allows is measured along: Maia's two statements by hand, and the second alone, of what was
+claimed before.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _entries() -> dict[str, Entry]:
     return {
         "maia": _batches("maia", [50]),
         "bare": _batches("bare", [50]),
-        "finish": Entry("bare", [{"workers": 2, "batch_size": 50, "claimed": 1}]),
+        "finish": Entry("bare", [{"workers": number, "batch_size": 50, "claimed": 1} for number in _WORKERS]),
         "pgqueuer": _batches("pgqueuer", [50]),
         "procrastinate": Entry("procrastinate", one_by_one),
         "maia, large": _batches("maia", _LARGE),
@@ -117,7 +117,7 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
         found = await alternate(runs, measures, warm=False)
     words = {name: f"{name.partition(',')[0]} ({_words(given)})" for name, given in chosen.items()}
     words["bare"] = f"the same statements by hand ({_words(chosen['bare'])})"
-    words["finish"] = "finishing by hand what was claimed before, 2 workers"
+    words["finish"] = f"finishing alone, by hand ({_words(chosen['finish'])})"
     better = max("pgqueuer", "procrastinate", key=lambda name: found[name].median)
 
     def line(mine: str, other: str, what: str) -> Line:

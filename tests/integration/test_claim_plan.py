@@ -118,6 +118,8 @@ async def test_a_claim_of_videos_probes_the_index_of_due_times_once_per_zone(
     # zones that are not needed any more are not looked at
     assert sum(probe["Actual Rows"] for probe in probes) <= size + ROWS / 100
     assert not [node for node in plan if node["Node Type"] == "Sort"]
+    assert "Tid Scan" in {node["Node Type"] for node in plan}, "what is locked is found by its place"
+    assert indexes(plan) == {"videos_due"}
 
 
 async def test_a_claim_of_videos_keeps_its_plan_when_it_was_run_often(full: asyncpg.Connection) -> None:

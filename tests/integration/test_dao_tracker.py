@@ -167,7 +167,7 @@ async def test_an_empty_claim_says_why(db: Database) -> None:
     with at(NOON):
         assert "before 2026-11-22 13:00 UTC" in await dao.why_no_targets()
     with at(NOON + HOUR):
-        assert await dao.why_no_targets() == "the videos that are due are held by other shards"
+        assert await dao.why_no_targets() == "the videos that are due are held by other shards, or are being written"
     await db.fetch("UPDATE videos SET due_at = NULL")
     assert await dao.why_no_targets() == "no video is due"
 

@@ -61,5 +61,10 @@ def test_a_page_without_one_place_for_it_is_refused(page: str) -> None:
         written(page, merged({}, []))
 
 
+def test_a_quick_run_is_refused() -> None:
+    with pytest.raises(ValueError, match="leave --quick out"):
+        merged({}, [{"machine": MACHINE | {"quick": True}, "lines": []}])
+
+
 def test_the_table_needs_no_measuring_to_be_shown() -> None:
     assert shown(merged({}, [])).startswith("| # |")
