@@ -203,8 +203,9 @@ class Sandbox:
     async def _cut(request: web.Request, body: bytes) -> web.StreamResponse:
         """Promises the whole body, sends half of it, and hangs up."""
         response = web.StreamResponse(headers={"Content-Type": _JSON, "Content-Length": str(len(body))})
-        await response.prepare(request)
-        await response.write(body[: len(body) // 2])
+        with contextlib.suppress(ConnectionResetError):  # whoever asked has gone, which aiohttp takes care of elsewhere
+            await response.prepare(request)
+            await response.write(body[: len(body) // 2])
         if request.transport is not None:
             request.transport.close()  # after what was written has been sent
         return response
