@@ -22,7 +22,7 @@ from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.config import settings
 from atlas.database import database
 from benchmarks.long.stock import fill
-from benchmarks.long.wear import wear
+from benchmarks.long.wear import size_of_videos, wear
 from benchmarks.world import fresh_database, machine
 
 __all__ = ["Rounds", "rounds_with"]
@@ -53,22 +53,17 @@ async def rounds_with(fillfactor: int, videos: int, rounds: int) -> Rounds:
         try:
             await connection.execute(_CHANGE.format(fillfactor))
             await fill(connection, videos)
-            found = Rounds([await _size(connection) / videos], [], [])
+            found = Rounds([await size_of_videos(connection) / videos], [], [])
             for number in range(rounds):
                 before = await wear(connection)
                 await _read_all(connection, videos, number)
                 after = await wear(connection)
-                found.sizes.append(await _size(connection) / videos)
+                found.sizes.append(await size_of_videos(connection) / videos)
                 found.hot.append((after["updated_hot"] - before["updated_hot"]) / videos)
                 found.wal.append((after["wal_bytes"] - before["wal_bytes"]) / videos)
             return found
         finally:
             await connection.close()
-
-
-async def _size(connection: asyncpg.Connection) -> int:
-    found: int = await connection.fetchval("SELECT pg_relation_size('videos')")
-    return found
 
 
 async def _read_all(connection: asyncpg.Connection, videos: int, day: int) -> None:

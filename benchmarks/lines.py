@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["MET", "STATED", "Goal", "Line", "as_table", "rounded", "write_json"]
+__all__ = ["STATED", "Goal", "Line", "as_table", "cells", "write_json"]
 
 
 @dataclass(frozen=True)
@@ -78,30 +78,40 @@ class Line:
         return None if self.judged is None else self.goal.met(self.judged)
 
 
-def rounded(value: float | None) -> str:
+def _rounded(value: float | None) -> str:
     """Three digits that count; thousands are separated."""
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-MET = {True: "met", False: "NOT MET", None: ""}
+_MET = {True: "met", False: "NOT MET", None: ""}
+
+
+def _record(line: Line) -> dict[str, Any]:
+    """A line as it stands in the JSON."""
+    return asdict(line) | {"met": line.met}
+
+
+def cells(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """What people are shown of a line of the JSON: row, what, figure, limit or peer, ratio, goal, met or not, noise."""
+    limit, judged, noise = record["limit"], record["judged"], record["noise"]
+    return (
+        str(record["number"]), record["what"], f"{_rounded(record['figure'])} {record['unit']}",
+        record["beside"] if limit is None else f"{_rounded(limit)} {record['beside']}",
+        "" if judged is None else f"{judged:.2f}", record["goal"]["text"], _MET[record["met"]],
+        "" if noise is None else f"±{noise:.0%}",
+    )  # fmt: skip
 
 
 def as_table(lines: Sequence[Line]) -> Table:
     """For people."""
     table = Table("", "what", "figure", "beside it", "ratio", "goal", "", "noise")
     for line in lines:
-        limit = f"{rounded(line.limit)}  {line.beside}" if line.limit is not None else line.beside
-        table.add_row(
-            str(line.number), line.what, f"{rounded(line.figure)} {line.unit}", limit,
-            "" if line.judged is None else f"{line.judged:.2f}", line.goal.text, MET[line.met],
-            "" if line.noise is None else f"±{line.noise:.0%}",
-        )  # fmt: skip
+        table.add_row(*cells(_record(line)))
     return table
 
 
 def write_json(path: Path, machine: Mapping[str, Any], lines: Sequence[Line]) -> None:
     """All of it, with what the table leaves out."""
-    found = [asdict(line) | {"met": line.met} for line in lines]
-    path.write_text(json.dumps({"machine": dict(machine), "lines": found}, indent=1) + "\n")
+    path.write_text(json.dumps({"machine": dict(machine), "lines": [_record(line) for line in lines]}, indent=1) + "\n")

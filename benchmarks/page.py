@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lines import MET, rounded
+from benchmarks.lines import cells
 
 __all__ = ["FIGURES", "PAGE", "merged", "shown", "written"]
 
@@ -24,7 +24,7 @@ _LONG = {"samples", "looks"}
 """Details of every second: too many to keep."""
 
 Figures = dict[str, Any]
-"""``machine``, and ``lines`` as ``benchmarks.lines.write_json`` writes them."""
+"""What ``benchmarks.lines.write_json`` writes: ``machine`` and ``lines``. Kept, each line has its own ``machine``."""
 
 
 def merged(before: Figures, files: Sequence[Figures]) -> Figures:
@@ -53,14 +53,7 @@ def shown(figures: Figures) -> str:
 
 
 def _row(line: Mapping[str, Any]) -> str:
-    beside = line["beside"] if line["limit"] is None else f"{rounded(line['limit'])} {line['beside']}"
-    judged = "" if line["judged"] is None else f"{line['judged']:.2f}"
-    noise = "" if line["noise"] is None else f"±{line['noise']:.0%}"
-    cells = (
-        str(line["number"]), line["what"], f"{rounded(line['figure'])} {line['unit']}", beside, judged,
-        line["goal"]["text"], MET[line["met"]], noise,
-    )  # fmt: skip
-    return "|" + "".join(f" {cell.replace('|', ' ')} |" if cell else " |" for cell in cells)
+    return "|" + "".join(f" {cell.replace('|', ' ')} |" if cell else " |" for cell in cells(line))
 
 
 def _machine(of: Mapping[str, Any]) -> str:

@@ -97,7 +97,7 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
             present = [id_ for answered in first for id_ in answered.present]
             witnesses = present[:WITNESSES] or await session.dao.fetch_witnesses(WITNESSES)
             calls += _calls(suspects, whole=True, suspect=True, witnesses=witnesses)
-        second = [] if session.over or not calls else await _pass(session, calls)
+        second = [] if session.over else await _pass(session, calls)
         counts: Counter[str] = Counter()
         if not second:
             counts["left"] = sum(len(call.targets) for call in calls)
@@ -240,22 +240,18 @@ async def _write(
     session: AgentSession, updates: Sequence[VideoUpdate], answer: StatsList | VideoList, whole: Sequence[Video]
 ) -> tuple[int, Collection[str]]:
     """How many were updated and, of whole ones, the ids of those that have a row still."""
-    dao = session.dao
-
-    first_try: datetime | None = None
+    dao, moment = session.dao, clock.now()
 
     async def update(at: datetime | None = None) -> int:
         with session.ring.settling(answer.tickets) as calls:
             return await dao.update_video_stats_batch(updates, calls=calls, at=at)
 
     async def write() -> tuple[int, Collection[str]]:
-        nonlocal first_try
         if not whole and all(update.presence == Presence.PRESENT for update in updates):
             # one statement, which needs no transaction around it
-            again, first_try = first_try is not None, first_try or clock.now()
-            updated = await update(first_try)
-            if again and updated < len(updates):  # maybe only the answer to an earlier try was lost
-                updated = await dao.snapshots_at([update.id for update in updates], first_try)
+            updated = await update(moment)
+            if updated < len(updates):  # leases have passed, or only the answer to an earlier try was lost
+                updated = await dao.snapshots_at([update.id for update in updates], moment)
             return updated, ()
         there: Collection[str] = ()
         async with dao.transaction():

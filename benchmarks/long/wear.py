@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-__all__ = ["Growth", "bare_insert", "size_of_snapshots", "wear"]
+__all__ = ["Growth", "bare_insert", "size_of_snapshots", "size_of_videos", "wear"]
 
 _WEAR = """
 SELECT
@@ -41,6 +41,12 @@ FROM pg_partition_tree('video_stats_log') WHERE isleaf
 async def size_of_snapshots(connection: asyncpg.Connection) -> dict[str, int]:
     """Bytes of all partitions: of the rows, and of the indexes."""
     return dict(await connection.fetchrow(_SNAPSHOTS))
+
+
+async def size_of_videos(connection: asyncpg.Connection) -> int:
+    """Bytes of the rows, those included that nobody sees any more."""
+    found: int = await connection.fetchval("SELECT pg_relation_size('videos')")
+    return found
 
 
 # as they came: answer by answer, and in each by id

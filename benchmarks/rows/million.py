@@ -35,7 +35,7 @@ from benchmarks.long.halves import halves
 from benchmarks.long.shard import Tracker
 from benchmarks.long.steady import largest, watch
 from benchmarks.long.stock import MOST, fill
-from benchmarks.long.wear import Growth, bare_insert, size_of_snapshots, wear
+from benchmarks.long.wear import Growth, bare_insert, size_of_snapshots, size_of_videos, wear
 from benchmarks.world import api, fresh_database
 
 _LATENCY = 0.1  # seconds
@@ -127,13 +127,13 @@ async def _tracker(url: str, log: Path, *options: str, **environment: str) -> Tr
 
 async def _million(connection: asyncpg.Connection, size: _Size, log: Path) -> _Run:
     server = parent_of(connection.get_server_pid())
-    table = {"before": await _videos_size(connection)}
+    table = {"before": await size_of_videos(connection)}
     before, cpu_before, children_before = await wear(connection), tree_seconds(server), _children()
     with api(_LATENCY) as url:
         tracker = await _tracker(url, log, "--max-minutes", str(_ENOUGH))
         await tracker.run(connection)
     after, database_cpu = await wear(connection), tree_seconds(server) - cpu_before
-    table["after"] = await _videos_size(connection)
+    table["after"] = await size_of_videos(connection)
     shard_cpu = tracker.samples[-1].cpu
     cpu = {"shard": shard_cpu, "database": database_cpu, "api": _children() - children_before - shard_cpu}
     await _each_once(connection, size.videos)
@@ -148,11 +148,6 @@ def _children() -> float:
     """Seconds on the cores of the children that have ended: the API and the shards; the server is none."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-async def _videos_size(connection: asyncpg.Connection) -> int:
-    found: int = await connection.fetchval("SELECT pg_relation_size('videos')")
-    return found
 
 
 async def _each_once(connection: asyncpg.Connection, videos: int) -> None:

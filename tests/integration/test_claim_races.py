@@ -13,6 +13,7 @@ from atlas.database import Database
 from atlas.statements import sql
 
 from ..background import PATIENCE
+from .faults.gate import until
 
 pytestmark = pytest.mark.integration
 
@@ -25,14 +26,6 @@ BEGINS = "LIMIT (SELECT $1::bigint)"
 async def claim(connection: asyncpg.Connection, statement: str) -> dict[str, uuid.UUID]:
     rows = await connection.fetch(statement, 50, NOW, 300.0, uuid.uuid4(), "shard")
     return {row["id"]: row["lease_token"] for row in rows}
-
-
-async def waits(connection: asyncpg.Connection) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await connection.fetchval(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted", GATE
-        ):
-            await asyncio.sleep(0.02)
 
 
 async def test_what_another_session_changes_meanwhile_is_left_to_it_or_to_the_next_claim(db: Database) -> None:
@@ -49,7 +42,11 @@ async def test_what_another_session_changes_meanwhile_is_left_to_it_or_to_the_ne
     try:
         await second.execute("SELECT pg_advisory_lock($1)", GATE)
         claiming = asyncio.create_task(claim(first, held_up))
-        await waits(second)
+        await until(
+            second,
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted)",
+            GATE,
+        )
         token = uuid.uuid4()
         await second.execute("UPDATE videos SET title = 'found again' WHERE id = 'video1'")
         await second.execute("UPDATE videos SET due_at = $1::timestamptz + interval '1 day' WHERE id = 'video2'", NOW)
