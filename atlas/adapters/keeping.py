@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from atlas import policy
@@ -24,10 +25,12 @@ from atlas.statements import sql
 __all__ = ["Batch", "KeepingDAO", "Limits"]
 
 _REFUSED_IN_A_ROW = 3  # batches: then it is not about single rows
+_FOUND_AT_ONCE = 50_000  # rows that a reading of a whole table finds: it is read once for so many
 _CALL_DAYS = 2  # the quota day and the one before: a key's allowance is reckoned from them
 
 Rows = Sequence[Any]
 _Act = Callable[[Rows], Awaitable[Mapping[str, int]]]
+_Lock = Callable[[Rows], Awaitable[Rows]]
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,12 @@ class KeepingDAO:
         async for batch in self._batches(sql("lock_unread_videos"), (limits.metadata, counts), videos, 2, delete):
             yield batch
         act, number = (blank, size) if limits.keeps_counts else (delete, videos)
-        stale = limits.metadata, limits.retired
-        async for batch in self._batches(sql("lock_stale_videos"), stale, number, 2, act):
+        limited = limits.metadata, limits.retired
+
+        async def lock(rows: Rows) -> Rows:
+            return await self._db.fetch(sql("lock_stale_videos"), [row["id"] for row in rows], *limited)
+
+        async for batch in self._found(sql("find_stale_videos"), limited, number, 2, lock, act):
             yield batch
 
     async def _delete(self, ids: Sequence[str], limits: Limits, *, dry_run: bool) -> Mapping[str, int]:
@@ -151,17 +158,19 @@ class KeepingDAO:
         return {"videos_deleted": videos["number"], "snapshots_deleted": snapshots["number"]}
 
     async def keep_channels(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
-        """Channels without any video. Walks all channels, since nothing else tells which of them have lost theirs."""
+        """Channels without any video."""
+
+        async def lock(rows: Rows) -> Rows:
+            return await self._db.fetch(sql("lock_channels"), [row["id"] for row in rows])
 
         async def delete(rows: Rows) -> Mapping[str, int]:
-            empty = [row["id"] for row in rows if not row["has_videos"]]
-            if dry_run or not empty:
-                return {"channels_deleted": len(empty)}
-            locked = [row["id"] for row in await self._db.fetch(sql("lock_channels"), empty)]
-            (gone,) = await self._db.fetch(sql("delete_empty_channels"), locked)
+            if dry_run:
+                return {"channels_deleted": len(rows)}
+            # after the rows are locked, by a statement of its own: it sees what was stored until then
+            (gone,) = await self._db.fetch(sql("delete_empty_channels"), [row["id"] for row in rows])
             return {"channels_deleted": gone["number"]}
 
-        async for batch in self._batches(sql("page_channels"), (), size, 1, delete):
+        async for batch in self._found(sql("find_empty_channels"), (), size, 1, lock, delete):
             yield batch
 
     async def keep_queries(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
@@ -202,23 +211,58 @@ class KeepingDAO:
         while refused < _REFUSED_IN_A_ROW:
             found: list[Any] = []
 
-            async def work(position: tuple[Any, ...] = position, found: list[Any] = found) -> Mapping[str, int]:
+            async def take(position: tuple[Any, ...] = position, found: list[Any] = found) -> Rows:
                 found.clear()  # a second try, after a lost connection
-                async with self._db.transaction():
-                    found += await self._db.fetch(statement, *arguments, size, *position)
-                    return await act(found) if found else {}
+                found += await self._db.fetch(statement, *arguments, size, *position)
+                return found
 
-            try:
-                batch = Batch(await self._db.patiently(work))
-                refused = 0
-            except StatementFailed as error:
-                batch = Batch({}, error)
-                refused += 1
+            batch = await self._batch(take, act)
+            refused = refused + 1 if batch.error is not None else 0
             if found or batch.error is not None:
                 yield batch
             if len(found) < size:
                 return
             position = tuple(found[-1])[:width]
+
+    async def _found(
+        self, statement: str, arguments: Sequence[Any], size: int, width: int, lock: _Lock, act: _Act
+    ) -> AsyncGenerator[Batch]:
+        """The same where a whole table has to be read to find rows: it is read outside of the transactions, and rarely.
+
+        Args:
+            statement, arguments, size, width, act: see ``_batches``; the statement locks nothing.
+            lock: locks those of the rows that are still what was found.
+        """
+        position: tuple[Any, ...] = (None,) * width
+        refused = 0
+        while True:
+            try:
+                found = await self._db.fetch(statement, *arguments, _FOUND_AT_ONCE, *position)
+            except StatementFailed as error:
+                yield Batch({}, error)
+                return
+            for start in range(0, len(found), size):
+                batch = await self._batch(partial(lock, found[start : start + size]), act)
+                refused = refused + 1 if batch.error is not None else 0
+                yield batch
+                if refused == _REFUSED_IN_A_ROW:
+                    return
+            if len(found) < _FOUND_AT_ONCE:
+                return
+            position = tuple(found[-1])[:width]
+
+    async def _batch(self, take: Callable[[], Awaitable[Rows]], act: _Act) -> Batch:
+        """One transaction, done again where the connection was lost: takes rows, and acts on them if there are any."""
+
+        async def work() -> Mapping[str, int]:
+            async with self._db.transaction():
+                rows = await take()
+                return await act(rows) if rows else {}
+
+        try:
+            return Batch(await self._db.patiently(work))
+        except StatementFailed as error:
+            return Batch({}, error)
 
 
 def _count(name: str) -> _Act:

@@ -1,11 +1,8 @@
--- Videos whose metadata was last read too long ago, but for those that go since they are retired; those that a shard
--- holds are left out. The longest unread first, from a position on.
--- $1 read before, $2 retired before, $3 how many, $4 position: read, $5 position: id
-SELECT enriched_at, id FROM $schema.videos
-WHERE enriched_at < $1::timestamptz
-    AND (enriched_at, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
-    AND (retired_at IS NULL OR retired_at >= $2::timestamptz)
+-- Locks those of some videos that are still what find_stale_videos finds, and that nobody else has locked.
+-- $1 ids, $2 read before, $3 retired before
+SELECT id FROM $schema.videos
+WHERE id = ANY ($1::text[]) AND enriched_at < $2::timestamptz
+    AND (retired_at IS NULL OR retired_at >= $3::timestamptz)
     AND (leased_until IS NULL OR leased_until < now())
-ORDER BY enriched_at, id
-LIMIT $3
+ORDER BY id
 FOR UPDATE SKIP LOCKED

@@ -99,6 +99,38 @@ async def test_rows_of_the_same_moment_are_more_than_a_batch(db: Database) -> No
     assert not await values(db, "SELECT 1 FROM videos") + await values(db, "SELECT 1 FROM api_calls")
 
 
+async def test_a_table_is_read_again_only_for_more_than_one_reading_finds(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atlas.adapters.keeping._FOUND_AT_ONCE", 10)
+    now = clock.now()
+    for number in range(25):
+        await put_video(db, f"video{number:02}", now, seen=40, enriched=40 + number % 3)
+        await put_channel(db, f"channel{number:02}", now)
+    store = Counting()
+    async with store.session():
+        for dry_run in (True, False):
+            store.asked.clear()
+            dao = KeepingDAO(store)
+            assert (await done(dao.keep_videos(4 * 72, dry_run=dry_run)))["videos_deleted"] == 25
+            assert await done(dao.keep_channels(4, dry_run=dry_run)) == {"channels_deleted": 25}
+            assert store.asked[sql("find_stale_videos")] == store.asked[sql("find_empty_channels")] == 3
+            assert store.asked[sql("lock_stale_videos")] == 3 + 3 + 2
+    assert not await values(db, "SELECT id FROM videos") + await values(db, "SELECT id FROM channels")
+
+
+class Counting(Database):
+    """A database that counts its statements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+
+    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        self.asked[statement] += 1
+        return await super().fetch(statement, *arguments)
+
+
 async def test_whoever_stops_asking_has_stopped_the_work(db: Database) -> None:
     now = clock.now()
     for number in range(10):
@@ -158,6 +190,23 @@ async def test_a_video_that_is_being_refreshed_stays(db: Database, other: asyncp
     assert await values(db, "SELECT id FROM videos") == ["refreshed"]
 
 
+async def test_a_video_that_was_refreshed_or_claimed_since_it_was_found_stays(
+    db: Database, other: asyncpg.Connection
+) -> None:
+    now = clock.now()
+    for id_ in ("refreshed", "claimed", "old"):
+        await put_video(db, id_, now, seen=40, enriched=40, read=1)
+
+    async def change() -> None:
+        await other.execute("UPDATE videos SET enriched_at = $1 WHERE id = 'refreshed'", now)
+        await other.execute("UPDATE videos SET leased_until = now() + interval '1 min' WHERE id = 'claimed'")
+
+    store = Interrupted(sql("find_stale_videos"), change)
+    async with store.session():
+        assert await done(KeepingDAO(store).keep_videos(5_000)) == {"videos_deleted": 1}
+    assert await values(db, "SELECT id FROM videos ORDER BY id") == ["claimed", "refreshed"]
+
+
 class Interrupted(Database):
     """A database in which something happens once, right after a statement that finds rows."""
 
@@ -205,7 +254,7 @@ async def test_a_channel_that_gets_a_video_meanwhile_stays(db: Database, other: 
             "INSERT INTO videos (id, channel_id, first_seen_at, zone) VALUES ('x', 'filled', $1, 1)", now
         )
 
-    store = Interrupted(sql("page_channels"), fill)
+    store = Interrupted(sql("find_empty_channels"), fill)
     dao = MaiaDAO("hunter 0/1")
     async with store.session(), dao.transaction():
         await dao.ingest_video_metadata(found("new", "filling"))  # and not committed yet
@@ -278,8 +327,9 @@ async def full(db: Database) -> AsyncIterator[asyncpg.Connection]:
     """A connection of its own to tables that are full and analysed; a twentieth of each is too old."""
     await db.fetch(
         """
-        INSERT INTO videos (id, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at, retired_at)
-        SELECT 'video' || n, at, at, 3, CASE WHEN n % 50 > 0 THEN at END, CASE WHEN n % 40 > 0 THEN at END, at,
+        INSERT INTO videos (id, channel_id, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at,
+            retired_at)
+        SELECT 'video' || n, 'channel' || n % 8000, at, at, 3, CASE WHEN n % 50 > 0 THEN at END, CASE WHEN n % 40 > 0 THEN at END, at,
             CASE WHEN n % 50 = 0 THEN at END
         FROM generate_series(1, $2::integer) AS n,
             LATERAL (SELECT $1::timestamptz - make_interval(mins => (n * 1511) % 45400) AS at) AS moment
@@ -299,7 +349,10 @@ async def full(db: Database) -> AsyncIterator[asyncpg.Connection]:
     await db.fetch(
         "INSERT INTO video_stats_log (video_id, observed_at, views) SELECT id, last_updated_at, 7 FROM videos"
     )
-    for table in ("videos", "events", "runs", "video_stats_log"):
+    await db.fetch(
+        "INSERT INTO channels SELECT 'channel' || n, 'a channel', now(), now() FROM generate_series(1, 9000) AS n"
+    )
+    for table in ("videos", "channels", "events", "runs", "video_stats_log"):
         await db.fetch(f"ANALYZE {table}")
     connection = await db.connect()
     try:
@@ -331,11 +384,10 @@ async def plan_of(connection: asyncpg.Connection, statement: str, *arguments: An
 @pytest.mark.parametrize(
     ("statement", "arguments", "index"),
     [
-        (sql("lock_stale_videos"), lambda limits: (limits.metadata, limits.retired, 70, None, None), "videos_enriched"),
         (
             sql("lock_stale_videos"),
-            lambda limits: (limits.metadata, limits.retired, 70, limits.metadata - timedelta(hours=5), "video1"),
-            "videos_enriched",
+            lambda limits: ([f"video{number}" for number in range(70)], limits.metadata, limits.retired),
+            "videos_pkey",
         ),
         (sql("lock_unread_videos"), lambda limits: (limits.metadata, None, 70, None, None), "videos_unenriched"),
         (
@@ -346,9 +398,8 @@ async def plan_of(connection: asyncpg.Connection, statement: str, *arguments: An
         (sql("expire_events"), lambda limits: (limits.events, True, 100, None, None), "events_by_time"),
         (sql("expire_runs"), lambda limits: (limits.runs, True, 100, None, None), "runs_by_start"),
         (sql("forget_snapshots"), lambda _: ([f"video{number}" for number in range(70)],), "_pkey"),
-        (sql("delete_empty_channels"), lambda _: (["video1"],), "channels_pkey"),
     ],
-    ids=["stale", "stale, later", "unread", "retired", "events", "runs", "snapshots", "channels"],
+    ids=["stale", "unread", "retired", "events", "runs", "snapshots"],
 )
 async def test_a_batch_walks_an_index_and_not_the_table(
     full: asyncpg.Connection, statement: str, arguments: Callable[[Limits], tuple[Any, ...]], index: str
@@ -358,3 +409,23 @@ async def test_a_batch_walks_an_index_and_not_the_table(
     for node in plan:
         assert node["Actual Rows"] * node["Actual Loops"] < ROWS / 10, node
         assert node.get("Rows Removed by Filter", 0) * node["Actual Loops"] < ROWS / 10, node
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [
+        (sql("find_stale_videos"), lambda limits: (limits.metadata, limits.retired, 50_000, None, None)),
+        (sql("find_empty_channels"), lambda _: (50_000, None)),
+        (sql("delete_empty_channels"), lambda _: ([f"channel{number}" for number in range(5_000)],)),
+    ],
+    ids=["stale", "empty channels", "channels"],
+)
+async def test_what_no_index_holds_is_found_by_one_reading_of_the_table(
+    full: asyncpg.Connection, statement: str, arguments: Callable[[Limits], tuple[Any, ...]]
+) -> None:
+    readings = [
+        node
+        for node in await plan_of(full, statement, *arguments(Limits.now()))
+        if node.get("Relation Name") == "videos"
+    ]
+    assert [reading["Actual Loops"] for reading in readings] == [1], readings

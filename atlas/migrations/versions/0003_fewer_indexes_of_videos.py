@@ -1,0 +1,18 @@
+"""Two indexes of ``videos`` less: each update of a video wrote an entry into both, and few statements ever asked them.
+
+The Janitor and ``atlas forget`` read the table instead, once in a run.
+"""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.execute("DROP INDEX IF EXISTS videos_channel, videos_enriched")
+
+
+def downgrade() -> None:
+    op.execute("CREATE INDEX videos_channel ON videos (channel_id)")
+    op.execute("CREATE INDEX videos_enriched ON videos (enriched_at) WHERE enriched_at IS NOT NULL")

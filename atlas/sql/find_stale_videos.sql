@@ -1,0 +1,11 @@
+-- Videos whose metadata was last read too long ago, but for those that go since they are retired; those that a shard
+-- holds are left out. The longest unread first, from a position on. Reads the table: an index of when metadata was read
+-- would be written by each update of a video.
+-- $1 read before, $2 retired before, $3 how many, $4 position: read, $5 position: id
+SELECT enriched_at, id FROM $schema.videos
+WHERE enriched_at < $1::timestamptz
+    AND (enriched_at, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
+    AND (retired_at IS NULL OR retired_at >= $2::timestamptz)
+    AND (leased_until IS NULL OR leased_until < now())
+ORDER BY enriched_at, id
+LIMIT $3
