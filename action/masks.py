@@ -7,15 +7,13 @@ may contain secret"), be it a key `1` or the line `]` of a key pool that is writ
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
 from action.runner import Runner
-from action.settings import MIGRATION, SECRETS, cleaned
+from action.settings import MIGRATION, SECRETS, cleaned, passwords
 
 __all__ = ["SHORT", "Mask", "Masks"]
 
@@ -23,7 +21,7 @@ SHORT = 8
 """A masked value with fewer characters makes logs unreadable, and may stand in an output."""
 
 _POOL = "YOUTUBE_API_KEY_POOL_JSON"
-_DATABASES = ("DATABASE_URL", MIGRATION)
+_ADDRESSES = ("DATABASE_URL", MIGRATION, "VAULT_URL")
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,8 @@ class Masks:
 def _own(environ: Mapping[str, str]) -> Iterator[Mask]:
     for key in _pool(cleaned(environ.get(_POOL, ""))):
         yield Mask(key, "a key", _POOL)
-    for name in _DATABASES:
-        for password in _passwords(cleaned(environ.get(name, ""))):
+    for name in _ADDRESSES:
+        for password in passwords(cleaned(environ.get(name, ""))):
             yield Mask(password, "the password", name)
     for name in ("HF_TOKEN", "PREFECT_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         yield Mask(cleaned(environ.get(name, "")), "the value", name)
@@ -102,19 +100,6 @@ def _texts(value: object) -> Iterator[str]:
         # a key may have been written without quotes
         yield str(value)
         yield str(value).strip()
-
-
-def _passwords(url: str) -> Iterator[str]:
-    """The password of a database URL as it is written and as it is meant; of a malformed one, what stands there."""
-    found = set()
-    if match := re.match(r"[^:/@]+://[^:/@]*:(.*)@", url, re.DOTALL):
-        found.add(match[1])
-    found.update(re.findall(r"[?&]password=([^&#]*)", url))
-    with contextlib.suppress(ValueError):
-        found.add(urlsplit(url).password or "")
-    for password in sorted(found):
-        yield password
-        yield unquote(password)
 
 
 def _lines(environ: Mapping[str, str]) -> Iterator[Mask]:

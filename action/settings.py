@@ -5,13 +5,15 @@ The names are those of `atlas.config.Settings`; a test compares them. The values
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
 
 from action.errors import SettingError
 
-__all__ = ["MIGRATION", "NAMES", "OWN", "SECRETS", "STORE", "cleaned", "from_lines", "given"]
+__all__ = ["MIGRATION", "NAMES", "OWN", "SECRETS", "STORE", "cleaned", "from_lines", "given", "passwords"]
 
 SECRETS = frozenset({"DATABASE_URL", "HF_TOKEN", "NOTIFY_URLS", "PREFECT_API_KEY", "YOUTUBE_API_KEY_POOL_JSON"})
 """Settings that come by `env:` from the repository's secrets, never by an input."""
@@ -99,7 +101,7 @@ def cleaned(value: str) -> str:
 def from_lines(text: str) -> dict[str, str]:
     """The input `settings`: lines NAME=value; blank ones and those that begin with # are skipped.
 
-    Raises SettingError for what is no setting, or is a secret. No message shows a value.
+    Raises SettingError for what is no setting, or is or holds a secret. No message shows a value.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -110,16 +112,18 @@ def from_lines(text: str) -> dict[str, str]:
         if not equals:
             # not shown: a secret may have come here by mistake
             raise SettingError(f"Line {number} of the input `settings` is not of the form NAME=value.")
-        _check(name, number)
+        _check(name, cleaned(value), number)
         found[name] = value.strip()
     return found
 
 
-def _check(name: str, number: int) -> None:
+def _check(name: str, value: str, number: int) -> None:
     where = f"Line {number} of the input `settings`"
-    if name in SECRETS or name == MIGRATION:
+    with_password = name == "VAULT_URL" and bool(passwords(value))
+    if name in SECRETS or name == MIGRATION or with_password:
+        what = " with a password" if with_password else ", which is a secret"
         raise SettingError(
-            f"{where} sets {name}, which is a secret: inputs are shown in the log. "
+            f"{where} sets {name}{what}: inputs are shown in the log. "
             f"Give it by `env:` of the step or job: {name}: ${{{{ secrets.{name} }}}}."
         )
     if name in OWN:
@@ -129,6 +133,17 @@ def _check(name: str, number: int) -> None:
         hint = f" Did you mean {near[0]}?" if near else ""
         shown = f"{name!r}" if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "a name"
         raise SettingError(f"{where} sets {shown}, which is no setting of Maia.{hint} See docs/configuration.md.")
+
+
+def passwords(url: str) -> list[str]:
+    """The password of an address as it is written and as it is meant; of a malformed one, what stands there."""
+    found = set()
+    if match := re.match(r"[^:/@]+://[^:/@]*:(.*)@", url, re.DOTALL):
+        found.add(match[1])
+    found.update(re.findall(r"[?&]password=([^&#]*)", url))
+    with contextlib.suppress(ValueError):
+        found.add(urlsplit(url).password or "")
+    return [password for written in sorted(found - {""}) for password in (written, unquote(written))]
 
 
 def given(environ: Mapping[str, str], lines: Mapping[str, str]) -> dict[str, str]:

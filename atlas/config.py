@@ -13,11 +13,10 @@ from __future__ import annotations
 import contextlib
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError, model_validator
 
-from atlas.errors import ConfigError, remember_secret
+from atlas.errors import ConfigError, remember_password, remember_secret
 from atlas.fields import Settings
 from atlas.routes import bare_url
 
@@ -142,10 +141,9 @@ def _remember(loaded: Settings) -> None:
         if value:
             remember_secret(value.get_secret_value())
     if loaded.database_url:
-        with contextlib.suppress(ValueError):
-            password = urlsplit(loaded.database_url.get_secret_value()).password or ""
-            remember_secret(password)
-            remember_secret(unquote(password))
+        remember_password(loaded.database_url.get_secret_value())
+    if loaded.vault_url:
+        remember_password(loaded.vault_url)
     for entry in (loaded.notify_urls.get_secret_value() if loaded.notify_urls else "").split():
         remember_secret(bare_url(entry))
     with contextlib.suppress(ConfigError):

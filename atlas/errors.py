@@ -19,8 +19,10 @@ A message says what happened, to which thing, and what to do. It never holds a k
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,6 +40,7 @@ __all__ = [
     "SchemaError",
     "StatementFailed",
     "one_line",
+    "remember_password",
     "remember_secret",
     "scrub",
 ]
@@ -150,6 +153,14 @@ def remember_secret(value: str) -> None:
     """Makes ``scrub`` remove this value wherever it stands."""
     if len(value) >= _SHORTEST_KNOWN:
         _known.add(value)
+
+
+def remember_password(url: str) -> None:
+    """Makes ``scrub`` remove the password of this address, as it is written and as it is meant."""
+    with contextlib.suppress(ValueError):  # no address
+        password = urlsplit(url).password or ""
+        remember_secret(password)
+        remember_secret(unquote(password))
 
 
 def one_line(error: BaseException) -> str:

@@ -27,8 +27,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 
+from maia.body import Body, inside_run
 from maia.exits import leaves
-from maia.orchestration import Flow, Server, Task, inside_run
 from maia.result import describe
 from maia.stop import CLEANUP_SECONDS, current_stop, handle_signals, install_signal_handlers, run_scope
 
@@ -110,7 +110,7 @@ _watched: ContextVar[_Watched | None] = ContextVar("maia_watched", default=None)
 
 
 @functools.cache
-def _cached_flow(flow: Flow[..., Any]) -> "prefect.Flow[..., Coroutine[Any, Any, Any]]":
+def _cached_flow(flow: Body[..., Any]) -> "prefect.Flow[..., Coroutine[Any, Any, Any]]":
     @functools.wraps(flow.fn)  # with its signature: Prefect shows the parameters and checks those of a deployment
     async def stand_in(*args: Any, **kwargs: Any) -> Any:
         watched = _watched.get()
@@ -123,7 +123,7 @@ def _cached_flow(flow: Flow[..., Any]) -> "prefect.Flow[..., Coroutine[Any, Any,
 
 
 @functools.cache
-def _cached_task(task: Task[..., Any]) -> "prefect.Task[[], Coroutine[Any, Any, None]]":
+def _cached_task(task: Body[..., Any]) -> "prefect.Task[[], Coroutine[Any, Any, None]]":
     # Without its parameters: Prefect would search a whole batch of rows for states and futures.
     async def stand_in() -> None:
         watched = _watched.get()
@@ -135,14 +135,14 @@ def _cached_task(task: Task[..., Any]) -> "prefect.Task[[], Coroutine[Any, Any, 
     return prefect.Task(stand_in, name=task.name, retries=0, persist_result=False, cache_policy=NO_CACHE)
 
 
-def prefect_flow(flow: Flow[P, R]) -> "prefect.Flow[P, Coroutine[Any, Any, R]]":
+def prefect_flow(flow: Body[P, R]) -> "prefect.Flow[P, Coroutine[Any, Any, R]]":
     """The Prefect flow of `flow`: one and the same at every call."""
     return cast("prefect.Flow[P, Coroutine[Any, Any, R]]", _cached_flow(flow))
 
 
-async def watch_flow(flow: Flow[P, R], server: Server, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run `flow` once, watched by Prefect as far as it can."""
-    if _Engine.lost and not await asyncio.to_thread(server.answers):
+async def watch_flow(flow: Body[P, R], answers: Callable[[], bool], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run `flow` once, watched by Prefect as far as it can; `answers` tells whether a server that was lost is back."""
+    if _Engine.lost and not await asyncio.to_thread(answers):
         return await flow.fn(*args, **kwargs)
     _Engine.lost = False
 
@@ -158,7 +158,7 @@ async def watch_flow(flow: Flow[P, R], server: Server, *args: P.args, **kwargs: 
     return await _watch(f"flow {flow.name}", lambda: prefect_flow(*args, **kwargs), body, drain=True)
 
 
-async def watch_task(task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def watch_task(task: Body[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run `task` once within the current flow run, watched by Prefect as far as it can."""
     if _Engine.lost:
         return await task.fn(*args, **kwargs)

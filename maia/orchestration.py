@@ -7,7 +7,6 @@ only watches: the body runs exactly once beside it, whatever becomes of the serv
 A task is a stage over a whole batch, never one API call: each costs Prefect 6 to 9 ms.
 """
 
-import functools
 import http.client
 import importlib
 import inspect
@@ -15,14 +14,14 @@ import logging
 import threading
 import urllib.request
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from pydantic import SecretStr
 
 from atlas.errors import scrub
 from atlas.prefect_env import configure_prefect
+from maia.body import AsyncFunction, Body, inside_run
 from maia.stop import run_scope
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ __all__ = ["Flow", "RunLogger", "Task", "activate", "engine_available", "flow", 
 
 P = ParamSpec("P")
 R = TypeVar("R")
-AsyncFunction = Callable[P, Coroutine[Any, Any, R]]
 if TYPE_CHECKING:
     RunLogger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 else:
@@ -57,8 +55,6 @@ class Server:
 
 
 _server: Server | None = None
-inside_run: ContextVar[bool] = ContextVar("maia_inside_prefect_run", default=False)
-"""True in the body of a flow that Prefect watches: its tasks are task runs, its logs go to the run."""
 
 
 def activate(api_url: str | None, api_key: SecretStr | None = None) -> bool:
@@ -143,18 +139,8 @@ def get_run_logger(name: str | None = None) -> RunLogger:
     return logging.getLogger(name)
 
 
-class Flow(Generic[P, R]):
-    """An async function that is one run of an agent.
-
-    Attributes:
-        fn: the plain function.
-        name: the flow's name, on a Prefect server too.
-    """
-
-    def __init__(self, fn: AsyncFunction[P, R], name: str) -> None:
-        self.fn = fn
-        self.name = name
-        functools.update_wrapper(self, fn)
+class Flow(Body[P, R]):
+    """An async function that is one run of an agent."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it: watched by Prefect if a server was activated, plain otherwise, and plain within another flow."""
@@ -163,7 +149,7 @@ class Flow(Generic[P, R]):
                 return await self.fn(*args, **kwargs)
             from maia import engine  # noqa: PLC0415
 
-            return await engine.watch_flow(self, _server, *args, **kwargs)
+            return await engine.watch_flow(self, _server.answers, *args, **kwargs)
 
     def as_prefect(self) -> "prefect.Flow[P, Coroutine[Any, Any, R]]":
         """It as a genuine Prefect flow, for `prefect deploy` and workers. Imports Prefect."""
@@ -172,18 +158,8 @@ class Flow(Generic[P, R]):
         return engine.prefect_flow(self)
 
 
-class Task(Generic[P, R]):
-    """An async function that is one stage of a flow, over a whole batch.
-
-    Attributes:
-        fn: the plain function.
-        name: the task's name, on a Prefect server too.
-    """
-
-    def __init__(self, fn: AsyncFunction[P, R], name: str) -> None:
-        self.fn = fn
-        self.name = name
-        functools.update_wrapper(self, fn)
+class Task(Body[P, R]):
+    """An async function that is one stage of a flow, over a whole batch."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it: as a task run within a flow that Prefect watches, plain anywhere else."""

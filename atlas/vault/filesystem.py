@@ -11,9 +11,8 @@ import time
 from concurrent.futures import TimeoutError as OutOfTime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
-from atlas.errors import ConfigError, one_line, remember_secret, scrub
+from atlas.errors import ConfigError, one_line, remember_password, scrub
 from atlas.vault.layout import FILES, PACKED
 from atlas.vault.provider import TIME_IS_UP, Entry
 from atlas.vault.versions import erase_versions
@@ -27,12 +26,12 @@ logger = logging.getLogger(__name__)
 
 # What is put there is there as a whole, or not at all; elsewhere files are written beside their place and moved.
 _BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "tos"})
-_WHOLE = _BUCKETS | {"memory"}
 # Cannot be written, or not in a way that an archive could live with.
 _UNFIT = {
     "http": "it cannot be written to",
     "https": "it cannot be written to; an S3-compatible store has an s3:// address and AWS_ENDPOINT_URL_S3",
     "hf": "a commit for each file would not do; set VAULT_PROVIDER to huggingface",
+    "memory": "it is gone when the process ends; use one such as file:///mnt/archive, or set VAULT_PROVIDER to off",
 }
 _EXTRAS = {"s3fs": '"pleiades-maia[s3]"'}
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -57,14 +56,12 @@ class FilesystemProvider:
     folder_limit = None
 
     def __init__(self, url: str) -> None:
+        remember_password(url)
         match = _URL.fullmatch(url)
         if not match or "::" in url:
             raise ConfigError(
                 f"VAULT_URL: '{scrub(url)[:120]}' is no address such as s3://bucket/archive or file:///mnt/archive."
             )
-        if password := urlsplit(url).password:
-            remember_secret(password)
-            remember_secret(unquote(password))
         self._url = url
         self._protocol = match[1]
         if self._protocol in _UNFIT:
@@ -128,7 +125,7 @@ class FilesystemProvider:
     ) -> Mapping[str, str]:
         """Puts the files, several at once where the client can; what one of them suffers does not touch the others."""
         fs, root = self._opened()
-        concurrent = bool(fs.async_impl) and self._protocol in _WHOLE
+        concurrent = bool(fs.async_impl) and self._protocol in _BUCKETS
         if concurrent:
             failed = _together(fs, add, lambda path: fs._pipe_file(f"{root}/{path}", add[path]), deadline)  # noqa: SLF001
         else:
@@ -153,7 +150,7 @@ class FilesystemProvider:
                     "vault: a bucket of %s:// may keep what was deleted (versioning, soft delete): look at its rules",
                     self._protocol,
                 )
-            elif self._protocol not in _WHOLE:
+            else:
                 _sweep(fs, root)
 
     def _opened(self) -> tuple[Any, str]:
@@ -177,7 +174,7 @@ class FilesystemProvider:
             self._bucket_is_there = True
 
     def _write(self, fs: Any, target: str, body: bytes) -> None:
-        if self._protocol in _WHOLE:
+        if self._protocol in _BUCKETS:
             fs.pipe_file(target, body)
             return
         folder, _, name = target.rpartition("/")

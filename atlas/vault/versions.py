@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ __all__ = ["erase_versions"]
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 1_000  # S3's limit
+_KINDS = ("Versions", "DeleteMarkers")
 _UNKNOWN = {"NotImplemented", "MethodNotAllowed", "501", "405"}  # what stores that speak only a part of S3 answer
 
 
@@ -29,34 +32,46 @@ def erase_versions(fs: Any, folders: Iterable[str]) -> None:
     for folder in folders:
         bucket, _, prefix = folder.partition("/")
         try:
-            # the marks last: without its mark, the newest version left would be the file again
-            for kind in ("Versions", "DeleteMarkers"):
-                # again until nothing is found: not every store goes on well in a list whose last entry was deleted
-                while _delete_all(fs, bucket, _old(fs, bucket, prefix, kind)):
-                    pass
+            before = None
+            # again until nothing is found: marks go only after what they hide has gone
+            while (first := _delete_all(fs, bucket, _old(fs, bucket, prefix))) is not None:
+                if first == before:
+                    raise OSError(f"the store says that earlier versions are deleted, and still lists {first['Key']}")
+                before = first
         except NotImplementedError:
             logger.info("vault: the store of bucket %s keeps no versions", bucket)
             return
 
 
-def _delete_all(fs: Any, bucket: str, versions: Iterator[dict[str, str]]) -> int:
-    """How many were deleted."""
-    some: list[dict[str, str]] = []
-    number = 0
-    for version in versions:
-        some.append(version)
-        number += 1
-        if len(some) == _AT_ONCE:
-            _delete(fs, bucket, some)
-            some = []
-    if some:
-        _delete(fs, bucket, some)
-    return number
+def _delete_all(fs: Any, bucket: str, versions: Iterator[dict[str, str]]) -> dict[str, str] | None:
+    """Returns the first of them."""
+    first = None
+    while some := list(islice(versions, _AT_ONCE)):
+        first = first or some[0]
+        done = fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": some, "Quiet": True})
+        if errors := done.get("Errors"):
+            raise OSError(f"{len(errors)} earlier versions could not be deleted: {errors[0].get('Message')}")
+    return first
 
 
-def _old(fs: Any, bucket: str, prefix: str, kind: str) -> Iterator[dict[str, str]]:
-    """Those of a kind; raises NotImplementedError where the store knows no versions."""
+def _old(fs: Any, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
+    """What can go now of each file: all but its newest entry, and a mark that hides nothing.
+
+    A newest mark with a version below it stays for now, whenever it was made: without it, that version would be the
+    file again.
+    """
+    for _, listed in groupby(_listed(fs, bucket, prefix), key=itemgetter("Key")):
+        entries = list(listed)
+        marks_alone = all(entry["Mark"] for entry in entries)
+        for entry in entries:
+            if marks_alone or not entry["IsLatest"]:
+                yield {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+
+
+def _listed(fs: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+    """All versions and marks, file after file; raises NotImplementedError where the store knows no versions."""
     place: dict[str, str] = {}
+    last: list[dict[str, Any]] = []
     while True:
         try:
             page = fs.call_s3("list_object_versions", Bucket=bucket, Prefix=prefix, **place)
@@ -64,17 +79,14 @@ def _old(fs: Any, bucket: str, prefix: str, kind: str) -> Iterator[dict[str, str
             if getattr(error.__cause__, "response", {}).get("Error", {}).get("Code") in _UNKNOWN:
                 raise NotImplementedError from None
             raise
-        for found in page.get(kind, []):
-            if kind == "DeleteMarkers" or not found["IsLatest"]:
-                yield {"Key": found["Key"], "VersionId": found["VersionId"]}
+        found = [{**entry, "Mark": kind == "DeleteMarkers"} for kind in _KINDS for entry in page.get(kind, [])]
+        found = sorted(last + found, key=itemgetter("Key"))
         if not page.get("IsTruncated"):
+            yield from found
             return
+        # the next page may go on with the last file; and a store may not find its place again once that was deleted
+        last = [entry for entry in found if entry["Key"] == found[-1]["Key"]] if found else []
+        yield from found[: len(found) - len(last)]
         place = {"KeyMarker": page["NextKeyMarker"]}
         if page.get("NextVersionIdMarker"):
             place["VersionIdMarker"] = page["NextVersionIdMarker"]
-
-
-def _delete(fs: Any, bucket: str, versions: list[dict[str, str]]) -> None:
-    done = fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
-    if errors := done.get("Errors"):
-        raise OSError(f"{len(errors)} earlier versions could not be deleted: {errors[0].get('Message')}")

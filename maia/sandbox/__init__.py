@@ -19,15 +19,15 @@ from maia.sandbox.clock import ManualClock, ScheduleClock
 from maia.sandbox.config import SandboxConfig
 
 if TYPE_CHECKING:
-    from maia.sandbox.server import RunningSandbox, running, serve
+    from maia.sandbox.serving import RunningSandbox, running, serve
 
 __all__ = ["ManualClock", "RunningSandbox", "SandboxConfig", "ScheduleClock", "running", "serve"]
 
-_SERVER = ("RunningSandbox", "running", "serve")
+_SERVING = ("RunningSandbox", "running", "serve")
 
 
 def __getattr__(name: str) -> Any:
     # The command line imports this package for one command's help; a web server is loaded only by who starts one.
-    if name in _SERVER:
-        return getattr(import_module("maia.sandbox.server"), name)
+    if name in _SERVING:
+        return getattr(import_module("maia.sandbox.serving"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from maia.sandbox.faults import GRAMMAR, Fault
 from maia.sandbox.ids import own_project
 
 if TYPE_CHECKING:
-    from maia.sandbox.server import RunningSandbox
+    from maia.sandbox.serving import RunningSandbox
 
 __all__ = ["EPILOG", "sandbox"]
 
@@ -128,7 +128,7 @@ def _configured_clock() -> str:
 
 
 async def _serve(config: SandboxConfig) -> None:
-    from maia.sandbox.server import serve  # noqa: PLC0415  `maia --help` need not wait for aiohttp
+    from maia.sandbox.serving import serve  # noqa: PLC0415  `maia --help` need not wait for aiohttp
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -15,7 +15,7 @@ from aiohttp import web
 from atlas.clock import Clock
 from atlas.keypool import fingerprint
 from atlas.quota import Bucket
-from maia.sandbox import admin, errors
+from maia.sandbox import errors
 from maia.sandbox.dataset import load
 from maia.sandbox.endpoints import ROUTES, Answer, Route
 from maia.sandbox.faults import Fault, Faults, Kind
@@ -29,13 +29,13 @@ from maia.sandbox.schema import KNOWN
 from maia.sandbox.world import SeededWorld
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from maia.sandbox.catalogue import Catalogue
     from maia.sandbox.clock import ScheduleClock
     from maia.sandbox.config import SandboxConfig
 
-__all__ = ["BASE_PATH", "RunningSandbox", "Sandbox", "running", "serve"]
+__all__ = ["BASE_PATH", "Sandbox"]
 
 BASE_PATH: Final = "/youtube/v3"
 _DAY: Final = 86_400
@@ -74,11 +74,10 @@ class Sandbox:
         self._projects = {key: project_number(project) for key, project in config.keys.items()}
 
     def application(self) -> web.Application:
-        """The aiohttp application."""
+        """The aiohttp application that is the API."""
         app = web.Application()
         for route in ROUTES.values():
             app.router.add_get(f"{BASE_PATH}/{route.path}", self._handler(route), allow_head=False)
-        admin.add_routes(app, self)
         return app
 
     def _handler(self, route: Route) -> Callable[[web.Request], Any]:
@@ -235,64 +234,3 @@ def _world(config: SandboxConfig, now: datetime) -> Catalogue:
         return ReplayWorld(load(config.dataset, year=config.dataset_year, today=now.date()))
     begin = now.timestamp() - config.history_days * _DAY
     return SeededWorld(seed=config.seed, begin=begin, channels=config.channels, videos=config.videos)
-
-
-@dataclass(frozen=True)
-class RunningSandbox:
-    """A sandbox that answers.
-
-    Attributes:
-        base_url: what YOUTUBE_API_BASE_URL has to be, such as http://127.0.0.1:8080/youtube/v3.
-        admin_url: where its log, state and faults are, such as http://127.0.0.1:8080/_sandbox.
-        log, faults, world, clock, quota: its parts, to look at and to change.
-    """
-
-    base_url: str
-    admin_url: str
-    log: CallLog
-    faults: Faults
-    world: Catalogue
-    clock: ScheduleClock
-    quota: QuotaBook
-
-
-@contextlib.asynccontextmanager
-async def running(config: SandboxConfig) -> AsyncIterator[RunningSandbox]:
-    """Serves a sandbox inside this process until the block ends.
-
-    Raises:
-        ConfigError: the data set, the clock or a fault cannot be read.
-        OSError: the address cannot be listened on.
-    """
-    sandbox = Sandbox(config)
-    runner = web.AppRunner(sandbox.application(), access_log=None, shutdown_timeout=0.5)
-    try:
-        await runner.setup()
-        await web.TCPSite(runner, config.host, config.port).start()
-        host, port = runner.addresses[0][:2]
-        root = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        yield RunningSandbox(
-            base_url=root + BASE_PATH,
-            admin_url=root + admin.PATH,
-            log=sandbox.log,
-            faults=sandbox.faults,
-            world=sandbox.world,
-            clock=sandbox.clock,
-            quota=sandbox.quota,
-        )
-    finally:
-        await runner.cleanup()
-        sandbox.log.close()
-
-
-async def serve(
-    config: SandboxConfig, *, stop: asyncio.Event | None = None, ready: Callable[[RunningSandbox], None] | None = None
-) -> None:
-    """Serves until `stop` is set or the task is cancelled; calls `ready` once it listens.
-
-    Raises as `running`.
-    """
-    async with running(config) as sandbox:
-        if ready is not None:
-            ready(sandbox)
-        await (stop or asyncio.Event()).wait()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -277,6 +278,19 @@ def test_a_secret_that_was_read_is_scrubbed_from_foreign_texts(
     given(monkeypatch, **{name: value})
     _ = settings.hunter_language
     assert SECRET not in scrub(f"a library says {value if name == 'NOTIFY_URLS' else SECRET}!")
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [("DATABASE_URL", "postgresql://me:unit%2Fdatabase@host/db"), ("VAULT_URL", "ftp://me:unit%2Farchive@host/maia")],
+)
+def test_a_password_in_an_address_that_was_read_is_scrubbed_as_written_and_as_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    given(monkeypatch, **{name: url})
+    _ = settings.hunter_language
+    written = url.split(":")[2].partition("@")[0]
+    assert scrub(f"login as me with {written}, {unquote(written)}") == "login as me with ***, ***"
 
 
 def test_override_holds_inside_and_nothing_stays_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

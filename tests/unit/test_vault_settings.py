@@ -144,6 +144,7 @@ def test_an_address_is_required_and_told_how() -> None:
         ("file:///", "names no bucket or folder"),
         ("https://bucket.example.com/archive", "AWS_ENDPOINT_URL_S3"),
         ("hf://datasets/me/archive", "set VAULT_PROVIDER to huggingface"),
+        ("memory://archive", "gone when the process ends; use one such as file:///mnt/archive"),
         ("nonsense://bucket/archive", "fsspec knows no nonsense://"),
     ],
 )

@@ -16,6 +16,7 @@ import pytest
 from atlas.config import settings
 from atlas.vault.choose import provider_from_settings
 
+from ...buckets import memory_bucket
 from ...hub import DATASET, running_hub
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Provider:
 
 
 @pytest.fixture(params=["local", "file", "memory", "huggingface"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Provider:
     """The archive in each kind of place."""
     kind = request.param
     if kind == "local":
@@ -66,14 +67,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("HF_TOKEN", hub.token)
     else:
         monkeypatch.setenv("VAULT_PROVIDER", "fsspec")
-        monkeypatch.setenv("VAULT_URL", f"{kind}://{tmp_path}/vault")
+        url = memory_bucket(monkeypatch) if kind == "memory" else (tmp_path / "vault").as_uri()
+        monkeypatch.setenv("VAULT_URL", url)
     settings.reload()
-    yield provider_from_settings()
-    if kind == "memory":
-        from fsspec.implementations.memory import MemoryFileSystem  # noqa: PLC0415
-
-        MemoryFileSystem.store.clear()
-        MemoryFileSystem.pseudo_dirs[:] = [""]
+    return provider_from_settings()
 
 
 async def atlas(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

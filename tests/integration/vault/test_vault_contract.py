@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-import uuid
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from atlas.vault.layout import is_part
 from atlas.vault.local import LocalProvider
 from atlas.vault.off import OffProvider
 from atlas.vault.patience import Patience
+
+from ...buckets import memory_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,8 +56,12 @@ class Case:
         elif kind == "off":
             self.provider = OffProvider()
         else:
-            url = {"file": self.folder.as_uri(), "memory": f"memory://{uuid.uuid4()}/vault"}.get(kind)
-            self.provider = FilesystemProvider(url or request.getfixturevalue("s3"))
+            url = {
+                "file": self.folder.as_uri,
+                "memory": lambda: memory_bucket(request.getfixturevalue("monkeypatch")),
+                "s3": lambda: request.getfixturevalue("s3"),
+            }[kind]()
+            self.provider = FilesystemProvider(url)
 
     def kept(self) -> dict[str, bytes | None]:
         listed = [entry.path for entry in self.provider.list("")]

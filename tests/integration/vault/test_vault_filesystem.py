@@ -26,6 +26,7 @@ from atlas.vault import Vault, filesystem
 from atlas.vault.filesystem import FilesystemProvider
 from atlas.vault.provider import Entry
 
+from ...buckets import memory_bucket
 from .conftest import BUCKET
 
 pytestmark = pytest.mark.integration
@@ -199,10 +200,7 @@ def test_a_plain_bucket_has_no_history(s3: str, store: Any) -> None:
 def test_of_other_clouds_it_is_said_that_history_is_the_buckets_matter(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(filesystem, "find_spec", lambda _: True)
-    register_implementation("oss", MemoryFileSystem, clobber=True)
-    provider = FilesystemProvider("oss://bucket/maia")
-    provider.erase_history()
+    FilesystemProvider(memory_bucket(monkeypatch)).erase_history()
     assert "a bucket of oss:// may keep what was deleted" in caplog.text
 
 

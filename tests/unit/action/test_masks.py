@@ -71,7 +71,7 @@ def test_a_pool_of_deep_lists_is_masked_whole() -> None:
         ("", []),
     ],
 )
-@pytest.mark.parametrize("name", ["DATABASE_URL", "MIGRATE_DATABASE_URL"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "MIGRATE_DATABASE_URL", "VAULT_URL"])
 def test_the_password_is_masked_as_written_and_as_meant(name: str, url: str, passwords: list[str]) -> None:
     assert set(passwords) <= set(masked(**{name: url}))
     if not passwords:

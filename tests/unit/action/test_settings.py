@@ -36,6 +36,18 @@ def test_a_secret_is_refused(name: str) -> None:
     assert "the-value" not in str(refused.value)
 
 
+@pytest.mark.parametrize("url", ["ftp://me:the-value@host/maia", "'sftp://me:the-value@host/maia'"])
+def test_an_address_of_the_archive_with_a_password_is_refused(url: str) -> None:
+    with pytest.raises(SettingError, match=r" sets VAULT_URL with a password: .*secrets\.VAULT_URL ") as refused:
+        settings.from_lines(f"VAULT_URL={url}")
+    assert "the-value" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/maia", "sftp://me@host/maia", "abfs://container@account/maia", ""])
+def test_an_address_of_the_archive_without_a_password_is_no_secret(url: str) -> None:
+    assert settings.from_lines(f"VAULT_URL={url}") == {"VAULT_URL": url}
+
+
 @pytest.mark.parametrize("name", sorted(settings.OWN))
 def test_what_the_action_sets_itself_is_refused(name: str) -> None:
     with pytest.raises(SettingError, match=f"sets {name}: "):
