@@ -119,7 +119,10 @@ class Claims:
         return released
 
     def _claimed(self, records: Sequence[Any]) -> list[TargetRow]:
-        rows = [cast("TargetRow", dict(record)) for record in records]
+        if not records:
+            return []
+        names = tuple(records[0].keys())  # once: dict(record) would ask each record for its own
+        rows = [cast("TargetRow", dict(zip(names, record, strict=True))) for record in records]
         rows.sort(key=lambda row: (row["zone"], row["due_at"] or row["first_seen_at"], row["id"]))
         self._videos.update((row["id"], row) for row in rows)
         return rows

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
+from typing import NamedTuple
 
 import asyncpg
 
@@ -20,33 +21,48 @@ from benchmarks.bare.tracker import claim, update
 from benchmarks.queues.drained import Drained, Job, settled
 from benchmarks.queues.maia import filled
 
-__all__ = ["run"]
+__all__ = ["Statements", "drain", "run"]
+
+
+class Statements(NamedTuple):
+    """The two statements, with the parameters of ``claim_videos`` and ``update_videos``; and what makes their table."""
+
+    claim: str
+    update: str
+    table: str = ""
 
 
 def run(job: Job) -> Drained:
     """Fills the tables and empties them."""
-    return asyncio.run(_drain(job))
+    return asyncio.run(drain(job, Statements(sql("claim_videos"), sql("update_videos"))))
 
 
-async def _drain(job: Job) -> Drained:
+async def drain(job: Job, statements: Statements) -> Drained:
+    """Empties them by these statements."""
     batch, workers = job.settings["batch_size"], job.settings["workers"]
     async with filled(job):
         connections = [await asyncpg.connect(job.dsn) for _ in range(workers)]
-        claims = [_claims(connection, batch) for connection in connections]
+        if statements.table:
+            await connections[0].execute(statements.table)
+        await settled(job.dsn)
+        claims = [_claims(connection, statements.claim, batch) for connection in connections]
         if job.settings.get("claimed"):
-            ready = [rows async for rows in _claims(connections[0], batch)]
+            ready = [rows async for rows in claims[0]]
             await settled(job.dsn)
             claims = [_given(ready[worker::workers]) for worker in range(workers)]
         began = time.perf_counter()
-        done = await asyncio.gather(*(_finish(*each) for each in zip(connections, claims, strict=True)))
+        ended = (
+            _finish(connection, statements.update, each) for connection, each in zip(connections, claims, strict=True)
+        )
+        done = await asyncio.gather(*ended)
         seconds = time.perf_counter() - began
         for connection in connections:
             await connection.close()
     return Drained(sum(done), seconds)
 
 
-async def _claims(connection: asyncpg.Connection, batch: int) -> AsyncIterator[list[asyncpg.Record]]:
-    while rows := await connection.fetch(sql("claim_videos"), *claim(batch)):
+async def _claims(connection: asyncpg.Connection, statement: str, batch: int) -> AsyncIterator[list[asyncpg.Record]]:
+    while rows := await connection.fetch(statement, *claim(batch)):
         yield rows
 
 
@@ -55,10 +71,10 @@ async def _given(batches: Iterable[list[asyncpg.Record]]) -> AsyncIterator[list[
         yield batch
 
 
-async def _finish(connection: asyncpg.Connection, claims: AsyncIterator[list[asyncpg.Record]]) -> int:
+async def _finish(connection: asyncpg.Connection, statement: str, claims: AsyncIterator[list[asyncpg.Record]]) -> int:
     done = 0
     async for rows in claims:
         targets = {row["id"]: row for row in rows}
         found = [VideoStats(id=id_, views=1_000, likes=100, comments=10) for id_ in sorted(targets)]
-        done += len(await connection.fetch(sql("update_videos"), *update(targets, found), *NO_CALLS))
+        done += len(await connection.fetch(statement, *update(targets, found), *NO_CALLS))
     return done
