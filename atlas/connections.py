@@ -5,6 +5,9 @@ its own, so that a task which is refused waits for whichever is given back first
 tries again for a while, which grows with every refusal and is never the same for two processes, and then one task alone
 does: so many tasks of so many processes as there may be, each process tries as one that tries alone would.
 
+Who waits is served in the order of coming, before anybody who comes later: a task that has one use after another must
+not keep the others out.
+
 A connection goes back to its pool, which cleans it up or lets it go, when something went wrong. After a use that ended
 well it is only kept at hand: the pool's own way takes a task, a timer and three turns of the event loop each time.
 """
@@ -13,10 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import time
-from collections import deque
+from bisect import insort
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import asyncpg
 
@@ -33,6 +38,9 @@ LONGEST_PAUSE = 5.0
 # Seconds after which one that was not used is ended: somebody on the way to the server may have forgotten it.
 LONGEST_IDLE = 300.0
 
+_Turn: TypeAlias = tuple[int, asyncio.Event]
+"""The place of one that waits, by the order of coming, and what tells it that it may be served."""
+
 
 class Connections:
     """At most as many connections as there are pools.
@@ -47,29 +55,33 @@ class Connections:
         self._taken: dict[int, asyncpg.Pool] = {}
         self._kept: dict[asyncpg.Pool, tuple[asyncpg.Connection, float]] = {}  # of free pools, and since when
         self._closing = False
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._turns = itertools.count()
+        self._waiters: list[_Turn] = []  # each until it is served or leaves: nobody comes in between
         self._door = _Door()
 
     def made(self) -> None:
         """A connection could be made: the server has some left."""
         self._door.open()
-        self._wake(len(self._waiters))
+        self._wake()
 
     async def acquire(self, seconds: float) -> asyncpg.Connection:
         """A connection that nobody else has, waited for so long at most. Give it back with ``release``.
 
+        Those that wait are served in the order of coming.
+
         Raises:
             NoConnectionLeft: this process has none, and the server refuses it one. Anything else is the driver's.
         """
-        if self._kept:
+        if self._kept and not self._waiters:
             pool = next(reversed(self._kept))
             if (connection := self._at_hand(pool)) is not None:
                 self._free.remove(pool)
                 self._taken[id(connection)] = pool
                 return connection
+        turn = next(self._turns), asyncio.Event()
         async with asyncio.timeout(seconds):
             while True:
-                pool = await self._chosen()
+                pool = await self._chosen(turn)
                 try:
                     connection = await self._from(pool)
                 except NoConnectionLeft:
@@ -85,42 +97,41 @@ class Connections:
         del self._kept[pool]
         return connection
 
-    async def _chosen(self) -> asyncpg.Pool:
-        """A pool that nobody uses, taken out of the free ones: one that has its connection, else one that may try."""
-        while True:
-            chosen = next((pool for pool in reversed(self._free) if pool.get_size()), None)
-            if chosen is None and self._free and self._door.lets_try():
-                chosen = self._free[-1]
-            if chosen is not None:
-                self._free.remove(chosen)
-                return chosen
-            if len(self._free) == len(self._pools):
-                raise NoConnectionLeft(self._door.said)  # nobody has one that could be waited for
-            await self._wait()
-
-    async def _wait(self) -> None:
-        """Until something is given back, or this process may try again."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+    async def _chosen(self, turn: _Turn) -> asyncpg.Pool:
+        """A pool that nobody uses, taken out of the free ones, once nobody waits who came earlier."""
+        insort(self._waiters, turn)  # one that was refused at the door has its old place
+        _, told = turn
         try:
-            async with asyncio.timeout(self._door.left if self._free else None):
-                await waiter
-        except TimeoutError:
-            pass
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._wake()  # it was this one's turn, and is the next one's now
-            raise
+            while (pool := self._served(turn)) is None:
+                first = self._waiters[0] is turn
+                with contextlib.suppress(TimeoutError):
+                    # nobody tells when a pause is over
+                    async with asyncio.timeout(self._door.left if first and self._free else None):
+                        await told.wait()
+                told.clear()
+            return pool
         finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            self._waiters.remove(turn)
+            self._wake()
 
-    def _wake(self, number: int = 1) -> None:
-        while self._waiters and number:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                number -= 1
+    def _served(self, turn: _Turn) -> asyncpg.Pool | None:
+        """For the first of those that wait: a free pool that has its connection, else one that may try."""
+        if self._waiters[0] is not turn:
+            return None
+        chosen = next((pool for pool in reversed(self._free) if pool.get_size()), None)
+        if chosen is None and self._free and self._door.lets_try():
+            chosen = self._free[-1]
+        if chosen is not None:
+            self._free.remove(chosen)
+        elif len(self._free) == len(self._pools):
+            raise NoConnectionLeft(self._door.said)  # nobody has one that could be waited for
+        return chosen
+
+    def _wake(self) -> None:
+        """Tells the first of those that wait to look at what is free; it tells the next when it goes."""
+        if self._waiters and self._free:
+            _, told = self._waiters[0]
+            told.set()
 
     async def _from(self, pool: asyncpg.Pool) -> asyncpg.Connection:
         try:
@@ -212,12 +223,12 @@ class _Door:
 
     @property
     def left(self) -> float | None:
-        """Seconds until it opens; None: it is open."""
-        return max(self._until - time.monotonic(), 0.0) or None
+        """Seconds until a task may try; None: another tries for all, whose return is waited for."""
+        return None if self._refusals and self._trying else max(self._until - time.monotonic(), 0.0)
 
     def lets_try(self) -> bool:
         """Whether a task may try: after a refusal one alone, when the pause is over."""
-        return self.left is None and not (self._refusals and self._trying)
+        return self.left == 0.0
 
     @contextlib.contextmanager
     def trying(self, *, made: bool) -> Iterator[None]:

@@ -40,7 +40,7 @@ _OF = {
         "release_topics",
     ),
     "tracker": ("asks batchGetStats", "asks videos", "claim_videos", "update_videos", "release_videos"),
-    "janitor": ("delete_batch", "find_stale_videos", "lock_stale_videos", "expire_runs", "expire_events", "oldest_batch"),
+    "janitor": ("delete_batch", "lock_stale_videos", "expire_runs", "expire_events", "oldest_batch"),
 }  # fmt: skip
 
 STEPS: dict[str, tuple[Step, ...]] = {

@@ -141,7 +141,10 @@ async def finish_earlier() -> dict[str, int]:
 
 async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
     dao = session.dao
-    witnesses = [id_ for id_ in await dao.fetch_witnesses(WITNESSES) if id_ not in ids]
+    try:
+        witnesses = [id_ for id_ in await dao.fetch_witnesses(WITNESSES) if id_ not in ids]
+    except StatementFailed as error:
+        return _left(session, ids, error)
     answer = await _ask_videos(session, [*ids, *witnesses])
     if answer is None:
         if not session.over and "units" not in session.exhausted:
@@ -173,12 +176,17 @@ async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
     try:
         await dao.patiently(write)
     except StatementFailed as error:
-        get_run_logger().error("%d videos are not finished now: %s", len(ids), error)
         await session.ring.settle(answer.tickets)
-        dao.set_aside(ids)
-        return Counter(unfinished_failed=len(ids))
+        return _left(session, ids, error)
     if not proves:
         dao.set_aside(missing)  # of these nothing is known: not asked again at once
     for video in found.values():
         vault.store_metadata(video.id, video.raw, refetched=True, observed_at=observed)
     return counts
+
+
+def _left(session: AgentSession, ids: Sequence[str], error: StatementFailed) -> Counter[str]:
+    """Leaves these videos to a later process."""
+    get_run_logger().error("%d videos are not finished now: %s", len(ids), error)
+    session.dao.set_aside(ids)
+    return Counter(unfinished_failed=len(ids))

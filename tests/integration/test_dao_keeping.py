@@ -329,8 +329,8 @@ async def full(db: Database) -> AsyncIterator[asyncpg.Connection]:
         """
         INSERT INTO videos (id, channel_id, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at,
             retired_at)
-        SELECT 'video' || n, 'channel' || n % 8000, at, at, 3, CASE WHEN n % 50 > 0 THEN at END, CASE WHEN n % 40 > 0 THEN at END, at,
-            CASE WHEN n % 50 = 0 THEN at END
+        SELECT 'video' || n, 'channel' || n % 8000, at, at, 3,
+            CASE WHEN n % 50 > 0 THEN at END, CASE WHEN n % 40 > 0 THEN at END, at, CASE WHEN n % 50 = 0 THEN at END
         FROM generate_series(1, $2::integer) AS n,
             LATERAL (SELECT $1::timestamptz - make_interval(mins => (n * 1511) % 45400) AS at) AS moment
         """,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import asyncpg
 import pytest
@@ -20,6 +21,7 @@ class Server:
     def __init__(self, left: int) -> None:
         self.left = left
         self.tries = 0
+        self.tried = asyncio.Event()
 
     def pools(self, number: int) -> list[FakePool]:
         return [FakePool(self) for _ in range(number)]
@@ -41,6 +43,7 @@ class FakePool:
         await self.answer.wait()
         if self.connection is None:
             self.server.tries += 1
+            self.server.tried.set()
             await asyncio.sleep(0)
             if not self.server.left:
                 raise FULL
@@ -49,7 +52,7 @@ class FakePool:
         return self.connection
 
     async def release(self, connection: object) -> None:
-        assert connection is self.connection
+        assert self.connection in (connection, None)
 
     def lose(self) -> None:
         """The server ends the session."""
@@ -136,8 +139,10 @@ async def test_when_the_pause_is_over_one_task_tries_for_all(time: Time) -> None
     waiting = [asyncio.create_task(connections.acquire(5)) for _ in range(3)]
     await turn()
     before = server.tries
+    server.tried.clear()
     time.now += LONGEST_PAUSE
     waiting.append(asyncio.create_task(connections.acquire(5)))
+    await asyncio.wait_for(server.tried.wait(), 5)  # by the timer of the one that came first
     await turn()
     assert server.tries == before + 1
     assert not any(task.done() for task in waiting)
@@ -186,6 +191,84 @@ async def test_who_stops_waiting_leaves_its_turn_to_the_next(time: Time) -> None
     assert await asyncio.wait_for(second, 5) is held
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+async def test_who_has_one_use_after_another_overtakes_nobody_that_waits(time: Time) -> None:
+    _, connections = of_one()
+    served: list[str] = []
+
+    async def use(name: str, times: int) -> None:
+        for _ in range(times):
+            connection = await connections.acquire(5)
+            served.append(name)
+            await asyncio.sleep(0)
+            await connections.release(connection, clean=True)
+
+    await asyncio.gather(use("busy", 4), use("first", 1), use("second", 1))
+    assert served == ["busy", "first", "second", "busy", "busy", "busy"]
+
+
+async def test_those_that_wait_are_served_in_the_order_of_coming_whoever_stops_waiting(time: Time) -> None:
+    _, connections = of_one()
+    held = await connections.acquire(5)
+    served: list[int] = []
+
+    async def use(number: int) -> None:
+        connection = await connections.acquire(5)
+        served.append(number)
+        await connections.release(connection, clean=True)
+
+    waiting = [asyncio.create_task(use(number)) for number in range(5)]
+    await turn()
+    waiting[2].cancel()
+    await connections.release(held, clean=True)
+    waiting[0].cancel()  # in the moment in which it was its turn
+    await use(5)
+    assert served == [1, 3, 4, 5]
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_who_was_refused_at_the_door_has_its_place_again(time: Time) -> None:
+    server = Server(1)
+    connections = made_of(server.pools(2))
+    held = await connections.acquire(5)
+    first, second = (asyncio.create_task(connections.acquire(5)) for _ in range(2))
+    await turn()  # the first has been refused, and waits with the second
+    assert server.tries == 2
+    await connections.release(held)
+    assert await first is held
+    assert not second.done()
+    await connections.release(held)
+    assert await second is held
+
+
+async def test_when_the_last_connection_is_lost_everybody_that_waits_hears_of_it(time: Time) -> None:
+    server = Server(1)
+    pools = server.pools(3)
+    connections = made_of(pools)
+    held = await connections.acquire(5)
+    waiting = [asyncio.create_task(connections.acquire(5)) for _ in range(4)]
+    await turn()
+    (pool,) = (pool for pool in pools if pool.connection is held)
+    pool.lose()
+    await connections.release(held)
+    await turn()
+    assert [type(task.exception()) for task in waiting if task.done()] == [NoConnectionLeft] * 4
+
+
+async def test_a_pause_that_ends_in_the_moment_in_which_it_is_looked_at_is_not_waited_for(
+    time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(1)
+    connections = made_of(server.pools(2))
+    await connections.acquire(5)
+    waiting, leaving = (asyncio.create_task(connections.acquire(5)) for _ in range(2))
+    await turn()
+    server.left = 1
+    looks = itertools.chain([time.now], itertools.repeat(time.now + LONGEST_PAUSE))
+    monkeypatch.setattr(time, "monotonic", lambda: next(looks))
+    leaving.cancel()  # whereupon the other looks
+    assert await waiting
 
 
 async def test_a_try_that_is_cut_off_is_given_back(time: Time) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.errors import KeysRejected
+from atlas.errors import KeysRejected, StatementFailed
 from atlas.keypool import fingerprint
 from atlas.quota import Bucket
 from maia.hunter import run_hunter_cycle
@@ -519,6 +520,27 @@ async def test_a_statement_that_fails_before_the_enrichment_leaves_it_to_later(
     assert await value(db, "SELECT count(*) FROM videos WHERE enriched_at IS NULL") == stats["videos_new"]
     await db.fetch("DROP TRIGGER refuse ON api_calls")
     assert (await run_hunter_cycle(1))["videos_enriched"] >= stats["videos_new"]
+
+
+async def test_without_the_witnesses_it_needs_a_batch_of_unfinished_videos_waits(
+    db: Database, api: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(ONE_PAGE)
+    await refuse_writes(db, "api_calls", "INSERT", "NEW.bucket = 'units'")
+    new = (await run_hunter_cycle(1))["videos_new"]
+    await db.fetch("DROP TRIGGER refuse ON api_calls")
+
+    async def refused(_dao: MaiaDAO, _number: int) -> list[str]:
+        raise StatementFailed("canceling statement due to statement timeout")
+
+    await add("python")
+    with monkeypatch.context() as patch:
+        patch.setattr(MaiaDAO, "fetch_witnesses", refused)
+        stats = await run_hunter_cycle(1)
+    assert (stats["outcome"], stats["unfinished"], stats["unfinished_failed"], stats["searches"]) == ("ok", new, new, 1)
+    assert await nothing_is_claimed(db), "what failed is given back with the session"
+    assert (await run_hunter_cycle(1))["unfinished"] == new
+    assert await value(db, "SELECT count(*) FROM videos WHERE enriched_at IS NULL") == 0
 
 
 async def test_a_reservation_that_fails_is_a_failed_search(db: Database, api: RunningSandbox) -> None:

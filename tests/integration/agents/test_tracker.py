@@ -16,7 +16,7 @@ from atlas import database as way
 from atlas import policy
 from atlas.adapters.maia import MaiaDAO
 from atlas.database import Database
-from atlas.errors import DatabaseUnavailable
+from atlas.errors import DatabaseUnavailable, StatementFailed
 from atlas.keypool import fingerprint
 from atlas.quota import Bucket
 from atlas.statements import sql
@@ -362,7 +362,7 @@ async def test_errors_of_the_server_are_0_updates_and_a_failure(
     api.faults.add("backend-error")
     stats = await run_tracker_cycle(500)
     assert (stats["outcome"], stats["updated"], stats["failed"]) == ("failure", 0, len(ids))
-    assert [r.levelno for r in caplog.records if r.name == "maia.tracker" and r.levelno > logging.INFO] == [
+    assert [r.levelno for r in caplog.records if r.name == "maia.reading" and r.levelno > logging.INFO] == [
         logging.ERROR
     ]
     assert await nothing_is_claimed(db)
@@ -396,6 +396,65 @@ async def test_a_statement_that_fails_skips_the_videos_of_its_call(
     written = await value(db, "SELECT count(*) FROM video_stats_log WHERE observed_at > $1", timeline.at)
     assert written == len(ids) - 50, "one call's transaction is undone, the others are kept"
     assert await nothing_is_claimed(db), "what failed is given back with the session"
+    await assert_every_call_is_counted(db, api)
+
+
+@pytest.mark.parametrize(
+    ("enriched", "faults"),
+    [
+        ("25 days 1 hour", ()),  # a refresh that can only ask for the counts
+        ("1 hour", ()),  # a suspect
+        ("1 hour", ("not-found:batchGetStats:times=1",)),  # asked of videos.list first, and then of batchGetStats
+    ],
+)
+async def test_a_video_of_which_nothing_is_known_and_that_cannot_be_put_off_is_skipped_alone(
+    db: Database,
+    api: RunningSandbox,
+    timeline: Timeline,
+    caplog: pytest.LogCaptureFixture,
+    enriched: str,
+    faults: Sequence[str],
+) -> None:
+    ids = await discover(db, api, timeline, "python")
+    delete(api, ids[0])
+    await db.fetch("UPDATE videos SET enriched_at = $1::timestamptz - $2::text::interval", timeline.at, enriched)
+    await refuse_writes(db, "videos", "UPDATE", f"NEW.id = '{ids[0]}' AND NEW.due_at IS DISTINCT FROM OLD.due_at")
+    api.quota.limits[Bucket.UNITS] = 0
+    for fault in faults:
+        api.faults.add(fault)
+    stats = await run_tracker_cycle(50)
+    assert (stats["updated"], stats["failed"], stats.get("unanswered", 0)) == (len(ids) - 1, 1, 0)
+    assert stats["outcome"] == "ok"
+    assert any(r.levelno == logging.ERROR and "1 videos are skipped" in r.getMessage() for r in caplog.records)
+    assert await still_due(db, timeline) == 1
+    assert await nothing_is_claimed(db), "what failed is given back with the session"
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_without_the_witnesses_it_needs_a_call_is_skipped_alone(
+    db: Database,
+    api: RunningSandbox,
+    timeline: Timeline,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ids = (await discover(db, api, timeline, *MANY[:3]))[:100]
+    await db.fetch("DELETE FROM videos WHERE NOT id = ANY ($1)", ids)
+    api.faults.add("not-found:batchGetStats:times=1")
+    api.faults.add("empty-items:batchGetStats")  # no video is there that could be a witness
+    ask = way._rows
+
+    async def rows(connection: asyncpg.Connection, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+        if statement == sql("witnesses"):
+            raise StatementFailed("canceling statement due to statement timeout")
+        return await ask(connection, statement, arguments)
+
+    monkeypatch.setattr(way, "_rows", rows)
+    stats = await run_tracker_cycle(100)
+    assert (stats["updated"], stats["failed"], stats["absent"], stats["outcome"]) == (50, 50, 0, "ok")
+    assert any(r.levelno == logging.ERROR and "50 videos are skipped" in r.getMessage() for r in caplog.records)
+    assert await still_due(db, timeline) == 50
+    assert await nothing_is_claimed(db)
     await assert_every_call_is_counted(db, api)
 
 

@@ -38,6 +38,16 @@ class Gate:
             self._number,
         )
 
+    async def cut_off(self, how: str) -> None:
+        """Has the server end what stands before it: the statement, or the session.
+
+        Args:
+            how: ``pg_cancel_backend`` or ``pg_terminate_backend``.
+        """
+        await self._keeper.fetch(
+            f"SELECT {how}(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted", self._number
+        )
+
     async def open(self) -> None:
         """Lets all go on. A second call, or one after the server was lost, does nothing."""
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
