@@ -5,8 +5,9 @@ its own, so that a task which is refused waits for whichever is given back first
 tries again for a while, which grows with every refusal and is never the same for two processes, and then one task alone
 does: so many tasks of so many processes as there may be, each process tries as one that tries alone would.
 
-Who waits is served in the order of coming, before anybody who comes later: a task that has one use after another must
-not keep the others out.
+Who waits is served in the order of coming. One that comes later may take what lies at hand in the meantime, since it
+would lie there until the event loop gets to the one that waits; but not once that one has waited for long: a task that
+has one use after another must not keep the others out.
 
 A connection goes back to its pool, which cleans it up or lets it go, when something went wrong. After a use that ended
 well it is only kept at hand: the pool's own way takes a task, a timer and three turns of the event loop each time.
@@ -28,7 +29,7 @@ import asyncpg
 from atlas.errors import NoConnectionLeft
 from atlas.refusals import no_connection_left
 
-__all__ = ["LONGEST_IDLE", "LONGEST_PAUSE", "SHORTEST_PAUSE", "Connections"]
+__all__ = ["LONGEST_COURTESY", "LONGEST_IDLE", "LONGEST_PAUSE", "SHORTEST_PAUSE", "Connections"]
 
 # Seconds after a refusal in which this process does not try again: the first, and what doubling it ends at. Each pause
 # is drawn from its upper half.
@@ -38,8 +39,11 @@ LONGEST_PAUSE = 5.0
 # Seconds after which one that was not used is ended: somebody on the way to the server may have forgotten it.
 LONGEST_IDLE = 300.0
 
-_Turn: TypeAlias = tuple[int, asyncio.Event]
-"""The place of one that waits, by the order of coming, and what tells it that it may be served."""
+# Seconds that the first of those that wait lets others pass: many turns of a busy event loop, and little for a task.
+LONGEST_COURTESY = 0.1
+
+_Turn: TypeAlias = tuple[float, int, asyncio.Event]
+"""The place of one that waits: since when, by the order of coming, and what tells it that it may be served."""
 
 
 class Connections:
@@ -56,7 +60,7 @@ class Connections:
         self._kept: dict[asyncpg.Pool, tuple[asyncpg.Connection, float]] = {}  # of free pools, and since when
         self._closing = False
         self._turns = itertools.count()
-        self._waiters: list[_Turn] = []  # each until it is served or leaves: nobody comes in between
+        self._waiters: list[_Turn] = []  # each until it is served or leaves
         self._door = _Door()
 
     def made(self) -> None:
@@ -67,18 +71,16 @@ class Connections:
     async def acquire(self, seconds: float) -> asyncpg.Connection:
         """A connection that nobody else has, waited for so long at most. Give it back with ``release``.
 
-        Those that wait are served in the order of coming.
-
         Raises:
             NoConnectionLeft: this process has none, and the server refuses it one. Anything else is the driver's.
         """
-        if self._kept and not self._waiters:
+        if self._kept and not self._owed():
             pool = next(reversed(self._kept))
             if (connection := self._at_hand(pool)) is not None:
                 self._free.remove(pool)
                 self._taken[id(connection)] = pool
                 return connection
-        turn = next(self._turns), asyncio.Event()
+        turn = time.monotonic(), next(self._turns), asyncio.Event()
         async with asyncio.timeout(seconds):
             while True:
                 pool = await self._chosen(turn)
@@ -100,7 +102,7 @@ class Connections:
     async def _chosen(self, turn: _Turn) -> asyncpg.Pool:
         """A pool that nobody uses, taken out of the free ones, once nobody waits who came earlier."""
         insort(self._waiters, turn)  # one that was refused at the door has its old place
-        _, told = turn
+        told = turn[-1]
         try:
             while (pool := self._served(turn)) is None:
                 first = self._waiters[0] is turn
@@ -130,8 +132,11 @@ class Connections:
     def _wake(self) -> None:
         """Tells the first of those that wait to look at what is free; it tells the next when it goes."""
         if self._waiters and self._free:
-            _, told = self._waiters[0]
-            told.set()
+            self._waiters[0][-1].set()
+
+    def _owed(self) -> bool:
+        """Whether what is free is for the first of those that wait, and for nobody else."""
+        return bool(self._waiters) and time.monotonic() - self._waiters[0][0] > LONGEST_COURTESY
 
     async def _from(self, pool: asyncpg.Pool) -> asyncpg.Connection:
         try:

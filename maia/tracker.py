@@ -65,7 +65,7 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
                 first.append(skip(session, suspects, error))  # asked without them, they would be believed to be gone
             else:
                 calls += _calls(suspects, whole=True, suspect=True, witnesses=witnesses)
-        second = [] if session.over else await _pass(session, calls)
+        second = await _pass(session, calls) if calls and not session.over else []
         counts: Counter[str] = Counter()
         if not second:
             counts["left"] = sum(len(call.targets) for call in calls)

@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from atlas.adapters.rows import TargetRow, TopicRow
 from atlas.clock import clock
@@ -119,10 +119,17 @@ class Claims:
         return released
 
     def _claimed(self, records: Sequence[Any]) -> list[TargetRow]:
-        if not records:
-            return []
-        names = tuple(records[0].keys())  # once: dict(record) would ask each record for its own
-        rows = [cast("TargetRow", dict(zip(names, record, strict=True))) for record in records]
+        """Rows of ``claim_videos`` or ``claim_unfinished``, in the order of their schedule."""
+        # written out, which is checked, and takes a third of the time of dict(record)
+        rows: list[TargetRow] = [
+            {
+                "id": id_, "title": title, "published_at": published_at, "first_seen_at": first_seen_at,
+                "last_updated_at": last_updated_at, "zone": zone, "due_at": due_at, "enriched_at": enriched_at,
+                "archived_at": archived_at, "lease_token": lease_token,
+            }
+            for id_, title, published_at, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at,
+                lease_token in records
+        ]  # fmt: skip
         rows.sort(key=lambda row: (row["zone"], row["due_at"] or row["first_seen_at"], row["id"]))
         self._videos.update((row["id"], row) for row in rows)
         return rows

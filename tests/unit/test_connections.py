@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from atlas import connections as module
-from atlas.connections import LONGEST_IDLE, LONGEST_PAUSE, SHORTEST_PAUSE, Connections
+from atlas.connections import LONGEST_COURTESY, LONGEST_IDLE, LONGEST_PAUSE, SHORTEST_PAUSE, Connections
 from atlas.errors import NoConnectionLeft
 
 FULL = asyncpg.TooManyConnectionsError("sorry, too many clients already")
@@ -193,7 +193,7 @@ async def test_who_stops_waiting_leaves_its_turn_to_the_next(time: Time) -> None
         await first
 
 
-async def test_who_has_one_use_after_another_overtakes_nobody_that_waits(time: Time) -> None:
+async def test_who_has_one_use_after_another_overtakes_nobody_that_has_waited_for_long(time: Time) -> None:
     _, connections = of_one()
     served: list[str] = []
 
@@ -201,11 +201,12 @@ async def test_who_has_one_use_after_another_overtakes_nobody_that_waits(time: T
         for _ in range(times):
             connection = await connections.acquire(5)
             served.append(name)
+            time.now += 0.4 * LONGEST_COURTESY
             await asyncio.sleep(0)
             await connections.release(connection, clean=True)
 
-    await asyncio.gather(use("busy", 4), use("first", 1), use("second", 1))
-    assert served == ["busy", "first", "second", "busy", "busy", "busy"]
+    await asyncio.gather(use("busy", 6), use("first", 1), use("second", 1))
+    assert served == ["busy"] * 4 + ["first", "second"] + ["busy"] * 2
 
 
 async def test_those_that_wait_are_served_in_the_order_of_coming_whoever_stops_waiting(time: Time) -> None:
@@ -220,6 +221,7 @@ async def test_those_that_wait_are_served_in_the_order_of_coming_whoever_stops_w
 
     waiting = [asyncio.create_task(use(number)) for number in range(5)]
     await turn()
+    time.now += 2 * LONGEST_COURTESY
     waiting[2].cancel()
     await connections.release(held, clean=True)
     waiting[0].cancel()  # in the moment in which it was its turn
