@@ -13,7 +13,7 @@ import contextvars
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from pydantic import SecretStr
@@ -48,16 +48,6 @@ class Suspension:
     limit: int | None = None
 
 
-@dataclass(slots=True)
-class _Reservation:
-    """Calls of one key and bucket that are reserved by one statement."""
-
-    calls: int = 0
-    left: int = 0
-    """Those whose task was cancelled while it waited."""
-    granted: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-
 class KeyRing:
     """The keys of one purpose. Constructing it does no I/O.
 
@@ -77,7 +67,7 @@ class KeyRing:
         self._pool = ""
         self._suspended: dict[tuple[str, str], Suspension] | None = None
         self._loading: asyncio.Task[dict[tuple[str, str], Suspension]] | None = None
-        self._reserving: dict[tuple[str, Bucket], _Reservation] = {}
+        self._reserving: dict[tuple[str, Bucket], list[asyncio.Future[bool]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keys(self) -> list[str]:
@@ -162,38 +152,38 @@ class KeyRing:
 
     async def _reserve(self, key: str, bucket: Bucket, day: date) -> bool:
         """Calls that start together are reserved together: one statement for a stage's burst, not one each."""
-        reservation = self._reserving.get((key, bucket))
-        if reservation is None:
-            reservation = self._reserving[key, bucket] = _Reservation()
+        waiters = self._reserving.get((key, bucket))
+        if waiters is None:
+            waiters = self._reserving[key, bucket] = []
             # in a context of its own: it commits at once, also for a caller inside a transaction
             task = asyncio.create_task(self._reserve_together(key, bucket, day), context=contextvars.Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        reservation.calls += 1
-        try:
-            return await asyncio.shield(reservation.granted)
-        except asyncio.CancelledError:
-            reservation.left += 1  # no call will be made
-            raise
+        granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiters.append(granted)
+        return await granted
 
     async def _reserve_together(self, key: str, bucket: Bucket, day: date) -> None:
-        await asyncio.sleep(0)  # the siblings that start in this turn of the loop join
-        reservation = self._reserving.pop((key, bucket))
+        # it begins in the next turn of the loop: all siblings that start in this one have joined
+        waiters = self._reserving.pop((key, bucket))
         try:
             rows = await self._db.fetch(
-                sql("reserve_calls"), day, key, str(bucket), slot(), reservation.calls, clock.now(), self._pool
+                sql("reserve_calls"), day, key, str(bucket), slot(), len(waiters), clock.now(), self._pool
             )
-            if rows and reservation.left:
-                await self._uncount(Calls([day], [key], [str(bucket)], slot(), [reservation.left]))
+            left = sum(granted.cancelled() for granted in waiters)  # no call will be made for these
+            if rows and left:
+                await self._uncount(Calls([day], [key], [str(bucket)], slot(), [left]))
         except BaseException as error:
-            if not reservation.granted.done():
-                reservation.granted.set_exception(error)
-                reservation.granted.exception()  # the waiters raise it; a waiter that was cancelled must not warn
+            for granted in waiters:
+                if not granted.done():
+                    granted.set_exception(error)
+                    granted.exception()  # its waiter raises it; one that is cancelled now must not warn
             if not isinstance(error, Exception):
                 raise
         else:
-            if not reservation.granted.done():
-                reservation.granted.set_result(bool(rows))
+            for granted in waiters:
+                if not granted.done():
+                    granted.set_result(bool(rows))
 
     async def settle(self, tickets: Iterable[Ticket]) -> None:
         """These calls were answered; part of the task's transaction if it is in one. Settling twice does nothing.
