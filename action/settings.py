@@ -138,7 +138,7 @@ def _check(name: str, value: str, number: int) -> None:
 def passwords(url: str) -> list[str]:
     """The password of an address as it is written and as it is meant; of a malformed one, what stands there."""
     found = set()
-    if match := re.match(r"[^:/@]+://[^:/@]*:(.*)@", url, re.DOTALL):
+    if match := re.search(r"[^:/@]+://[^:/@]*:(.*)@", url, re.DOTALL):
         found.add(match[1])
     found.update(re.findall(r"[?&]password=([^&#]*)", url))
     with contextlib.suppress(ValueError):

@@ -225,19 +225,24 @@ class Database:
         if current is not None:
             current.undo.append(undo)
 
-    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        """The rows of one statement; outside a transaction it is tried again if the connection was lost."""
+    async def fetch(self, statement: str, *arguments: Any, seconds: float | None = None) -> list[asyncpg.Record]:
+        """The rows of one statement; outside a transaction it is tried again if the connection was lost.
 
+        Args:
+            statement: the SQL.
+            arguments: for its ``$1``, ``$2`` and so on.
+            seconds: after which the database counts as lost; None: ``COMMAND_TIMEOUT``.
+        """
         current = self._current()
         if current is not None:
-            return await _rows(current.connection, statement, arguments)
+            return await _rows(current.connection, statement, arguments, seconds)
 
         async def attempt() -> list[asyncpg.Record]:
             # as _connection does, without its price: most of what is done here is one statement alone
             pool = await self._opened()
             connection, clean = await _take(pool), False
             try:
-                rows = await _rows(connection, statement, arguments)
+                rows = await _rows(connection, statement, arguments, seconds)
                 clean = True
             finally:
                 await _give_back(pool, connection, clean=clean)
@@ -277,9 +282,11 @@ async def _give_back(pool: Connections, connection: asyncpg.Connection, *, clean
         await pool.release(connection, clean=clean)
 
 
-async def _rows(connection: asyncpg.Connection, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+async def _rows(
+    connection: asyncpg.Connection, statement: str, arguments: Sequence[Any], seconds: float | None
+) -> list[asyncpg.Record]:
     with translated():
-        rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+        rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=seconds)
     return rows
 
 

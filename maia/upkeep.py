@@ -121,7 +121,8 @@ async def through(session: JanitorSession, what: str, batches: AsyncGenerator[Ba
     done: Counter[str] = Counter()
     began = said = time.monotonic()
     async with contextlib.aclosing(batches) as steps:
-        while session.goes_on() and (batch := await anext(steps, None)) is not None:
+        # after a signal it has its grace, and is then cut off: the reading of a whole table may take long
+        while session.goes_on() and (batch := await cut_off(session, lambda: anext(steps, None))) is not None:
             if batch.error is not None:
                 session.fail(what, batch.error)
             done.update(batch.counts)

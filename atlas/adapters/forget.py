@@ -8,6 +8,7 @@ from typing import Any
 from atlas.connecting import translated
 from atlas.database import Database, database
 from atlas.snapshots import views
+from atlas.snapshots.steps import WHOLE_TABLE
 from atlas.statements import sql
 
 __all__ = ["AGGREGATES", "ForgetDAO"]
@@ -34,7 +35,9 @@ class ForgetDAO:
 
     async def videos_of(self, channels: Collection[str]) -> set[str]:
         """The videos of channels."""
-        rows = await self._db.fetch(sql("videos_of_channels"), list(channels)) if channels else []
+        if not channels:
+            return set()
+        rows = await self._db.fetch(sql("videos_of_channels"), list(channels), seconds=WHOLE_TABLE)
         return {row["id"] for row in rows}
 
     async def forget(
@@ -73,7 +76,7 @@ class ForgetDAO:
     async def left(self, videos: Collection[str], channels: Collection[str]) -> dict[str, int]:
         """What each table still holds of them; nothing is changed."""
         ids = sorted(videos)
-        (row,) = await self._db.fetch(sql("count_left"), ids, sorted(channels))
+        (row,) = await self._db.fetch(sql("count_left"), ids, sorted(channels), seconds=WHOLE_TABLE)
         found = dict(row)
         shown = [
             await self._db.fetch(sql("count_in_view", view="video_stats_hourly"), ids),

@@ -20,11 +20,13 @@ from atlas.database import Database, database
 from atlas.errors import StatementFailed
 from atlas.quota import quota_day
 from atlas.snapshots.maintenance import Maintenance, maintain
+from atlas.snapshots.steps import WHOLE_TABLE
 from atlas.statements import sql
 
 __all__ = ["Batch", "KeepingDAO", "Limits"]
 
 _REFUSED_IN_A_ROW = 3  # batches: then it is not about single rows
+_CHANNELS_AT_ONCE = 5_000  # each batch reads all videos once more
 _FOUND_AT_ONCE = 50_000  # rows that a reading of a whole table finds: it is read once for so many
 _CALL_DAYS = 2  # the quota day and the one before: a key's allowance is reckoned from them
 
@@ -158,7 +160,7 @@ class KeepingDAO:
         return {"videos_deleted": videos["number"], "snapshots_deleted": snapshots["number"]}
 
     async def keep_channels(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
-        """Channels without any video."""
+        """Channels without any video; ``_CHANNELS_AT_ONCE`` in a transaction, if ``size`` is not more."""
 
         async def lock(rows: Rows) -> Rows:
             return await self._db.fetch(sql("lock_channels"), [row["id"] for row in rows])
@@ -167,10 +169,12 @@ class KeepingDAO:
             if dry_run:
                 return {"channels_deleted": len(rows)}
             # after the rows are locked, by a statement of its own: it sees what was stored until then
-            (gone,) = await self._db.fetch(sql("delete_empty_channels"), [row["id"] for row in rows])
+            ids = [row["id"] for row in rows]
+            (gone,) = await self._db.fetch(sql("delete_empty_channels"), ids, seconds=WHOLE_TABLE)
             return {"channels_deleted": gone["number"]}
 
-        async for batch in self._found(sql("find_empty_channels"), (), size, 1, lock, delete):
+        number = max(size, _CHANNELS_AT_ONCE)
+        async for batch in self._found(sql("find_empty_channels"), (), number, 1, lock, delete):
             yield batch
 
     async def keep_queries(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
@@ -237,7 +241,7 @@ class KeepingDAO:
         refused = 0
         while True:
             try:
-                found = await self._db.fetch(statement, *arguments, _FOUND_AT_ONCE, *position)
+                found = await self._db.fetch(statement, *arguments, _FOUND_AT_ONCE, *position, seconds=WHOLE_TABLE)
             except StatementFailed as error:
                 yield Batch({}, error)
                 return

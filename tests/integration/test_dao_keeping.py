@@ -17,6 +17,7 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database
+from atlas.snapshots.steps import WHOLE_TABLE
 from atlas.statements import sql
 
 from ..background import PATIENCE
@@ -116,19 +117,23 @@ async def test_a_table_is_read_again_only_for_more_than_one_reading_finds(
             assert await done(dao.keep_channels(4, dry_run=dry_run)) == {"channels_deleted": 25}
             assert store.asked[sql("find_stale_videos")] == store.asked[sql("find_empty_channels")] == 3
             assert store.asked[sql("lock_stale_videos")] == 3 + 3 + 2
+        assert store.long == {sql(f) for f in ("find_stale_videos", "find_empty_channels", "delete_empty_channels")}
     assert not await values(db, "SELECT id FROM videos") + await values(db, "SELECT id FROM channels")
 
 
 class Counting(Database):
-    """A database that counts its statements."""
+    """A database that counts its statements, and notes those that may take as long as the reading of a table."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: Counter[str] = Counter()
+        self.long: set[str] = set()
 
-    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+    async def fetch(self, statement: str, *arguments: Any, seconds: float | None = None) -> list[asyncpg.Record]:
         self.asked[statement] += 1
-        return await super().fetch(statement, *arguments)
+        if seconds == WHOLE_TABLE:
+            self.long.add(statement)
+        return await super().fetch(statement, *arguments, seconds=seconds)
 
 
 async def test_whoever_stops_asking_has_stopped_the_work(db: Database) -> None:
@@ -215,8 +220,8 @@ class Interrupted(Database):
         self._statement, self._then = statement, then
         self.happened = False
 
-    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        rows = await super().fetch(statement, *arguments)
+    async def fetch(self, statement: str, *arguments: Any, seconds: float | None = None) -> list[asyncpg.Record]:
+        rows = await super().fetch(statement, *arguments, seconds=seconds)
         if statement == self._statement and rows and not self.happened:
             self.happened = True
             await self._then()
@@ -367,17 +372,24 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
+def literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return f"'{{{','.join(value)}}}'" if isinstance(value, list) else f"'{value}'"
+
+
 async def plan_of(connection: asyncpg.Connection, statement: str, *arguments: Any) -> list[dict[str, Any]]:
-    """The nodes of a statement's plan as it runs, after so many runs that a generic plan is weighed."""
+    """The nodes of a statement's generic plan as it runs: the one that is kept for whatever it is given."""
+    given = ", ".join(map(literal, arguments))
     transaction = connection.transaction()
     await transaction.start()
     try:
-        prepared = await connection.prepare(statement)
-        for _ in range(7):
-            await prepared.fetch(*arguments)
-        (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments)
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE kept AS {statement}")
+        (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE kept ({given})")
     finally:
         await transaction.rollback()
+        await connection.execute("DEALLOCATE ALL")
     return list(nodes(orjson.loads(row[0])[0]["Plan"]))
 
 

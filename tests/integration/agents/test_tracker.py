@@ -444,10 +444,10 @@ async def test_without_the_witnesses_it_needs_a_call_is_skipped_alone(
     api.faults.add("empty-items:batchGetStats")  # no video is there that could be a witness
     ask = way._rows
 
-    async def rows(connection: asyncpg.Connection, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+    async def rows(connection: asyncpg.Connection, statement: str, *more: Any) -> list[asyncpg.Record]:
         if statement == sql("witnesses"):
             raise StatementFailed("canceling statement due to statement timeout")
-        return await ask(connection, statement, arguments)
+        return await ask(connection, statement, *more)
 
     monkeypatch.setattr(way, "_rows", rows)
     stats = await run_tracker_cycle(100)
@@ -494,8 +494,8 @@ async def test_a_write_whose_answer_is_lost_is_counted_and_not_done_twice(
     before = await value(db, "SELECT count(*) FROM video_stats_log")
     ask, lost = way._rows, []
 
-    async def rows(connection: asyncpg.Connection, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
-        found = await ask(connection, statement, arguments)
+    async def rows(connection: asyncpg.Connection, statement: str, *more: Any) -> list[asyncpg.Record]:
+        found = await ask(connection, statement, *more)
         if statement == sql("update_videos") and not lost:
             lost.append(len(found))
             raise DatabaseUnavailable("its answer was lost")

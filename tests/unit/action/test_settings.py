@@ -36,7 +36,9 @@ def test_a_secret_is_refused(name: str) -> None:
     assert "the-value" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["ftp://me:the-value@host/maia", "'sftp://me:the-value@host/maia'"])
+@pytest.mark.parametrize(
+    "url", ["ftp://me:the-value@host/a", "'sftp://me:the-value@host/a'", "simplecache::ftp://me:the-value@host/a"]
+)
 def test_an_address_of_the_archive_with_a_password_is_refused(url: str) -> None:
     with pytest.raises(SettingError, match=r" sets VAULT_URL with a password: .*secrets\.VAULT_URL ") as refused:
         settings.from_lines(f"VAULT_URL={url}")
