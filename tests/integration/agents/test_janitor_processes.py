@@ -84,10 +84,8 @@ async def test_two_janitors_and_two_trackers_at_once(
     assert await value(db, "SELECT count(*) FROM videos WHERE last_updated_at >= $1", timeline.at) == len(living)
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-async def test_a_signal_lets_the_batch_finish_and_no_other_begin(
-    db: Database, other: asyncpg.Connection, timeline: Timeline, children: Children, signum: signal.Signals, code: int
-) -> None:
+async def ten_of_which_one_waits(db: Database, other: asyncpg.Connection, timeline: Timeline) -> None:
+    """Videos that go, the first of them first; deleting the fourth waits until the other session unlocks 7."""
     for number in range(10):
         await put_video(db, f"video{number}", timeline.at, seen=50 - number, enriched=50 - number)
     await db.fetch(
@@ -98,10 +96,15 @@ async def test_a_signal_lets_the_batch_finish_and_no_other_begin(
         "CREATE TRIGGER wait BEFORE DELETE ON videos FOR EACH ROW WHEN (old.id = 'video3') EXECUTE FUNCTION wait()"
     )
     await other.execute("SELECT pg_advisory_lock(7)")
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+async def test_a_signal_lets_the_batch_finish_and_no_other_begin(
+    db: Database, other: asyncpg.Connection, timeline: Timeline, children: Children, signum: signal.Signals, code: int
+) -> None:
+    await ten_of_which_one_waits(db, other, timeline)
     child = await children.start("janitor", "--batch-size", "145")
-    async with asyncio.timeout(PATIENCE):
-        while not await value(db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
-            await asyncio.sleep(0.02)  # polling: until it is in the middle of its second batch
+    await until_it_waits(db)
     child.process.send_signal(signum)
     await other.execute("SELECT pg_advisory_unlock(7)")
     ended = await child.end()
@@ -113,6 +116,27 @@ async def test_a_signal_lets_the_batch_finish_and_no_other_begin(
     assert deleted == 4, "the first batch, and the one that ran"
     (row,) = await fetch(db, "SELECT agent, outcome, exit_code, stats FROM runs")
     assert tuple(row.values()) == ("janitor", "cancelled", code, ended.result["stats"])
+
+
+async def until_it_waits(db: Database) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not await value(db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            await asyncio.sleep(0.02)  # polling: until it is in the middle of its second batch
+
+
+async def test_what_does_not_finish_after_a_signal_is_cut_off(
+    db: Database, other: asyncpg.Connection, timeline: Timeline, children: Children
+) -> None:
+    await ten_of_which_one_waits(db, other, timeline)
+    child = await children.start("janitor", "--batch-size", "145")
+    await until_it_waits(db)
+    child.process.send_signal(signal.SIGTERM)
+    ended = await child.end()
+    check(ended, 143, "cancelled", "stopped by SIGTERM")
+    assert ended.result is not None
+    assert ended.result["stats"]["videos_deleted"] == 2, "the first batch"
+    await other.execute("SELECT pg_advisory_unlock(7)")
+    assert await value(db, "SELECT count(*) FROM videos") == 8, "the other was rolled back"
 
 
 # ── processes ───────────────────────────────────────────────────────────────────────────────────────────────────────
