@@ -18,10 +18,12 @@ import asyncpg
 
 from atlas.statements import sql
 
-__all__ = ["Bounded", "Shared", "is_own", "options"]
+__all__ = ["COMMAND_TIMEOUT", "WHOLE_TABLE", "Bounded", "Shared", "is_own", "options"]
 
 _CONNECT_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 60.0
+WHOLE_TABLE = 6 * 3600.0
+"""Seconds that a statement may take that reads a whole table, however many rows there are."""
 # A process that is frozen, or whose network is gone, in the middle of a transaction holds its locks for as long as the
 # server believes in it: hours. After this many seconds without a statement, the server ends it, and others go on.
 STALLED_TRANSACTION = 10.0

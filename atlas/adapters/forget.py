@@ -7,8 +7,8 @@ from typing import Any
 
 from atlas.connecting import translated
 from atlas.database import Database, database
+from atlas.sessions import WHOLE_TABLE
 from atlas.snapshots import views
-from atlas.snapshots.steps import WHOLE_TABLE
 from atlas.statements import sql
 
 __all__ = ["AGGREGATES", "ForgetDAO"]

@@ -19,8 +19,8 @@ from atlas.config import settings
 from atlas.database import Database, database
 from atlas.errors import StatementFailed
 from atlas.quota import quota_day
+from atlas.sessions import WHOLE_TABLE
 from atlas.snapshots.maintenance import Maintenance, maintain
-from atlas.snapshots.steps import WHOLE_TABLE
 from atlas.statements import sql
 
 __all__ = ["Batch", "KeepingDAO", "Limits"]

@@ -70,7 +70,6 @@ class Tracking(Claims):
         if not mine and not calls.days:
             return 0
         rows = [self._videos[update.id] for update in mine]
-        present, absent = Presence.PRESENT, Presence.ABSENT
         plan = [policy.schedule(row["published_at"] or row["first_seen_at"], now) for row in rows]
         written = await self._db.fetch(
             sql("update_videos"),
@@ -78,8 +77,8 @@ class Tracking(Claims):
             [row["lease_token"] for row in rows],
             [zone for zone, _ in plan],
             [due for _, due in plan],
-            [update.presence == present for update in mine],
-            [update.presence == absent for update in mine],
+            [update.presence == Presence.PRESENT for update in mine],
+            [update.presence == Presence.ABSENT for update in mine],
             [update.views for update in mine],
             [update.likes for update in mine],
             [update.comments for update in mine],

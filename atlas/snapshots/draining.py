@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from atlas.sessions import WHOLE_TABLE
 from atlas.snapshots import moving
 from atlas.snapshots.moving import REPLACED, Job, Progress, Purpose
 from atlas.snapshots.partitions import (
@@ -25,7 +26,7 @@ from atlas.snapshots.partitions import (
     default,
     ranges_for,
 )
-from atlas.snapshots.steps import WHOLE_TABLE, perform, shortly
+from atlas.snapshots.steps import perform, shortly
 from atlas.statements import sql
 
 __all__ = ["TARGET", "drain", "new_ranges"]

@@ -13,10 +13,11 @@ from atlas.config import settings
 from atlas.connecting import translated
 from atlas.errors import AtlasError, Contended
 from atlas.inspection import Inspection, Storage, inspect
+from atlas.sessions import WHOLE_TABLE
 from atlas.snapshots import conversion, draining, hypertable, moving, partitions, views
 from atlas.snapshots.moving import Purpose
 from atlas.snapshots.partitions import Range
-from atlas.snapshots.steps import WHOLE_TABLE, Connects
+from atlas.snapshots.steps import Connects
 from atlas.statements import sql
 
 __all__ = ["Maintenance", "ensure", "maintain"]

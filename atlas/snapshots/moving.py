@@ -16,7 +16,8 @@ from enum import StrEnum
 import asyncpg
 
 from atlas.errors import StatementFailed
-from atlas.snapshots.steps import WHOLE_TABLE, perform, shortly
+from atlas.sessions import WHOLE_TABLE
+from atlas.snapshots.steps import perform, shortly
 from atlas.statements import sql
 
 __all__ = ["REPLACED", "Job", "Progress", "Purpose", "abandon", "begin", "clean", "copy", "end", "under_way", "verify"]

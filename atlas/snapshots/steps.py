@@ -16,14 +16,12 @@ import asyncpg
 from atlas.errors import Contended
 from atlas.statements import sql
 
-__all__ = ["LOCK", "WHOLE_TABLE", "Connects", "perform", "shortly"]
+__all__ = ["LOCK", "Connects", "perform", "shortly"]
 
 T = TypeVar("T")
 
 LOCK = 0x41544C4153  # "ATLAS": one migration, or change of structure, at a time in one database
 LOCK_WAIT = "1s"
-WHOLE_TABLE = 6 * 3600.0
-"""Seconds that a statement may take that reads a whole table, however many rows there are."""
 _PAUSE = 0.2  # seconds before the second try; each next one waits for longer, at most _LONGEST
 _LONGEST = 2.0
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import asyncpg
 
 from atlas.inspection import Inspection, Storage
+from atlas.sessions import WHOLE_TABLE
 from atlas.snapshots import hypertable, moving, partitions
 from atlas.snapshots.moving import Purpose
 from atlas.snapshots.partitions import Range
-from atlas.snapshots.steps import WHOLE_TABLE
 from atlas.statements import sql
 
 __all__ = ["COUNTED", "Summary", "summarize"]

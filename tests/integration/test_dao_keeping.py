@@ -17,7 +17,7 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database
-from atlas.snapshots.steps import WHOLE_TABLE
+from atlas.sessions import WHOLE_TABLE
 from atlas.statements import sql
 
 from ..background import PATIENCE

@@ -1,6 +1,6 @@
 """Two indexes of ``videos`` less: each update of a video wrote an entry into both, and few statements ever asked them.
 
-The Janitor and ``atlas forget`` read the table instead, once in a run.
+The Janitor and ``atlas forget`` read the table instead, a few times in a run.
 """
 
 from alembic import op
