@@ -13,7 +13,7 @@ from atlas.statements import sql
 __all__ = ["SCHEMA_VERSION", "Inspection", "Storage", "inspect", "is_revision", "schema_version"]
 
 # the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 
 
 class Storage(StrEnum):
