@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# pip installs uv, at a pinned version, and uv installs everything else
+UV = $(BIN)/python tools/uv.py
 
 # DATASET may be a relative path: it begins where make was called, which `make -C` leaves in PWD alone
 CALLED_FROM := $(PWD)
@@ -73,16 +75,16 @@ install: $(VENV)/.installed ## Make the virtual environment with the locked depe
 
 # The package itself: again when its metadata changes.
 $(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # What one row of the benchmarks is measured against.
 $(VENV)/.bench: $(VENV)/.installed requirements-bench.txt
-	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-bench.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-bench.txt
 	@touch $@
 
 # The dependencies: a new environment when their versions change, so that nothing of the old ones stays.
-$(VENV)/.dependencies: requirements-dev.txt
+$(VENV)/.dependencies: requirements-dev.txt requirements-uv.txt tools/uv.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		found=$$($(PYTHON) --version 2>&1) || found="nothing that runs"; \
 		echo "make: Python 3.11 or newer is needed, but '$(PYTHON)' is $$found." >&2; \
@@ -91,22 +93,23 @@ $(VENV)/.dependencies: requirements-dev.txt
 		version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 		echo "make: '$(PYTHON)' cannot make virtual environments: its modules venv and ensurepip are missing." >&2; \
 		echo "Install them (Debian, Ubuntu: apt install python$$version-venv), or name another: PYTHON=..." >&2; exit 1; }
-	@echo "Installing the locked dependencies into $(VENV) (once; a minute or two) ..."
+	@echo "Installing the locked dependencies into $(VENV) (once; less than a minute) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
 	@touch $@
 
 # Each lock file is resolved for every system and Python from 3.11 on; the others have the versions of requirements-dev.txt.
-UV_COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-annotate --no-emit-index-url $(LOCK_OPTIONS)
+# Extras stay in the lock: without them an older pip looks for the newest release of what another package requires with one.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --python $(BIN)/python \
+	--universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --no-emit-index-url $(LOCK_OPTIONS)
 BUILD_REQUIRES = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
 
 lock: install ## Resolve the dependencies anew within pyproject.toml's bounds (LOCK_OPTIONS=--upgrade for newer ones)
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	$(UV_COMPILE) pyproject.toml --all-extras --group dev --output-file requirements-dev.txt
-	$(UV_COMPILE) --group bench --constraint requirements-dev.txt --output-file requirements-bench.txt
-	$(UV_COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file requirements.txt
-	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(UV_COMPILE) - --constraint requirements-dev.txt --output-file requirements-build.txt
+	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements-dev.txt
+	$(COMPILE) --group bench --constraint requirements-dev.txt --output-file requirements-bench.txt
+	$(COMPILE) --group install --constraint requirements-dev.txt --output-file requirements-uv.txt
+	$(COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file requirements.txt
+	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(COMPILE) - --constraint requirements-dev.txt --output-file requirements-build.txt
 
 clean: ## Stop a demo and its PostgreSQL, and remove its data, caches and build results (not .venv)
 	@if test -d .demo; then \
