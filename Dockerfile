@@ -8,13 +8,14 @@ ARG PIP_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     PYTHONDONTWRITEBYTECODE=1 DO_NOT_TRACK=1
 WORKDIR /src
-# Wheels only: whatever would need a compiler fails here, where it can be seen.
+# Wheels only: whatever would need a compiler fails here, where it can be seen. The files are complete, so pip resolves
+# nothing: a later release of any package changes nothing, whatever the base image's pip is.
 COPY requirements-build.txt requirements.txt ./
 RUN python3 -m venv --without-pip /opt/build \
     && python3 -m venv --without-pip /opt/maia \
-    && python3 -m pip --python /opt/build/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
+    && python3 -m pip --python /opt/build/bin/python install --quiet --require-hashes --no-deps --only-binary :all: --no-compile \
         --requirement requirements-build.txt \
-    && python3 -m pip --python /opt/maia/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
+    && python3 -m pip --python /opt/maia/bin/python install --quiet --require-hashes --no-deps --only-binary :all: --no-compile \
         --requirement requirements.txt
 COPY container/slim.py container/
 RUN python3 container/slim.py /opt/maia

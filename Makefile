@@ -54,7 +54,7 @@ lint: install ## Check style, types, layers, workflows and shell scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy .github/scripts/*.py
+	$(BIN)/mypy .github/scripts/*.py tools/*.py
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --offline --no-progress --quiet .
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
 
 
 def pip_settings(listing: str) -> dict[str, str]:
-    """Return what the output of `pip config list` says about the index: a command's section before [global], PIP_* first."""
+    """Return what the output of `pip config list` says about the index: PIP_* before [install] before [global]."""
     found: dict[str, tuple[int, str]] = {}
     for line in listing.splitlines():
         key, _, value = line.partition("=")

@@ -28,7 +28,8 @@ def project(tmp_path: Path) -> Path:
     """A folder with the Makefile and what it depends on."""
     folder = tmp_path / "a project"
     folder.mkdir()
-    for name in ("Makefile", "requirements-dev.txt", "pyproject.toml"):
+    (folder / "tools").mkdir()
+    for name in ("Makefile", "requirements-dev.txt", "requirements-uv.txt", "tools/uv.py", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
     return folder
 

@@ -23,7 +23,7 @@ LOCKS = ("requirements.txt", "requirements-build.txt")
 def locked(name: str) -> dict[str, str]:
     """Package → version, of every line of a lock file, whatever system it is for."""
     text = (CHECKOUT / name).read_text(encoding="utf-8")
-    found = dict(re.findall(r"^([a-z0-9][\w.-]*)==([^\s;]+)", text, re.MULTILINE))
+    found = dict(re.findall(r"^([a-z0-9][\w.-]*)(?:\[[^\]]+\])?==([^\s;]+)", text, re.MULTILINE))
     assert len(found) == len(re.findall(r"^[^\s#-]", text, re.MULTILINE))
     return found
 
