@@ -15,6 +15,7 @@ from action.image import ROOT, Images
 from action.inputs import Inputs
 from action.result import figures
 from action.runner import Runner
+from action.text import one_line
 from action.verdicts import Verdict, verdict_of
 from maia.exitcodes import Outcome
 
@@ -86,8 +87,16 @@ class Judgement:
     def passes(self) -> bool:
         return self.code == 0
 
+    @property
+    def reason(self) -> str:
+        """Why it did no more, in Maia's own words; one line."""
+        return one_line(str(self.stats.get("reason") or ""))
+
     def annotate(self, runner: Runner, what: str) -> None:
         """Says it, where there is something to say; `what` names what ran."""
+        if self.outcome is Outcome.QUOTA_EXHAUSTED:
+            # the usual end of a day's work: never red
+            runner.notice(f"Maia: {self.outcome}", f"{what}: {self.reason or self.outcome}")
         if self.verdict.level is None:
             return
         said = f" {self.detail}" if self.detail else ""

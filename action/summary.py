@@ -16,7 +16,7 @@ __all__ = ["archive", "failed", "figure_table", "heading", "judged", "shard", "s
 WORDS = {
     Outcome.OK: "The cycles ran.",
     Outcome.IDLE: "Nothing was due.",
-    Outcome.QUOTA_EXHAUSTED: "The quota of the ring is spent; YouTube renews it at midnight Pacific.",
+    Outcome.QUOTA_EXHAUSTED: "The quota of the ring is spent; it resets at midnight Pacific.",
 }
 """What the outcomes of exit code 0 mean; of the others the table of verdicts says it."""
 
@@ -36,7 +36,8 @@ def judged(judgement: Judgement) -> str:
     verdict = judgement.verdict
     words = WORDS.get(judgement.outcome)
     if verdict.level is None and words:
-        return f"{words}\n\n"
+        reason = fenced(judgement.reason) + "\n" if judgement.reason else ""
+        return f"{words}\n\n{reason}"
     text = f"Exit code {verdict.code}: {verdict.when}.\n\n"
     if judgement.detail:
         text += fenced(judgement.detail) + "\n"

@@ -24,6 +24,8 @@ import re
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote, urlsplit
 
+from atlas.times import ahead
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -98,16 +100,15 @@ class RingExhausted(AtlasError):
     Attributes:
         ring: the ring's name.
         bucket: the bucket's name, such as ``search``.
-        until: when the first of them is open again (schedule clock, UTC), or None.
+        until: when the first of them is open again (schedule clock, UTC).
     """
 
-    def __init__(self, ring: str, bucket: str, until: datetime | None = None) -> None:
+    def __init__(self, ring: str, bucket: str, until: datetime, now: datetime) -> None:
         self.ring = ring
         self.bucket = bucket
         self.until = until
-        when = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
         super().__init__(
-            f"every key of the ring '{ring}' has spent its '{bucket}' quota{when}; it resets at midnight Pacific"
+            f"every key of the ring '{ring}' has spent the day's '{bucket}' quota; it resets at {ahead(until, now)}"
         )
 
 

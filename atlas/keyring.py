@@ -27,6 +27,7 @@ from atlas.keypool import KeyPool, fingerprint
 from atlas.quota import Bucket, quota_day, quota_reset, quota_start
 from atlas.statements import sql
 from atlas.tickets import NO_CALLS, Calls, Ticket, counted, open_ones, slot
+from atlas.times import ahead
 
 __all__ = ["KeyRing", "Suspension", "Ticket", "fingerprint"]
 
@@ -124,7 +125,7 @@ class KeyRing:
                 return key
         if not spent:
             raise KeysRejected(self.name, [f"{s.fingerprint}: {s.reason}" for s in rejected])
-        raise RingExhausted(self.name, bucket, min(s.until for s in spent))
+        raise RingExhausted(self.name, bucket, min(s.until for s in spent), now)
 
     async def _known(self) -> dict[tuple[str, str], Suspension]:
         """What is suspended, as far as this ring knows; calls that start together look together."""
@@ -286,9 +287,9 @@ class KeyRing:
         fresh = await self._db.patiently(write)
         await self._load()
         if fresh:
-            logger.warning(
-                "key %s: %s of '%s' until %s UTC; the next key goes on", ticket.fingerprint, reason, ticket.bucket,
-                f"{until:%Y-%m-%d %H:%M}",
+            logger.info(
+                "key %s: %s of '%s'; it resets at %s; the next key goes on", ticket.fingerprint, reason, ticket.bucket,
+                ahead(until, now),
             )  # fmt: skip
 
     async def reject(self, ticket: Ticket, *, reason: str, project: str | None = None) -> None:

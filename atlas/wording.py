@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from atlas.times import iso
 from atlas.vocabulary import EventType
 
 __all__ = ["message", "worded"]
@@ -109,7 +110,7 @@ def _process(run: Mapping[str, Any]) -> str:
 
 
 def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "an unknown time"
+    return iso(moment) if moment else "an unknown time"
 
 
 _WORDS: Mapping[EventType, Callable[[Mapping[str, Any]], tuple[str, str]]] = {

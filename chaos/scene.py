@@ -17,6 +17,7 @@ from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
 from atlas.schema import migrate
+from atlas.times import iso
 from chaos import watch
 from chaos.server import Api, ServerFailed
 from chaos.weather import all_faults
@@ -59,7 +60,7 @@ def fresh_folder(folder: Path) -> None:
 
 def clock_of(now: datetime) -> str:
     """A schedule clock for all processes, from now on."""
-    return f"{_SPEED}x@{now:%Y-%m-%dT%H:%M:%SZ}={now:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{_SPEED}x@{iso(now)}={iso(now)}"
 
 
 def environment_of(folder: Path, dsn: str) -> dict[str, str]:

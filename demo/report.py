@@ -50,7 +50,7 @@ class Ending:
 
 def growth_table(growing: Sequence[Growth], until: datetime | None = None) -> Table:
     """The fastest-growing videos."""
-    when = f" up to {until:%d %b %Y}" if until else ""
+    when = f" up to {until.date()}" if until else ""
     table = Table(title=f"Growing fastest, between their last two snapshots{when}", title_justify="left", expand=True)
     table.add_column("views/h", justify="right", no_wrap=True)
     table.add_column("views", justify="right", no_wrap=True)

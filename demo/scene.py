@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from atlas.clock import Clock
+from atlas.times import iso
 from demo.options import Options
 from demo.queries import SEEDS, frequent
 from demo.state import State, start_clock
@@ -90,7 +91,7 @@ def tell_scene(scene: Scene) -> list[tuple[str, str | None]]:
         lines.append(
             (
                 f"Data set {dataset.name}: {len(dataset.records):,} videos, {dataset.rows:,} daily counts, "
-                f"{dataset.first:%d %b %Y} to {dataset.last:%d %b %Y} ({days} days){skipped}.",
+                f"{dataset.first.date()} to {dataset.last.date()} ({days} days){skipped}.",
                 None,
             )
         )
@@ -99,9 +100,7 @@ def tell_scene(scene: Scene) -> list[tuple[str, str | None]]:
     hours = scene.clock.speed / 3600
     lines.append((f"The schedule clock runs faster: 1 s here = {hours:.3g} h of schedule time.", "bold"))
     if scene.number > 1:
-        lines.append(
-            (f"Run {scene.number} goes on from {scene.begin:%a %d %b %Y %H:%M} UTC, with the same data.", None)
-        )
+        lines.append((f"Run {scene.number} goes on from {iso(scene.begin, 'minutes')}, with the same data.", None))
     if scene.past:
         lines.append(
             ("The data set's days have all passed: its counts stand still. `make clean` begins anew.", "yellow")

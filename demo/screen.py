@@ -19,6 +19,7 @@ from rich.text import Text
 from atlas.adapters.report import Totals
 from atlas.plain import plain
 from atlas.quota import Bucket
+from atlas.times import iso
 from demo.calls import Call, spent
 from demo.shards import Place
 
@@ -108,7 +109,7 @@ def _line(view: View) -> str:
     calls = ", ".join(f"{bucket} {number}" for bucket, number in _spent(view.calls).items())
     working = sum(place.doing == "works" for place in view.places)
     return (
-        f"  {view.schedule:%a %d %b %H:%M} | {working} of {len(view.places)} shards at work | "
+        f"  {iso(view.schedule, 'minutes')} | {working} of {len(view.places)} shards at work | "
         f"{view.totals.videos} videos, {view.totals.snapshots} snapshots | due by zone {due} | calls: {calls}"
     )
 
@@ -123,7 +124,7 @@ def _clock(view: View) -> RenderableType:
         grid.add_column(no_wrap=True)
     bar = ProgressBar(total=1.0, completed=min(view.share, 1.0), width=16)
     passed = span(view.schedule - view.begin)
-    grid.add_row(Text(f"schedule clock {view.schedule:%a %d %b %Y %H:%M} UTC", style="bold"), bar, f"{passed} passed")
+    grid.add_row(Text(f"schedule clock {iso(view.schedule, 'minutes')}", style="bold"), bar, f"{passed} passed")
     return grid
 
 

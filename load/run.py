@@ -19,6 +19,7 @@ from atlas.clock import Clock
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import AtlasError
+from atlas.times import iso
 from benchmarks.world import machine
 from demo.audit import audit
 from demo.calls import Call, CallFile, spent
@@ -197,7 +198,7 @@ class Load:
         )
         now = self.clock.now()
         self.screen.say(
-            f"  {now:%a %H:%M} by the schedule clock | {left:4.0f} s left | {snapshots or 0:,} snapshots | "
+            f"  {iso(now, 'minutes')} by the schedule clock | {left:4.0f} s left | {snapshots or 0:,} snapshots | "
             f"connections: {watch.most} at most | CPU: "
             + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in watch.cpu.items())
         )

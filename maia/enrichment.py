@@ -57,12 +57,9 @@ async def _ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | 
     try:
         return await session.client.videos(ids)
     except RateLimited as error:
-        logger.critical("rate limit: this process ends so that a fresh one goes on (%s)", error)
-        session.stop.churn(str(error))
+        session.churn(error)
     except RingExhausted as error:
-        if "units" not in session.exhausted:
-            session.exhausted.add("units")
-            logger.critical("%s; videos are stored without their metadata until then", error)
+        session.note_exhausted(error, "videos are stored without their metadata until then")
     except Stopped:
         pass
     except YouTubeError as error:

@@ -12,6 +12,7 @@ from atlas import vault
 from atlas.adapters.rows import TopicRow, TopicStatus
 from atlas.config import settings
 from atlas.errors import RingExhausted, StatementFailed
+from atlas.times import iso
 from maia.bounded import Unfinished, run_bounded
 from maia.enrichment import archive_when_due, enrich, finish_earlier
 from maia.exitcodes import Outcome
@@ -98,13 +99,10 @@ async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinish
             category=settings.hunter_category,
         )
     except RateLimited as error:
-        logger.critical("rate limit: this process ends so that a fresh one goes on (%s)", error)
-        session.stop.churn(str(error))
+        session.churn(error)
         return Unfinished.LEFT
     except RingExhausted as error:
-        if "search" not in session.exhausted:
-            session.exhausted.add("search")
-            logger.critical("%s; the queries left are skipped", error)
+        session.note_exhausted(error, "the other queries wait until then")
         return Unfinished.NOT_STARTED
     except PageTokenInvalid:
         logger.warning("'%s': YouTube refused the page token; the round begins again", query)
@@ -232,6 +230,7 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
 
     try:
         await dao.patiently(write)
+        _log_search(topic, counts)
     except StatementFailed:
         await session.ring.settle(tickets)  # the call was made, whatever became of its answer
         raise
@@ -241,6 +240,16 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
         if not video.partial:
             vault.store_metadata(video.id, video.raw, observed_at=observed)
     return counts
+
+
+def _log_search(topic: TopicRow, counts: Counter[str]) -> None:
+    """Log which query found what (`--verbose`)."""
+    after, before = topic["published_after"], topic["published_before"]
+    get_run_logger().debug(
+        "'%s', page %d: %d results, %d new videos, %d new queries; published from %s to %s",
+        topic["display_term"] or topic["query_term"], topic["page"] + 1, counts["videos_found"], counts["videos_new"],
+        counts["queries_new"], iso(after) if after else "the beginning", iso(before) if before else "now",
+    )  # fmt: skip
 
 
 @flow(name="run_hunter_cycle")
@@ -281,7 +290,7 @@ async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]
     # without units, searches are stored all the same
     spent = {"exhausted": sorted(session.exhausted)} if session.exhausted else {}
     if "search" in session.exhausted:
-        return {"outcome": Outcome.QUOTA_EXHAUSTED} | spent
+        return {"outcome": Outcome.QUOTA_EXHAUSTED, "reason": session.exhausted["search"]} | spent
     if stats["topics"] > 1 and stats["refused"] == stats["topics"]:
         error = f"YouTube refused all {stats['refused']} queries; check HUNTER_REGION, HUNTER_LANGUAGE, HUNTER_CATEGORY"
         return {"outcome": Outcome.FAILURE, "error": f"{error} and the warnings above"} | spent

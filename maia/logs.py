@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
 
 from atlas.errors import scrub
 from atlas.plain import defused, plain
+from atlas.times import iso
 
 __all__ = ["set_up_logging"]
 
@@ -19,6 +21,11 @@ _CHATTY = (
     *("httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub", "alembic", "asyncio", "aiohttp"),
     *("fsspec", "s3fs", "botocore", "aiobotocore"),
 )
+
+
+def _written(record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG001  as logging calls it
+    """Return when the record was made."""
+    return iso(datetime.fromtimestamp(record.created, UTC))
 
 
 class _Scrubbing(logging.Formatter):
@@ -53,19 +60,22 @@ def set_up_logging(*, json: bool = False, verbose: bool = False) -> None:
 
         handler = logging.StreamHandler(sys.stderr)
         names = {"asctime": "time", "levelname": "level", "name": "logger"}
-        inner: logging.Formatter = JsonFormatter(
-            "%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=names, datefmt="%Y-%m-%dT%H:%M:%S%z"
-        )
+        inner: logging.Formatter = JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=names)
     elif sys.stderr.isatty():
         from rich.console import Console  # noqa: PLC0415
         from rich.logging import RichHandler  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
 
         # titles and queries may hold what looks like markup: it is text
-        handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False, highlighter=None)
-        inner = logging.Formatter("%(message)s", datefmt="[%X]")
+        handler = RichHandler(
+            console=Console(stderr=True), show_path=False, markup=False, highlighter=None,
+            log_time_format=lambda at: Text(iso(at)),
+        )  # fmt: skip
+        inner = logging.Formatter("%(message)s")
     else:
         handler = logging.StreamHandler(sys.stderr)
-        inner = logging.Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s", datefmt="%H:%M:%S")
+        inner = logging.Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s")
+    inner.formatTime = _written  # type: ignore[method-assign]
     handler.setFormatter(_ScrubbingJson(inner) if json else _Scrubbing(inner))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in _CHATTY:

@@ -18,10 +18,12 @@ from atlas.adapters.keys import CallsLeft, KeyDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.plans import PlanDAO
 from atlas.adapters.queue import QueueDAO
+from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import ConfigError
 from atlas.quota import Bucket
+from atlas.times import ahead
 from atlas.utils import KeyRing
 from maia.enrichment import CALLS_A_CYCLE, VIDEOS_A_CALL
 from maia.exitcodes import Outcome
@@ -48,13 +50,15 @@ class Job:
         what: in words, in the plural.
         items: how many are due; ``more`` if they were counted no further.
         calls: bucket → calls left today; any of the buckets will do.
-        until: when the first spent calls come back (UTC).
+        until: when the first spent calls come back (schedule clock).
+        now: when the plan is made (schedule clock).
     """
 
     what: str
     items: int
     calls: Mapping[Bucket, int]
     until: datetime
+    now: datetime
     items_a_cycle: int
     calls_a_cycle: int
     more: bool = False
@@ -67,7 +71,7 @@ class Job:
     def __str__(self) -> str:
         due = f"{self.items:,}{' or more' if self.more else ''} {self.what}"
         if self.items and not sum(self.calls.values()):
-            return f"{due}, but no '{_or(self.calls)}' call is left until {self.until:%Y-%m-%d %H:%M} UTC"
+            return f"{due}, but no '{_or(self.calls)}' call is left; the quota resets at {ahead(self.until, self.now)}"
         return f"{due}, calls left: " + ", ".join(f"'{bucket}' {number:,}" for bucket, number in self.calls.items())
 
 
@@ -234,4 +238,4 @@ def _job(
 ) -> Job:
     calls = {bucket: left.number[bucket] for bucket in buckets}
     until = min(left.until[bucket] for bucket in buckets)
-    return Job(what, items, calls, until, items_a_cycle, calls_a_cycle, more=items >= limit)
+    return Job(what, items, calls, until, clock.now(), items_a_cycle, calls_a_cycle, more=items >= limit)

@@ -83,15 +83,13 @@ async def read(session: AgentSession, call: Call) -> Answered:
     logger = get_run_logger()
     try:
         if call.whole:
-            return await _write_whole(session, call, await session.client.videos([*ids, *call.witnesses]))
-        return await _write_stats(session, call, await session.client.batch_get_stats(ids))
+            answered = await _write_whole(session, call, await session.client.videos([*ids, *call.witnesses]))
+        else:
+            answered = await _write_stats(session, call, await session.client.batch_get_stats(ids))
     except RateLimited as error:
-        logger.critical("rate limit: this process ends so that a fresh one goes on (%s)", error)
-        session.stop.churn(str(error))
+        session.churn(error)
     except RingExhausted as error:
-        if bucket not in session.exhausted:
-            session.exhausted.add(bucket)
-            logger.critical("%s", error)
+        session.note_exhausted(error, "videos that no other bucket can pay for wait until then")
         return await _without_quota(session, call)
     except Stopped:
         pass
@@ -103,6 +101,10 @@ async def read(session: AgentSession, call: Call) -> Answered:
         return skip(session, call.targets, error)
     except (YouTubeError, StatementFailed) as error:
         return skip(session, call.targets, error)
+    else:
+        method = "videos.list" if call.whole else "videos.batchGetStats"
+        logger.debug("%s read %d of %d videos: %s", method, len(answered.present), len(ids), " ".join(ids))
+        return answered
     return Answered(Counter(left=len(ids)))
 
 

@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import orjson
 
 from atlas.errors import scrub
 from atlas.plain import harmless
+from atlas.times import iso
 from maia.exitcodes import ExitCode, Outcome
 
 LONGEST_LINE: Final = 1000
@@ -59,8 +60,8 @@ class RunResult:
             "shard": self.shard,
             "outcome": str(self.outcome),
             "exit_code": int(self.exit_code),
-            "started_at": _iso(self.started_at),
-            "finished_at": _iso(self.finished_at),
+            "started_at": iso(self.started_at, "milliseconds"),
+            "finished_at": iso(self.finished_at, "milliseconds"),
         }
         tail = {"error": one_line(self.error)} if self.error else {}
         options = orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -83,10 +84,6 @@ class RunResult:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def outcome_of(stats: Mapping[str, Any]) -> tuple[Outcome, ExitCode, str | None]:

@@ -12,12 +12,13 @@ from atlas import telling, vault
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import database
-from atlas.errors import AtlasError
+from atlas.errors import AtlasError, RingExhausted
 from atlas.quota import Bucket
 from atlas.utils import KeyRing
 from maia import __version__
+from maia.orchestration import get_run_logger
 from maia.stop import Stop, current_stop
-from maia.youtube import YouTubeClient
+from maia.youtube import RateLimited, YouTubeClient
 
 __all__ = ["RING_OF", "AgentSession", "Shard", "agent_session"]
 
@@ -46,7 +47,7 @@ class AgentSession:
     """One agent at work.
 
     Attributes:
-        exhausted: the buckets whose quota the whole ring has spent.
+        exhausted: the buckets whose quota the whole ring has spent, each with a line that says when it resets.
         fatal: what ends the run once everything answered is stored: a setting, the lost database, a fault of ours.
         repeats: further cycles may follow, and whoever runs them flushes the archive after the last one.
     """
@@ -57,7 +58,7 @@ class AgentSession:
     ring: KeyRing
     client: YouTubeClient
     stop: Stop
-    exhausted: set[str] = field(default_factory=set)
+    exhausted: dict[str, str] = field(default_factory=dict)
     fatal: Exception | None = None
     repeats: bool = False
 
@@ -71,6 +72,22 @@ class AgentSession:
     def over(self) -> bool:
         """Whether nothing new should start."""
         return self.stop.requested or self.fatal is not None
+
+    def note_exhausted(self, error: RingExhausted, rest: str) -> None:
+        """Remember a spent bucket. That is the usual end of a day's work: one line at INFO.
+
+        Args:
+            error: names the bucket and says when it resets.
+            rest: what becomes of the work that is left.
+        """
+        if error.bucket not in self.exhausted:
+            self.exhausted[error.bucket] = str(error)
+            get_run_logger().info("%s; %s", error, rest)
+
+    def churn(self, error: RateLimited) -> None:
+        """Ask the run to end because of a rate limit; a fresh process goes on."""
+        get_run_logger().warning("rate limit: this process ends so that a fresh one goes on (%s)", error)
+        self.stop.churn(str(error))
 
     def note_fatal(self, error: Exception) -> None:
         """Remembers an error that ends the run, the first one; the siblings' answers are stored before it is raised."""

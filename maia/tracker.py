@@ -152,7 +152,8 @@ async def _breakouts(session: AgentSession, targets: Sequence[TargetRow], since:
 
 async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:
     if session.exhausted and stats["left"]:
-        return {"outcome": Outcome.QUOTA_EXHAUSTED, "exhausted": sorted(session.exhausted)}
+        reason = "; ".join(session.exhausted.values())
+        return {"outcome": Outcome.QUOTA_EXHAUSTED, "reason": reason, "exhausted": sorted(session.exhausted)}
     if not stats["targets"]:
         return {"outcome": Outcome.IDLE, "reason": await session.dao.why_no_targets()}
     if stats["failed"] and not stats["updated"] and not stats["absent"]:

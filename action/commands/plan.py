@@ -10,7 +10,6 @@ from action.markdown import fenced
 from action.result import PATH
 from action.settings import MIGRATION, SECRETS, cleaned
 from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
-from action.text import one_line
 from maia.exitcodes import ExitCode, Outcome
 
 __all__ = ["run"]
@@ -43,7 +42,7 @@ def run(step: Step) -> Ending:
         return _ending(
             step, ExitCode.FAILURE, Outcome.FAILURE, 0, judgement, "It did not say how many shards to start."
         )
-    reason = one_line(str(judgement.stats.get("reason") or ""))
+    reason = judgement.reason
     step.runner.line(f"plan: {shards} shards; time: {summary.split(seconds, ended.times)}")
     if judgement.outcome in _STARTS_NOTHING and step.inputs.wave == 1:
         step.runner.notice(f"Maia: {judgement.outcome}", f"No shard is started: {reason or judgement.outcome}")

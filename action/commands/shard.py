@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from action import summary
 from action.errors import SettingError
 from action.inputs import JANITOR
-from action.markdown import fenced
 from action.result import PATH
 from action.settings import cleaned
 from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
-from action.text import one_line
 from action.verdicts import verdict_of
 from maia.exitcodes import Outcome
 
@@ -40,14 +38,8 @@ def run(step: Step) -> Ending:
     outputs = {"outcome": str(judgement.outcome), "exit-code": str(code), "stats": numbers(judgement.stats)}
     if judgement.outcome is Outcome.CHURN:
         outputs["churned"] = "true"
-    note = _reason(judgement) if inputs.command == JANITOR else summary.archive(settings)
+    note = "" if inputs.command == JANITOR else summary.archive(settings)
     return Ending(judgement.code, outputs, summary.shard(what, judgement, seconds, ended.times, note))
-
-
-def _reason(judgement: Judgement) -> str:
-    """Why the janitor did no more, such as that it was to delete nothing."""
-    reason = one_line(str(judgement.stats.get("reason") or ""))
-    return fenced(reason) if reason else ""
 
 
 def _check_vault(settings: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from atlas.config import settings
 from atlas.resources import Video
 from atlas.statements import sql
 from atlas.tickets import NO_CALLS, Calls
+from atlas.times import iso
 
 __all__ = ["Hunting"]
 
@@ -103,7 +104,7 @@ class Hunting(Claims):
         if outlook["leased"]:
             return f"{outlook['leased']} due queries are held by other shards"
         due = outlook["next_due"]
-        return f"no query is due before {due:%Y-%m-%d %H:%M} UTC" if due else "no query is due"
+        return f"no query is due before {iso(due, 'minutes')}" if due else "no query is due"
 
     async def known_videos(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of the ids that are stored with their metadata: enriching them would cost a call for nothing."""

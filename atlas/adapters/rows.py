@@ -26,6 +26,9 @@ class TopicRow(TypedDict):
 
     id: int
     query_term: str
+    """What YouTube is asked for."""
+    display_term: str | None
+    """How the user spelled it; None: as in ``query_term``."""
     next_page_token: str | None
     last_searched_at: datetime | None
     priority: int

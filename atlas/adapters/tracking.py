@@ -13,6 +13,7 @@ from atlas.clock import clock
 from atlas.config import settings
 from atlas.statements import sql
 from atlas.tickets import NO_CALLS, Calls
+from atlas.times import iso
 
 __all__ = ["Tracking"]
 
@@ -39,7 +40,7 @@ class Tracking(Claims):
         due = outlook["next_due"]
         if due and due <= clock.now():
             return "the videos that are due are held by other shards, or are being written"
-        return f"no video is due before {due:%Y-%m-%d %H:%M} UTC" if due else "no video is due"
+        return f"no video is due before {iso(due, 'minutes')}" if due else "no video is due"
 
     async def fetch_witnesses(self, number: int = 5) -> list[str]:
         """Ids of videos that were there lately: asked along with suspects, they tell an absence from a bad answer."""

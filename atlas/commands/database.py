@@ -16,6 +16,7 @@ from atlas.inspection import SCHEMA_VERSION, Inspection, Storage, inspect
 from atlas.snapshots import conversion
 from atlas.snapshots.moving import Purpose
 from atlas.snapshots.summary import COUNTED, Summary, summarize
+from atlas.times import iso
 
 __all__ = ["migrate", "status"]
 
@@ -153,7 +154,7 @@ def _snapshots(found: Inspection, summary: Summary) -> list[tuple[str, str]]:
             f"and `maia janitor` drops old {'chunks' if hyper else 'partitions and makes new ones'}"
         )
     if summary.oldest and summary.newest:
-        lines.append(f"from {summary.oldest:%Y-%m-%d %H:%M} to {summary.newest:%Y-%m-%d %H:%M} UTC")
+        lines.append(f"from {iso(summary.oldest)} to {iso(summary.newest)}")
     if summary.in_default:
         number = Tally(summary.in_default, exact=summary.in_default < COUNTED)
         lines.append(f"{number} in the default partition: `atlas migrate` gives them partitions of their own")

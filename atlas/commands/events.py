@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
 from typing import Annotated, Any
 
 import orjson
@@ -19,6 +18,7 @@ from atlas.commands.running import run
 from atlas.commands.times import moment
 from atlas.database import database
 from atlas.plain import harmless
+from atlas.times import iso
 from atlas.vocabulary import VOCABULARY, EventType, level_of
 
 __all__ = ["events"]
@@ -70,13 +70,13 @@ def _as_json(event: Event) -> dict[str, Any]:
 
 
 def _table(found: Sequence[Event]) -> Table:
-    narrow = (Column(name, no_wrap=True) for name in ("at (UTC)", "type", "process"))
+    narrow = (Column(name, no_wrap=True) for name in ("at", "type", "process"))
     table = Table(*narrow, "what", box=SIMPLE_HEAD, padding=0)
     for event in found:
         process = " ".join(filter(None, (event.agent, event.shard)))
         style = _STYLES.get(_level(event), "")
         what = Text(harmless(", ".join(f"{key} {_value(value)}" for key, value in _ordered(event))))
-        table.add_row(f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", Text(event.type, style), Text(process), what)
+        table.add_row(iso(event.at), Text(event.type, style), Text(process), what)
     return table
 
 

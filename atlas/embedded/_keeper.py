@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ from atlas.embedded._binaries import Binaries
 from atlas.embedded._folder import PORT, Folder
 from atlas.embedded._lock import FileLock
 from atlas.errors import AtlasError
+from atlas.times import iso
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -225,7 +227,7 @@ class Keeper:
     @staticmethod
     def say(text: str) -> None:
         """One line in the log."""
-        sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())} [{os.getpid()}] KEEPER:  {text}\n")
+        sys.stderr.write(f"{iso(datetime.now(UTC))} [{os.getpid()}] KEEPER:  {text}\n")
         sys.stderr.flush()
 
 

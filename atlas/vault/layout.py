@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from atlas.times import iso
 from atlas.vault.records import Record, check_video_id, decode, observed_at
 
 if TYPE_CHECKING:
@@ -215,8 +216,7 @@ def _time(value: object) -> str | None:
     """As YouTube writes it, to the second: one that is something else would make the column no column of times."""
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
-        # not strftime, which leaves out the zeros before the year 1000
-        return at.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z" if at and at.tzinfo else None
+        return iso(at) if at and at.tzinfo else None
     except (ValueError, OverflowError):  # in UTC it may lie outside of all years
         return None
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from atlas.times import iso
+
 __all__ = [
     "MARK",
     "EncodingError",
@@ -89,9 +91,9 @@ def mark(response: Mapping[str, Any], observed: datetime, refetched: datetime | 
         raise EncodingError(f"a record is a mapping, not {type(response).__name__}")
     known = response.get(MARK)
     said = dict(known) if isinstance(known, Mapping) else {}
-    said["observed_at"] = f"{observed.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    said["observed_at"] = iso(observed, "microseconds")
     if refetched is not None:
-        said["refetched_at"] = f"{refetched.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        said["refetched_at"] = iso(refetched)
     return {**{key: value for key, value in response.items() if key != MARK}, MARK: said}
 
 

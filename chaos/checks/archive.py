@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from atlas.times import iso
 from chaos.checks.checked import Checked
 from chaos.facts import Evidence
 
@@ -26,5 +27,5 @@ def archived_or_listed(evidence: Evidence) -> Checked:
     for id_, row in evidence.videos.items():
         at = row["archived_at"]
         if at is not None and id_ not in evidence.archived and (now is None or now - at < _KEPT):
-            violations.append(f"video {id_} was archived at {at:%F %T}, and there is no record of it")
+            violations.append(f"video {id_} was archived at {iso(at)}, and there is no record of it")
     return Checked("every video is archived or to be archived", len(evidence.videos), violations)

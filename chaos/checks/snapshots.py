@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from atlas.times import iso
 from chaos.checks.checked import Checked
 from chaos.facts import Call, Change, Evidence, Who
 
@@ -96,11 +97,9 @@ def snapshot_times(evidence: Evidence) -> Checked:
         if not mine:
             violations.append(f"{snapshot}: it comes from no answer about its video")
         elif observed < mine[0].schedule:
-            violations.append(
-                f"{snapshot}: observed at {observed:%F %T}, and {mine[0]} was at {mine[0].schedule:%F %T}"
-            )
+            violations.append(f"{snapshot}: observed at {iso(observed)}, and {mine[0]} was at {iso(mine[0].schedule)}")
         elif observed > clock.latest(snapshot.at):
-            violations.append(f"{snapshot}: observed at {observed:%F %T}, after it was written")
+            violations.append(f"{snapshot}: observed at {iso(observed)}, after it was written")
     return Checked("every snapshot bears the time of an answer", len(found), violations)
 
 

@@ -55,7 +55,9 @@ ResultFile = Annotated[
     Path | None, typer.Option(metavar="PATH", help="Write how it went as JSON; default: MAIA_RESULT_FILE.")
 ]
 JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Log one JSON object a line.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log the details too.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Log the details too: which query found what, which videos a call read.")
+]
 
 
 def _start(

@@ -15,6 +15,7 @@ from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import database
 from atlas.plain import harmless
+from atlas.times import iso
 from maia.commands.running import run
 
 __all__ = ["app"]
@@ -54,12 +55,12 @@ def keys(context: typer.Context) -> None:
                 Text(keys_) if number == 0 else "",
                 bucket.bucket,
                 limit,
-                f"{bucket.until:%m-%d %H:%M} UTC" if bucket.until else "",
+                iso(bucket.until) if bucket.until else "",
                 Text(harmless(bucket.reason or "")),
                 end_section=number == len(report.buckets) - 1,
             )
     Console().print(table)
-    typer.echo(f"It is {clock.now():%Y-%m-%d %H:%M} UTC. Lift a suspension: maia keys resume FINGERPRINT")
+    typer.echo(f"It is {iso(clock.now())}. Lift a suspension: maia keys resume FINGERPRINT")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from rich.text import Text
 from atlas.adapters.queue import QueueDAO
 from atlas.database import database
 from atlas.plain import harmless
+from atlas.times import iso
 from maia.commands.running import run
 from maia.queries import read_queries
 
@@ -66,12 +67,12 @@ def list_(limit: Annotated[int, typer.Option(min=1, help="How many to show.")] =
             rows = await QueueDAO().list(limit)
         if not rows:
             return None
-        narrow = (Column(name, no_wrap=True) for name in ("rank", "searches", "results", "last (UTC)", "due (UTC)"))
+        narrow = (Column(name, no_wrap=True) for name in ("rank", "searches", "results", "last searched", "due"))
         table = Table("query", "status", *narrow, box=SIMPLE_HEAD, padding=0)
         for row in rows:
             status = f"claimed by {row['leased_by']}" if row["leased"] else row["status"]
             rank = "yours" if row["source"] == "user" else f"{row['mentions']} videos"
-            times = [f"{time:%m-%d %H:%M}" if time else "" for time in (row["last_searched_at"], row["due_at"])]
+            times = [iso(time, "minutes") if time else "" for time in (row["last_searched_at"], row["due_at"])]
             numbers = str(row["searches"]), str(row["results"])
             table.add_row(Text(harmless(row["query_term"])), Text(harmless(status)), rank, *numbers, *times)
         return table

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from atlas.times import iso
+
 if TYPE_CHECKING:
     from maia.sandbox.curves import Counts, Growth
 
@@ -66,7 +68,7 @@ class Video:
 
 def timestamp(seconds: float) -> str:
     """An RFC 3339 time in UTC with whole seconds, as the API writes it."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso(datetime.fromtimestamp(int(seconds), UTC))
 
 
 def iso_duration(seconds: int) -> str:

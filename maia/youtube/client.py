@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from atlas.parsing import usable_id
 from atlas.quota import Bucket
+from atlas.times import iso
 from maia import __version__
 from maia.youtube.calls import Caller, Method, Stop
 from maia.youtube.http import Transport
@@ -180,4 +181,4 @@ def _rfc3339(time: datetime | None) -> str | None:
         return None
     if time.tzinfo is None:
         raise ValueError("a window of time needs aware times")
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso(time)

@@ -141,16 +141,17 @@ async def test_a_list_too_short_to_deal_is_shared_with_a_warning(
 async def test_a_spent_bucket_rotates_to_the_next_key_and_its_others_go_on(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "atlas.keyring")
     ring = KeyRing("hunting")
     await ring.quota_spent(await ring.acquire(SEARCH), limit=100)
     assert (await ring.acquire(SEARCH)).fingerprint == B
     assert (await ring.acquire(UNITS)).fingerprint == A
     assert (await ring.acquire(BATCH)).fingerprint == A
     (record,) = caplog.records
-    assert record.levelno == logging.WARNING
+    assert record.levelno == logging.INFO
     assert A in record.getMessage()
     assert "limit of 100" in record.getMessage()
-    assert "2026-11-23 08:00 UTC" in record.getMessage()
+    assert "it resets at 2026-11-23T08:00:00Z (in " in record.getMessage()
     assert await event_types(db) == ["quota_spent"]
 
 
@@ -195,7 +196,8 @@ async def test_midnight_comes_by_a_faster_clock(db: Database) -> None:
     assert ticket.day.isoformat() >= "2026-11-23"
 
 
-async def test_the_next_day_is_told_and_warned_of_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_next_day_is_told_and_logged_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "atlas.keyring")
     ring = KeyRing("hunting")
     await ring.quota_spent(await ring.acquire(SEARCH))
     with at(MIDNIGHT):
@@ -205,9 +207,10 @@ async def test_the_next_day_is_told_and_warned_of_again(db: Database, caplog: py
     assert len(caplog.records) == 2
 
 
-async def test_a_burst_that_is_refused_is_one_event_and_one_warning(
+async def test_a_burst_that_is_refused_is_one_event_and_one_line(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "atlas.keyring")
     ring, other = KeyRing("hunting"), KeyRing("hunting")
     tickets = [*await asyncio.gather(*(ring.acquire(SEARCH) for _ in range(10))), await other.acquire(SEARCH)]
     spent = [*(ring.quota_spent(ticket) for ticket in tickets[:-1]), other.quota_spent(tickets[-1])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,14 +12,16 @@ from maia.exitcodes import Outcome
 from maia.plan import MOST_SHARDS, Job, plan_next_wave, plan_shards
 
 MIDNIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
+NOW = MIDNIGHT - timedelta(hours=5, minutes=30)
+RESETS = "the quota resets at 2026-11-21T08:00:00Z (in 5.5 h)"
 
 
 def queries(due: int, searches: int, batch: int = 10) -> Job:
-    return Job("due queries", due, {Bucket.SEARCH: searches}, MIDNIGHT, batch, batch)
+    return Job("due queries", due, {Bucket.SEARCH: searches}, MIDNIGHT, NOW, batch, batch)
 
 
 def videos(unfinished: int, units: int) -> Job:
-    return Job("videos to enrich or archive", unfinished, {Bucket.UNITS: units}, MIDNIGHT, 450, 10)
+    return Job("videos to enrich or archive", unfinished, {Bucket.UNITS: units}, MIDNIGHT, NOW, 450, 10)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_without_searches_there_are_no_more_shards_than_the_videos_need() -> Non
     plan = plan_shards([queries(120, 0), videos(30, 9_000)], 4)
     assert (plan.shards, plan.outcome) == (1, Outcome.OK)
     assert plan.reason == (
-        "120 due queries, but no 'search' call is left until 2026-11-21 08:00 UTC; "
+        f"120 due queries, but no 'search' call is left; {RESETS}; "
         "30 videos to enrich or archive, calls left: 'units' 9,000: 1 shard"
     )
 
@@ -69,18 +71,18 @@ def test_nothing_due_is_idle_and_tells_the_outlook() -> None:
 def test_nothing_to_spend_says_until_when() -> None:
     plan = plan_shards([queries(1_234, 0), videos(0, 9_000)], 4)
     assert (plan.shards, plan.outcome) == (0, Outcome.QUOTA_EXHAUSTED)
-    assert plan.reason == "1,234 due queries, but no 'search' call is left until 2026-11-21 08:00 UTC"
+    assert plan.reason == f"1,234 due queries, but no 'search' call is left; {RESETS}"
     assert plan_shards([queries(0, 9), videos(3, 0)], 4).outcome is Outcome.QUOTA_EXHAUSTED
 
 
 def test_either_bucket_will_do_for_counts() -> None:
-    job = Job("due videos", 700, {Bucket.BATCH: 0, Bucket.UNITS: 3}, MIDNIGHT, 100, 2)
+    job = Job("due videos", 700, {Bucket.BATCH: 0, Bucket.UNITS: 3}, MIDNIGHT, NOW, 100, 2)
     plan = plan_shards([job], 4)
     assert plan.shards == 2
     assert plan.reason == "700 due videos, calls left: 'batchGetStats' 0, 'units' 3: 2 shards"
     spent = plan_shards([replace(job, calls=dict.fromkeys(job.calls, 0))], 4)
     assert spent.outcome is Outcome.QUOTA_EXHAUSTED
-    assert "no 'batchGetStats' or 'units' call is left until" in spent.reason
+    assert "no 'batchGetStats' or 'units' call is left; the quota resets at" in spent.reason
 
 
 def test_the_reason_says_what_was_cut_off() -> None:

@@ -1,8 +1,13 @@
-"""Times as the options of commands give them."""
+"""Times as the options of commands give them, and as everything that a person reads shows them."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import ast
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -10,6 +15,10 @@ import typer
 
 from atlas.commands.times import moment
 from atlas.config import settings
+from atlas.times import ahead, iso
+from maia.logs import set_up_logging
+
+from ..markdown import CHECKOUT, needs_documents
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -56,3 +65,113 @@ def test_anything_else_is_told_with_the_option(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="24h, 7d") as caught:
         moment(text, "--until")
     assert caught.value.param_hint == "--until"
+
+
+# ── as they are shown ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        (NOON, "2026-11-22T12:00:00Z"),
+        (NOON.astimezone(timezone(timedelta(hours=-8))), "2026-11-22T12:00:00Z"),
+        (NOON.replace(microsecond=999_999), "2026-11-22T12:00:00Z"),
+        (NOON.replace(year=987), "0987-11-22T12:00:00Z"),
+    ],
+)
+def test_a_time_is_shown_in_utc_with_its_zone(at: datetime, shown: str) -> None:
+    assert iso(at) == shown
+    assert datetime.fromisoformat(iso(at)) == at.replace(microsecond=0)
+    assert iso(at, "minutes") == shown.replace(":00Z", "Z")
+
+
+@pytest.mark.parametrize(
+    ("distance", "shown"),
+    [
+        (timedelta(hours=5, minutes=30), "(in 5.5 h)"),
+        (timedelta(minutes=2), "(in 0.0 h)"),
+        (timedelta(0), "(in 0.0 h)"),
+        (timedelta(hours=-1), "(in 0.0 h)"),
+        (timedelta(days=2), "(in 48.0 h)"),
+    ],
+)
+def test_a_time_that_is_waited_for_is_shown_with_its_distance(distance: timedelta, shown: str) -> None:
+    assert ahead(NOON, NOON - distance) == f"2026-11-22T12:00:00Z {shown}"
+
+
+class _Terminal:
+    """Standard error as a terminal."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("way", ["lines", "json", "terminal"])
+def test_each_line_of_a_log_has_its_time_in_utc(
+    way: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Chatham")
+    monkeypatch.setenv("COLUMNS", "120")
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    terminal = _Terminal()
+    if way == "terminal":
+        monkeypatch.setattr(sys, "stderr", terminal)
+    try:
+        set_up_logging(json=way == "json")
+        record = logging.LogRecord("maia", logging.INFO, __file__, 1, "a line", None, None)
+        record.created = NOON.timestamp()
+        root.handle(record)
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    text = terminal.text or capsys.readouterr().err
+    shown = json.loads(text)["time"] if way == "json" else re.sub(r"\x1b\[[\d;]*m", "", text).split()[0]
+    assert shown == "2026-11-22T12:00:00Z"
+
+
+OWN_FORMATS = {
+    "atlas/times.py": "the one way",
+    "atlas/clocks.py": "ATLAS_CLOCK, to the microsecond",
+    "atlas/snapshots/partitions.py": "names of partitions",
+    "atlas/vault/layout.py": "names of files, days, and a column that sorts",
+    "atlas/vault/records.py": "days",
+    "atlas/verification.py": "a text that sorts",
+    "maia/sandbox/admin.py": "for programs",
+    "maia/sandbox/quota.py": "days, for programs",
+    "maia/sandbox/replay.py": "for programs",
+    "maia/sandbox/server.py": "for programs",
+    "maia/sandbox/world.py": "for programs",
+    "demo/scene.py": "the demo's own file",
+}
+
+
+def _formats_a_time(node: ast.AST) -> bool:
+    if isinstance(node, ast.Attribute):
+        return node.attr in {"strftime", "isoformat", "ctime", "asctime"}
+    if isinstance(node, ast.keyword):
+        return node.arg in {"datefmt", "time_format"}
+    if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
+        return re.search(r"%[A-Za-z]", ast.unparse(node.format_spec)) is not None
+    return False
+
+
+@needs_documents
+def test_nothing_else_formats_a_time() -> None:
+    found = {
+        path.relative_to(CHECKOUT).as_posix()
+        for package in ("atlas", "maia", "action", "demo")
+        for path in (CHECKOUT / package).rglob("*.py")
+        if any(map(_formats_a_time, ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert found == set(OWN_FORMATS)

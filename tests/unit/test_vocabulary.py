@@ -60,7 +60,7 @@ def test_what_a_message_says() -> None:
     )  # fmt: skip
     assert worded(EventType.QUOTA_SPENT, EXAMPLES[EventType.QUOTA_SPENT]) == (
         "key a1b2: the day's 'search' quota is spent",
-        "It is open again at 2026-11-22 12:30 UTC. YouTube names a limit of 10,000.",
+        "It is open again at 2026-11-22T12:30:00Z. YouTube names a limit of 10,000.",
     )
     assert worded(EventType.BREAKOUT, EXAMPLES[EventType.BREAKOUT]) == (
         "video v1 gains 12,346 views an hour", "99,000 views: https://www.youtube.com/watch?v=v1",

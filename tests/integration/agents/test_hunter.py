@@ -384,21 +384,44 @@ async def test_idle_says_why_and_what_to_do(db: Database, api: RunningSandbox) -
     await run_hunter_cycle(5)
     await db.fetch("DELETE FROM search_queue WHERE source = 'tag'")
     stats = await run_hunter_cycle(5)
-    assert (stats["outcome"], stats["reason"]) == ("idle", "no query is due before 2026-11-21 02:00 UTC")
+    assert (stats["outcome"], stats["reason"]) == ("idle", "no query is due before 2026-11-21T02:00Z")
     await db.fetch(
         "UPDATE search_queue SET status = 'active', lease_token = gen_random_uuid(), leased_until = now() + '1 h'"
     )
     assert "held by other shards" in (await run_hunter_cycle(5))["reason"]
 
 
+async def test_verbose_shows_which_query_found_what_and_otherwise_none_is_named(
+    db: Database, api: RunningSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    await add(PAGES)
+    await db.fetch("UPDATE search_queue SET display_term = 'FootBall'")
+    caplog.set_level(logging.DEBUG, "maia")
+    stats = await run_hunter_cycle(1)
+    (line,) = [r for r in caplog.records if "page 1" in r.getMessage()]
+    assert line.levelno == logging.DEBUG
+    assert line.getMessage() == (
+        f"'FootBall', page 1: 50 results, {stats['videos_new']} new videos, {stats['queries_new']} new queries; "
+        "published from 2026-11-19T20:00:00Z to 2026-11-20T20:00:00Z"
+    )
+    assert not [r for r in caplog.records if r.levelno > logging.DEBUG and "football" in r.getMessage().lower()]
+
+
 async def test_a_spent_day_quota_rotates_and_then_exhausts_the_ring(
     db: Database, api: RunningSandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     api.quota.limits[Bucket.SEARCH] = 2
     await add("python", "guitar", "cooking", "news", "travel")
     stats = await run_hunter_cycle(5)
     assert (stats["outcome"], stats["exhausted"], stats["searches"]) == ("quota-exhausted", ["search"], 4)
-    assert len([r for r in caplog.records if r.levelno == logging.CRITICAL]) == 1
+    (spent,) = [r for r in caplog.records if "every key of the ring 'hunting' has spent" in r.getMessage()]
+    assert spent.levelno == logging.INFO
+    assert [r for r in caplog.records if r.levelno > logging.INFO] == []
+    assert stats["reason"].startswith(
+        "every key of the ring 'hunting' has spent the day's 'search' quota; it resets at "
+    )
+    assert stats["reason"].endswith("2026-11-21T08:00:00Z (in 12.0 h)")
     answered = api.log.calls("search", status=200)
     assert Counter(entry.key for entry in answered) == {fingerprint(key): 2 for key in HUNTING}
     assert await nothing_is_claimed(db)

@@ -28,7 +28,7 @@ from .harness import HUNTING, TRACKING, Timeline, fetch, pool, value
 pytestmark = pytest.mark.integration
 
 HOUR = timedelta(hours=1)
-MIDNIGHT = "2026-11-21 08:00 UTC"
+RESETS = "the quota resets at 2026-11-21T08:00:00Z (in "
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +133,7 @@ async def test_nothing_due_says_when_the_next_is(db: Database, timeline: Timelin
     await add_queries(2)
     await db.fetch("UPDATE search_queue SET status = 'waiting', due_at = $1", timeline.at + HOUR)
     stats = await plan("hunter")
-    assert (stats["outcome"], stats["reason"]) == ("idle", "no query is due before 2026-11-20 21:00 UTC")
+    assert (stats["outcome"], stats["reason"]) == ("idle", "no query is due before 2026-11-20T21:00Z")
     timeline.advance(hours=1, minutes=1)
     assert (await plan("hunter"))["shards"] == 1
 
@@ -178,7 +178,7 @@ async def test_without_searches_only_what_units_can_do_is_started(db: Database, 
     await close("hunting", Bucket.SEARCH)
     stats = await plan("hunter")
     assert (stats["shards"], stats["outcome"]) == (0, "quota-exhausted")
-    assert stats["reason"] == f"100 due queries, but no 'search' call is left until {MIDNIGHT}"
+    assert stats["reason"] == f"100 due queries, but no 'search' call is left; {RESETS}12.0 h)"
     await db.fetch("UPDATE videos SET enriched_at = NULL")
     stats = await plan("hunter")
     assert (stats["shards"], stats["outcome"], stats["unfinished"]) == (2, "ok", 500)
@@ -186,8 +186,8 @@ async def test_without_searches_only_what_units_can_do_is_started(db: Database, 
         await close("hunting", Bucket.UNITS)
     stats = await plan("hunter")
     assert (stats["shards"], stats["outcome"]) == (0, "quota-exhausted")
-    assert "'search' call is left until" in stats["reason"]
-    assert "'units' call is left until" in stats["reason"]
+    assert "'search' call is left; the quota resets at" in stats["reason"]
+    assert "'units' call is left; the quota resets at" in stats["reason"]
 
 
 # ── quota ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,7 +245,7 @@ async def test_a_key_that_is_blocked_adds_nothing(db: Database) -> None:
     await close("hunting", Bucket.SEARCH)
     stats = await plan("hunter")
     assert (stats["outcome"], stats["calls_left"]["search"]) == ("quota-exhausted", 0)
-    assert MIDNIGHT in stats["reason"]
+    assert RESETS in stats["reason"]
 
 
 async def test_a_ring_of_blocked_keys_is_a_matter_of_configuration(db: Database) -> None:
@@ -300,14 +300,14 @@ async def test_a_call_is_for_50_videos_and_videos_list_stands_in(
         await spend("tracking", Bucket.UNITS, 3, start)
     stats = await plan("tracker")
     assert (stats["shards"], stats["outcome"]) == (0, "quota-exhausted")
-    assert stats["reason"] == f"1,000 due videos, but no 'batchGetStats' or 'units' call is left until {MIDNIGHT}"
+    assert stats["reason"] == f"1,000 due videos, but no 'batchGetStats' or 'units' call is left; {RESETS}12.0 h)"
 
 
 async def test_no_video_due_says_when_the_next_is(db: Database, timeline: Timeline) -> None:
     assert "run the Hunter first" in (await plan("tracker"))["reason"]
     await add_videos(db, 1, timeline.at + HOUR, zone=3)
     stats = await plan("tracker")
-    assert (stats["outcome"], stats["reason"]) == ("idle", "no video is due before 2026-11-20 21:00 UTC")
+    assert (stats["outcome"], stats["reason"]) == ("idle", "no video is due before 2026-11-20T21:00Z")
 
 
 # ── waves ───────────────────────────────────────────────────────────────────────────────────────────────────────────

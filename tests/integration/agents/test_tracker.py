@@ -212,9 +212,27 @@ async def test_spent_batch_quota_goes_over_to_videos_list(
     assert not api.log.calls("batchGetStats"), "nobody asks a spent bucket again before midnight Pacific"
 
 
+async def test_verbose_shows_which_videos_a_call_read_and_otherwise_none_is_named(
+    db: Database, api: RunningSandbox, timeline: Timeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = await discover(db, api, timeline, "rust")
+    delete(api, ids[0])
+    caplog.set_level(logging.DEBUG, "maia")
+    caplog.clear()
+    await run_tracker_cycle(500)
+    read = [r.getMessage() for r in caplog.records if " read " in r.getMessage() and r.levelno == logging.DEBUG]
+    assert [line.partition(":")[0] for line in read] == [
+        f"videos.batchGetStats read {len(ids) - 1} of {len(ids)} videos", "videos.list read 0 of 1 videos",
+    ]  # fmt: skip
+    assert set(read[0].partition(": ")[2].split()) == set(ids)
+    assert read[1].endswith(f": {ids[0]}")
+    assert not [r for r in caplog.records if r.levelno > logging.DEBUG and any(id_ in r.getMessage() for id_ in ids)]
+
+
 async def test_every_quota_spent_releases_what_is_left(
     db: Database, api: RunningSandbox, timeline: Timeline, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     ids = await discover(db, api, timeline, *MANY[:6])
     api.quota.limits[Bucket.BATCH] = api.quota.limits[Bucket.UNITS] = 1
     stats = await run_tracker_cycle(500)
@@ -222,7 +240,10 @@ async def test_every_quota_spent_releases_what_is_left(
     assert stats["exhausted"] == ["batchGetStats", "units"]
     assert stats["updated"] + stats["left"] == len(ids)
     assert 150 < stats["updated"] <= 200, "four calls, of which one may be the last and not full"
-    assert len([r for r in caplog.records if r.levelno == logging.CRITICAL]) == 2
+    spent = [r for r in caplog.records if "every key of the ring 'tracking' has spent" in r.getMessage()]
+    assert [r.levelno for r in spent] == [logging.INFO, logging.INFO]
+    assert [r for r in caplog.records if r.levelno > logging.INFO] == []
+    assert stats["reason"].count("it resets at 2026-11-21T08:00:00Z (in ") == 2
     assert await nothing_is_claimed(db)
     await assert_every_call_is_counted(db, api)
     calls = len(api.log)
@@ -479,7 +500,7 @@ async def test_idle_says_why(db: Database, api: RunningSandbox, timeline: Timeli
     assert "run the Hunter first" in stats["reason"]
     await discover(db, api, timeline, "rust")
     await run_tracker_cycle(50)
-    assert (await run_tracker_cycle(50))["reason"].startswith("no video is due before 2026-11-20 22:0")
+    assert (await run_tracker_cycle(50))["reason"].startswith("no video is due before 2026-11-20T22:0")
 
 
 async def test_the_tasks_work_outside_the_flow_too(db: Database, api: RunningSandbox, timeline: Timeline) -> None:

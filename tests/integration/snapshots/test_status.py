@@ -16,6 +16,7 @@ from atlas.snapshots import draining
 from atlas.snapshots.conversion import to_timescaledb
 from atlas.snapshots.partitions import attached, drop
 from atlas.snapshots.summary import summarize
+from atlas.times import iso
 
 from .logs import DAY, NOW, fill, insert
 
@@ -55,7 +56,7 @@ async def test_an_audited_client_is_not_told_of_acceptance(
 async def test_what_is_kept_and_what_waits_for_a_partition(plain: asyncpg.Connection) -> None:
     await insert(plain, NOW, NOW - 3 * DAY, NOW - 100 * DAY, NOW - 101 * DAY)
     said = await atlas("status")
-    assert f"from {NOW - 101 * DAY:%Y-%m-%d %H:%M} to {NOW:%Y-%m-%d %H:%M} UTC" in said
+    assert f"from {iso(NOW - 101 * DAY)} to {iso(NOW)}" in said
     assert "in the default partition: `atlas migrate` gives them partitions of their own" in said
     summary = await summarize(plain, await inspect(plain))
     assert (summary.oldest, summary.newest) == (NOW - 101 * DAY, NOW)

@@ -62,14 +62,21 @@ def test_minutes_win_over_cycles_that_are_one(step: Step, docker: FakeDocker) ->
     ("outcome", "words"),
     [
         ("idle", "Nothing was due."),
-        ("quota-exhausted", "The quota of the ring is spent; YouTube renews it at midnight"),
+        ("quota-exhausted", "The quota of the ring is spent; it resets at midnight"),
     ],
 )
 def test_idle_and_spent_are_green(step: Step, docker: FakeDocker, outcome: str, words: str) -> None:
-    docker.plays(run=[ran(result=result(outcome=outcome))])
+    reason = "it resets at 2026-11-21T08:00:00Z (in 5.5 h)"
+    docker.plays(run=[ran(result=result(outcome=outcome, stats={"reason": reason}))])
     done = step.here()
     assert (done.code, done.outputs["outcome"], done.outputs["exit-code"]) == (0, outcome, "0")
     assert words in done.summary
+    assert reason in done.summary
+    notice = [f"Maia: quota-exhausted: hunter 0/1: {reason}"] if outcome == "quota-exhausted" else []
+    assert done.annotations("notice") == notice
+    assert (
+        [text for text in done.annotations("warning") if "short secret" not in text] == done.annotations("error") == []
+    )
 
 
 def test_a_churn_passes_with_an_output_and_a_notice(step: Step, docker: FakeDocker) -> None:

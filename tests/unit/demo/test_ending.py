@@ -85,5 +85,5 @@ def test_without_a_terminal_there_are_plain_lines_and_with_one_a_picture() -> No
         with screen.watching():
             screen.update(view)
         text = console.export_text()
-        assert "22 Nov" in text
+        assert "2026-11-22T08:00Z" in text
         assert ("rests [now]" in text) is terminal

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,8 @@ from atlas.quota import Bucket
 
 BASE = "https://api.example/youtube/v3"
 ANY = re.compile(re.escape(BASE))
+
+MIDNIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 @dataclass(eq=False)
@@ -47,7 +49,7 @@ class FakeRing:
                 ticket = FakeTicket(SecretStr(key), f"fp{self.keys.index(key)}", bucket)
                 self.issued.append(ticket)
                 return ticket
-        raise RingExhausted("hunting", bucket)
+        raise RingExhausted("hunting", bucket, MIDNIGHT, MIDNIGHT)
 
     async def settle(self, tickets: Sequence[FakeTicket]) -> None:
         self._close("settled", *tickets)

@@ -26,7 +26,7 @@ from maia.youtube import (
 )
 
 from . import bodies
-from .fakes import ANY, BASE, FakeRing, FakeStop, calls, no_connection
+from .fakes import ANY, BASE, MIDNIGHT, FakeRing, FakeStop, calls, no_connection
 
 OK = bodies.video_list(bodies.video())
 
@@ -302,7 +302,7 @@ async def test_a_reservation_that_fails_after_the_call_was_cancelled_is_only_log
         async def acquire(self, bucket: Bucket) -> Any:
             self.asked.set()
             await self.go_on.wait()
-            raise RingExhausted("hunting", bucket)
+            raise RingExhausted("hunting", bucket, MIDNIGHT, MIDNIGHT)
 
     ring = BrokenRing()
     async with YouTubeClient(ring, base_url=BASE) as client:  # type: ignore[arg-type]

@@ -1,0 +1,22 @@
+"""Times as a person or another program reads them: ISO 8601 in UTC, written in one way."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+__all__ = ["ahead", "iso"]
+
+
+def iso(at: datetime, timespec: str = "seconds") -> str:
+    """Return the time in UTC, such as ``2026-11-30T02:31:00Z``.
+
+    Args:
+        at: an aware time.
+        timespec: the precision, as `datetime.isoformat` takes it.
+    """
+    return at.astimezone(UTC).isoformat(timespec=timespec).removesuffix("+00:00") + "Z"
+
+
+def ahead(at: datetime, now: datetime) -> str:
+    """Return the time and its distance from now, such as ``2026-11-30T08:00:00Z (in 5.5 h)``."""
+    return f"{iso(at)} (in {max(0.0, (at - now).total_seconds()) / 3600:.1f} h)"
