@@ -29,7 +29,10 @@ class Cancel:
         self._worker: threading.Thread | None = None
 
     def install(self) -> None:
-        """Takes SIGINT and SIGTERM of this process, from the main thread."""
+        """Takes SIGINT and SIGTERM of this process, from the main thread.
+
+        Also where it was started to ignore SIGINT, as by a runner in the background: the runner means this process.
+        """
         threading.Thread(target=self._serve, daemon=True, name="cancel").start()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)

@@ -189,6 +189,7 @@ def run_scope(run: Run | None = None) -> Iterator[Run]:
 def install_signal_handlers(run: Run) -> dict[int, Any]:
     """Let SIGTERM and SIGINT ask `run.stop` for the end; a second one ends the process at once, with 128 + its number.
 
+    A signal that the process was started to ignore stays ignored: Ctrl-C is not meant for a script's background job.
     Returns the handlers that were there before. Outside the main thread, where Python takes none, it does nothing.
     """
 
@@ -205,7 +206,8 @@ def install_signal_handlers(run: Run) -> dict[int, Any]:
     if threading.current_thread() is not threading.main_thread():
         return {}
     run.handles_signals = True
-    return {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    heeded = [each for each in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(each) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heeded}
 
 
 @contextlib.contextmanager

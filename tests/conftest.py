@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,20 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 _OURS = {name.upper() for name in Settings.model_fields} | {"HF_ENDPOINT", "HF_HOME", "PREFECT_PROFILE"}
 # tests run from anywhere: the checkout, or beside an installed wheel
 os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+def heed_signals() -> None:
+    """Give this process, and so its children, the signals that it was started to ignore.
+
+    A script ignores SIGINT and SIGQUIT for what it runs in the background, and `nohup` SIGHUP. An ignored signal is
+    inherited by children; any other state is not.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+heed_signals()
 
 
 @pytest.fixture(autouse=True)

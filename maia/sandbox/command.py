@@ -133,7 +133,8 @@ async def _serve(config: SandboxConfig) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a script's background job ignores SIGINT
+            loop.add_signal_handler(number, stop.set)
     try:
         await serve(config, stop=stop, ready=_announce)
     except OSError as error:

@@ -10,15 +10,9 @@ from dataclasses import dataclass
 from ..background import PATIENCE
 from ..secrets_plugin import shown
 
-__all__ = ["ATLAS", "INTERRUPTIBLE", "Done", "atlas"]
+__all__ = ["ATLAS", "Done", "atlas"]
 
 ATLAS = (sys.executable, "-c", "from atlas.cli import main; main()")
-
-# a shell that starts the tests in the background has them, and their children, ignore SIGINT
-INTERRUPTIBLE = (
-    sys.executable, "-c",
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from atlas.cli import main; main()",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

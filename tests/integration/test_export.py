@@ -33,7 +33,7 @@ from atlas.resources import Video
 from ..background import PATIENCE
 from ..markdown import document, needs_documents
 from ..markdown import table as table_of
-from .command import ATLAS, INTERRUPTIBLE, atlas
+from .command import ATLAS, atlas
 
 pytestmark = pytest.mark.integration
 
@@ -384,7 +384,7 @@ async def test_a_signal_leaves_the_old_file_and_nothing_else(
         async with lock.transaction():
             await lock.execute("LOCK TABLE channels")
             process = await asyncio.create_subprocess_exec(
-                *INTERRUPTIBLE, "export", "--table", "channels", "--format", form, "--output", str(file), "--force",
+                *ATLAS, "export", "--table", "channels", "--format", form, "--output", str(file), "--force",
                 stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
             async with asyncio.timeout(PATIENCE):

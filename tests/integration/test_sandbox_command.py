@@ -9,6 +9,8 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
+from ..ignoring import ignoring
+
 pytestmark = pytest.mark.integration
 
 PROGRAM = """
@@ -31,6 +33,24 @@ async def launch(*arguments: str) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def test_a_background_job_of_a_script_keeps_ignoring_sigint() -> None:
+    with ignoring(signal.SIGINT):
+        process = await launch("--port", "0")
+    assert process.stdout is not None
+    try:
+        base = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
+        process.send_signal(signal.SIGINT)
+        async with ClientSession() as http, http.get(f"{base}/search") as answer:
+            assert answer.status == 403  # it answers: no key
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -29,6 +29,8 @@ from maia.resilience import (
 )
 from maia.result import LONGEST_LINE, RunResult, describe, one_line
 
+from ..ignoring import ignoring
+
 
 @pytest.fixture
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,6 +338,16 @@ def test_a_signal_asks_for_the_end_and_the_old_handlers_come_back(signum: signal
         assert isinstance(run.stop.exit, CancelledExit)
         assert run.stop.exit.signum == signum
     assert signal.getsignal(signum) is before
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored(signum: signal.Signals):
+    run = Run()
+    with ignoring(signum):
+        with handle_signals(run):
+            signal.raise_signal(signum)
+            assert run.stop.exit is None
+        assert signal.getsignal(signum) is signal.SIG_IGN
 
 
 async def test_outside_the_main_thread_signals_are_left_alone():

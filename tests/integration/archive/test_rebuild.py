@@ -25,7 +25,7 @@ from atlas.verification import verify
 from ...archives import MemoryProvider, put_bytes, put_files, put_part, record, resource
 from ...background import PATIENCE
 from ...postgres import fresh_database
-from ..command import INTERRUPTIBLE
+from ..command import ATLAS
 from ..conftest import TEMPLATE
 from .conftest import NOW, atlas
 
@@ -241,7 +241,7 @@ async def test_a_signal_ends_it_at_once_even_where_the_place_hangs(
     hub.faults["read"] = ["hang"] * 100
     asked = hub.calls("read")
     process = await asyncio.create_subprocess_exec(
-        *INTERRUPTIBLE, "rebuild",
+        *ATLAS, "rebuild",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     while hub.calls("read") == asked:
