@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 from atlas.times import ahead
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 __all__ = [
@@ -79,14 +80,18 @@ class KeysRejected(ConfigError):
 
     Args:
         ring: the ring's name.
-        reasons: one text per key, naming it by its fingerprint only.
+        reasons: key's fingerprint → why. Keys of one reason are named together.
     """
 
-    def __init__(self, ring: str, reasons: list[str]) -> None:
+    def __init__(self, ring: str, reasons: Mapping[str, str]) -> None:
+        keys: dict[str, list[str]] = {}
+        for key, reason in reasons.items():
+            keys.setdefault(reason.rstrip("."), []).append(key)
+        listed = "; ".join(f"{', '.join(alike)}: {reason}" for reason, alike in keys.items())
         super().__init__(
-            f"Every key of the ring '{ring}' is wrong or blocked: {'; '.join(reasons)}. Check the keys in "
-            "YOUTUBE_API_KEY_POOL_JSON in the Google Cloud console (API enabled, no address or referrer restriction), "
-            "then run `maia keys`; `maia keys resume FINGERPRINT` lifts a suspension."
+            f"Every key of the ring '{ring}' is wrong or blocked: {listed}. Check the keys in "
+            "YOUTUBE_API_KEY_POOL_JSON in the Google Cloud console (project active, API enabled, no address or "
+            "referrer restriction), then run `maia keys`; `maia keys resume FINGERPRINT` lifts a suspension."
         )
 
 

@@ -124,7 +124,7 @@ class KeyRing:
             else:
                 return key
         if not spent:
-            raise KeysRejected(self.name, [f"{s.fingerprint}: {s.reason}" for s in rejected])
+            raise KeysRejected(self.name, {s.fingerprint: s.reason for s in rejected})
         raise RingExhausted(self.name, bucket, min(s.until for s in spent), now)
 
     async def _known(self) -> dict[tuple[str, str], Suspension]:

@@ -11,7 +11,8 @@ from typing import Any
 from atlas import vault
 from atlas.adapters.rows import TopicRow, TopicStatus
 from atlas.config import settings
-from atlas.errors import RingExhausted, StatementFailed
+from atlas.errors import ConfigError, RingExhausted, StatementFailed
+from atlas.quota import Bucket
 from atlas.times import iso
 from maia.bounded import Unfinished, run_bounded
 from maia.enrichment import archive_when_due, enrich, finish_earlier
@@ -23,6 +24,14 @@ from maia.stop import Stop, record_stats
 from maia.youtube import BadRequest, NotFound, PageTokenInvalid, RateLimited, SearchPage, Stopped, YouTubeError
 
 __all__ = ["Searched", "fetch_batch", "ingest_results", "run_hunter_cycle", "search_youtube"]
+
+# parameters of a search that come from a setting: what YouTube refuses there is no query's fault
+_SETTING_OF = {
+    "regionCode": "hunter_region",
+    "relevanceLanguage": "hunter_language",
+    "safeSearch": "hunter_safe_search",
+    "videoCategoryId": "hunter_category",
+}
 
 # what a run's stats always have, 0 or not
 _COUNTS = (
@@ -62,15 +71,22 @@ async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
     """Searches each topic's next page, the calls at once (bounded). Topics that were not asked are left out.
 
     A rate limit lets the running calls finish, starts no new one, and asks the session's stop to churn: the flow leaves
-    with ChurnExit once what was answered is stored.
+    with ChurnExit once what was answered is stored. Where settings restrict the search, the first search of a process
+    is made alone: if YouTube refuses one of them, no other search is spent.
     """
     async with agent_session("hunter") as session:
-        outcomes = await run_bounded(
-            topics,
-            lambda topic: _search(session, topic),
-            limit=settings.youtube_concurrency,
-            stop=session.stop,
-        )
+        restricted = any(getattr(settings, name) is not None for name in _SETTING_OF.values())
+        alone = int(restricted and not session.ring.calls[Bucket.SEARCH])
+        outcomes = [
+            outcome
+            for part in (topics[:alone], topics[alone:])
+            for outcome in await run_bounded(
+                part,
+                lambda topic: _search(session, topic),
+                limit=settings.youtube_concurrency,
+                stop=session.stop,
+            )
+        ]
         searched = []
         for outcome in outcomes:
             if isinstance(outcome, Searched):
@@ -85,7 +101,7 @@ async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
 async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinished:
     logger = get_run_logger()
     query = topic["query_term"]
-    if "search" in session.exhausted or session.searches_left == 0:
+    if session.fatal is not None or "search" in session.exhausted or session.searches_left == 0:
         return Unfinished.NOT_STARTED
     try:
         page = await session.client.search(
@@ -108,6 +124,9 @@ async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinish
         logger.warning("'%s': YouTube refused the page token; the round begins again", query)
         return Searched(topic, restart=True)
     except (BadRequest, NotFound) as error:
+        if refused := _refused_setting(error):
+            session.note_fatal(refused)
+            return Unfinished.LEFT
         logger.warning("'%s': YouTube refuses this query: %s", query, error)
         return Searched(topic, refused=True)
     except Stopped:
@@ -119,6 +138,18 @@ async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinish
         logger.error("'%s' is skipped: %s", query, error)
         return Searched(topic, failed=True)
     return Searched(topic, page=page)
+
+
+def _refused_setting(error: YouTubeError) -> ConfigError | None:
+    """The setting whose value YouTube refuses, where the error names the parameter that carries it."""
+    if not isinstance(error, BadRequest) or (name := _SETTING_OF.get(error.parameter or "")) is None:
+        return None
+    if (value := getattr(settings, name)) is None:
+        return None
+    return ConfigError(
+        f"{name.upper()}: YouTube refuses the value '{value}' ({error.said or error.reason}). Correct or unset it. "
+        "The queries stay due."
+    )
 
 
 @task(name="ingest_results")
@@ -291,9 +322,10 @@ async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]
     spent = {"exhausted": sorted(session.exhausted)} if session.exhausted else {}
     if "search" in session.exhausted:
         return {"outcome": Outcome.QUOTA_EXHAUSTED, "reason": session.exhausted["search"]} | spent
-    if stats["topics"] > 1 and stats["refused"] == stats["topics"]:
-        error = f"YouTube refused all {stats['refused']} queries; check HUNTER_REGION, HUNTER_LANGUAGE, HUNTER_CATEGORY"
-        return {"outcome": Outcome.FAILURE, "error": f"{error} and the warnings above"} | spent
+    if stats["refused"] and stats["refused"] + stats["failed"] == stats["topics"]:
+        error = f"YouTube refused {stats['refused']} of {stats['topics']} queries and none succeeded"
+        hint = "check them, HUNTER_REGION, HUNTER_LANGUAGE and HUNTER_CATEGORY; the warnings above say why"
+        return {"outcome": Outcome.FAILURE, "error": f"{error}: {hint}"} | spent
     failed, tried = stats["failed"] + stats["unfinished_failed"], stats["topics"] + stats["unfinished"]
     if failed and not stats["searches"] and stats["unfinished_failed"] == stats["unfinished"] and not spent:
         what = "searches" if stats["failed"] else "videos that had to be enriched"

@@ -62,6 +62,15 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_cases(shared_data: Path) -> Path:
+    """The faults that were found in use, as inputs."""
+    folder = shared_data.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"the shared cases are not there ({folder})")
+    return folder
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Whatever the tests bring to light is looked through for secrets."""
     config.pluginmanager.register(secrets_plugin)

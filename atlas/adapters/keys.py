@@ -129,7 +129,7 @@ class KeyDAO:
         books, members = await self._read(pool), _prints(pool, ring)
         rejected = {key: row["reason"] for key in members if (row := books.suspended.get((key, WHOLE_KEY)))}
         if rejected and len(rejected) == len(members):
-            raise KeysRejected(ring, [f"{key}: {reason}" for key, reason in rejected.items()])
+            raise KeysRejected(ring, rejected)
         number = dict.fromkeys(Bucket, 0)
         until: dict[Bucket, list[datetime]] = {bucket: [] for bucket in Bucket}
         for group in books.groups:

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLOCKED",
+    "GATEWAY",
     "ApiError",
     "backend_error",
+    "bad_parameter",
     "bad_value",
     "daily_limit",
+    "gateway_refusal",
     "invalid",
     "invalid_page_token",
     "key_blocked",
@@ -240,6 +243,22 @@ def key_blocked(reason: str, bucket: Bucket, project: str) -> ApiError:
     return _error(403, "forbidden", message, status="PERMISSION_DENIED", details=[info], named=reason)
 
 
+GATEWAY: Final = {
+    "address": "The provided API key has an IP address restriction. The calling address violates this restriction.",
+    "project": "Project {project} has been deleted.",
+    "credentials": "Request had invalid authentication credentials.",
+}
+"""What the gateway says of a key or project without an ErrorInfo, by what is wrong."""
+
+
+def gateway_refusal(what: str, project: str) -> ApiError:
+    """A refusal of Google's gateway whose reason says nothing: only its domain and its words do."""
+    message = GATEWAY[what].format(project=project)
+    if what == "credentials":
+        return _error(401, "authError", message, status="UNAUTHENTICATED")
+    return _error(403, "forbidden", message, status="PERMISSION_DENIED")
+
+
 def unregistered() -> ApiError:
     """No key at all."""
     message = (
@@ -255,6 +274,12 @@ def unregistered() -> ApiError:
 def invalid(reason: str, message: str, *, domain: str, location: str, location_type: str = "parameter") -> ApiError:
     """A parameter that cannot be used, in the older envelope."""
     return _error(400, reason, message, domain=domain, location=location, location_type=location_type)
+
+
+def bad_parameter(name: str) -> ApiError:
+    """YouTube's own refusal of a parameter's value."""
+    reason = f"invalid{name[0].upper()}{name[1:]}"
+    return invalid(reason, f"Invalid value for {name}.", domain="youtube.parameter", location=name)
 
 
 def missing(name: str) -> ApiError:

@@ -16,7 +16,7 @@ from maia.sandbox import errors
 from maia.sandbox.ids import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from atlas.quota import Bucket
@@ -36,8 +36,10 @@ class Kind(StrEnum):
     DAILY_LIMIT = "daily-limit"
     KEY_INVALID = "key-invalid"
     KEY_BLOCKED = "key-blocked"
+    GATEWAY = "gateway"
     BACKEND_ERROR = "backend-error"
     UNAVAILABLE_403 = "unavailable-403"
+    BAD_PARAMETER = "bad-parameter"
     PAGE_TOKEN = "page-token"  # noqa: S105  no secret
     NOT_FOUND = "not-found"
     DROP = "drop"
@@ -60,8 +62,12 @@ kinds
   key-blocked       403 with reason=API_KEY_SERVICE_BLOCKED (default),
                     API_KEY_HTTP_REFERRER_BLOCKED, API_KEY_IP_ADDRESS_BLOCKED,
                     CONSUMER_SUSPENDED or SERVICE_DISABLED
+  gateway           a refusal of Google's gateway without details, reason=address
+                    (default), project or credentials (401)
   backend-error     500, or status=503
   unavailable-403   403 whose reason is SERVICE_UNAVAILABLE
+  bad-parameter     400 of one parameter, reason=regionCode (default),
+                    relevanceLanguage, safeSearch, videoCategoryId or q
   page-token        400 invalidPageToken, for calls that carry a page token
   not-found         404 playlistNotFound
   drop              the connection is closed before any answer
@@ -86,10 +92,12 @@ _OPTIONS: Final = ("after", "times", "p", "key", "agent", "retry-after", "second
 _ONLY: Final = {
     "seconds": {Kind.SLOW},
     "status": {Kind.BACKEND_ERROR},
-    "reason": {Kind.KEY_BLOCKED, Kind.USER_RATE_LIMIT},
+    "reason": {Kind.KEY_BLOCKED, Kind.USER_RATE_LIMIT, Kind.GATEWAY, Kind.BAD_PARAMETER},
 }
 _REASONS: Final = {
     Kind.KEY_BLOCKED: errors.BLOCKED,
+    Kind.GATEWAY: tuple(errors.GATEWAY),
+    Kind.BAD_PARAMETER: ("regionCode", "relevanceLanguage", "safeSearch", "videoCategoryId", "q"),
     Kind.USER_RATE_LIMIT: ("userRateLimitExceeded", "rateLimitExceeded"),
 }
 _FINGERPRINT_LENGTH: Final = 12
@@ -195,28 +203,21 @@ class Fault:
 
     def refusal(self, bucket: Bucket, project: str, limit: int, at: datetime) -> errors.ApiError | None:
         """The answer that refuses the call; None for faults that spoil an answer instead."""
-        error: errors.ApiError | None = None
-        match self.kind:
-            case Kind.RATE_LIMIT:
-                error = errors.rate_limit_429(bucket, project)
-            case Kind.USER_RATE_LIMIT:
-                error = errors.rate_limit_403(self.reason or "userRateLimitExceeded")
-            case Kind.QUOTA:
-                error = errors.quota_spent(bucket, project, limit, at)
-            case Kind.DAILY_LIMIT:
-                error = errors.daily_limit()
-            case Kind.KEY_INVALID:
-                error = errors.key_invalid()
-            case Kind.KEY_BLOCKED:
-                error = errors.key_blocked(self.reason or errors.BLOCKED[0], bucket, project)
-            case Kind.BACKEND_ERROR:
-                error = errors.backend_error(self.status)
-            case Kind.UNAVAILABLE_403:
-                error = errors.unavailable_403()
-            case Kind.PAGE_TOKEN:
-                error = errors.invalid_page_token()
-            case Kind.NOT_FOUND:
-                error = errors.playlist_not_found()
+        refusals: dict[Kind, Callable[[], errors.ApiError]] = {
+            Kind.RATE_LIMIT: lambda: errors.rate_limit_429(bucket, project),
+            Kind.USER_RATE_LIMIT: lambda: errors.rate_limit_403(self.reason or "userRateLimitExceeded"),
+            Kind.QUOTA: lambda: errors.quota_spent(bucket, project, limit, at),
+            Kind.DAILY_LIMIT: errors.daily_limit,
+            Kind.KEY_INVALID: errors.key_invalid,
+            Kind.KEY_BLOCKED: lambda: errors.key_blocked(self.reason or errors.BLOCKED[0], bucket, project),
+            Kind.GATEWAY: lambda: errors.gateway_refusal(self.reason or "address", project),
+            Kind.BAD_PARAMETER: lambda: errors.bad_parameter(self.reason or "regionCode"),
+            Kind.BACKEND_ERROR: lambda: errors.backend_error(self.status),
+            Kind.UNAVAILABLE_403: errors.unavailable_403,
+            Kind.PAGE_TOKEN: errors.invalid_page_token,
+            Kind.NOT_FOUND: errors.playlist_not_found,
+        }
+        error = refusals[self.kind]() if self.kind in refusals else None
         if error is not None and self.retry_after is not None:
             error.headers["Retry-After"] = str(self.retry_after)
         return error
@@ -224,7 +225,7 @@ class Fault:
     @property
     def free(self) -> bool:
         """Whether a call that it strikes costs nothing: it never got past the gate of keys and quota."""
-        return self.kind in (Kind.QUOTA, Kind.DAILY_LIMIT, Kind.KEY_INVALID, Kind.KEY_BLOCKED)
+        return self.kind in (Kind.QUOTA, Kind.DAILY_LIMIT, Kind.KEY_INVALID, Kind.KEY_BLOCKED, Kind.GATEWAY)
 
     @property
     def spoils(self) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from atlas.errors import remember_secret
-from maia.youtube.errors import KeyBlocked, KeyInvalid, Malformed, QuotaExhausted, Stopped, TransientError, classify
+from maia.youtube.errors import KeyInvalid, KeyRefused, Malformed, QuotaExhausted, Stopped, TransientError, classify
 from maia.youtube.http import MAX_BODY, Reply, Transport, Whereabouts
 from maia.youtube.models import Answer
 from maia.youtube.reservations import Reservations, Ring
@@ -144,11 +144,11 @@ class Caller:
                     return await self._request(method, answer, params, ticket)
                 except QuotaExhausted as error:
                     await self._reservations.quota_spent(ticket, project=error.project, limit=error.limit)
-                except (KeyInvalid, KeyBlocked) as error:
+                except KeyRefused as error:
                     if ticket.fingerprint not in self._told:  # once, not for each call in flight
                         self._told.add(ticket.fingerprint)
                         logger.warning("Key %s drops out. %s", ticket.fingerprint, error)
-                    await self._reservations.reject(ticket, reason=error.reason, project=error.project)
+                    await self._reservations.reject(ticket, reason=error.why, project=error.project)
 
     async def _request(self, method: Method, answer: type[A], params: Mapping[str, str], ticket: Ticket) -> A:
         """One request. Accounts for the ticket, except in the errors that `_try` accounts for, and in the answer."""
@@ -156,7 +156,7 @@ class Caller:
         try:
             reply = await self._transport.get(method.path, params, _usable(ticket), where)
             return _understand(reply, method, answer, ticket)
-        except (QuotaExhausted, KeyInvalid, KeyBlocked):
+        except (QuotaExhausted, KeyRefused):
             raise
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)

@@ -3,10 +3,11 @@
 YouTubeError
 ├── QuotaExhausted        the day's quota of one bucket is spent: suspend the bucket for that key, rotate
 ├── RateLimited           too fast, per minute or per user: churn
-├── KeyInvalid            the key is wrong or expired: suspend the key, rotate
-├── KeyBlocked            the key may not be used here, or its project not at all: suspend the key, rotate
-├── BadRequest            the request is wrong: skip the item
-│   └── Forbidden         the item is not for us, whatever the key: skip it
+├── KeyRefused            suspend the key, rotate
+│   ├── KeyInvalid        the key is wrong or expired
+│   └── KeyBlocked        the key may not be used here, or its project not at all
+├── BadRequest            the request is wrong: skip the item, or name the setting that `parameter` comes from
+│   └── Forbidden         YouTube itself keeps the item from us, whatever the key: skip it
 ├── PageTokenInvalid      begin that search or playlist anew
 ├── NotFound              there is no such thing
 ├── TransientError        worth another try, all of them after a pause
@@ -35,6 +36,7 @@ __all__ = [
     "Forbidden",
     "KeyBlocked",
     "KeyInvalid",
+    "KeyRefused",
     "Malformed",
     "NetworkError",
     "NotFound",
@@ -53,11 +55,14 @@ _CUT_WORD: Final = re.compile(r"\S{1,300}\Z")
 
 
 class YouTubeError(MaiaError):
-    """A call to the YouTube Data API came to nothing. `detail` is what YouTube said, where it said something."""
+    """A call to the YouTube Data API came to nothing. `detail` is what YouTube said, where it said something.
+
+    `said` is the same in one short line without secrets.
+    """
 
     def __init__(self, message: str, *, detail: str = "") -> None:
-        said = _quotable(detail)
-        super().__init__(scrub(f"{message} YouTube says: {said}" if said else message))
+        self.said = _quotable(detail)
+        super().__init__(scrub(f"{message} YouTube says: {self.said}" if self.said else message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process borders (Prefect stores them); their constructors take other arguments than `args`.
@@ -103,43 +108,62 @@ class RateLimited(YouTubeError):
         super().__init__(f"{calls} came too fast for YouTube; ask nothing{wait}.", detail=detail)
 
 
-class KeyInvalid(YouTubeError):
-    """YouTube does not know the key. `reason` is YouTube's word for it, `project` the project's number where named."""
+class KeyRefused(YouTubeError):
+    """The key is refused, or its project. `reason` is Google's word for it, `project` the number where named.
 
-    def __init__(self, reason: str, *, project: str | None = None, detail: str = "") -> None:
+    `why` is what people read of it later: the reason, and Google's own words where the reason alone says too little.
+    """
+
+    def __init__(self, message: str, reason: str, project: str | None, detail: str) -> None:
+        super().__init__(message, detail=detail)
         self.reason = reason
         self.project = project
+        # API_KEY_INVALID says it all, "forbidden" nothing
+        self.why = reason if reason.isupper() or not self.said else f"{reason}: {self.said}"
+
+
+class KeyInvalid(KeyRefused):
+    """Google does not know the key."""
+
+    def __init__(self, reason: str, *, project: str | None = None, detail: str = "") -> None:
         super().__init__(
             f"The API key is wrong, deleted or expired ({reason}). Correct it in YOUTUBE_API_KEY_POOL_JSON.",
-            detail=detail,
+            reason,
+            project,
+            detail,
         )
 
 
-class KeyBlocked(YouTubeError):
-    """The key may not be used: restricted, its project suspended, or the API not enabled there."""
+class KeyBlocked(KeyRefused):
+    """The key may not be used: restricted, its project deleted or suspended, or the API not enabled there."""
 
     def __init__(self, reason: str, *, project: str | None = None, detail: str = "") -> None:
-        self.reason = reason
-        self.project = project
         where = f" of project {project}" if project else ""
         super().__init__(
-            f"The API key{where} may not be used ({reason}). In the Google Cloud console: enable the YouTube Data API "
-            "v3, and lift restrictions of the key to addresses, referrers or other APIs.",
-            detail=detail,
+            f"The API key{where} may not be used ({reason}). In the Google Cloud console: check that the project "
+            "exists and is active, enable the YouTube Data API v3, and lift restrictions of the key to addresses, "
+            "referrers or other APIs.",
+            reason,
+            project,
+            detail,
         )
 
 
 class BadRequest(YouTubeError):
-    """YouTube refuses the request as it stands; asking again does not help. `reason` is YouTube's word for it."""
+    """YouTube refuses the request as it stands; asking again does not help.
 
-    def __init__(self, reason: str, *, status: int = 400, detail: str = "") -> None:
+    `reason` is YouTube's word for it, `parameter` the parameter of the request that it names, such as "regionCode".
+    """
+
+    def __init__(self, reason: str, *, status: int = 400, parameter: str | None = None, detail: str = "") -> None:
         self.reason = reason
         self.status = status
+        self.parameter = parameter
         super().__init__(f"YouTube refuses the request ({status} {reason}); the item is skipped.", detail=detail)
 
 
 class Forbidden(BadRequest):
-    """The item may not be read by anyone with an API key; the key itself is fine."""
+    """YouTube itself says that the item may not be read by anyone with an API key; the key itself is fine."""
 
     def __init__(self, reason: str, *, status: int = 403, detail: str = "") -> None:
         super().__init__(reason, status=status, detail=detail)
@@ -241,11 +265,11 @@ def classify(status: int, body: bytes, headers: Mapping[str, str], bucket: Bucke
         if day:
             return QuotaExhausted(bucket, said.project, said.limit, detail=said.message)
         return RateLimited(retry_after, bucket=bucket, detail=said.message)
-    return (status in {400, 401, 403} and _about_the_key(said)) or _about_the_request(status, said)
+    return (status in {400, 401, 403} and _about_the_key(status, said)) or _about_the_request(status, said)
 
 
-def _about_the_key(said: ErrorBody) -> YouTubeError | None:
-    # What YouTube itself says concerns the item; the gateway before it judges the key.
+def _about_the_key(status: int, said: ErrorBody) -> YouTubeError | None:
+    # What YouTube itself says concerns the item; the gateway before it judges the key and the project.
     reasons = said.gateway_reasons
     if invalid := sorted(reasons & _INVALID_REASONS):
         return KeyInvalid(invalid[0], project=said.project, detail=said.message)
@@ -258,11 +282,17 @@ def _about_the_key(said: ErrorBody) -> YouTubeError | None:
         return KeyInvalid(said.reason or "badRequest", project=said.project, detail=said.message)
     if _BLOCKED_TEXT.search(said.message):
         return KeyBlocked(said.reason or "forbidden", project=said.project, detail=said.message)
-    return None
+    if status == 400 or not (said.reason or said.message):
+        return None
+    # 401 and 403 of the gateway never concern what was asked for, whatever the words: an address that the key is not
+    # for, a deleted project, credentials that it does not take.
+    kind = KeyInvalid if status == 401 else KeyBlocked
+    return kind(said.reason or "forbidden", project=said.project, detail=said.message)
 
 
 def _about_the_request(status: int, said: ErrorBody) -> YouTubeError:
-    if not said.understood and status not in {400, 413, 414}:
+    says_nothing = status in {401, 403} and not (said.reason or said.message)
+    if says_nothing or (not said.understood and status not in {400, 413, 414}):
         # A proxy, a front end that blocks this address, another server: the API always says why. Nothing is known about
         # the item, which a NotFound or Forbidden would set aside.
         return Malformed(f"An answer of status {status} that is not the API's. Is YOUTUBE_API_BASE_URL right?")
@@ -275,7 +305,7 @@ def _about_the_request(status: int, said: ErrorBody) -> YouTubeError:
         # permission": neither the key (it works for everything else) nor worth three calls now. Whatever this item was
         # asked for comes up again in a later cycle, and that is the retry, should it be an outage after all.
         return Forbidden(said.reason or "forbidden", status=status, detail=said.message)
-    return BadRequest(said.reason or "no reason given", status=status, detail=said.message)
+    return BadRequest(said.reason or "no reason given", status=status, parameter=said.parameter, detail=said.message)
 
 
 def _quotable(text: str) -> str:

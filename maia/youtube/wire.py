@@ -20,8 +20,9 @@ _MOST_DIGITS: Final = 20  # of an integer of 64 bits, with its sign
 _UNIT: Final = re.compile(r"1/(d|h|min|s)\b")
 _LIMIT_PER_DAY: Final = re.compile(r"per_?day", re.IGNORECASE)
 _TEXT_PER_DAY: Final = re.compile(r"\bper day\b|\bdaily limit\b", re.IGNORECASE)
-_PROJECT: Final = re.compile(r"\bproject(?:s/|_number:| number:? ?| )([0-9]{4,20})\b")
+_PROJECT: Final = re.compile(r"\bproject(?:s/|_number:| number:? ?| )([0-9]{4,20})\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_INVALID: Final = re.compile(r"invalid([A-Z][A-Za-z]{0,40})")
 _SECONDS: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s?")
 
 
@@ -68,6 +69,8 @@ class ErrorBody:
     """(domain, reason) of each of `errors`."""
     infos: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
     """(domain, reason, metadata) of each ErrorInfo."""
+    locations: tuple[str, ...] = ()
+    """Parameters of the request that are said to be wrong, as far as they are named."""
     retry_delay: float | None = None
     """Seconds, of a RetryInfo."""
 
@@ -86,6 +89,7 @@ class ErrorBody:
         entries = _dicts(error.get("errors"))
         details = _dicts(error.get("details"))
         texts = tuple(_text(part.get("message")) for part in (error, *entries))
+        violations = (item for detail in details for item in _dicts(detail.get("fieldViolations")))
         delays = (_SECONDS.fullmatch(_text(detail.get("retryDelay"))) for detail in details)
         return cls(
             understood=True,
@@ -100,6 +104,15 @@ class ErrorBody:
                 )
                 for detail in details
                 for metadata in (detail.get("metadata"),)
+            ),
+            locations=tuple(
+                filter(
+                    None,
+                    (
+                        *(_word(entry.get("location")) for entry in entries),
+                        *(_camel_case(_word(violation.get("field"))) for violation in violations),
+                    ),
+                )
             ),
             retry_delay=next((float(delay[1]) for delay in delays if delay), None),
         )
@@ -125,6 +138,12 @@ class ErrorBody:
         """The one word that says most."""
         words = [*(reason for _, reason, _ in self.infos), *(reason for _, reason in self.errors)]
         return next(filter(None, words), None)
+
+    @property
+    def parameter(self) -> str | None:
+        """The parameter of the request that is wrong; from the reason ("invalidRegionCode") where no place is named."""
+        named = (f"{match[1][0].lower()}{match[1][1:]}" for r in self.reasons if (match := _INVALID.fullmatch(r)))
+        return next(iter((*self.locations, *named)), None)
 
     @property
     def per_day(self) -> bool | None:
@@ -174,6 +193,11 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _camel_case(name: str) -> str:
+    head, *tail = name.split("_")  # the newer envelope names fields as protocol buffers do: region_code
+    return head + "".join(map(str.capitalize, tail))
 
 
 def _word(value: object) -> str:

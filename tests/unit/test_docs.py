@@ -131,7 +131,7 @@ def test_what_can_be_exported_is_that_of_the_code() -> None:
 
 def test_the_errors_are_those_of_the_client() -> None:
     rows = table(document("docs/architecture.md"), "what happened", "how it comes", "error", "what holds")
-    internal = {"YouTubeError", "TransientError", "Stopped", "classify"}
+    internal = {"YouTubeError", "KeyRefused", "TransientError", "Stopped", "classify"}
     assert {row[2].strip("`") for row in rows} == set(errors.__all__) - internal
 
 

@@ -35,9 +35,9 @@ def test_an_empty_ring_says_what_to_do() -> None:
 
 
 def test_rejected_keys_are_listed_with_the_command_that_lifts_them() -> None:
-    text = str(KeysRejected("tracking", ["abc: API key not valid", "def: blocked"]))
+    text = str(KeysRejected("tracking", {"abc": "API key not valid", "def": "blocked.", "ghi": "API key not valid"}))
     assert "'tracking'" in text
-    assert "abc: API key not valid; def: blocked" in text
+    assert "abc, ghi: API key not valid; def: blocked. Check" in text
     assert "maia keys resume" in text
 
 

@@ -363,7 +363,7 @@ async def test_a_query_that_is_refused_does_not_block_the_queue(
     await add("python", ONE_PAGE)
     api.faults.add(f"{refusal}:search:times=1")
     stats = await run_hunter_cycle(1)
-    assert (stats["searches"], stats["refused"], stats["failed"], stats["outcome"]) == (1, 1, 0, "ok")
+    assert (stats["searches"], stats["refused"], stats["failed"], stats["outcome"]) == (1, 1, 0, "failure")
     row = await topic(db, "python")
     assert (row["status"], row["round_ended_at"]) == ("waiting", None)
     await run_hunter_cycle(1)

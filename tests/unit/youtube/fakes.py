@@ -43,7 +43,7 @@ class FakeRing:
     async def acquire(self, bucket: Bucket) -> FakeTicket:
         usable = [key for key in self.keys if key not in self.rejected]
         if not usable:
-            raise KeysRejected("hunting", ["all of them"])
+            raise KeysRejected("hunting", {f"fp{place}": "refused" for place in range(len(self.keys))})
         for key in usable:
             if (key, bucket) not in self.spent:
                 ticket = FakeTicket(SecretStr(key), f"fp{self.keys.index(key)}", bucket)

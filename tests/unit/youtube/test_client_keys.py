@@ -1,7 +1,7 @@
 """Keys: sent in a header, rotated when they are spent, wrong or blocked, and never shown."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -93,6 +93,29 @@ async def test_the_ring_says_when_all_keys_are_wrong(client: YouTubeClient, api:
     with pytest.raises(KeysRejected):
         await client.videos(["a"])
 
+    assert ring.book() == ["rejected"] * 3
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.search("x", **WINDOW),
+        lambda client: client.videos(["a"]),
+        lambda client: client.batch_get_stats(["a"]),
+        lambda client: client.channels(["a"]),
+        lambda client: client.playlist_items("a"),
+    ],
+    ids=["search", "videos", "batchGetStats", "channels", "playlistItems"],
+)
+async def test_a_refusal_of_the_gateway_concerns_the_key_at_every_endpoint(
+    client: YouTubeClient, api: aioresponses, ring: FakeRing, ask: Callable[[YouTubeClient], Awaitable[object]]
+) -> None:
+    api.get(ANY, status=403, body=bodies.legacy(403, "forbidden", "Project 4711 has been deleted."), repeat=True)
+
+    with pytest.raises(KeysRejected):
+        await ask(client)
+
+    assert ring.told[0] == ("fp0", "forbidden: Project 4711 has been deleted.", "4711")
     assert ring.book() == ["rejected"] * 3
 
 

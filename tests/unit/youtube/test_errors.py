@@ -1,11 +1,13 @@
 """Errors are told apart by what they mean: one row for every case that YouTube is known to answer."""
 
 import copy
+import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,7 +167,7 @@ CASES = [
         400,
         bodies.legacy(400, "invalidChannelId", domain="youtube.search", location="channelId"),
         BadRequest,
-        {"reason": "invalidChannelId", "status": 400},
+        {"reason": "invalidChannelId", "status": 400, "parameter": "channelId"},
     ),
     Case(
         "YouTube's own word about a parameter is not about our key",
@@ -173,6 +175,28 @@ CASES = [
         bodies.legacy(400, "badRequest", "API key not valid as a search term.", "youtube.search"),
         BadRequest,
     ),
+    Case(
+        "a parameter that the newer envelope names",
+        400,
+        bodies.current(
+            400,
+            "invalid",
+            None,
+            domain="global",
+            status="INVALID_ARGUMENT",
+            details=({"fieldViolations": [{"field": "region_code", "description": "Invalid value"}]},),
+        ),
+        BadRequest,
+        {"parameter": "regionCode"},
+    ),
+    Case(
+        "a parameter that only the reason names",
+        400,
+        bodies.legacy(400, "invalidRelevanceLanguage", domain="youtube.search"),
+        BadRequest,
+        {"parameter": "relevanceLanguage"},
+    ),
+    Case("a parameter that is not named", 400, bodies.legacy(400, "badRequest"), BadRequest, {"parameter": None}),
     Case("400 in HTML", 400, b"<html>Your client has issued a malformed request.</html>", BadRequest),
     # 403 that is not about the key
     Case("reason alone says nothing", 403, FORBIDDEN_BY_YOUTUBE, Forbidden, {"reason": "SERVICE_UNAVAILABLE"}),
@@ -189,7 +213,45 @@ CASES = [
         bodies.legacy(403, "forbidden", "Requests to this video are blocked.", "youtube.video"),
         Forbidden,
     ),
-    Case("needs a login", 401, bodies.legacy(401, "required", "Login Required."), Forbidden, {"status": 401}),
+    Case(
+        "a private channel",
+        403,
+        bodies.legacy(403, "channelForbidden", "The channel may not be read.", "youtube.channel"),
+        Forbidden,
+        {"reason": "channelForbidden"},
+    ),
+    Case(
+        "comments are disabled",
+        403,
+        bodies.legacy(403, "commentsDisabled", "The video has disabled comments.", "youtube.commentThread"),
+        Forbidden,
+    ),
+    Case(
+        "YouTube's own 401",
+        401,
+        bodies.legacy(401, "authorizationRequired", "Not for keys.", "youtube.activity"),
+        Forbidden,
+        {"status": 401},
+    ),
+    # 401 and 403 of the gateway are about the key or its project, whatever the words
+    *(
+        Case(f"gateway: {message}", status, body, expected, {"reason": reason, "said": message, "project": project})
+        for status, reason, message, expected, project in (
+            (403, "forbidden", "The provided API key has an IP address restriction.", KeyBlocked, None),
+            (403, "forbidden", "Project 123456789012 has been deleted.", KeyBlocked, "123456789012"),
+            (403, "insufficientPermissions", "Insufficient Permission", KeyBlocked, None),
+            (401, "authError", "Request had invalid authentication credentials.", KeyInvalid, None),
+            (401, "required", "Login Required.", KeyInvalid, None),
+        )
+        for body in (bodies.legacy(status, reason, message), bodies.current(status, reason, None, message))
+    ),
+    Case(
+        "the gateway, without a list of errors",
+        403,
+        b'{"error": {"code": 403, "message": "The key has an IP address restriction.", "status": "PERMISSION_DENIED"}}',
+        KeyBlocked,
+        {"reason": "forbidden"},
+    ),
     # nothing there
     Case(
         "no playlist",
@@ -228,15 +290,16 @@ CASES = [
         )
     ),
     *(
-        Case(f"403 {body!r}", 403, body, Forbidden, {"reason": "forbidden"})
+        # an envelope that says nothing: of the item nothing is known
+        Case(f"403 {body!r}", 403, body, Malformed)
         for body in (
             b'{"error": {}}',
             b'{"error": {"errors": "x", "details": "y", "message": 3}}',
             b'{"error": {"errors": [null, 3, {"reason": ["x"]}], "details": [null, {"reason": 3, "metadata": []}]}}',
             b'[{"error": {"code": 403}}]',
-            b"\n" + b'{"error": {"message": "half a pair \\ud83d"}}',
         )
     ),
+    Case("half a pair", 403, b"\n" + b'{"error": {"message": "half a pair \\ud83d"}}', KeyBlocked),
 ]
 
 
@@ -258,6 +321,32 @@ def test_the_bucket_is_the_one_that_was_called(bucket: Bucket) -> None:
     assert f"'{bucket}'" in str(error)
     assert "midnight Pacific" in str(error)
     assert "<a" not in str(error)
+
+
+def test_the_shared_refusals_of_the_gateway_are_about_the_key(shared_cases: Path) -> None:
+    for body in json.loads((shared_cases / "gateway_refusals.json").read_text())["bodies"]:
+        said = body["error"]
+        error = classify(said["code"], json.dumps(body).encode(), {}, Bucket.SEARCH)
+
+        assert isinstance(error, KeyInvalid if said["code"] == 401 else KeyBlocked)
+        assert error.why == f"{said['errors'][0]['reason']}: {said['message']}"
+
+
+def test_the_shared_refusal_of_a_region_names_the_parameter(shared_cases: Path) -> None:
+    case = json.loads((shared_cases / "one_query_refused.json").read_text())
+
+    error = classify(case["status"], json.dumps(case["body"]).encode(), {}, Bucket.SEARCH)
+
+    assert isinstance(error, BadRequest)
+    assert (error.reason, error.parameter) == ("invalidRegionCode", "regionCode")
+
+
+def test_why_a_key_is_refused_is_the_reason_and_googles_words_where_it_says_nothing() -> None:
+    assert KeyBlocked("CONSUMER_SUSPENDED", detail="It has been suspended.").why == "CONSUMER_SUSPENDED"
+    assert KeyBlocked("forbidden", detail="Project 4711 has been deleted.").why == (
+        "forbidden: Project 4711 has been deleted."
+    )
+    assert KeyInvalid("authError").why == "authError"
 
 
 def in_an_hour() -> str:
