@@ -12,8 +12,12 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from action.errors import SettingError
+from maia import __version__
 
-__all__ = ["MIGRATION", "NAMES", "OWN", "SECRETS", "STORE", "cleaned", "from_lines", "given", "passwords"]
+__all__ = ["MIGRATION", "NAMES", "OWN", "PAGE", "SECRETS", "STORE", "cleaned", "from_lines", "given", "passwords"]
+
+PAGE = f"https://github.com/pleiades/maia/blob/v{__version__}/docs/configuration.md"
+"""Where the settings are described."""
 
 SECRETS = frozenset({"DATABASE_URL", "HF_TOKEN", "NOTIFY_URLS", "PREFECT_API_KEY", "YOUTUBE_API_KEY_POOL_JSON"})
 """Settings that come by `env:` from the repository's secrets, never by an input."""
@@ -132,7 +136,7 @@ def _check(name: str, value: str, number: int) -> None:
         near = difflib.get_close_matches(name.upper(), sorted(NAMES - SECRETS - set(OWN)), 1)
         hint = f" Did you mean {near[0]}?" if near else ""
         shown = f"{name!r}" if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "a name"
-        raise SettingError(f"{where} sets {shown}, which is no setting of Maia.{hint} See docs/configuration.md.")
+        raise SettingError(f"{where} sets {shown}, which is no setting of Maia.{hint} See {PAGE}.")
 
 
 def passwords(url: str) -> list[str]:

@@ -18,6 +18,7 @@ from pydantic import ValidationError, model_validator
 
 from atlas.errors import ConfigError, remember_password, remember_secret
 from atlas.fields import Settings
+from atlas.pages import page
 from atlas.routes import bare_url
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def _explained(error: ValidationError) -> dict[str, str]:
 def _explain(name: str, message: str) -> str:
     message = message.removeprefix("Value error, ")
     problem = message[0].lower() + message[1:]
-    return f"{name.upper()}: {problem}. See docs/configuration.md for what it may be; unset it for the default."
+    where = page("configuration.md")
+    return f"{name.upper()}: {problem}. See {where} for what it may be; unset it for the default."
 
 
 def _good_values(wrong: set[str]) -> dict[str, Any]:

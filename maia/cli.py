@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from atlas.errors import AtlasError
+from atlas.pages import page
 from maia import __version__
 from maia.commands import agents
 from maia.commands.running import leave
@@ -28,7 +29,7 @@ _HELP = (
     "  maia janitor                    delete what is too old\n"
     "  maia keys                       what the keys have spent\n\n"
     "Settings come from the environment or .env: DATABASE_URL (unset: an embedded PostgreSQL), "
-    "YOUTUBE_API_KEY_POOL_JSON and others, see docs/configuration.md. Without a key, `maia sandbox` is a local API."
+    "YOUTUBE_API_KEY_POOL_JSON and others. Without a key, `maia sandbox` is a local API."
 )
 _SHARDS = {"hunter": agents.hunter, "tracker": agents.tracker}
 
@@ -45,7 +46,7 @@ def _options(
     pass
 
 
-def _shards() -> typer.Typer:
+def _shards(epilog: str | None = None) -> typer.Typer:
     """``maia`` with the commands of shards alone."""
     found = typer.Typer(
         name="maia",
@@ -54,6 +55,7 @@ def _shards() -> typer.Typer:
         pretty_exceptions_enable=False,  # they show local variables
         rich_markup_mode=None,
         help=_HELP,
+        epilog=epilog,
     )
     found.callback()(_options)
     for name, command in _SHARDS.items():
@@ -67,8 +69,10 @@ def app() -> typer.Typer:
     from maia.commands import janitor, keys, plan, queue  # noqa: PLC0415  a shard does not pay for these
     from maia.sandbox import command as sandbox  # noqa: PLC0415
 
-    found = _shards()
-    found.command(epilog=agents.EPILOG)(janitor.janitor)
+    found = _shards(f"All settings: {page('configuration.md')}")
+    found.command(
+        epilog=f"What is kept for how long: {page('retention.md#what-is-kept-for-how-long')}\n\n{agents.EPILOG}"
+    )(janitor.janitor)
     found.command(epilog=agents.EPILOG)(plan.plan)
     found.command(epilog=agents.EPILOG)(plan.verdict)
     found.add_typer(queue.app, name="queue")

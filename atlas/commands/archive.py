@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from atlas.errors import ConfigError
+from atlas.pages import page
 from atlas.vault.archive import Archive, Damage
 from atlas.vault.choose import provider_from_settings
 
@@ -30,7 +31,7 @@ def configured_archive() -> Archive:
     archive = archive_or_none()
     if archive is None:
         raise ConfigError(
-            "VAULT_PROVIDER is off: there is no archive. Set it to where the archive is; see docs/vault.md."
+            f"VAULT_PROVIDER is off: there is no archive. Set it to where the archive is; see {page('vault.md')}."
         )
     return archive
 

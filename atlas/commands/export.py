@@ -48,7 +48,7 @@ def export(
 ) -> None:
     """Write a table or a view to a file, as it is at one moment, whatever its size.
 
-    --since and --until go by the table's own time: see docs/export.md. Parquet needs the extra `parquet`.
+    --since and --until go by the table's own time: see the page below. Parquet needs the extra `parquet`.
 
     \b
       atlas export --table videos --output videos.csv

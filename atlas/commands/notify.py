@@ -11,6 +11,7 @@ from atlas import notifier, routes
 from atlas.commands.running import run
 from atlas.config import settings
 from atlas.errors import ConfigError
+from atlas.pages import page
 from atlas.telling import is_told
 from atlas.vocabulary import FAILED, VOCABULARY, EventType, Level, level_of
 
@@ -42,7 +43,7 @@ async def _notify(*, test: bool) -> bool:
     if secret is None:
         raise ConfigError(
             "NOTIFY_URLS required: set it to the Apprise URLs of the services, separated by spaces, such as "
-            "tgram://TOKEN/CHAT. See docs/events.md."
+            f"tgram://TOKEN/CHAT. See {page('events.md#telling-people')}."
         )
     entries = routes.parse(secret.get_secret_value())
     if not test:

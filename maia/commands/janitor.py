@@ -52,7 +52,7 @@ def janitor(
     """Keep the data as long as it may be kept: delete what is older, from the database and the archive.
 
     Once a day, beside the agents; it needs the database and the archive, and no key. What is kept for how long are the
-    RETENTION settings, see docs/retention.md.
+    RETENTION settings; the page below says more.
 
     \b
       maia janitor --dry-run
