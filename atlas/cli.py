@@ -7,6 +7,7 @@ import sys
 import typer
 
 from atlas.commands import database, events, export, forget, notify, rebuild, roles, vault
+from atlas.commands.help import verbatim
 from atlas.pages import page
 
 __all__ = ["app", "main"]
@@ -24,7 +25,7 @@ app.command()(database.status)
 app.command()(roles.roles)
 app.command()(events.events)
 app.command()(notify.notify)
-app.command(epilog=f"Tables, columns and times: {page('export.md')}")(export.export)
+app.command(epilog=verbatim(f"Tables, columns and times:\n  {page('export.md')}"))(export.export)
 app.add_typer(vault.app, name="vault")
 app.command()(rebuild.rebuild)
 app.command()(forget.forget)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from atlas.commands.help import verbatim
 from atlas.errors import AtlasError
 from atlas.pages import page
 from maia import __version__
@@ -69,10 +70,9 @@ def app() -> typer.Typer:
     from maia.commands import janitor, keys, plan, queue  # noqa: PLC0415  a shard does not pay for these
     from maia.sandbox import command as sandbox  # noqa: PLC0415
 
-    found = _shards(f"All settings: {page('configuration.md')}")
-    found.command(
-        epilog=f"What is kept for how long: {page('retention.md#what-is-kept-for-how-long')}\n\n{agents.EPILOG}"
-    )(janitor.janitor)
+    found = _shards(verbatim(f"All settings:\n  {page('configuration.md')}"))
+    kept = verbatim(f"What is kept for how long:\n  {page('retention.md#what-is-kept-for-how-long')}")
+    found.command(epilog=f"{kept}\n\n{agents.EPILOG}")(janitor.janitor)
     found.command(epilog=agents.EPILOG)(plan.plan)
     found.command(epilog=agents.EPILOG)(plan.verdict)
     found.add_typer(queue.app, name="queue")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from atlas.commands.help import verbatim
 from maia import agent
 from maia.agent import AgentOptions
 from maia.exitcodes import EXIT_CODES
@@ -15,7 +16,7 @@ from maia.session import Shard
 
 __all__ = ["EPILOG", "MOST_MINUTES", "MOST_ROWS", "hunter", "parse_shard", "tracker"]
 
-EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {row.code.value:>3}  {row.name}: {row.when}" for row in EXIT_CODES)
+EPILOG = verbatim("Exit codes:\n" + "\n".join(f"  {row.code.value:>3}  {row.name}: {row.when}" for row in EXIT_CODES))
 """What the agents' help ends with."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atlas.commands.help import verbatim
 from atlas.errors import ConfigError
 from maia.sandbox.config import SandboxConfig
 from maia.sandbox.faults import GRAMMAR, Fault
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EPILOG", "sandbox"]
 
-EPILOG = f"""\b
-{GRAMMAR}"""
+EPILOG = verbatim(GRAMMAR)
 """What the command's help ends with: the grammar of --fault."""
 
 

@@ -1,0 +1,10 @@
+"""Texts of `--help`."""
+
+from __future__ import annotations
+
+__all__ = ["verbatim"]
+
+
+def verbatim(text: str) -> str:
+    """Return the text such that click keeps its lines: lists, tables, addresses. It fills only unmarked paragraphs."""
+    return "\n\n".join(f"\b\n{paragraph}" for paragraph in text.strip("\n").split("\n\n"))
