@@ -11,6 +11,7 @@ from pathlib import Path
 
 from action import settings
 from action.errors import SettingError, UsageError
+from maia.utf8 import decode
 
 __all__ = ["AGENTS", "BUILD", "COMMANDS", "JANITOR", "MOST_SHARDS", "PREFIX", "Inputs"]
 
@@ -198,13 +199,15 @@ def _file(name: str, environ: Mapping[str, str]) -> str:
             raise SettingError(f"{what} is no file.")
         if path.stat().st_size > _LARGEST_QUERIES:
             raise SettingError(f"{what} has more than {_LARGEST_QUERIES:,} bytes; split it.")
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
     except FileNotFoundError:
         raise SettingError(
             f"{what} is not there. Does a step before this one check the repository out (actions/checkout)? "
             "Is the name written as in the repository?"
         ) from None
-    except UnicodeDecodeError:
-        raise SettingError(f"{what} is not UTF-8 text.") from None
     except (OSError, ValueError, RuntimeError) as error:  # unreadable; a NUL in the name; a loop of links
         raise SettingError(f"{what} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    try:
+        return decode(content, name)
+    except ValueError as error:
+        raise SettingError(f"{what}: {error}") from None

@@ -100,12 +100,12 @@ async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
 
 async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinished:
     logger = get_run_logger()
-    query = topic["query_term"]
+    query = topic["display_term"] or topic["query_term"]
     if session.fatal is not None or "search" in session.exhausted or session.searches_left == 0:
         return Unfinished.NOT_STARTED
     try:
         page = await session.client.search(
-            query,
+            topic["query_term"],
             page_token=topic["next_page_token"],
             published_after=topic["published_after"],
             published_before=topic["published_before"],
@@ -186,7 +186,8 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
         if isinstance(outcome, Counter):
             counts.update(outcome)
         elif isinstance(outcome, StatementFailed):
-            get_run_logger().error("'%s' is skipped: %s", found.topic["query_term"], outcome)
+            shown = found.topic["display_term"] or found.topic["query_term"]
+            get_run_logger().error("'%s' is skipped: %s", shown, outcome)
             counts["failed"] += 1
             session.dao.set_aside([found.topic["id"]])
         elif isinstance(outcome, Exception):

@@ -2,43 +2,99 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from maia.snowball import LONGEST
+from atlas.terms import query_term, spelling
+from maia.utf8 import decode
 
-__all__ = ["read_queries"]
+__all__ = ["MOST_SHOWN", "BadLine", "Queries", "read_queries"]
 
-# they are no part of what is searched for, and would steer the terminal of whoever lists the queue
-_NO_CONTROLS = dict.fromkeys([*range(1, 0x20), *range(0x7F, 0xA0)], " ") | {0: None}
+MOST_SHOWN = 20
+"""Bad lines that are listed one by one."""
+
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")  # those that an editor counts; str.splitlines() knows more
 
 
-def read_queries(queries: Iterable[str] | None, file: Path | None) -> list[str]:
-    """The queries, each once, with single spaces and without control characters; empty ones are left out.
+@dataclass(frozen=True)
+class BadLine:
+    """A line of a file that is no query.
+
+    Attributes:
+        number: from 1.
+        reason: what is wrong with it, as a predicate.
+        text: the line, shortened.
+    """
+
+    number: int
+    reason: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.number} {self.reason}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What was read.
+
+    Attributes:
+        wanted: each query once, as it was spelled, in its order.
+        bad: the lines of the file that are no queries.
+    """
+
+    wanted: Sequence[str] = ()
+    bad: Sequence[BadLine] = ()
+
+    def problems(self) -> list[str]:
+        """Return one line for each bad line, at most ``MOST_SHOWN``, and one for the rest."""
+        rest = len(self.bad) - MOST_SHOWN
+        return [*map(str, self.bad[:MOST_SHOWN]), *([f"{rest:,} more lines are no queries"] if rest > 0 else [])]
+
+
+def read_queries(queries: Iterable[str] | None, file: Path | None) -> Queries:
+    """Return the queries, each once whatever its spelling, with single spaces and without control characters.
 
     Args:
-        queries: as given one by one.
-        file: one query a line, in UTF-8; a line that begins with ``#`` is a comment. ``-`` is standard input.
+        queries: as given one by one; empty ones are left out.
+        file: one query a line, in UTF-8; empty lines are left out, and comments, which begin with ``#``. ``-`` is
+            standard input.
 
     Raises:
-        ValueError: the file cannot be read, or a query is too long or no text; the message says which.
+        ValueError: the file cannot be read, or one of ``queries`` is no query; the message says which.
     """
-    lines: list[str] = list(queries or ())
-    if file is not None:
-        name = "standard input" if str(file) == "-" else str(file)
+    wanted: dict[str, str] = {}
+    for query in queries or ():
+        if spelled := spelling(query):
+            try:
+                wanted.setdefault(query_term(query), spelled)
+            except ValueError as error:
+                raise ValueError(f"a query {error}: {_shown(query)}") from None
+    bad: list[BadLine] = []
+    for number, line in enumerate(_lines(file) if file is not None else [], 1):
+        spelled = spelling(line)
+        if not spelled or spelled.startswith("#"):
+            continue
         try:
-            content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-            # some editors begin a file with a mark that would become part of the first query
-            text = content.decode("utf-8-sig")
-        except (OSError, ValueError) as error:  # a name with NUL, too, or bytes that are no UTF-8
-            raise ValueError(f"{name} cannot be read: {error}") from None
-        lines += [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    wanted = [" ".join(line.translate(_NO_CONTROLS).split()) for line in lines]
-    wanted = list(dict.fromkeys(query for query in wanted if query))
-    for query in wanted:
-        if any("\ud800" <= char <= "\udfff" for char in query):  # bytes of the command line that are no UTF-8
-            raise ValueError(f"a query is no text in UTF-8: {ascii(query)[:60]}")
-        if len(query) > LONGEST:
-            raise ValueError(f"a query has more than {LONGEST} characters: {query[:60]}…")
-    return wanted
+            wanted.setdefault(query_term(line), spelled)
+        except ValueError as error:
+            bad.append(BadLine(number, str(error), _shown(spelled)))
+    return Queries(list(wanted.values()), bad)
+
+
+def _lines(file: Path) -> list[str]:
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except (OSError, ValueError) as error:  # a name with NUL, too
+        raise ValueError(f"{name} cannot be read: {error}") from None
+    return _LINE_ENDS.split(decode(content, name))
+
+
+def _shown(text: str) -> str:
+    """Its beginning, as far as it can be printed."""
+    begin = text[:60] if text[:60].isprintable() else ascii(text[:60])[1:-1][:60]
+    return begin + ("…" if len(text) > 60 else "")

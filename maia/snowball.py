@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from atlas import terms
 from atlas.config import settings
 
 __all__ = ["Snowball", "normalise"]
 
 SHORTEST, LONGEST = 2, 100  # characters; YouTube's own limit for all tags of a video together is 500
 
-# marks that nobody sees would make one query two, each with a search of its own; joiners are part of scripts and emoji
-_INVISIBLE = {"Cc": " ", "Cs": " ", "Zl": " ", "Zp": " ", "Cf": ""}
-_JOINERS = "\u200c\u200d"
-_SPACES = re.compile(r"\s+")
-
 
 def normalise(tag: str) -> str | None:
-    """The tag as a query: NFKC, case folded, single spaces, no control characters; None if too short or too long."""
-    if tag.isascii() and tag.isprintable():  # most are, and need no look at each character
-        text = _SPACES.sub(" ", tag).strip("# ").lower()
-        return text if SHORTEST <= len(text) <= LONGEST else None
-    text = unicodedata.normalize("NFKC", tag)
-    text = "".join(_INVISIBLE.get(unicodedata.category(char), char) if char not in _JOINERS else char for char in text)
-    # folding the case can leave a sequence that NFKC would write otherwise
-    text = unicodedata.normalize("NFKC", _SPACES.sub(" ", text).strip("# ").casefold())
+    """The tag as a query: in the form of ``atlas.terms``, without ``#`` around it; None if too short or too long."""
+    text = terms.normalise(tag).strip("# ")
     return text if SHORTEST <= len(text) <= LONGEST else None
 
 

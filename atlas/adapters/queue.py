@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypedDict, cast
 
@@ -10,8 +10,11 @@ from atlas import policy
 from atlas.clock import clock
 from atlas.database import Database, database
 from atlas.statements import sql
+from atlas.terms import query_term, spelling
 
 __all__ = ["QueryRow", "QueueDAO"]
+
+_AT_ONCE = 1_000  # queries of one transaction
 
 
 class QueryRow(TypedDict):
@@ -19,6 +22,9 @@ class QueryRow(TypedDict):
 
     id: int
     query_term: str
+    """The normal form: what is searched for."""
+    display_term: str
+    """As the user spelled it; of a tag, the normal form."""
     status: str
     priority: int
     source: str
@@ -38,24 +44,94 @@ class QueueDAO:
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
 
-    async def add(self, terms: Iterable[str]) -> int:
-        """Adds queries above any tag; a known one is raised there and, if it was paused, resumed.
+    async def add(
+        self, queries: Iterable[str], *, first: bool = False, progress: Callable[[str, int, int], None] | None = None
+    ) -> int:
+        """Add queries above any tag; a known one is raised there and, if it was paused, resumed.
+
+        Those that were never searched are searched in the order given. They are written in bounded transactions.
+
+        Args:
+            queries: in any spelling, which is kept for display.
+            first: above the user's other queries, too; they keep that rank until they are removed.
+            progress: called with what is done, how much of it is done, and how much there is.
 
         Returns:
             the number of new ones.
+
+        Raises:
+            ValueError: one of them is no query.
         """
-        wanted = list(dict.fromkeys(terms))
-        rows = await self._db.fetch(sql("add_queries"), wanted, policy.USER_PRIORITY, clock.now())
-        return sum(row["created"] for row in rows)
+        spellings: dict[str, str] = {}
+        for query in queries:
+            spellings.setdefault(query_term(query), spelling(query))
+        wanted = list(spellings.items())
+        await self.adopt()
+        priority = policy.USER_PRIORITY + first
+        created = highest = 0
+        for start in range(0, len(wanted), _AT_ONCE):
+            if progress and start:
+                progress("adding queries", start, len(wanted))
+            more, highest = await self._add(dict(wanted[start : start + _AT_ONCE]), priority, highest)
+            created += more
+        return created
+
+    async def _add(self, wanted: dict[str, str], priority: int, highest: int) -> tuple[int, int]:
+        """A batch: how many are new, and the highest id of the unsearched, which is that of the last."""
+
+        async def write() -> tuple[int, int]:
+            last = highest
+            async with self._db.transaction():
+                rows = await self._db.fetch(
+                    sql("add_queries"), list(wanted), list(wanted.values()), priority, clock.now()
+                )
+                ids = {row["query_term"]: row["id"] for row in rows if row["unsearched"]}
+                displaced: list[str] = []
+                for term in (term for term in wanted if term in ids):
+                    # once an id is new, it is above all that were given
+                    if displaced or ids[term] < last:
+                        displaced.append(term)
+                    last = max(last, ids[term])
+                if displaced:
+                    last = max(row["id"] for row in await self._db.fetch(sql("place_queries"), displaced))
+            return sum(row["created"] for row in rows), last
+
+        return await self._db.patiently(write)
+
+    async def adopt(self) -> None:
+        """Give the queries of an earlier release their normal form, which it did not know.
+
+        Of several spellings of one query the others are paused, and can be removed by their spelling.
+        """
+        older = await self._db.fetch(sql("older_queries"))
+        if older:
+            terms = [_term_or_itself(row["query_term"]) for row in older]
+            ids = [row["id"] for row in older]
+            await self._db.patiently(lambda: self._db.fetch(sql("adopt_queries"), ids, terms, policy.USER_PRIORITY))
 
     async def list(self, limit: int = 50) -> list[QueryRow]:
         """The queries in the order in which they are searched, at most ``limit``."""
         return [cast("QueryRow", dict(row)) for row in await self._db.fetch(sql("list_queries"), limit)]
 
-    async def pause(self, terms: Iterable[str]) -> frozenset[str]:
-        """Sets queries aside until they are added again. Returns those that exist."""
-        return frozenset(row["query_term"] for row in await self._db.fetch(sql("pause_queries"), [*terms]))
+    async def pause(self, queries: Iterable[str]) -> frozenset[str]:
+        """Set queries aside until they are added again. Return those that exist, in the spelling given."""
+        return await self._change(sql("pause_queries"), queries)
 
-    async def remove(self, terms: Iterable[str]) -> frozenset[str]:
-        """Deletes queries; a tag may come back by the Snowball. Returns those that existed."""
-        return frozenset(row["query_term"] for row in await self._db.fetch(sql("remove_queries"), [*terms]))
+    async def remove(self, queries: Iterable[str]) -> frozenset[str]:
+        """Delete queries; a tag may come back by the Snowball. Return those that existed, in the spelling given."""
+        return await self._change(sql("remove_queries"), queries)
+
+    async def _change(self, statement: str, queries: Iterable[str]) -> frozenset[str]:
+        await self.adopt()
+        # an earlier release's other spelling of a query has a row of its own
+        forms = {query: {query_term(query), spelling(query)} for query in queries}
+        rows = await self._db.fetch(statement, sorted({form for each in forms.values() for form in each}))
+        found = {row["query_term"] for row in rows}
+        return frozenset(query for query, each in forms.items() if each & found)
+
+
+def _term_or_itself(query: str) -> str:
+    try:
+        return query_term(query)
+    except ValueError:
+        return query

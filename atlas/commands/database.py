@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from atlas.adapters.queue import QueueDAO
 from atlas.adapters.report import ReportDAO, Tally, Totals
 from atlas.commands.running import run
 from atlas.config import settings
@@ -52,6 +53,7 @@ def migrate(
         if done.before == done.after:
             typer.echo(f"The schema is {done.after}: nothing to do.")
         else:
+            await QueueDAO().adopt()
             typer.echo(f"The schema was {done.before or 'missing'} and is {done.after} now.")
         if to_timescaledb:
             await _convert()

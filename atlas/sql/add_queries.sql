@@ -1,8 +1,11 @@
--- Queries of the user's: above any tag; a known one is raised and, if paused, resumed. $1 terms, $2 priority, $3 schedule time
-INSERT INTO $schema.search_queue (query_term, priority, source, added_at)
-SELECT term, $2, 'user', $3 FROM unnest($1::text[]) AS query (term)
+-- Queries of the user's: above any tag; a known one is raised and, if paused, resumed. Its rank never falls, and its
+-- latest spelling is kept. In the order of the terms, so that two who add cannot deadlock; `unsearched`: its place in
+-- its rank is that of its id, and no shard holds it. $1 terms, $2 spellings, $3 priority, $4 schedule time
+INSERT INTO $schema.search_queue (query_term, display_term, priority, source, added_at)
+SELECT term, spelling, $3, 'user', $4 FROM unnest($1::text[], $2::text[]) AS query (term, spelling)
 ORDER BY term COLLATE "C"
 ON CONFLICT (query_term) DO UPDATE SET
-    priority = excluded.priority, source = 'user',
-    status = CASE WHEN search_queue.status = 'paused' THEN 'active' ELSE search_queue.status END
-RETURNING xmax = 0 AS created
+    display_term = excluded.display_term, priority = greatest(search_queue.priority, excluded.priority),
+    source = 'user', status = CASE WHEN search_queue.status = 'paused' THEN 'active' ELSE search_queue.status END
+RETURNING query_term, id, xmax = 0 AS created,
+    last_searched_at IS NULL AND (leased_until IS NULL OR leased_until < now()) AS unsearched

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,8 @@ from maia.verdict import read_run, told
 
 __all__ = ["plan", "verdict"]
 
+logger = logging.getLogger(__name__)
+
 
 class AgentName(StrEnum):
     """The agents that shards run."""
@@ -45,7 +48,7 @@ QueriesFile = Annotated[
         "--queries",
         metavar="FILE",
         help="Before the Hunter's first wave, add the queries in this file (- is standard input), one a line; "
-        "# begins a comment. None is removed.",
+        "# begins a comment. None is removed; a line that is no query is a warning.",
     ),
 ]
 
@@ -74,11 +77,13 @@ def plan(
     if queries is not None and agent is not AgentName.HUNTER:
         raise typer.BadParameter("queries are the Hunter's", param_hint="--queries")
     try:
-        wanted = read_queries(None, queries)
+        found = read_queries(None, queries)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--queries") from None
     set_up_logging(json=json_logs, verbose=verbose)
-    maia.plan.run(agent.value, PlanOptions(max_shards, batch_size, wave, wanted, result_file))
+    for problem in found.problems():
+        logger.warning("a query is not added: %s", problem)
+    maia.plan.run(agent.value, PlanOptions(max_shards, batch_size, wave, found.wanted, result_file))
 
 
 def verdict(

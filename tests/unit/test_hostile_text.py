@@ -243,7 +243,9 @@ def test_the_list_of_queries_shows_text(
     hostile: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = {
-        "query_term": hostile, "leased": True, "leased_by": hostile, "status": "active", "source": "tag", "mentions": 1,
+        "query_term": "x",
+        "display_term": hostile, "priority": 1, "leased": True, "leased_by": hostile, "status": "active",
+        "source": "tag", "mentions": 1,
         "last_searched_at": None, "due_at": None, "searches": 0, "results": 0,
     }  # fmt: skip
 

@@ -185,12 +185,25 @@ async def test_queries_come_from_standard_input_too(db: Database, api: RunningSa
     assert await value(db, "SELECT query_term FROM search_queue") == "café"
 
 
+async def test_a_bad_line_of_queries_is_a_warning_and_the_others_are_added(
+    db: Database, api: RunningSandbox, children: Children
+) -> None:
+    (children.folder / "queries.txt").write_text(f"Fine\n{'x' * 501}\nalso fine\n")
+    ended = await children.run("plan", "hunter", "--queries", "queries.txt")
+    assert ended.code == 0
+    assert "WARNING" in ended.stderr
+    assert "a query is not added: line 2 has 501 characters; a query may have 500: xxx" in ended.stderr
+    assert ended.result is not None
+    assert ended.result["stats"]["queries_new"] == 2
+    assert [row["display_term"] for row in await QueueDAO().list()] == ["Fine", "also fine"]
+
+
 async def test_wrong_arguments_add_nothing(db: Database, api: RunningSandbox, children: Children) -> None:
-    (children.folder / "long.txt").write_text(f"fine\n{'x' * 101}\n")
+    (children.folder / "wide.txt").write_bytes("fine\ncafé\n".encode("utf-16"))
     (children.folder / "fine.txt").write_text("fine\n")
     (children.folder / "latin.txt").write_bytes(b"fine\ncaf\xe9\n")
     cases = {
-        ("hunter", "--queries", "long.txt"): "a query has more than 100 characters: xxx",
+        ("hunter", "--queries", "wide.txt"): "iconv -f UTF-16 -t",
         ("hunter", "--queries", "latin.txt"): "latin.txt cannot be read",
         ("hunter", "--queries", "nowhere.txt"): "nowhere.txt cannot be read",
         ("hunter", "--queries", "fine.txt", "--max-shards", "256"): "--max-shards",

@@ -137,7 +137,8 @@ def test_queries_are_the_hunters() -> None:
         ("linked/outside.txt", "outside the workspace"),
         ("loop.txt", "cannot be read"),
         (".", "is no file"),
-        ("latin1.txt", "is not UTF-8"),
+        ("latin1.txt", "it is not UTF-8 .* iconv -f ISO-8859-1"),
+        ("utf16.txt", "it is UTF-16, not UTF-8. Convert it: iconv -f UTF-16 "),
         ("big.txt", "has more than 1,000,000 bytes"),
         ("a\0b", "cannot be read"),
     ],
@@ -150,6 +151,7 @@ def test_a_file_of_queries_is_inside_the_workspace_and_readable(tmp_path: Path, 
     (workspace / "linked").symlink_to(tmp_path)
     (workspace / "loop.txt").symlink_to("loop.txt")
     (workspace / "latin1.txt").write_bytes(b"caf\xe9")
+    (workspace / "utf16.txt").write_bytes("café".encode("utf-16"))
     (workspace / "big.txt").write_bytes(b"x" * 1_000_001)
     with pytest.raises(SettingError, match=message):
         read(workspace, command="plan", queries_file=name)

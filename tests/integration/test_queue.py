@@ -1,0 +1,243 @@
+# ruff: noqa: RUF001  the odd characters are what is tested
+"""The search queue as people fill it: one query whatever its spelling, in the order given, and what a file may hold."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atlas.adapters import queue
+from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.queue import QueueDAO
+from atlas.config import settings
+from atlas.database import Database, database
+
+from ..logins import ROLES, address
+from .command import maia
+
+pytestmark = pytest.mark.integration
+
+
+async def claimed(number: int = 1_000) -> list[str]:
+    return [row["query_term"] for row in await MaiaDAO("test").fetch_hunter_batch(number)]
+
+
+async def stored(db: Database) -> list[dict[str, Any]]:
+    rows = await db.fetch("SELECT query_term, display_term, status, source FROM search_queue ORDER BY id")
+    return [dict(row) for row in rows]
+
+
+# ── one query, whatever its spelling ────────────────────────────────────────────────────────────────────────────────
+
+SPELLINGS = (
+    "Lofi Café", "lofi café", "LOFI CAFE\u0301", "lo\u200bfi  cafe\u0301", "\ufefflofi café", "ｌｏｆｉ café",
+    "lofi\u200d café",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("other", SPELLINGS[1:], ids=ascii)
+async def test_another_spelling_is_the_same_query_and_the_latest_is_shown(db: Database, other: str) -> None:
+    dao = QueueDAO()
+    assert await dao.add([SPELLINGS[0]]) == 1
+    (row,) = await dao.list()
+    assert (row["query_term"], row["display_term"]) == ("lofi café", "Lofi Café")
+    assert await dao.add([other]) == 0
+    (row,) = await dao.list()
+    assert (row["query_term"], row["display_term"]) == ("lofi café", " ".join(other.split()))
+    assert await dao.pause([SPELLINGS[0]]) == {SPELLINGS[0]}
+    assert await dao.remove([other]) == {other}
+    assert await dao.list() == []
+
+
+async def test_a_tag_and_a_query_of_the_users_are_one(db: Database) -> None:
+    await MaiaDAO().add_to_search_queue(["lofi café"])
+    assert await QueueDAO().add(["LoFi Café"]) == 0
+    assert await MaiaDAO().add_to_search_queue(["lofi café"]) == 0
+    assert await stored(db) == [
+        {"query_term": "lofi café", "display_term": "LoFi Café", "status": "active", "source": "user"}
+    ]
+
+
+async def test_operators_and_a_hashtag_are_part_of_a_query(db: Database) -> None:
+    queries = ['"Street Food"|Ramen -Shorts', "#Shorts", "shorts", "C#", "-music", "x"]
+    assert await QueueDAO().add(queries) == len(queries)
+    assert await claimed() == ['"street food"|ramen -shorts', "#shorts", "shorts", "c#", "-music", "x"]
+
+
+@pytest.mark.parametrize("query", ["", " \u200b", "x" * 501, "ß" * 251, "half \ud83d"], ids=ascii)
+async def test_what_is_no_query_is_refused_whoever_adds_it(db: Database, query: str) -> None:
+    with pytest.raises(ValueError, match=r"no visible character|a query may have 500|no text in UTF-8"):
+        await QueueDAO().add(["fine", query])
+    assert await stored(db) == []
+
+
+async def test_a_query_may_have_500_characters(db: Database) -> None:
+    assert await QueueDAO().add(["日" * 500]) == 1
+    assert await claimed() == ["日" * 500]
+
+
+# ── what an earlier release stored ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def older(db: Database, *terms: str, status: str = "active", source: str = "user") -> None:
+    """Rows as the release before wrote them."""
+    for term in terms:
+        await db.fetch(
+            "INSERT INTO search_queue (query_term, priority, source, status, added_at) VALUES ($1, 5, $2, $3, now())",
+            term, source, status,
+        )  # fmt: skip
+
+
+async def test_what_an_earlier_release_stored_gets_its_normal_form(db: Database) -> None:
+    await older(db, "Jazz Café", "rust")
+    await older(db, "a Tag", source="tag")
+    assert await QueueDAO().add(["new"]) == 1
+    rows = {row["query_term"]: row["display_term"] for row in await stored(db)}
+    assert rows == {"jazz café": "Jazz Café", "rust": "rust", "a Tag": None, "new": "new"}
+    assert await QueueDAO().add(["JAZZ CAFÉ", "Rust"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("named", "other", "status"),
+    [
+        (("lofi", "user", "active"), "active", "active"),
+        (("lofi", "user", "paused"), "active", "active"),
+        (("lofi", "user", "paused"), "paused", "paused"),
+        (("lofi", "tag", "waiting"), "active", "waiting"),
+        (None, "active", "active"),
+    ],
+)
+async def test_of_several_spellings_one_is_searched_and_the_others_rest(
+    db: Database, named: tuple[str, str, str] | None, other: str, status: str
+) -> None:
+    await older(db, "Lofi", "LOFI", status=other)
+    if named is not None:
+        await older(db, named[0], source=named[1], status=named[2])
+    await QueueDAO().adopt()
+    rows = {row["query_term"]: row for row in await stored(db)}
+    assert rows["lofi"]["status"] == status
+    assert rows["lofi"]["source"] == "user"
+    resting = {term: row for term, row in rows.items() if term != "lofi"}
+    assert set(resting) == ({"LOFI"} if named is None else {"Lofi", "LOFI"})
+    assert {row["status"] for row in resting.values()} == {"paused"}
+    before = await stored(db)
+    await QueueDAO().adopt()
+    assert await stored(db) == before
+    # one that rests goes by its spelling
+    assert await QueueDAO().remove(["LOFI"]) == {"LOFI"}
+    assert {row["query_term"] for row in await stored(db)} == set(resting) - {"LOFI"}
+
+
+# ── the order ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shuffled(number: int, seed: int = 7) -> list[str]:
+    queries = [f"query {n:04}" for n in range(number)]
+    random.Random(seed).shuffle(queries)
+    return queries
+
+
+@pytest.mark.parametrize("at_once", [1_000, 7])
+async def test_queries_are_searched_in_the_order_given(
+    db: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(queue, "_AT_ONCE", at_once)
+    queries = shuffled(60)
+    # tags that are known already have lower ids than what is new
+    await MaiaDAO().add_to_search_queue([queries[50], queries[3]])
+    seen: list[tuple[str, int, int]] = []
+    assert await QueueDAO().add(queries, progress=lambda *far: seen.append(far)) == 58
+    assert [row["query_term"] for row in await QueueDAO().list(100)] == queries
+    assert await claimed() == queries
+    assert seen == [("adding queries", start, 60) for start in range(at_once, 60, at_once)]
+
+
+async def test_those_added_first_are_searched_first_and_stay_so(db: Database) -> None:
+    dao = QueueDAO()
+    await dao.add(["b", "a"])
+    assert await dao.add(["z", "a", "y"], first=True) == 2
+    assert await dao.add(["y", "c"]) == 1  # as a plan adds the same file at each run
+    assert await claimed() == ["z", "a", "y", "b", "c"]
+
+
+async def test_adding_the_same_again_changes_no_place(db: Database) -> None:
+    queries = shuffled(30)
+    await QueueDAO().add(queries)
+    ids = await db.fetch("SELECT id, query_term FROM search_queue ORDER BY id")
+    assert await QueueDAO().add(queries) == 0
+    assert await db.fetch("SELECT id, query_term FROM search_queue ORDER BY id") == ids
+
+
+async def test_a_query_that_a_shard_holds_keeps_its_id(db: Database) -> None:
+    await MaiaDAO().add_to_search_queue(["held"])
+    dao = MaiaDAO("shard")
+    (row,) = await dao.fetch_hunter_batch(1)
+    await QueueDAO().add(["zebra", "held"])
+    assert await dao.update_search_state(row["id"], None, 0, "waiting")
+
+
+async def test_two_who_add_the_same_in_opposite_orders_both_succeed(db: Database) -> None:
+    """Taking the rows in the order given would deadlock."""
+    queries = shuffled(400)
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    for attempt in range(5):
+        terms = [f"{query} {attempt}" for query in queries]
+        tags = MaiaDAO().add_to_search_queue(terms[::3])
+        await asyncio.gather(QueueDAO().add(terms), QueueDAO().add(terms[::-1]), tags)
+    assert len(await stored(db)) == 5 * 400
+    await db.fetch("SELECT pg_stat_force_next_flush()")
+    assert (await db.fetch(deadlocks))[0]["deadlocks"] == 0
+
+
+async def test_an_agents_role_may_seed_the_queue(db: Database, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await older(db, "Lofi", "lofi")
+    await database.close()
+    monkeypatch.setenv("DATABASE_URL", address(dsn, ROLES.agent))
+    settings.reload()
+    async with database.session():
+        assert await QueueDAO().add(["zebra", "ant"]) == 2
+        assert await claimed() == ["lofi", "zebra", "ant"]
+
+
+# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_bad_lines_are_listed_and_the_others_added(db: Database, tmp_path: Path) -> None:
+    file = tmp_path / "queries.txt"
+    file.write_bytes(("# mine\nZebra\n" + "x" * 501 + "\r\n\n\u200b\r\nant\nZEBRA\n").encode())
+    done = await maia("queue", "add", "--file", str(file))
+    assert (done.code, done.out) == (0, "2 new, 0 known, 2 lines refused\n")
+    assert "line 3 has 501 characters; a query may have 500: xxx" in done.stderr
+    assert "line 5 has no visible character: \\u200b" in done.stderr
+    assert [row["display_term"] for row in await QueueDAO().list()] == ["Zebra", "ant"]
+
+    strict = await maia("queue", "add", "--strict", "--file", str(file), "new")
+    assert strict.code == 2
+    assert "2 lines refused, nothing is added" in strict.stderr
+    assert len(await QueueDAO().list()) == 2
+
+
+async def test_the_queue_is_one_json_array(db: Database) -> None:
+    assert (await maia("queue", "list", "--json")).out == "[]\n"
+    assert (await maia("queue", "add", "--file", "-", "--first", stdin="Lofi Café\n".encode())).code == 0
+    (row,) = json.loads((await maia("queue", "list", "--json")).out)
+    assert (row["query_term"], row["display_term"], row["leased_by"]) == ("lofi café", "Lofi Café", None)
+    assert row["last_searched_at"] is None
+    await claimed()
+    (row,) = json.loads((await maia("queue", "list", "--json")).out)
+    assert row["leased_by"] == "test"
+
+
+@pytest.mark.parametrize("command", ["pause", "remove"])
+async def test_what_is_not_in_the_queue_is_named(db: Database, command: str) -> None:
+    await QueueDAO().add(["Lofi", "other"])
+    done = await maia("queue", command, "LOFI", "Nowhere")
+    assert done.code == 1
+    assert done.out == f"1 {command}d\n"
+    assert done.stderr == "not in the queue: Nowhere\n"
+    assert [row["display_term"] for row in await QueueDAO().list() if row["status"] == "active"] == ["other"]
