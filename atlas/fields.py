@@ -115,6 +115,12 @@ class Settings(BaseSettings):
     hunter_published_within_hours: Annotated[float, Field(gt=0, le=24 * _CENTURY)] = Field(
         24, description="Only videos published in this window before the search"
     )
+    hunter_index_lag_minutes: Annotated[float, Field(ge=0, le=10_080)] = Field(
+        60, description="How far a round reaches back into the last one, for videos that YouTube lists late"
+    )
+    hunter_max_pages_per_round: Count = Field(
+        20, description="Most pages of one round of a query; what it has not read then is a `search_gap`"
+    )
     hunter_max_searches_per_run: Count | None = Field(None, description="Most searches of one process; unset: no cap")
     hunter_region: Annotated[str, Field(pattern="^[A-Za-z]{2}$")] | None = Field(
         None, description="ISO 3166-1 country whose viewers can see the results, such as US"

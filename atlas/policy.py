@@ -10,6 +10,10 @@ __all__ = [
     "ABSENCES_TO_RETIRE",
     "ABSENCE_SPACING",
     "ARCHIVE_AFTER",
+    "ASKED_AGAIN",
+    "ASKED_AGAIN_AFTER",
+    "SEARCH_CEILING",
+    "SEARCH_CEILING_REACHED",
     "TOKEN_MAX_AGE",
     "TOPIC_INTERVAL",
     "TOPIC_INTERVAL_MAX",
@@ -67,7 +71,17 @@ ABSENCE_SPACING = timedelta(hours=6)
 # A video that is not archived by then is asked for again: a younger one may still be in another shard's buffer.
 ARCHIVE_AFTER = ZONES[0].interval
 
-# A page token is an opaque offset whose lifetime is not documented; past this age its window is dropped.
+# YouTube lists about 500 results for one query, on 10 to 13 pages, which lack what YouTube filters from them. So a list
+# that ends with 400 results or more may have been cut there; to ask further costs one search where it was not.
+SEARCH_CEILING = 500
+SEARCH_CEILING_REACHED = 400
+
+# An answer without results whose totalResults are above 0 proves nothing: YouTube gave 57,238 and then 81 with an empty
+# page for one query. It is asked again so often, each time after so long.
+ASKED_AGAIN = 3
+ASKED_AGAIN_AFTER = timedelta(minutes=10)
+
+# A page token is an opaque offset whose lifetime is not documented; past this age it is not used.
 TOKEN_MAX_AGE = timedelta(hours=12)
 
 # A topic that was read through is due again after this; each round that brings nothing new doubles it, a good one

@@ -39,7 +39,7 @@ class EventType(StrEnum):
     KEY_SUSPENDED = "key_suspended"
     """A key is wrong or blocked."""
     SEARCH_GAP = "search_gap"
-    """A part of a search window will not be read."""
+    """A part of a search window is not read in its round."""
     VIDEOS_RETIRED = "videos_retired"
     """Videos are gone from YouTube."""
     BREAKOUT = "breakout"

@@ -29,8 +29,9 @@ _TROUBLE = re.compile(
 )
 _TIMES = frozenset(
     {
-        "last_searched_at", "due_at", "published_after", "published_before", "round_ended_at", "leased_until",
-        "last_updated_at", "enriched_at", "archived_at", "retired_at", "last_absent_at", "observed_at",
+        "last_searched_at", "due_at", "published_after", "published_before", "round_before", "round_ended_at",
+        "oldest_read", "leased_until", "last_updated_at", "enriched_at", "archived_at", "retired_at", "last_absent_at",
+        "observed_at",
     }
 )  # fmt: skip
 

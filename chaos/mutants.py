@@ -39,7 +39,7 @@ MUTANTS: Mapping[str, Mutant] = {
         patches.last_search_dropped,
     ),
     "window-again": Mutant(
-        "a round does not begin where the last one ended",
+        "a round begins a day before it, wherever the last one ended",
         "no search page is stored twice",
         patches.window_from_the_oldest,
     ),

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -24,9 +24,10 @@ from chaos.weather import all_faults
 from demo.children import Child, Children
 from demo.environment import kept
 
-__all__ = ["LEASE_SECONDS", "SECRETS", "environment_of", "fresh_folder", "make_schema", "start_api"]
+__all__ = ["INDEX_LAG", "LEASE_SECONDS", "SECRETS", "environment_of", "fresh_folder", "make_schema", "start_api"]
 
 LEASE_SECONDS = 5
+INDEX_LAG = timedelta(minutes=60)  # of the schedule clock: how far the windows of two rounds overlap
 """Short, so that claims expire all the time: of the dead, of the frozen, and of the slow who still write."""
 
 _SPEED = 1800  # schedule seconds per real second: hourly readings are due every two, and days pass
@@ -75,6 +76,7 @@ def environment_of(folder: Path, dsn: str) -> dict[str, str]:
         "VAULT_PROVIDER": "local",
         "VAULT_PATH": str(folder / "vault"),
         "HUNTER_LEASE_SECONDS": str(LEASE_SECONDS),
+        "HUNTER_INDEX_LAG_MINUTES": str(INDEX_LAG // timedelta(minutes=1)),
         "TRACKER_LEASE_SECONDS": str(LEASE_SECONDS),
         "YOUTUBE_CONCURRENCY": "4",
         "RETENTION_STATISTICS_DAYS": "3",

@@ -24,8 +24,9 @@ CREATE FUNCTION watch.topic(topic $schema.search_queue) RETURNS jsonb LANGUAGE s
         'query_term', topic.query_term, 'status', topic.status, 'next_page_token', topic.next_page_token,
         'last_searched_at', topic.last_searched_at, 'due_at', topic.due_at, 'page', topic.page,
         'published_after', topic.published_after, 'published_before', topic.published_before,
-        'round_ended_at', topic.round_ended_at, 'restarts', topic.restarts, 'searches', topic.searches,
-        'results', topic.results, 'leased_until', topic.leased_until, 'lease_token', topic.lease_token,
+        'round_before', topic.round_before, 'round_ended_at', topic.round_ended_at,
+        'oldest_read', topic.oldest_read, 'restarts', topic.restarts, 'empty_answers', topic.empty_answers,
+        'searches', topic.searches, 'results', topic.results, 'leased_until', topic.leased_until, 'lease_token', topic.lease_token,
         'leased_by', topic.leased_by)
 $$;
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from atlas import vault
+from atlas.adapters.rounds import PageRead
 from atlas.adapters.rows import TopicRow, TopicStatus
 from atlas.config import settings
 from atlas.errors import ConfigError, RingExhausted, StatementFailed
@@ -158,7 +159,8 @@ async def ingest_results(searched: Sequence[Searched]) -> dict[str, int]:
     end of the lease. New videos are enriched first (videos.list), since search results hold neither tags nor counts.
 
     Returns:
-        counts: searches, refused, restarted, failed, videos_found, videos_new, videos_enriched, queries_new, archived.
+        counts: searches, refused, restarted, unread (answers without a readable result, asked again later), failed,
+        videos_found, unreadable (results that name no video), videos_new, videos_enriched, queries_new, archived.
     """
     async with agent_session("hunter") as session:
         counts: Counter[str] = Counter(failed=sum(found.failed for found in searched))
@@ -229,6 +231,8 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
         await dao.update_search_state(topic["id"], None, 0, TopicStatus.WAITING, read=False)
         return Counter(searches=1, refused=1)
     page = found.page
+    if not page.items and (page.dropped or (page.total_results and not _last_page(topic, page))):
+        return await _ask_again(session, found.topic, page)
     items = list({item.id: item for item in page.items}.values())
     unknown = [item for item in items if item.id not in batch.known]
     new = [item for item in unknown if item.id not in batch.taken]
@@ -238,8 +242,13 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
     enriched, tickets = await enrich(session, new)
     videos = [*enriched, *shared]
     counts: Counter[str] = Counter(searches=1, videos_found=len(items))
+    if page.dropped:
+        get_run_logger().warning("'%s': %d results cannot be read", topic["query_term"], page.dropped)
+        counts["unreadable"] = page.dropped
     share = batch.take()
     observed: datetime | None = None
+    listed = len(page.items) + page.dropped
+    published = [item.published_at for item in page.items if item.published_at is not None]
 
     async def write() -> None:
         nonlocal observed
@@ -250,14 +259,8 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
             tags = [query for v in videos if v.id in stored.newly_enriched for query in snowball.queries(v.tags)]
             added = await dao.add_to_search_queue(tags, most_new=share, topic=topic["query_term"])
             with session.ring.settling([*page.tickets, *tickets]) as calls:
-                await dao.update_search_state(
-                    topic["id"],
-                    page.next_page_token,
-                    len(items),
-                    TopicStatus.ACTIVE if page.next_page_token else TopicStatus.WAITING,
-                    new=len(stored.created),
-                    calls=calls,
-                )
+                read = PageRead(page.next_page_token, listed, published, len(stored.created))
+                await dao.page_read(topic["id"], read, len(items), calls=calls)
         counts.update(videos_new=len(stored.created), videos_enriched=len(stored.newly_enriched), queries_new=added)
 
     try:
@@ -282,6 +285,25 @@ def _log_search(topic: TopicRow, counts: Counter[str]) -> None:
         topic["display_term"] or topic["query_term"], topic["page"] + 1, counts["videos_found"], counts["videos_new"],
         counts["queries_new"], iso(after) if after else "the beginning", iso(before) if before else "now",
     )  # fmt: skip
+
+
+def _last_page(topic: TopicRow, page: SearchPage) -> bool:
+    """Whether an empty page is the last one of a list: it follows results, and nothing follows it."""
+    return page.next_page_token is None and topic["slice_results"] > 0
+
+
+async def _ask_again(session: AgentSession, topic: TopicRow, page: SearchPage) -> Counter[str]:
+    """An answer without a readable result, though YouTube counts some, proves nothing: its page is not read."""
+    total = max(page.total_results, page.dropped)
+    get_run_logger().warning("'%s': no readable result, of %d that YouTube counts", topic["query_term"], total)
+
+    async def write() -> None:
+        async with session.dao.transaction():
+            with session.ring.settling(page.tickets) as calls:
+                await session.dao.page_unread(topic["id"], total, calls=calls)
+
+    await session.dao.patiently(write)
+    return Counter(searches=1, unread=1)
 
 
 @flow(name="run_hunter_cycle")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from atlas import events, policy
+from atlas.adapters import rounds
 from atlas.adapters.claims import Claims
 from atlas.adapters.rows import Ingested, TargetRow, TopicRow, TopicStatus
 from atlas.clock import clock
@@ -22,16 +23,18 @@ __all__ = ["Hunting"]
 
 _PROMOTED_AT_ONCE = 5_000  # topics made claimable by one claim: bounds its cost after a long pause
 _TAG_SEPARATOR = "\x1f"
+_SHORTEST_WINDOW = timedelta(seconds=1)
 
 
 class Hunting(Claims):
     """The Hunter's half of MaiaDAO."""
 
     async def fetch_hunter_batch(self, batch_size: int = 10) -> list[TopicRow]:
-        """Claims topics that are due, first those that rank first, each with the window of its round.
+        """Claims topics that are due, first those that rank first, each with the window that is to be asked.
 
-        A round starts where the last one ended, no further back than HUNTER_PUBLISHED_WITHIN_HOURS. A page
-        token older than 12 h is dropped with its window; the gap is an event ``search_gap``.
+        A round begins HUNTER_INDEX_LAG_MINUTES before the end of the last one, no further back than
+        HUNTER_PUBLISHED_WITHIN_HOURS; nor does a slice of it begin further back. A page token older than 12 h is not
+        used: a slice begins at the oldest publish time read. What is given up is an event ``search_gap``.
         """
         now = self._now()
         await self._db.fetch(sql("promote_topics"), now, _PROMOTED_AT_ONCE)
@@ -44,55 +47,89 @@ class Hunting(Claims):
         )
         self._topics.update((row["id"], row) for row in rows)
         for row in rows:
-            searched = row["last_searched_at"]
-            if row["next_page_token"] and searched and now - searched > policy.TOKEN_MAX_AGE:
-                await self._drop_window(row, "page token older than 12 h")
-            if row["published_before"] is None:
+            if row["published_before"] is not None:
+                await self._take_up_round(row, now)
+            after, before = row["published_after"], row["published_before"]
+            if after is None or before is None or after >= before:
                 await self._open_window(row, now)
         return rows
 
+    async def _take_up_round(self, row: TopicRow, now: datetime) -> None:
+        """An open round goes on. Where a slice is to begin, what is left of the window must not be too old."""
+        searched = row["last_searched_at"]
+        too_old = searched is not None and now - searched > policy.TOKEN_MAX_AGE
+        if row["next_page_token"] and not too_old:
+            return
+        unread = row["oldest_read"] or row["published_before"]
+        if unread is not None and unread < now - timedelta(hours=settings.hunter_published_within_hours):
+            await self._drop_window(row, "the rest of the window is older than HUNTER_PUBLISHED_WITHIN_HOURS")
+        elif row["next_page_token"] and (row["oldest_read"] is None or rounds.unread_part(row, "") is None):
+            await self._drop_window(row, "page token older than 12 h")
+        elif row["next_page_token"]:
+            await self._begin_slice(row, refused=False)
+
     async def _open_window(self, row: TopicRow, now: datetime) -> None:
-        """A new round begins where the last one ended; what lies further back than the window will not be read."""
-        oldest = now - timedelta(hours=settings.hunter_published_within_hours)
-        ended = row["round_ended_at"]
-        row["published_after"] = max(ended or oldest, oldest)
-        row["published_before"] = now
+        """A new round begins a little before the end of the last one, since YouTube lists some videos late.
+
+        What lies further back than HUNTER_PUBLISHED_WITHIN_HOURS will not be read. The end of the last round may lie in
+        the future, where another shard's clock is ahead: those minutes are searched again.
+        """
+        end = now.replace(microsecond=0)  # it is asked in whole seconds
+        oldest = end - timedelta(hours=settings.hunter_published_within_hours)
+        begin, ended = oldest, row["round_ended_at"]
+        if ended is not None:
+            begin = max(min(ended, end) - timedelta(minutes=settings.hunter_index_lag_minutes), oldest)
+        row["published_after"] = min(begin.replace(microsecond=0), end - _SHORTEST_WINDOW)
+        row["published_before"] = end
         if ended is not None and ended < oldest:
-            await events.emit(
-                events.EventType.SEARCH_GAP,
-                topic=row["id"],
-                query_term=row["query_term"],
-                published_after=ended,
-                published_before=oldest,
-                pages_read=0,
-                reason="the topic rested for longer than the window",
-                store=self._db,
-            )
+            gap = rounds.Gap(ended, oldest, 0, "the topic rested for longer than the window")
+            await self._give_up(row, gap)
 
     async def _drop_window(self, row: TopicRow, reason: str) -> None:
+        """The rest of an open round is given up; the claim is kept."""
+        gap = rounds.unread_part(row, reason)
+
         async def write() -> bool:
             async with self._db.transaction():
                 if not await self._db.fetch(sql("drop_window"), row["id"], row["lease_token"]):
                     return False
-                await events.emit(
-                    events.EventType.SEARCH_GAP,
-                    topic=row["id"],
-                    query_term=row["query_term"],
-                    published_after=row["published_after"],
-                    published_before=row["published_before"],
-                    pages_read=row["page"],
-                    reason=reason,
-                    store=self._db,
-                )
+                if gap is not None:
+                    await self._give_up(row, gap)
             return True
 
-        if not await self.patiently(write):
-            return
+        if await self.patiently(write):
+            ended = rounds.end_round(row, barren_rounds=row["barren_rounds"])
+            ended["status"], ended["round_new"] = row["status"], row["round_new"]  # it goes on with another round
+            self._replace(row, ended)
+
+    async def _begin_slice(self, row: TopicRow, *, refused: bool) -> bool:
+        """A page token is not used any more; whether the lease was still held."""
+        begun = rounds.begin_slice(row)
+        written = await self._db.fetch(
+            sql("restart_slice"), row["id"], row["lease_token"], begun["published_before"], begun["round_before"],
+            refused,
+        )  # fmt: skip
+        if written:
+            self._replace(row, begun)
+        return bool(written)
+
+    def _replace(self, row: TopicRow, state: TopicRow) -> None:
+        """Gives a claimed row its new state, until the transaction around it is rolled back."""
         before = row.copy()
         self._db.on_rollback(lambda: row.update(before))
-        row["round_ended_at"] = row["published_before"]
-        row["next_page_token"] = row["published_after"] = row["published_before"] = None
-        row["page"] = row["restarts"] = 0
+        row.update(state)
+
+    async def _give_up(self, row: TopicRow, gap: rounds.Gap) -> None:
+        await events.emit(
+            events.EventType.SEARCH_GAP,
+            topic=row["id"],
+            query_term=row["query_term"],
+            published_after=gap.published_after,
+            published_before=gap.published_before,
+            pages_read=gap.pages_read,
+            reason=gap.reason,
+            store=self._db,
+        )
 
     async def why_no_topics(self) -> str:
         """One line for people: why a claim came back empty, and what to do."""
@@ -219,42 +256,88 @@ class Hunting(Claims):
         Returns:
             whether it was written: False if the lease had passed to another shard.
         """
-        row = self._topics.get(topic_id)
-        if row is None:
+
+        def follow(topic: TopicRow) -> rounds.Step:
+            row = rounds.go_on(topic, next_token, results=count, new=new)
+            if status != TopicStatus.WAITING:
+                row["status"] = str(status)
+                return rounds.Step(row)
+            ended = rounds.end_round(row, read=read)
+            return rounds.Step(ended, policy.topic_interval(ended["barren_rounds"]))
+
+        return await self._advance(topic_id, follow, count, calls)
+
+    async def page_read(self, topic_id: int, page: rounds.PageRead, count: int, *, calls: Calls = NO_CALLS) -> bool:
+        """Writes how a topic goes on after a page: the next page, a new slice, or the end of its round.
+
+        What the round gives up is an event ``search_gap``.
+
+        Args:
+            topic_id: of a topic that this DAO claimed.
+            page: what the answer brought.
+            count: its videos, each once.
+            calls: as of ``update_search_state``.
+
+        Returns:
+            whether it was written: False if the lease had passed to another shard.
+        """
+        most = settings.hunter_max_pages_per_round
+        return await self._advance(topic_id, lambda topic: rounds.page_read(topic, page, most_pages=most), count, calls)
+
+    async def page_unread(self, topic_id: int, total: int, *, calls: Calls = NO_CALLS) -> bool:
+        """Writes that an answer held no readable result, though YouTube counts ``total``: it is asked again later.
+
+        After a bounded number of times the round ends with an event ``search_gap``. Returns as ``page_read``.
+        """
+        return await self._advance(topic_id, lambda topic: rounds.page_unread(topic, total), 0, calls)
+
+    async def _advance(
+        self, topic_id: int, follow: Callable[[TopicRow], rounds.Step], count: int, calls: Calls
+    ) -> bool:
+        topic = self._topics.get(topic_id)
+        if topic is None:
             if calls.days:
                 await self._db.fetch(sql("settle_calls"), *calls, [0] * len(calls.days))
             return False
-        now = self._now()
-        due = None
-        if status == TopicStatus.WAITING:
-            barren = 0 if row["round_new"] + new else row["barren_rounds"] + 1
-            due = now + policy.topic_interval(barren)
-        written = await self._db.fetch(
-            sql("advance_topic"), topic_id, row["lease_token"], str(status), next_token, now, count, new,
-            row["published_after"], row["published_before"] if read else None, due, *calls,
-        )  # fmt: skip
+        step = follow(topic)
+        if step.gap is None:
+            written = await self._write_state(step, count, calls)
+        else:
+            async with self._db.transaction():
+                written = await self._write_state(step, count, calls)
+                if written:
+                    await self._give_up(topic, step.gap)
         self._forget([topic_id])
-        return bool(written)
+        return written
+
+    async def _write_state(self, step: rounds.Step, count: int, calls: Calls) -> bool:
+        now, row = self._now(), step.row
+        due = None if step.rest is None else now + step.rest
+        return bool(
+            await self._db.fetch(
+                sql("advance_topic"), row["id"], row["lease_token"], str(row["status"]), row["next_page_token"], now,
+                due, count, row["published_after"], row["published_before"], row["round_before"],
+                row["round_ended_at"], row["oldest_read"], row["page"], row["restarts"], row["slice_results"],
+                row["round_pages"], row["round_new"], row["barren_rounds"], row["empty_answers"], *calls,
+            )
+        )  # fmt: skip
 
     async def restart_round(self, topic_id: int) -> bool:
-        """The page token was refused: the same window is read again from its first page, once.
+        """The page token was refused: the slice begins anew at the oldest publish time read, once a round.
 
         The second time the round ends there, and the gap is an event. Returns whether the lease was still held.
         """
         row = self._topics.get(topic_id)
         if row is None:
             return False
-        if row["restarts"]:
-
-            async def end() -> bool:
-                async with self.transaction():
-                    await self._drop_window(row, "page token refused twice")
-                    return await self.update_search_state(topic_id, None, 0, TopicStatus.WAITING)
-
-            return await self.patiently(end)
-        written = await self._db.fetch(sql("restart_round"), topic_id, row["lease_token"])
+        if row["restarts"] or rounds.unread_part(row, "") is None:
+            twice = "page token refused twice"
+            return await self.patiently(
+                lambda: self._advance(topic_id, lambda topic: rounds.stop(topic, twice), 0, NO_CALLS)
+            )
+        written = await self._begin_slice(row, refused=True)
         self._forget([topic_id])
-        return bool(written)
+        return written
 
     async def fetch_unfinished(self, batch_size: int, *, archive: bool) -> list[TargetRow]:
         """Claims videos stored without their metadata and, with ``archive``, those that were never archived."""

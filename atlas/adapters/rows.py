@@ -35,16 +35,28 @@ class TopicRow(TypedDict):
     source: str
     status: str
     page: int
-    """Pages of this round that are read."""
+    """Pages of this slice that are read."""
     restarts: int
     """How often this round's page token was refused."""
     published_after: datetime | None
-    """The round's window, None before its first page."""
+    """The slice's window, as it is asked; None before the round's first page."""
     published_before: datetime | None
+    round_before: datetime | None
+    """The end of the round's window, where a slice ends earlier; None: `published_before` is it."""
     round_ended_at: datetime | None
     """Up to where the last round read."""
+    oldest_read: datetime | None
+    """How far back this round has read; None: nothing yet."""
+    slice_results: int
+    """Results that YouTube has listed in this slice."""
+    round_pages: int
+    """Pages of this round that are read."""
     round_new: int
+    """New videos of this round."""
     barren_rounds: int
+    """Rounds in a row that brought nothing new."""
+    empty_answers: int
+    """Answers in a row without readable results, though YouTube counts some."""
     lease_token: UUID
 
 

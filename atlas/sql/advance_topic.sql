@@ -1,11 +1,13 @@
 -- How far the work is, written only by the holder of the lease.
--- $1 topic, $2 lease token, $3 status, $4 next page token, $5 schedule time, $6 results, $7 new videos,
--- $8 window from, $9 window to, $10 due again
--- The calls that it took are settled along: $11 days, $12 fingerprints, $13 buckets, $14 slot, $15 how many
+-- $1 topic, $2 lease token, $3 status, $4 next page token, $5 schedule time, $6 due again, $7 results, $8 window from,
+-- $9 window to, $10 end of the round's window, $11 up to where the last round read, $12 oldest publish time read,
+-- $13 pages of the slice, $14 restarts, $15 results of the slice, $16 pages of the round, $17 new videos of the round,
+-- $18 barren rounds, $19 empty answers
+-- The calls that it took are settled along: $20 days, $21 fingerprints, $22 buckets, $23 slot, $24 how many
 WITH settled AS (
     INSERT INTO $schema.api_calls (day, fingerprint, bucket, slot, settled)
-    SELECT day, fingerprint, bucket, $14, settled
-    FROM unnest($11::date[], $12::text[], $13::text[], $15::bigint[]) AS call (day, fingerprint, bucket, settled)
+    SELECT day, fingerprint, bucket, $23, settled
+    FROM unnest($20::date[], $21::text[], $22::text[], $24::bigint[]) AS call (day, fingerprint, bucket, settled)
     ORDER BY day, fingerprint, bucket
     ON CONFLICT (day, fingerprint, bucket, slot) DO UPDATE SET settled = api_calls.settled + excluded.settled
 )
@@ -13,16 +15,21 @@ UPDATE $schema.search_queue SET
     status = CASE WHEN status = 'paused' THEN 'paused' ELSE $3::text END,
     next_page_token = $4,
     last_searched_at = $5,
-    due_at = $10,
-    page = CASE WHEN $3 = 'active' THEN page + 1 ELSE 0 END,
-    restarts = CASE WHEN $3 = 'active' THEN restarts ELSE 0 END,
-    published_after = CASE WHEN $3 = 'active' THEN $8::timestamptz END,
-    published_before = CASE WHEN $3 = 'active' THEN $9::timestamptz END,
-    round_ended_at = CASE WHEN $3 = 'active' THEN round_ended_at ELSE coalesce($9::timestamptz, round_ended_at) END,
-    round_new = CASE WHEN $3 = 'active' THEN round_new + $7 ELSE 0 END,
-    barren_rounds = CASE WHEN $3 = 'active' THEN barren_rounds WHEN round_new + $7 > 0 THEN 0 ELSE barren_rounds + 1 END,
+    due_at = $6,
+    published_after = $8,
+    published_before = $9,
+    round_before = $10,
+    round_ended_at = $11,
+    oldest_read = $12,
+    page = $13,
+    restarts = $14,
+    slice_results = $15,
+    round_pages = $16,
+    round_new = $17,
+    barren_rounds = $18,
+    empty_answers = $19,
     searches = searches + 1,
-    results = results + $6,
+    results = results + $7,
     leased_until = NULL, lease_token = NULL, leased_by = NULL
 WHERE id = $1 AND lease_token = $2
 RETURNING id

@@ -13,4 +13,5 @@ UPDATE $schema.search_queue AS topic
 SET leased_until = now() + make_interval(secs => $2), lease_token = $3, leased_by = $4
 WHERE topic.id = ANY (ARRAY(SELECT id FROM picked))
 RETURNING topic.id, query_term, display_term, next_page_token, last_searched_at, priority, source, status, page, restarts,
-    published_after, published_before, round_ended_at, round_new, barren_rounds, lease_token
+    published_after, published_before, round_before, round_ended_at, oldest_read, slice_results, round_pages, round_new,
+    barren_rounds, empty_answers, lease_token

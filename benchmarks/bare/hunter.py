@@ -105,8 +105,13 @@ def _ingest(videos: list[Video], at: datetime) -> tuple[Any, ...]:
 
 
 def _advance(topic: Any, token: str | None, count: int, new: int, now: datetime, at: datetime) -> tuple[Any, ...]:
-    status, due = ("active", None) if token else ("waiting", at + timedelta(hours=6))
-    return topic["id"], topic["lease_token"], status, token, at, count, new, now - _WINDOW, now, due
+    status, due, ended = ("active", None, None) if token else ("waiting", at + timedelta(hours=6), now)
+    window = (now - _WINDOW, now) if token else (None, None)
+    page, found = (1, count) if token else (0, 0)
+    return (
+        topic["id"], topic["lease_token"], status, token, at, due, count, *window, None, ended, None, page, 0, found,
+        page, new if token else 0, 0, 0,
+    )  # fmt: skip
 
 
 def _record(video: Video, at: datetime) -> bytes:

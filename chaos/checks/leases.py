@@ -14,7 +14,7 @@ __all__ = ["claims_given_back", "lease_holds", "written_by_holder"]
 _LEASED = ("search_queue", "videos")
 _TOPIC = (
     "status", "next_page_token", "last_searched_at", "due_at", "page", "published_after", "published_before",
-    "round_ended_at", "restarts", "searches", "results",
+    "round_before", "round_ended_at", "oldest_read", "restarts", "empty_answers", "searches", "results",
 )  # fmt: skip
 _VIDEO = ("due_at", "last_updated_at", "zone", "absences", "last_absent_at", "retired_at")
 _ABSENCE = ("absences", "last_absent_at", "retired_at")

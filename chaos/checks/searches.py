@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
+from atlas.policy import ASKED_AGAIN
 from chaos.checks.checked import Checked
 from chaos.facts import Call, Change, Evidence
+from chaos.scene import INDEX_LAG
 
 __all__ = ["page_stored_once", "search_stored", "token_goes_forward"]
 
@@ -122,20 +126,21 @@ def _given_back(evidence: Evidence) -> Iterator[tuple[Change, Change]]:
 
 
 def page_stored_once(evidence: Evidence) -> Checked:
-    """No page of a search is stored twice, and no two rounds of a topic look at the same time.
+    """No page of a search is stored twice, and no two rounds of a topic look at the same time but for the overlap.
 
     A page is known by its query, its window and its token. It is read again only where the page token was refused and
-    the round begins again (`restarts` counts that), and asked again without being stored where its claim was given
-    back. A round's window begins where the last one ended or later; times are compared as they were asked, to the
-    second. The window of a round that YouTube refused in its midst counts as unread, and is looked at again.
+    the slice begins again (`restarts` counts that), where its answer held no result (`empty_answers` counts that), and
+    asked again without being stored where its claim was given back. A round's window begins where the last one ended,
+    less the overlap, or later; its slices have one beginning and go back in time. The window of a round that YouTube
+    refused in its midst counts as unread, and is looked at again.
     """
     violations: list[str] = []
     pages: dict[tuple[str, str, str, str, int], Change] = {}
-    windows: dict[str, tuple[str, str]] = {}
+    windows: dict[str, _Windows] = {}
     looked_at = 0
     for advance in advances(evidence):
         change, call = advance.change, advance.call
-        if call is None:
+        if call is None or _unread(advance):
             if change.new["published_before"] is None and not change.changes("round_ended_at"):
                 windows.pop(change.key, None)
             continue
@@ -145,20 +150,42 @@ def page_stored_once(evidence: Evidence) -> Checked:
         if page in pages:
             violations.append(f"{advance}: the page was stored already, by {pages[page]}")
         pages[page] = change
-        before = windows.get(change.key, window)
-        # written alike, in UTC and to the second: they sort as text
-        if window != before and window[0] < before[1]:
-            violations.append(f"{advance}: its window {'/'.join(window)} overlaps {'/'.join(before)}")
-        windows[change.key] = window
+        asked = _Windows(*map(datetime.fromisoformat, (window[0], window[1], window[1])))
+        before = windows.get(change.key)
+        if before is not None and asked.begin == before.begin and asked.end <= before.end:
+            asked = dataclasses.replace(asked, round_end=before.round_end)  # the same round, maybe another slice
+        elif before is not None and asked.begin < before.round_end - INDEX_LAG:
+            violations.append(f"{advance}: its window {'/'.join(window)} overlaps that of the last round, {before}")
+        windows[change.key] = asked
     return Checked("no search page is stored twice", looked_at, violations)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The window of a slice, and the end of its round's window."""
+
+    begin: datetime
+    end: datetime
+    round_end: datetime
+
+    def __str__(self) -> str:
+        return f"{self.begin:%Y-%m-%dT%H:%M:%SZ}/{self.round_end:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _unread(advance: Advance) -> bool:
+    """Whether the answer held no result although there are some: its page counts as not read."""
+    change, call = advance.change, advance.call
+    if call is None or call.ids:
+        return False
+    return change.new["empty_answers"] > change.old["empty_answers"] or change.old["empty_answers"] == ASKED_AGAIN
 
 
 def token_goes_forward(evidence: Evidence) -> Checked:
     """Every page token leads further than the one before it.
 
     A topic gets a page token only by an advance: one that begins behind the page that was read, with the number of
-    pages one higher and the window as it was. It loses it only with its round: read through, dropped with its window
-    (up to which it then counts as read), or begun again in the same window.
+    pages one higher and the window as it was. It loses it only by an advance, with its window (up to which it then
+    counts as read), or for another slice of that window, which begins where the round has read to.
     """
     violations: list[str] = []
     looked_at = 0
@@ -192,11 +219,10 @@ def _forward(change: Change) -> str | None:
 def _ended(change: Change) -> str | None:
     old, new = change.old, change.new
     read = new["searches"] == old["searches"] + 1
-    window = change.changes("published_after", "published_before")
-    dropped = new["published_before"] is None and new["round_ended_at"] == (
-        old["published_before"] or old["round_ended_at"]
-    )
-    again = new["restarts"] == old["restarts"] + 1 and not window
+    ends = (old["round_before"] or old["published_before"] or old["round_ended_at"], None)
+    dropped = (new["round_ended_at"], new["published_before"]) == ends
+    begins = (old["published_after"], old["oldest_read"] or old["published_before"])
+    again = (new["published_after"], new["published_before"]) == begins
     if new["page"] == 0 and (read or dropped or again):
         return None
     return "it lost its page token in the middle of a round"

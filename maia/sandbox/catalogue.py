@@ -150,6 +150,8 @@ class Catalogue(ABC):
     def __init__(self) -> None:
         self.removed: dict[str, float] = {}
         """Videos that were deleted on request, and since when."""
+        self.listing_lag = 0.0
+        """Seconds after its publication before a search finds a video."""
 
     @abstractmethod
     def shelves(self, after: float | None, before: float) -> Iterator[Shelf]:
@@ -191,7 +193,8 @@ class Catalogue(ABC):
 
     def search(self, query: Query, at: float) -> list[Video]:
         """The results of a query in its order, at most CEILING."""
-        latest = at if query.before is None else min(query.before, at)
+        indexed = at - self.listing_lag
+        latest = indexed if query.before is None else min(query.before, indexed)
         limit = CEILING if query.order == "date" else _SCANNED
         found: list[Video] = []
         for shelf in self.shelves(query.after, latest):

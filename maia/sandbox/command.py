@@ -53,6 +53,10 @@ def sandbox(
     quota_search: Annotated[int, typer.Option(min=0, help="Calls of search.list a day and project.")] = 100,
     quota_units: Annotated[int, typer.Option(min=0, help="Units a day and project.")] = 10_000,
     quota_batch: Annotated[int, typer.Option(min=0, help="Calls of videos.batchGetStats a day and project.")] = 10_000,
+    listing_lag: Annotated[
+        float,
+        typer.Option(min=0, help="Schedule seconds before a search finds a new video.", metavar="SECONDS"),
+    ] = 0.0,
     latency: Annotated[float, typer.Option(min=0, help="Seconds before each answer.", metavar="SECONDS")] = 0.0,
     fault: Annotated[
         list[str] | None,
@@ -102,6 +106,7 @@ def sandbox(
         quota_search=quota_search,
         quota_units=quota_units,
         quota_batch=quota_batch,
+        listing_lag=listing_lag,
         latency=latency,
         faults=tuple(fault or ()),
         log=log,

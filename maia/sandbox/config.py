@@ -26,6 +26,7 @@ class SandboxConfig:
             the last year in which its dates have passed.
         keys: key → project. Empty: any key is accepted and is a project of its own.
         quota_search, quota_units, quota_batch: calls a day and project of the three buckets.
+        listing_lag: seconds of schedule time after its publication before a video is found by a search.
         latency: seconds before each answer.
         faults: specifications as in `maia.sandbox.faults.GRAMMAR`.
         log: file that gets every call as a line of JSON.
@@ -44,6 +45,7 @@ class SandboxConfig:
     quota_search: int = 100
     quota_units: int = 10_000
     quota_batch: int = 10_000
+    listing_lag: float = 0.0
     latency: float = 0.0
     faults: tuple[str, ...] = ()
     log: Path | None = None

@@ -47,6 +47,9 @@ class Kind(StrEnum):
     BROKEN_JSON = "broken-json"
     NOT_JSON = "not-json"
     EMPTY_ITEMS = "empty-items"
+    UNREADABLE_ITEMS = "unreadable-items"
+    REPEATED_TOKEN = "repeated-token"  # noqa: S105  no secret
+    STALE_PAGE = "stale-page"
     SLOW = "slow"
 
 
@@ -74,7 +77,11 @@ kinds
   cut               the connection is closed in the middle of the answer
   broken-json       200 with half a JSON document
   not-json          502 with an HTML page
-  empty-items       200 with no items
+  empty-items       200 with no items; totalResults stays as it was
+  unreadable-items  200 whose items have no id
+  repeated-token    200 whose nextPageToken is the token that was sent
+  stale-page        200 with the first page again, and a new page token, for calls
+                    that carry a page token
   slow              the answer comes seconds=5 later; other faults still apply
 
 endpoint            search, videos, batchGetStats, channels, playlistItems or *
@@ -100,6 +107,11 @@ _REASONS: Final = {
     Kind.BAD_PARAMETER: ("regionCode", "relevanceLanguage", "safeSearch", "videoCategoryId", "q"),
     Kind.USER_RATE_LIMIT: ("userRateLimitExceeded", "rateLimitExceeded"),
 }
+_PAGED: Final = (Kind.PAGE_TOKEN, Kind.STALE_PAGE)
+_SPOILING: Final = (
+    Kind.DROP, Kind.CUT, Kind.BROKEN_JSON, Kind.NOT_JSON, Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS, Kind.REPEATED_TOKEN,
+    Kind.STALE_PAGE,
+)  # fmt: skip
 _FINGERPRINT_LENGTH: Final = 12
 
 
@@ -191,7 +203,7 @@ class Fault:
         """Whether it strikes this call; counts the call when it is one that it looks at."""
         if self.endpoint not in ("*", endpoint) or (self.key is not None and self.key != key):
             return False
-        if (self.agent is not None and self.agent not in agent) or (self.kind is Kind.PAGE_TOKEN and not paged):
+        if (self.agent is not None and self.agent not in agent) or (self.kind in _PAGED and not paged):
             return False
         self.matched += 1
         if self.matched <= self.after or (self.times is not None and self.struck >= self.times):
@@ -230,7 +242,7 @@ class Fault:
     @property
     def spoils(self) -> bool:
         """Whether it spoils a good answer, rather than refusing the call."""
-        return self.kind in (Kind.DROP, Kind.CUT, Kind.BROKEN_JSON, Kind.NOT_JSON, Kind.EMPTY_ITEMS)
+        return self.kind in _SPOILING
 
     def as_dict(self) -> dict[str, Any]:
         """The fault as the sandbox's state shows it."""

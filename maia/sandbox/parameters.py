@@ -146,6 +146,11 @@ class Parameters:
             raise invalid_page_token()
         return int.from_bytes(raw[:3], "big")
 
+    def of_first_page(self) -> Parameters:
+        """The same call without its page token."""
+        kept = ((name, value) for name, values in self._values.items() if name != "pageToken" for value in values)
+        return Parameters(self._endpoint, kept)
+
     def token(self, offset: int) -> str:
         """The page token for the page that begins at this place."""
         return base64.urlsafe_b64encode(offset.to_bytes(3, "big") + self._binding()).decode("ascii")

@@ -66,6 +66,7 @@ class Sandbox:
         self.config = config
         self.clock: ScheduleClock = Clock.parse(config.clock) if isinstance(config.clock, str) else config.clock
         self.world = _world(config, self.clock.now())
+        self.world.listing_lag = config.listing_lag
         self.faults = Faults(config.faults, seed=config.seed)
         self.log = CallLog(config.log)
         self.quota = QuotaBook(
@@ -143,7 +144,12 @@ class Sandbox:
         if refusal is not None:
             raise refusal
         call.parameters.check_names()
-        return call.route.answer(call.parameters, self.world, call.now.timestamp(), self.log.next_seq())
+        stale = call.fault is not None and call.fault.kind is Kind.STALE_PAGE
+        asked = call.parameters.of_first_page() if stale else call.parameters
+        answer = call.route.answer(asked, self.world, call.now.timestamp(), self.log.next_seq())
+        if stale:
+            answer.document["nextPageToken"] = call.parameters.token(call.parameters.offset() + 1)
+        return answer
 
     async def _deliver(self, request: web.Request, call: _Call, answer: Answer, document: Any) -> web.StreamResponse:
         """Sends an answer of 200, or what a fault makes of it."""
@@ -152,6 +158,11 @@ class Sandbox:
             document = {name: value for name, value in document.items() if name != "nextPageToken"}
             if "items" in document:
                 document["items"] = []
+        elif kind is Kind.UNREADABLE_ITEMS and "items" in document:
+            document = {**document, "items": [{"kind": item.get("kind")} for item in document["items"]]}
+        elif kind is Kind.REPEATED_TOKEN:
+            sent = call.parameters.text("pageToken") or call.parameters.token(len(answer.ids))
+            document = {**document, "nextPageToken": sent}
         body = _dump(document, call)
         match kind:
             case Kind.DROP:
@@ -166,7 +177,8 @@ class Sandbox:
             case Kind.NOT_JSON:
                 self._record(call, 502, "not-json", [])
                 return self._respond(request, 502, _HTML, {"Content-Type": "text/html; charset=UTF-8"})
-        self._record(call, 200, None, [] if kind is Kind.EMPTY_ITEMS else answer.ids)
+        unread = kind in (Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS)
+        self._record(call, 200, None, [] if unread else answer.ids)
         return self._respond(request, 200, body)
 
     def _record(self, call: _Call, status: int, reason: str | None, ids: list[str]) -> None:

@@ -106,18 +106,21 @@ class YouTubeClient:
 
         The window is aware times, cut to seconds; None: no bound. A page token holds only for the very same arguments.
         `region` is an ISO 3166 country, `language` an ISO 639 language, `safe_search` none, moderate or strict. Raises
-        ValueError for a naive time or more than 50 results.
+        ValueError for a naive time, a window that ends before it begins, or more than 50 results.
         """
         if not 0 < max_results <= MAX_IDS:
             raise ValueError(f"max_results must be 1 to {MAX_IDS}, not {max_results}")
+        after, before = _rfc3339(published_after), _rfc3339(published_before)
+        if after is not None and before is not None and after >= before:  # of one form, so they sort as text
+            raise ValueError(f"the window from {after} to {before} is empty")
         params: dict[str, str | None] = {
             "part": "snippet",
             "type": "video",
             "order": "date",
             "q": q,
             "maxResults": str(max_results),
-            "publishedAfter": _rfc3339(published_after),
-            "publishedBefore": _rfc3339(published_before),
+            "publishedAfter": after,
+            "publishedBefore": before,
             "pageToken": page_token,
             "regionCode": region,
             "relevanceLanguage": language,

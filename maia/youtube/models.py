@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from atlas.errors import scrub
-from atlas.parsing import clean_text
+from atlas.parsing import clean_text, parse_count
 from atlas.resources import Channel, PlaylistItem, SearchItem, Video, VideoStats
 from maia.youtube.errors import Malformed
 
@@ -81,6 +81,12 @@ class SearchPage(Answer[SearchItem]):
     __slots__ = ()
     kind = "youtube#searchListResponse"
     resource = SearchItem
+
+    @property
+    def total_results(self) -> int:
+        """How many results YouTube counts: an estimate; 0 where the answer does not say."""
+        info = self.raw.get("pageInfo")
+        return (parse_count(info.get("totalResults")) or 0) if isinstance(info, dict) else 0
 
 
 class VideoList(Answer[Video]):

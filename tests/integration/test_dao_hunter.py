@@ -79,7 +79,10 @@ async def test_later_pages_repeat_the_window_of_the_first(db: Database) -> None:
     assert (row["published_after"], row["published_before"]) == window
 
 
-async def test_the_next_round_starts_where_the_last_one_ended(db: Database) -> None:
+LAG = timedelta(minutes=60)
+
+
+async def test_the_next_round_reaches_back_into_the_last_one(db: Database) -> None:
     await QueueDAO().add(["q"])
     dao = MaiaDAO()
     with at(NOON):
@@ -89,7 +92,7 @@ async def test_the_next_round_starts_where_the_last_one_ended(db: Database) -> N
         assert await dao.fetch_hunter_batch(1) == []
     with at(NOON + timedelta(hours=7)):
         (row,) = await dao.fetch_hunter_batch(1)
-        assert row["published_after"] == end
+        assert row["published_after"] == end - LAG
         await dao.release_claims()
     with at(NOON + timedelta(days=3)):
         (row,) = await dao.fetch_hunter_batch(1)
@@ -121,7 +124,7 @@ async def test_an_old_page_token_is_dropped_with_its_window_and_the_gap_is_an_ev
     with at(NOON + timedelta(hours=12, minutes=1)):
         (row,) = await dao.fetch_hunter_batch(1)
     assert row["next_page_token"] is None
-    assert row["published_after"] == end
+    assert row["published_after"] == end - LAG
     (event,) = await db.fetch("SELECT type, payload FROM events")
     assert event["type"] == "search_gap"
     assert event["payload"]["query_term"] == "q"

@@ -99,6 +99,10 @@ def test_the_numbers_of_the_policy_are_as_documented() -> None:
     assert hours == [policy.TOPIC_INTERVAL, policy.TOPIC_INTERVAL_MAX, policy.TOKEN_MAX_AGE]
     assert "due again after 6 h. Each round that brings nothing new doubles that, up to 7 days" in text
     assert "A page token older than 12 h is dropped" in text
+    assert (policy.SEARCH_CEILING, policy.SEARCH_CEILING_REACHED) == (500, 400)
+    assert "After 500 results, or where a list of 400 or more ends" in text
+    assert (3, timedelta(minutes=10)) == (policy.ASKED_AGAIN, policy.ASKED_AGAIN_AFTER)
+    assert "asked again after 10 min, up to 3 times" in text
     assert (3, timedelta(hours=6)) == (policy.ABSENCES_TO_RETIRE, policy.ABSENCE_SPACING)
     assert "absent three times, at least 6 h apart" in text
     assert policy.refresh_after(timedelta(days=30)) == timedelta(days=25)

@@ -15,6 +15,7 @@ def upgrade() -> None:
         ALTER TABLE search_queue
             ADD COLUMN display_term text,
             ADD COLUMN oldest_read timestamptz,
+            ADD COLUMN round_before timestamptz,
             ADD COLUMN slice_results integer NOT NULL DEFAULT 0,
             ADD COLUMN round_pages integer NOT NULL DEFAULT 0,
             ADD COLUMN empty_answers smallint NOT NULL DEFAULT 0
@@ -27,8 +28,8 @@ def downgrade() -> None:
     op.execute(
         """
         ALTER TABLE search_queue
-            DROP COLUMN display_term, DROP COLUMN oldest_read, DROP COLUMN slice_results, DROP COLUMN round_pages,
-            DROP COLUMN empty_answers
+            DROP COLUMN display_term, DROP COLUMN oldest_read, DROP COLUMN round_before, DROP COLUMN slice_results,
+            DROP COLUMN round_pages, DROP COLUMN empty_answers
         """
     )
     op.execute("ALTER TABLE api_calls DROP COLUMN refused")

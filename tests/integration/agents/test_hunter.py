@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 from collections import Counter
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,15 +168,20 @@ async def test_pages_share_the_window_of_the_first_and_the_round_ends_with_the_l
     row = await topic(db, PAGES)
     assert row["due_at"] - timeline.at == pytest.approx(timedelta(hours=6), abs=timedelta(minutes=1))
     assert row["next_page_token"] is None
-    # the next round begins where this one ended
+    # the next round begins an hour before the end of this one
     timeline.advance(hours=7)
     await run_hunter_cycle(1)
     again = api.log.calls("search")[-1]
-    assert again.params["publishedAfter"] == entries[0].params["publishedBefore"]
+    after, before = (
+        datetime.fromisoformat(time) for time in (again.params["publishedAfter"], entries[0].params["publishedBefore"])
+    )
+    assert before - after == timedelta(hours=1)
     assert "pageToken" not in again.params
 
 
-async def test_a_page_token_that_is_refused_begins_the_round_again(db: Database, api: RunningSandbox) -> None:
+async def test_a_page_token_that_is_refused_begins_a_slice_where_the_round_has_read_to(
+    db: Database, api: RunningSandbox
+) -> None:
     await add(PAGES)
     await run_hunter_cycle(1)
     api.faults.add("page-token:search:times=1")
@@ -185,7 +190,8 @@ async def test_a_page_token_that_is_refused_begins_the_round_again(db: Database,
     await run_hunter_cycle(1)
     first, refused, again = api.log.calls("search")
     assert (refused.params.get("pageToken") is not None, refused.status) == (True, 400)
-    assert again.params == first.params
+    (oldest,) = await fetch(db, "SELECT min(published_at) AS at FROM videos WHERE id = ANY ($1)", first.ids)
+    assert again.params == first.params | {"publishedBefore": f"{oldest['at']:%Y-%m-%dT%H:%M:%SZ}"}
     await assert_every_call_is_counted(db, api)
 
 

@@ -20,8 +20,9 @@ KEY = "fingerprint"
 
 _TOPIC = {
     "query_term": "cats", "status": "active", "next_page_token": None, "last_searched_at": None, "due_at": None,
-    "page": 0, "published_after": None, "published_before": None, "round_ended_at": None, "restarts": 0, "searches": 0,
-    "results": 0, "leased_until": None, "lease_token": None, "leased_by": None,
+    "page": 0, "published_after": None, "published_before": None, "round_before": None, "round_ended_at": None,
+    "oldest_read": None, "restarts": 0, "empty_answers": 0, "searches": 0, "results": 0, "leased_until": None,
+    "lease_token": None, "leased_by": None,
 }  # fmt: skip
 _VIDEO = {
     "zone": 1, "due_at": None, "last_updated_at": None, "enriched_at": None, "archived_at": None, "retired_at": None,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 pytest.importorskip("chaos", reason="the harness is part of the checkout, not of the wheel")
 
 from chaos.checks import Checked
 from chaos.checks.searches import page_stored_once, search_stored, token_goes_forward
+from chaos.scene import INDEX_LAG
 
 from .story import HUNTER, OTHER, Story, page_token
 
@@ -143,6 +146,50 @@ def test_windows_that_overlap_are_found() -> None:
     story.hunt(HUNTER, "1", ["b"])
     [violation] = page_stored_once(story.evidence()).violations
     assert "overlaps" in violation
+
+
+def test_rounds_may_overlap_by_the_lag_and_slices_go_back_in_one_window() -> None:
+    story = Story()
+    story.hunt(HUNTER, "1", ["a"])
+    story.promote(HUNTER, "1")
+    story.begin()
+    ended = story.rows["search_queue", "1"]["round_ended_at"]
+    story.change(HUNTER, "search_queue", "1", round_ended_at=ended - INDEX_LAG)  # where the next round begins
+    story.hunt(HUNTER, "1", ["b"], page_token(50))
+    row = story.rows["search_queue", "1"]
+    before = row["published_before"]
+    read_to = (row["published_after"] + (before - row["published_after"]) / 2).replace(microsecond=0)
+    story.claim(HUNTER, "search_queue", "1")
+    story.begin()
+    gone = {"next_page_token": None, "page": 0, "published_before": read_to, "round_before": before}
+    story.change(HUNTER, "search_queue", "1", **gone)  # the token was too old
+    story.replace(-1, old=story.changes[-1].old | {"oldest_read": read_to})
+    story.hunt(HUNTER, "1", ["b", "c"])
+    assert not any(check.violations for check in checked(story))
+    story.promote(HUNTER, "1")
+    story.begin()
+    story.change(HUNTER, "search_queue", "1", round_ended_at=before - INDEX_LAG - timedelta(seconds=5))
+    story.hunt(HUNTER, "1", ["d"])
+    [violation] = page_stored_once(story.evidence()).violations
+    assert "overlaps that of the last round" in violation
+
+
+def test_an_empty_answer_is_asked_again_and_a_slice_that_leaves_a_hole_is_found() -> None:
+    story = Story()
+    story.claim(HUNTER, "search_queue", "1")
+    story.search(HUNTER, "1", [])
+    story.begin()
+    after, before = story.windows["1"]
+    window = {"published_after": after, "published_before": before, "searches": 1, "empty_answers": 1}
+    story.change(HUNTER, "search_queue", "1", status="waiting", leased_until=None, lease_token=None, **window)
+    story.promote(HUNTER, "1")
+    story.hunt(HUNTER, "1", ["a"], page_token(50))
+    assert not any(check.violations for check in checked(story))
+    story.claim(HUNTER, "search_queue", "1")
+    story.begin()
+    hole = {"next_page_token": None, "page": 0, "published_before": after + timedelta(hours=1)}
+    story.change(HUNTER, "search_queue", "1", **hole)
+    assert len(token_goes_forward(story.evidence()).violations) == 1
 
 
 @pytest.mark.parametrize(
