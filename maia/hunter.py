@@ -122,7 +122,7 @@ async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinish
         session.note_exhausted(error, "the other queries wait until then")
         return Unfinished.NOT_STARTED
     except PageTokenInvalid:
-        logger.warning("'%s': YouTube refused the page token; the round begins again", query)
+        logger.warning("'%s': YouTube refused the page token; the round goes on without it", query)
         return Searched(topic, restart=True)
     except (BadRequest, NotFound) as error:
         if refused := _refused_setting(error):
@@ -282,8 +282,9 @@ def _log_search(topic: TopicRow, counts: Counter[str]) -> None:
     after, before = topic["published_after"], topic["published_before"]
     get_run_logger().debug(
         "'%s', page %d: %d results, %d new videos, %d new queries; published from %s to %s",
-        topic["display_term"] or topic["query_term"], topic["page"] + 1, counts["videos_found"], counts["videos_new"],
-        counts["queries_new"], iso(after) if after else "the beginning", iso(before) if before else "now",
+        topic["display_term"] or topic["query_term"], topic["round_pages"] + 1, counts["videos_found"],
+        counts["videos_new"], counts["queries_new"], iso(after) if after else "the beginning",
+        iso(before) if before else "now",
     )  # fmt: skip
 
 

@@ -177,7 +177,8 @@ def _unread(advance: Advance) -> bool:
     change, call = advance.change, advance.call
     if call is None or call.ids:
         return False
-    return change.new["empty_answers"] > change.old["empty_answers"] or change.old["empty_answers"] == ASKED_AGAIN
+    before, now = int(change.old["empty_answers"]), int(change.new["empty_answers"])
+    return now > before or before == ASKED_AGAIN
 
 
 def token_goes_forward(evidence: Evidence) -> Checked:
