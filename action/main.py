@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,7 +40,8 @@ def main(
 ) -> int:
     """Runs the step; the exit code. Without `cancel`, takes the signals of this process."""
     environ = dict(os.environ) if environ is None else environ
-    runner = Runner(environ, out or sys.stdout.buffer)
+    # nothing can be said where standard output is closed; the work is done all the same
+    runner = Runner(environ, out or (sys.stdout.buffer if sys.stdout else BytesIO()))
     masks = Masks(environ)
     masks.announce(runner)
     if cancel is None:

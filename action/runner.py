@@ -6,10 +6,11 @@ printed to be read by people, and secrets are not printed to be masked.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,7 +122,10 @@ class Runner:
                 self._out.write(data)
                 self._out.flush()
             except OSError:
-                return  # nobody reads any more; the container is still to be ended and removed
+                # nobody reads any more; the container is still to be ended and removed
+                with suppress(OSError):  # what is buffered must not be tried again when Python ends
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+                return
             self._at_line_start = data.endswith(b"\n")
 
     # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ import typer
 from atlas.commands import database, events, export, forget, notify, rebuild, roles, vault
 from atlas.commands.help import verbatim
 from atlas.pages import page
+from atlas.streams import usable_streams
 
 __all__ = ["app", "main"]
 
@@ -33,4 +34,5 @@ app.command()(forget.forget)
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and ends the process with its code."""
-    app(arguments if arguments is not None else sys.argv[1:], prog_name="atlas")
+    with usable_streams():
+        app(arguments if arguments is not None else sys.argv[1:], prog_name="atlas")

@@ -10,17 +10,19 @@ def main() -> int:
     try:
         # slow to import, and Ctrl-C may come meanwhile: nothing runs yet
         from atlas.errors import ConfigError  # noqa: PLC0415
+        from atlas.streams import usable_streams  # noqa: PLC0415
         from demo.options import parse  # noqa: PLC0415
         from demo.run import run  # noqa: PLC0415
         from demo.screen import Screen  # noqa: PLC0415
 
-        screen = Screen()
-        try:
-            options = parse()
-        except ConfigError as error:
-            screen.say(f"demo: {error}", "red")
-            return 78
-        return run(options, screen)
+        with usable_streams():
+            screen = Screen()
+            try:
+                options = parse()
+            except ConfigError as error:
+                screen.say(f"demo: {error}", "red")
+                return 78
+            return run(options, screen)
     except KeyboardInterrupt:
         return 130
 

@@ -15,6 +15,7 @@ import typer
 from atlas.commands.help import verbatim
 from atlas.errors import AtlasError
 from atlas.pages import page
+from atlas.streams import usable_streams
 from maia import __version__
 from maia.commands import agents
 from maia.commands.running import leave
@@ -84,10 +85,11 @@ def app() -> typer.Typer:
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and ends the process with its code."""
     words = arguments if arguments is not None else sys.argv[1:]
-    try:
-        (_shards() if words[:1] and words[0] in _SHARDS else app())(words, prog_name="maia")
-    except AtlasError as error:
-        _end(error)
+    with usable_streams():
+        try:
+            (_shards() if words[:1] and words[0] in _SHARDS else app())(words, prog_name="maia")
+        except AtlasError as error:
+            _end(error)
 
 
 def _end(error: AtlasError) -> None:

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from atlas.adapters.events import Event, EventsDAO
-from atlas.commands.pipes import quietly
+from atlas.commands.pipes import echo_json, quietly
 from atlas.commands.running import run
 from atlas.commands.times import moment
 from atlas.database import database
@@ -55,7 +55,7 @@ def events(
     with quietly():
         if json:
             for event in found:
-                typer.echo(orjson.dumps(_as_json(event)))
+                echo_json(_as_json(event))
         elif found:
             Console().print(_table(found))
         else:

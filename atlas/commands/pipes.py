@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
+import orjson
 import typer
 
-__all__ = ["BROKEN_PIPE", "quietly"]
+from atlas.streams import BROKEN_PIPE
 
-BROKEN_PIPE = 141
-"""What a shell reports of a command whose reader went away: 128 + SIGPIPE."""
+__all__ = ["BROKEN_PIPE", "echo_json", "quietly"]
+
+
+def echo_json(value: Any) -> None:
+    """Print the value as JSON on one line: in UTF-8, or in ASCII with escapes where standard output is not UTF-8."""
+    line = orjson.dumps(value)
+    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+        line = json.dumps(json.loads(line)).encode("ascii")
+    typer.echo(line)
 
 
 @contextlib.contextmanager

@@ -72,6 +72,21 @@ def test_the_line_of_action_yml_starts_it_and_source_names_another_checkout(
     assert bash(GITHUB_ACTION_PATH="/nowhere", MAIA_INPUT_SOURCE="other one").stdout == "the other one\n"
 
 
+@pytest.mark.parametrize("stream", [">&-", ">&- 2>&-", "| true", "> /dev/full"])
+def test_an_output_that_nobody_takes_changes_nothing_else(step: Step, docker: FakeDocker, stream: str) -> None:
+    docker.plays(run=[ran(78, output="maia hunter: 日本 😀\n")])
+    entry = CHECKOUT / "action" / "entry.py"
+    done = subprocess.run(
+        ["bash", "-c", f'"$@" {stream}; exit ${{PIPESTATUS[0]}}', "bash", sys.executable, "-IB", str(entry)],
+        env=step.environ({}) | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (78, "", "")
+    assert docker.left == []
+
+
 def test_an_old_python_is_told_what_is_needed(tmp_path: Path) -> None:
     """The part before the imports, with the version that another Python would give."""
     tree = ast.parse((CHECKOUT / "action" / "entry.py").read_text(encoding="utf-8"))
