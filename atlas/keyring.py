@@ -61,7 +61,9 @@ class KeyRing:
     def __init__(self, name: str, *, start: int = 0, store: Database | None = None) -> None:
         self.name = name
         self.calls: Counter[str] = Counter()
-        """Calls that this process reserved and did not give back, by bucket."""
+        """Calls of this process that cost quota, by bucket: reserved, not given back, not refused."""
+        self.refused: Counter[str] = Counter()
+        """Calls of this process that were refused for quota, rate or key, by bucket: they cost nothing."""
         self._start = start
         self._db = store or database
         self._keys: dict[str, SecretStr] = {}
@@ -193,7 +195,21 @@ class KeyRing:
         """
         with self.settling(tickets) as calls:
             if calls.days:
-                await self._db.fetch(sql("settle_calls"), *calls, [0] * len(calls.days))
+                none = [0] * len(calls.days)
+                await self._db.fetch(sql("settle_calls"), *calls, none, none)
+
+    async def refuse(self, ticket: Ticket) -> None:
+        """This call was refused for quota, rate or its key: it has ended and cost nothing. Else like ``settle``."""
+
+        def count(number: int) -> None:
+            self.calls[str(ticket.bucket)] -= number
+            self.refused[str(ticket.bucket)] += number
+
+        with self.settling([ticket]) as calls:
+            if calls.days:
+                await self._db.fetch(sql("settle_calls"), *calls, [0], calls.numbers)
+                count(1)
+                self._db.on_rollback(lambda: count(-1))
 
     @contextlib.contextmanager
     def settling(self, tickets: Iterable[Ticket]) -> Iterator[Calls]:
@@ -248,8 +264,9 @@ class KeyRing:
         try:
             async with self._db.transaction():  # outside of one, a statement is tried again by itself
                 await self._db.fetch(
-                    sql("settle_calls"), days, prints, buckets, slot, [0] * len(days), [-number for number in numbers]
-                )
+                    sql("settle_calls"), days, prints, buckets, slot, [0] * len(days),
+                    [-number for number in numbers], [0] * len(days),
+                )  # fmt: skip
         except (DatabaseUnavailable, Contended) as error:
             logger.warning("%d reserved calls that were not made stay counted: %s", sum(numbers), error)
             return False
@@ -267,7 +284,7 @@ class KeyRing:
         until = _closed_until(ticket.day, now)
         if until <= now:
             # the day that was spent has ended since the call was reserved
-            await self.settle([ticket])
+            await self.refuse(ticket)
             return
         reason = "day quota spent" if limit is None else f"day quota spent (YouTube names a limit of {limit})"
 
@@ -281,7 +298,7 @@ class KeyRing:
                         events.EventType.QUOTA_SPENT, fingerprint=ticket.fingerprint, bucket=str(ticket.bucket),
                         project=project, limit=limit, until=until, store=self._db,
                     )  # fmt: skip
-                await self.settle([ticket])
+                await self.refuse(ticket)
             return bool(rows)
 
         fresh = await self._db.patiently(write)
@@ -307,7 +324,7 @@ class KeyRing:
                         events.EventType.KEY_SUSPENDED, fingerprint=ticket.fingerprint, reason=reason, until=until,
                         store=self._db,
                     )  # fmt: skip
-                await self.settle([ticket])
+                await self.refuse(ticket)
             return bool(rows)
 
         fresh = await self._db.patiently(write)

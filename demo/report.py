@@ -78,6 +78,8 @@ def problems(ending: Ending) -> list[str]:
             found.append(
                 f"{bucket}: {ours.reserved} calls reserved and {ours.settled} settled, but the sandbox saw {theirs}"
             )
+        if ours.refused != (refused := ending.refused.get(bucket, 0)):
+            found.append(f"{bucket}: {ours.refused} calls counted as refused, but the sandbox refused {refused}")
     return found
 
 
@@ -137,7 +139,7 @@ def _summary(ending: Ending) -> Table:
 def _spent(ending: Ending) -> Table:
     table = Table(title="What was spent in this run (calls)", title_justify="left")
     table.add_column("bucket")
-    for name in ("database", "sandbox's log", "of these refused: day's quota spent"):
+    for name in ("database", "sandbox's log", "of these refused, which cost nothing"):
         table.add_column(name, justify="right")
     for bucket in Bucket:
         table.add_row(

@@ -99,5 +99,6 @@ def _cycle_of(agent: str) -> Flow[[int], dict[str, Any]]:
 def _summary(stats: Mapping[str, Any]) -> str:
     counts = [f"{name} {value}" for name, value in stats.items() if isinstance(value, int) and value]
     calls = [f"{bucket} {number}" for bucket, number in stats.get("calls", {}).items()]
+    calls += [f"{bucket} {number} refused" for bucket, number in stats.get("calls_refused", {}).items()]
     words = f"{stats['outcome']}" + (f" ({stats['reason']})" if "reason" in stats else "")
     return ", ".join([words, *counts, *(["calls: " + " ".join(calls)] if calls else [])])

@@ -315,8 +315,9 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
         batch_size: most queries of this cycle.
 
     Returns:
-        the counts of ``ingest_results`` and ``finish_earlier``, ``topics`` (claimed), ``calls`` (by bucket) and
-        ``outcome``: ``ok``, ``idle``, ``quota-exhausted`` or ``failure``.
+        the counts of ``ingest_results`` and ``finish_earlier``, ``topics`` (claimed), ``calls`` (by bucket),
+        ``calls_refused`` (those that cost nothing, where there are any) and ``outcome``: ``ok``, ``idle``,
+        ``quota-exhausted`` or ``failure``.
 
     Raises:
         ChurnExit: a rate limit; everything answered is stored, claims are released.
@@ -325,7 +326,7 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
     """
     async with agent_session("hunter") as session:
         stats: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
-        before = Counter(session.ring.calls)
+        before = Counter(session.ring.calls), Counter(session.ring.refused)
         session.exhausted.clear()  # a new day may have begun since the last cycle
         try:
             stats.update(await finish_earlier())
@@ -336,9 +337,9 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
             stats.update(await ingest_results(await search_youtube(topics)))
             session.raise_if_over()
         finally:
-            record_stats({**stats, "calls": dict(session.ring.calls - before)})
+            record_stats({**stats, **session.calls_since(*before)})
             await session.dao.release_claims()
-        return {**stats, "calls": dict(session.ring.calls - before), **await _outcome(session, stats)}
+        return {**stats, **session.calls_since(*before), **await _outcome(session, stats)}
 
 
 async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -72,6 +73,11 @@ class AgentSession:
     def over(self) -> bool:
         """Whether nothing new should start."""
         return self.stop.requested or self.fatal is not None
+
+    def calls_since(self, calls: Counter[str], refused: Counter[str]) -> dict[str, dict[str, int]]:
+        """The calls by bucket since the ring's counts were these, as a result has them: the refused apart."""
+        refusals = dict(self.ring.refused - refused)
+        return {"calls": dict(self.ring.calls - calls), **({"calls_refused": refusals} if refusals else {})}
 
     def note_exhausted(self, error: RingExhausted, rest: str) -> None:
         """Remember a spent bucket. That is the usual end of a day's work: one line at INFO.

@@ -112,8 +112,8 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
 
     Returns:
         the counts of ``update_stats``, ``targets`` (claimed), ``archived`` (videos), ``breakouts`` (with
-        BREAKOUT_VIEWS_PER_HOUR), ``calls`` (by bucket) and ``outcome``: ``ok``, ``idle``, ``quota-exhausted`` or
-        ``failure``.
+        BREAKOUT_VIEWS_PER_HOUR), ``calls`` (by bucket), ``calls_refused`` (those that cost nothing, where there are
+        any) and ``outcome``: ``ok``, ``idle``, ``quota-exhausted`` or ``failure``.
 
     Raises:
         ChurnExit: a rate limit; everything answered is stored, claims are released.
@@ -122,7 +122,7 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
     """
     async with agent_session("tracker") as session:
         stats: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
-        before = Counter(session.ring.calls)
+        before = Counter(session.ring.calls), Counter(session.ring.refused)
         session.exhausted.clear()  # a new day may have begun since the last cycle
         began = clock.now()
         try:
@@ -133,9 +133,9 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
             stats["archived"] += await archive_when_due(session)
             session.raise_if_over()
         finally:
-            record_stats({**stats, "calls": dict(session.ring.calls - before)})
+            record_stats({**stats, **session.calls_since(*before)})
             await session.dao.release_claims()
-        return {**stats, "calls": dict(session.ring.calls - before), **await _outcome(session, stats)}
+        return {**stats, **session.calls_since(*before), **await _outcome(session, stats)}
 
 
 async def _breakouts(session: AgentSession, targets: Sequence[TargetRow], since: datetime) -> dict[str, int]:

@@ -297,7 +297,8 @@ class Hunting(Claims):
         topic = self._topics.get(topic_id)
         if topic is None:
             if calls.days:
-                await self._db.fetch(sql("settle_calls"), *calls, [0] * len(calls.days))
+                none = [0] * len(calls.days)
+                await self._db.fetch(sql("settle_calls"), *calls, none, none)
             return False
         step = follow(topic)
         if step.gap is None:

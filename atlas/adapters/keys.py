@@ -25,14 +25,16 @@ class BucketReport:
     """One bucket of one project.
 
     Attributes:
-        reserved: calls counted today (Pacific).
+        spent: calls of today (Pacific) that cost quota, those in flight too.
+        refused: calls of today that YouTube refused for quota, rate or key: they cost nothing.
         setting: the calls a day that reports reckon with.
         named: the limit that YouTube last named, or None.
         until: until when it is suspended (schedule clock, UTC), or None.
     """
 
     bucket: str
-    reserved: int
+    spent: int
+    refused: int
     setting: int
     named: int | None
     until: datetime | None
@@ -68,7 +70,7 @@ class _Books:
 
     Attributes:
         groups: the keys, those that are known to share a project together.
-        spent: calls of today (Pacific).
+        usage: calls of today (Pacific): ``spent`` and ``refused``.
     """
 
     at: datetime
@@ -76,10 +78,10 @@ class _Books:
     projects: Mapping[str, str]
     suspended: Mapping[tuple[str, str], Mapping[str, Any]]
     named: Mapping[tuple[str, str], int]
-    spent: Mapping[tuple[str, str], int]
+    usage: Mapping[tuple[str, str], Mapping[str, int]]
 
-    def reserved(self, group: Sequence[str], bucket: Bucket) -> int:
-        return sum(self.spent.get((key, bucket), 0) for key in group)
+    def calls(self, group: Sequence[str], bucket: Bucket, what: str) -> int:
+        return sum(row[what] for key in group if (row := self.usage.get((key, bucket))))
 
     def limit_named(self, group: Sequence[str], bucket: Bucket) -> int | None:
         limits = [limit for key in group if (limit := self.named.get((key, bucket))) is not None]
@@ -105,7 +107,8 @@ class KeyDAO:
                 buckets.append(
                     BucketReport(
                         bucket=bucket,
-                        reserved=books.reserved(group, bucket),
+                        spent=books.calls(group, bucket, "spent"),
+                        refused=books.calls(group, bucket, "refused"),
                         setting=settings.quota_per_day(bucket),
                         named=books.limit_named(group, bucket),
                         until=row["suspended_until"] if row else None,
@@ -120,8 +123,8 @@ class KeyDAO:
         """What the keys of a ring can still spend today, those of one project counted once.
 
         Reckoned for each project: the calls a day of the setting, or of the limit that YouTube named where that is
-        lower, without those that were reserved today. A bucket that is suspended has none left, and a key that is
-        suspended whole adds nothing.
+        lower, without those that were spent today; refused calls cost nothing. A bucket that is suspended has none
+        left, and a key that is suspended whole adds nothing.
 
         Raises:
             KeysRejected: every key of the ring is wrong or blocked.
@@ -142,7 +145,7 @@ class KeyDAO:
                 if rows:
                     until[bucket].append(max(row["suspended_until"] for row in rows))
                 else:
-                    number[bucket] += max(0, limit - books.reserved(group, bucket))
+                    number[bucket] += max(0, limit - books.calls(group, bucket, "spent"))
                     until[bucket].append(quota_reset(books.at))
         return CallsLeft(number, {bucket: min(times, default=quota_reset(books.at)) for bucket, times in until.items()})
 
@@ -151,7 +154,7 @@ class KeyDAO:
         projects = {row["fingerprint"]: row["project"] for row in await self._db.fetch(sql("key_projects"), prints)}
         suspended = await self._db.fetch(sql("load_suspensions"), prints, now, pool.version())
         named = await self._db.fetch(sql("key_limits"), prints)
-        spent = await self._db.fetch(sql("key_usage"), quota_day(now), prints)
+        usage = await self._db.fetch(sql("key_usage"), quota_day(now), prints)
         together: dict[str, list[str]] = defaultdict(list)
         for key in prints:
             together[f"project {projects[key]}" if key in projects else key].append(key)
@@ -161,7 +164,7 @@ class KeyDAO:
             projects=projects,
             suspended={(row["fingerprint"], row["bucket"]): row for row in suspended},
             named={(row["fingerprint"], row["bucket"]): row["quota_limit"] for row in named},
-            spent={(row["fingerprint"], row["bucket"]): row["reserved"] for row in spent},
+            usage={(row["fingerprint"], row["bucket"]): row for row in usage},
         )
 
     async def resume(self, prefix: str) -> list[str]:

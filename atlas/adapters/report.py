@@ -46,14 +46,21 @@ class Calls:
 
     Attributes:
         reserved: counted before they were made.
-        settled: those of them that were answered; fewer than reserved while calls are in flight, or after a kill.
+        settled: those of them that have ended; fewer than reserved while calls are in flight, or after a kill.
+        refused: those of them that YouTube refused for quota, rate or key: they cost nothing.
     """
 
     reserved: int = 0
     settled: int = 0
+    refused: int = 0
+
+    @property
+    def spent(self) -> int:
+        """Those that cost quota."""
+        return self.reserved - self.refused
 
     def __sub__(self, other: Calls) -> Calls:
-        return Calls(self.reserved - other.reserved, self.settled - other.settled)
+        return Calls(self.reserved - other.reserved, self.settled - other.settled, self.refused - other.refused)
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,9 @@ class ReportDAO:
         """The calls by bucket of a Pacific day, or of all days."""
         rows = {row["bucket"]: row for row in await self._db.fetch(sql("report_calls"), day)}
         return {
-            bucket: Calls(rows[bucket]["reserved"], rows[bucket]["settled"]) if bucket in rows else Calls()
+            bucket: Calls(rows[bucket]["reserved"], rows[bucket]["settled"], rows[bucket]["refused"])
+            if bucket in rows
+            else Calls()
             for bucket in Bucket
         }
 

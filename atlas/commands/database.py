@@ -183,7 +183,11 @@ def _contents(totals: Totals) -> Table:
     table.add_row("runs", str(totals.runs))
     due = ", ".join(f"{tally} in zone {zone}" for zone, tally in sorted(totals.due.items()) if tally.number)
     table.add_row("due now", due or "no video")
-    calls = ", ".join(f"{bucket} {calls.reserved:,}" for bucket, calls in totals.calls.items() if calls.reserved)
+    calls = ", ".join(
+        f"{bucket} {calls.spent:,}" + (f" ({calls.refused:,} refused)" if calls.refused else "")
+        for bucket, calls in totals.calls.items()
+        if calls.reserved
+    )
     table.add_row("API calls today", calls or "none")
     return table
 

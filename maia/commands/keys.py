@@ -47,7 +47,9 @@ def keys(context: typer.Context) -> None:
     for report in reports:
         keys_ = "\n".join([*report.fingerprints, *([f"project {harmless(report.project)}"] if report.project else [])])
         for number, bucket in enumerate(report.buckets):
-            limit = f"{bucket.reserved} of {bucket.setting}"
+            limit = f"{bucket.spent} of {bucket.setting}"
+            if bucket.refused:
+                limit += f"\n({bucket.refused} refused)"
             if bucket.named is not None and bucket.named != bucket.setting:
                 limit += f"\n(YouTube: {bucket.named})"
             table.add_row(

@@ -66,6 +66,7 @@ class _Doors:
                 "quota": {
                     "limits": {bucket.value: limit for bucket, limit in sandbox.quota.limits.items()},
                     "spent": sandbox.quota.table(),
+                    "refused": sandbox.quota.refused(),
                 },
                 "calls": sandbox.log.totals(),
                 "faults": sandbox.faults.as_list(),

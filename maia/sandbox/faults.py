@@ -112,6 +112,15 @@ _SPOILING: Final = (
     Kind.DROP, Kind.CUT, Kind.BROKEN_JSON, Kind.NOT_JSON, Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS, Kind.REPEATED_TOKEN,
     Kind.STALE_PAGE,
 )  # fmt: skip
+_AT_THE_GATE: Final = {
+    Kind.RATE_LIMIT,
+    Kind.USER_RATE_LIMIT,
+    Kind.QUOTA,
+    Kind.DAILY_LIMIT,
+    Kind.KEY_INVALID,
+    Kind.KEY_BLOCKED,
+    Kind.GATEWAY,
+}
 _FINGERPRINT_LENGTH: Final = 12
 
 
@@ -236,8 +245,13 @@ class Fault:
 
     @property
     def free(self) -> bool:
-        """Whether a call that it strikes costs nothing: it never got past the gate of keys and quota."""
-        return self.kind in (Kind.QUOTA, Kind.DAILY_LIMIT, Kind.KEY_INVALID, Kind.KEY_BLOCKED, Kind.GATEWAY)
+        """Whether a call that it strikes costs nothing: it never got past the gate of keys, rates and quota."""
+        return self.kind in _AT_THE_GATE
+
+    @property
+    def too_fast(self) -> bool:
+        """Whether it refuses the call because of a rate."""
+        return self.kind in (Kind.RATE_LIMIT, Kind.USER_RATE_LIMIT)
 
     @property
     def spoils(self) -> bool:

@@ -39,8 +39,8 @@ class Entry:
         ids: ids of the items that were answered (video ids; channel ids for channels). Empty where the caller could not
             read them, as in a cut or broken answer.
         cost: what it took from the bucket.
-        counted: whether it counts against the day's allowance: every call does that had a good key and whose bucket was
-            not spent, an invalid one and one that met a fault on the server too.
+        counted: whether it counts against the day's allowance (it was granted): every call does that was not refused
+            because of its key, a rate or a spent bucket; an invalid one and one that met a fault on the server too.
     """
 
     seq: int

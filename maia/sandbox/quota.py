@@ -26,12 +26,14 @@ def day_start(at: datetime) -> datetime:
 class QuotaBook:
     """Who has spent what, by project, bucket and Pacific day of the schedule clock.
 
-    A call that is refused because its bucket is spent costs nothing; every other one costs 1, an invalid one too.
+    A call that is refused because of quota, rate or key costs nothing and is counted apart; every other one is granted
+    and costs 1, an invalid one too.
     """
 
     def __init__(self, limits: Mapping[Bucket, int] | None = None) -> None:
         self.limits = {**DEFAULT_LIMITS, **(limits or {})}
         self._spent: Counter[tuple[str, date, Bucket]] = Counter()
+        self._refused: Counter[tuple[str, date, Bucket]] = Counter()
 
     def charge(self, project: str, bucket: Bucket, at: datetime) -> bool:
         """Takes 1 from a project's bucket of the day; False, and nothing taken, when it is spent."""
@@ -41,14 +43,26 @@ class QuotaBook:
         self._spent[place] += 1
         return True
 
+    def refuse(self, project: str, bucket: Bucket, at: datetime) -> None:
+        """Counts a call that cost nothing."""
+        self._refused[project, quota_day(at), bucket] += 1
+
     def spent(self, project: str, bucket: Bucket, at: datetime) -> int:
         """How much a project has spent of a bucket on the quota day of this time."""
         return self._spent[project, quota_day(at), bucket]
 
     def table(self) -> dict[str, dict[str, dict[str, int]]]:
         """project → Pacific day → bucket → spent."""
-        table: dict[str, dict[str, dict[str, int]]] = {}
-        for (project, day, bucket), amount in sorted(self._spent.items()):
-            if amount:
-                table.setdefault(project, {}).setdefault(day.isoformat(), {})[bucket.value] = amount
-        return table
+        return _table(self._spent)
+
+    def refused(self) -> dict[str, dict[str, dict[str, int]]]:
+        """project → Pacific day → bucket → calls that were refused and cost nothing."""
+        return _table(self._refused)
+
+
+def _table(counts: Counter[tuple[str, date, Bucket]]) -> dict[str, dict[str, dict[str, int]]]:
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for (project, day, bucket), amount in sorted(counts.items()):
+        if amount:
+            table.setdefault(project, {}).setdefault(day.isoformat(), {})[bucket.value] = amount
+    return table

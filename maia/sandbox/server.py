@@ -108,6 +108,8 @@ class Sandbox:
         except errors.ApiError as error:
             if call.fault is not None and call.fault.spoils:
                 call.fault = None  # there was no answer that it could have spoilt
+            if call.project is not None and not call.counted:
+                self.quota.refuse(call.project, call.route.bucket, call.now)
             self._record(call, error.status, error.reason, [])
             return self._respond(request, error.status, _dump(error.body, call), error.headers)
         return await self._deliver(request, call, answer, document)
@@ -134,7 +136,9 @@ class Sandbox:
         refusal = None
         if call.fault is not None:
             refusal = call.fault.refusal(bucket, call.project, self.quota.limits[bucket], call.now)
-            if refusal is not None and call.fault.free:
+            spent = self.quota.spent(call.project, bucket, call.now) >= self.quota.limits[bucket]
+            # The day's end is what a caller hears of that is too fast as well.
+            if refusal is not None and call.fault.free and not (spent and call.fault.too_fast):
                 raise refusal
         if not self.quota.charge(call.project, bucket, call.now):
             # The day's end is what the caller hears of, whatever else was to go wrong.

@@ -1,7 +1,8 @@
 """How a call is made: a reserved key, up to three tries, and as many keys as it takes to be let in.
 
-Each ticket is accounted for exactly once: given back when the request never left this machine, settled or turned into
-a suspension when it failed, and handed to the caller with the answer (`answer.tickets`) when it succeeded.
+Each ticket is accounted for exactly once: given back when the request never left this machine, settled when it failed,
+refused where quota, rate or key did not let it in, and handed to the caller with the answer (`answer.tickets`) when it
+succeeded.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from atlas.errors import remember_secret
-from maia.youtube.errors import KeyInvalid, KeyRefused, Malformed, QuotaExhausted, Stopped, TransientError, classify
+from maia.youtube.errors import (
+    KeyInvalid,
+    KeyRefused,
+    Malformed,
+    QuotaExhausted,
+    RateLimited,
+    Stopped,
+    TransientError,
+    classify,
+)
 from maia.youtube.http import MAX_BODY, Reply, Transport, Whereabouts
 from maia.youtube.models import Answer
 from maia.youtube.reservations import Reservations, Ring
@@ -160,7 +170,8 @@ class Caller:
             raise
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
-            await self._reservations.close(ticket, made=where.sent, cancelled=cancelled)
+            refused = isinstance(error, RateLimited)
+            await self._reservations.close(ticket, made=where.sent, refused=refused, cancelled=cancelled)
             raise
 
     @property

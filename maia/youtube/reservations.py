@@ -25,16 +25,19 @@ class Ring(Protocol):
         """Reserve one call; raises RingExhausted, KeysRejected or EmptyKeyRing when no key is left."""
 
     async def settle(self, tickets: Sequence[Ticket]) -> None:
-        """The calls were made."""
+        """The calls were made and answered."""
+
+    async def refuse(self, ticket: Ticket) -> None:
+        """The call was refused because of a rate: it costs nothing."""
 
     async def give_back(self, ticket: Ticket) -> None:
         """The call never left this machine."""
 
     async def quota_spent(self, ticket: Ticket, *, project: str | None, limit: int | None) -> None:
-        """The key's bucket is spent for the day; settles the ticket too."""
+        """The key's bucket is spent for the day; refuses the ticket too."""
 
     async def reject(self, ticket: Ticket, *, reason: str, project: str | None) -> None:
-        """The key is wrong or blocked; settles the ticket too."""
+        """The key is wrong or blocked; refuses the ticket too."""
 
 
 class Reservations:
@@ -53,14 +56,17 @@ class Reservations:
             self._enter(self._return(reservation))
             raise
 
-    async def close(self, ticket: Ticket, *, made: bool, cancelled: bool = False) -> None:
-        """Settle a call that was made, give back one that was not.
+    async def close(self, ticket: Ticket, *, made: bool, refused: bool = False, cancelled: bool = False) -> None:
+        """Settle a call that was made, apart from those that were `refused`; give back one that was not made.
 
         If the call was `cancelled`, nothing but that reaches the caller: an entry that fails is logged, and the
         reservation stays counted, which errs on the safe side.
         """
         try:
-            await self._finish(self._ring.settle([ticket]) if made else self._ring.give_back(ticket))
+            if refused:
+                await self._finish(self._ring.refuse(ticket))
+            else:
+                await self._finish(self._ring.settle([ticket]) if made else self._ring.give_back(ticket))
         except Exception as error:
             if not cancelled:
                 raise

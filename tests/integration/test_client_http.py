@@ -49,6 +49,9 @@ class Ring:
     async def settle(self, tickets: Sequence[Ticket]) -> None:
         self.settled += tickets
 
+    async def refuse(self, ticket: Ticket) -> None:
+        self.settled.append(ticket)
+
     async def give_back(self, ticket: Ticket) -> None:
         self.returned.append(ticket)
 

@@ -339,6 +339,45 @@ async def test_settling_twice_counts_once(db: Database) -> None:
     assert ring.calls == {"search": 1}
 
 
+async def test_a_refused_call_is_counted_apart_and_not_as_spent(db: Database) -> None:
+    ring = KeyRing("hunting")
+    granted, refused = await ring.acquire(SEARCH), await ring.acquire(SEARCH)
+    await ring.settle([granted])
+    await ring.refuse(refused)
+    await ring.refuse(refused)
+    assert await counts(db) == {(A, "search"): (2, 2)}
+    assert (ring.calls, ring.refused) == ({"search": 1}, {"search": 1})
+    report = (await KeyDAO().report(settings.key_rings))[0].buckets[0]
+    assert (report.spent, report.refused) == (1, 1)
+    left = await KeyDAO().calls_left(settings.key_rings, "hunting")
+    assert left.number[SEARCH] == 3 * 100 - 1
+
+
+@pytest.mark.parametrize("how", ["quota", "key"])
+async def test_a_refusal_for_quota_or_key_is_not_spent_either(db: Database, how: str) -> None:
+    ring = KeyRing("hunting")
+    ticket = await ring.acquire(SEARCH)
+    if how == "quota":
+        await ring.quota_spent(ticket, limit=100)
+    else:
+        await ring.reject(ticket, reason="forbidden: Project 4711 has been deleted.")
+    report = (await KeyDAO().report(settings.key_rings))[0].buckets[0]
+    assert (report.spent, report.refused, ring.calls["search"], ring.refused["search"]) == (0, 1, 0, 1)
+
+
+async def test_a_refusal_that_is_rolled_back_waits_to_be_counted(db: Database) -> None:
+    ring = KeyRing("hunting")
+    ticket = await ring.acquire(SEARCH)
+    with pytest.raises(LookupError):
+        async with db.transaction():
+            await ring.refuse(ticket)
+            raise LookupError
+    assert (ring.calls["search"], ring.refused["search"], ticket.open) == (1, 0, True)
+    await ring.refuse(ticket)
+    assert (ring.calls["search"], ring.refused["search"], ticket.open) == (0, 1, False)
+    assert await counts(db) == {(A, "search"): (1, 1)}
+
+
 async def test_a_call_that_never_left_is_not_counted(db: Database) -> None:
     ring = KeyRing("hunting")
     ticket = await ring.acquire(SEARCH)

@@ -129,8 +129,14 @@ async def test_calls_are_added_up_by_bucket_for_a_day_or_for_all(db: Database) -
     rows = [(day, 0, "search", 4, 3), (day, 1, "search", 1, 1), (day - timedelta(days=3), 0, "units", 9, 9)]
     for when, slot, bucket, reserved, settled in rows:
         await db.fetch("INSERT INTO api_calls VALUES ($1, 'f', $2, $3, $4, $5)", when, bucket, slot, reserved, settled)
+    await db.fetch("INSERT INTO api_calls VALUES ($1, 'f', 'batchGetStats', 0, 6, 6, 2)", day)
     nothing = Calls()
-    assert await ReportDAO().calls(day) == {Bucket.SEARCH: Calls(5, 4), Bucket.UNITS: nothing, Bucket.BATCH: nothing}
+    assert await ReportDAO().calls(day) == {
+        Bucket.SEARCH: Calls(5, 4),
+        Bucket.UNITS: nothing,
+        Bucket.BATCH: Calls(6, 6, 2),
+    }
+    assert Calls(6, 6, 2).spent == 4
     assert (await ReportDAO().calls())[Bucket.UNITS] == Calls(9, 9)
     assert (await ReportDAO().totals()).calls[Bucket.SEARCH] == Calls(5, 4)
 

@@ -30,12 +30,15 @@ def url(sandbox: RunningSandbox) -> str:
 @pytest.mark.parametrize(
     ("spec", "status", "counted"),
     [
-        ("rate-limit", 429, True),
-        ("user-rate-limit", 403, True),
+        ("rate-limit", 429, False),
+        ("user-rate-limit", 403, False),
         ("quota", 429, False),
         ("daily-limit", 403, False),
         ("key-invalid", 400, False),
         ("key-blocked", 403, False),
+        ("gateway", 403, False),
+        ("gateway:reason=credentials", 401, False),
+        ("bad-parameter:reason=regionCode", 400, True),
         ("backend-error", 500, True),
         ("backend-error:status=503", 503, True),
         ("unavailable-403", 403, True),
@@ -111,11 +114,11 @@ async def test_page_tokens_fail_only_where_there_is_one() -> None:
 
 
 async def test_a_spent_day_wins_over_a_rate_limit() -> None:
-    async with started("rate-limit", quota_search=1) as (sandbox, http):
-        for _ in range(2):
+    async with started("rate-limit:after=1", quota_search=1) as (sandbox, http):
+        for status in (200, 429):
             async with http.get(url(sandbox)) as answer:
-                assert answer.status == 429
-        assert [entry.reason for entry in sandbox.log] == ["rateLimitExceeded", "rateLimitExceeded/day"]
+                assert answer.status == status
+        assert [entry.reason for entry in sandbox.log] == [None, "rateLimitExceeded/day"]
 
 
 async def test_a_fault_that_had_no_answer_to_spoil_is_not_logged() -> None:

@@ -220,7 +220,7 @@ def test_a_table_of_events_shows_text(hostile: str) -> None:
 def test_the_table_of_keys_shows_text(
     hostile: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bucket = BucketReport(Bucket.SEARCH, 1, 100, 100, NOW, hostile)
+    bucket = BucketReport(Bucket.SEARCH, 1, 1, 100, 100, NOW, hostile)
 
     async def report(*_: object) -> list[KeyReport]:
         return [KeyReport(("0123456789ab",), ("hunting",), hostile, (bucket,))]

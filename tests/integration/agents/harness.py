@@ -67,9 +67,15 @@ def calls_logged(api: RunningSandbox) -> Counter[tuple[str, str]]:
 
 
 async def assert_every_call_is_counted(db: Database, api: RunningSandbox) -> None:
-    """Without kills, the calls that were reserved, those that were settled and the API's log are the same."""
+    """Without kills, the calls that were reserved, those that were settled and the API's log are the same; and those
+    that cost quota are the same here and there."""
     reserved, settled = await calls_counted(db)
     assert reserved == settled == calls_logged(api)
+    rows = await fetch(
+        db, "SELECT fingerprint, bucket, sum(reserved - refused)::int AS spent FROM api_calls GROUP BY 1, 2"
+    )
+    granted = Counter((entry.key or "", entry.bucket) for entry in api.log if entry.counted)
+    assert +Counter({(row["fingerprint"], row["bucket"]): row["spent"] for row in rows}) == granted
 
 
 async def nothing_is_claimed(db: Database) -> bool:

@@ -109,7 +109,8 @@ async def test_shards_that_churned_are_counted_by_the_next_wave_and_shown_by_the
     ]  # fmt: skip
     assert all(0 <= row["seconds"] < 60 for row in stats["rows"]), "of a churn, a few hundredths"
     assert stats["totals"]["searches"] == sum(row["stats"]["searches"] for row in stats["rows"]) >= 4
-    assert stats["totals"]["calls"]["search"] == len(api.log.calls("search"))
+    assert stats["totals"]["calls"]["search"] == len(api.log.calls("search", counted=True))
+    assert stats["totals"]["calls_refused"]["search"] == len(api.log.calls("search", counted=False)) == 2
     lines = [line.split() for line in ended.stdout.splitlines() if line.split()[:1] in (["1"], ["2"])]
     assert [(line[0], line[1], line[2], line[3]) for line in lines] == [
         tuple(str(cell) for cell in cells) for cells in shown

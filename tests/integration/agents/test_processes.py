@@ -149,7 +149,7 @@ async def test_every_key_spent_is_no_failure(
     assert tracker.result is not None
     assert hunter.result["stats"]["searches"] == 2, "what the first key had left after the four before"
     assert tracker.result["stats"]["updated"] == 100
-    assert "has spent its 'search' quota" in hunter.stderr
+    assert "has spent the day's 'search' quota" in hunter.stderr
     assert await nothing_is_claimed(db)
     await assert_every_call_is_counted(db, api)
     calls = len(api.log)

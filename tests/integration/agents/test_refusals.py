@@ -9,10 +9,22 @@ from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
 from atlas.keypool import fingerprint
+from atlas.quota import Bucket
 from maia.hunter import run_hunter_cycle
 from maia.sandbox import RunningSandbox
+from maia.sandbox.ids import project_number
 
-from .harness import HUNTING, TRACKING, Timeline, discover, fetch, nothing_is_claimed, value
+from .harness import (
+    HUNTING,
+    TRACKING,
+    Timeline,
+    assert_every_call_is_counted,
+    discover,
+    fetch,
+    nothing_is_claimed,
+    pool,
+    value,
+)
 from .processes import Children, Ended
 
 pytestmark = pytest.mark.integration
@@ -146,6 +158,47 @@ async def test_one_refused_query_among_good_ones_is_skipped(db: Database, api: R
     api.faults.add("bad-parameter:search:reason=q:times=1")
     stats = await run_hunter_cycle(2)
     assert (stats["refused"], stats["searches"], stats["outcome"]) == (1, 2, "ok")
+
+
+async def test_three_churns_leave_every_search_to_spend(
+    db: Database, api: RunningSandbox, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUOTA_SEARCH_PER_DAY", "3")
+    monkeypatch.setenv("YOUTUBE_API_KEY_POOL_JSON", pool(HUNTING[:1]))
+    settings.reload()
+    await QueueDAO().add(list(QUERIES))
+    api.faults.set(["rate-limit:search", "user-rate-limit:videos"])
+    for _ in range(3):
+        churned = await children.run("hunter", "--batch-size", "1")
+        check(churned, 75)
+        assert churned.result is not None
+        assert churned.result["stats"]["calls"] == {}
+        assert churned.result["stats"]["calls_refused"] == {"search": 1}
+    left = await KeyDAO().calls_left(settings.key_rings, "hunting")
+    assert left.number[Bucket.SEARCH] == 3
+    (key, *_) = await KeyDAO().report(settings.key_rings)
+    assert [(bucket.spent, bucket.refused) for bucket in key.buckets if bucket.bucket == "search"] == [(0, 3)]
+    planned = await children.run("plan", "hunter")
+    assert planned.result is not None
+    assert planned.result["stats"]["calls_left"]["search"] == 3
+    assert planned.result["stats"]["shards"] > 0, "it does not say that no search is left"
+    status = await children.run("keys")
+    assert "0 of 3" in status.stdout
+    assert "(3 refused)" in status.stdout
+    assert api.quota.spent(project_number(f"project of {HUNTING[0]}"), Bucket.SEARCH, api.clock.now()) == 0
+    await assert_every_call_is_counted(db, api)
+
+
+async def test_a_refused_search_is_not_one_of_those_that_a_run_may_make(
+    db: Database, api: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUNTER_MAX_SEARCHES_PER_RUN", "1")
+    settings.reload()
+    await QueueDAO().add(["rust"])
+    api.faults.add(f"quota:search:key={HUNTING[0]}")
+    stats = await run_hunter_cycle(1)
+    assert (stats["searches"], stats["calls"]["search"], stats["calls_refused"]) == (1, 1, {"search": 1})
+    await assert_every_call_is_counted(db, api)
 
 
 async def test_settings_that_youtube_takes_cost_nothing_more(

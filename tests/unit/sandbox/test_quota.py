@@ -22,7 +22,9 @@ def test_a_refused_call_costs_nothing() -> None:
     book = QuotaBook({Bucket.SEARCH: 1})
     for _ in range(3):
         book.charge("1", Bucket.SEARCH, NOON)
+    book.refuse("1", Bucket.SEARCH, NOON)
     assert book.spent("1", Bucket.SEARCH, NOON) == 1
+    assert book.refused() == {"1": {"2026-11-22": {"search": 1}}}
 
 
 def test_midnight_pacific_brings_a_new_day() -> None:

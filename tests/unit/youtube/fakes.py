@@ -54,6 +54,9 @@ class FakeRing:
     async def settle(self, tickets: Sequence[FakeTicket]) -> None:
         self._close("settled", *tickets)
 
+    async def refuse(self, ticket: FakeTicket) -> None:
+        self._close("refused", ticket)
+
     async def give_back(self, ticket: FakeTicket) -> None:
         self._close("given back", ticket)
 

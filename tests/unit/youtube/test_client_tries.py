@@ -32,14 +32,15 @@ OK = bodies.video_list(bodies.video())
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "expected"),
+    ("status", "body", "expected", "end"),
     [
-        (429, bodies.too_fast(), RateLimited),
-        (403, bodies.legacy(403, "rateLimitExceeded"), RateLimited),
-        (400, bodies.legacy(400, "invalidParameter"), BadRequest),
-        (400, bodies.legacy(400, "invalidPageToken"), PageTokenInvalid),
-        (403, bodies.legacy(403, "forbidden", domain="youtube.video"), Forbidden),
-        (404, bodies.legacy(404, "videoNotFound"), NotFound),
+        (429, bodies.too_fast(), RateLimited, "refused"),
+        (429, b"<html>unusual traffic</html>", RateLimited, "refused"),
+        (403, bodies.legacy(403, "rateLimitExceeded"), RateLimited, "refused"),
+        (400, bodies.legacy(400, "invalidParameter"), BadRequest, "settled"),
+        (400, bodies.legacy(400, "invalidPageToken"), PageTokenInvalid, "settled"),
+        (403, bodies.legacy(403, "forbidden", domain="youtube.video"), Forbidden, "settled"),
+        (404, bodies.legacy(404, "videoNotFound"), NotFound, "settled"),
     ],
 )
 async def test_what_another_try_cannot_help_is_raised_at_once(
@@ -50,6 +51,7 @@ async def test_what_another_try_cannot_help_is_raised_at_once(
     status: int,
     body: bytes,
     expected: type[YouTubeError],
+    end: str,
 ) -> None:
     api.get(ANY, status=status, body=body)
 
@@ -57,7 +59,7 @@ async def test_what_another_try_cannot_help_is_raised_at_once(
         await client.videos(["a"])
 
     assert type(caught.value) is expected
-    assert ring.book() == ["settled"]
+    assert ring.book() == [end], "an invalid request costs quota, a refused one does not"
     assert stop.pauses == []
 
 
