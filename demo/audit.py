@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from atlas import policy
+from atlas.config import settings
 from demo.calls import Call
 
 __all__ = ["Audit", "audit", "read_twice"]
@@ -33,8 +34,9 @@ class Audit:
 
 
 @dataclass
-class _Round:
-    window: tuple[str, str]
+class _Slice:
+    begin: datetime
+    end: datetime
     shard: str
     pages: dict[str, str] = field(default_factory=dict)  # page token → shard
 
@@ -66,22 +68,24 @@ def audit(calls: Sequence[Call], births: Mapping[str, datetime]) -> Audit:
 def searched_twice(searches: Sequence[Call]) -> list[str]:
     """Topics of which a page was asked for twice, or of which two rounds looked at the same time.
 
-    A round is a window of publication times; it begins with a search without a page token, and a topic's next round
-    begins where the last one ended. So windows of one topic never overlap unless two shards had it at once.
+    A round is a window of publication times. It begins with a search without a page token, and its later slices begin
+    where it does and end earlier. A topic's next round begins where the last one ended, less the index lag. So windows
+    of one topic overlap by no more unless two shards had it at once.
     """
     found: list[str] = []
-    rounds: dict[str, list[_Round]] = defaultdict(list)
+    slices: dict[str, list[_Slice]] = defaultdict(list)
+    lag = timedelta(minutes=settings.hunter_index_lag_minutes)
     for call in searches:
         query, token = call.params.get("q", ""), call.params.get("pageToken", "")
-        window = (call.params.get("publishedAfter", ""), call.params.get("publishedBefore", ""))
-        same = next((r for r in rounds[query] if r.window == window), None)
+        begin, end = (datetime.fromisoformat(call.params[name]) for name in ("publishedAfter", "publishedBefore"))
+        same = next((s for s in slices[query] if (s.begin, s.end) == (begin, end)), None)
         if same is None:
-            for other in rounds[query]:
-                # times are written alike (UTC, to the second): they sort as text
-                if window[0] < other.window[1] and other.window[0] < window[1]:
+            for other in slices[query]:
+                later_slice = begin == other.begin and end < other.end
+                if not later_slice and begin < other.end - lag and other.begin < end - lag:
                     found.append(f"'{query}': {call.shard} and {other.shard} in windows that overlap")
-            same = _Round(window, call.shard)
-            rounds[query].append(same)
+            same = _Slice(begin, end, call.shard)
+            slices[query].append(same)
         if token in same.pages:
             found.append(f"'{query}': {call.shard} asked for a page that {same.pages[token]} had asked for")
         same.pages[token] = call.shard

@@ -9,6 +9,7 @@ import pytest
 
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
+from atlas.adapters.rounds import PageRead
 from atlas.adapters.rows import TopicStatus
 from atlas.config import settings
 from atlas.database import Database
@@ -128,6 +129,62 @@ async def test_an_old_page_token_is_dropped_with_its_window_and_the_gap_is_an_ev
     (event,) = await db.fetch("SELECT type, payload FROM events")
     assert event["type"] == "search_gap"
     assert event["payload"]["query_term"] == "q"
+
+
+async def gaps(db: Database) -> list[tuple[datetime, datetime]]:
+    rows = await db.fetch("SELECT payload FROM events WHERE type = 'search_gap' ORDER BY id")
+    ends = "published_after", "published_before"
+    return [
+        (datetime.fromisoformat(row["payload"][ends[0]]), datetime.fromisoformat(row["payload"][ends[1]]))
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("token", "after_hours", "gone"), [("A", 13, False), ("A", 24, True), (None, 13, False), (None, 24, True)]
+)
+async def test_an_open_round_goes_on_below_what_it_has_read_unless_that_is_too_old(
+    db: Database, token: str | None, after_hours: int, gone: bool
+) -> None:
+    """A page token that is too old (A), or a slice that is to begin (None): before, the window was lost with it."""
+    await QueueDAO().add(["q"])
+    dao, oldest = MaiaDAO(), NOON - timedelta(hours=1)
+    with at(NOON):
+        (row,) = await dao.fetch_hunter_batch(1)
+        begin = row["published_after"]
+        page = PageRead(token, 50 if token else 500, [oldest], 1)
+        assert await dao.page_read(row["id"], page, 50)
+    with at(NOON + timedelta(hours=after_hours)):
+        (row,) = await dao.fetch_hunter_batch(1)
+    (stored,) = await db.fetch("SELECT * FROM search_queue")
+    assert row["next_page_token"] is stored["next_page_token"] is None
+    if gone:
+        assert await gaps(db) == [(begin, oldest)]
+        assert (row["published_after"], stored["round_ended_at"]) == (NOON + timedelta(hours=after_hours - 24), NOON)
+    else:
+        assert await gaps(db) == []
+        assert (row["published_after"], row["published_before"], row["round_before"]) == (begin, oldest, NOON)
+        assert (stored["published_before"], stored["page"], stored["round_pages"]) == (oldest, 0, 1)
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_what_a_round_gives_up_is_recorded_by_the_holder_alone(db: Database, late: bool) -> None:
+    await QueueDAO().add(["q"])
+    dao = MaiaDAO()
+    (row,) = await dao.fetch_hunter_batch(1)
+    if late:
+        await db.fetch("UPDATE search_queue SET leased_until = now() - interval '1 second'")
+        await MaiaDAO("other").fetch_hunter_batch(1)
+    assert await dao.page_read(row["id"], PageRead("A", 0, [], 0), 0) is not late
+    assert len(await gaps(db)) == (not late)
+
+
+async def test_a_window_that_ends_before_it_begins_is_opened_anew(db: Database) -> None:
+    await QueueDAO().add(["q"])
+    await db.fetch("UPDATE search_queue SET published_after = $1, published_before = $1", NOON + timedelta(minutes=20))
+    with at(NOON):
+        (row,) = await MaiaDAO().fetch_hunter_batch(1)
+    assert (row["published_after"], row["published_before"]) == (NOON - timedelta(hours=24), NOON)
 
 
 async def test_a_late_shard_writes_no_page_token(db: Database) -> None:

@@ -110,6 +110,19 @@ async def test_a_made_up_page_token_is_refused(api: Api, token: str) -> None:
     assert (status, reason(document)) == (400, "invalidPageToken")
 
 
+async def test_a_video_is_listed_after_the_lag() -> None:
+    clock = ManualClock(START)
+    async for api in start(clock=clock, listing_lag=2_400.0):
+        _, document = await api.search(maxResults=50)
+        newest = max(item["snippet"]["publishedAt"] for item in document["items"])
+        assert newest <= f"{START - timedelta(minutes=40):%Y-%m-%dT%H:%M:%SZ}"
+        clock.advance(minutes=40)
+        _, later = await api.search(maxResults=50, publishedAfter=newest)
+        fresh = [item for item in later["items"] if item["snippet"]["publishedAt"] > newest]
+        assert fresh, "what is published meanwhile comes with the same lag"
+        assert max(item["snippet"]["publishedAt"] for item in fresh) <= f"{START:%Y-%m-%dT%H:%M:%SZ}"
+
+
 async def test_pages_of_an_open_window_repeat_videos_when_new_ones_appear(api: Api) -> None:
     clock = api.sandbox.clock
     assert isinstance(clock, ManualClock)

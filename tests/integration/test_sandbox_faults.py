@@ -97,6 +97,30 @@ async def test_an_answer_without_items() -> None:
         assert [entry.ids for entry in sandbox.log] == [[]]
 
 
+async def test_items_that_cannot_be_read() -> None:
+    async with started("unreadable-items") as (sandbox, http), http.get(url(sandbox)) as answer:
+        document = await answer.json()
+        assert {tuple(item) for item in document["items"]} == {("kind",)}
+        assert document["pageInfo"]["totalResults"] > 0
+        assert [entry.ids for entry in sandbox.log] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "same_token", "same_items"), [("repeated-token", True, False), ("stale-page", False, True)]
+)
+async def test_lists_that_do_not_go_on(fault: str, same_token: bool, same_items: bool) -> None:
+    async with started(f"{fault}:search") as (sandbox, http):
+        tokens, pages = [""], []
+        for _ in range(3):
+            async with http.get(f"{url(sandbox)}&pageToken={tokens[-1]}") as answer:
+                document = await answer.json()
+            tokens.append(document["nextPageToken"])
+            pages.append([item["id"] for item in document["items"]])
+        assert (len(set(tokens[1:])) == 1) is same_token
+        assert (pages[0] == pages[1]) is same_items
+        assert all(pages)
+
+
 async def test_slowness_comes_before_another_fault() -> None:
     async with started("slow:seconds=0.05", "rate-limit") as (sandbox, http):
         before = datetime.now(UTC)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.rounds import PageRead
 from atlas.adapters.rows import Presence, TopicStatus, VideoUpdate
 
 from .fleet import SHARDS, due_topics, due_videos, first_places, unfinished
@@ -142,6 +143,51 @@ class Shards(World):
             self.topics_are_claimed(shard, len(TERMS), False)
         else:
             self.topics_are_claimed(shard, 1, False)
+
+    @rule(place=places, more=mostly, new=st.integers(0, 2), older=mostly, undone=rarely)
+    def a_page_is_read(self, place: int, more: bool, new: int, older: bool, undone: bool) -> None:
+        """The round goes on where there is a further page, and this one brought something."""
+        shard, id_ = self._pick(self._holders(int), place, (0, 0))
+        mine, before = self._is_mine(shard, id_), self.fleet.look("search_queue").get(id_)
+        self.written += 1
+        read_to = before["oldest_read"] if before is not None else None
+        oldest = (read_to or self.windows.get(id_, self.now)) - timedelta(minutes=1)
+        page = PageRead(f"page {self.written}" if more else None, 5, [oldest] if older else [], new)
+        written = self._do_or_undo(shard, lambda dao: dao.page_read(id_, page, 5), undone)
+        assert written is mine
+        after = self.fleet.look("search_queue").get(id_)
+        if undone or not mine:
+            assert before is None or after == before, "who holds no lease has written"
+        if undone:
+            return
+        self.held[shard].tokens.pop(id_, None)
+        if mine:
+            assert after is not None and before is not None
+            assert after["searches"] == before["searches"] + 1
+            goes_on = after["published_before"] is not None
+            assert goes_on or not more or not (new or older) or before["round_pages"] == 19
+            assert not goes_on or (more and (new or older))
+            self._ended(id_, page.next_token if goes_on else None)
+        self.topics_are_claimed(shard, len(TERMS), False)
+
+    @rule(place=places)
+    def an_answer_holds_nothing_to_read(self, place: int) -> None:
+        """The same page is asked again, three times."""
+        shard, id_ = self._pick(self._holders(int), place, (0, 0))
+        mine, before = self._is_mine(shard, id_), self.fleet.look("search_queue").get(id_)
+        assert self._do(lambda: self.daos[shard].page_unread(id_, 81)) is mine
+        after = self.fleet.look("search_queue").get(id_)
+        self.held[shard].tokens.pop(id_, None)
+        if mine:
+            assert after is not None and before is not None
+            again = before["empty_answers"] < 3
+            assert after["empty_answers"] == (before["empty_answers"] + 1 if again else 0)
+            assert after["barren_rounds"] == before["barren_rounds"]
+            self._ended(id_, self.pages[id_] if again else None)
+        else:
+            assert after == before, "who holds no lease has written"
+        self.time_passes(STEPS[0])
+        self.topics_are_claimed(shard, len(TERMS), False)
 
     @rule(place=places)
     def a_page_token_is_refused(self, place: int) -> None:

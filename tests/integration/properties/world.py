@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -66,6 +66,7 @@ class World(RuleBasedStateMachine):
         self.held = [Held() for _ in self.daos]
         self.owner: dict[Key, tuple[int, UUID]] = {}
         self.pages: dict[int, str | None] = {}
+        self.windows: dict[int, datetime] = {}
         self.snapshots: dict[str, int] = {}
         self.now = BEGIN
         self.written = 0
@@ -205,9 +206,13 @@ class World(RuleBasedStateMachine):
     def _check_page(self, row: TopicRow, before: Any, undone: bool = False) -> None:
         """A claim goes on with the page that the last holder wrote, unless its token is too old."""
         page = None if late_pages(before, self.now) else self.pages[row["id"]]
+        assert row["published_after"] is not None
+        assert row["published_before"] is not None
+        assert row["published_after"] < row["published_before"]
         if not undone:
             assert row["next_page_token"] == page
             self.pages[row["id"]] = page
+            self.windows[row["id"]] = row["published_before"]
 
     def _is_mine(self, shard: int, key: Key) -> bool:
         token = self.held[shard].tokens.get(key)

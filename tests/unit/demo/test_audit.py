@@ -16,7 +16,10 @@ ONE, TWO = "hunter 0/2", "hunter 1/2"
 
 
 def search(shard: str, after: str, before: str, *, token: str = "", status: int = 200, q: str = "cats") -> Call:
-    params = {"q": q, "publishedAfter": f"2026-11-{after}T00:00:00Z", "publishedBefore": f"2026-11-{before}T00:00:00Z"}
+    """A search of a window, from a day of November and its hour to another; the hour is 0 where it is not given."""
+    (begin, at), (end, until) = ((*text.split(" "), "00")[:2] for text in (after, before))
+    window = {"publishedAfter": f"2026-11-{begin}T{at}:00:00Z", "publishedBefore": f"2026-11-{end}T{until}:00:00Z"}
+    params = {"q": q} | window
     return Call(T0, "search", "search", status, shard, params | ({"pageToken": token} if token else {}))
 
 
@@ -29,17 +32,18 @@ def test_a_round_of_pages_and_the_next_round_are_no_double_work() -> None:
     calls = [
         search(ONE, "08", "20"),
         search(TWO, "08", "20", token="p2"),
-        search(ONE, "20", "22"),
+        search(TWO, "08", "12"),  # another slice of it
+        search(ONE, "19 23", "22"),  # the next one reaches back for an hour
         search(ONE, "08", "20", q="dogs"),
     ]
     found = audit(calls, {})
-    assert (found.searches, list(found.searched_twice)) == (4, [])
+    assert (found.searches, list(found.searched_twice)) == (5, [])
 
 
 @pytest.mark.parametrize(
     "second",
-    [search(TWO, "08", "20"), search(TWO, "08", "21"), search(TWO, "19", "22"), search(TWO, "10", "12")],
-    ids=["same page", "same begin", "overlaps at the end", "lies within"],
+    [search(TWO, "08", "20"), search(TWO, "08", "21"), search(TWO, "19 22", "22"), search(TWO, "10", "12")],
+    ids=["same page", "same begin", "overlaps by more than the lag", "lies within"],
 )
 def test_a_topic_that_two_shards_searched_at_once_is_found(second: Call) -> None:
     [line] = audit([search(ONE, "08", "20"), second], {}).searched_twice

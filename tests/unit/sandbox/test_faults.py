@@ -37,6 +37,7 @@ def strikes(
         ("rate-limit:key=another key", "....."),
         ("rate-limit:agent=hunter", "....."),
         ("page-token", "....."),
+        ("stale-page", "....."),
     ],
 )
 def test_which_calls_are_struck(spec: str, pattern: str) -> None:
@@ -45,7 +46,7 @@ def test_which_calls_are_struck(spec: str, pattern: str) -> None:
 
 def test_agents_and_pages_are_looked_at() -> None:
     assert strikes("cut:agent=hunter", 2, agent="maia/1.0 (hunter 0/4)") == "xx"
-    assert strikes("page-token", 2, paged=True) == "xx"
+    assert strikes("page-token", 2, paged=True) == strikes("stale-page", 2, paged=True) == "xx"
 
 
 def test_probability_is_seeded() -> None:

@@ -64,6 +64,25 @@ async def test_search_leaves_out_what_is_not_asked(client: YouTubeClient, api: a
     assert (page.items, page.next_page_token) == ([], None)
 
 
+@pytest.mark.parametrize(
+    ("info", "total"),
+    [
+        ({"totalResults": 81}, 81),
+        ({"totalResults": "81"}, 81),
+        ({}, 0),
+        (None, 0),
+        ([81], 0),
+        ({"totalResults": -1}, 0),
+    ],
+)
+async def test_how_many_results_youtube_counts(
+    client: YouTubeClient, api: aioresponses, info: object, total: int
+) -> None:
+    api.get(ANY, body=json.dumps({"kind": "youtube#searchListResponse", "pageInfo": info, "items": []}))
+
+    assert (await client.search("x", **WINDOW)).total_results == total
+
+
 async def test_a_window_may_be_open(client: YouTubeClient, api: aioresponses) -> None:
     api.get(ANY, body=bodies.search_page())
 
@@ -145,9 +164,18 @@ async def test_playlist_items(client: YouTubeClient, api: aioresponses, ring: Fa
         await client.playlist_items("a&b")
 
 
-@pytest.mark.parametrize("bad", [{"max_results": 51}, {"max_results": 0}, {"published_after": datetime(2026, 1, 1)}])  # noqa: DTZ001
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"max_results": 51},
+        {"max_results": 0},
+        {"published_after": datetime(2026, 1, 1)},  # noqa: DTZ001
+        {"published_after": WINDOW["published_before"] + timedelta(minutes=20)},
+        {"published_after": WINDOW["published_before"] - timedelta(milliseconds=900)},
+    ],
+)
 async def test_a_search_that_cannot_be_asked_is_refused(client: YouTubeClient, bad: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"max_results|aware"):
+    with pytest.raises(ValueError, match=r"max_results|aware|is empty"):
         await client.search("x", **(WINDOW | bad))
 
 
