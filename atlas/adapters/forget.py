@@ -40,6 +40,14 @@ class ForgetDAO:
         rows = await self._db.fetch(sql("videos_of_channels"), list(channels), seconds=WHOLE_TABLE)
         return {row["id"] for row in rows}
 
+    async def titles(self, videos: Collection[str], channels: Collection[str]) -> dict[str, str]:
+        """Return the titles of those that have a row, by id."""
+        rows = [
+            *await self._db.fetch(sql("name_videos"), list(videos)),
+            *await self._db.fetch(sql("name_channels"), list(channels)),
+        ]
+        return {row["id"]: row["title"] or "" for row in rows}
+
     async def forget(
         self,
         videos: Collection[str],

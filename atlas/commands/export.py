@@ -23,6 +23,7 @@ from atlas.commands.times import moment
 __all__ = ["export"]
 
 _STDOUT = Path("-")
+_COMPRESSED = {".gz", ".bz2", ".xz", ".zst", ".lz4", ".br", ".zip"}
 
 
 class Format(StrEnum):
@@ -34,7 +35,10 @@ class Format(StrEnum):
 
 def export(
     table: Annotated[Exported, typer.Option(help="What to export.", show_default=False)],
-    form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.CSV,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="How it is written; default: as the file's suffix says, .csv or .parquet."),
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Only rows from then on: 24h, 7d, 2w ago, or an ISO 8601 time (UTC)."),
@@ -52,9 +56,10 @@ def export(
 
     \b
       atlas export --table videos --output videos.csv
-      atlas export --table video_stats_log --since 7d --format parquet --output week.parquet
+      atlas export --table video_stats_log --since 7d --output week.parquet
       atlas export --table events --since 24h | head
     """
+    form = _format(form, output)
     if output == _STDOUT:
         if form is Format.PARQUET:
             raise typer.BadParameter("Parquet is written to a file: name one", param_hint="--output")
@@ -71,6 +76,25 @@ def export(
             typer.echo(f"atlas: '{output}' cannot be written: {error.strerror or error}", err=True)
             raise typer.Exit(1) from None
     typer.echo(f"{rows:,} rows of {table}" + (f" in {output}" if output != _STDOUT else ""), err=True)
+
+
+def _format(wanted: Format | None, output: Path) -> Format:
+    """Return the format that --format or the file's suffix names; they must not contradict each other."""
+    suffix = output.suffix.lower()
+    by_suffix = next((form for form in Format if suffix == f".{form}"), None)
+    if suffix in _COMPRESSED:
+        raise typer.BadParameter(
+            f"nothing is written as '{suffix}': name a .csv and compress it afterwards, or a .parquet, which is "
+            "compressed",
+            param_hint="--output",
+        )
+    if wanted is None and by_suffix is None and suffix:
+        raise typer.BadParameter(
+            f"no format has the suffix '{suffix}': name a .csv or a .parquet, or give --format", param_hint="--output"
+        )
+    if wanted is not None and by_suffix not in {None, wanted}:
+        raise typer.BadParameter(f"'{output}' is no name for --format {wanted}", param_hint="--output")
+    return wanted or by_suffix or Format.CSV
 
 
 async def _to_stdout(table: Exported, since: str | None, until: str | None) -> int:

@@ -15,6 +15,7 @@ from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.database import database
 from atlas.forgetting import Forgetting, forget_everywhere
+from atlas.plain import harmless
 from atlas.vault.records import check_video_id
 
 __all__ = ["forget"]
@@ -28,6 +29,7 @@ _PLACES = {
     "notifications": "notifications",
     "runs": "errors in runs",
 }
+_NAMED = 20  # videos, and channels, that are listed before the question
 _IN_ARCHIVE = {"files": "archive: records in files", "parts": "archive: records in parts"}
 
 
@@ -41,8 +43,9 @@ def forget(
 ) -> None:
     """Delete everything about videos and channels from the database and the archive, its history too, and prove it.
 
-    Asks first, on a terminal. Shows for each place what was removed and what a new search still finds; ends with 1
-    unless that is nothing everywhere. A later search may find a public video again.
+    Names what it will delete and asks first; without a terminal it needs --yes. Shows for each place what was removed
+    and what a new search still finds; ends with 1 unless that is nothing everywhere. A later search may find a public
+    video again.
 
     \b
       atlas forget --video dQw4w9WgXcQ
@@ -52,17 +55,18 @@ def forget(
     if not videos and not channels:
         raise typer.BadParameter("name at least one video or channel", param_hint="--video or --channel")
 
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter(
+            "nothing is deleted: this cannot be undone, and there is no terminal to ask on; give --yes to delete",
+            param_hint="--yes",
+        )
+
     async def work() -> tuple[Forgetting, bool]:
         archive = archive_or_none()
         async with database.session():
             dao = ForgetDAO()
-            if sys.stdin.isatty() and not yes:
-                number = len(set(videos) | await dao.videos_of(channels))
-                where = "the database and the archive" if archive else "the database"
-                typer.confirm(
-                    f"Delete {number:,} videos and {len(channels):,} channels from {where}? This cannot be undone.",
-                    abort=True,
-                )
+            if not yes:
+                await _ask(dao, videos, channels, "the database and the archive" if archive else "the database")
             with Progress() as progress:
                 return await forget_everywhere(dao, archive, videos, channels, progress), archive is not None
 
@@ -78,6 +82,22 @@ def forget(
         typer.echo(f"not changed: {path}: {reason}")
     if not done.proven:
         raise typer.Exit(1)
+
+
+async def _ask(dao: ForgetDAO, videos: list[str], channels: list[str], where: str) -> None:
+    """Name what will be deleted, and end the command unless the user agrees."""
+    wanted = sorted(set(videos) | await dao.videos_of(channels))
+    titles = await dao.titles(wanted[:_NAMED], channels[:_NAMED])
+    for kind, ids in (("video", wanted), ("channel", channels)):
+        for id_ in ids[:_NAMED]:
+            title = harmless(titles[id_]) if id_ in titles else "(not in the database)"
+            typer.echo(f"{kind} {id_}  {title}".rstrip())
+        if len(ids) > _NAMED:
+            typer.echo(f"and {len(ids) - _NAMED:,} more {kind}s")
+    typer.confirm(
+        f"Delete {len(wanted):,} videos and {len(channels):,} channels from {where}? This cannot be undone.",
+        abort=True,
+    )
 
 
 def _checked(ids: list[str], option: str) -> list[str]:

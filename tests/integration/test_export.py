@@ -21,10 +21,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from atlas.adapters.export import ExportDAO, Exported
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
+from atlas.cli import app
 from atlas.database import Database
 from atlas.errors import StatementFailed
 from atlas.events import EventType, Run, emit
@@ -430,3 +432,52 @@ async def test_memory_does_not_grow_with_the_table(db: Database, tmp_path: Path,
         assert process.returncode == 0, err.decode()
         peaks.append(int(err.split()[-1]))
     assert peaks[1] - peaks[0] < megabytes, peaks
+
+
+# ── the suffix ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "parquet"),
+    [
+        ("x.parquet", None, True),
+        ("x.PARQUET", None, True),
+        ("x.csv", None, False),
+        ("x.v2.csv", None, False),
+        ("x", None, False),
+        ("x", "parquet", True),
+        ("x.data", "parquet", True),
+        ("x.txt", "csv", False),
+        ("x.parquet", "parquet", True),
+    ],
+)
+async def test_the_suffix_decides_the_format(
+    db: Database, tmp_path: Path, name: str, form: str | None, parquet: bool
+) -> None:
+    await seed(db)
+    chosen = ["--format", form] if form else []
+    done = await atlas("export", "--table", "videos", *chosen, "--output", str(tmp_path / name))
+    assert done.code == 0, done.stderr
+    assert ((tmp_path / name).read_bytes()[:4] == b"PAR1") is parquet
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "reason"),
+    [
+        ("x.parquet", "csv", "is no name for --format csv"),
+        ("x.csv", "parquet", "is no name for --format parquet"),
+        ("x.xlsx", None, "no format has the suffix '.xlsx': name a .csv or a .parquet"),
+        ("x.json", None, "no format has the suffix '.json'"),
+        ("x.csv.gz", None, "nothing is written as '.gz'"),
+        ("x.csv.gz", "csv", "nothing is written as '.gz'"),
+        ("x.parquet.zst", "parquet", "nothing is written as '.zst'"),
+    ],
+)
+def test_a_name_that_contradicts_the_format_is_refused(
+    tmp_path: Path, name: str, form: str | None, reason: str
+) -> None:
+    chosen = ["--format", form] if form else []
+    done = CliRunner().invoke(app, ["export", "--table", "videos", *chosen, "--output", str(tmp_path / name)])
+    assert done.exit_code == 2
+    assert reason in " ".join(done.output.split())
+    assert list(tmp_path.iterdir()) == []

@@ -289,7 +289,7 @@ async def test_a_record_that_a_shard_stores_meanwhile_is_found_by_the_second_loo
 async def test_the_command_prints_the_proof(db: Database, local: Provider) -> None:
     await known("-victim")
     put_files(local, record("-victim", YESTERDAY))
-    done = await atlas("forget", "--video", "-victim")
+    done = await atlas("forget", "--video", "-victim", "--yes")
     assert (done.returncode, done.stderr) == (0, "")
     table = {line.rsplit(maxsplit=2)[0].strip(): line.split()[-2:] for line in done.stdout.splitlines()[1:]}
     assert table == {
@@ -320,7 +320,7 @@ async def test_the_command_ends_with_1_where_it_cannot_prove_it(db: Database, lo
 async def test_the_command_works_without_an_archive_and_says_so(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_PROVIDER", "off")
     await known("victim")
-    done = await atlas("forget", "--video", "victim")
+    done = await atlas("forget", "--video", "victim", "--yes")
     assert (done.returncode, done.stderr) == (0, "")
     assert "The archive is off (VAULT_PROVIDER=off): nothing was searched there.\n" in done.stdout
     assert "archive:" not in done.stdout
@@ -333,7 +333,21 @@ async def test_without_a_proper_id_nothing_happens(db: Database, local: Provider
     assert (done.returncode, done.stdout) == (2, "")
 
 
-@pytest.mark.parametrize(("answer", "code", "left"), [("n", 1, 1), ("y", 0, 0)])
+@pytest.mark.parametrize("arguments", [("--video", "a"), ("--channel", "UCkept"), ("--video", "a", "--channel", "b")])
+@pytest.mark.parametrize("stdin", [None, "y\n"])
+async def test_without_a_terminal_it_needs_yes(
+    db: Database, local: Provider, arguments: tuple[str, ...], stdin: str | None
+) -> None:
+    await known("a", channel="UCkept")
+    put_files(local, record("a", YESTERDAY))
+    before, files = await dump(db), contents(local)
+    done = await atlas("forget", *arguments, stdin=stdin)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no terminal to ask on; give --yes to delete" in " ".join(done.stderr.split())
+    assert (await dump(db), contents(local)) == (before, files)
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("n", 1, 1), ("", 1, 1), ("y", 0, 0)])
 async def test_on_a_terminal_it_asks_first(db: Database, local: Provider, answer: str, code: int, left: int) -> None:
     await known("a", channel="UCgone")
     us, terminal = pty.openpty()
@@ -345,6 +359,8 @@ async def test_on_a_terminal_it_asks_first(db: Database, local: Provider, answer
     stdout, stderr = await process.communicate()
     os.close(terminal)
     os.close(us)
+    assert b"video a  " in stdout
+    assert b"channel UCgone  " in stdout
     assert (
         b"Delete 1 videos and 1 channels from the database and the archive? This cannot be undone." in stdout + stderr
     )
