@@ -18,6 +18,7 @@ import pytest
 from atlas.embedded._binaries import foreign_user
 
 from .background import PATIENCE
+from .children import popen
 
 __all__ = ["Pooler", "pgbouncer"]
 
@@ -60,14 +61,11 @@ def pgbouncer(server: str, folder: Path, **settings: str | int) -> Iterator[Pool
         ini = folder / "pgbouncer.ini"
         ini.touch(mode=0o600)  # it may hold a password
         ini.write_text(_configuration(server, log, {"listen_port": port, **settings}))
-        process = subprocess.Popen([*foreign_user(), program, "--quiet", str(ini)], stderr=subprocess.DEVNULL)
-        try:
+        # killed at once, whoever is connected: what a signal means to it depends on its release
+        with popen([*foreign_user(), program, "--quiet", str(ini)], stderr=subprocess.DEVNULL) as process:
             if _listens(process, port, deadline):
                 yield Pooler(port, log)
                 return
-        finally:
-            process.kill()  # at once, whoever is connected: what a signal means to it depends on its release
-            process.wait(PATIENCE)
         assert "in use" in log.read_text(), log.read_text()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import asyncpg
 
@@ -12,7 +13,9 @@ from atlas.config import settings
 from atlas.database import Database
 from atlas.schema import migrate
 
-__all__ = ["execute", "fresh_database", "make_template", "with_database"]
+C = TypeVar("C", bound=asyncpg.Connection)
+
+__all__ = ["closing", "execute", "fresh_database", "make_template", "with_database"]
 
 
 def with_database(dsn: str, name: str) -> str:
@@ -22,14 +25,21 @@ def with_database(dsn: str, name: str) -> str:
     return f"{base}/{name}" + (f"?{query}" if query else "")
 
 
-async def execute(dsn: str, *statements: str) -> None:
-    """Runs statements one by one, each in a transaction of its own."""
-    connection = await asyncpg.connect(dsn)
+@contextlib.asynccontextmanager
+async def closing(opening: Awaitable[C]) -> AsyncIterator[C]:
+    """Wait for a connection, and close it when the block ends."""
+    connection = await opening
     try:
-        for statement in statements:
-            await connection.execute(statement)
+        yield connection
     finally:
         await connection.close()
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    """Runs statements one by one, each in a transaction of its own."""
+    async with closing(asyncpg.connect(dsn)) as connection:
+        for statement in statements:
+            await connection.execute(statement)
 
 
 async def make_template(

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..children import popen
 from ..markdown import CHECKOUT
 
 __all__ = [
@@ -142,7 +143,7 @@ class Repository:
     def act(self, command: str, **extra: str) -> Acted:
         """Runs act to its end; `extra` is what its environment has besides PATH and a home."""
         began = time.monotonic()
-        process = subprocess.Popen(
+        with popen(
             command.split(),
             cwd=self.folder,
             env=self.environment() | extra,
@@ -151,13 +152,13 @@ class Repository:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=AT_MOST)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            output, _ = process.communicate()
-            raise AssertionError(f"{command} did not end within {AT_MOST:.0f} s:\n{output[-5000:]}") from None
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=AT_MOST)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                output, _ = process.communicate()
+                raise AssertionError(f"{command} did not end within {AT_MOST:.0f} s:\n{output[-5000:]}") from None
         return Acted(process.returncode, output, time.monotonic() - began)
 
     def environment(self) -> dict[str, str]:

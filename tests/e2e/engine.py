@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..background import PATIENCE
+from ..children import popen
 from ..ended import Ended
 from ..secrets_plugin import beside, shown
 
@@ -132,6 +134,7 @@ class Containers:
     docker: Docker
     image: str
     started: list[Container] = field(default_factory=list)
+    opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def start(
         self,
@@ -143,14 +146,14 @@ class Containers:
         name = f"maia-test-{uuid.uuid4().hex[:12]}"
         given = dict(environment or {})
         names = [word for name_ in given for word in ("--env", name_)]
-        process = subprocess.Popen(
+        process = popen(
             ["docker", "run", "--name", name, *options, *names, self.image, *command],
             env={**os.environ, **given},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        container = Container(name, self.docker, process)
+        container = Container(name, self.docker, self.opened.enter_context(process))
         self.started.append(container)
         beside("with a container in it")
         return container
@@ -165,5 +168,6 @@ class Containers:
         return self.start(*command, **options).end()
 
     def close(self) -> None:
-        for container in self.started:
-            container.remove()
+        with self.opened:
+            for container in self.started:
+                container.remove()

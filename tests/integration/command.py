@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from dataclasses import dataclass
 
-from ..background import PATIENCE
+from ..children import finished
 from ..secrets_plugin import shown
 
 __all__ = ["ATLAS", "Done", "atlas", "maia"]
@@ -39,15 +38,7 @@ async def maia(*arguments: str, stdin: bytes = b"", **environment: str) -> Done:
 
 
 async def _run(*command: str, stdin: bytes = b"", **environment: str) -> Done:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env={**os.environ, **environment},
-        stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(stdin or None), PATIENCE)
-    assert process.returncode is not None
+    code, out, err = await finished(*command, given=stdin, env={**os.environ, **environment})
     shown("what a command printed", out, err)
     assert b"Traceback" not in err, err.decode()
-    return Done(process.returncode, out, err.decode())
+    return Done(code, out, err.decode())

@@ -34,15 +34,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of a server with a migrated template database; MAIA_TEST_DATABASE_URL names another than the embedded."""
     given = os.environ.get("MAIA_TEST_DATABASE_URL")
     if given:
-        asyncio.run(make_template(given, TEMPLATE, prepare=make_logins))
-        yield given
-        asyncio.run(execute(given, f"DROP DATABASE {TEMPLATE}"))
-        asyncio.run(drop_logins(given))
+        try:
+            asyncio.run(make_template(given, TEMPLATE, prepare=make_logins))
+            yield given
+        finally:
+            asyncio.run(execute(given, f"DROP DATABASE IF EXISTS {TEMPLATE}"))
+            asyncio.run(drop_logins(given))
         return
     embedded = asyncio.run(start(tmp_path_factory.mktemp("postgres")))
-    asyncio.run(make_template(embedded.dsn, TEMPLATE, prepare=make_logins))
-    yield embedded.dsn
-    asyncio.run(embedded.leave())
+    try:
+        asyncio.run(make_template(embedded.dsn, TEMPLATE, prepare=make_logins))
+        yield embedded.dsn
+    finally:
+        asyncio.run(embedded.leave())
 
 
 @pytest.fixture

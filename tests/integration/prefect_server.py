@@ -1,5 +1,6 @@
 """A real Prefect server for the integration tests."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ..children import popen
 from ..secrets_plugin import shown
 
 PATIENCE = 90.0  # seconds: only a defect lasts so long, even on a busy machine
@@ -31,6 +33,7 @@ class PrefectServer:
         self._home = home
         self._log = home / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._open = contextlib.ExitStack()
 
     def start(self) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
@@ -42,8 +45,10 @@ class PrefectServer:
         }
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+            self._process = self._open.enter_context(
+                popen(
+                    command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+                )
             )
         deadline = time.monotonic() + PATIENCE
         while not self._healthy():
@@ -60,10 +65,8 @@ class PrefectServer:
 
     def kill(self) -> None:
         """End it and all its children, at once and without a word: an outage."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        self._open.close()
+        self._process = None
 
     def look_through(self) -> None:
         """Fails if what runs and logs came to, or the server's own log, shows a planted secret."""
@@ -102,9 +105,11 @@ class PrefectServer:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A Prefect server that all tests share; none may stop it."""
     server = PrefectServer(tmp_path_factory.mktemp("prefect"))
-    server.start()
-    yield server
-    server.kill()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
     server.look_through()
 
 

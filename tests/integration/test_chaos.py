@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ..children import child, finished
+
 pytest.importorskip("chaos", reason="the fault harness is part of the checkout, not of the wheel")
 
 from chaos.options import ROOT
@@ -26,17 +28,13 @@ PATIENCE = 300.0  # seconds: only a defect lasts so long, even on a busy machine
 @contextlib.asynccontextmanager
 async def harness(folder: Path, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """The harness with one Hunter, one Tracker and one Janitor."""
-    process = await asyncio.create_subprocess_exec(
+    async with child(
         sys.executable, "-m", "chaos", "--folder", str(folder / "run"), "--json", str(folder / "report.json"),
         "--hunters", "1", "--trackers", "1", "--seed", "5", *options,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT, start_new_session=True,
-    )  # fmt: skip
-    try:
+        stop=signal.SIGTERM,
+    ) as process:  # fmt: skip
         yield process
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), PATIENCE)
 
 
 async def run(folder: Path, *options: str) -> tuple[int, str, dict[str, Any]]:
@@ -71,13 +69,11 @@ async def test_without_faults_every_call_is_counted(tmp_path: Path) -> None:
 
 
 async def test_a_mutant_is_found_by_the_check_that_has_to_find_it() -> None:
-    process = await asyncio.create_subprocess_exec(
+    code, said, _ = await finished(
         sys.executable, "-m", "chaos.trial", "counted-twice", "--kills", "1", "--faults", "0",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT,
+        timeout=PATIENCE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT,
     )  # fmt: skip
-    async with asyncio.timeout(PATIENCE):
-        said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()
+    assert code == 0, said.decode()
     assert b"calls are counted" in said
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ..children import child, finished
+
 pytest.importorskip("demo", reason="the demo is part of the checkout, not of the wheel")
 
 from atlas import embedded
@@ -60,16 +62,12 @@ class Demo:
 
 @contextlib.asynccontextmanager
 async def demo(folder: Path, *options: str) -> AsyncIterator[Demo]:
-    process = await asyncio.create_subprocess_exec(
+    async with child(
         sys.executable, "-m", "demo", "--folder", str(folder), *options,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT, start_new_session=True,
-    )  # fmt: skip
-    try:
+        stop=signal.SIGTERM,
+    ) as process:  # fmt: skip
         yield Demo(process)
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), PATIENCE)
 
 
 async def run(folder: Path, *options: str) -> tuple[int, str]:
@@ -218,19 +216,20 @@ async def test_what_a_killed_demo_leaves_is_ended_by_make_clean_without_the_virt
         running.process.kill()
         await running.process.wait()
         assert alive(folder)
-    # -S: no site-packages
-    cleaning = await asyncio.create_subprocess_exec(sys.executable, "-S", "-m", "demo.clean", str(tmp_path), cwd=ROOT)
-    assert await asyncio.wait_for(cleaning.wait(), PATIENCE) == 0
+    await clean(tmp_path)
     assert alive(folder) == []
+
+
+async def clean(folder: Path) -> None:
+    """What `make clean` does with a demo's folder. -S: without site-packages."""
+    code, out, err = await finished(sys.executable, "-S", "-m", "demo.clean", str(folder), cwd=ROOT)
+    assert code == 0, (out + err).decode()
 
 
 async def test_make_clean_ends_a_demo_that_runs(tmp_path: Path) -> None:
     async with demo(tmp_path, "--seconds", "60") as running:
         await running.until("side by side")
-        cleaning = await asyncio.create_subprocess_exec(
-            sys.executable, "-S", "-m", "demo.clean", str(tmp_path), cwd=ROOT
-        )
-        assert await asyncio.wait_for(cleaning.wait(), PATIENCE) == 0
+        await clean(tmp_path)
         assert await running.end() == 143
     assert alive(tmp_path) == []
 

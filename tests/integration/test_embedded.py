@@ -24,6 +24,8 @@ from atlas.embedded._folder import Folder, command_line
 from atlas.embedded._lock import FileLock
 from atlas.errors import ConfigError, DatabaseUnavailable
 
+from ..children import child, end
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -65,13 +67,14 @@ class Client:
         self.process = process
 
     @classmethod
-    async def launch(cls, path: Path, *, prefix: tuple[str, ...] = (), env: dict[str, str] | None = None) -> Client:
-        pipe = asyncio.subprocess.PIPE
-        return cls(
-            await asyncio.create_subprocess_exec(
-                *prefix, sys.executable, "-c", CLIENT, str(path), str(GRACE), stdin=pipe, stdout=pipe, env=env
-            )
-        )
+    @contextlib.asynccontextmanager
+    async def launch(
+        cls, path: Path, *, prefix: tuple[str, ...] = (), env: dict[str, str] | None = None
+    ) -> AsyncIterator[Client]:
+        """Run a client until the block ends."""
+        command = (*prefix, sys.executable, "-c", CLIENT, str(path), str(GRACE))
+        async with child(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=env) as process:
+            yield cls(process)
 
     async def line(self) -> str:
         assert self.process.stdout
@@ -91,9 +94,7 @@ class Client:
         return await self.line()
 
     async def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        await self.process.communicate()
+        await end(self.process)
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
@@ -166,12 +167,11 @@ async def path(template: Path) -> AsyncIterator[Path]:
 @pytest.fixture
 async def clients(path: Path) -> AsyncIterator[list[Client]]:
     """Three client processes that have joined."""
-    launched = [await Client.launch(path) for _ in range(3)]
-    for client in launched:
-        await client.joined()
-    yield launched
-    for client in launched:
-        await client.kill()
+    async with contextlib.AsyncExitStack() as opened:
+        launched = [await opened.enter_async_context(Client.launch(path)) for _ in range(3)]
+        for client in launched:
+            await client.joined()
+        yield launched
 
 
 async def test_a_fresh_folder_gets_a_server_that_answers(tmp_path: Path) -> None:
@@ -195,14 +195,13 @@ async def test_a_fresh_folder_gets_a_server_that_answers(tmp_path: Path) -> None
 
 
 async def test_six_processes_that_start_at_once_share_one_server(tmp_path: Path) -> None:
-    launched = [await Client.launch(tmp_path / "server") for _ in range(6)]
     try:
-        assert len({await client.joined() for client in launched}) == 1
-        assert len({await client.ask(POSTMASTER) for client in launched}) == 1
-        assert Folder.at(tmp_path / "server").log.read_text().count("starting PostgreSQL") == 1
+        async with contextlib.AsyncExitStack() as opened:
+            launched = [await opened.enter_async_context(Client.launch(tmp_path / "server")) for _ in range(6)]
+            assert len({await client.joined() for client in launched}) == 1
+            assert len({await client.ask(POSTMASTER) for client in launched}) == 1
+            assert Folder.at(tmp_path / "server").log.read_text().count("starting PostgreSQL") == 1
     finally:
-        for client in launched:
-            await client.kill()
         await stop(tmp_path / "server")
 
 
@@ -234,9 +233,11 @@ async def test_a_killed_server_is_started_again_under_its_clients(path: Path, cl
     busy = asyncio.create_task(query(server, "SELECT count(*) FROM generate_series(1, 1000000000000)"))
     connection = await asyncpg.connect(server.dsn)
     active = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%generate_series%' AND pid <> pg_backend_pid()"
-    while (backend := await connection.fetchval(active)) is None:
-        await asyncio.sleep(0.01)
-    connection.terminate()
+    try:
+        while (backend := await connection.fetchval(active)) is None:
+            await asyncio.sleep(0.01)
+    finally:
+        connection.terminate()
     await kill(before)
     assert await query(await start(path), "SELECT 1") == 1
     assert postmaster(path) != before
@@ -286,8 +287,7 @@ async def test_everything_killed_at_once_recovers_at_the_next_start(path: Path, 
 
 
 async def test_a_process_id_that_is_somebody_elses_by_now_is_left_alone(path: Path) -> None:
-    stranger = await asyncio.create_subprocess_exec("sleep", "600")
-    try:
+    async with child("sleep", "600") as stranger:
         (path / "data" / "postmaster.pid").write_text(
             f"{stranger.pid}\n{path / 'data'}\n1\n5432\n{path / 'run'}\n\n0 0\nready\n"
         )
@@ -296,9 +296,6 @@ async def test_a_process_id_that_is_somebody_elses_by_now_is_left_alone(path: Pa
         assert await query(server, "SELECT 1") == 1
         await stop(path)
         assert stranger.returncode is None
-    finally:
-        stranger.kill()
-        await stranger.wait()
 
 
 async def test_a_half_made_data_folder_is_made_anew(tmp_path: Path) -> None:
@@ -387,9 +384,8 @@ async def test_a_path_that_is_too_long_or_too_odd_for_a_socket_works(
             (socket_dir,) = Path(temporary).iterdir()
             assert stat.S_IMODE(socket_dir.stat().st_mode) == 0o700
             # A client with another temp folder in its environment finds the same server.
-            other = await Client.launch(path, env={**os.environ, "TMPDIR": str(tmp_path)})
-            assert await other.joined() == server.dsn
-            await other.kill()
+            async with Client.launch(path, env={**os.environ, "TMPDIR": str(tmp_path)}) as other:
+                assert await other.joined() == server.dsn
         finally:
             await stop(path)
         assert not list(Path(temporary).iterdir())
@@ -481,20 +477,17 @@ async def test_an_unprivileged_user_has_a_server_too(unprivileged: tuple[str, ..
     base = Path(tempfile.mkdtemp(prefix="maia-", dir="/tmp"))
     os.chown(base, 65534, 65534)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    client = await Client.launch(base / "server", prefix=unprivileged, env=environment)
     try:
-        await client.joined()
-        assert await client.ask("SELECT 1") == "1"
-        server = postmaster(base / "server")
-        assert Path(f"/proc/{server}").stat().st_uid == 65534
-        assert "unshare" not in command_line(server)
-        assert (base / "server").stat().st_uid == 65534
-        # Root does not touch what belongs to another user.
-        with pytest.raises(ConfigError, match="user 65534"):
-            await start(base / "server")
-        await client.kill()
-        await until_stopped(base / "server")
+        async with Client.launch(base / "server", prefix=unprivileged, env=environment) as client:
+            await client.joined()
+            assert await client.ask("SELECT 1") == "1"
+            server = postmaster(base / "server")
+            assert Path(f"/proc/{server}").stat().st_uid == 65534
+            assert "unshare" not in command_line(server)
+            assert (base / "server").stat().st_uid == 65534
+            # Root does not touch what belongs to another user.
+            with pytest.raises(ConfigError, match="user 65534"):
+                await start(base / "server")
     finally:
-        await client.kill()
         await until_stopped(base / "server")
         shutil.rmtree(base)

@@ -33,6 +33,7 @@ from atlas.events import EventType, Run, emit
 from atlas.resources import Video
 
 from ..background import PATIENCE
+from ..children import child, finished, popen
 from ..markdown import document, needs_documents
 from ..markdown import table as table_of
 from .command import ATLAS, atlas
@@ -269,12 +270,10 @@ async def test_options_that_do_not_fit_are_told(db: Database, arguments: tuple[s
 async def test_parquet_without_its_extra_ends_with_78_and_says_what_to_install(db: Database, tmp_path: Path) -> None:
     code = "import sys; sys.modules['pyarrow'] = None; from atlas.cli import main; main()"
     file = tmp_path / "x.parquet"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, "export", "--table", "videos", "--format", "parquet", "--output", str(file),
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode == 78
+    ended, _, err = await finished(
+        sys.executable, "-c", code, "export", "--table", "videos", "--format", "parquet", "--output", str(file)
+    )
+    assert ended == 78
     assert 'pip install "pleiades-maia[parquet]"' in err.decode()
     assert list(tmp_path.iterdir()) == []
 
@@ -293,22 +292,21 @@ async def many(db: Database, number: int) -> None:
 
 async def test_a_reader_that_goes_away_ends_it_without_a_word(db: Database) -> None:
     await many(db, 20_000)
-    process = await asyncio.create_subprocess_exec(
-        *ATLAS, "export", "--table", "videos", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert (await process.stdout.readline()).startswith(b"id,channel_id,")
-    process.stdout._transport.close()  # type: ignore[attr-defined]
-    err = await asyncio.wait_for(process.stderr.read(), PATIENCE)
-    assert (await process.wait(), err) == (141, b"")
+    pipe = asyncio.subprocess.PIPE
+    async with child(*ATLAS, "export", "--table", "videos", stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert (await process.stdout.readline()).startswith(b"id,channel_id,")
+        process.stdout._transport.close()  # type: ignore[attr-defined]
+        err = await asyncio.wait_for(process.stderr.read(), PATIENCE)
+        assert (await process.wait(), err) == (141, b"")
     await nothing_is_running(db)
 
 
 async def test_sigterm_ends_it_even_while_its_reader_makes_it_wait(db: Database) -> None:
     await many(db, 20_000)
     # no reader of asyncio: that one takes what the pipe holds by itself, and its process has no end before the pipe's
-    with subprocess.Popen((*ATLAS, "export", "--table", "videos"), stdout=subprocess.PIPE) as process:
+    with popen((*ATLAS, "export", "--table", "videos"), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         async with asyncio.timeout(PATIENCE):
             while in_pipe(process.stdout) < PIPE_FULL:
@@ -345,13 +343,11 @@ async def test_a_disk_that_is_full_leaves_nothing_behind(db: Database, tmp_path:
     file = tmp_path / "x"
     # a limit on the size of files stands for the disk; what measures the coverage of children writes files too
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_CORE_"))}
-    process = await asyncio.create_subprocess_exec(
+    code, _, err = await finished(
         "sh", "-c", 'ulimit -f 4; exec "$@"', "sh", *ATLAS,
-        "export", "--table", "videos", "--format", form, "--output", str(file),
-        stderr=asyncio.subprocess.PIPE, env=environment,
+        "export", "--table", "videos", "--format", form, "--output", str(file), env=environment,
     )  # fmt: skip
-    _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode == 1, err.decode()
+    assert code == 1, err.decode()
     assert err.decode().startswith(f"atlas: '{file}' cannot be written: ")
     assert "Traceback" not in err.decode()
     assert list(tmp_path.iterdir()) == []
@@ -385,15 +381,17 @@ async def test_a_signal_leaves_the_old_file_and_nothing_else(
     try:
         async with lock.transaction():
             await lock.execute("LOCK TABLE channels")
-            process = await asyncio.create_subprocess_exec(
-                *ATLAS, "export", "--table", "channels", "--format", form, "--output", str(file), "--force",
-                stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            async with asyncio.timeout(PATIENCE):
+            async with (
+                child(
+                    *ATLAS, "export", "--table", "channels", "--format", form, "--output", str(file), "--force",
+                    stderr=asyncio.subprocess.PIPE,
+                ) as process,
+                asyncio.timeout(PATIENCE),
+            ):  # fmt: skip
                 while not await db.fetch(waiting):
                     await asyncio.sleep(0.02)  # polling: until it waits for the table
-            process.send_signal(signum)
-            _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+                process.send_signal(signum)
+                _, err = await process.communicate()
     finally:
         await lock.close()
     assert process.returncode == code, err.decode()
@@ -423,13 +421,12 @@ async def test_memory_does_not_grow_with_the_table(db: Database, tmp_path: Path,
     for number in (5_000, 200_000):
         await db.fetch("TRUNCATE videos")
         await many(db, number)
-        process = await asyncio.create_subprocess_exec(
+        code, _, err = await finished(
             sys.executable, "-c", PEAK, "export", "--table", "videos", "--format", form,
-            "--output", str(tmp_path / f"{number}"), stderr=asyncio.subprocess.PIPE,
+            "--output", str(tmp_path / f"{number}"),
             env={**os.environ, "COVERAGE_PROCESS_START": "", "COV_CORE_SOURCE": ""},
         )  # fmt: skip
-        _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
-        assert process.returncode == 0, err.decode()
+        assert code == 0, err.decode()
         peaks.append(int(err.split()[-1]))
     assert peaks[1] - peaks[0] < megabytes, peaks
 

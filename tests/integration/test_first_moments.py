@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from ..children import popen
+
 pytestmark = pytest.mark.integration
 
 # the import of the command line takes for ever here, so that the signal certainly comes in the middle of it
@@ -31,16 +33,12 @@ ENTRIES = {
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_signal_ends_a_process_that_is_still_importing(entry: str, signum: signal.Signals, code: int) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"{SLOW_IMPORT}\n{ENTRIES[entry]}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "importing\n"
-    process.send_signal(signum)
-    _, errors = process.communicate(timeout=60)
+    command = [sys.executable, "-c", f"{SLOW_IMPORT}\n{ENTRIES[entry]}"]
+    pipe = subprocess.PIPE
+    with popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signum)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == code, "its own code, not the kernel's: the first process of a container has only that"
     assert errors == ""

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ..children import child
+
 pytest.importorskip("load", reason="the load run is part of the checkout, not of the wheel")
 
 from atlas.adapters.queue import QueueDAO
@@ -52,16 +54,12 @@ class Load:
 
 @contextlib.asynccontextmanager
 async def load(*options: str) -> AsyncIterator[Load]:
-    process = await asyncio.create_subprocess_exec(
+    async with child(
         sys.executable, "-m", "load", *options,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT, start_new_session=True,
-    )  # fmt: skip
-    try:
+        stop=signal.SIGTERM,
+    ) as process:  # fmt: skip
         yield Load(process)
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), PATIENCE)
 
 
 def alive(folder: Path) -> list[str]:

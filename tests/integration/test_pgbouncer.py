@@ -11,7 +11,6 @@ import contextvars
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,10 +29,12 @@ from atlas.inspection import SCHEMA_VERSION
 from atlas.resources import Video
 from atlas.schema import migrate
 
+from ..children import finished
 from ..markdown import document
 from ..markdown import sections as sections_of
 from ..pooler import Pooler, pgbouncer
-from ..postgres import with_database
+from ..postgres import closing, with_database
+from .command import ATLAS
 from .test_dao_hunter import (  # noqa: F401
     test_a_late_shard_writes_no_page_token,
     test_many_claims_at_once_never_share_a_topic,
@@ -83,9 +84,8 @@ def empty_dsn(empty_dsn: str, pooler: Pooler) -> str:
 @pytest.fixture
 async def direct(server: str, dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A session of this test's own at the server."""
-    connection = await asyncpg.connect(with_database(server, urlsplit(dsn).path.removeprefix("/")))
-    yield connection
-    await connection.close()
+    async with closing(asyncpg.connect(with_database(server, urlsplit(dsn).path.removeprefix("/")))) as connection:
+        yield connection
 
 
 def kind(connection: asyncpg.Connection) -> type[asyncpg.Connection]:
@@ -104,17 +104,15 @@ async def test_it_is_found_out_or_told(dsn: str) -> None:
         with settings.override(database_url=address):
             async with Database().session() as db:
                 assert await db.fetch("SELECT * FROM videos") == []
-            connection = await Database().connect()
-            assert kind(connection) is sessions.Shared
-            await connection.close()
+            async with closing(Database().connect()) as connection:
+                assert kind(connection) is sessions.Shared
 
 
 async def test_a_server_without_a_pooler_is_none(server: str) -> None:
     with settings.override(database_url=server):
-        connection = await Database().connect()
-        assert kind(connection) is asyncpg.Connection
-        assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "10s"
-        await connection.close()
+        async with closing(Database().connect()) as connection:
+            assert kind(connection) is asyncpg.Connection
+            assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "10s"
 
 
 async def test_a_pooler_that_drops_the_limit_without_a_word_is_found_out(server: str, dsn: str, tmp_path: Path) -> None:
@@ -242,10 +240,8 @@ async def test_nothing_is_left_in_the_sessions_of_the_server(db: Database) -> No
             await MaiaDAO().fetch_tracker_targets(10)
             # types that the driver asks the server for, for which it switches a setting off and on
             assert (await db.fetch("SELECT $1::interval[] AS given", [timedelta(1)]))[0]["given"] == [timedelta(1)]
-            connection = await db.connect()
-            async with connection.transaction():
+            async with closing(db.connect()) as connection, connection.transaction():
                 assert [row["n"] async for row in connection.cursor("SELECT $1::tid[] AS n", [(1, 2)])] == [[(1, 2)]]
-            await connection.close()
 
 
 async def test_times_are_the_same_whatever_the_servers_timezone_is(
@@ -301,13 +297,11 @@ async def test_what_the_server_ends_is_done_again(
 # ── the schema ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def atlas(*arguments: str, dsn: str) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from atlas.cli import main; main()", *arguments,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "DATABASE_URL": dsn},
-    )  # fmt: skip
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
+async def atlas(*arguments: str, dsn: str) -> tuple[int, str]:
+    code, said, _ = await finished(
+        *ATLAS, *arguments, stderr=subprocess.STDOUT, env={**os.environ, "DATABASE_URL": dsn}
+    )
+    return code, said.decode()
 
 
 async def test_atlas_migrate_and_atlas_status(empty_dsn: str) -> None:
@@ -375,11 +369,9 @@ async def test_a_pooler_that_takes_no_more_clients_is_waited_for(server: str, ds
         pgbouncer(server, tmp_path, max_client_conn=2) as pooler,
         settings.override(database_url=told(pooler.dsn(dsn))),
     ):
-        others = [await Database().connect() for _ in range(2)]
-        with pytest.raises(DatabaseUnavailable, match=r"no connection left: .* Lower DATABASE_POOL_SIZE"):
-            await Database().open()
-        for other in others:
-            await other.close()
+        async with closing(Database().connect()), closing(Database().connect()):
+            with pytest.raises(DatabaseUnavailable, match=r"no connection left: .* Lower DATABASE_POOL_SIZE"):
+                await Database().open()
         async with Database().session() as db:
             assert await db.fetch("SELECT * FROM videos") == []
 

@@ -14,6 +14,7 @@ import pytest
 
 from atlas.database import Database
 
+from ..children import popen
 from ..markdown import document, needs_documents, sections
 
 pytestmark = [pytest.mark.integration, needs_documents]
@@ -30,12 +31,9 @@ def blocks(name: str, heading: str, language: str) -> list[str]:
 def youtube() -> Iterator[str]:
     """The base URL of a sandbox that takes the README's key and no other."""
     command = [sys.executable, "-m", "maia", "sandbox", "--port", "0", "--key", "YOUR_KEY"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
+    with popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
 
 
 def test_the_quick_start_works_in_its_order(empty_dsn: str, youtube: str, tmp_path: Path) -> None:

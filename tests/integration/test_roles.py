@@ -15,7 +15,7 @@ from atlas.schema import migrate
 
 from ..logins import ROLES, address
 from ..markdown import document, sections
-from ..postgres import execute
+from ..postgres import closing, execute
 from .command import atlas
 
 pytestmark = pytest.mark.integration
@@ -106,9 +106,8 @@ FORBIDDEN = {
 
 
 async def test_no_role_may_change_what_the_rows_are_in(dsn: str, role: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    owner = await connection.fetchval("SELECT current_user::text")
-    await connection.close()
+    async with closing(asyncpg.connect(dsn)) as connection:
+        owner = await connection.fetchval("SELECT current_user::text")
     connection = await asyncpg.connect(address(dsn, role))
     try:
         for what, statement in (FORBIDDEN | {"become the owner": f'SET ROLE "{owner}"'}).items():
@@ -147,10 +146,11 @@ async def test_a_reader_writes_nothing(dsn: str) -> None:
 
 async def test_rights_reach_the_parts_of_the_snapshots_that_come_later(dsn: str) -> None:
     """Rows of any time: in partitions that are there, in the default one, in chunks that are made by them."""
-    agent = await asyncpg.connect(address(dsn, ROLES.agent))
-    janitor = await asyncpg.connect(address(dsn, ROLES.janitor))
-    reader = await asyncpg.connect(address(dsn, ROLES.reader))
-    try:
+    async with (
+        closing(asyncpg.connect(address(dsn, ROLES.agent))) as agent,
+        closing(asyncpg.connect(address(dsn, ROLES.janitor))) as janitor,
+        closing(asyncpg.connect(address(dsn, ROLES.reader))) as reader,
+    ):
         await agent.execute(
             "INSERT INTO video_stats_log (video_id, observed_at, views)"
             " SELECT 'v', now() + week * interval '1 week', 1 FROM generate_series(-20, 20) AS week"
@@ -160,9 +160,6 @@ async def test_rights_reach_the_parts_of_the_snapshots_that_come_later(dsn: str)
             await reader.fetch(f"SELECT * FROM {view}")
         await agent.execute("UPDATE video_stats_log SET views = 2")
         assert await janitor.execute("DELETE FROM video_stats_log") == "DELETE 41"
-    finally:
-        for connection in (agent, janitor, reader):
-            await connection.close()
 
 
 # ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────

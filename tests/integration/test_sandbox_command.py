@@ -1,6 +1,7 @@
 """`maia sandbox` as a process."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
+from ..children import child, finished
 from ..ignoring import ignoring
 
 pytestmark = pytest.mark.integration
@@ -23,33 +25,21 @@ app()
 """
 
 
-async def launch(*arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        PROGRAM,
-        "sandbox",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+COMMAND = (sys.executable, "-c", PROGRAM, "sandbox")
 
 
 async def test_a_background_job_of_a_script_keeps_ignoring_sigint() -> None:
-    with ignoring(signal.SIGINT):
-        process = await launch("--port", "0")
-    assert process.stdout is not None
-    try:
+    pipe = asyncio.subprocess.PIPE
+    async with contextlib.AsyncExitStack() as opened:
+        with ignoring(signal.SIGINT):
+            process = await opened.enter_async_context(child(*COMMAND, "--port", "0", stdout=pipe, stderr=pipe))
+        assert process.stdout is not None
         base = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
         process.send_signal(signal.SIGINT)
         async with ClientSession() as http, http.get(f"{base}/search") as answer:
             assert answer.status == 403  # it answers: no key
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(process.communicate(), 30)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
     assert process.returncode == 0
 
 
@@ -70,9 +60,9 @@ async def test_it_prints_its_base_url_first_answers_and_stops_cleanly(number: si
         "--log",
         str(log),
     ]
-    process = await launch(*options, "--fault", "backend-error:videos")
-    assert process.stdout is not None
-    try:
+    pipe = asyncio.subprocess.PIPE
+    async with child(*COMMAND, *options, "--fault", "backend-error:videos", stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
         base = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
         assert base.startswith("http://127.0.0.1:")
         assert base.endswith("/youtube/v3")
@@ -86,10 +76,6 @@ async def test_it_prints_its_base_url_first_answers_and_stops_cleanly(number: si
         assert statuses == [200, 429, 200, 500]
         process.send_signal(number)
         _, errors = await asyncio.wait_for(process.communicate(), 30)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
     assert process.returncode == 0
     assert b"Traceback" not in errors
     assert [orjson.loads(line)["status"] for line in log.read_bytes().splitlines()] == statuses
@@ -106,15 +92,13 @@ async def test_it_prints_its_base_url_first_answers_and_stops_cleanly(number: si
     ],
 )
 async def test_what_is_wrong_is_said(options: list[str], code: int, said: str) -> None:
-    process = await launch(*options)
-    _, errors = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode == code
+    ended, _, errors = await finished(*COMMAND, *options)
+    assert ended == code
     assert said in " ".join(errors.decode().replace("│", " ").split())
 
 
 async def test_help_teaches() -> None:
-    process = await launch("--help")
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    _, output, _ = await finished(*COMMAND, "--help")
     text = output.decode()
     for word in ("YOUTUBE_API_BASE_URL", "--dataset", "rate-limit  ", "after=N", "KEY[=PROJECT]", "/_sandbox/state"):
         assert word in text

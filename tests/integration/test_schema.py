@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -30,6 +29,7 @@ from atlas.schema import migrate
 from atlas.snapshots import draining
 from atlas.snapshots.steps import LOCK
 
+from ..children import finished
 from .snapshots.logs import first_release
 
 pytestmark = pytest.mark.integration
@@ -105,16 +105,10 @@ async def test_many_processes_at_once(empty: asyncpg.Connection, empty_dsn: str)
         "import asyncio; from atlas.database import Database; from atlas.schema import migrate;"
         "print(asyncio.run(migrate(Database())).before)"
     )
-    started = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "DATABASE_URL": empty_dsn},
-        )
-        for _ in range(6)
-    ]  # fmt: skip
-    ended = [await process.communicate() for process in started]
-    assert [(process.returncode, err) for process, (_, err) in zip(started, ended, strict=True)] == [(0, b"")] * 6
-    assert sorted(out.decode().strip() for out, _ in ended) == [SCHEMA_VERSION] * 5 + ["None"]
+    environment = {**os.environ, "DATABASE_URL": empty_dsn}
+    ended = await asyncio.gather(*(finished(sys.executable, "-c", code, env=environment) for _ in range(6)))
+    assert [(code, err) for code, _, err in ended] == [(0, b"")] * 6
+    assert sorted(out.decode().strip() for _, out, _ in ended) == [SCHEMA_VERSION] * 5 + ["None"]
     assert await tables(empty) == TABLES
 
 

@@ -5,7 +5,6 @@ Nothing is found by a search_path here: that of this database names no schema at
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
@@ -37,9 +36,10 @@ from atlas.roles import make_roles
 from atlas.schema import migrate
 from atlas.statements import names, sql
 
+from ..children import finished
 from ..logins import ROLES, address
 from ..pooler import pgbouncer
-from ..postgres import execute
+from ..postgres import closing, execute
 
 pytestmark = pytest.mark.integration
 
@@ -60,9 +60,8 @@ async def shared(empty_dsn: str) -> str:
 
 @pytest.fixture
 async def look(shared: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(shared)
-    yield connection
-    await connection.close()
+    async with closing(asyncpg.connect(shared)) as connection:
+        yield connection
 
 
 async def work_of_a_day() -> dict[str, Any]:
@@ -88,9 +87,8 @@ async def work_of_a_day() -> dict[str, Any]:
         await tracker.update_video_stats_batch([given])
         await events.emit(events.EventType.CHURN, store=database)
         totals = await ReportDAO().totals()
-        connection = await database.connect()
-        found = await inspect(connection)
-        await connection.close()
+        async with closing(database.connect()) as connection:
+            found = await inspect(connection)
     assert found.schema == SCHEMA_VERSION
     counted = {name: getattr(totals, name).number for name in ("videos", "channels", "snapshots")}
     return counted | {"calls": totals.calls[Bucket.SEARCH].settled}
@@ -173,13 +171,12 @@ async def test_a_name_that_has_no_tables_says_so(shared: str) -> None:
         await Database().open()
 
 
-async def run(program: str, *arguments: str, **environment: str) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
+async def run(program: str, *arguments: str, **environment: str) -> tuple[int, str]:
+    code, said, _ = await finished(
         sys.executable, "-c", f"from {program}.cli import main; main()", *arguments,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **environment},
+        stderr=subprocess.STDOUT, env={**os.environ, **environment},
     )  # fmt: skip
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
+    return code, said.decode()
 
 
 async def test_commands_know_the_schema(shared: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from atlas.database import Database
 from atlas.streams import BROKEN_PIPE
 
 from ..background import PATIENCE
+from ..children import popen
 from ..markdown import CHECKOUT
 
 pytestmark = pytest.mark.integration
@@ -56,10 +58,12 @@ async def environment(db: Database, dsn: str, tmp_path: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-def start(command: tuple[str, ...], environment: dict[str, str], **streams: object) -> subprocess.Popen[bytes]:
+def start(
+    command: tuple[str, ...], environment: dict[str, str], **streams: object
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     # the words are given as they would be typed, whatever the encoding of the child
     words = [word.encode() for word in (sys.executable, *command)]
-    return subprocess.Popen(words, env=environment, cwd=CHECKOUT, stdin=subprocess.DEVNULL, **streams)  # type: ignore[call-overload,no-any-return]
+    return popen(words, env=environment, cwd=CHECKOUT, stdin=subprocess.DEVNULL, **streams)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -96,7 +100,7 @@ STREAMS = {
 async def test_no_stream_ends_in_a_traceback(environment: dict[str, str], name: str, stream: str) -> None:
     # bash's PIPESTATUS is the command's own exit code
     line = f'"$@" {STREAMS[stream]}; exit ${{PIPESTATUS[0]}}'
-    with subprocess.Popen(
+    with popen(
         ["bash", "-c", line, "bash", sys.executable, *COMMANDS[name]],
         env=environment, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as child:  # fmt: skip

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +15,10 @@ from atlas.database import Database
 from atlas.errors import ConfigError
 
 from ..certificates import Authority, Certificate
+from ..children import finished
 from ..pooler import Pooler, pgbouncer
 from ..wire import wire_to
+from .command import ATLAS
 
 pytestmark = pytest.mark.integration
 
@@ -251,11 +251,7 @@ async def test_a_server_may_ask_for_the_clients_certificate(
 
 async def test_a_command_ends_with_78_and_one_line(dsn: str, pooler: Pooler, stranger: Authority) -> None:
     address = pooler.dsn(dsn, f"sslmode=verify-full&sslrootcert={stranger.file}", host="localhost")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from atlas.cli import main; main()", "status",
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "DATABASE_URL": address},
-    )  # fmt: skip
-    _, said = await process.communicate()
-    assert process.returncode == 78
+    code, _, said = await finished(*ATLAS, "status", env={**os.environ, "DATABASE_URL": address})
+    assert code == 78
     assert said.decode().startswith("atlas: DATABASE_URL: the server's certificate is not trusted")
     assert said.count(b"\n") == 1

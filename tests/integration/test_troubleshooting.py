@@ -17,6 +17,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from ..children import popen
 from ..markdown import CHECKOUT, document, needs_documents, sections, slug
 
 pytestmark = [pytest.mark.integration, needs_documents]
@@ -135,14 +136,9 @@ def sandbox(options: tuple[str, ...] | None, environment: dict[str, str]) -> Ite
         yield f"{NOWHERE}/youtube/v3"
         return
     command = [sys.executable, "-m", "maia", "sandbox", "--port", "0", *options]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
+    with popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
 
 
 def interpreter(folder: Path, without: tuple[str, ...]) -> Path:

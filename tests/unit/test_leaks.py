@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ..children import popen
 from ..leaks import SHORTEST, find_leaks, process_list
 
 SECRET = "AIza\"Sy/9+q&ü-<3'x\\7@k Zr%4"
@@ -88,7 +89,7 @@ def test_what_is_too_short_to_be_told_apart_is_refused() -> None:
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc here")
 def test_the_list_of_processes_has_what_stands_on_a_command_line() -> None:
     waits = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read()", SECRET]
-    with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stdout.readline() == b"up\n"  # for a moment after its start, a process has no command line

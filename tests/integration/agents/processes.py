@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...background import PATIENCE
+from ...children import end, start
 from ...ended import Ended
 from ...secrets_plugin import beside, shown
 
@@ -51,7 +52,7 @@ class Children:
         self.number += 1
         result_file = self.folder / f"result-{self.number}.json"
         given = {**os.environ, "MAIA_RESULT_FILE": str(result_file), **environment}
-        process = await asyncio.create_subprocess_exec(
+        process = await start(
             *command,
             *arguments,
             env={name: text for name, text in given.items() if text is not None},
@@ -70,7 +71,5 @@ class Children:
         return await (await self.start(*arguments, **options)).end()
 
     async def close(self) -> None:
-        for child in self.started:
-            if child.process.returncode is None:
-                child.process.kill()
-                await child.process.communicate()
+        """End all of them, also those that ended by themselves while nobody read what they wrote."""
+        await asyncio.gather(*(end(child.process) for child in self.started))

@@ -17,6 +17,7 @@ from atlas.config import settings
 from atlas.database import Database
 from maia.sandbox import RunningSandbox
 
+from ...postgres import execute
 from .harness import (
     Timeline,
     assert_every_call_is_counted,
@@ -168,9 +169,7 @@ async def test_what_killed_and_stalled_shards_leave_is_taken_up(
     await db.fetch("DELETE FROM search_queue")
     await db.fetch("DELETE FROM videos WHERE NOT id = ANY ($1)", tracked[:400])
     await QueueDAO().add(list(QUERIES))
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(AUDIT)
-    await connection.close()
+    await execute(dsn, AUDIT)
     monkeypatch.setenv("HUNTER_LEASE_SECONDS", "1")
     monkeypatch.setenv("TRACKER_LEASE_SECONDS", "1")
     api.faults.set(

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-import asyncpg
 import pytest
 
 from atlas.adapters.queue import QueueDAO
@@ -20,6 +19,7 @@ from atlas.quota import Bucket
 from maia.sandbox import RunningSandbox
 
 from ...planted import DATABASE_PASSWORD, HF_TOKEN, NOTIFY_TOKEN, PLANTED, PREFECT_KEY
+from ...postgres import execute
 from ...secrets_plugin import shown
 from ...wire import Wire
 from .harness import (
@@ -231,12 +231,11 @@ async def test_connections_that_break_in_mid_run_cost_nothing(
 
 async def terminate_others(dsn: str) -> None:
     """Ends every other session of this database, the test's own pool included, which comes back like the agents'."""
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(
+    await execute(
+        dsn,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
-    await connection.close()
 
 
 async def test_a_database_that_does_not_come_back(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ from atlas.vault import Vault
 from atlas.vault.provider import Provider
 
 from ...archives import resource
+from ...children import finished
 from ...markdown import document, sections
 from ...postgres import execute, with_database
 from .conftest import NOW, atlas
@@ -81,12 +81,8 @@ async def restored(dsn: str) -> AsyncIterator[str]:
 
 
 async def shell(text: str, environment: dict[str, str], folder: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        "bash", "-ec", text, env=environment, cwd=folder,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    stdout, stderr = await process.communicate()
-    assert process.returncode == 0, (stdout + stderr).decode()
+    code, stdout, stderr = await finished("bash", "-ec", text, env=environment, cwd=folder)
+    assert code == 0, (stdout + stderr).decode()
 
 
 async def found(place: Provider, *ids: str, hours_ago: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from atlas.vault.provider import Provider
 from atlas.vault.reading import load
 
 from ...archives import all_records, contents, put_bytes, put_files, put_part, record
+from ...children import child
+from ..command import ATLAS
 from .conftest import NOW, atlas
 
 pytestmark = pytest.mark.integration
@@ -111,14 +112,12 @@ async def test_the_command_names_what_is_damaged(local: Provider) -> None:
 async def test_a_killed_command_loses_nothing_and_the_next_one_finishes(local: Provider, tmp_path: Path) -> None:
     videos = [f"v{n:05}" for n in range(5_000)]
     put_files(local, *(record(video, DAYS[3]) for video in videos))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from atlas.cli import main; main()", "vault", "compact",
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    while not list((tmp_path / "vault" / "packed").glob("*/*.zst")):
-        await asyncio.sleep(0.001)  # polling: until the part is there and the files are being deleted
-    process.kill()
-    assert await process.wait() == -9
+    nowhere = asyncio.subprocess.DEVNULL
+    async with child(*ATLAS, "vault", "compact", stdout=nowhere, stderr=nowhere) as process:
+        while not list((tmp_path / "vault" / "packed").glob("*/*.zst")):
+            await asyncio.sleep(0.001)  # polling: until the part is there and the files are being deleted
+        process.kill()
+        assert await process.wait() == -9
     assert {video for video, _ in all_records(local)} == set(videos)
     assert (await atlas("vault", "compact")).returncode == 0
     assert [video for video, _ in all_records(local)] == videos

@@ -7,7 +7,6 @@ import contextvars
 import json
 import os
 import pty
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -28,6 +27,8 @@ from atlas.vault.layout import decode_part, is_part
 from atlas.vault.provider import Entry, Provider
 
 from ...archives import MemoryProvider, contents, put_bytes, put_files, put_part, record, resource
+from ...children import finished
+from ..command import ATLAS
 from .conftest import NOW, atlas
 
 pytestmark = pytest.mark.integration
@@ -351,18 +352,13 @@ async def test_without_a_terminal_it_needs_yes(
 async def test_on_a_terminal_it_asks_first(db: Database, local: Provider, answer: str, code: int, left: int) -> None:
     await known("a", channel="UCgone")
     us, terminal = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from atlas.cli import main; main()", "forget", "--channel", "UCgone",
-        stdin=terminal, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    os.write(us, f"{answer}\n".encode())
-    stdout, stderr = await process.communicate()
-    os.close(terminal)
-    os.close(us)
+    with os.fdopen(us, "wb", buffering=0) as keyboard, os.fdopen(terminal, "rb", buffering=0) as stdin:
+        keyboard.write(f"{answer}\n".encode())
+        ended, stdout, stderr = await finished(*ATLAS, "forget", "--channel", "UCgone", stdin=stdin)
     assert b"video a  " in stdout
     assert b"channel UCgone  " in stdout
     assert (
         b"Delete 1 videos and 1 channels from the database and the archive? This cannot be undone." in stdout + stderr
     )
-    assert process.returncode == code
+    assert ended == code
     assert await number(db, "videos") == left

@@ -24,6 +24,7 @@ from atlas.verification import verify
 
 from ...archives import MemoryProvider, put_bytes, put_files, put_part, record, resource
 from ...background import PATIENCE
+from ...children import child
 from ...postgres import fresh_database
 from ..command import ATLAS
 from ..conftest import TEMPLATE
@@ -240,13 +241,11 @@ async def test_a_signal_ends_it_at_once_even_where_the_place_hangs(
     put_files(place, *(record(f"v{n}", YESTERDAY) for n in range(100)))
     hub.faults["read"] = ["hang"] * 100
     asked = hub.calls("read")
-    process = await asyncio.create_subprocess_exec(
-        *ATLAS, "rebuild",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    while hub.calls("read") == asked:
-        await asyncio.sleep(0.05)  # polling: until it reads
-    process.send_signal(number)
-    stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
+    pipe = asyncio.subprocess.PIPE
+    async with child(*ATLAS, "rebuild", stdout=pipe, stderr=pipe) as process:
+        while hub.calls("read") == asked:
+            await asyncio.sleep(0.05)  # polling: until it reads
+        process.send_signal(number)
+        stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == code
     assert (stdout, stderr) == (b"", b"atlas: interrupted; `atlas rebuild --missing` goes on\n")

@@ -27,10 +27,12 @@ def private_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     from load.server import Server  # noqa: PLC0415
 
     server = Server(tmp_path_factory.mktemp("faults") / "postgres", {"shared_buffers": "32MB"})
-    server.create()
-    asyncio.run(server.start())
-    yield server
-    server.stop()
+    try:
+        server.create()
+        asyncio.run(server.start())
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from maia.sandbox import RunningSandbox
 from maia.sandbox.catalogue import Query
 from maia.sandbox.model import Channel
 
+from ...postgres import closing
 from ..agents.harness import Timeline, assert_every_call_is_counted, fetch, nothing_is_claimed, value
 from ..agents.processes import Children
 from ..agents.test_processes import check
@@ -53,9 +54,8 @@ async def test_a_search_that_is_cut_off_in_mid_write_leaves_those_beside_it_alon
     async with gate(dsn, "videos", "AFTER INSERT", f"NEW.channel_id = '{stuck.id}'") as in_mid_write:
         child = await children.start("hunter")
         await in_mid_write.reached("hunter")
-        look = await asyncpg.connect(dsn)
-        await until(look, "SELECT count(*) = $1 FROM search_queue WHERE searches = 1", len(others))
-        await look.close()
+        async with closing(asyncpg.connect(dsn)) as look:
+            await until(look, "SELECT count(*) = $1 FROM search_queue WHERE searches = 1", len(others))
         await in_mid_write.cut_off(cut)
     ended = await child.end()
     check(ended, 0, "ok")

@@ -9,6 +9,7 @@ from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
 from maia.sandbox import RunningSandbox
 
+from ...postgres import closing
 from ..agents.harness import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, value
 from ..agents.processes import Children
 from ..agents.test_processes import check
@@ -105,9 +106,8 @@ async def test_a_deadlock_that_the_tracker_loses_is_done_again(
             transaction = other.transaction()
             await transaction.start()
             await other.execute("SELECT FROM videos WHERE id = $1 FOR UPDATE", last)
-        look = await asyncpg.connect(dsn)
-        await waiting_for_locks(look, "tracker")
-        await look.close()
+        async with closing(asyncpg.connect(dsn)) as look:
+            await waiting_for_locks(look, "tracker")
         # the tracker has locked the first by now: keys are locked in their order
         await other.execute("UPDATE videos SET title = 'another session was here' WHERE id = $1", first)
         await transaction.commit()

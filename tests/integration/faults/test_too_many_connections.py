@@ -19,6 +19,7 @@ from atlas.errors import DatabaseUnavailable, NoConnectionLeft
 from maia.sandbox import RunningSandbox
 
 from ...background import PATIENCE
+from ...postgres import closing
 from ...wire import Wire, wire_to
 from ..agents.harness import Timeline, assert_every_call_is_counted, discover
 from ..agents.processes import Children
@@ -58,15 +59,14 @@ async def crowded(dsn: str, private_server: Server) -> AsyncIterator[str]:
     """The address of this test's database for a user that has few connections; the test's own are another's."""
     database = urlsplit(dsn).path[1:]
     role = database.replace("faults", "crowd")
-    owner = await asyncpg.connect(dsn)
-    await owner.execute(
-        f"CREATE ROLE {role} LOGIN CONNECTION LIMIT {MOST};"
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
-    )
-    yield private_server.dsn(database, user=role)
-    await owner.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1", role)
-    await owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
-    await owner.close()
+    async with closing(asyncpg.connect(dsn)) as owner:
+        await owner.execute(
+            f"CREATE ROLE {role} LOGIN CONNECTION LIMIT {MOST};"
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+        )
+        yield private_server.dsn(database, user=role)
+        await owner.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1", role)
+        await owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 class Shard:
@@ -128,8 +128,11 @@ async def test_a_shard_that_loses_its_connections_to_others_tries_as_one_not_as_
     crowded: str, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connecting, "PATIENCE", WAIT)
-    owner = await asyncpg.connect(dsn)
-    async with fleet(1, crowded) as (shard,), contextlib.AsyncExitStack() as stack:
+    async with (
+        closing(asyncpg.connect(dsn)) as owner,
+        fleet(1, crowded) as (shard,),
+        contextlib.AsyncExitStack() as stack,
+    ):
         await shard.open()
         await shard.work()
         await owner.execute(
@@ -144,7 +147,6 @@ async def test_a_shard_that_loses_its_connections_to_others_tries_as_one_not_as_
             await shard.work()
         most = most_tries(time.monotonic() - began) + AT_FIRST
         assert shard.wire.connections - tried <= most, "one after the other, but for those lost at first"
-    await owner.close()
 
 
 async def test_agents_wait_for_a_connection_and_end_with_69_if_none_comes_free(
@@ -166,7 +168,7 @@ async def test_agents_wait_for_a_connection_and_end_with_69_if_none_comes_free(
                     await asyncio.sleep(0.02)  # polling: until it has tried
             await others.aclose()
             check(await waiting.end(), 0, "ok")
-    look = await asyncpg.connect(dsn)
-    await until(look, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE usename = $1)", urlsplit(crowded).username)
-    await look.close()
+    gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE usename = $1)"
+    async with closing(asyncpg.connect(dsn)) as look:
+        await until(look, gone, urlsplit(crowded).username)
     await assert_every_call_is_counted(db, api)

@@ -1,5 +1,6 @@
 """Agents as child processes."""
 
+import contextlib
 import json
 import os
 import queue
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ...children import popen
+
 SCRIPT = Path(__file__).parent / "scripts" / "agent.py"
 PATIENCE = 90.0  # seconds: only a defect lasts so long, even on a busy machine
 
@@ -23,21 +26,25 @@ class AgentProcess:
     def __init__(self, scenario: str, folder: Path, api_url: str | None = None) -> None:
         self.result_file = folder / f"{scenario}.json"
         self.said: list[str] = []
+        self._opened = contextlib.ExitStack()
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._errors = folder / f"{scenario}.stderr"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
         environment["PREFECT_HOME"] = str(folder / "prefect-home")
         with self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-X", "dev", SCRIPT, scenario, self.result_file, *([api_url] if api_url else [])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=environment,
-                start_new_session=True,
+            self.process = self._opened.enter_context(
+                popen(
+                    [sys.executable, "-X", "dev", SCRIPT, scenario, self.result_file, *([api_url] if api_url else [])],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    env=environment,
+                    start_new_session=True,
+                )
             )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -87,11 +94,8 @@ class AgentProcess:
         return loaded
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+        self._opened.close()
+        self._reader.join()
 
 
 @pytest.fixture

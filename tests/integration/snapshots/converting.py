@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 import sys
 
 import asyncpg
@@ -13,6 +13,7 @@ from atlas.inspection import Storage, inspect
 from atlas.snapshots import conversion
 from atlas.snapshots.conversion import to_timescaledb
 
+from ...children import child
 from . import logs
 
 __all__ = ["convert", "ended", "is_clean", "run", "until_it_waits_for"]
@@ -20,16 +21,21 @@ __all__ = ["convert", "ended", "is_clean", "run", "until_it_waits_for"]
 COMMAND = [sys.executable, "-c", "from atlas.cli import main; main()", "migrate"]
 
 
-async def run(*arguments: str) -> asyncio.subprocess.Process:
-    """`atlas migrate` with these arguments, in a process of its own."""
-    return await asyncio.create_subprocess_exec(
-        *COMMAND, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=dict(os.environ)
-    )
+def migrating(*arguments: str) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """`atlas migrate` with these arguments, in a process of its own, until the block ends."""
+    pipe = asyncio.subprocess.PIPE
+    return child(*COMMAND, *arguments, stdout=pipe, stderr=pipe)
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
     out, err = await asyncio.wait_for(process.communicate(), 120)
     return process.returncode, out.decode(), err.decode()
+
+
+async def run(*arguments: str) -> tuple[int | None, str, str]:
+    """`atlas migrate` with these arguments, to its end."""
+    async with migrating(*arguments) as process:
+        return await ended(process)
 
 
 async def until_it_waits_for(

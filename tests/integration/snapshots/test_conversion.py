@@ -21,7 +21,7 @@ from atlas.snapshots import draining, maintain, moving, partitions
 from atlas.snapshots.conversion import to_timescaledb
 
 from ...pooler import pgbouncer
-from .converting import convert, ended, is_clean, run, until_it_waits_for
+from .converting import convert, ended, is_clean, migrating, run, until_it_waits_for
 from .logs import DAY, NOW, Shards, add_video, everything, fill, insert
 
 pytestmark = pytest.mark.integration
@@ -41,17 +41,17 @@ async def test_shards_write_the_conversion_is_killed_and_resumed_and_every_row_i
         await other.execute(
             "SELECT FROM video_stats_log WHERE video_id = $1 AND observed_at = $2 FOR UPDATE", *oldest.values()
         )
-        process = await run("--to-timescaledb")
-        await until_it_waits_for(plain, other, process)
-        await shards.more()
-        os.kill(process.pid, signal.SIGKILL)
-        assert (await ended(process))[0] == -signal.SIGKILL
+        async with migrating("--to-timescaledb") as process:
+            await until_it_waits_for(plain, other, process)
+            await shards.more()
+            os.kill(process.pid, signal.SIGKILL)
+            assert (await ended(process))[0] == -signal.SIGKILL
         await holder.rollback()
         parts = await plain.fetch("SELECT pages, remaining FROM video_stats_log_moving")
         assert 0 < sum(part["remaining"] for part in parts) < sum(part["pages"] for part in parts)
         assert (await inspect(plain)).storage is Storage.PARTITIONED
         await shards.more()
-        code, out, err = await ended(await run("--to-timescaledb"))
+        code, out, err = await run("--to-timescaledb")
         assert code == 0, err
         await shards.more()
     assert "in a TimescaleDB hypertable now" in out
@@ -88,7 +88,7 @@ async def test_a_second_time_there_is_nothing_to_do(timescale: None, plain: asyn
     before = await everything(plain)
     assert await convert() is not None
     assert await convert() is None
-    code, out, _ = await ended(await run("--to-timescaledb"))
+    code, out, _ = await run("--to-timescaledb")
     assert code == 0
     assert "in a TimescaleDB hypertable already: nothing to do" in out
     assert await everything(plain) == before

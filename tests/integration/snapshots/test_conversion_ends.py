@@ -17,7 +17,7 @@ from atlas.snapshots.conversion import to_timescaledb
 from atlas.snapshots.moving import Purpose
 
 from . import logs
-from .converting import convert, ended, is_clean, run
+from .converting import convert, is_clean, run
 from .logs import DAY, NOW, Shards, add_video, everything, fill, insert
 
 pytestmark = pytest.mark.integration
@@ -32,7 +32,7 @@ async def test_without_timescaledb_it_says_so(plain: asyncpg.Connection) -> None
         pytest.skip("needs a server without TimescaleDB")
     await fill(plain)
     before = await everything(plain)
-    code, _, err = await ended(await run("--to-timescaledb"))
+    code, _, err = await run("--to-timescaledb")
     assert code == 78
     assert "atlas: DATABASE_URL: snapshots cannot go into a hypertable: the server does not have TimescaleDB." in err
     assert await everything(plain) == before
@@ -159,22 +159,22 @@ async def test_one_that_was_killed_is_told_by_migrate_and_status_and_can_be_undo
     await killed_in_mid_copy()
     await insert(plain, NOW)
     before = await everything(plain)
-    code, _, err = await ended(await run())
+    code, _, err = await run()
     assert code == 0
     assert "a conversion has not ended" in err
     assert (await moving.under_way(plain)).purpose is Purpose.CONVERT
-    code, out, _ = await ended(await run("--undo-conversion"))
+    code, out, _ = await run("--undo-conversion")
     assert (code, "The copy is dropped." in out) == (0, True)
     assert await everything(plain) == before
     assert await logs.tables(plain) == {*await logs.partitions(plain), "video_stats_log"}
-    code, out, _ = await ended(await run("--undo-conversion"))
+    code, out, _ = await run("--undo-conversion")
     assert (code, "No conversion is under way." in out) == (0, True)
     assert await convert() is not None
     assert await everything(plain) == before
 
 
 async def test_it_cannot_be_asked_for_and_undone_at_once(plain: asyncpg.Connection) -> None:
-    code, _, err = await ended(await run("--undo-conversion", "--to-timescaledb"))
+    code, _, err = await run("--undo-conversion", "--to-timescaledb")
     assert code == 2
     assert "opposites" in err
 

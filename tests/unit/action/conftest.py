@@ -19,8 +19,8 @@ def docker(tmp_path: Path) -> Iterator[FakeDocker]:
 
 
 @pytest.fixture
-def step(tmp_path: Path, docker: FakeDocker) -> Step:
-    return Step(
+def step(tmp_path: Path, docker: FakeDocker) -> Iterator[Step]:
+    step = Step(
         tmp_path,
         {
             "PATH": f"{docker.bin}:/usr/bin:/bin",
@@ -30,3 +30,5 @@ def step(tmp_path: Path, docker: FakeDocker) -> Step:
             "MAIA_INPUT_IMAGE": "maia:test",
         },
     )
+    with step.opened:
+        yield step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...children import popen
 from ...markdown import CHECKOUT
 
 __all__ = [
@@ -166,6 +168,7 @@ class Step:
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
     logs: list[str] = field(default_factory=list)
+    opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def environ(self, inputs: Mapping[str, str]) -> dict[str, str]:
         (self.folder / "workspace").mkdir(exist_ok=True)
@@ -195,7 +198,7 @@ class Step:
     def start(self, **inputs: str) -> Running:
         """Starts entry.py as action.yml does."""
         named = {name.replace("_", "-"): value for name, value in inputs.items()}
-        process = subprocess.Popen(
+        process = popen(
             [sys.executable, "-IB", str(CHECKOUT / "action" / "entry.py")],
             env=self.environ(named),
             cwd=self.folder / "workspace",
@@ -203,7 +206,7 @@ class Step:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        return Running(self, process)
+        return Running(self, self.opened.enter_context(process))
 
     def run(self, **inputs: str) -> Done:
         return self.start(**inputs).end()
