@@ -70,7 +70,7 @@ class KeyRing:
         self._pool = ""
         self._suspended: dict[tuple[str, str], Suspension] | None = None
         self._loading: asyncio.Task[dict[tuple[str, str], Suspension]] | None = None
-        self._reserving: dict[tuple[str, Bucket], list[asyncio.Future[bool]]] = {}
+        self._reserving: dict[tuple[str, Bucket, date], list[asyncio.Future[bool]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keys(self) -> list[str]:
@@ -101,17 +101,18 @@ class KeyRing:
         """
         while True:
             try:
-                chosen = await self._choose(bucket)
+                chosen, now = await self._choose(bucket)
             except (KeysRejected, RingExhausted):
                 self._suspended = None  # what this ring remembers may have been lifted since
-                chosen = await self._choose(bucket)
-            day = quota_day(clock.now())
-            if await self._reserve(chosen, bucket, day):
+                chosen, now = await self._choose(bucket)
+            day = quota_day(now)
+            if await self._reserve(chosen, bucket, day, now):
                 self.calls[str(bucket)] += 1
                 return Ticket(self._keys[chosen], chosen, bucket, day)
             self._suspended = None  # another shard has suspended it since
 
-    async def _choose(self, bucket: Bucket) -> str:
+    async def _choose(self, bucket: Bucket) -> tuple[str, datetime]:
+        """Return a key that is not suspended, and the time at which it is not: the call belongs to that quota day."""
         prints = self.keys()
         suspended = await self._known()
         now = clock.now()
@@ -124,7 +125,7 @@ class KeyRing:
                     (rejected if name == WHOLE_KEY else spent).append(suspension)
                     break
             else:
-                return key
+                return key, now
         if not spent:
             raise KeysRejected(self.name, {s.fingerprint: s.reason for s in rejected})
         raise RingExhausted(self.name, bucket, min(s.until for s in spent), now)
@@ -153,25 +154,25 @@ class KeyRing:
         }
         return found
 
-    async def _reserve(self, key: str, bucket: Bucket, day: date) -> bool:
+    async def _reserve(self, key: str, bucket: Bucket, day: date, now: datetime) -> bool:
         """Calls that start together are reserved together: one statement for a stage's burst, not one each."""
-        waiters = self._reserving.get((key, bucket))
+        waiters = self._reserving.get((key, bucket, day))
         if waiters is None:
-            waiters = self._reserving[key, bucket] = []
+            waiters = self._reserving[key, bucket, day] = []
             # in a context of its own: it commits at once, also for a caller inside a transaction
-            task = asyncio.create_task(self._reserve_together(key, bucket, day), context=contextvars.Context())
+            task = asyncio.create_task(self._reserve_together(key, bucket, day, now), context=contextvars.Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         waiters.append(granted)
         return await granted
 
-    async def _reserve_together(self, key: str, bucket: Bucket, day: date) -> None:
+    async def _reserve_together(self, key: str, bucket: Bucket, day: date, now: datetime) -> None:
         # it begins in the next turn of the loop: all siblings that start in this one have joined
-        waiters = self._reserving.pop((key, bucket))
+        waiters = self._reserving.pop((key, bucket, day))
         try:
             rows = await self._db.fetch(
-                sql("reserve_calls"), day, key, str(bucket), slot(), len(waiters), clock.now(), self._pool
+                sql("reserve_calls"), day, key, str(bucket), slot(), len(waiters), now, self._pool
             )
             left = sum(granted.cancelled() for granted in waiters)  # no call will be made for these
             if rows and left:

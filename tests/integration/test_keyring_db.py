@@ -24,6 +24,7 @@ from atlas.statements import sql
 from atlas.tickets import NO_CALLS
 from atlas.utils import KeyRing as PublicKeyRing
 
+from ..schedule import standing_at
 from ..wire import wire_to
 
 pytestmark = pytest.mark.integration
@@ -36,7 +37,7 @@ A, B, C = (fingerprint(key) for key in ("key-a", "key-b", "key-c"))
 
 def at(moment: datetime) -> Any:
     """The schedule clock, standing nearly still at a moment."""
-    return settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}")
+    return settings.override(atlas_clock=standing_at(moment))
 
 
 def pool(*keys: str, ring: str = "hunting") -> Any:
@@ -425,6 +426,23 @@ async def test_calls_count_for_the_day_on_which_they_were_reserved(db: Database)
     with at(MIDNIGHT):
         await ring.settle([ticket])
     assert {str(row["day"]) for row in await db.fetch("SELECT day FROM api_calls")} == {"2026-11-22"}
+
+
+async def test_of_calls_that_start_together_each_counts_for_its_own_day(db: Database) -> None:
+    ring = KeyRing("hunting")
+    with at(MIDNIGHT - timedelta(seconds=1)):
+        await ring.acquire(UNITS)  # the ring has looked at the suspensions
+
+        async def after_midnight() -> Ticket:
+            with at(MIDNIGHT):
+                return await ring.acquire(SEARCH)
+
+        await ring.settle(await asyncio.gather(ring.acquire(SEARCH), after_midnight()))
+    rows = await db.fetch(
+        "SELECT day::text, sum(reserved)::int, sum(settled)::int FROM api_calls WHERE bucket = 'search' "
+        "GROUP BY day ORDER BY day"
+    )
+    assert [tuple(row) for row in rows] == [("2026-11-22", 1, 1), ("2026-11-23", 1, 1)]
 
 
 async def test_a_waiter_that_is_cancelled_makes_no_call_and_is_not_counted(db: Database) -> None:
