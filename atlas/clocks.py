@@ -60,10 +60,10 @@ class Clock:
                 f"ATLAS_CLOCK: '{spec}' is no clock; use 'real', or a speed such as '3600x', or "
                 "'3600x@2026-11-22T08:00:00Z=2026-11-22T08:00:00Z' (speed@real start=schedule start)."
             )
-        real = _instant(match["real"], spec) if match["real"] else datetime.now(UTC)
+        now = datetime.now(UTC)
+        real = _instant(match["real"], spec) if match["real"] else now
         shown = _instant(match["shown"], spec) if match["shown"] else real
         clock = cls(float(match["speed"]), real, shown)
-        now = datetime.now(UTC)
         try:
             shows = clock.at(now).year, clock.at(now + _LONGEST_RUN).year
         except OverflowError:

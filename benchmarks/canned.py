@@ -8,6 +8,7 @@ exist. It speaks as much HTTP as a client of the API needs: a server that can do
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import re
 import sys
@@ -28,7 +29,6 @@ WORDS = [f"{first} {second}" for first in ("live", "best", "new", "how to") for 
 """What tags are made of: most of a search's are those of few others, as it is with people's."""
 
 _TAGS = 10
-_NOW = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 _IDS = re.compile(rb"[?&]id=([^& ]+)")
 _STATS = (
     b'{"kind":"youtube#videoStats","id":"%b","snippet":{"publishTime":"%b"},"statistics":{"viewCount":"%d",'
@@ -41,13 +41,19 @@ def video_id(number: int) -> str:
     return f"bench{number:06d}"
 
 
+@functools.cache
+def _published_at() -> str:
+    """Return the publish time of all videos: when the first of them was asked for."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _number(id_: str) -> int:
     return int(id_[5:]) if id_.startswith("bench") else crc32(id_.encode()) % 1_000_000
 
 
 def _snippet(number: int) -> dict[str, object]:
     return {
-        "publishedAt": _NOW,
+        "publishedAt": _published_at(),
         "channelId": f"UCbench{number % 500:017d}",
         "title": f"A video of the benchmark, number {number}",
         "description": "What a description says at length. " * 8,
@@ -80,7 +86,7 @@ def _video(id_: str) -> bytes:
 
 def _stats(id_: str) -> bytes:
     number = _number(id_)
-    return _STATS % (id_.encode(), _NOW.encode(), number * 3, number)
+    return _STATS % (id_.encode(), _published_at().encode(), number * 3, number)
 
 
 def _list(kind: bytes, items: list[bytes]) -> bytes:

@@ -62,9 +62,13 @@ class Limits:
     keeps_counts: bool
 
     @classmethod
-    def now(cls) -> Limits:
-        """By the RETENTION settings."""
-        now, real = clock.now(), datetime.now(UTC)
+    def now(cls, now: datetime | None = None) -> Limits:
+        """Return the limits of the RETENTION settings.
+
+        Args:
+            now: schedule time, where the caller has read it already.
+        """
+        now, real = now or clock.now(), datetime.now(UTC)
         events = timedelta(days=settings.retention_events_days)
         metadata = now - timedelta(days=settings.retention_metadata_days)
         return cls(
@@ -109,7 +113,8 @@ class KeepingDAO:
 
     async def keep_snapshots(self, size: int, *, dry_run: bool = False) -> Maintenance:
         """Partitions for what comes, and none for what is too old. See ``atlas.snapshots.maintenance.maintain``."""
-        now, keep_from = clock.now(), Limits.now().snapshots
+        now = clock.now()
+        keep_from = Limits.now(now).snapshots
         return await self._db.patiently(lambda: maintain(self._db, now, keep_from, batch=size, dry_run=dry_run))
 
     async def keep_videos(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:

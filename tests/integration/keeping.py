@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atlas.database import Database
+from atlas.quota import quota_day
 from maia.janitor import run_janitor_cycle
 from maia.upkeep import COUNTS
 
@@ -102,9 +103,10 @@ async def put_notes(db: Database, now: datetime, ago: timedelta) -> None:
     """An event, a run, calls, a suspension that ended, a key and a message, each so long ago."""
     at, real = now - ago, datetime.now(UTC) - ago
     key = f"key {ago.days}"
+    calls = "INSERT INTO api_calls (day, fingerprint, bucket, slot) VALUES ($1, $2, 'units', 0)"
     await db.fetch("INSERT INTO events (at, type) VALUES ($1, 'churn')", at)
     await db.fetch("INSERT INTO runs (id, agent, started_at) VALUES (gen_random_uuid(), 'hunter', $1)", real)
-    await db.fetch("INSERT INTO api_calls (day, fingerprint, bucket, slot) VALUES ($1, $2, 'units', 0)", at.date(), key)
+    await db.fetch(calls, quota_day(at), key)
     await db.fetch("INSERT INTO key_suspensions VALUES ($2, 'units', 'spent', $1, $1)", at, key)
     await db.fetch("INSERT INTO api_keys VALUES ($2, NULL, $1)", at, key)
     await db.fetch("INSERT INTO notifications (type, subject, told_at) VALUES ('churn', $2, $1)", real, key)

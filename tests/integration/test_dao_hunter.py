@@ -14,6 +14,8 @@ from atlas.adapters.rows import TopicStatus
 from atlas.config import settings
 from atlas.database import Database
 
+from ..schedule import standing_at
+
 pytestmark = pytest.mark.integration
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -21,7 +23,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 def at(moment: datetime) -> object:
     """The schedule clock, standing nearly still at a moment."""
-    return settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}")
+    return settings.override(atlas_clock=standing_at(moment))
 
 
 async def terms(dao: MaiaDAO, n: int) -> list[str]:

@@ -14,6 +14,8 @@ from atlas.config import settings
 from atlas.database import Database
 from atlas.resources import Video
 
+from ..schedule import standing_at
+
 pytestmark = pytest.mark.integration
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -23,7 +25,7 @@ DAY = timedelta(days=1)
 
 def at(moment: datetime) -> Any:
     """The schedule clock, standing nearly still at a moment."""
-    return settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}")
+    return settings.override(atlas_clock=standing_at(moment))
 
 
 def resource(id_: str = "aaaaaaaaaaa", **statistics: str) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database
+from atlas.quota import quota_day
 from atlas.sessions import WHOLE_TABLE
 from atlas.statements import sql
 
 from ..background import PATIENCE
+from ..schedule import running_from
 from .keeping import DAY, put_channel, put_query, put_snapshots, put_video, values
 
 pytestmark = pytest.mark.integration
@@ -91,7 +93,7 @@ async def test_rows_of_the_same_moment_are_more_than_a_batch(db: Database) -> No
     await db.fetch(
         "INSERT INTO api_calls (day, fingerprint, bucket, slot) SELECT $1, 'key', 'search', n"
         " FROM generate_series(1, 25) AS n",
-        now.date() - 40 * DAY,
+        quota_day(now) - 40 * DAY,
     )
     for dry_run in (True, False):
         dao = KeepingDAO()
@@ -316,7 +318,7 @@ def test_limits_follow_the_settings_each_by_its_clock() -> None:
 @pytest.mark.parametrize("hours", range(24))
 def test_no_archived_day_is_kept_of_which_a_record_may_be_too_old(hours: int) -> None:
     shown = datetime(2031, 5, 5, hours, 30, tzinfo=UTC)
-    with settings.override(atlas_clock=f"1x@{datetime.now(UTC).isoformat()}={shown.isoformat()}"):
+    with settings.override(atlas_clock=running_from(shown)):
         limits = Limits.now()
     begin = datetime(limits.records.year, limits.records.month, limits.records.day, tzinfo=UTC)
     assert timedelta() <= begin - limits.metadata <= DAY

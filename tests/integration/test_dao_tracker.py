@@ -16,6 +16,8 @@ from atlas.keyring import KeyRing
 from atlas.quota import Bucket
 from atlas.resources import Video
 
+from ..schedule import running_from, standing_at
+
 pytestmark = pytest.mark.integration
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -25,7 +27,7 @@ DAY = timedelta(days=1)
 
 def at(moment: datetime) -> Any:
     """The schedule clock, standing nearly still at a moment."""
-    return settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}")
+    return settings.override(atlas_clock=standing_at(moment))
 
 
 async def seed(moment: datetime = NOON - DAY, **ages: timedelta) -> None:
@@ -270,7 +272,7 @@ async def test_an_answered_refresh_is_one_snapshot_also_of_a_video_that_had_none
         await MaiaDAO().ingest_video_metadata(Video(id="video", published_at=NOON - DAY, partial=True))
     dao = MaiaDAO()
     await db.fetch("UPDATE videos SET due_at = $1", NOON - HOUR)
-    with settings.override(atlas_clock=f"1x@{datetime.now(UTC).isoformat()}={NOON.isoformat()}"):
+    with settings.override(atlas_clock=running_from(NOON)):
         assert await claim(dao) == ["video"]
         async with dao.transaction():
             await dao.ingest_video_metadata(Video(id="video", published_at=NOON - DAY, views=7))

@@ -16,6 +16,7 @@ from atlas.events import EventType, Run
 from atlas.statements import sql
 from maia.exitcodes import ExitCode, Outcome
 
+from ..schedule import standing_at
 from .command import atlas
 
 pytestmark = pytest.mark.integration
@@ -26,7 +27,7 @@ HOUR = timedelta(hours=1)
 
 def at(moment: datetime) -> Any:
     """The schedule clock, standing nearly still at a moment."""
-    return settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}")
+    return settings.override(atlas_clock=standing_at(moment))
 
 
 async def rows(db: Database) -> list[dict[str, Any]]:

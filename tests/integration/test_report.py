@@ -9,14 +9,24 @@ import pytest
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.adapters.report import Calls, ReportDAO
+from atlas.config import settings
 from atlas.database import Database
 from atlas.quota import Bucket, quota_day
 from atlas.statements import sql
 
+from ..schedule import standing_at
+
 pytestmark = pytest.mark.integration
 
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def schedule_clock(clean_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schedule clock stands at NOW."""
+    monkeypatch.setenv("ATLAS_CLOCK", standing_at(NOW))
+    settings.reload()
 
 
 async def add_video(db: Database, id_: str, age: timedelta, due: datetime | None, zone: int = 1) -> None:

@@ -19,6 +19,7 @@ from atlas.times import ahead, iso
 from maia.logs import set_up_logging
 
 from ..markdown import CHECKOUT, needs_documents
+from ..schedule import standing_at
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -26,7 +27,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 @pytest.fixture
 def noon() -> Any:
     """The schedule clock, standing nearly still."""
-    with settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={NOON.isoformat()}"):
+    with settings.override(atlas_clock=standing_at(NOON)):
         yield
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
 
 from atlas import vault
-from atlas.clock import Clock
 from atlas.config import settings
 from atlas.errors import ConfigError, scrub
 from atlas.vault import filesystem
 from atlas.vault.choose import provider_from_settings
+
+from ..schedule import standing_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +29,14 @@ def hub(dataset_id: str | None = "me/maia-archive", token: SecretStr | None = TO
 
 
 async def test_records_go_to_the_folder_of_the_settings_under_the_schedule_clocks_date(tmp_path: Path) -> None:
-    spec = "1x@2026-11-22T08:00:00Z=2017-11-14T08:00:00Z"
+    spec = standing_at(datetime(2017, 11, 14, 23, 30, tzinfo=UTC))
     with settings.override(vault_provider="local", vault_path=tmp_path, atlas_clock=spec):
         vault.check()
         vault.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"})
         assert vault.pending() == 1
         assert vault.enabled
         assert not vault.flush_due
-        day = Clock.parse(spec).now().date()
+        day = date(2017, 11, 14)
         assert (await vault.flush()).stored == ("aaaaaaaaaaa",)
         record = vault.load_metadata("aaaaaaaaaaa", day)
         assert record is not None

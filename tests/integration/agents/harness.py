@@ -16,6 +16,7 @@ from maia.hunter import run_hunter_cycle
 from maia.sandbox import RunningSandbox
 
 from ...planted import HUNTING, TRACKING
+from ...schedule import running_from
 
 NOON = datetime(2026, 11, 20, 20, tzinfo=UTC)
 """Noon in California: twelve hours of the quota day are left."""
@@ -35,7 +36,7 @@ class Timeline:
 
     def set(self, moment: datetime) -> None:
         self.at = moment
-        spec = f"1x@{datetime.now(UTC).isoformat()}={moment.isoformat()}"
+        spec = running_from(moment)
         self._monkeypatch.setenv("ATLAS_CLOCK", spec)
         settings.reload()
 

@@ -18,6 +18,7 @@ from atlas.vault.choose import provider_from_settings
 
 from ...buckets import memory_bucket
 from ...hub import DATASET, running_hub
+from ...schedule import standing_at
 
 if TYPE_CHECKING:
     from atlas.vault.provider import Provider
@@ -30,7 +31,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ATLAS_CLOCK", f"0.000001x@{datetime.now(UTC).isoformat()}={NOW.isoformat()}")
+    monkeypatch.setenv("ATLAS_CLOCK", standing_at(NOW))
     settings.reload()
 
 

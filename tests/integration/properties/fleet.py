@@ -19,6 +19,7 @@ from atlas.config import settings
 from atlas.database import Database
 
 from ...background import PATIENCE
+from ...schedule import standing_at
 
 __all__ = [
     "BEGIN", "HOUR", "SHARDS", "Fleet", "Held", "Undone", "due_topics", "due_videos", "first_places", "unfinished",
@@ -84,7 +85,7 @@ class Fleet:
 
     def at(self, moment: datetime, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Does something while the schedule clock shows a moment, standing nearly still."""
-        with settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}"):
+        with settings.override(atlas_clock=standing_at(moment)):
             return self.run(work())
 
     def look(self, table: str) -> dict[Any, asyncpg.Record]:

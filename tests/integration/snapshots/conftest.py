@@ -18,13 +18,23 @@ from atlas.inspection import Storage, inspect
 from atlas.schema import migrate
 
 from ...postgres import execute, fresh_database, make_template
+from ...schedule import running_from
+from .series import NOW
+
+
+@pytest.fixture(autouse=True)
+def schedule_clock(clean_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schedule clock of these tests and their child processes runs from NOW, which is far from any border."""
+    monkeypatch.setenv("ATLAS_CLOCK", running_from(NOW))
+    settings.reload()
 
 
 @pytest.fixture(scope="session")
 def plain_template(server: str) -> Iterator[str]:
     """The name of a database with the schema, whose snapshots are in partitions."""
     name = f"atlas_plain_template_{os.getpid()}"
-    asyncio.run(make_template(server, name, try_timescaledb=False))
+    with settings.override(atlas_clock=running_from(NOW)):
+        asyncio.run(make_template(server, name, try_timescaledb=False))
     yield name
     asyncio.run(execute(server, f"DROP DATABASE {name}"))
 

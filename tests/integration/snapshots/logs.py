@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import itertools
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -16,10 +16,9 @@ from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.config import settings
 from atlas.database import Database
 
-__all__ = ["DAY", "NOW", "Shards", "add_video", "everything", "fill", "first_release", "insert", "partitions", "tables"]
+from .series import DAY, NOW
 
-NOW = datetime.now(UTC)
-DAY = timedelta(days=1)
+__all__ = ["DAY", "NOW", "Shards", "add_video", "everything", "fill", "first_release", "insert", "partitions", "tables"]
 
 
 async def first_release(connection: asyncpg.Connection) -> None:
@@ -107,9 +106,10 @@ class Shards:
         await self._database.fetch(
             f"INSERT INTO {settings.database_schema}.videos "
             "(id, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at) "
-            "SELECT 'tracked' || n, now() - interval '30 days', now() - interval '2 days', 3, now() - interval '1 h', "
-            "now(), now() FROM generate_series(1, $1) AS n",
+            "SELECT 'tracked' || n, at - interval '30 days', at - interval '2 days', 3, at - interval '1 h', at, at "
+            "FROM generate_series(1, $1) AS n, CAST($2 AS timestamptz) AS at",
             self._videos,
+            NOW,
         )
         self._work = [
             asyncio.create_task(self._shard(MaiaDAO(f"tracker {n}", self._database))) for n in range(self._number)
@@ -138,10 +138,11 @@ class Shards:
             targets = await dao.fetch_tracker_targets(10)
             if not targets:
                 await self._database.fetch(
-                    "UPDATE $ SET due_at = now() WHERE id IN "
-                    "(SELECT id FROM $ WHERE leased_until IS NULL FOR UPDATE SKIP LOCKED)".replace(
-                        "$", f"{settings.database_schema}.videos"
-                    )
+                    "UPDATE videos_ SET due_at = $1 WHERE id IN "
+                    "(SELECT id FROM videos_ WHERE leased_until IS NULL FOR UPDATE SKIP LOCKED)".replace(
+                        "videos_", f"{settings.database_schema}.videos"
+                    ),
+                    NOW,
                 )
                 continue
             updates = [VideoUpdate(row["id"], Presence.PRESENT, next(self._counts)) for row in targets]

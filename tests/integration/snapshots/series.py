@@ -15,6 +15,7 @@ import asyncpg
 from atlas.snapshots.partitions import make_ahead
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+"""When these tests begin, by the schedule clock."""
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 

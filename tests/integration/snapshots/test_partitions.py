@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -14,6 +14,7 @@ from atlas.inspection import Storage
 from atlas.snapshots import draining, ensure, partitions
 from atlas.statements import sql
 
+from ...schedule import standing_at
 from . import logs
 from .logs import DAY, NOW, fill, insert
 
@@ -24,15 +25,14 @@ WEEK = timedelta(days=7)
 
 def moment(at: datetime) -> Any:
     """The schedule clock, standing nearly still."""
-    return settings.override(atlas_clock=f"0.000001x@{datetime.now(UTC).isoformat()}={at.isoformat()}")
+    return settings.override(atlas_clock=standing_at(at))
 
 
 async def test_a_new_installation_has_this_week_and_four_more(plain: asyncpg.Connection) -> None:
     (first, *rest) = await partitions.attached(plain)
-    now = NOW
-    assert first.lower <= now < first.upper
+    assert first.lower <= NOW < first.upper
     assert [one.lower - first.lower for one in rest] == [WEEK * n for n in range(1, len(rest) + 1)]
-    assert rest[-1].upper > now + 4 * WEEK
+    assert rest[-1].upper > NOW + 4 * WEEK
     assert await partitions.default(plain) == "video_stats_log_default"
     indexes = await plain.fetch("SELECT indexname FROM pg_indexes WHERE tablename = $1", first.name)
     assert [row["indexname"] for row in indexes] == [f"{first.name}_pkey"]
@@ -48,7 +48,7 @@ async def test_an_insert_never_fails_for_want_of_a_partition(plain: asyncpg.Conn
 
 
 async def test_the_schedule_clock_says_which_partitions_are_made_ahead(plain: asyncpg.Connection) -> None:
-    later = datetime.now(UTC).replace(hour=0) + 100 * DAY
+    later = NOW + 100 * DAY
     with moment(later):
         assert await ensure(plain, try_timescaledb=False) is Storage.PARTITIONED
     ranges = await partitions.attached(plain)

@@ -27,10 +27,12 @@ from atlas.vault.filesystem import FilesystemProvider
 from atlas.vault.provider import Entry
 
 from ...buckets import memory_bucket
+from ...schedule import standing_at
 from .conftest import BUCKET
 
 pytestmark = pytest.mark.integration
 
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FILE, OTHER = "metadata/2026-11-22/aaaaaaaaaaa.json", "metadata/2026-11-22/bbbbbbbbbbb.json"
 PART = "packed/2026-11-22/20261122T080000000000Z-0a1b2c3d.jsonl.zst"
 
@@ -53,11 +55,12 @@ def versions(store: Any) -> tuple[Counter[str], int]:
 
 
 async def test_settings_and_the_clients_own_environment_are_enough(s3: str) -> None:
-    with settings.override(vault_provider="fsspec", vault_url=s3, vault_layout="packed"):
+    clock = standing_at(NOON)
+    with settings.override(vault_provider="fsspec", vault_url=s3, vault_layout="packed", atlas_clock=clock):
         vault.check()
         vault.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"})
         assert (await vault.flush()).stored == ("aaaaaaaaaaa",)
-        record = vault.load_metadata("aaaaaaaaaaa", datetime.now(UTC).date())
+        record = vault.load_metadata("aaaaaaaaaaa", NOON)
     assert record is not None
     assert record["id"] == "aaaaaaaaaaa"
 
@@ -69,15 +72,18 @@ def test_a_process_ends_cleanly(place: str, request: pytest.FixtureRequest, tmp_
     script = (
         "import asyncio, sys\n"
         "from atlas import vault\n"
-        "from atlas.clock import clock\n"
+        "from datetime import date\n"
         "vault.check(); vault.store_metadata('aaaaaaaaaaa', {'id': 'aaaaaaaaaaa'})\n"
         "assert not {'s3fs', 'aiobotocore'} & set(sys.modules)\n"
         "report = asyncio.run(vault.flush())\n"
         "print(report.stored, report.error)\n"
-        "assert vault.load_metadata('aaaaaaaaaaa', clock.now())['id'] == 'aaaaaaaaaaa'\n"
+        "assert vault.load_metadata('aaaaaaaaaaa', date(2026, 11, 22))['id'] == 'aaaaaaaaaaa'\n"
     )
     aws = {name: text for name, text in os.environ.items() if name.startswith("AWS_")}
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "VAULT_PROVIDER": "fsspec", "VAULT_URL": url, **aws}
+    env = {
+        "PATH": os.environ["PATH"], "HOME": str(tmp_path), "VAULT_PROVIDER": "fsspec", "VAULT_URL": url,
+        "ATLAS_CLOCK": standing_at(NOON), **aws,
+    }  # fmt: skip
     command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
     assert (done.stdout, done.stderr) == ("('aaaaaaaaaaa',) None\n", "")

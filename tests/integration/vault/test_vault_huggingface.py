@@ -26,6 +26,7 @@ from atlas.vault.layout import decode_part
 from atlas.vault.patience import TRIES, Patience
 
 from ...hub import DATASET, Fault, Hub
+from ...schedule import standing_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -286,8 +287,8 @@ def test_the_settings_and_hf_endpoint_are_enough(hub: Hub, tmp_path: Path) -> No
         "assert 'huggingface_hub' not in sys.modules\n"
         "report = asyncio.run(vault.flush())\n"
         "print(report.stored, report.error)\n"
-        "from atlas.clock import clock\n"
-        "assert vault.load_metadata('abcdefghijk', clock.now())['id'] == 'abcdefghijk'\n"
+        "from datetime import date\n"
+        "assert vault.load_metadata('abcdefghijk', date(2017, 11, 14))['id'] == 'abcdefghijk'\n"
     )
     env = {
         "PATH": os.environ["PATH"],
@@ -296,7 +297,7 @@ def test_the_settings_and_hf_endpoint_are_enough(hub: Hub, tmp_path: Path) -> No
         "HF_DATASET_ID": DATASET,
         "HF_TOKEN": hub.token,
         "HF_ENDPOINT": hub.endpoint,
-        "ATLAS_CLOCK": "1x@2026-11-22T08:00:00Z=2017-11-14T23:30:00Z",
+        "ATLAS_CLOCK": standing_at(datetime(2017, 11, 14, 23, 30, tzinfo=UTC)),
     }
     done = subprocess.run(
         [sys.executable, "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False

@@ -1,0 +1,17 @@
+"""Values of ATLAS_CLOCK for tests: the schedule clock of a test and of its child processes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+__all__ = ["running_from", "standing_at"]
+
+
+def standing_at(moment: datetime) -> str:
+    """Return a clock that stands nearly still at this moment: a second of it is some 12 days of real time."""
+    return f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}"
+
+
+def running_from(moment: datetime) -> str:
+    """Return a clock that runs as real time does, from this moment."""
+    return f"1x@{datetime.now(UTC).isoformat()}={moment.isoformat()}"

@@ -1,0 +1,119 @@
+"""The clock is read where it is used, and once: no border of a day may lie between two readings of one thing."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from ..markdown import CHECKOUT
+
+READERS = {"now", "utcnow", "today"}
+"""Methods that read a clock: ``datetime.now``, ``clock.now``, ``date.today``, ``Limits.now`` and their like."""
+
+PACKAGES = ("action", "atlas", "maia")
+HARNESSES = ("benchmarks", "chaos", "demo", "load")
+
+TWICE = {
+    "action/container.py:run": "when a container began and when it ended, for the times that docker tells",
+}
+"""Functions that read one clock more than once, with the reason why no border can lie between."""
+
+
+def sources(*folders: str) -> dict[str, str]:
+    """Return the modules that may read a clock, by their path in the checkout."""
+    paths = [path for folder in folders for path in sorted((CHECKOUT / folder).rglob("*.py"))]
+    texts = {str(path.relative_to(CHECKOUT)): path.read_text(encoding="utf-8") for path in paths}
+    if not any(name.startswith("atlas") for name in texts):
+        pytest.skip("the sources are part of the checkout")
+    return {name: text for name, text in texts.items() if re.search(r"\.(now|utcnow|today)\(|time\.time", text)}
+
+
+def reading(node: ast.AST) -> str | None:
+    """Return the clock that a call reads, such as ``datetime.now``; None: it reads none."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return None
+    name = ast.unparse(node.func)
+    return name if node.func.attr in READERS or name in {"time.time", "time.time_ns"} else None
+
+
+def at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is evaluated when the module is imported: all but the bodies of functions."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            outside = [*getattr(child, "decorator_list", ()), *child.args.defaults, *child.args.kw_defaults]
+            for part in filter(None, outside):
+                yield part
+                yield from at_import(part)
+        else:
+            yield child
+            yield from at_import(child)
+
+
+def within(function: ast.AST) -> Iterator[ast.AST]:
+    """Yield what a function does itself, without the functions inside it."""
+    for child in ast.iter_child_nodes(function):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            yield child
+            yield from within(child)
+
+
+def read_at_import(source: str) -> list[int]:
+    return [node.lineno for node in at_import(ast.parse(source)) if isinstance(node, ast.Call) and reading(node)]
+
+
+def read_twice(source: str) -> list[str]:
+    functions = [
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return [
+        function.name
+        for function in functions
+        if any(number > 1 for number in Counter(filter(None, map(reading, within(function)))).values())
+    ]
+
+
+def test_no_module_reads_the_clock_when_it_is_imported() -> None:
+    found = [
+        f"{name}:{line}"
+        for name, text in sources(*PACKAGES, *HARNESSES, "tests").items()
+        for line in read_at_import(text)
+    ]
+    assert found == []
+
+
+def test_no_function_of_the_product_reads_a_clock_twice() -> None:
+    found = {f"{name}:{function}" for name, text in sources(*PACKAGES).items() for function in read_twice(text)}
+    assert found == set(TWICE), "read it once and pass the value on, or give the reason"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "NOW = datetime.now(UTC)",
+        "class A:\n    at = clock.now()",
+        "def f(now=datetime.now(UTC)): ...",
+        "@pytest.mark.parametrize('day', [date.today()])\ndef test(day): ...",
+        "if True:\n    BEGAN = time.time()",
+        "f = lambda day=date.today(): day",
+    ],
+)
+def test_a_reading_at_import_is_found(source: str) -> None:
+    assert read_at_import(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["def f():\n    return datetime.now(UTC)", "f = lambda: clock.now()", "NOW = datetime(2026, 11, 22)"]
+)
+def test_a_reading_in_a_function_and_a_fixed_time_are_none(source: str) -> None:
+    assert read_at_import(source) == []
+
+
+def test_two_readings_of_one_clock_are_found_and_one_of_each_of_two_clocks_is_not() -> None:
+    assert read_twice("def f():\n    a = clock.now()\n    return a, clock.now()") == ["f"]
+    assert read_twice("async def f():\n    await g(day(clock.now()), clock.now())") == ["f"]
+    assert read_twice("def f():\n    return clock.now(), datetime.now(UTC)") == []
+    assert read_twice("def f():\n    a = clock.now()\n    def g():\n        return clock.now()") == []
