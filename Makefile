@@ -18,7 +18,7 @@ unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-database chaos chaos-mutants load lint e2e bench bench-long lock clean
+.PHONY: help install demo test test-clocks test-database chaos chaos-mutants load lint e2e bench bench-long lock clean
 
 help: ## Show this list
 	@echo 'Usage: make TARGET [PYTHON=python3.12]'
@@ -32,6 +32,9 @@ PARALLEL = -n auto --maxprocesses=4 --dist=loadfile
 
 test: install ## Run all tests that need no container, with branch coverage (PYTEST_OPTIONS=...)
 	$(BIN)/pytest $(PARALLEL) --cov=maia --cov=atlas --cov-branch --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_OPTIONS)
+
+test-clocks: install ## Run the tests that have to do with dates while a faked clock crosses a border (needs faketime)
+	$(BIN)/python tests/clocks/run.py $(CLOCK_OPTIONS) -- $(PARALLEL) $(PYTEST_OPTIONS)
 
 test-database: install ## Run the tests that need a database alone, on the server of MAIA_TEST_DATABASE_URL
 	$(BIN)/pytest $(PARALLEL) -m database tests/integration $(PYTEST_OPTIONS)

@@ -28,9 +28,10 @@ _ANSWER = 5.0  # seconds within which a server that is well answers
 _MOST_LAUNCHES = 5  # of keepers, for one start
 _LOG_LIMIT = 1 << 20  # bytes; a longer log is set aside before the next start
 # What the keeper and the server need. Nothing else of the environment goes into processes that outlive their client:
-# it may hold keys. COVERAGE_* lets the tests measure the keeper.
-_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_ENVIRONMENT_PREFIXES = ("COVERAGE_",)
+# it may hold keys. COVERAGE_* lets the tests measure the keeper; with LD_PRELOAD and FAKETIME* a server has the clock
+# of a client that runs under libfaketime.
+_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LD_PRELOAD")
+_ENVIRONMENT_PREFIXES = ("COVERAGE_", "FAKETIME")
 
 
 class EmbeddedServer:
