@@ -19,6 +19,7 @@ from action.errors import ENGINE, EngineError
 from action.process import Work, ask
 from action.result import DamagedError, Result
 from action.runner import Runner
+from action.settings import network_of
 from action.text import last_line
 from maia.exitcodes import ExitCode
 
@@ -105,9 +106,10 @@ class Containers:
         Cancelled where that came before the start; a cancel later is for the caller to see.
         """
         name = f"maia-{secrets.token_hex(8)}"
-        arguments = self._arguments(name, settings, interactive=stdin is not None)
+        proxies, paths = network_of(self.environ)
         # names only: what a value is, nobody else on this machine can read from the command line
-        environ = {**self.environ, **settings}
+        environ = {**self.environ, **settings, **proxies}
+        arguments = self._arguments(name, [*settings, *proxies], paths, interactive=stdin is not None)
         self.runner.line(f"docker {' '.join(arguments)} {' '.join(command)}")
         try:
             with self.runner.foreign() as write:
@@ -119,14 +121,15 @@ class Containers:
         finally:
             self._remove(name)
 
-    def _arguments(self, name: str, settings: Mapping[str, str], *, interactive: bool) -> list[str]:
+    def _arguments(self, name: str, names: Sequence[str], paths: Sequence[str], *, interactive: bool) -> list[str]:
         return [
             "run", "--init", "--name", name, "--pull", "never",
             "--read-only", "--tmpfs", "/tmp", "--volume", result.PATH.rpartition("/")[0],  # noqa: S108  the container's own
             "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
             *(["--network", self.network] if self.network else []),
             *(["--interactive"] if interactive else []),
-            *(word for setting in sorted(settings) for word in ("--env", setting)),
+            *(word for path in paths for word in ("--mount", f"type=bind,source={path},target={path},readonly")),
+            *(word for setting in sorted(names) for word in ("--env", setting)),
             self.image,
         ]  # fmt: skip
 

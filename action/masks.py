@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from action.runner import Runner
-from action.settings import MIGRATION, SECRETS, cleaned, passwords
+from action.settings import MIGRATION, PROXIES, SECRETS, cleaned, passwords
 
 __all__ = ["SHORT", "Mask", "Masks"]
 
@@ -73,6 +73,10 @@ def _own(environ: Mapping[str, str]) -> Iterator[Mask]:
         yield Mask(key, "a key", _POOL)
     for name in _ADDRESSES:
         for password in passwords(cleaned(environ.get(name, ""))):
+            yield Mask(password, "the password", name)
+    for name in PROXIES:
+        address = cleaned(environ.get(name, ""))
+        for password in passwords(address if "://" in address else f"http://{address}"):
             yield Mask(password, "the password", name)
     for name in ("HF_TOKEN", "PREFECT_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         yield Mask(cleaned(environ.get(name, "")), "the value", name)

@@ -9,14 +9,17 @@ import contextlib
 import difflib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from action.errors import SettingError
-from maia import __version__
 
-__all__ = ["MIGRATION", "NAMES", "OWN", "PAGE", "SECRETS", "STORE", "cleaned", "from_lines", "given", "passwords"]
+__all__ = [
+    "MIGRATION", "NAMES", "OWN", "PAGE", "PROXIES", "SECRETS", "STORE", "cleaned", "from_lines", "given", "network_of",
+    "passwords",
+]  # fmt: skip
 
-PAGE = f"https://github.com/pleiades/maia/blob/v{__version__}/docs/configuration.md"
+PAGE = "https://github.com/pleiades/maia/blob/v1/docs/configuration.md"
 """Where the settings are described."""
 
 SECRETS = frozenset({"DATABASE_URL", "HF_TOKEN", "NOTIFY_URLS", "PREFECT_API_KEY", "YOUTUBE_API_KEY_POOL_JSON"})
@@ -44,8 +47,10 @@ NAMES = SECRETS | frozenset(OWN) | frozenset(
         "HF_DATASET_PRIVATE",
         "HUNTER_BATCH_SIZE",
         "HUNTER_CATEGORY",
+        "HUNTER_INDEX_LAG_MINUTES",
         "HUNTER_LANGUAGE",
         "HUNTER_LEASE_SECONDS",
+        "HUNTER_MAX_PAGES_PER_ROUND",
         "HUNTER_MAX_QUEUE",
         "HUNTER_MAX_SEARCHES_PER_RUN",
         "HUNTER_NEW_QUERIES_PER_SEARCH",
@@ -92,6 +97,20 @@ STORE = (
     "AWS_SESSION_TOKEN",
 )
 """What the client of an S3-compatible archive reads itself: handed on where VAULT_PROVIDER is `fsspec`."""
+
+
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
+"""Through what this runner reaches the outside: handed on where the runner has them, with NO_PROXY and no_proxy."""
+
+AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+"""Whom this runner trusts: files and folders of its own, which the container is shown at the same paths."""
+
+
+def network_of(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The variables of a container for proxies and authorities, and the paths that it has to see."""
+    found = {name: environ[name] for name in (*PROXIES, "NO_PROXY", "no_proxy") if environ.get(name, "").strip()}
+    paths = {name: environ[name] for name in AUTHORITIES if Path(environ.get(name) or "/nowhere").exists()}
+    return found | paths, sorted(set(paths.values()))
 
 
 def cleaned(value: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
+from atlas.proxies import Proxy, proxy_of
 from maia.youtube.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ MAX_BODY: Final = 16 * 2**20
 """Bytes, after decompression. A full page is below 1 MiB; more than this is not the API."""
 
 _CHUNK: Final = 2**16
+_PROXY_REFUSES_USER: Final = 407
 # What aiohttp raises before a connection stands; any other failure may come after the request was sent.
 _NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
@@ -60,9 +62,12 @@ class Transport:
         self._connections = connections
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect_timeout)
         self._session: aiohttp.ClientSession | None = None
+        self._proxy: Proxy | None = None
 
     async def open(self) -> None:
-        """Open the session; no connection is made yet."""
+        """Open the session; no connection is made yet. Raises ConfigError where the proxy's address is wrong."""
+        # Not aiohttp's `trust_env`: it would also read ~/.netrc and send what stands there to the API.
+        self._proxy = proxy_of(self._base_url)
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_connected)
         trace.on_connection_reuseconn.append(_connected)
@@ -91,16 +96,35 @@ class Transport:
         if self._session is None:
             raise RuntimeError("the YouTube client is closed: use it as `async with YouTubeClient(...) as client`")
         try:
+            proxy = self._proxy
             async with self._session.get(
                 self._base_url + path,
                 params=params,
                 headers={"X-Goog-Api-Key": key.get_secret_value()},
                 # A redirect would carry the key to wherever it points.
                 allow_redirects=False,
+                proxy=proxy.url if proxy else None,
+                proxy_auth=aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8") if proxy and proxy.user else None,
                 trace_request_ctx={"where": where},
             ) as response:
-                where.sent = True
-                return Reply(response.status, response.headers, await _read(response))
+                if proxy and response.status == _PROXY_REFUSES_USER:
+                    failure = NetworkError(_refused(proxy, response.status), reached=False)
+                else:
+                    where.sent = True
+                    return Reply(response.status, response.headers, await _read(response))
+        except aiohttp.ClientHttpProxyError as exc:
+            where.sent = False  # it came as far as the proxy
+            failure = NetworkError(_refused(self._proxy, exc.status), reached=False)
+        except aiohttp.ClientProxyConnectionError as exc:
+            failure = NetworkError(
+                f"{self._proxy} cannot be reached: {exc.strerror or type(exc).__name__}.", reached=False
+            )
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as exc:
+            failure = NetworkError(
+                f"The YouTube Data API cannot be reached: {_named(exc)}. If your network inspects TLS, set "
+                "SSL_CERT_FILE to a file with its certificate authority.",
+                reached=False,
+            )
         except _NOT_CONNECTED as exc:
             failure = NetworkError(f"The YouTube Data API cannot be reached: {_named(exc)}.", reached=False)
         except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
@@ -109,6 +133,11 @@ class Transport:
             failure = NetworkError(f"The YouTube Data API gave no whole answer: {_named(exc)}.", reached=where.sent)
         # Raised out here, so that aiohttp's exception, whose repr may show the request's headers, is no part of it.
         raise failure
+
+
+def _refused(proxy: Proxy | None, status: int) -> str:
+    what = "asks for a user and a password, or refuses those" if status == _PROXY_REFUSES_USER else "refuses the way"
+    return f"{proxy} {what} (status {status})."
 
 
 async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:

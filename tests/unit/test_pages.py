@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from atlas.pages import DISTRIBUTION, page
+from maia import __version__
 
 from ..markdown import CHECKOUT, anchors, needs_documents
 
@@ -73,7 +74,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
     helps = {
         id(node.body[0])
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and path.parent.name == "commands"
+        if isinstance(node, ast.FunctionDef) and path.parent.name == "commands" and not node.name.startswith("_")
     }
     skipped = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and id(n) not in helps}
     for node in ast.walk(tree):
@@ -112,6 +113,14 @@ def named() -> list[tuple[str, str]]:
         for match in re.finditer(rf"{re.escape(SOURCE)}/(?:blob|tree)/[^/]+/docs/([\w.-]+\.md(?:#[\w-]+)?)", text):
             found.append((path.relative_to(CHECKOUT).as_posix(), match[1]))
     return found
+
+
+@needs_documents
+def test_moving_tags_are_of_this_major_release() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (CHECKOUT / ".github/workflows").glob("*.yml")]
+    texts += [(CHECKOUT / name).read_text(encoding="utf-8") for name in ("action/settings.py", "pyproject.toml")]
+    tags = {tag for text in texts for tag in re.findall(rf"{re.escape(SOURCE)}/(?:blob|tree)/([^/]+)/", text)}
+    assert tags == {f"v{__version__.partition('.')[0]}"}
 
 
 @needs_documents

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
@@ -107,6 +109,35 @@ def test_what_an_s3_client_reads_goes_along_where_the_archive_is_in_one(
     found = {name: value for name, value in docker.of("run")[0]["env"].items() if name.startswith("AWS_")}
     assert found == (store if provider == "fsspec" else {})
     assert "0123456789" not in done.log.replace("::add-mask::0123456789", "")
+
+
+def test_the_container_gets_the_runners_proxies_and_authorities(step: Step, docker: FakeDocker, tmp_path: Path) -> None:
+    bundle, folder = tmp_path / "company.pem", tmp_path / "authorities"
+    bundle.touch()
+    folder.mkdir()
+    proxies = {
+        "HTTPS_PROXY": "http://user:proxy-passw0rd@proxy:3128", "http_proxy": "user:other-passw0rd@proxy:3128",
+        "NO_PROXY": "localhost,.internal",
+    }  # fmt: skip
+    trusted = {"SSL_CERT_FILE": str(bundle), "SSL_CERT_DIR": str(folder), "REQUESTS_CA_BUNDLE": str(bundle)}
+    step.env |= proxies | trusted | {"HTTP_PROXY": " ", "no_proxy": ""}
+    done = step.here()
+    (run,) = docker.of("run")
+    names = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", *trusted} | {"https_proxy", "http_proxy", "no_proxy"}
+    assert {name: value for name, value in run["env"].items() if name in names} == proxies | trusted
+    mounts = [word for word in run["arguments"] if word.startswith("type=bind")]
+    assert mounts == [f"type=bind,source={path},target={path},readonly" for path in sorted(map(str, (folder, bundle)))]
+    for secret in ("proxy-passw0rd", "other-passw0rd"):
+        assert f"::add-mask::{secret}\n" in done.log
+        assert secret not in done.log.replace(f"::add-mask::{secret}", "")
+
+
+def test_an_authority_that_is_not_on_the_runner_is_not_handed_on(step: Step, docker: FakeDocker) -> None:
+    step.env |= {"SSL_CERT_FILE": "/no/such/file.pem", "SSL_CERT_DIR": ""}
+    step.here()
+    (run,) = docker.of("run")
+    assert not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & set(run["env"])
+    assert "--mount" not in run["arguments"]
 
 
 def test_a_setting_of_the_environment_that_is_no_utf8_is_the_containers_to_judge(

@@ -1,0 +1,76 @@
+"""The proxy of an address, as HTTPS_PROXY, HTTP_PROXY and NO_PROXY (or their lower-case forms) name it.
+
+These are the variables of every HTTP client, not settings of ours: the standard library reads them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from atlas.errors import ConfigError, remember_password
+
+__all__ = ["Proxy", "proxy_of"]
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy. Only ``password`` is a secret.
+
+    Attributes:
+        setting: the variable that names it, in upper case.
+        url: scheme, host and port, without user and password.
+    """
+
+    setting: str
+    url: str
+    user: str | None = None
+    password: str = ""
+
+    def __str__(self) -> str:
+        return f"the proxy {self.url} ({self.setting})"
+
+    def __repr__(self) -> str:
+        return f"Proxy({self})"
+
+
+def proxy_of(address: str) -> Proxy | None:
+    """Return the proxy through which a request to the address goes; None for a direct connection.
+
+    An address of this machine (``localhost``, 127.0.0.0/8, ``::1``) is never asked through a proxy.
+
+    Raises:
+        ConfigError: the variable does not name an HTTP proxy. The message does not show its value.
+    """
+    target = urlsplit(address)
+    given = getproxies().get(target.scheme, "").strip()
+    host = target.hostname or ""
+    if not given or _is_loopback(host) or proxy_bypass(host):
+        return None
+    setting = f"{target.scheme.upper()}_PROXY"
+    written = given if "://" in given else f"http://{given}"  # as curl takes it
+    remember_password(written)
+    try:
+        parts = urlsplit(written)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(
+            f"{setting} is not the address of an HTTP proxy. Write it like http://proxy.example.com:3128, with "
+            "USER:PASSWORD@ before the host where it asks for them (special characters percent-encoded). SOCKS is not "
+            "supported."
+        )
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    url = f"{parts.scheme}://{name}:{port or (443 if parts.scheme == 'https' else 80)}"
+    user = None if parts.username is None else unquote(parts.username)
+    return Proxy(setting, url, user, unquote(parts.password or ""))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
