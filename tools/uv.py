@@ -90,7 +90,7 @@ def uv_environment(settings: Mapping[str, str], environment: Mapping[str, str]) 
         kept.setdefault("UV_KEYRING_PROVIDER", "subprocess")
     if not _can_write(_cache(kept)):
         kept["UV_NO_CACHE"] = "1"
-    return {**kept, "UV_NO_CONFIG": "1"}
+    return {**kept, "UV_NO_CONFIG": "1", "UV_NO_SOURCES": "1"}  # nor of the pyproject.toml of a folder above
 
 
 def _cache(environment: Mapping[str, str]) -> Path:
