@@ -284,3 +284,27 @@ async def test_what_no_proxy_names_is_asked_directly(tunnel: Tunnel, tmp_path: P
 async def test_a_proxy_of_another_kind_is_a_wrong_setting(tmp_path: Path) -> None:
     asked = await ask(tmp_path, f"https://{HOST}/youtube/v3", HTTPS_PROXY="socks5://u:recognisable%20p%40ssword@h:1080")
     assert asked.out.startswith("ConfigError HTTPS_PROXY is not the address of an HTTP proxy.")
+
+
+OTHERS = {
+    "the Hub's": "import sys, httpx2; print(httpx2.get(sys.argv[1]).json()['items'][0]['id'])",
+    "Prefect's": "import sys, httpx; print(httpx.get(sys.argv[1]).json()['items'][0]['id'])",
+    "of notifications": "import sys, requests; print(requests.get(sys.argv[1]).json()['items'][0]['id'])",
+}
+
+
+@pytest.mark.parametrize("client", OTHERS)
+async def test_the_other_clients_follow_the_same_variables(
+    client: str, api: Api, tunnel: Tunnel, authority: Authority
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OTHERS[client], f"https://{HOST}/",
+        env={
+            "PATH": os.environ["PATH"], "HTTPS_PROXY": f"http://127.0.0.1:{tunnel.port}",
+            "SSL_CERT_FILE": str(authority.file), "REQUESTS_CA_BUNDLE": str(authority.file),
+        },
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert out == b"a\n", err.decode()
+    assert len(tunnel.heads) == 1
