@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, unquote_plus, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from atlas.errors import ConfigError
 
-__all__ = ["Address"]
+__all__ = ["Address", "check_url"]
 
 # what hosts put into the addresses they hand out for libpq: the driver would send them to the server, which refuses
 _LIBPQ_ONLY = {
@@ -28,6 +29,33 @@ _TLS = {"sslmode", "sslrootcert", "sslcert", "sslkey"}
 # top-level names that the public DNS will never have (RFC 6761, 6762, 8375; ICANN 2024)
 _PRIVATE_NAMES = ("localhost", "local", "internal", "home.arpa")
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+_EXAMPLE = "postgresql://user:password@host:5432/database"
+_SCHEME = re.compile(r"(?:psql\s+)?['\"]?(jdbc:)?(\w+)(\+\w+)?://(.*)", re.DOTALL | re.IGNORECASE)
+_POSTGRES = {"postgresql", "postgres"}
+_RAW = re.compile(r"%(?![0-9A-Fa-f]{2})|[@#/?\[\]]")  # what has a meaning of its own in an address
+_PORTS = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?(,(\[[^\]]*\]|[^:,]*)(:\d*)?)*")
+_POOL = "set DATABASE_POOL_SIZE"
+_LEAVE_OUT = "leave it out"
+_SCHEMA = "set DATABASE_SCHEMA"
+_SSLMODE = "write sslmode=require"
+# parameters of other tools, which the server would refuse or which would have no effect; by name in lower case
+_FOREIGN = {
+    # Prisma
+    "connection_limit": _POOL, "pool_timeout": _LEAVE_OUT, "schema": _SCHEMA, "socket_timeout": _LEAVE_OUT,
+    "sslaccept": "write sslmode=verify-full or sslmode=require", "sslidentity": "write sslcert and sslkey",
+    # SQLAlchemy and Django
+    "pool_size": _POOL, "max_overflow": _POOL, "pool_recycle": _LEAVE_OUT, "pool_pre_ping": _LEAVE_OUT,
+    "prepared_statement_cache_size": _LEAVE_OUT, "statement_cache_size": _LEAVE_OUT, "async_fallback": _LEAVE_OUT,
+    "conn_max_age": _LEAVE_OUT, "ssl_require": _SSLMODE,
+    # JDBC
+    "currentschema": _SCHEMA, "ssl": _SSLMODE, "sslfactory": _LEAVE_OUT, "logintimeout": _LEAVE_OUT,
+    "sockettimeout": _LEAVE_OUT, "tcpkeepalive": _LEAVE_OUT, "stringtype": _LEAVE_OUT, "preparethreshold": _LEAVE_OUT,
+    "rewritebatchedinserts": _LEAVE_OUT, "targetservertype": "write target_session_attrs",
+    # Rails, Go, Node and hosts
+    "pool": _POOL, "adapter": _LEAVE_OUT, "encoding": "write client_encoding, or leave it out", "reconnect": _LEAVE_OUT,
+    "pool_max_conns": _POOL, "pool_min_conns": _LEAVE_OUT, "default_query_exec_mode": _LEAVE_OUT,
+    "binary_parameters": _LEAVE_OUT, "uselibpqcompat": _LEAVE_OUT, "supa": _LEAVE_OUT, "workaround": _LEAVE_OUT,
+}  # fmt: skip
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
@@ -67,6 +95,74 @@ class Address:
         dropped = _LIBPQ_ONLY | (_TLS if tls else set())
         kept = [part for part in parts if unquote_plus(part.partition("=")[0]) not in dropped]
         return cls(address + ("?" + "&".join(kept) if kept else ""), _pooled(given.get("pgbouncer")), tls, unasked)
+
+
+def check_url(url: str) -> None:
+    """Finds everything in a DATABASE_URL that cannot be, without asking anybody.
+
+    Raises ValueError, which shows no password.
+    """
+    match = _SCHEME.fullmatch(url)
+    if match is None:
+        raise ValueError(f"it must be a URL such as {_EXAMPLE}")
+    jdbc, scheme, driver, rest = match.groups()
+    start = url[: match.start(4)]
+    if jdbc or (driver and scheme.lower() in _POSTGRES):
+        tool = "JDBC's" if jdbc else "SQLAlchemy's"
+        raise ValueError(f"{start} is {tool} way to begin; write postgresql://, as in {_EXAMPLE}")
+    if start not in {"postgresql://", "postgres://"}:
+        raise ValueError(f"it must begin with postgresql://, as in {_EXAMPLE}")
+    if re.search(r"[\x00-\x20\x7f]", rest):
+        raise ValueError("it holds a blank or a line break; copy it again, or write it as %20 in user and password")
+    if hint := _unencoded(rest):
+        raise ValueError(hint)
+    if problems := _problems(rest):
+        raise ValueError("; ".join(problems))
+
+
+def _unencoded(rest: str) -> str | None:
+    """What to say of a character of user or password that ends them for the driver; None where there is none.
+
+    Args:
+        rest: the address behind ``postgresql://``.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    tail = rest[len(authority) :]
+    path = re.split(r"[?#]", tail, maxsplit=1)[0]
+    # an @ further on belongs to a parameter, unless what stands before is no host and port
+    early = "#" in tail or "@" in path or ("@" in tail and "@" not in authority and not _PORTS.fullmatch(authority))
+    login, at, place = (rest if early else authority).rpartition("@")
+    found = dict.fromkeys(_RAW.findall(login))
+    if not found:
+        return "it holds a #; in user, password and database, # is written as %23" if early else None
+    user, colon, password = login.partition(":")
+    raw = dict.fromkeys(_RAW.findall(password))
+    hidden = f"[password with {' '.join(quote(char, safe='') for char in raw)}]" if raw else "[password]"
+    place = re.split(r"[?#]", place if early else place + path, maxsplit=1)[0]
+    if "@" in tail and not early:
+        place = "…"  # it may be that the password goes on there
+    codes = ", ".join(f"{char} as {quote(char, safe='')}" for char in found)
+    shown = f"postgresql://{quote(user, safe='%')}{colon}{hidden if colon else ''}{at}{place}"
+    return f"in user and password, write {codes}: {shown}"
+
+
+def _problems(rest: str) -> list[str]:
+    """What the driver or the server would refuse, or take for something else."""
+    address, _, query = rest.partition("?")
+    given = [(unquote_plus(part.partition("=")[0]), unquote_plus(part.partition("=")[2])) for part in query.split("&")]
+    named = {name: value for name, value in given if value}
+    found = []
+    authority, _, database = address.partition("/")
+    if not _PORTS.fullmatch(authority.rpartition("@")[2]):
+        found.append("host and port cannot be read; the port is a number")
+    if not database and not named.keys() & {"dbname", "database", "service"}:
+        found.append(f"it names no database; add its name behind host and port, as in {_EXAMPLE}")
+    found += [
+        f"the parameter {name} is another tool's; {_FOREIGN[name.lower()]}"
+        for name in named
+        if name.lower() in _FOREIGN
+    ]
+    return found
 
 
 def _hosts(address: str, given: dict[str, str]) -> list[str]:

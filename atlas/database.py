@@ -17,6 +17,7 @@ import asyncpg
 from atlas import connecting
 from atlas.config import settings
 from atlas.connecting import COMMAND_TIMEOUT, LOST, connect, open_pool, patiently, translated
+from atlas.dotenv import left_out
 from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError, StatementFailed
 from atlas.inspection import SCHEMA_VERSION, schema_version
 from atlas.refusals import making
@@ -70,7 +71,15 @@ class Database:
         from atlas.embedded import start  # noqa: PLC0415  the extra need not be installed
 
         if self._embedded is None:
-            self._embedded = await start(settings.atlas_embedded_path)
+            asked = settings.embedded_asked_for
+            other = None if asked or settings.source else left_out("database_url")
+            if other is not None:
+                raise ConfigError(
+                    f"DATABASE_URL is not set here, and {other} is not read from this folder. Start the command in "
+                    f"{other.parent}, or set DATABASE_URL; to use the embedded PostgreSQL, set ATLAS_EMBEDDED_PATH to "
+                    f"its folder, such as {settings.atlas_embedded_path}."
+                )
+            self._embedded = await start(settings.atlas_embedded_path, asked=asked)
         return self._embedded.dsn
 
     async def connect(self) -> asyncpg.Connection:

@@ -27,7 +27,7 @@ from urllib.parse import unquote, urlsplit
 from atlas.times import ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "EmptyKeyRing",
     "KeysRejected",
     "NoConnectionLeft",
+    "Problems",
     "RingExhausted",
     "SchemaError",
     "StatementFailed",
@@ -66,11 +67,17 @@ class ConfigError(AtlasError):
 
 
 class EmptyKeyRing(ConfigError):
-    """A key ring has no keys."""
+    """A key ring has no keys.
 
-    def __init__(self, ring: str) -> None:
+    Args:
+        ring: the ring's name.
+        stray: names that are set and were probably meant to be the pool.
+    """
+
+    def __init__(self, ring: str, stray: Sequence[str] = ()) -> None:
+        meant = f" {', '.join(stray)} is not a setting: did you mean YOUTUBE_API_KEY_POOL_JSON?" if stray else ""
         super().__init__(
-            f"Empty KeyRing: no keys for '{ring}' in YOUTUBE_API_KEY_POOL_JSON. Set it to a JSON object such as "
+            f"Empty KeyRing: no keys for '{ring}' in YOUTUBE_API_KEY_POOL_JSON.{meant} Set it to a JSON object such as "
             f'{{"{ring}": ["YOUR_KEY"]}}, or to a list of keys that is dealt out to the rings.'
         )
 
@@ -139,6 +146,32 @@ class ArchiveUnavailable(AtlasError):
     """The archive cannot be reached, or refuses what is done with it. Agents go on without it; commands end."""
 
     exit_code = 69
+
+
+class Problems:
+    """Collects what is wrong with settings, so that all of it is reported at once."""
+
+    def __init__(self) -> None:
+        self._found: list[ConfigError] = []
+
+    @contextlib.contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keeps a ConfigError that is raised inside."""
+        try:
+            yield
+        except ConfigError as error:
+            self._found.append(error)
+
+    def raise_all(self) -> None:
+        """Raises the only problem as it is, or one ConfigError for all; does nothing where there is none."""
+        texts: list[str] = []
+        for error in self._found:
+            if not any(str(error) in text for text in texts):  # the pool is looked at more than once
+                texts.append(str(error))
+        if len(texts) == 1:
+            raise self._found[0]
+        if texts:
+            raise ConfigError(" ".join(texts))
 
 
 # The last line of defence for texts of foreign libraries: known secrets by value, and what looks like one.

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from atlas import routes
+from atlas import codes, routes
+from atlas.address import check_url
 from atlas.clocks import Clock
+from atlas.dotenv import Quoted
 from atlas.errors import ConfigError
 from atlas.keypool import KeyPool
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "cleaned", "environment"]
 
 
 def _user_data() -> Path:
@@ -25,6 +27,34 @@ def _user_data() -> Path:
         return (Path(base) if base else Path.home() / ".local" / "share") / "pleiades"
     except RuntimeError:  # a container's user without a home
         return Path(".pleiades")
+
+
+class _Unmatched(str):
+    """A value that begins or ends with a quote which has no counterpart."""
+
+    __slots__ = ()
+
+
+_QUOTES = "'\""
+_TYPOGRAPHIC = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+
+
+def cleaned(value: str) -> str:
+    """A value without surrounding blanks and one pair of quotes; empty means unset."""
+    text = value.strip()
+    if isinstance(value, Quoted):  # its quotes are gone
+        return text
+    if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
+        return text[1:-1].strip()
+    ends = {text[:1], text[-1:]} & set(_QUOTES)
+    return _Unmatched(text) if any(text.count(quote) % 2 for quote in ends) else text
+
+
+def environment() -> dict[str, str]:
+    """What the environment sets, by name; empty means unset."""
+    import os  # noqa: PLC0415
+
+    return {name: value for name, value in os.environ.items() if cleaned(value)}
 
 
 Vault = Literal["local", "huggingface", "fsspec", "off"]
@@ -48,9 +78,7 @@ Seconds = Annotated[float, Field(ge=1, le=604_800)]  # a week: nobody waits long
 class Settings(BaseSettings):
     """Every setting, named as in the environment (lower case). See docs/configuration.md."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL 15 or newer; unset: the embedded PostgreSQL")
     atlas_embedded_path: Path = Field(
@@ -122,10 +150,12 @@ class Settings(BaseSettings):
         20, description="Most pages of one round of a query; what it has not read then is a `search_gap`"
     )
     hunter_max_searches_per_run: Count | None = Field(None, description="Most searches of one process; unset: no cap")
-    hunter_region: Annotated[str, Field(pattern="^[A-Za-z]{2}$")] | None = Field(
-        None, description="ISO 3166-1 country whose viewers can see the results, such as US"
+    hunter_region: str | None = Field(
+        None, description="ISO 3166-1 country whose viewers can see the results, such as US or GB"
     )
-    hunter_language: str | None = Field(None, description="Language that results are relevant to, such as en")
+    hunter_language: str | None = Field(
+        None, description="ISO 639-1 language that results are relevant to, such as en; or zh-Hans, zh-Hant"
+    )
     hunter_safe_search: Literal["none", "moderate", "strict"] | None = Field(None, description="YouTube's safe search")
     hunter_category: Share | None = Field(None, description="Only this YouTube category, such as 28")
     hunter_tag_allow: str | None = Field(None, description="Regular expression: only tags that hold it are queued")
@@ -164,17 +194,8 @@ class Settings(BaseSettings):
     def _clean(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        cleaned = {}
-        for name, value in values.items():
-            kept = value
-            if isinstance(kept, str):
-                kept = kept.strip()
-                if len(kept) > 1 and kept[0] == kept[-1] and kept[0] in "'\"":
-                    kept = kept[1:-1].strip()
-                if not kept:
-                    continue
-            cleaned[name] = kept
-        return cleaned
+        texts = {name: cleaned(value) if isinstance(value, str) else value for name, value in values.items()}
+        return {name: value for name, value in texts.items() if value != ""}
 
     @field_validator("*", mode="before")
     @classmethod
@@ -184,6 +205,10 @@ class Settings(BaseSettings):
                 value.encode()
             except UnicodeEncodeError:
                 raise ValueError("it holds bytes that are no text in UTF-8") from None
+            if type(value) is _Unmatched:
+                raise ValueError("its quotes do not match; remove them, or put the whole value in quotes")
+            if {value[:1], value[-1:]} & set(_TYPOGRAPHIC):
+                raise ValueError("it stands in typographic quotes; write \" or '")
         return value
 
     @field_validator("retention_statistics_days")
@@ -241,9 +266,28 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _dsn(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("it must be a URL such as postgresql://user:password@host:5432/database")
+        if value:
+            check_url(value.get_secret_value())
         return value
+
+    @field_validator("vault_path", "atlas_embedded_path", "maia_result_file")
+    @classmethod
+    def _path(cls, value: Path | None) -> Path | None:
+        try:
+            _ = value and value.expanduser()
+        except RuntimeError:
+            raise ValueError("its ~ names no user with a home folder") from None
+        return value
+
+    @field_validator("hunter_region")
+    @classmethod
+    def _region(cls, value: str | None) -> str | None:
+        return value and codes.region(value)
+
+    @field_validator("hunter_language")
+    @classmethod
+    def _language(cls, value: str | None) -> str | None:
+        return value and codes.language(value)
 
     @property
     def key_rings(self) -> KeyPool:

@@ -79,13 +79,7 @@ class KeyRing:
             pool: KeyPool = settings.key_rings
             found = pool[self.name]
             if not found:
-                raise EmptyKeyRing(self.name)
-            if pool.shared:
-                logger.warning(
-                    "YOUTUBE_API_KEY_POOL_JSON holds %d key(s), too few to deal out: all rings share them, and the "
-                    "quota that one agent spends is gone for the others",
-                    len(found),
-                )
+                raise EmptyKeyRing(self.name, () if pool.all_keys() else settings.stray_keys)
             first = self._start % len(found)
             self._keys = {fingerprint(key): key for key in found[first:] + found[:first]}
             self._pool = pool.version()

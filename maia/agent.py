@@ -11,11 +11,12 @@ from typing import Any, NoReturn
 
 from atlas import telling
 from atlas.config import settings
+from atlas.utils import KeyRing
 from maia import orchestration
 from maia.exitcodes import Outcome
 from maia.orchestration import Flow
 from maia.process import recorded, run_process
-from maia.session import AgentSession, Shard, agent_session
+from maia.session import RING_OF, AgentSession, Shard, agent_session, check_start
 from maia.stop import merge_stats, record_stats
 
 __all__ = ["AgentOptions", "run"]
@@ -51,7 +52,10 @@ def run(agent: str, options: AgentOptions) -> NoReturn:
         async with agent_session(agent, options.shard) as session:
             return await recorded(agent, str(options.shard), lambda: _cycles(session, options))
 
-    run_process(agent, str(options.shard), work, result_file=options.result_file)
+    async def check() -> None:
+        await check_start(KeyRing(RING_OF[agent]))
+
+    run_process(agent, str(options.shard), work, result_file=options.result_file, check=check)
 
 
 async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any]:

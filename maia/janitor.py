@@ -19,7 +19,7 @@ from maia import orchestration
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.process import recorded, run_process
-from maia.session import Shard
+from maia.session import Shard, check_start
 from maia.stop import record_stats
 from maia.upkeep import JanitorSession, cut_off, janitor_session, through, told
 
@@ -203,7 +203,7 @@ def run(options: JanitorOptions) -> NoReturn:
         get_run_logger().info("%s", _summary(stats))
         return stats
 
-    run_process("janitor", shard, work, result_file=options.result_file)
+    run_process("janitor", shard, work, result_file=options.result_file, check=check_start)
 
 
 def _summary(stats: Mapping[str, Any]) -> str:

@@ -24,7 +24,14 @@ Work = Callable[[], Awaitable[Mapping[str, Any]]]
 """What a process does; it returns the stats, whose key ``outcome`` says how it went."""
 
 
-def run_process(name: str, shard: str, work: Work, *, result_file: Path | None = None) -> NoReturn:
+def run_process(
+    name: str,
+    shard: str,
+    work: Work,
+    *,
+    result_file: Path | None = None,
+    check: Callable[[], Awaitable[None]] | None = None,
+) -> NoReturn:
     """Runs the work, the settings once checked, and ends the process with the code that says how it went.
 
     Args:
@@ -32,6 +39,7 @@ def run_process(name: str, shard: str, work: Work, *, result_file: Path | None =
         shard: such as ``0/4``.
         work: see ``run_agent``.
         result_file: None: the setting MAIA_RESULT_FILE.
+        check: raises a ConfigError for what is wrong with the settings; None: they are checked, and nothing else.
     """
     if result_file is None:
         # a setting that is malformed is reported inside the run, with its own exit code
@@ -41,7 +49,14 @@ def run_process(name: str, shard: str, work: Work, *, result_file: Path | None =
     async def main() -> Mapping[str, Any]:
         with run_scope() as run:
             try:
-                settings.check()
+                if settings.source:
+                    logger.info(settings.source)
+                for warning in settings.warnings:
+                    logger.warning(warning)
+                if check is None:
+                    settings.check()
+                else:
+                    await check()
                 return await work()
             except BaseException as error:
                 if error is not run.noted:

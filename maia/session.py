@@ -13,7 +13,7 @@ from atlas import telling, vault
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import database
-from atlas.errors import AtlasError, RingExhausted
+from atlas.errors import AtlasError, Problems, RingExhausted
 from atlas.quota import Bucket
 from atlas.utils import KeyRing
 from maia import __version__
@@ -21,7 +21,7 @@ from maia.orchestration import get_run_logger
 from maia.stop import Stop, current_stop
 from maia.youtube import RateLimited, YouTubeClient
 
-__all__ = ["RING_OF", "AgentSession", "Shard", "agent_session"]
+__all__ = ["RING_OF", "AgentSession", "Shard", "agent_session", "check_start"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,25 @@ RING_OF = {"hunter": "hunting", "tracker": "tracking"}
 """Which key ring an agent spends from."""
 
 
+async def check_start(ring: KeyRing | None = None, *, archive: bool = True) -> None:
+    """Raises one ConfigError for all that is wrong with the settings, before anything is opened or spent.
+
+    Args:
+        ring: whose keys the process needs.
+        archive: whether it writes to the archive.
+    """
+    problems = Problems()
+    with problems.collected():
+        settings.check()
+    if ring is not None:
+        with problems.collected():
+            ring.keys()  # an empty ring ends the run before anything is claimed
+    if archive:
+        with problems.collected():
+            await vault.check_writable()
+    problems.raise_all()
+
+
 @contextlib.asynccontextmanager
 async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator[AgentSession]:
     """The session that is open, or a new one that is closed at the end.
@@ -129,10 +148,8 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
         yield current
         return
     shard = shard or Shard()
-    settings.check()
     ring = KeyRing(RING_OF[agent], start=shard.index)
-    ring.keys()  # an empty ring ends the run before anything is claimed
-    vault.check()
+    await check_start(ring)
     stop = current_stop()
     client = YouTubeClient(
         ring,

@@ -11,13 +11,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from atlas import vault
 from atlas.adapters.keeping import Batch, KeepingDAO
-from atlas.config import settings
 from atlas.database import database
 from maia.bounded import Unfinished, run_bounded
 from maia.orchestration import get_run_logger
-from maia.session import Shard
+from maia.session import Shard, check_start
 from maia.stop import Stop, current_stop
 
 __all__ = ["COUNTS", "JanitorSession", "cut_off", "janitor_session", "through", "told"]
@@ -84,8 +82,7 @@ async def janitor_session(shard: Shard | None = None) -> AsyncIterator[JanitorSe
     if (current := _current.get()) is not None:
         yield current
         return
-    settings.check()
-    vault.check()
+    await check_start()
     database.application_name = f"maia janitor {shard or Shard()}"
     async with database.session():
         token = _current.set(session := JanitorSession(KeepingDAO(), current_stop()))

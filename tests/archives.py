@@ -53,6 +53,9 @@ class MemoryProvider:
         self.gone = False
         self.on_read: Callable[[str], None] = lambda _: None
 
+    def check_writable(self) -> None:
+        pass
+
     def check(self) -> None:
         pass
 

@@ -141,6 +141,7 @@ _ROUTES = {
     "upload": r"PUT /storage/(\w+)",
     "verify": r"POST /verify",
     "commit": rf"POST {_REPO}/commit/main",
+    "writable": rf"GET {_REPO}/auth-check/write",
     "info": rf"GET {_REPO}(?:/revision/main)?",
     "paths": rf"POST {_REPO}/paths-info/main",
     "tree": rf"GET {_REPO}/tree/main(?:/(.+))?",
@@ -332,6 +333,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _sha(self) -> str:
         return f"{len(self.hub.commits):040x}"
+
+    def _writable(self, *_: object) -> object:
+        return {}
 
     def _info(self, *_: object) -> object:
         return {"id": DATASET, "sha": self._sha(), "private": self.hub.private, "downloads": 0, "likes": 0, "tags": []}

@@ -9,6 +9,7 @@ import typer
 from atlas.errors import ConfigError
 from atlas.pages import page
 from atlas.vault.archive import Archive, Damage
+from atlas.vault.buffer import Vault
 from atlas.vault.choose import provider_from_settings
 
 if TYPE_CHECKING:
@@ -19,16 +20,26 @@ if TYPE_CHECKING:
 __all__ = ["archive_or_none", "configured_archive", "telling"]
 
 
-def archive_or_none() -> Archive | None:
-    """The archive of the settings; None for VAULT_PROVIDER=off. Raises ConfigError."""
-    provider = provider_from_settings()
-    provider.check()
-    return Archive(provider) if provider.enabled else None
+async def archive_or_none(*, writing: bool = False) -> Archive | None:
+    """The archive of the settings; None for VAULT_PROVIDER=off.
+
+    Args:
+        writing: the command changes it.
+
+    Raises:
+        ConfigError: a setting is missing or wrong, or it refuses to be written.
+    """
+    vault = Vault(provider_from_settings())
+    if writing:
+        await vault.check_writable()
+    else:
+        vault.check()
+    return Archive(vault.provider) if vault.enabled else None
 
 
-def configured_archive() -> Archive:
-    """The archive of the settings. Raises ConfigError, also where there is none."""
-    archive = archive_or_none()
+async def configured_archive(*, writing: bool = False) -> Archive:
+    """The same. Raises ConfigError also where there is none."""
+    archive = await archive_or_none(writing=writing)
     if archive is None:
         raise ConfigError(
             f"VAULT_PROVIDER is off: there is no archive. Set it to where the archive is; see {page('vault.md')}."

@@ -62,7 +62,7 @@ def forget(
         )
 
     async def work() -> tuple[Forgetting, bool]:
-        archive = archive_or_none()
+        archive = await archive_or_none(writing=True)
         async with database.session():
             dao = ForgetDAO()
             if not yes:

@@ -35,7 +35,7 @@ def rebuild(
     """
 
     async def work() -> Rebuilt:
-        archive = configured_archive()
+        archive = await configured_archive()
         async with database.session():
             with Progress() as progress:
                 return await rebuild_all(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from atlas.config import settings
 from atlas.database import database
 from atlas.errors import AtlasError, scrub
 from atlas.plain import harmless
@@ -42,6 +43,8 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "interrupted") -> T:
         finally:
             await database.close()
 
+    for line in settings.notices:
+        typer.echo(f"atlas: {harmless(line)}", err=True)
     try:
         return asyncio.run(main())
     except AtlasError as error:

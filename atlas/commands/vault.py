@@ -48,7 +48,7 @@ def verify(
     """
 
     async def work() -> Verification:
-        archive = configured_archive()
+        archive = await configured_archive()
         async with database.session():
             with Progress() as progress:
                 return await verify_all(
@@ -122,7 +122,7 @@ def compact(
     """
 
     async def work() -> bool:
-        archive = configured_archive()
+        archive = await configured_archive(writing=True)
         newest = clock.now().date() - timedelta(days=older_than)
         files = parts = made = records = 0
         wrong = False

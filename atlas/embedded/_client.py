@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["EmbeddedServer", "start", "stop"]
+
+logger = logging.getLogger(__name__)
 
 _GLANCE = 0.01  # seconds between two looks at a lock or a server that is coming up
 _ANSWER = 5.0  # seconds within which a server that is well answers
@@ -57,11 +60,18 @@ class EmbeddedServer:
         self._registration.release()
 
 
-async def start(path: Path, *, grace: float = 5.0, timeout: float = 60.0) -> EmbeddedServer:  # noqa: ASYNC109 - a whole deadline, passed on as one
+async def start(
+    path: Path,
+    *,
+    asked: bool = True,
+    grace: float = 5.0,
+    timeout: float = 60.0,  # noqa: ASYNC109 - a whole deadline, passed on as one
+) -> EmbeddedServer:
     """Joins the server of a folder, or starts it. Any number of processes may call it at once.
 
     Args:
         path: the server's folder, made when missing; permissions of existing folders are not changed.
+        asked: the user named this folder; otherwise a warning says where a new database is made.
         grace: seconds without any client after which the server stops. Only the call that starts it decides.
         timeout: seconds to wait until it answers.
 
@@ -72,6 +82,12 @@ async def start(path: Path, *, grace: float = 5.0, timeout: float = 60.0) -> Emb
     binaries = Binaries.find()
     folder = Folder.at(path)
     folder.create()
+    if not asked and folder.data_version() is None:
+        logger.warning(
+            "DATABASE_URL is not set: a new embedded PostgreSQL is created in %s. To use another database, set "
+            "DATABASE_URL in the environment or in .env; for another folder, set ATLAS_EMBEDDED_PATH",
+            folder.path,
+        )
     deadline = time.monotonic() + timeout
     # First registered, then looked: from here on no keeper stops the server, so one that answers now goes on to.
     registration = FileLock(folder.clients_lock)

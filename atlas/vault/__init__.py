@@ -4,7 +4,7 @@
 
     from atlas import vault
 
-    vault.check()                                        at the start: a wrong setting is a ConfigError
+    await vault.check_writable()                         at the start: ConfigError if nothing could be stored
     vault.store_metadata(video_id, api_response)         buffers
     report = await vault.flush()                         stores; never raises for what the archive suffers
     vault.load_metadata(video_id, date)                  reads one back, blocking
@@ -50,6 +50,7 @@ __all__ = [
     "Provider",
     "Vault",
     "check",
+    "check_writable",
     "expire",
     "flush",
     "forget",
@@ -77,6 +78,11 @@ def _vault() -> Vault:
 def check() -> None:
     """Raises ConfigError for a setting that is missing or wrong, before anything is spent. No network."""
     _vault().check()
+
+
+async def check_writable() -> None:
+    """Raises ConfigError also where the place refuses for good to be written. See ``Vault.check_writable``."""
+    await _vault().check_writable()
 
 
 def store_metadata(

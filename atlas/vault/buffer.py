@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 FLUSH_DUE_RECORDS = 5_000
 FLUSH_DUE_BYTES = 64 * 1024 * 1024
 FLUSH_SECONDS = 60.0
+WRITABLE_SECONDS = 15.0
 # A provider that minds its deadline can still say what it stored; only one that hangs is left behind.
 _PROVIDERS_SHARE = 0.9
 
@@ -76,6 +77,7 @@ class Vault:
         self._bytes = 0
         self._refused: dict[str, str] = {}
         self._said_due = False
+        self._asked_writable = False
 
     @property
     def enabled(self) -> bool:
@@ -90,6 +92,22 @@ class Vault:
     def check(self) -> None:
         """Raises ConfigError where nothing could ever be stored. No network."""
         self.provider.check()
+
+    async def check_writable(self) -> None:
+        """Raises ConfigError where the place refuses for good to be written; asks it once.
+
+        Where it is not known, as of a place that gives no answer, a warning says so: an archive that is away for a
+        while must not stop an agent.
+        """
+        self.check()
+        if self._asked_writable:
+            return
+        try:
+            await call_in_background(self.provider.check_writable, seconds=WRITABLE_SECONDS, name="vault-check")
+        except (OSError, TimeoutError) as error:
+            reason = f"no answer within {WRITABLE_SECONDS:g} s" if isinstance(error, TimeoutError) else one_line(error)
+            logger.warning("vault: it is not known whether the archive can be written: %s", reason)
+        self._asked_writable = True
 
     def pending(self) -> int:
         """The number of records that wait for a flush."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import re
 import secrets
@@ -36,6 +37,8 @@ _UNFIT = {
 _EXTRAS = {"s3fs": '"pleiades-maia[s3]"'}
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _AT_ONCE = 32
+_REFUSALS = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+_REFUSED = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _LEFT_BEHIND = 3600.0  # seconds: no write takes so long
 
 
@@ -92,6 +95,22 @@ class FilesystemProvider:
             raise ConfigError(
                 f"VAULT_URL: {self._protocol}:// needs a package that is not installed ({hint})."
             ) from None
+
+    def check_writable(self) -> None:
+        """Writes a small file and deletes it; in a bucket always the same one."""
+        fs, root = self._opened()
+        target = f"{root}/{FILES}/.writable" if self._protocol in _BUCKETS else f"{root}/.{secrets.token_hex(6)}"
+        try:
+            self._write(fs, target, b"\n")
+        except Exception as error:  # noqa: BLE001  each client has its own
+            if not _is_refusal(error):
+                raise OSError(_reason(error)) from None
+            raise ConfigError(
+                f"VAULT_URL: the archive cannot be written: {scrub(self._url)}: {_reason(error)}. Check the address "
+                "and that these credentials may write there, or set VAULT_PROVIDER to off."
+            ) from None
+        with contextlib.suppress(Exception):  # whoever may write need not be allowed to delete
+            _delete(fs, target)
 
     def read(self, path: str) -> bytes | None:
         """Reads one file."""
@@ -283,6 +302,13 @@ def _explained() -> Iterator[None]:
         raise FileNotFoundError(_reason(error)) from None
     except Exception as error:  # noqa: BLE001  each client has its own
         raise OSError(_reason(error)) from None
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether a place says no, rather than nothing."""
+    # botocore's, which need not be installed
+    no_credentials = type(error).__name__ in {"NoCredentialsError", "PartialCredentialsError"}
+    return no_credentials or (isinstance(error, OSError) and (isinstance(error, _REFUSALS) or error.errno in _REFUSED))
 
 
 def _reason(error: Exception) -> str:

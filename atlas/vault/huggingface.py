@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from atlas.errors import remember_secret, scrub
+from atlas.errors import ConfigError, remember_secret, scrub
 from atlas.vault.card import CARD, CARD_PATH
 from atlas.vault.layout import day_of
 from atlas.vault.patience import Overtaken, Patience, status_of
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 FOLDER_LIMIT = 10_000
 """The most files of one folder of a repository: the Hub refuses a commit that would make more."""
 
+_CHECK_SECONDS = 10.0  # of every start: an agent does not wait long for it
 _READ_SECONDS = 600.0  # to read or list something: its rate limits are for windows of five minutes
 _PATHS_AT_ONCE = 500
 _SWEPT_AFTER = timedelta(hours=1)
@@ -73,7 +74,17 @@ class HuggingFaceProvider:
         self._dropped: set[str] = set()  # SHA-256 of large files that commits of this process took out
 
     def check(self) -> None:
-        """The settings were checked when this was made, and whether the Hub takes the token shows at a flush."""
+        """The settings were checked when this was made."""
+
+    def check_writable(self) -> None:
+        """Asks the Hub once whether the token may write; a dataset that is missing is made. Nothing is tried again."""
+        try:
+            self._patience(lambda: self._check(self._api()), time.monotonic() + _CHECK_SECONDS, tries=1)
+        except Exception as error:  # noqa: BLE001  raised again, with what may be said of it
+            explained = self._explained(error)
+            if status_of(error) in {401, 403} or isinstance(explained, FileNotFoundError):
+                raise ConfigError(f"HF_DATASET_ID, HF_TOKEN: the archive cannot be written: {explained}") from None
+            raise explained from None
 
     def read(self, path: str) -> bytes | None:
         """Reads one file of the newest commit. Raises FileNotFoundError where the whole dataset is missing."""
@@ -101,33 +112,61 @@ class HuggingFaceProvider:
         """
         self._ask(self._erase)
 
+    def _api(self) -> Any:
+        from huggingface_hub import HfApi, constants  # noqa: PLC0415  slow
+
+        constants.HF_HUB_DISABLE_TELEMETRY = True
+        constants.HF_HUB_DISABLE_PROGRESS_BARS = True
+        constants.HF_HUB_DISABLE_XET = True
+        return HfApi(endpoint=self._endpoint, token=self._token.get_secret_value(), library_name=_LIBRARY)
+
     def _ask(self, call: Callable[[Any], T], deadline: float | None = None) -> T:
-        def ask() -> T:
-            from huggingface_hub import HfApi, constants  # noqa: PLC0415  slow
-
-            constants.HF_HUB_DISABLE_TELEMETRY = True
-            constants.HF_HUB_DISABLE_PROGRESS_BARS = True
-            constants.HF_HUB_DISABLE_XET = True
-            return call(HfApi(endpoint=self._endpoint, token=self._token.get_secret_value(), library_name=_LIBRARY))
-
         try:
-            return self._patience(ask, time.monotonic() + _READ_SECONDS if deadline is None else deadline)
+            return self._patience(
+                lambda: call(self._api()), time.monotonic() + _READ_SECONDS if deadline is None else deadline
+            )
         except Exception as error:  # noqa: BLE001  raised again, with what may be said of it
             raise self._explained(error) from None  # the cause's own text may hold what was scrubbed
 
+    def _check(self, api: Any) -> None:
+        from huggingface_hub import errors  # noqa: PLC0415
+
+        # HfApi.auth_check asks it too, but not of the oldest release that is allowed
+        url = f"{api.endpoint}/api/datasets/{self._dataset_id}/auth-check/write"
+        try:
+            self._get(url)
+        except errors.RepositoryNotFoundError as error:
+            if status_of(error) != 404:  # 401 is a token that the Hub does not know
+                raise
+            try:
+                self._create(api)
+            except errors.HfHubHTTPError as refused:
+                if status_of(refused) != 409:
+                    raise
+                self._get(url)  # another shard has just made it, or it is not shown to this token
+
+    def _create(self, api: Any, *, exist_ok: bool = False) -> None:
+        logger.info("vault: the dataset %s is made (%s)", self._dataset_id, "private" if self._private else "public")
+        api.create_repo(self._dataset_id, repo_type="dataset", private=self._private, exist_ok=exist_ok)
+
+    def _get(self, url: str) -> Any:
+        from huggingface_hub import utils  # noqa: PLC0415
+
+        tools: Any = utils
+        headers = tools.build_hf_headers(token=self._token.get_secret_value(), library_name=_LIBRARY)
+        response = tools.get_session().get(url, headers=headers)
+        tools.hf_raise_for_status(response)
+        return response
+
     def _read(self, api: Any, path: str) -> bytes | None:
-        from huggingface_hub import errors, utils  # noqa: PLC0415
+        from huggingface_hub import errors  # noqa: PLC0415
 
         # not hf_hub_download, which keeps a copy of everything in its cache on the disk
         url = f"{api.endpoint}/datasets/{self._dataset_id}/resolve/main/{quote(path)}"
-        tools: Any = utils
-        headers = tools.build_hf_headers(token=self._token.get_secret_value(), library_name=_LIBRARY)
         try:
-            response = tools.get_session().get(url, headers=headers)
-            tools.hf_raise_for_status(response)
+            body: bytes = self._get(url).content
         except errors.EntryNotFoundError:
             return None
-        body: bytes = response.content
         return body
 
     def _list(self, api: Any, folder: str) -> Iterable[Entry]:
@@ -151,10 +190,7 @@ class HuggingFaceProvider:
         except errors.RepositoryNotFoundError as error:
             if status_of(error) != 404:  # 401 is a token that the Hub does not know
                 raise
-            logger.info(
-                "vault: the dataset %s is made (%s)", self._dataset_id, "private" if self._private else "public"
-            )
-            api.create_repo(self._dataset_id, repo_type="dataset", private=self._private, exist_ok=True)
+            self._create(api, exist_ok=True)
             there = {}
         bodies = dict(add)
         if not self._has_card and CARD_PATH not in there:

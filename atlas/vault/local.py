@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas.errors import ConfigError
+from atlas.vault.layout import FILES, PACKED
 from atlas.vault.provider import TIME_IS_UP, Entry
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalProvider"]
 
+_PROBE = bytes(4096)  # a block: on a full disk a file without content can still be made
 _LEFT_BEHIND = 3600.0  # seconds: no write takes so long
 
 
@@ -50,6 +52,23 @@ class LocalProvider:
                     f"VAULT_PATH: '{part}' is not a folder. Set VAULT_PATH to a folder for the archive (it is made when"
                     " it is missing), or VAULT_PROVIDER to off."
                 )
+
+    def check_writable(self) -> None:
+        """Writes a file into the folder, or into the one that it would be made in, and removes it."""
+        self.check()
+        there = next((part for part in (self.folder, *self.folder.parents) if part.is_dir()), self.folder)
+        for place in (there, *(self.folder / name for name in (FILES, PACKED) if (self.folder / name).is_dir())):
+            probe = place / f".{secrets.token_hex(8)}.tmp"
+            try:
+                probe.write_bytes(_PROBE)
+            except OSError as error:
+                raise ConfigError(
+                    f"VAULT_PATH: the archive cannot be written: {place}: {error.strerror}. Set VAULT_PATH to a folder "
+                    "that this user may write to, make room there, or set VAULT_PROVIDER to off."
+                ) from None
+            finally:
+                with contextlib.suppress(OSError):
+                    probe.unlink()
 
     def read(self, path: str) -> bytes | None:
         """Reads one file."""

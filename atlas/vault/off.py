@@ -22,6 +22,9 @@ class OffProvider:
     def check(self) -> None:
         """Nothing can be wrong."""
 
+    def check_writable(self) -> None:
+        """Nothing is written."""
+
     def read(self, path: str) -> bytes | None:  # noqa: ARG002
         """There is never one."""
         return None

@@ -71,12 +71,13 @@ class Patience:
         self._wait = wait or wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
         self._sleep = sleep
 
-    def __call__(self, call: Callable[[], T], deadline: float) -> T:
+    def __call__(self, call: Callable[[], T], deadline: float, *, tries: int = TRIES) -> T:
         """The call's answer; it is made again after what may pass.
 
         Args:
             call: something that may be done twice; its requests are made in this thread.
             deadline: in ``time.monotonic()`` seconds.
+            tries: how often at most.
 
         Raises:
             Exception: the last try's.
@@ -85,7 +86,7 @@ class Patience:
             raise TimeIsUp
         retrying = Retrying(
             retry=retry_if_exception(_may_pass),
-            stop=stop_after_attempt(TRIES) | stop_before_delay(deadline - time.monotonic()),
+            stop=stop_after_attempt(tries) | stop_before_delay(deadline - time.monotonic()),
             wait=self._pause,
             sleep=self._sleep,
             reraise=True,

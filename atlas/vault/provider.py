@@ -56,6 +56,15 @@ class Provider(Protocol):
         """Raises ConfigError where it can be seen without the network that nothing could ever be stored."""
         ...
 
+    def check_writable(self) -> None:
+        """Finds out whether the place takes what is stored there, and leaves nothing behind.
+
+        Raises:
+            ConfigError: it refuses for good: it is missing, or these credentials or this user may not write.
+            OSError: it is not known, as where the place gives no answer.
+        """
+        ...
+
     def read(self, path: str) -> bytes | None:
         """A file, or None where there is none.
 

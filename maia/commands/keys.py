@@ -14,6 +14,8 @@ from atlas.adapters.keys import KeyDAO, KeyReport
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import database
+from atlas.errors import ConfigError
+from atlas.keypool import KeyPool
 from atlas.plain import harmless
 from atlas.times import iso
 from maia.commands.running import run
@@ -33,15 +35,17 @@ def keys(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
 
-    async def work() -> list[KeyReport]:
+    async def work() -> tuple[KeyPool, list[KeyReport]]:
         pool = settings.key_rings
+        if not pool.all_keys():
+            stray = f"{', '.join(settings.stray_keys)} is not a setting. " if settings.stray_keys else ""
+            raise ConfigError(
+                f'No keys. {stray}Set YOUTUBE_API_KEY_POOL_JSON, such as {{"hunting": ["KEY"], "tracking": ["KEY"]}}.'
+            )
         async with database.session():
-            return await KeyDAO().report(pool)
+            return pool, await KeyDAO().report(pool)
 
-    reports = run(work)
-    if not reports:
-        typer.echo('No keys. Set YOUTUBE_API_KEY_POOL_JSON, such as {"hunting": ["KEY"], "tracking": ["KEY"]}.')
-        raise typer.Exit(78)
+    pool, reports = run(work)
     kept = (Column(name, no_wrap=True) for name in ("ring", "key", "bucket", "today", "closed until"))
     table = Table(*kept, "reason", box=SIMPLE_HEAD, padding=0)
     for report in reports:
@@ -62,6 +66,11 @@ def keys(context: typer.Context) -> None:
                 end_section=number == len(report.buckets) - 1,
             )
     Console().print(table)
+    if pool.shared:
+        typer.echo(
+            f"The pool is a list of {len(pool.all_keys())}, too few to deal out: all rings share it, and what one "
+            "agent spends is gone for the others."
+        )
     typer.echo(f"It is {iso(clock.now())}. Lift a suspension: maia keys resume FINGERPRINT")
 
 

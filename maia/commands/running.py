@@ -8,7 +8,9 @@ from typing import NoReturn, TypeVar
 
 import typer
 
+from atlas.config import settings
 from atlas.errors import AtlasError
+from atlas.plain import harmless
 from maia.result import describe
 
 __all__ = ["leave", "run"]
@@ -22,6 +24,8 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
     async def main() -> T:
         return await work()
 
+    for line in settings.notices:
+        typer.echo(f"maia: {harmless(line)}", err=True)
     try:
         return asyncio.run(main())
     except AtlasError as error:

@@ -40,13 +40,22 @@ def test_empty_means_unset_for_every_setting(monkeypatch: pytest.MonkeyPatch, na
         ('"en"', "en"),
         (' "en" ', "en"),
         ("\"'en'\"", "'en'"),
-        ("'en", "'en"),
-        ("'en\"", "'en\""),
+        ("say 'en'", "say 'en'"),
+        ("rock 'n' roll", "rock 'n' roll"),
+        ("it's", "it's"),
     ],
 )
 def test_one_pair_of_surrounding_quotes_is_stripped(monkeypatch: pytest.MonkeyPatch, written: str, meant: str) -> None:
-    given(monkeypatch, HUNTER_LANGUAGE=written)
-    assert settings.hunter_language == meant
+    given(monkeypatch, HUNTER_TAG_ALLOW=written)
+    assert settings.hunter_tag_allow == meant
+
+
+@pytest.mark.parametrize("written", ["'en", 'en"', "'en\"", '"', "'it's'ok", "“en”", "«en»"])
+def test_quotes_that_do_not_match_are_refused(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    given(monkeypatch, HUNTER_TAG_ALLOW=written, HF_TOKEN=f"'{SECRET}")
+    with pytest.raises(ConfigError, match=r"HF_TOKEN: its quotes do not match.*HUNTER_TAG_ALLOW: .* quotes") as caught:
+        settings.check()
+    assert SECRET not in str(caught.value)
 
 
 def test_the_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +76,7 @@ def test_an_env_file_that_is_no_text_is_a_config_error_and_shows_nothing_of_it()
 
 MALFORMED = [
     ("DATABASE_URL", f"mysql://user:{SECRET}@host/database", "postgresql://"),
+    ("DATABASE_URL", f"postgresql://user:{SECRET}@host", "names no database"),
     ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
     ("DATABASE_SCHEMA", "Mine", "pattern"),
     ("DATABASE_SCHEMA", "mine; DROP TABLE videos", "pattern"),
@@ -99,7 +109,23 @@ MALFORMED = [
     ("NOTIFY_INTERVAL_MINUTES", "-1", "greater than or equal to 0"),
     ("BREAKOUT_VIEWS_PER_HOUR", "0", "greater than or equal to 1"),
     ("HUNTER_SAFE_SEARCH", "yes", "'none', 'moderate' or 'strict'"),
-    ("HUNTER_REGION", "Germany", "pattern"),
+    ("HUNTER_REGION", "Germany", "ISO 3166-1"),
+    ("HUNTER_REGION", "UK", "write GB"),
+    ("HUNTER_REGION", "uk", "write GB"),
+    ("HUNTER_REGION", "EL", "write GR"),
+    ("HUNTER_REGION", "XX", "ISO 3166-1"),
+    ("HUNTER_REGION", "USA", "ISO 3166-1"),
+    ("HUNTER_LANGUAGE", "english", "write en"),
+    ("HUNTER_LANGUAGE", "German", "write de"),
+    ("HUNTER_LANGUAGE", "deutsch", "write de"),
+    ("HUNTER_LANGUAGE", "hindi", "write hi"),
+    ("HUNTER_LANGUAGE", "en-US", "write en"),
+    ("HUNTER_LANGUAGE", "pt_BR", "write pt"),
+    ("HUNTER_LANGUAGE", "zh-CN", "write zh-Hans"),
+    ("HUNTER_LANGUAGE", "zh_TW", "write zh-Hant"),
+    ("HUNTER_LANGUAGE", "eng", "ISO 639-1"),
+    ("HUNTER_LANGUAGE", "xx", "ISO 639-1"),
+    ("HUNTER_LANGUAGE", "C", "ISO 639-1"),
     ("HUNTER_CATEGORY", "music", "integer"),
     ("HUNTER_TAG_ALLOW", "(open", "no regular expression"),
     ("HUNTER_TAG_DENY", "*", "no regular expression"),
@@ -118,20 +144,40 @@ MALFORMED = [
 def test_a_malformed_value_fails_where_it_is_used_and_names_its_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
 ) -> None:
-    given(monkeypatch, **{name: value, "HUNTER_LANGUAGE": "fr"})
-    assert settings.hunter_language == "fr"
+    given(monkeypatch, **{"TRACKER_BATCH_SIZE": "7", name: value})
+    assert name == "TRACKER_BATCH_SIZE" or settings.tracker_batch_size == 7
     with pytest.raises(ConfigError) as caught:
         getattr(settings, name.lower())
     message = str(caught.value)
     assert message.startswith(f"{name}: ")
     assert problem in message
     assert "docs/configuration.md" in message
+    assert ("unset it" in message) == (name != "DATABASE_URL"), "without it another database is used"
     assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    ("written", "region"), [("US", "US"), ("de", "DE"), ("Gb", "GB"), ("ZW", "ZW")], ids=lambda text: text
+)
+def test_a_region_is_a_code_in_upper_case(monkeypatch: pytest.MonkeyPatch, written: str, region: str) -> None:
+    given(monkeypatch, HUNTER_REGION=written)
+    assert settings.hunter_region == region
+
+
+@pytest.mark.parametrize(
+    ("written", "language"),
+    [("en", "en"), ("DE", "de"), ("zh", "zh"), ("zh-hans", "zh-Hans"), ("zh_Hant", "zh-Hant"), ("iw", "iw")],
+)
+def test_a_language_is_a_code_as_youtube_writes_it(
+    monkeypatch: pytest.MonkeyPatch, written: str, language: str
+) -> None:
+    given(monkeypatch, HUNTER_LANGUAGE=written)
+    assert settings.hunter_language == language
 
 
 def test_every_kind_of_setting_is_among_the_malformed_ones() -> None:
     free = {"atlas_embedded_path", "vault_path", "maia_result_file"}  # any text is a path
-    free |= {"hf_dataset_id", "hf_token", "vault_url", "prefect_api_key", "hunter_language"}  # looked at where used
+    free |= {"hf_dataset_id", "hf_token", "vault_url", "prefect_api_key"}  # looked at where used
     free |= {"youtube_api_key_pool_json"}  # test_keypool
     covered = {name.lower() for name, _, _ in MALFORMED}
     numbers = {n for n, f in Settings.model_fields.items() if isinstance(f.default, int | float)} | {

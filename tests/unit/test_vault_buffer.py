@@ -34,6 +34,9 @@ class FakeProvider:
         self.act = act
         self.flushes: list[dict[str, bytes]] = []
 
+    def check_writable(self) -> None:
+        pass
+
     def check(self) -> None:
         pass
 

@@ -36,6 +36,9 @@ class Shelf:
         self.missing = False
         self.broken: Exception | None = None
 
+    def check_writable(self) -> None:
+        pass
+
     def check(self) -> None:
         pass
 

@@ -32,7 +32,7 @@ def role() -> str:
 
 
 async def forget(*videos: str) -> Forgetting:
-    done = await forget_everywhere(ForgetDAO(), archive_or_none(), videos, [])
+    done = await forget_everywhere(ForgetDAO(), await archive_or_none(), videos, [])
     assert done.proven
     return done
 

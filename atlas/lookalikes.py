@@ -1,0 +1,43 @@
+"""Names that look like those of settings and are none: misspelt ones, and those of a key that the pool should hold."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+__all__ = ["POOL", "lookalikes"]
+
+POOL = "YOUTUBE_API_KEY_POOL_JSON"
+
+# names that begin so are nobody else's; other tools use DATABASE_, VAULT_, HF_, PREFECT_ and others for their own
+_OURS = ("HUNTER_", "TRACKER_", "JANITOR_", "KEY_POOL_")
+_A_KEY = re.compile(r"(YOUTUBE|YT)_(\w+_)?KEYS?(_POOL)?(_JSON)?")
+_OURS_ALIKE = 0.6  # of 1: how much of two names has to be the same
+_ALIKE = 0.85
+
+
+def lookalikes(names: Iterable[str], known: Collection[str], given: Collection[str]) -> dict[str, str | None]:
+    """Those of the names that look like settings and are none, each with the setting that was probably meant.
+
+    Args:
+        names: of the environment or a file.
+        known: the names of all settings, in upper case.
+        given: those of them that are set: nobody misses them, so a foreign name like them is left alone.
+    """
+    found: dict[str, str | None] = {}
+    for name in names:
+        upper = name.upper()
+        if upper in known:
+            continue
+        ours = upper.startswith(_OURS)
+        if _A_KEY.fullmatch(upper):
+            near: str | None = POOL
+        else:
+            near = next(iter(get_close_matches(upper, known, 1, _OURS_ALIKE if ours else _ALIKE)), None)
+        if ours or (near is not None and near not in given):
+            found[name] = near
+    return found
