@@ -48,7 +48,7 @@ class DotEnv:
         path: where it is.
         values: by name in lower case.
         lines: where each name stands, by name in lower case.
-        names: the names as they are written.
+        names: the names that have a value, as they are written.
         expanding: names whose value holds ``${``, not in single quotes; it is not expanded.
         problems: what is wrong, without any value, which may be a secret.
     """
@@ -134,7 +134,7 @@ def _above(here: Path, folders: list[Path]) -> Iterator[Path]:
 def _names(path: Path) -> set[str]:
     """The words at the beginning of its lines, in lower case, also where the rest cannot be parsed."""
     try:
-        raw = path.read_bytes().replace(b"\0", b"")  # UTF-16
+        raw = path.read_bytes().replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")  # also of UTF-16
     except OSError:
         return set()
     return {name.decode("ascii", "replace").lower() for name in _NAMED.findall(raw)}
@@ -186,7 +186,8 @@ def _parse(file: DotEnv, text: str, known: Collection[str]) -> None:
             quote = _quote(written)
             if "${" in value and quote != "'" and name in known:
                 file.expanding.append(binding.key)
-            file.names.append(binding.key)
+            if value.strip():
+                file.names.append(binding.key)
             file.values[name] = Quoted(value) if quote else value
             file.lines[name] = line
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from atlas.address import Address
+from atlas.address import Address, check_url
+from atlas.errors import scrub
 
 NEAR = [
     "localhost", "LOCALHOST", "localhost.", "db.localhost", "127.0.0.1", "127.8.9.10", "[::1]", "postgres",
@@ -100,3 +101,80 @@ def test_a_value_may_end_with_an_equals_sign() -> None:
 @pytest.mark.parametrize("url", ["postgresql://[::1/maia", "postgresql://user@host:port/maia"])
 def test_what_is_no_address_is_left_to_the_driver(url: str) -> None:
     assert Address.parse(url).dsn == url
+
+
+GOOD = [
+    "postgresql://user:p%40ss@host:5432/maia",
+    "postgres://user@host/maia",
+    "postgresql://user:pa:ss@host/maia",
+    "postgresql://user:pass@one:5432,two:5433/maia?target_session_attrs=read-write",
+    "postgresql://user:pass@[2606:4700::1111]:5432/maia",
+    "postgresql://%2Fvar%2Frun%2Fpostgresql/maia",
+    "postgresql:///maia?host=/run/postgresql",
+    "postgresql://postgres@/postgres?host=%2Ftmp%2Frun&port=5432",
+    "postgresql://host/?dbname=maia",
+    "postgresql://host?database=maia",
+    "postgresql:///?service=maia",
+    "postgresql://user:pass@host/maia?sslmode=require&application_name=me@example.org",
+    "postgresql://host/maia?user=me@example.org",
+    "postgresql://user:pass@host/maia?pgbouncer=true&channel_binding=require&connect_timeout=10",
+    "postgresql://user:pass@host/maia?statement_timeout=60000&options=-c%20work_mem%3D1MB",
+    "postgresql://user:pass@host/maia?schema=",
+]
+
+
+@pytest.mark.parametrize("url", GOOD)
+def test_an_address_that_can_be_is_taken(url: str) -> None:
+    check_url(url)
+
+
+PASSWORD = "s3cret"
+BAD = [
+    # what is written, what has to be said
+    ("postgresql://u:s3cret@db.test:5432", "it names no database"),
+    ("postgresql://u:s3cret@db.test:5432/", "it names no database"),
+    ("postgresql://u:s3cret@db.test?sslmode=require", "it names no database"),
+    ("postgresql://u:s3cret@db.test/?dbname=", "it names no database"),
+    ("postgresql://u:s3cret@s3cret@db.test/m", "write @ as %40: postgresql://u:[password with %40]@db.test/m"),
+    ("postgresql://u:s3cret#s3cret@db.test/m", "write # as %23: postgresql://u:[password with %23]@db.test/m"),
+    ("postgresql://u:s3cret/s3cret@db.test/m", "write / as %2F: postgresql://u:[password with %2F]@db.test/m"),
+    ("postgresql://u:12/s3cret@db.test/m", "write / as %2F: postgresql://u:[password with %2F]@db.test/m"),
+    ("postgresql://u:s3cret?s3cret@db.test/m", "write ? as %3F: postgresql://u:[password with %3F]@db.test/m"),
+    ("postgresql://u:s3cret%s3cret@db.test/m", "write % as %25: postgresql://u:[password with %25]@db.test/m"),
+    ("postgresql://u:s3cret%@db.test/m", "write % as %25: postgresql://u:[password with %25]@db.test/m"),
+    ("postgresql://u:[s3cret]@db.test/m", "write [ as %5B, ] as %5D: postgresql://u:[password with %5B %5D]@db"),
+    ("postgresql://u:s3cret@#/?s3cret@db.test/m?sslmode=require",
+     "write @ as %40, # as %23, / as %2F, ? as %3F: postgresql://u:[password with %40 %23 %2F %3F]@db.test/m"),
+    ("postgresql://me@server:s3cret@server.postgres.database.azure.com/m",
+     "write @ as %40: postgresql://me%40server:[password]@server.postgres.database.azure.com/m"),
+    ("postgresql://u:s3cret@db.test/m#x", "# is written as %23"),
+    ("postgresql://u:s3cret s3cret@db.test/m", "it holds a blank"),
+    ("postgresql://u:s3cret\n@db.test/m", "it holds a blank or a line break"),
+    ("postgresql://u:s3cret@db.test:54x/m", "the port is a number"),
+    ("postgresql://u:s3cret@2606:4700::1111/m", "host and port cannot be read"),
+    ("postgresql+asyncpg://u:s3cret@h/m", "SQLAlchemy's way to begin; write postgresql://"),
+    ("postgresql+psycopg2://u:s3cret@h/m", "SQLAlchemy's way to begin; write postgresql://"),
+    ("jdbc:postgresql://h/m?user=u&password=s3cret", "JDBC's way to begin; write postgresql://"),
+    ("mysql://u:s3cret@h/m", "it must begin with postgresql://"),
+    ("psql 'postgresql://u:s3cret@h/m'", "it must begin with postgresql://"),
+    ("host=h dbname=m password=s3cret", "it must be a URL such as postgresql://"),
+    ("postgresql://u:s3cret@h/m?connection_limit=1&schema=s3cret&pgbouncer=true",
+     "the parameter connection_limit is another tool's; set DATABASE_POOL_SIZE; "
+     "the parameter schema is another tool's; set DATABASE_SCHEMA"),
+    ("postgresql://u:s3cret@h/m?currentSchema=app", "currentSchema is another tool's; set DATABASE_SCHEMA"),
+    ("postgresql://u:s3cret@h/m?ssl=true", "the parameter ssl is another tool's; write sslmode=require"),
+    ("postgresql://u:s3cret@h/m?pool=5", "the parameter pool is another tool's; set DATABASE_POOL_SIZE"),
+    ("postgresql://u:s3cret@h?pool=5", "it names no database; add its name behind host and port, as in"),
+    ("postgresql://u:s3cret@h?pool=5", "the parameter pool is another tool's"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("url", "problem"), BAD)
+def test_an_address_that_cannot_be_is_refused_with_what_to_write_and_without_its_password(
+    url: str, problem: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        check_url(url)
+    assert problem in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+    assert scrub(problem) in scrub(str(caught.value)), "what a log shows still says it"
