@@ -48,7 +48,7 @@ def region(value: str) -> str:
     if code in _REGIONS:
         return code
     if code in _OTHER_REGIONS:
-        raise ValueError(f"{code} is not a code of ISO 3166-1; write {_OTHER_REGIONS[code]}")
+        raise ValueError(f"there is no {code} in ISO 3166-1; write {_OTHER_REGIONS[code]}")
     raise ValueError("it is not a country's code of ISO 3166-1, two letters such as US, GB or DE")
 
 

@@ -37,7 +37,7 @@ _UNFIT = {
 _EXTRAS = {"s3fs": '"pleiades-maia[s3]"'}
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _AT_ONCE = 32
-_REFUSALS = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+_REFUSALS = (FileExistsError, FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 _REFUSED = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _LEFT_BEHIND = 3600.0  # seconds: no write takes so long
 

@@ -103,6 +103,33 @@ def test_a_path_that_is_no_folder_is_a_config_error(tmp_path: Path) -> None:
             LocalProvider(folder).check()
 
 
+def test_one_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    LocalProvider(tmp_path / "deep" / "vault").check_writable()
+    assert list(tmp_path.iterdir()) == []
+    put(LocalProvider(tmp_path), PATH)
+    LocalProvider(tmp_path).check_writable()
+    assert files(tmp_path) == [PATH]
+
+
+@pytest.mark.skipif(not Path("/proc/sys").is_dir(), reason="there is no folder here in which nobody may make a file")
+def test_a_folder_that_cannot_be_written_is_a_config_error(tmp_path: Path) -> None:
+    (tmp_path / "metadata").symlink_to("/proc/sys")
+    for folder in (Path("/proc/sys/maia"), tmp_path):
+        with pytest.raises(ConfigError, match=r"VAULT_PATH: the archive cannot be written: .*: .*\. Set VAULT_PATH"):
+            LocalProvider(folder).check_writable()
+
+
+def test_a_full_disk_is_a_config_error_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> int:
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        LocalProvider(tmp_path).check_writable()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))

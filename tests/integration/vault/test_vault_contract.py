@@ -12,6 +12,7 @@ import pytest
 import tenacity
 from pydantic import SecretStr
 
+from atlas.errors import ConfigError
 from atlas.vault import FlushReport, Provider, Vault
 from atlas.vault.filesystem import FilesystemProvider
 from atlas.vault.huggingface import HuggingFaceProvider
@@ -23,7 +24,7 @@ from atlas.vault.patience import Patience
 from ...buckets import memory_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
@@ -118,6 +119,60 @@ def test_checking_a_good_one_says_nothing_and_leaves_nothing(any_case: Case) -> 
     assert not any_case.folder.exists()
     if any_case.hub:
         assert "commit" not in any_case.hub.requests
+
+
+def test_asking_whether_it_can_be_written_leaves_nothing(any_case: Case) -> None:
+    any_case.provider.check_writable()
+    assert any_case.kept() == {}
+    assert not any_case.folder.exists() or list(any_case.folder.rglob("*")) == []
+    if any_case.hub:
+        assert set(any_case.hub.requests) == {"writable", "tree"}, "one request, beside our own look at it"
+
+
+def test_one_that_cannot_be_written_at_all_is_a_config_error(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    if case.kind == "huggingface":
+        case.hub.faults["writable"] = [403]
+    elif case.kind == "s3":
+        case.provider = FilesystemProvider("s3://no-such-bucket/maia")
+    elif case.kind == "memory":
+        fs, _ = case.provider._opened()  # type: ignore[attr-defined]
+        monkeypatch.setattr(fs, "pipe_file", refuse(PermissionError("AccessDenied")))
+    else:
+        case.folder.write_text("in the way")
+    names = {"huggingface": "HF_DATASET_ID", "local": "VAULT_PATH"}
+    with pytest.raises(ConfigError, match=rf"^{names.get(case.kind, 'VAULT_URL')}") as caught:
+        case.provider.check_writable()
+    place = {"huggingface": "me/maia-archive", "s3": "no-such-bucket", "memory": "oss://bucket/maia"}
+    assert place.get(case.kind, str(case.folder)) in str(caught.value)
+
+
+def refuse(error: Exception) -> Callable[..., None]:
+    def refusing(*_: object, **__: object) -> None:
+        raise error
+
+    return refusing
+
+
+@pytest.mark.parametrize("kind", ["memory", "huggingface"])
+async def test_one_that_gives_no_answer_stops_nobody(
+    kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    case = Case(kind, request, tmp_path)
+    if case.hub:
+        case.hub.faults["writable"] = [503, 503]
+    else:
+        fs, _ = case.provider._opened()  # type: ignore[attr-defined]
+        monkeypatch.setattr(fs, "pipe_file", refuse(ConnectionError("away")))
+    vault = Vault(case.provider)
+    await vault.check_writable()
+    await vault.check_writable()
+    assert caplog.text.count("it is not known whether the archive can be written") == 1
+    if case.hub:
+        assert case.hub.requests == ["writable"], "it is not asked again"
 
 
 def test_an_empty_one_holds_nothing(any_case: Case) -> None:

@@ -20,7 +20,8 @@ from pydantic import SecretStr
 
 from atlas import vault
 from atlas.config import settings
-from atlas.vault import Vault
+from atlas.errors import ConfigError
+from atlas.vault import Vault, huggingface
 from atlas.vault.huggingface import HuggingFaceProvider
 from atlas.vault.layout import decode_part
 from atlas.vault.patience import TRIES, Patience
@@ -266,6 +267,63 @@ async def test_what_the_datasets_gitignore_leaves_out_is_not_called_stored(hub: 
     assert report.failed == ("abcdefghijk",)
     assert report.error is not None
     assert ".gitignore" in report.error
+
+
+REFUSED = Fault(404, headers={"X-Error-Code": "RepoNotFound"})
+
+
+@pytest.mark.parametrize(
+    ("faults", "requests"),
+    [
+        ({"writable": [401]}, ["writable"]),
+        ({"writable": [403]}, ["writable"]),
+        ({"writable": [REFUSED], "create": [403]}, ["writable", "create"]),
+        # it exists, and this token does not see it
+        ({"writable": [REFUSED, REFUSED]}, ["writable", "create", "writable"]),
+    ],
+)
+async def test_a_token_that_may_not_write_is_a_config_error_that_names_the_dataset(
+    hub: Hub, faults: dict[str, Any], requests: list[str]
+) -> None:
+    hub.faults |= faults
+    with pytest.raises(ConfigError, match=rf"^HF_DATASET_ID, HF_TOKEN: .*{DATASET}") as caught:
+        await a_vault(hub).check_writable()
+    assert hub.requests == requests
+    assert hub.token not in str(caught.value)
+
+
+async def test_a_token_that_the_hub_does_not_know_is_a_config_error(hub: Hub) -> None:
+    store = a_vault(hub)
+    hub.token = "hf_another"
+    with pytest.raises(ConfigError, match="HF_TOKEN"):
+        await store.check_writable()
+
+
+async def test_a_dataset_that_is_missing_is_made_when_it_is_asked_for(hub: Hub) -> None:
+    hub.tree = None
+    await a_vault(hub).check_writable()
+    assert hub.tree == {}
+    assert hub.private is True
+    assert hub.requests == ["writable", "create"]
+
+
+@pytest.mark.parametrize("fault", [408, 429, 500, 502, 503, 504, "cut", "half"])
+async def test_a_hub_that_gives_no_answer_is_asked_once_and_stops_nobody(
+    hub: Hub, fault: int | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.faults["writable"] = [fault] * 3
+    await a_vault(hub).check_writable()
+    assert hub.requests == ["writable"]
+    assert "it is not known whether the archive can be written" in caplog.text
+
+
+async def test_a_hub_that_hangs_is_not_waited_for(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.faults["writable"] = ["hang"]
+    monkeypatch.setattr(huggingface, "_CHECK_SECONDS", 0.2)
+    await a_vault(hub).check_writable()
+    assert "it is not known whether the archive can be written" in caplog.text
 
 
 async def test_requests_carry_no_telemetry(hub: Hub) -> None:
