@@ -12,6 +12,7 @@ __all__ = [
     "ARCHIVE_AFTER",
     "ASKED_AGAIN",
     "ASKED_AGAIN_AFTER",
+    "PUBLISH_TIME_MOVED",
     "SEARCH_CEILING",
     "SEARCH_CEILING_REACHED",
     "TOKEN_MAX_AGE",
@@ -21,6 +22,7 @@ __all__ = [
     "ZONES",
     "Zone",
     "most_snapshots",
+    "publish_time_moved",
     "refresh_after",
     "schedule",
     "topic_interval",
@@ -49,18 +51,26 @@ ZONES = (
 )
 
 
-def schedule(born: datetime, now: datetime) -> tuple[int, datetime]:
-    """The zone of a video and when its next snapshot is due, given one taken now.
+def schedule(born: datetime, now: datetime, *, pending: bool = False) -> tuple[int, datetime]:
+    """Return the zone of a video and when its next snapshot is due, given one taken now.
+
+    A publish time in the future (an upcoming premiere) is zone 1, but due only at that time: hourly readings before it
+    would cost quota for nothing. It is due within the longest interval in any case, since premieres are moved.
 
     Args:
         born: when it was published or, if that is unknown, first seen.
         now: schedule time.
+        pending: it has no length yet, since it is live or upcoming. Its publish time moves when it is broadcast or
+            ends; read as an old video, it would lose most of its first day, so it is read at least every 6 h.
     """
     age = now - born
     for zone in ZONES:
         if zone.below is None or age < zone.below:
             break
-    return zone.number, now + zone.interval
+    due = now + (min(zone.interval, ZONES[1].interval) if pending else zone.interval)
+    if born > due:
+        due = min(born, now + ZONES[-1].interval)
+    return zone.number, due
 
 
 # A video that YouTube leaves out three times, at least 6 h apart, is gone: one absence proves nothing (videos.list was
@@ -81,6 +91,9 @@ SEARCH_CEILING_REACHED = 400
 ASKED_AGAIN = 3
 ASKED_AGAIN_AFTER = timedelta(minutes=10)
 
+# YouTube's sources differ by fractions of a second in a publish time; one that is later by more has moved.
+PUBLISH_TIME_MOVED = timedelta(minutes=1)
+
 # A page token is an opaque offset whose lifetime is not documented; past this age it is not used.
 TOKEN_MAX_AGE = timedelta(hours=12)
 
@@ -91,6 +104,11 @@ TOPIC_INTERVAL_MAX = timedelta(days=7)
 
 # `queue add` ranks above any tag, whose priority is the number of videos that mention it.
 USER_PRIORITY = 1_000_000_000
+
+
+def publish_time_moved(known: datetime | None, found: datetime | None) -> bool:
+    """Whether a publish time is later than the one that is known: a premiere was broadcast, a live stream ended."""
+    return known is not None and found is not None and found - known > PUBLISH_TIME_MOVED
 
 
 def refresh_after(kept: timedelta) -> timedelta:

@@ -178,8 +178,8 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
     counts: Counter[str] = Counter()
     if not answered:
         return counts
-    found_ids = {item.id for found in answered if found.page for item in found.page.items}
-    batch = _Batch(await session.dao.queue_room(), await session.dao.known_videos(sorted(found_ids)))
+    published = {item.id: item.published_at for found in answered if found.page for item in found.page.items}
+    batch = _Batch(await session.dao.queue_room(), await session.dao.known_videos(published))
     # a stop of its own: what was answered is stored, whatever asked for the end
     outcomes = await run_bounded(
         answered, lambda found: _ingest(session, found, batch), limit=settings.youtube_concurrency, stop=Stop()
@@ -203,7 +203,7 @@ class _Batch:
 
     Attributes:
         left: how many queries the queue may still take.
-        known: videos that are stored already: nobody asks about them.
+        known: videos that are stored already, as of the same publish time: they are not asked about again.
         taken: videos that one of them asks about: the others need not.
     """
 

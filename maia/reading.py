@@ -161,7 +161,11 @@ async def _write_whole(session: AgentSession, call: Call, answer: VideoList) -> 
             target["id"] in found
             and target["id"] in there
             and vault.enabled
-            and (target["archived_at"] is None or _due(target, stale))
+            and (
+                target["archived_at"] is None
+                or _due(target, stale)
+                or policy.publish_time_moved(target["published_at"], found[target["id"]].published_at)
+            )
         ):
             vault.store_metadata(target["id"], found[target["id"]].raw)
     counts = Counter(updated=updated, refreshed=len(found))
@@ -170,7 +174,9 @@ async def _write_whole(session: AgentSession, call: Call, answer: VideoList) -> 
 
 
 def _present(item: Video | VideoStats) -> VideoUpdate:
-    return VideoUpdate(item.id, Presence.PRESENT, item.views, item.likes, item.comments)
+    return VideoUpdate(
+        item.id, Presence.PRESENT, item.views, item.likes, item.comments, item.published_at, item.duration
+    )
 
 
 async def _write(

@@ -143,9 +143,19 @@ class Hunting(Claims):
         due = outlook["next_due"]
         return f"no query is due before {iso(due, 'minutes')}" if due else "no query is due"
 
-    async def known_videos(self, ids: Sequence[str]) -> frozenset[str]:
-        """Those of the ids that are stored with their metadata: enriching them would cost a call for nothing."""
-        return frozenset(record["id"] for record in await self._db.fetch(sql("known_videos"), list(ids)))
+    async def known_videos(self, published: Mapping[str, datetime | None]) -> frozenset[str]:
+        """Those of the ids that are stored with their metadata: enriching them would cost a call for nothing.
+
+        Args:
+            published: id → publish time, as a search found it. A video whose publish time has moved on since it was
+                read (a premiere that was broadcast) is not known: it is read again.
+        """
+        records = await self._db.fetch(sql("known_videos"), list(published))
+        return frozenset(
+            record["id"]
+            for record in records
+            if not policy.publish_time_moved(record["published_at"], published[record["id"]])
+        )
 
     async def ingest_video_metadata(
         self,
@@ -168,7 +178,10 @@ class Hunting(Claims):
             return Ingested(frozenset(), frozenset())
         now = self._now()
         observed = [(observed_at or {}).get(video.id, now) for video in videos]
-        plan = [policy.schedule(v.published_at or at, now) for v, at in zip(videos, observed, strict=True)]
+        plan = [
+            policy.schedule(v.published_at or at, now, pending=v.duration == timedelta())
+            for v, at in zip(videos, observed, strict=True)
+        ]
         records = await self._db.fetch(
             sql("ingest_videos"),
             [v.id for v in videos],
@@ -187,6 +200,7 @@ class Hunting(Claims):
             [v.likes for v in videos],
             [v.comments for v in videos],
             observed,
+            policy.PUBLISH_TIME_MOVED,
         )
         return Ingested(
             frozenset(record["id"] for record in records if record["created"]),

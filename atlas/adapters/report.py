@@ -188,6 +188,7 @@ class ReportDAO:
             [zone.below for zone in zones],
             [zone.interval for zone in zones],
             policy.ZONES[-1].interval,
+            policy.ZONES[1].interval,
         )
         return [(row["id"], row["observed_at"], row["previous_at"]) for row in rows]
 

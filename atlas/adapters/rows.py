@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, TypedDict
 from uuid import UUID
@@ -88,13 +88,18 @@ class Presence(StrEnum):
 
 
 class VideoUpdate(NamedTuple):
-    """What one call learned of one claimed video. A count is None where YouTube hides it."""
+    """What one call learned of one claimed video. A count is None where YouTube hides it.
+
+    Publish time and duration are None where the answer does not have them; what is known then stays.
+    """
 
     id: str
     presence: Presence
     views: int | None = None
     likes: int | None = None
     comments: int | None = None
+    published_at: datetime | None = None
+    duration: timedelta | None = None
 
 
 class Ingested(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from atlas import events, policy
 from atlas.adapters.claims import Claims
@@ -16,6 +16,8 @@ from atlas.tickets import NO_CALLS, Calls
 from atlas.times import iso
 
 __all__ = ["Tracking"]
+
+_NONE = timedelta()  # the length of what is live or upcoming
 
 
 class Tracking(Claims):
@@ -54,7 +56,8 @@ class Tracking(Claims):
     async def update_video_stats_batch(
         self, updates: Sequence[VideoUpdate], *, calls: Calls = NO_CALLS, at: datetime | None = None
     ) -> int:
-        """Writes what one call learned of claimed videos: snapshots, zone, due time, absences, the end of the lease.
+        """Writes what one call learned of claimed videos: snapshots, publish time and duration where the answer has
+        them, zone and due time that follow from them, absences, the end of the lease.
 
         A video that was absent three times, at least 6 h apart, is retired. Ids whose lease has passed are left alone.
 
@@ -71,7 +74,14 @@ class Tracking(Claims):
         if not mine and not calls.days:
             return 0
         rows = [self._videos[update.id] for update in mine]
-        plan = [policy.schedule(row["published_at"] or row["first_seen_at"], now) for row in rows]
+        plan = [
+            policy.schedule(
+                update.published_at or row["published_at"] or row["first_seen_at"],
+                now,
+                pending=update.duration == _NONE,
+            )
+            for update, row in zip(mine, rows, strict=True)
+        ]
         written = await self._db.fetch(
             sql("update_videos"),
             [update.id for update in mine],
@@ -83,9 +93,12 @@ class Tracking(Claims):
             [update.views for update in mine],
             [update.likes for update in mine],
             [update.comments for update in mine],
+            [update.published_at for update in mine],
+            [update.duration for update in mine],
             now,
             now - policy.ABSENCE_SPACING,
             policy.ABSENCES_TO_RETIRE,
+            policy.PUBLISH_TIME_MOVED,
             *calls,
         )
         retired = [record["id"] for record in written if record["retired"]]

@@ -1,7 +1,10 @@
 -- Channels, videos and their first snapshots; known ones are refreshed, a retired one
--- that is there again is revived. Always kept, whoever holds a lease.
+-- that is there again is revived. Always kept, whoever holds a lease. Where the publish time differs from what is known,
+-- the zone follows it and the video is due no later than that asks for; where it has moved on, the archive's record is
+-- out of date.
 -- $1 ids, $2 channels, $3 channel titles, $4 titles, $5 published, $6 tags joined by U+001F, $7 categories, $8 durations,
--- $9 zones, $10 due, $11 whether enriched, $12 views, $13 likes, $14 comments, $15 when observed (schedule time)
+-- $9 zones, $10 due, $11 whether enriched, $12 views, $13 likes, $14 comments, $15 when observed (schedule time),
+-- $16 a publish time that is later by more than this has moved
 WITH input AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::integer[],
                          $8::interval[], $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::bigint[],
@@ -28,9 +31,14 @@ WITH input AS (
         last_updated_at = CASE WHEN videos.enriched_at IS NULL THEN coalesce(excluded.last_updated_at, videos.last_updated_at)
                                ELSE videos.last_updated_at END,
         zone = CASE WHEN excluded.enriched_at IS NOT NULL AND (videos.enriched_at IS NULL OR videos.retired_at IS NOT NULL)
+                      OR excluded.published_at <> videos.published_at
                     THEN excluded.zone ELSE videos.zone END,
         due_at = CASE WHEN excluded.enriched_at IS NOT NULL AND (videos.enriched_at IS NULL OR videos.retired_at IS NOT NULL)
-                      THEN excluded.due_at ELSE videos.due_at END,
+                      THEN excluded.due_at
+                      WHEN excluded.published_at <> videos.published_at AND videos.due_at IS NOT NULL
+                      THEN least(videos.due_at, excluded.due_at) ELSE videos.due_at END,
+        archived_at = CASE WHEN excluded.published_at > videos.published_at + $16::interval THEN NULL
+                           ELSE videos.archived_at END,
         absences = CASE WHEN excluded.enriched_at IS NOT NULL THEN 0 ELSE videos.absences END,
         last_absent_at = CASE WHEN excluded.enriched_at IS NULL THEN videos.last_absent_at END,
         retired_at = CASE WHEN excluded.enriched_at IS NULL THEN videos.retired_at END

@@ -101,6 +101,7 @@ def _ingest(videos: list[Video], at: datetime) -> tuple[Any, ...]:
         [v.category_id for v in videos], [v.duration for v in videos], [zone for zone, _ in plan],
         [due for _, due in plan], [True] * len(videos), [v.views for v in videos], [v.likes for v in videos],
         [v.comments for v in videos], [at] * len(videos),
+        timedelta(minutes=1),
     )  # fmt: skip
 
 

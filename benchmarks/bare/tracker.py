@@ -65,7 +65,10 @@ def update(targets: dict[str, Any], found: list[VideoStats]) -> tuple[Any, ...]:
         [video.views for video in found],
         [video.likes for video in found],
         [video.comments for video in found],
+        [video.published_at for video in found],
+        [video.duration for video in found],
         now,
         now - timedelta(hours=6),
         3,
+        timedelta(minutes=1),
     )

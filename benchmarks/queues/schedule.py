@@ -19,7 +19,8 @@ _TABLE = """
 CREATE TABLE schedule (
     id text PRIMARY KEY, zone smallint NOT NULL, absences smallint NOT NULL DEFAULT 0, due_at timestamptz,
     published_at timestamptz, first_seen_at timestamptz NOT NULL, last_updated_at timestamptz,
-    last_absent_at timestamptz, retired_at timestamptz, leased_until timestamptz, lease_token uuid, leased_by text
+    duration interval, archived_at timestamptz, last_absent_at timestamptz, retired_at timestamptz,
+    leased_until timestamptz, lease_token uuid, leased_by text
 ) WITH (fillfactor = 50);
 CREATE INDEX schedule_due ON schedule (zone, due_at) WHERE due_at IS NOT NULL;
 INSERT INTO schedule (id, zone, due_at, published_at, first_seen_at, last_updated_at)

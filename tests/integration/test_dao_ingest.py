@@ -265,11 +265,49 @@ async def test_births_of_any_time_are_stored(db: Database) -> None:
     assert [video["zone"] for video in await rows(db, "videos")] == [3, 3, 1, 1]
 
 
+async def test_a_publish_time_that_moved_makes_a_stored_video_young_again(db: Database) -> None:
+    dao = MaiaDAO()
+    with at(NOON - 10 * DAY):
+        await dao.ingest_video_metadata([Video(id="a", published_at=NOON - 20 * DAY, duration=timedelta(), views=1)])
+        await dao.mark_archived(["a"])
+    (before,) = await rows(db, "videos")
+    assert (before["zone"], before["due_at"]) == (3, pytest.approx(NOON - 10 * DAY + 6 * HOUR, abs=HOUR))
+    with at(NOON):
+        await db.fetch("UPDATE videos SET due_at = $1", NOON + 20 * HOUR)
+        await dao.ingest_video_metadata([Video(id="a", published_at=NOON - HOUR, duration=HOUR, views=2)])
+        (after,) = await rows(db, "videos")
+        assert (after["published_at"], after["duration"], after["zone"]) == (NOON - HOUR, HOUR, 1)
+        assert after["due_at"] == pytest.approx(NOON + HOUR, abs=timedelta(seconds=1))
+        assert after["archived_at"] is None, "the archive's record is out of date"
+        await dao.ingest_video_metadata([Video(id="a", views=3), Video(id="a", partial=True)])
+        (unknown,) = await rows(db, "videos")
+    names = ("published_at", "duration", "zone", "due_at")
+    assert [unknown[name] for name in names] == [after[name] for name in names], "what is missing overwrites nothing"
+
+
+async def test_a_publish_time_that_moved_asks_for_no_later_reading(db: Database) -> None:
+    dao = MaiaDAO()
+    with at(NOON):
+        await dao.ingest_video_metadata([Video(id="a", published_at=NOON - 2 * HOUR, views=1)])
+        await dao.ingest_video_metadata([Video(id="a", published_at=NOON + 10 * HOUR, views=1)])
+        (row,) = await rows(db, "videos")
+    assert row["due_at"] == pytest.approx(NOON + HOUR, abs=timedelta(seconds=1))
+
+
+async def test_a_video_that_a_search_finds_at_a_later_publish_time_is_not_known(db: Database) -> None:
+    dao = MaiaDAO()
+    await dao.ingest_video_metadata(
+        [Video(id=id_, published_at=NOON) for id_ in ("moved", "same", "earlier", "silent")]
+    )
+    published = {"moved": NOON + DAY, "same": NOON, "earlier": NOON - DAY, "silent": None}
+    assert await dao.known_videos(published) == {"same", "earlier", "silent"}
+
+
 async def test_known_videos_are_those_with_their_metadata(db: Database) -> None:
     dao = MaiaDAO()
     await dao.ingest_video_metadata([Video(id="whole"), Video(id="partial", partial=True)])
-    assert await dao.known_videos(["whole", "partial", "unknown"]) == {"whole"}
-    assert await dao.known_videos([]) == frozenset()
+    assert await dao.known_videos(dict.fromkeys(["whole", "partial", "unknown"])) == {"whole"}
+    assert await dao.known_videos({}) == frozenset()
 
 
 async def test_unfinished_are_the_oldest_without_metadata_and_then_if_asked_for_the_unarchived(db: Database) -> None:

@@ -61,6 +61,59 @@ def present(id_: str, views: int | None = 2, likes: int | None = None, comments:
     return VideoUpdate(id_, Presence.PRESENT, views, likes, comments)
 
 
+# ── premieres, live streams, scheduled videos ───────────────────────────────────────────────────────────────────────
+
+
+async def test_a_reading_writes_publish_time_and_duration_and_the_zone_follows(db: Database) -> None:
+    await seed(NOON - 20 * DAY, video=HOUR)
+    await db.fetch("UPDATE videos SET duration = '0', archived_at = first_seen_at")
+    with at(NOON):
+        dao = MaiaDAO()
+        assert await claim(dao) == ["video"]
+        update = present("video")._replace(published_at=NOON - 2 * HOUR, duration=timedelta(minutes=62))
+        assert await dao.update_video_stats_batch([update]) == 1
+    row = await row_of(db, "video")
+    assert (row["published_at"], row["duration"], row["zone"]) == (NOON - 2 * HOUR, timedelta(minutes=62), 1)
+    assert row["due_at"] == pytest.approx(NOON + HOUR, abs=timedelta(seconds=1))
+    assert row["archived_at"] is None, "the archive's record is out of date"
+
+
+async def test_a_missing_value_overwrites_nothing(db: Database) -> None:
+    await seed(NOON - 20 * DAY, video=HOUR)
+    await db.fetch("UPDATE videos SET duration = '5 min', archived_at = first_seen_at")
+    before = await row_of(db, "video")
+    with at(NOON):
+        dao = MaiaDAO()
+        await claim(dao)
+        await dao.update_video_stats_batch([present("video")])
+    after = await row_of(db, "video")
+    names = ("published_at", "duration", "archived_at")
+    assert [after[name] for name in names] == [before[name] for name in names]
+    assert after["zone"] == 3
+
+
+@pytest.mark.parametrize(
+    ("age", "duration", "zone", "interval"),
+    [
+        (20 * DAY, timedelta(), 3, 6 * HOUR),  # live or upcoming: its publish time is about to move
+        (20 * DAY, HOUR, 3, DAY),
+        (-5 * HOUR, timedelta(), 1, 5 * HOUR),  # upcoming, with a publish time to come: read then
+        (-30 * DAY, timedelta(), 1, DAY),
+    ],
+)
+async def test_what_is_not_broadcast_yet_is_read_when_that_makes_sense(
+    db: Database, age: timedelta, duration: timedelta, zone: int, interval: timedelta
+) -> None:
+    await seed(NOON - 2 * DAY, video=HOUR)
+    with at(NOON):
+        dao = MaiaDAO()
+        await claim(dao)
+        await dao.update_video_stats_batch([present("video")._replace(published_at=NOON - age, duration=duration)])
+    row = await row_of(db, "video")
+    assert row["zone"] == zone
+    assert row["due_at"] == pytest.approx(NOON + interval, abs=timedelta(seconds=1))
+
+
 # ── claims ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -386,7 +439,7 @@ async def test_a_retired_video_is_never_claimed_until_it_is_found_again(db: Data
     with at(later):
         assert await claim(MaiaDAO()) == []
         assert await MaiaDAO().fetch_unfinished(10, archive=True) == []
-        assert await MaiaDAO().known_videos(["video"]) == frozenset()
+        assert await MaiaDAO().known_videos({"video": None}) == frozenset()
         await MaiaDAO().ingest_video_metadata(Video(id="video", partial=True))
     assert (await row_of(db, "video"))["retired_at"] is not None
     with at(later):

@@ -24,11 +24,43 @@ DAY = timedelta(days=1)
         (7 * DAY, 3, DAY),
         (3650 * DAY, 3, DAY),
         (-TICK, 1, timedelta(hours=1)),
-        (-30 * DAY, 1, timedelta(hours=1)),
+        (-timedelta(hours=1), 1, timedelta(hours=1)),
+        (-timedelta(hours=5), 1, timedelta(hours=5)),
+        (-30 * DAY, 1, DAY),
     ],
 )
 def test_the_age_decides_the_zone_and_the_zone_the_interval(age: timedelta, zone: int, interval: timedelta) -> None:
     assert policy.schedule(NOW - age, NOW) == (zone, NOW + interval)
+
+
+@pytest.mark.parametrize(
+    ("age", "zone", "interval"),
+    [
+        (timedelta(hours=2), 1, timedelta(hours=1)),
+        (3 * DAY, 2, timedelta(hours=6)),
+        (30 * DAY, 3, timedelta(hours=6)),
+        (-timedelta(hours=5), 1, timedelta(hours=5)),
+    ],
+)
+def test_what_is_live_or_upcoming_is_read_every_six_hours_at_least(
+    age: timedelta, zone: int, interval: timedelta
+) -> None:
+    assert policy.schedule(NOW - age, NOW, pending=True) == (zone, NOW + interval)
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "moved"),
+    [
+        (NOW, NOW + DAY, True),
+        (NOW, NOW + timedelta(minutes=1), False),
+        (NOW, NOW + timedelta(minutes=1) + TICK, True),
+        (NOW + DAY, NOW, False),
+        (None, NOW, False),
+        (NOW, None, False),
+    ],
+)
+def test_a_publish_time_has_moved_when_it_is_later(known: datetime | None, found: datetime | None, moved: bool) -> None:
+    assert policy.publish_time_moved(known, found) is moved
 
 
 def test_zones_are_numbered_as_the_table_allows_in_order_of_age() -> None:
