@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Final
 
 from maia.youtube import VideoList
@@ -15,14 +15,21 @@ WITNESSES: Final = 5
 _MANY: Final = 10  # so many videos do not vanish together: an answer without any of them is a bad one
 
 
-def proves_absence(answer: VideoList, asked: int, witnesses: Sequence[str]) -> bool:
-    """Whether the videos that this answer leaves out count as absent.
+def proves_absence(answer: VideoList, asked: Collection[str], witnesses: Collection[str]) -> bool:
+    """Return whether the videos that this answer leaves out count as absent.
+
+    An odd answer proves nothing: one with an item that could not be read, with a member that is not known (it may speak
+    of the ids that are missing), that counts more results than it holds, that names a video twice or one that was not
+    asked for.
 
     Args:
         answer: what videos.list answered.
-        asked: for how many videos, witnesses apart.
+        asked: ids that were asked for, witnesses apart.
         witnesses: ids that were asked along.
     """
-    if answer.dropped:
-        return False  # something in it could not be read: it may be any of those that are missing
-    return bool(answer.items) or (asked < _MANY and not witnesses)
+    found = {video.id for video in answer.items}
+    if answer.dropped or answer.extra or answer.total_results > len(found) or len(found) < len(answer.items):
+        return False
+    if not found <= {*asked, *witnesses}:
+        return False
+    return bool(found) or (len(asked) < _MANY and not witnesses)

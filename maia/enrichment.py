@@ -149,7 +149,7 @@ async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
         return Counter(unfinished_failed=len(ids))
     found = {video.id: video for video in answer.items if video.id in ids}
     missing = [id_ for id_ in ids if id_ not in found]
-    proves = proves_absence(answer, len(ids), witnesses)
+    proves = proves_absence(answer, ids, witnesses)
     counts: Counter[str] = Counter()
     observed: datetime | None = None
 

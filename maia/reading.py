@@ -137,9 +137,13 @@ async def reschedule(session: AgentSession, targets: Sequence[TargetRow]) -> Ans
 
 
 async def _write_stats(session: AgentSession, call: Call, answer: StatsList) -> Answered:
-    updates = [_present(item) for item in answer.items]
+    # of an answer that holds other videos too, or one twice, only what was asked for counts, and once
+    ids = {target["id"] for target in call.targets}
+    found = {item.id: _present(item) for item in answer.items if item.id in ids}
+    if answer.extra:
+        get_run_logger().warning("videos.batchGetStats answers with unknown members: %s", ", ".join(answer.extra))
+    updates = list(found.values())
     updated, _ = await _write(session, updates, answer, ())
-    found = {update.id for update in updates}
     suspects = [target for target in call.targets if target["id"] not in found]
     return Answered(Counter(updated=updated), suspects, present=[update.id for update in updates])
 
@@ -148,9 +152,12 @@ async def _write_whole(session: AgentSession, call: Call, answer: VideoList) -> 
     ids = {target["id"] for target in call.targets}
     found = {video.id: video for video in answer.items if video.id in ids}
     missing = [id_ for id_ in ids if id_ not in found]
-    proves = proves_absence(answer, len(ids), call.witnesses)
+    proves = proves_absence(answer, ids, call.witnesses)
     if missing and not proves:
-        get_run_logger().warning("videos.list left out %d videos, in an answer that proves nothing", len(missing))
+        odd = f" (unknown members: {', '.join(answer.extra)})" if answer.extra else ""
+        get_run_logger().warning(
+            "videos.list left out %d videos, in an answer that proves nothing%s", len(missing), odd
+        )
     absence = Presence.ABSENT if proves else Presence.UNANSWERED
     updates = [*(_present(video) for video in found.values()), *(VideoUpdate(id_, absence) for id_ in missing)]
     updated, there = await _write(session, updates, answer, list(found.values()))

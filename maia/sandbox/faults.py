@@ -48,6 +48,13 @@ class Kind(StrEnum):
     NOT_JSON = "not-json"
     EMPTY_ITEMS = "empty-items"
     UNREADABLE_ITEMS = "unreadable-items"
+    UNKNOWN_MEMBER = "unknown-member"
+    WRONG_KIND = "wrong-kind"
+    OTHER_ID = "other-id"
+    TWICE = "twice"
+    NO_STATISTICS = "no-statistics"
+    ODD_NUMBERS = "odd-numbers"
+    UPCOMING = "upcoming"
     REPEATED_TOKEN = "repeated-token"  # noqa: S105  no secret
     STALE_PAGE = "stale-page"
     SLOW = "slow"
@@ -79,6 +86,15 @@ kinds
   not-json          502 with an HTML page
   empty-items       200 with no items; totalResults stays as it was
   unreadable-items  200 whose items have no id
+  unknown-member    200 without the first item, whose id stands in a member
+                    "notFoundIds" beside the items
+  wrong-kind        200 that says it is another kind of list
+  other-id          200 with one more item, of a video that was not asked for
+  twice             200 that has its first item twice
+  no-statistics     200 whose items have no statistics
+  odd-numbers       200 with negative, huge and senseless counts
+  upcoming          200 whose videos are premieres to come: published ten days
+                    earlier, without a length or views
   repeated-token    200 whose nextPageToken is the token that was sent
   stale-page        200 with the first page again, and a new page token, for calls
                     that carry a page token
@@ -110,7 +126,8 @@ _REASONS: Final = {
 _PAGED: Final = (Kind.PAGE_TOKEN, Kind.STALE_PAGE)
 _SPOILING: Final = (
     Kind.DROP, Kind.CUT, Kind.BROKEN_JSON, Kind.NOT_JSON, Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS, Kind.REPEATED_TOKEN,
-    Kind.STALE_PAGE,
+    Kind.STALE_PAGE, Kind.UNKNOWN_MEMBER, Kind.WRONG_KIND, Kind.OTHER_ID, Kind.TWICE, Kind.NO_STATISTICS,
+    Kind.ODD_NUMBERS, Kind.UPCOMING,
 )  # fmt: skip
 _AT_THE_GATE: Final = {
     Kind.RATE_LIMIT,

@@ -87,7 +87,7 @@ def _thumbnails(identifier: str, amount: int) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    """As a search result writes texts: with HTML's entities (videos.list does not)."""
+    """As a search result writes titles, and only titles: with HTML's entities."""
     return html.escape(text).replace("&#x27;", "&#39;")
 
 
@@ -107,9 +107,9 @@ def search_item(video: Video, at: float, call: int) -> dict[str, Any]:
             "publishedAt": published,
             "channelId": video.channel.id,
             "title": _escaped(video.title),
-            "description": _escaped(_excerpt(video.description)),
+            "description": _excerpt(video.description),
             "thumbnails": _thumbnails(video.id, 3),
-            "channelTitle": _escaped(video.channel.title),
+            "channelTitle": video.channel.title,
             "liveBroadcastContent": "none",
             "publishTime": published,
         }

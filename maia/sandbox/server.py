@@ -26,6 +26,7 @@ from maia.sandbox.parameters import Parameters
 from maia.sandbox.quota import QuotaBook
 from maia.sandbox.replay import ReplayWorld
 from maia.sandbox.schema import KNOWN
+from maia.sandbox.spoiling import spoilt
 from maia.sandbox.world import SeededWorld
 
 if TYPE_CHECKING:
@@ -162,11 +163,11 @@ class Sandbox:
             document = {name: value for name, value in document.items() if name != "nextPageToken"}
             if "items" in document:
                 document["items"] = []
-        elif kind is Kind.UNREADABLE_ITEMS and "items" in document:
-            document = {**document, "items": [{"kind": item.get("kind")} for item in document["items"]]}
         elif kind is Kind.REPEATED_TOKEN:
             sent = call.parameters.text("pageToken") or call.parameters.token(len(answer.ids))
             document = {**document, "nextPageToken": sent}
+        elif kind is not None:
+            document = spoilt(kind, document)
         body = _dump(document, call)
         match kind:
             case Kind.DROP:
@@ -181,8 +182,9 @@ class Sandbox:
             case Kind.NOT_JSON:
                 self._record(call, 502, "not-json", [])
                 return self._respond(request, 502, _HTML, {"Content-Type": "text/html; charset=UTF-8"})
-        unread = kind in (Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS)
-        self._record(call, 200, None, [] if unread else answer.ids)
+        unread = kind in (Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS, Kind.WRONG_KIND)
+        left = answer.ids[1:] if kind is Kind.UNKNOWN_MEMBER else answer.ids
+        self._record(call, 200, None, [] if unread else left)
         return self._respond(request, 200, body)
 
     def _record(self, call: _Call, status: int, reason: str | None, ids: list[str]) -> None:

@@ -156,7 +156,10 @@ class YouTubeClient:
         return await self._caller.ask(_CHANNELS, ChannelList, params)
 
     async def playlist_items(self, playlist_id: str, page_token: str | None = None) -> PlaylistPage:
-        """playlistItems.list: 1 unit for a page of 50. Raises ValueError when `playlist_id` cannot be one."""
+        """playlistItems.list: 1 unit for a page of 50. Raises ValueError when `playlist_id` cannot be one.
+
+        A next token that is the one that was sent leads nowhere: such a page counts as the last.
+        """
         if usable_id(playlist_id) is None:
             raise ValueError("not the id of a playlist")
         params = {
@@ -166,7 +169,10 @@ class YouTubeClient:
             "pageToken": page_token,
             "fields": _PLAYLIST_FIELDS,
         }
-        return await self._caller.ask(_PLAYLIST, PlaylistPage, params)
+        page = await self._caller.ask(_PLAYLIST, PlaylistPage, params)
+        if page.next_page_token == page_token:
+            page.next_page_token = None
+        return page
 
 
 def _joined(ids: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
 
 from atlas.errors import scrub
 from atlas.parsing import clean_text, parse_count
@@ -18,6 +18,23 @@ __all__ = ["Answer", "ChannelList", "PlaylistPage", "SearchPage", "StatsList", "
 
 Item = TypeVar("Item")
 
+# of all list methods together, as Google's discovery document names them
+_MEMBERS: Final = frozenset(
+    [
+        "kind",
+        "etag",
+        "eventId",
+        "items",
+        "nextPageToken",
+        "offlineReason",
+        "pageInfo",
+        "prevPageToken",
+        "regionCode",
+        "tokenPagination",
+        "visitorId",
+    ]
+)
+
 
 @dataclass(slots=True, kw_only=True)
 class Answer(Generic[Item]):
@@ -27,6 +44,9 @@ class Answer(Generic[Item]):
         items: the resources that could be read, in YouTube's order.
         dropped: how many could not be read; nothing is known of them, so that they must not be taken for absent.
         next_page_token: where the list goes on; None on its last page.
+        extra: members beside `items` that no answer of the API is known to have, such as a list of ids that could not
+            be found. They stay in `raw` and are read as nothing; who asks whether something is absent must not trust
+            an answer that has one.
         raw: the answer as it came, for the archive.
         tickets: the reserved calls behind it. Whoever stores the answer settles them in the same transaction.
     """
@@ -37,6 +57,7 @@ class Answer(Generic[Item]):
     items: list[Item]
     dropped: int = 0
     next_page_token: str | None = None
+    extra: tuple[str, ...] = ()
     raw: dict[str, Any]
     tickets: tuple[Ticket, ...] = ()
 
@@ -65,9 +86,16 @@ class Answer(Generic[Item]):
             items=items,
             dropped=len(listed) - len(items),
             next_page_token=clean_text(answer.get("nextPageToken")) or None,
+            extra=tuple(_what(name) for name in answer.keys() - _MEMBERS),
             raw=answer,
             tickets=tickets,
         )
+
+    @property
+    def total_results(self) -> int:
+        """How many results YouTube counts: an estimate; 0 where the answer does not say."""
+        info = self.raw.get("pageInfo")
+        return (parse_count(info.get("totalResults")) or 0) if isinstance(info, dict) else 0
 
     @classmethod
     def nothing(cls) -> Self:
@@ -81,12 +109,6 @@ class SearchPage(Answer[SearchItem]):
     __slots__ = ()
     kind = "youtube#searchListResponse"
     resource = SearchItem
-
-    @property
-    def total_results(self) -> int:
-        """How many results YouTube counts: an estimate; 0 where the answer does not say."""
-        info = self.raw.get("pageInfo")
-        return (parse_count(info.get("totalResults")) or 0) if isinstance(info, dict) else 0
 
 
 class VideoList(Answer[Video]):

@@ -59,7 +59,18 @@ async def test_search_snippets_have_exactly_the_fields_of_the_real_ones(api: Api
     assert {frozenset(item["snippet"]) for item in document["items"]} == {frozenset(fields.split())}
 
 
-async def test_search_texts_are_escaped_and_those_of_videos_are_not(api: Api) -> None:
+async def test_channel_titles_and_descriptions_of_a_search_are_not_escaped(api: Api) -> None:
+    _, document = await api.search("football highlights", maxResults=50)
+    snippets = {item["id"]["videoId"]: item["snippet"] for item in document["items"]}
+    _, videos = await api.get("videos", part="snippet", id=",".join(snippets))
+    for video in videos["items"]:
+        found = snippets[video["id"]]
+        assert found["channelTitle"] == video["snippet"]["channelTitle"]
+        assert not {"&amp;", "&#39;", "&quot;"} & set(found["description"].split())
+    assert any(character in str(snippets) for character in "&'"), "some hold what would be escaped"
+
+
+async def test_search_titles_are_escaped_and_those_of_videos_are_not(api: Api) -> None:
     _, document = await api.search("football highlights", maxResults=50)
     titles = {item["id"]["videoId"]: item["snippet"]["title"] for item in document["items"]}
     identifier = next(identifier for identifier, title in titles.items() if "&amp;" in title)

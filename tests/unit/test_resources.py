@@ -2,10 +2,12 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from atlas import policy
 from atlas.parsing import MAX_COUNT, clean_text, parse_count, parse_duration, parse_time, usable_id
 from atlas.resources import Channel, PlaylistItem, SearchItem, Video, VideoStats
 
@@ -311,3 +313,24 @@ def test_ids(value: object, id_: str | None) -> None:
 
 def test_what_prints_a_video_does_not_print_all_that_youtube_said() -> None:
     assert "aNewPart" not in repr(Video.from_resource(a_video()))
+
+
+def test_only_the_title_of_a_search_result_is_escaped(shared_cases: Path) -> None:
+    case = json.loads((shared_cases / "search_channel_titles.json").read_text())
+    snippet = {"title": case["title"], "channelTitle": case["channelTitle"], "description": "A &amp; B"}
+
+    item = SearchItem.from_resource({"id": {"videoId": "a"}, "snippet": snippet})
+
+    assert f"{item.title} | {item.channel_title}" == case["expected"].partition(": ")[2].partition(". ")[0]
+    assert item.description == "A &amp; B"
+
+
+def test_the_shared_premiere_is_read_with_its_new_publish_time_and_duration(shared_cases: Path) -> None:
+    case = json.loads((shared_cases / "premiere.json").read_text())
+
+    before = Video.from_resource(case["first_videos_item"])
+    after = VideoStats.from_resource(case["later_batchGetStats_item"])
+
+    assert before.duration == timedelta()
+    assert (after.published_at, after.duration) == (datetime(2026, 11, 11, 18, tzinfo=UTC), timedelta(seconds=3723))
+    assert policy.publish_time_moved(before.published_at, after.published_at)

@@ -265,3 +265,14 @@ async def test_a_body_without_end_is_given_up(
     api.get(ANY, body=OK, repeat=True)
     with pytest.raises(Malformed, match="more than"):
         await client.videos(["a"])
+
+
+@pytest.mark.parametrize(("token", "following"), [("CAUQAA", None), ("CAoQAA", "CAoQAA")])
+async def test_a_playlist_whose_page_token_repeats_is_read_through(
+    client: YouTubeClient, api: aioresponses, token: str, following: str | None
+) -> None:
+    api.get(ANY, body=bodies.listing("playlistItemListResponse", bodies.playlist_item(), token=token))
+
+    page = await client.playlist_items("UU_channel-0000000000001", "CAUQAA")
+
+    assert page.next_page_token == following
