@@ -289,8 +289,8 @@ def _log_search(topic: TopicRow, counts: Counter[str]) -> None:
 
 
 def _last_page(topic: TopicRow, page: SearchPage) -> bool:
-    """Whether an empty page is the last one of a list: it follows results, and nothing follows it."""
-    return page.next_page_token is None and topic["slice_results"] > 0
+    """Whether an empty page is the last one of a list: it follows a page that was read, and nothing follows it."""
+    return page.next_page_token is None and topic["page"] > 0
 
 
 async def _ask_again(session: AgentSession, topic: TopicRow, page: SearchPage) -> Counter[str]:
