@@ -11,7 +11,7 @@ import contextlib
 import ipaddress
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
@@ -70,12 +70,15 @@ class Address:
         tls: what makes a connection safe, where the driver cannot make it of the parameters by itself.
         verified_unasked: the server is not near and no sslmode is given: that its certificate is verified was not asked
             for, and people may wonder.
+        place: the server's host and port for messages, without user, password and database; empty where the address
+            cannot be read for sure.
     """
 
     dsn: str
     pooled: bool | None = None
     tls: ssl.SSLContext | None = None
     verified_unasked: bool = False
+    place: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -94,7 +97,8 @@ class Address:
         tls = _system_trust(given) if given.get("sslrootcert") == "system" else None
         dropped = _LIBPQ_ONLY | (_TLS if tls else set())
         kept = [part for part in parts if unquote_plus(part.partition("=")[0]) not in dropped]
-        return cls(address + ("?" + "&".join(kept) if kept else ""), _pooled(given.get("pgbouncer")), tls, unasked)
+        dsn = address + ("?" + "&".join(kept) if kept else "")
+        return cls(dsn, _pooled(given.get("pgbouncer")), tls, unasked, _place(address, given))
 
 
 def check_url(url: str) -> None:
@@ -171,6 +175,24 @@ def _hosts(address: str, given: dict[str, str]) -> list[str]:
         listed = urlsplit(address).netloc.split("@", 1)[-1] or given.get("host", "")  # as the driver splits it
         return [_host(unquote(one)) for one in listed.split(",")]
     return []
+
+
+def _place(address: str, given: dict[str, str]) -> str:
+    """The servers as host:port. Nothing of an address in which an @ stands where it may be a password's."""
+    with contextlib.suppress(ValueError):
+        netloc = urlsplit(address).netloc
+        if "@" in address.partition("://")[2][len(netloc) :]:
+            return ""
+        port = given.get("port", "5432")
+        servers = (netloc.rpartition("@")[2] or given.get("host") or "localhost").split(",")
+        return ", ".join(_with_port(unquote(server), port) for server in servers)
+    return ""
+
+
+def _with_port(server: str, port: str) -> str:
+    if server.startswith(("/", "@")):
+        return f"{server}/.s.PGSQL.{port}"
+    return server if re.search(r":\d+$", server.rpartition("]")[2]) else f"{server}:{port}"
 
 
 def _host(listed: str) -> str:

@@ -1,16 +1,22 @@
 """``clock``, the process's schedule clock: what ages, due times, search windows and the quota day follow.
 
-It is the one that ``ATLAS_CLOCK`` asks for, see ``atlas.clocks``.
+It is the one that ``ATLAS_CLOCK`` asks for, see ``atlas.clocks``. Real time is the database's: machines that work on
+one database must agree about the time, and their own clocks may not. The difference is measured when the process
+connects.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import logging
+from datetime import UTC, datetime, timedelta
 
-from atlas.clocks import Clock
+from atlas.clocks import LARGEST_OFFSET, NOISE, WARNED_OFFSET, Clock
 from atlas.config import settings
+from atlas.errors import ConfigError
 
 __all__ = ["Clock", "clock"]
+
+logger = logging.getLogger(__name__)
 
 
 class _ConfiguredClock:
@@ -19,19 +25,67 @@ class _ConfiguredClock:
     def __init__(self) -> None:
         self._spec: str | None = None
         self._clock = Clock()
+        self._offset = timedelta(0)
+        self._warned = False
 
     def _current(self) -> Clock:
         if settings.atlas_clock != self._spec:
-            self._clock = Clock.parse(settings.atlas_clock)
+            self._clock = Clock.parse(settings.atlas_clock, self.real())
             self._spec = settings.atlas_clock
         return self._clock
+
+    @property
+    def offset(self) -> timedelta:
+        """How far the database's clock is ahead of this machine's: zero before it was measured."""
+        return self._offset
+
+    def follow(self, offset: timedelta) -> None:
+        """Take real time from the database's clock from now on.
+
+        Logs a warning, once in a process, where this machine's clock is wrong by more than a minute.
+
+        Args:
+            offset: how far the database's clock is ahead of this machine's.
+
+        Raises:
+            ConfigError: the two differ by more than an hour.
+        """
+        if abs(offset - self._offset) <= NOISE:
+            return  # measured again: time does not jump by the error of measuring
+        if abs(offset) > LARGEST_OFFSET:
+            raise ConfigError(f"{self._difference(offset)} {_REMEDY}")
+        if abs(offset) > WARNED_OFFSET and not self._warned:
+            self._warned = True
+            logger.warning("%s The database's is used. %s", self._difference(offset), _REMEDY)
+        if self._spec is not None and "@" not in self._spec:  # it began when this machine's clock said so
+            self._clock = self._clock.moved(offset - self._offset)
+        self._offset = offset
+
+    @staticmethod
+    def _difference(offset: timedelta) -> str:
+        machine = datetime.now(UTC)
+        side = "ahead of" if offset < timedelta(0) else "behind"
+        return (
+            f"This machine's clock ({_shown(machine)}) is {_span(abs(offset))} {side} the database's "
+            f"({_shown(machine + offset)})."
+        )
 
     @property
     def speed(self) -> float:
         return self._current().speed
 
+    @property
+    def is_real(self) -> bool:
+        """Whether it shows real time."""
+        return str(self) == "real"
+
+    def real(self) -> datetime:
+        """Return the real time now, by the database's clock (aware, UTC)."""
+        return datetime.now(UTC) + self._offset
+
     def now(self) -> datetime:
-        return self._current().now()
+        """Return the schedule time now (aware, UTC)."""
+        return self._current().at(self.real())
 
     def at(self, real: datetime) -> datetime:
         return self._current().at(real)
@@ -41,6 +95,21 @@ class _ConfiguredClock:
 
     def __str__(self) -> str:
         return str(self._current())
+
+
+_REMEDY = "Set the clock that is wrong, by NTP where possible (timedatectl set-ntp true)."
+
+
+def _shown(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _span(span: timedelta) -> str:
+    minutes = round(span.total_seconds() / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = round(minutes / 60)
+    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
 
 
 clock = _ConfiguredClock()

@@ -12,13 +12,19 @@ demos, tests and simulations. All processes of one run are given the same specif
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from atlas.errors import ConfigError
 
-__all__ = ["Clock"]
+__all__ = ["LARGEST_OFFSET", "NOISE", "WARNED_OFFSET", "Clock", "measured_offset"]
+
+NOISE = timedelta(seconds=2)
+"""Two clocks count as equal within this: well-kept ones differ by milliseconds, and measuring has errors."""
+WARNED_OFFSET = timedelta(minutes=1)
+LARGEST_OFFSET = timedelta(hours=1)
+"""A clock that differs by more than this is wrong, and no time of this process can be trusted."""
 
 _SPEC = re.compile(r"(?P<speed>\d+(?:\.\d+)?)x(?:@(?P<real>[^=]+)(?:=(?P<shown>.+))?)?")
 _LONGEST_RUN = timedelta(days=1)  # real time: no process runs longer
@@ -50,8 +56,14 @@ class Clock:
     shown_start: datetime | None = None
 
     @classmethod
-    def parse(cls, spec: str) -> Clock:
-        """Reads a specification as in the module's text. Raises ConfigError naming ATLAS_CLOCK."""
+    def parse(cls, spec: str, now: datetime | None = None) -> Clock:
+        """Return the clock of a specification as in the module's text. Raises ConfigError naming ATLAS_CLOCK.
+
+        Args:
+            spec: the specification.
+            now: the real time (aware, UTC); None: this machine's.
+        """
+        now = now or datetime.now(UTC)
         if spec.strip().lower() == "real":
             return cls()
         match = _SPEC.fullmatch(spec.strip())
@@ -60,7 +72,6 @@ class Clock:
                 f"ATLAS_CLOCK: '{spec}' is no clock; use 'real', or a speed such as '3600x', or "
                 "'3600x@2026-11-22T08:00:00Z=2026-11-22T08:00:00Z' (speed@real start=schedule start)."
             )
-        now = datetime.now(UTC)
         real = _instant(match["real"], spec) if match["real"] else now
         shown = _instant(match["shown"], spec) if match["shown"] else real
         clock = cls(float(match["speed"]), real, shown)
@@ -85,6 +96,11 @@ class Clock:
         """The schedule time now (aware, UTC)."""
         return self.at(datetime.now(UTC))
 
+    def moved(self, by: timedelta) -> Clock:
+        """Return the clock that this one would be, had its process begun with a real time that is later by ``by``."""
+        shown = self.shown_start and self.shown_start + by
+        return replace(self, real_start=self.real_start + by, shown_start=shown)
+
     def real_seconds(self, schedule: timedelta) -> float:
         """How many real seconds a span of schedule time takes."""
         return schedule.total_seconds() / self.speed
@@ -94,3 +110,16 @@ class Clock:
             return "real"
         speed = f"{Decimal(repr(self.speed)):f}".removesuffix(".0")
         return f"{speed}x@{self.real_start.isoformat()}={self.shown_start.isoformat()}"
+
+
+def measured_offset(database: datetime, asked: datetime, seconds: float) -> timedelta:
+    """Return how far the database's clock is ahead of this machine's; zero where the two agree.
+
+    Args:
+        database: what the database's clock showed (aware).
+        asked: what this machine's clock showed when the question was sent (aware).
+        seconds: how long the answer took: the database read its clock about half-way, and at most that half is error.
+    """
+    half = timedelta(seconds=seconds / 2)
+    offset = database - (asked + half)
+    return offset if abs(offset) > NOISE + half else timedelta(0)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import orjson
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+    wait_exponential,
+    wait_random_exponential,
+)
 
 from atlas.address import Address
 from atlas.connections import Connections
-from atlas.errors import ConfigError, Contended, DatabaseUnavailable
-from atlas.refusals import LOST, TlsRefused, making, refused_parameter, translated
+from atlas.errors import ConfigError, Contended, DatabaseUnavailable, ReadOnly
+from atlas.refusals import LOST, TlsRefused, making, place_said, refused_parameter, translated
 from atlas.sessions import COMMAND_TIMEOUT, Bounded, Shared, is_own, options
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     Look = Callable[[asyncpg.Connection], Awaitable[None]]
 
-__all__ = ["COMMAND_TIMEOUT", "LOST", "PATIENCE", "connect", "open_pool", "patiently", "translated"]
+__all__ = ["COMMAND_TIMEOUT", "LOST", "PATIENCE", "connect", "open_pool", "opening", "patiently", "translated"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +39,38 @@ T = TypeVar("T")
 # PostgreSQL takes 5 to 20 s; a runner's minute costs money.
 PATIENCE = 30.0
 START_PATIENCE = 10.0
+"""Also for a host that does not exist: in a group of containers, a name begins to exist when its container starts."""
+DEADLINE = 30.0
+"""Real seconds for all steps until a session can be used: a server may accept a connection and then say nothing."""
+_QUIET = 2.0
+"""Real seconds after which a person is told what is waited for."""
 
 
 class _PoolerFoundError(Exception):
     """What a session said at its start was not heard by the server."""
+
+
+@contextlib.asynccontextmanager
+async def opening(url: str) -> AsyncIterator[None]:
+    """Bound all steps inside, which open sessions, by ``DEADLINE``. Log what is waited for where they take long.
+
+    Raises DatabaseUnavailable when the time is up.
+    """
+    where = place_said(Address.parse(url).place)
+    notice = asyncio.get_running_loop().call_later(_QUIET, logger.warning, "waiting for %s", where)
+    limit = asyncio.timeout(DEADLINE)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise DatabaseUnavailable(
+            f"{where} gave no answer within {DEADLINE:.0f} s. Check that it runs, that DATABASE_URL names its host and "
+            "port, and that no firewall is in the way."
+        ) from None
+    finally:
+        notice.cancel()
 
 
 async def connect(dsn: str, application_name: str) -> asyncpg.Connection:
@@ -79,7 +115,7 @@ async def open_pool(dsn: str, application_name: str, *, size: int) -> Connection
                 **given,
             )
 
-        connections = Connections([await pool() for _ in range(size)])
+        connections = Connections([await pool() for _ in range(size)], Address.parse(dsn).place)
         try:
             await connections.release(await connections.acquire(COMMAND_TIMEOUT))
         except BaseException:
@@ -96,7 +132,7 @@ async def _made(make: Callable[..., Awaitable[T]], url: str, application_name: s
     given = {"ssl": address.tls} if address.tls else {}
 
     async def attempt() -> T:
-        with translated(), making():
+        with translated(address.place), making():
             if address.pooled is None:
                 with contextlib.suppress(_PoolerFoundError):
                     return await directly()
@@ -136,10 +172,12 @@ async def patiently(work: Callable[[], Awaitable[T]], seconds: float) -> T:
     """Does the work, again while the database is not there or has others go first, for so many real seconds at most."""
     try:
         return await work()  # nearly always: the machinery of retries would cost more than many a statement
+    except ReadOnly:
+        raise
     except (DatabaseUnavailable, Contended):
         pass
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type((DatabaseUnavailable, Contended)),
+        retry=retry_if_exception_type((DatabaseUnavailable, Contended)) & retry_if_not_exception_type(ReadOnly),
         # half of it is certain, which bounds the tries (9 in 10 s, 17 in 30 s), half random, which spreads the shards
         wait=wait_exponential(multiplier=0.1, max=2.5) + wait_random_exponential(multiplier=0.1, max=2.5),
         stop=stop_after_delay(seconds),

@@ -51,9 +51,11 @@ class Connections:
 
     Args:
         pools: of one connection each, which it makes when it is first asked for it.
+        place: the server's host and port, for messages.
     """
 
-    def __init__(self, pools: Sequence[asyncpg.Pool]) -> None:
+    def __init__(self, pools: Sequence[asyncpg.Pool], place: str = "") -> None:
+        self.place = place
         self._pools = tuple(pools)
         self._free = list(pools)  # the one that was given back last comes first: it is the least likely to be stale
         self._taken: dict[int, asyncpg.Pool] = {}

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from atlas import connecting
+from atlas.clock import clock
 from atlas.config import settings
-from atlas.connecting import COMMAND_TIMEOUT, LOST, connect, open_pool, patiently, translated
+from atlas.connecting import COMMAND_TIMEOUT, LOST, connect, open_pool, opening, patiently, translated
 from atlas.dotenv import left_out
-from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError, StatementFailed
-from atlas.inspection import SCHEMA_VERSION, schema_version
+from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError
+from atlas.inspection import SCHEMA_VERSION, State, read_state
 from atlas.refusals import making
+from atlas.statements import sql
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -85,9 +87,19 @@ class Database:
     async def connect(self) -> asyncpg.Connection:
         """A connection of one's own, outside the pool: for migrations and `atlas status`.
 
-        Raises ConfigError for a wrong DATABASE_URL and, after some patience, DatabaseUnavailable if it is unreachable.
+        Raises ConfigError for a wrong DATABASE_URL or a database that this release cannot work on (a schema that is
+        missing or older is none of these) and, after some patience, DatabaseUnavailable if it is unreachable.
         """
-        return await connect(await self.dsn(), self.application_name)
+        dsn = await self.dsn()
+        async with opening(dsn):
+            connection = await connect(dsn, self.application_name)
+            try:
+                state = await _state_of(connection)
+                state.require()
+            except BaseException:
+                connection.terminate()
+                raise
+            return connection
 
     async def open(self) -> None:
         """Opens the pool and looks at the schema. The embedded database migrates by itself.
@@ -100,27 +112,35 @@ class Database:
         async with self._opening:
             if self._pool is not None:
                 return
-            pool = await open_pool(await self.dsn(), self.application_name, size=settings.database_pool_size)
+            dsn = await self.dsn()
+            async with opening(dsn):
+                pool = await open_pool(dsn, self.application_name, size=settings.database_pool_size)
+                try:
+                    state = await self._state(pool)
+                except BaseException:
+                    pool.terminate()
+                    raise
             try:
-                await self._look_at_schema(pool)
+                await self._require(state, pool)
             except BaseException:
                 pool.terminate()
                 raise
             self._pool = pool
 
-    async def _look_at_schema(self, pool: Connections) -> None:
-        async def look() -> str | None:
+    async def _state(self, pool: Connections) -> State:
+        async def read() -> State:
             async with self._taken(pool) as connection:
-                with translated():
-                    return await schema_version(connection)
+                return await _state_of(connection)
 
-        try:
-            found = await patiently(look, connecting.START_PATIENCE)
-        except StatementFailed as error:
-            raise ConfigError(f"DATABASE_URL: this user may not use Atlas's tables: {error}.") from None
-        if found is not None and found >= SCHEMA_VERSION:
-            return
-        if settings.database_url is None:
+        return await patiently(read, connecting.START_PATIENCE)
+
+    async def _require(self, state: State, pool: Connections) -> None:
+        """Raise ConfigError where this process cannot work on the database; the embedded one migrates by itself."""
+        state.require()
+        found = state.schema
+        if found == SCHEMA_VERSION:
+            await self._require_clock(pool)
+        elif settings.database_url is None:
             from atlas.schema import migrate  # noqa: PLC0415  Alembic is slow to import and seldom needed
 
             await migrate(self)
@@ -134,6 +154,18 @@ class Database:
         else:
             raise SchemaError(
                 f"The database's schema is {found}, older than this release's {SCHEMA_VERSION}. Run `atlas migrate`."
+            )
+
+    async def _require_clock(self, pool: Connections) -> None:
+        """Raise ConfigError where this process's clock is a faster one, and the database was used with the real one."""
+        if clock.is_real:
+            return
+        async with self._taken(pool) as connection:
+            (row,) = await _rows(connection, sql("used_with_real_clock"), (), None)
+        if row["used"]:
+            raise ConfigError(
+                f"ATLAS_CLOCK: the database was used with the real clock, and this process's is {clock}: it would take "
+                "what is fresh for old. Unset ATLAS_CLOCK, or name another database for demos and simulations."
             )
 
     async def close(self) -> None:
@@ -281,8 +313,13 @@ class Database:
         return done
 
 
+async def _state_of(connection: asyncpg.Connection) -> State:
+    with translated(statement=sql("schema_state")):
+        return await read_state(connection)
+
+
 async def _take(pool: Connections) -> asyncpg.Connection:
-    with translated(), making():
+    with translated(pool.place), making():
         return await pool.acquire(COMMAND_TIMEOUT)  # it makes one where all others are in use
 
 
@@ -294,7 +331,7 @@ async def _give_back(pool: Connections, connection: asyncpg.Connection, *, clean
 async def _rows(
     connection: asyncpg.Connection, statement: str, arguments: Sequence[Any], seconds: float | None
 ) -> list[asyncpg.Record]:
-    with translated():
+    with translated(statement=statement):
         rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=seconds)
     return rows
 

@@ -6,12 +6,14 @@
     ├── ConfigError            a setting is missing or wrong; the process ends with 78
     │   ├── EmptyKeyRing       a ring has no keys
     │   ├── KeysRejected       every key of a ring is wrong or blocked
-    │   └── SchemaError        the schema is missing or older than this release
+    │   ├── MissingRight       the database's user may not do what the command needs
+    │   └── SchemaError        the schema is missing, older or newer than this release
     ├── RingExhausted          every key of a ring has spent one bucket; until midnight Pacific
     ├── StatementFailed        the database refused one statement; the work that it belongs to is skipped
     │   └── Contended          it chose this transaction to break a deadlock; doing it again works
     ├── DatabaseUnavailable    the database cannot be reached, or did not come back; 69
-    │   └── NoConnectionLeft   it is there, and has no connection left for this process
+    │   ├── NoConnectionLeft   it is there, and has no connection left for this process
+    │   └── ReadOnly           it takes no writes: a standby, or a database that is set so
     └── ArchiveUnavailable     the archive cannot be reached, or refuses what a command has to do with it; 69
 
 A message says what happened, to which thing, and what to do. It never holds a key, a token or a password.
@@ -38,8 +40,10 @@ __all__ = [
     "DatabaseUnavailable",
     "EmptyKeyRing",
     "KeysRejected",
+    "MissingRight",
     "NoConnectionLeft",
     "Problems",
+    "ReadOnly",
     "RingExhausted",
     "SchemaError",
     "StatementFailed",
@@ -102,8 +106,12 @@ class KeysRejected(ConfigError):
         )
 
 
+class MissingRight(ConfigError):
+    """The database's user may not do what the command needs."""
+
+
 class SchemaError(ConfigError):
-    """The schema is missing, or older than this release."""
+    """The schema is missing, or older or newer than this release."""
 
 
 class RingExhausted(AtlasError):
@@ -125,7 +133,7 @@ class RingExhausted(AtlasError):
 
 
 class StatementFailed(AtlasError):
-    """The database refused a statement (a constraint, a permission, a time-out), but is there."""
+    """The database refused a statement (a constraint, a time-out), but is there."""
 
 
 class Contended(StatementFailed):
@@ -140,6 +148,10 @@ class DatabaseUnavailable(AtlasError):
 
 class NoConnectionLeft(DatabaseUnavailable):
     """The database is there, and has no connection left for this process."""
+
+
+class ReadOnly(DatabaseUnavailable):
+    """The database takes no writes: the server is a standby, or the database is set so. Trying again does not help."""
 
 
 class ArchiveUnavailable(AtlasError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextvars
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from atlas import telling
@@ -68,8 +67,8 @@ class Run:
         """Writes the row and its event; events emitted by this task from now on name it."""
         started = {"agent": self.agent, "shard": self.shard}
         await (store or database).fetch(
-            sql("start_run"), self.id, self.agent, self.shard, self.run_id, self.wave, datetime.now(UTC),
-            clock.now(), str(EventType.RUN_STARTED), started,
+            sql("start_run"), self.id, self.agent, self.shard, self.run_id, self.wave, clock.real(),
+            clock.now(), str(EventType.RUN_STARTED), started, str(clock),
         )  # fmt: skip
         self._begun = True
         _current.set(self)
@@ -92,7 +91,7 @@ class Run:
         for event, payload in ended.items():
             telling.teller.note(event, payload, who=str(self))
         await (store or database).fetch(
-            sql("finish_run"), self.id, datetime.now(UTC), outcome, exit_code, dict(stats), text,
+            sql("finish_run"), self.id, clock.real(), outcome, exit_code, dict(stats), text,
             clock.now(), [str(event) for event in ended], list(ended.values()),
         )  # fmt: skip
 

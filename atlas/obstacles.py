@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from atlas.config import settings
 from atlas.errors import ConfigError
-from atlas.inspection import is_revision
+from atlas.inspection import SCHEMA_VERSION, is_revision
 from atlas.statements import sql
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def check_version_table(connection: Connection) -> None:
 
 def check_version(version: str) -> None:
     """Raises ConfigError where a revision that this release does not know cannot be a later one of Atlas's."""
-    if not is_revision(version):
+    if not is_revision(version) or version < SCHEMA_VERSION:
         raise ConfigError(_message(f"table {VERSION_TABLE}, which names a revision that is not Atlas's"))
 
 

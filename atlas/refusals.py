@@ -14,12 +14,30 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from atlas.errors import ConfigError, Contended, DatabaseUnavailable, NoConnectionLeft, StatementFailed, scrub
+from atlas.errors import (
+    ConfigError,
+    Contended,
+    DatabaseUnavailable,
+    MissingRight,
+    NoConnectionLeft,
+    ReadOnly,
+    StatementFailed,
+    scrub,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LOST", "TlsRefused", "making", "no_connection_left", "refused_parameter", "translated"]
+__all__ = [
+    "LOST",
+    "TlsRefused",
+    "making",
+    "no_connection_left",
+    "place_said",
+    "read_only",
+    "refused_parameter",
+    "translated",
+]
 
 
 class TlsRefused(ConfigError):
@@ -33,8 +51,10 @@ LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.DatabaseDroppedError,  # a new connection says that it does not exist
     asyncpg.TooManyConnectionsError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.IdleSessionTimeoutError,
 )
 # of a session's start: the server has no memory, no disk, or a broken one
 _AILING = (asyncpg.InsufficientResourcesError, asyncpg.PostgresSystemError)
@@ -60,8 +80,13 @@ _CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turns the driver's errors into Atlas's."""
+def translated(place: str = "", *, statement: str = "") -> Iterator[None]:
+    """Turn the driver's errors into Atlas's.
+
+    Args:
+        place: the server's host and port, where a connection to it is made.
+        statement: the SQL that is run, which tells what right is missing where one is.
+    """
     try:
         yield
     except _MISCONFIGURED as error:
@@ -69,7 +94,7 @@ def translated() -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         raise TlsRefused(_untrusted(error)) from None
     except LOST as error:
-        raise _unavailable(error) from None
+        raise _unavailable(error, place) from None
     except asyncpg.InterfaceError as error:
         # the driver says "closed" by this class too, and of a connection that was lost while a transaction held it that
         # it is "released back to the pool"; anything else of it is a fault of ours
@@ -84,6 +109,10 @@ def translated() -> Iterator[None]:
             "DATABASE_URL leads to a pooler in transaction mode, where prepared statements get lost: add "
             "pgbouncer=true to its parameters, as in postgresql://user:password@host:6543/database?pgbouncer=true."
         ) from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise _not_allowed(error, statement) from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise read_only(f"{_line(error)} ({error.sqlstate})") from error
     except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
         raise Contended(f"the database let another transaction go first: {_line(error)} ({error.sqlstate})") from error
     except asyncpg.PostgresError as error:
@@ -153,14 +182,77 @@ def no_connection_left(error: BaseException) -> NoConnectionLeft | None:
     )
 
 
-def _unavailable(error: BaseException) -> DatabaseUnavailable:
+_TO_PRIMARY = "DATABASE_URL has to name the primary server"
+_SET_SO = (
+    "default_transaction_read_only is on for the server, the database or the user; some hosts set it when the disk is "
+    "full"
+)
+
+
+def read_only(said: str, *, standby: bool | None = None) -> ReadOnly:
+    """Return what to raise where the database takes no writes.
+
+    Args:
+        said: what could not be done.
+        standby: whether the server is one; None: not known.
+    """
+    if standby is None:
+        cause = f"If its server is a standby, {_TO_PRIMARY}. Otherwise {_SET_SO}."
+    else:
+        cause = f"Its server is a standby: {_TO_PRIMARY}." if standby else f"The setting {_SET_SO}."
+    return ReadOnly(f"the database is read-only: {said}. {cause}")
+
+
+def place_said(place: str) -> str:
+    """Return how a message names the database's server."""
+    return f"the database at {place}" if place else "the database"
+
+
+_DENIED = re.compile(r"permission denied for (?P<kind>\w+(?: view)?) (?P<name>\S+)")
+
+
+def _not_allowed(error: BaseException, statement: str) -> MissingRight:
+    """Which right is missing: the server names the table alone, and the statement says what it does with it."""
+    line = _line(error)
+    if "must be" in line:
+        return MissingRight(f"DATABASE_URL: its user may not do this: {line}. Run it as the owner of the tables.")
+    denied = _DENIED.search(line)
+    rights = _rights(statement, denied["name"]) if denied and denied["kind"] in {"table", "view"} else []
+    said = (
+        f"lacks {' and '.join(rights)} on {denied['kind']} {denied['name']}" if denied and rights else "lacks a right"
+    )
+    if "DELETE" in rights:
+        role = "maia_janitor"
+    else:
+        role = "maia_reader (to read only) or maia_agent" if rights == ["SELECT"] else "maia_agent"
+    return MissingRight(
+        f"DATABASE_URL: its user {said}: {line}. As the owner of the tables, run `atlas roles`, then "
+        f"GRANT {role} TO this user."
+    )
+
+
+def _rights(statement: str, table: str) -> list[str]:
+    """What a statement needs of a table: what it writes there, and else that it reads it."""
+    name = rf"(?:\"?\w+\"?\.)?\"?{re.escape(table)}\b"
+    inserts = re.search(rf"\bINSERT INTO {name}", statement)
+    updates = re.search(rf"\bUPDATE (?:ONLY )?{name}", statement) or (
+        re.search(r"\bFOR (?:NO KEY )?UPDATE\b|\bFOR (?:KEY )?SHARE\b", statement)
+        or (inserts and re.search(r"\bDO UPDATE\b", statement))
+    )
+    deletes = re.search(rf"\bDELETE FROM (?:ONLY )?{name}", statement)
+    needed = {"INSERT": inserts, "UPDATE": updates, "DELETE": deletes}
+    return [right for right, found in needed.items() if found] or (["SELECT"] if statement else [])
+
+
+def _unavailable(error: BaseException, place: str = "") -> DatabaseUnavailable:
     if (full := no_connection_left(error)) is not None:
         return full
     line = _line(error)
     if isinstance(error, _AILING):
         return DatabaseUnavailable(f"the database takes no connection: {line}; {_todo(error) or _SEE_LOG}.")
     return DatabaseUnavailable(
-        f"the database cannot be reached: {line}. Check that it runs and that DATABASE_URL names its host and port."
+        f"{place_said(place)} cannot be reached: {line}. "
+        "Check that it runs and that DATABASE_URL names its host and port."
     )
 
 
@@ -196,4 +288,6 @@ def _trust_hint(error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
     return scrub(" ".join(str(error).split()) or type(error).__name__)

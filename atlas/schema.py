@@ -6,7 +6,6 @@ lost behind PgBouncer). What depends on the server's abilities is an idempotent 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,9 @@ import asyncpg
 from atlas.config import settings
 from atlas.connecting import translated
 from atlas.errors import ConfigError
-from atlas.inspection import Storage, schema_version
+from atlas.inspection import Storage, newer_schema, read_state, schema_version
 from atlas.obstacles import VERSION_TABLE, check_names, check_version, check_version_table
+from atlas.refusals import read_only
 from atlas.snapshots import ensure
 from atlas.snapshots.steps import LOCK, Connects
 from atlas.statements import sql
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 __all__ = ["Migration", "migrate"]
-
-logger = logging.getLogger(__name__)
 
 _OLDEST_SERVER = 150_000
 
@@ -48,7 +46,8 @@ class Migration:
 
 
 async def migrate(database: Connects, *, try_timescaledb: bool = True, prepare_snapshots: bool = True) -> Migration:
-    """Runs what is missing. Raises ConfigError for a server that is too old or a user who may not create tables.
+    """Runs what is missing. Raises ConfigError for a server that is too old or a user who may not create tables,
+    ReadOnly for a server that takes no writes.
 
     Args:
         database: of the user who owns the schema, or is to.
@@ -66,6 +65,10 @@ async def migrate(database: Connects, *, try_timescaledb: bool = True, prepare_s
             raise ConfigError(
                 f"DATABASE_URL: the server is PostgreSQL {probe.get_server_version().major}; Atlas needs 15 or newer."
             )
+        with translated():
+            state = await read_state(probe)
+        if state.read_only:
+            raise read_only("nothing can be migrated", standby=state.standby)
         try:
             async with engine.begin() as connection:
                 before = await connection.run_sync(_upgrade)
@@ -126,5 +129,5 @@ def _upgrade(connection: Connection) -> str | None:
         command.upgrade(config, "head")
     else:
         check_version(before)
-        logger.info("the schema is %s, newer than this release knows: nothing to do", before)
+        raise newer_schema(before)
     return before

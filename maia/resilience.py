@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from atlas.clock import clock
 from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, scrub
 from maia.bounded import NOT_STARTED, Unfinished, run_bounded
 from maia.exitcodes import EXIT_CODES, ExitCode, ExitCodeEntry, Outcome, entry
@@ -177,8 +178,8 @@ class _Guard:
             shard=self._shard,
             outcome=outcome,
             exit_code=code,
-            started_at=self._started_at,
-            finished_at=datetime.now(UTC),
+            started_at=self._started_at + clock.offset,
+            finished_at=clock.real(),
             stats=stats,
             error=error,
         )

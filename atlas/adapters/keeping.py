@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -68,7 +68,7 @@ class Limits:
         Args:
             now: schedule time, where the caller has read it already.
         """
-        now, real = now or clock.now(), datetime.now(UTC)
+        now, real = now or clock.now(), clock.real()
         events = timedelta(days=settings.retention_events_days)
         metadata = now - timedelta(days=settings.retention_metadata_days)
         return cls(

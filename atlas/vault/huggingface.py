@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+from atlas.clock import clock
 from atlas.errors import ConfigError, remember_secret, scrub
 from atlas.vault.card import CARD, CARD_PATH
 from atlas.vault.layout import day_of
@@ -245,7 +246,7 @@ class HuggingFaceProvider:
         known = list(api.list_lfs_files(self._dataset_id, repo_type="dataset"))
         api.super_squash_history(self._dataset_id, repo_type="dataset", commit_message="Archive")
         standing = {file.lfs.sha256 for file in self._tree(api, "") if file.lfs}
-        before = datetime.now(UTC) - _SWEPT_AFTER
+        before = clock.real() - _SWEPT_AFTER
         if standing and not any({file.file_oid, file.oid} & standing for file in known):
             raise OSError("the Hub's list of large files names none of those that the dataset holds; none was deleted")
         swept = [

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NoReturn, Self
 
 import orjson
 
+from atlas.clock import clock
 from atlas.errors import scrub
 
 __all__ = ["ErrorBody", "read_json", "retry_after_of"]
@@ -181,7 +182,7 @@ def retry_after_of(headers: Mapping[str, str], said: ErrorBody) -> float | None:
     try:
         time = parsedate_to_datetime(value)
         # "-0000" is read as naive; an HTTP date is in UTC in any case.
-        seconds = (time.replace(tzinfo=time.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        seconds = (time.replace(tzinfo=time.tzinfo or UTC) - clock.real()).total_seconds()
     except (ValueError, TypeError, IndexError, OverflowError):  # email.utils guesses at what it is given
         return said.retry_delay
     return max(0.0, seconds)

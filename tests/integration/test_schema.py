@@ -23,7 +23,7 @@ import atlas
 from atlas import schema
 from atlas.config import settings
 from atlas.database import Database
-from atlas.errors import ConfigError, SchemaError
+from atlas.errors import ConfigError, MissingRight, SchemaError
 from atlas.inspection import SCHEMA_VERSION, Storage
 from atlas.schema import migrate
 from atlas.snapshots import draining
@@ -251,13 +251,14 @@ async def test_an_agent_on_an_older_schema_names_both_versions(empty: asyncpg.Co
         await Database().open()
 
 
-async def test_a_newer_schema_is_worked_on_and_left_as_it_is(empty: asyncpg.Connection) -> None:
+async def test_a_newer_schema_is_refused_and_left_as_it_is(empty: asyncpg.Connection) -> None:
     await migrate(Database())
     await empty.execute("UPDATE atlas_schema_version SET version_num = '9999'")
-    async with Database().session() as db:
-        assert await db.fetch("SELECT * FROM videos") == []
-    done = await migrate(Database())
-    assert (done.before, done.after) == ("9999", "9999")
+    newer = rf"is 9999, newer than this release's {SCHEMA_VERSION}: update the image or the package"
+    for use in (Database().open, Database().connect, lambda: migrate(Database())):
+        with pytest.raises(SchemaError, match=newer):
+            await use()
+    assert await empty.fetchval("SELECT version_num FROM atlas_schema_version") == "9999"
 
 
 async def test_the_table_of_another_tools_alembic_is_let_alone(empty: asyncpg.Connection) -> None:
@@ -289,7 +290,8 @@ async def test_a_user_who_may_not_create_tables_is_told_so(empty: asyncpg.Connec
 
 async def test_a_user_who_may_not_read_the_tables_is_told_so(empty: asyncpg.Connection, stranger: str) -> None:
     await migrate(Database())
-    told = pytest.raises(ConfigError, match=r"^DATABASE_URL: this user may not use Atlas's tables")
+    lacks = "^DATABASE_URL: its user lacks SELECT on table atlas_schema_version: .* run `atlas roles`"
+    told = pytest.raises(MissingRight, match=lacks)
     with settings.override(database_url=stranger), told:
         await Database().open()
 

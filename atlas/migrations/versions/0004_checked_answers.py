@@ -1,6 +1,7 @@
-"""Columns for checked answers: how far a search round has read, how a user spelled a query, which calls were refused.
+"""Columns for checked answers: how far a search round has read, how a user spelled a query, which calls were
+refused; and the schedule clock of each run.
 
-All of them have a default, so that the release before works on this schema.
+All of them have a default or may be NULL, so that the release before works on this schema.
 """
 
 from alembic import op
@@ -22,6 +23,7 @@ def upgrade() -> None:
         """
     )
     op.execute("ALTER TABLE api_calls ADD COLUMN refused bigint NOT NULL DEFAULT 0")
+    op.execute("ALTER TABLE runs ADD COLUMN clock text")
 
 
 def downgrade() -> None:
@@ -33,3 +35,4 @@ def downgrade() -> None:
         """
     )
     op.execute("ALTER TABLE api_calls DROP COLUMN refused")
+    op.execute("ALTER TABLE runs DROP COLUMN clock")
