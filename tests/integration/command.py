@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from ..children import finished
 from ..secrets_plugin import shown
 
-__all__ = ["ATLAS", "Done", "atlas", "maia"]
+__all__ = ["ATLAS", "MAIA", "Done", "atlas", "maia", "run"]
 
 ATLAS = (sys.executable, "-c", "from atlas.cli import main; main()")
+MAIA = (sys.executable, "-m", "maia")
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,16 @@ class Done:
 
 async def atlas(*arguments: str, **environment: str) -> Done:
     """Runs a command of `atlas` with this process's environment, and waits for its end."""
-    return await _run(*ATLAS, *arguments, **environment)
+    return await run(*ATLAS, *arguments, **environment)
 
 
 async def maia(*arguments: str, stdin: bytes = b"", **environment: str) -> Done:
     """The same of `maia`, with a standard input that is no terminal."""
-    return await _run(sys.executable, "-m", "maia", *arguments, stdin=stdin, **environment)
+    return await run(*MAIA, *arguments, stdin=stdin, **environment)
 
 
-async def _run(*command: str, stdin: bytes = b"", **environment: str) -> Done:
+async def run(*command: str, stdin: bytes = b"", **environment: str) -> Done:
+    """Run a program with this process's environment, and wait for its end."""
     code, out, err = await finished(*command, given=stdin, env={**os.environ, **environment})
     shown("what a command printed", out, err)
     assert b"Traceback" not in err, err.decode()
