@@ -98,7 +98,7 @@ class Address:
         dropped = _LIBPQ_ONLY | (_TLS if tls else set())
         kept = [part for part in parts if unquote_plus(part.partition("=")[0]) not in dropped]
         dsn = address + ("?" + "&".join(kept) if kept else "")
-        return cls(dsn, _pooled(given.get("pgbouncer")), tls, unasked, _place(address, given))
+        return cls(dsn, _pooled(given.get("pgbouncer")), tls, unasked, _place(url, given))
 
 
 def check_url(url: str) -> None:
@@ -177,11 +177,11 @@ def _hosts(address: str, given: dict[str, str]) -> list[str]:
     return []
 
 
-def _place(address: str, given: dict[str, str]) -> str:
+def _place(url: str, given: dict[str, str]) -> str:
     """The servers as host:port. Nothing of an address in which an @ stands where it may be a password's."""
     with contextlib.suppress(ValueError):
-        netloc = urlsplit(address).netloc
-        if "@" in address.partition("://")[2][len(netloc) :]:
+        netloc = urlsplit(url).netloc
+        if "@" in url.partition("://")[2][len(netloc) :]:
             return ""
         port = given.get("port", "5432")
         servers = (netloc.rpartition("@")[2] or given.get("host") or "localhost").split(",")

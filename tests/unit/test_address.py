@@ -178,3 +178,25 @@ def test_an_address_that_cannot_be_is_refused_with_what_to_write_and_without_its
     assert problem in str(caught.value)
     assert PASSWORD not in str(caught.value)
     assert scrub(problem) in scrub(str(caught.value)), "what a log shows still says it"
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://me:word@db.example/maia", "db.example:5432"),
+        ("postgresql://me:word@db.example:6543/maia?sslmode=require", "db.example:6543"),
+        ("postgresql://me:word@one.example,two.example:6543/maia", "one.example:5432, two.example:6543"),
+        ("postgresql://me@[::1]/maia", "[::1]:5432"),
+        ("postgresql://me@[::1]:6543/maia", "[::1]:6543"),
+        ("postgresql:///maia?host=/run/postgresql&port=6543", "/run/postgresql/.s.PGSQL.6543"),
+        ("postgresql://me@%2Frun%2Fpostgresql/maia", "/run/postgresql/.s.PGSQL.5432"),
+        ("postgresql:///maia", "localhost:5432"),
+        # what may be a part of the password is shown nowhere
+        ("postgresql://me:sec@ret@db.example/maia", "db.example:5432"),
+        ("postgresql://me:12/34@db.example/maia", ""),
+        ("postgresql://me:12#34@db.example/maia", ""),
+        ("postgresql://me:12?34@db.example/maia", ""),
+    ],
+)
+def test_messages_name_the_server_and_nothing_secret(url: str, place: str) -> None:
+    assert Address.parse(url).place == place

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from atlas.clock import Clock, clock
+from atlas.clock import Clock, _ConfiguredClock, clock
+from atlas.clocks import measured_offset
 from atlas.config import settings
 from atlas.errors import ConfigError
 
@@ -102,3 +103,87 @@ def test_without_a_start_the_process_clock_starts_once(monkeypatch: pytest.Monke
     settings.reload()
     assert str(clock) == str(clock)
     assert clock.at(START) == clock.at(START)
+
+
+# ── the database's clock ────────────────────────────────────────────────────────────────────────────────────────────
+
+SHOWN = "3600x@2026-11-22T08:00:00Z=2030-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "answered_after", "offset"),
+    [
+        (0, 0, 0),
+        (1.9, 0, 0),  # two machines that keep their time, and what measuring adds
+        (-1.9, 0, 0),
+        (3, 0.2, 3),
+        (-1200, 0.2, -1200),
+        (172_800, 0.2, 172_800),
+        (4, 8, 0),  # a slow answer: the database may have read its clock at any moment of these 8 s
+        (-7, 8, -7),
+    ],
+)
+def test_the_offset_is_measured_from_the_middle_of_the_question(
+    ahead: float, answered_after: float, offset: float
+) -> None:
+    database = START + timedelta(seconds=answered_after / 2 + ahead)
+    assert measured_offset(database, START, answered_after) == timedelta(seconds=offset)
+
+
+@pytest.fixture
+def own() -> _ConfiguredClock:
+    """A process's clock that no other test shares."""
+    return _ConfiguredClock()
+
+
+@pytest.mark.parametrize(
+    ("spec", "ahead"),
+    [
+        ("real", timedelta(minutes=20)),
+        ("3600x", timedelta(minutes=20)),  # not 3,600 times that
+        (SHOWN, timedelta(hours=1200)),  # the moment at which it begins is real time
+    ],
+)
+@pytest.mark.parametrize("read_before", [True, False])
+def test_a_clock_follows_the_databases(own: _ConfiguredClock, spec: str, ahead: timedelta, read_before: bool) -> None:
+    with settings.override(atlas_clock=spec):
+        if read_before:
+            own.now()
+        other = Clock.parse(spec)
+        own.follow(timedelta(minutes=20))
+        assert abs(own.real() - datetime.now(UTC) - timedelta(minutes=20)) < timedelta(seconds=30)
+        late = timedelta(seconds=30 * own.speed)
+        assert abs(own.now() - other.now() - ahead) < late
+        assert own.offset == timedelta(minutes=20)
+
+
+def test_a_clock_does_not_jump_by_the_error_of_measuring(own: _ConfiguredClock) -> None:
+    for measured, followed in ((60, 60), (61.5, 60), (59, 60), (63, 63), (0, 0)):
+        own.follow(timedelta(seconds=measured))
+        assert own.offset == timedelta(seconds=followed)
+
+
+def test_a_machine_clock_that_is_minutes_wrong_is_a_warning_once(
+    own: _ConfiguredClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    own.follow(timedelta(seconds=45))
+    assert not caplog.messages
+    own.follow(timedelta(minutes=-20))
+    own.follow(timedelta(minutes=30))
+    (said,) = caplog.messages
+    assert "is 20 min ahead of the database's (" in said
+    assert "The database's is used. Set the clock that is wrong" in said
+
+
+@pytest.mark.parametrize(
+    ("offset", "said"),
+    [
+        (timedelta(hours=1, seconds=1), "is 60 min behind the database's"),
+        (timedelta(hours=-26), "is 26 h ahead of the database's"),
+        (timedelta(days=2), "is 2 days behind the database's"),
+    ],
+)
+def test_a_machine_clock_that_is_hours_wrong_is_refused(own: _ConfiguredClock, offset: timedelta, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        own.follow(offset)
+    assert own.offset == timedelta(0)

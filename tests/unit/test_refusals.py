@@ -5,8 +5,17 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, NoConnectionLeft, StatementFailed
+from atlas.errors import (
+    AtlasError,
+    ConfigError,
+    DatabaseUnavailable,
+    MissingRight,
+    NoConnectionLeft,
+    ReadOnly,
+    StatementFailed,
+)
 from atlas.refusals import making, no_connection_left, translated
+from atlas.statements import sql
 
 
 @pytest.mark.parametrize(
@@ -94,3 +103,58 @@ def test_a_server_is_full_in_any_language(message: str) -> None:
     with pytest.raises(NoConnectionLeft, match="Lower DATABASE_POOL_SIZE"), translated(), making():
         raise error
     assert no_connection_left(asyncpg.CannotConnectNowError(message)) is None
+
+
+DENIED = "permission denied for table {}"
+
+
+@pytest.mark.parametrize(
+    ("message", "statement", "says"),
+    [
+        (DENIED.format("runs"), sql("start_run"), "lacks INSERT on table runs: .* GRANT maia_agent TO"),
+        (DENIED.format("events"), sql("start_run"), "lacks INSERT on table events"),
+        (DENIED.format("runs"), sql("finish_run"), "lacks UPDATE on table runs"),
+        (DENIED.format("search_queue"), sql("remove_queries"), "lacks UPDATE and DELETE on .* GRANT maia_janitor TO"),
+        (DENIED.format("videos"), sql("known_videos"), r"lacks SELECT on table videos: .* GRANT maia_reader \(to read"),
+        (DENIED.format("videos"), "", "lacks a right: permission denied for table videos"),
+        ("permission denied for schema public", sql("start_run"), "lacks a right: permission denied for schema public"),
+        ("keine Berechtigung für Tabelle runs", sql("start_run"), "lacks a right: keine Berechtigung"),
+        ("must be owner of table videos", "", "must be owner of table videos. Run it as the owner"),
+    ],
+)
+def test_a_missing_right_is_named_with_the_role_that_has_it(message: str, statement: str, says: str) -> None:
+    with pytest.raises(MissingRight, match=says), translated(statement=statement):
+        raise asyncpg.InsufficientPrivilegeError(message)
+
+
+@pytest.mark.parametrize(
+    ("error", "becomes", "code"),
+    [
+        (asyncpg.InsufficientPrivilegeError(DENIED.format("runs")), MissingRight, 78),
+        (asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"), ReadOnly, 69),
+        (asyncpg.AdminShutdownError("terminating connection due to administrator command"), DatabaseUnavailable, 69),
+        (asyncpg.CannotConnectNowError("the database system is in recovery mode"), DatabaseUnavailable, 69),
+        (asyncpg.DatabaseDroppedError("terminating connection because database was dropped"), DatabaseUnavailable, 69),
+        (
+            asyncpg.IdleSessionTimeoutError("terminating connection due to idle-session timeout"),
+            DatabaseUnavailable,
+            69,
+        ),
+        (asyncpg.InvalidCatalogNameError('database "maia" does not exist'), ConfigError, 78),
+        (asyncpg.InvalidPasswordError('password authentication failed for user "maia"'), ConfigError, 78),
+        (asyncpg.UndefinedTableError('relation "runs" does not exist'), StatementFailed, 1),
+        (asyncpg.DiskFullError("could not extend file"), StatementFailed, 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_each_class_of_failure_has_its_code(error: Exception, becomes: type[AtlasError], code: int) -> None:
+    with pytest.raises(becomes) as caught, translated():
+        raise error
+    assert type(caught.value).exit_code == code
+
+
+def test_a_server_that_cannot_be_reached_is_named() -> None:
+    for error, said in ((OSError("Name or service not known"), "Name or"), (TimeoutError(), "no answer in time")):
+        with pytest.raises(DatabaseUnavailable) as caught, translated("db.example:6543"):
+            raise error
+        assert str(caught.value).startswith(f"the database at db.example:6543 cannot be reached: {said}")
