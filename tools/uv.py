@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -84,6 +85,11 @@ def uv_environment(settings: Mapping[str, str], environment: Mapping[str, str]) 
         if name in settings and not any(kept.get(each) for each in variables):
             separator = "," if name == "find-links" else " "
             kept[variables[0]] = separator.join(settings[name].split())
+    bundle = kept.get("REQUESTS_CA_BUNDLE") or kept.get("CURL_CA_BUNDLE")
+    if bundle and not kept.get("SSL_CERT_FILE"):
+        kept["SSL_CERT_FILE"] = bundle  # pip reads these two as well
+    if _has_system_certificates():
+        kept.setdefault("UV_SYSTEM_CERTS", "1")  # as pip does from 24.2 on: a company's authority is among them
     if settings.get("extra-index-url") and not kept.get("UV_INDEX_STRATEGY"):
         kept["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # as pip does
     if settings.get("keyring-provider") == "subprocess":
@@ -91,6 +97,11 @@ def uv_environment(settings: Mapping[str, str], environment: Mapping[str, str]) 
     if not _can_write(_cache(kept)):
         kept["UV_NO_CACHE"] = "1"
     return {**kept, "UV_NO_CONFIG": "1", "UV_NO_SOURCES": "1"}  # nor of the pyproject.toml of a folder above
+
+
+def _has_system_certificates() -> bool:
+    paths = ssl.get_default_verify_paths()
+    return bool(paths.cafile) or bool(paths.capath and any(Path(paths.capath).iterdir()))
 
 
 def _cache(environment: Mapping[str, str]) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from ..children import popen
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
 # the import of the command line takes for ever here, so that the signal certainly comes in the middle of it
 SLOW_IMPORT = """

@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 from ..children import child, finished
 from ..ignoring import ignoring
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
 PROGRAM = """
 import typer

@@ -10,6 +10,8 @@ import pytest
 
 from atlas.adapters.maia import MaiaDAO
 
+pytestmark = pytest.mark.wheel
+
 IMPORTS = [
     "from atlas import vault; vault.store_metadata, vault.flush",
     "from atlas.config import settings",

@@ -11,6 +11,8 @@ import pytest
 import atlas
 from atlas.statements import names, sql
 
+pytestmark = pytest.mark.wheel
+
 PACKAGE = Path(atlas.__file__).parent
 SOURCES = [path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts]
 # a statement, and no English sentence that begins with such a word

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
 
 def test_a_run_is_visible_with_the_names_of_its_flow_and_tasks(agent, prefect_server):

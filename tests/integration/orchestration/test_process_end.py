@@ -7,7 +7,7 @@ import pytest
 
 from ...ignoring import ignoring
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
 
 def test_a_plain_run_never_imports_prefect(agent):
