@@ -40,6 +40,7 @@ from ..children import finished
 from ..logins import ROLES, address
 from ..pooler import pgbouncer
 from ..postgres import closing, execute
+from ..schedule import running_from
 
 pytestmark = pytest.mark.integration
 
@@ -64,23 +65,31 @@ async def look(shared: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
 
 
+NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)
+"""Pacific: no quota day ends meanwhile."""
+
+
 async def work_of_a_day() -> dict[str, Any]:
     """A bit of everything that the agents do with the database, which is told by `atlas status` in the end."""
+    with settings.override(atlas_clock=running_from(NOON)):
+        return await _work()
+
+
+async def _work() -> dict[str, Any]:
     async with database.session():
-        now = datetime.now(UTC)
         await QueueDAO().add(["one topic", "another"])
         hunter = MaiaDAO("hunter 0/1")
         topics = await hunter.fetch_hunter_batch(1)
         ring = KeyRing("hunting")
         await ring.settle([await ring.acquire(Bucket.SEARCH)])
         video = Video(
-            id="v", channel_id="c", channel_title="C", published_at=now, views=1, tags=["a tag", "another tag"]
+            id="v", channel_id="c", channel_title="C", published_at=NOON, views=1, tags=["a tag", "another tag"]
         )
         async with hunter.transaction():
             await hunter.ingest_video_metadata(video)
             await hunter.add_to_search_queue(video.tags or [])
             await hunter.update_search_state(topics[0]["id"], None, 1, "waiting")
-        await database.fetch(f"UPDATE \"{settings.database_schema}\".videos SET due_at = now() - interval '1 minute'")
+        await database.fetch(f'UPDATE "{settings.database_schema}".videos SET due_at = first_seen_at')
         tracker = MaiaDAO("tracker 0/1")
         targets = await tracker.fetch_tracker_targets(10)
         given = VideoUpdate(id=targets[0]["id"], presence=Presence.PRESENT, views=2, likes=None, comments=None)

@@ -32,10 +32,9 @@ def changes_by(hours: int) -> Callable[[datetime], bool]:
 
 IS: dict[str, Callable[[datetime], bool]] = {
     "Monday": lambda at: (at.weekday(), at.hour, at.minute) == (0, 0, 0),
-    "the end of a month": lambda at: (at.day, at.hour, at.minute) == (1, 0, 0) and at.month not in {1, 3},
+    "the end of a month": lambda at: (at.day, at.hour, at.minute) == (1, 0, 0) and at.month != 1,
     "the end of a year": lambda at: (at.month, at.day, at.hour, at.minute) == (1, 1, 0, 0),
     "29 February": lambda at: (at.month, at.day, at.hour, at.minute) == (2, 29, 0, 0),
-    "1 March of a leap year": lambda at: (at - SECOND).day == 29 and at.month == 3,
     "Pacific clocks go forward": changes_by(1),
     "Pacific clocks go back": changes_by(-1),
     "Pacific midnight before 25 hours": lambda at: (
