@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ..background import PATIENCE
 from ..certificates import Authority
+from ..children import finished
 from ..markdown import CHECKOUT
 
 pytestmark = pytest.mark.integration
@@ -158,13 +158,12 @@ async def ask(folder: Path, base_url: str, **environment: str) -> Asked:
         "".join(f"machine {host} login me password {NETRC_PASSWORD}\n" for host in (HOST, "localhost", "127.0.0.1"))
     )
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "TMPDIR", "PYTHONWARNINGS"}}
-    process = await asyncio.create_subprocess_exec(
+    code, *said = await finished(
         sys.executable, "-X", "dev", "-c", CLIENT, base_url, KEY,
         env=kept | {"HOME": str(folder)} | environment, cwd=CHECKOUT,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = (text.decode() for text in await asyncio.wait_for(process.communicate(), PATIENCE))
-    assert process.returncode == 0, err
+    out, err = (text.decode() for text in said)
+    assert code == 0, err
     for secret in (KEY, PASSWORD, "p%40ssword", NETRC_PASSWORD):
         assert secret not in out + err
     return Asked(out, err)
@@ -199,11 +198,8 @@ async def test_a_folder_of_authorities_is_trusted_too(
 ) -> None:
     folder = tmp_path / "authorities"
     folder.mkdir()
-    process = await asyncio.create_subprocess_exec(
-        "openssl", "x509", "-hash", "-noout", "-in", str(authority.file), stdout=asyncio.subprocess.PIPE
-    )
-    name = (await process.communicate())[0].decode().strip()
-    (folder / f"{name}.0").write_bytes(authority.file.read_bytes())
+    _, name, _ = await finished("openssl", "x509", "-hash", "-noout", "-in", str(authority.file))
+    (folder / f"{name.decode().strip()}.0").write_bytes(authority.file.read_bytes())
     asked = await ask(
         tmp_path, f"https://{HOST}/youtube/v3", HTTPS_PROXY=f"http://127.0.0.1:{tunnel.port}", SSL_CERT_DIR=str(folder)
     )
@@ -297,14 +293,12 @@ OTHERS = {
 async def test_the_other_clients_follow_the_same_variables(
     client: str, api: Api, tunnel: Tunnel, authority: Authority
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
+    _, out, err = await finished(
         sys.executable, "-c", OTHERS[client], f"https://{HOST}/",
         env={
             "PATH": os.environ["PATH"], "HTTPS_PROXY": f"http://127.0.0.1:{tunnel.port}",
             "SSL_CERT_FILE": str(authority.file), "REQUESTS_CA_BUNDLE": str(authority.file),
         },
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert out == b"a\n", err.decode()
     assert len(tunnel.heads) == 1
