@@ -37,8 +37,8 @@ KEPT = re.compile(r"PATH|LANG|LC_.*|TMPDIR|COVERAGE_.*|COV_CORE_.*|PYTHON(UTF8|W
 _UNUSABLE = "tests/integration/test_unusable_databases.py"
 _COMMAND = f"{_UNUSABLE}::test_a_command_on_an_unusable_database_says_why_and_what_to_do"
 ELSEWHERE = {
-    "host of DATABASE_URL does not exist": _COMMAND,
-    "port closed": _COMMAND,
+    "host of DATABASE_URL does not exist": f"{_UNUSABLE}::test_who_waits_for_a_server_is_told_for_which",
+    "port closed": f"{_UNUSABLE}::test_who_waits_for_a_server_is_told_for_which",
     "role may only read": f"{_UNUSABLE}::test_a_reader_is_told_which_role_writes",
     "read-only database or standby": f"{_UNUSABLE}::test_a_standby_is_read_and_not_written",
     "schema newer than this release": _COMMAND,
