@@ -107,7 +107,8 @@ SCENARIOS = {
     "Database user without a right": Scenario(lambda place: {"DATABASE_URL": address(place.migrated, ROLES.reader)}),
     "Read-only database": Scenario(change="ALTER DATABASE {name} SET default_transaction_read_only = on"),
     "Database that is not UTF8": Scenario(
-        change="UPDATE pg_database SET encoding = pg_char_to_encoding('LATIN1') WHERE datname = '{name}'"
+        change="UPDATE pg_database SET encoding = pg_char_to_encoding('LATIN1'), datlocprovider = 'c', "
+        "datcollate = 'C', datctype = 'C' WHERE datname = '{name}'"
     ),
     "Clock of this machine is wrong": Scenario(faked("+2d")),
     "Schema newer than the release": Scenario(change="UPDATE atlas_schema_version SET version_num = '9000'"),
