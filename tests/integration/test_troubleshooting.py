@@ -68,6 +68,11 @@ def a_file(place: Place) -> str:
     return str(path)
 
 
+def a_dotenv(place: Place, line: str) -> dict[str, str | None]:
+    (place.folder / ".env").write_text(f"{line}\n")
+    return {"DATABASE_URL": None}
+
+
 def refusing_unshare(place: Place) -> str:
     """A PATH on which the kernel seems to refuse user namespaces."""
     folder = place.folder / "bin"
@@ -94,6 +99,13 @@ def faked(shift: str) -> Callable[[Place], dict[str, str | None]]:
 SCENARIOS = {
     '"Empty KeyRing" error': Scenario(lambda _: {"YOUTUBE_API_KEY_POOL_JSON": '{"tracking": ["key"]}'}),
     "Key pool that is not JSON": Scenario(lambda _: {"YOUTUBE_API_KEY_POOL_JSON": "{hunting: [key]}"}),
+    "Line of .env that cannot be parsed": Scenario(
+        lambda place: a_dotenv(place, 'DATABASE_URL="postgresql://me:pass"word@db.example.org/maia"')
+    ),
+    "Password with a character that has to be encoded": Scenario(
+        lambda _: {"DATABASE_URL": "postgresql://me:pass@word@db.example.org:5432/maia"}
+    ),
+    "Vault that cannot be written": Scenario(lambda _: {"VAULT_PATH": "/proc/sys/maia"}),
     '"HF_DATASET_ID required" error': Scenario(lambda _: {"VAULT_PROVIDER": "huggingface"}),
     "Vault that cannot be used": Scenario(lambda place: {"VAULT_PATH": a_file(place)}),
     "Wrong value of a setting": Scenario(lambda _: {"HUNTER_BATCH_SIZE": "many"}),
