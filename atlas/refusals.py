@@ -268,6 +268,8 @@ def _refused(error: BaseException) -> ConfigError:
     first = error.__cause__  # what was said to the try with TLS, where sslmode leaves it open
     line = _line(first if isinstance(first, asyncpg.PostgresError) else error)
     todo = "Add sslmode=require to it." if _TLS_WANTED.search(line) else "Check user, password and database."
+    if isinstance(error, asyncpg.UndefinedObjectError):  # of a session's start: what the address hands on to the server
+        todo = "Leave that parameter out of the address: it is not a setting of PostgreSQL."
     return ConfigError(f"DATABASE_URL: the server refused it: {line}. {todo}")
 
 

@@ -125,6 +125,9 @@ ROWS = [
             never=("Check user, password",))
         for command in ("maia hunter", "atlas migrate")
     ],
+    Row("a parameter that nobody knows", "maia hunter", 78,
+        ("no_such_parameter", "Leave that parameter out of the address: it is not a setting of PostgreSQL."),
+        url("{dsn}{and}no_such_parameter=1"), never=("Check user, password",)),
     Row("an address of another tool", "maia hunter", 78, ("is SQLAlchemy's way to begin; write postgresql://",),
         url(f"postgresql+asyncpg://me:{PASSWORD}@127.0.0.1:1/maia")),
     Row("HUNTER_REGION=UK, HUNTER_LANGUAGE=english", "maia hunter", 78,
@@ -237,7 +240,13 @@ class Place:
         return self.home / "data" / "pleiades" / "postgres"
 
     def filled(self, text: str) -> str:
-        for name, value in (("{dsn}", self.dsn), ("{here}", str(self.here)), ("{home}", str(self.home))):
+        also = "&" if "?" in self.dsn else "?"
+        for name, value in (
+            ("{and}", also),
+            ("{dsn}", self.dsn),
+            ("{here}", str(self.here)),
+            ("{home}", str(self.home)),
+        ):
             text = text.replace(name, value)
         return text
 
