@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from atlas.clocks import LARGEST_OFFSET, NOISE, WARNED_OFFSET, Clock
 from atlas.config import settings
 from atlas.errors import ConfigError
+from atlas.times import iso
 
 __all__ = ["Clock", "clock"]
 
@@ -66,8 +67,8 @@ class _ConfiguredClock:
         machine = datetime.now(UTC)
         side = "ahead of" if offset < timedelta(0) else "behind"
         return (
-            f"This machine's clock ({_shown(machine)}) is {_span(abs(offset))} {side} the database's "
-            f"({_shown(machine + offset)})."
+            f"This machine's clock ({iso(machine)}) is {_span(abs(offset))} {side} the database's "
+            f"({iso(machine + offset)})."
         )
 
     @property
@@ -98,10 +99,6 @@ class _ConfiguredClock:
 
 
 _REMEDY = "Set the clock that is wrong, by NTP where possible (timedatectl set-ntp true)."
-
-
-def _shown(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _span(span: timedelta) -> str:

@@ -17,12 +17,17 @@ from atlas.streams import BROKEN_PIPE
 __all__ = ["BROKEN_PIPE", "echo_json", "quietly"]
 
 
-def echo_json(value: Any) -> None:
-    """Print the value as JSON on one line: in UTF-8, or in ASCII with escapes where standard output is not UTF-8."""
-    line = orjson.dumps(value)
+def echo_json(value: Any, *, indent: bool = False) -> None:
+    """Print the value as JSON: in UTF-8, or in ASCII with escapes where standard output is not UTF-8.
+
+    Args:
+        value: what JSON can hold, and times.
+        indent: on several lines, for people too; else on one.
+    """
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else None)
     if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
-        line = json.dumps(json.loads(line)).encode("ascii")
-    typer.echo(line)
+        text = json.dumps(json.loads(text), indent=2 if indent else None).encode("ascii")
+    typer.echo(text)
 
 
 @contextlib.contextmanager

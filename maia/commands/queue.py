@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from atlas.adapters.queue import QueryRow, QueueDAO
+from atlas.commands.pipes import echo_json
 from atlas.commands.progress import Progress
 from atlas.database import database
 from atlas.plain import harmless
@@ -97,7 +97,7 @@ def list_(
 
     rows = run(work)
     if as_json:
-        typer.echo(json.dumps([_plain(row) for row in rows], ensure_ascii=False, indent=2))
+        echo_json([_plain(row) for row in rows], indent=True)
     elif not rows:
         typer.echo('The queue is empty. Fill it: maia queue add "your query"')
     else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from atlas.times import iso
 from maia.sandbox.faults import Kind
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _upcoming(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _earlier(time: str) -> str:
-    return f"{datetime.fromisoformat(time).astimezone(UTC) - _BEFORE:%Y-%m-%dT%H:%M:%SZ}"
+    return iso(datetime.fromisoformat(time) - _BEFORE)
 
 
 _OF_ITEMS: Final[Mapping[Kind, Callable[[list[dict[str, Any]]], list[dict[str, Any]]]]] = {

@@ -38,6 +38,7 @@ COMMANDS = {
     "status": (*ATLAS, "status"),
     "events": (*ATLAS, "events"),
     "json": (*ATLAS, "events", "--json"),
+    "queue-json": (*MAIA, "queue", "list", "--json"),
     "export": (*ATLAS, "export", "--table", "search_queue"),
     "help": (*MAIA, "sandbox", "--help"),
     "wrong": (*MAIA, "plan", TEXT),
@@ -80,6 +81,8 @@ async def test_no_encoding_ends_in_a_traceback(environment: dict[str, str], enco
             # programs read JSON as UTF-8, and ASCII is a part of it
             objects = [json.loads(line) for line in out.decode("ascii").splitlines()]
             assert TEXT in {each["payload"].get("error") for each in objects}
+        if name == "queue-json":
+            assert [row["display_term"] for row in json.loads(out.decode("ascii"))] == [TEXT]
         if name == "json-logs":
             lines = err.decode("ascii").splitlines()[:-1]
             assert any(TEXT in json.loads(line)["message"] for line in lines), said
