@@ -53,6 +53,7 @@ class Inputs:
     cycles: int | None
     max_minutes: str | None
     dry_run: bool
+    yes: bool
     max_shards: int
     wave: int
     run: str
@@ -85,9 +86,10 @@ class Inputs:
             raise UsageError("Give the input `cycles` or `max-minutes`, not both.")
         if command == JANITOR and (cycles or 1) > 1:
             raise UsageError("The input `cycles` is the agents': the janitor goes over everything once.")
-        dry_run = _yes("dry-run", text("dry-run"))
-        if dry_run and command != JANITOR:
-            raise UsageError(f"The input `dry-run` is the janitor's: {command} has none.")
+        dry_run, yes = (_yes(name, text(name)) for name in ("dry-run", "yes"))
+        for name, given in (("dry-run", dry_run), ("yes", yes)):
+            if given and command != JANITOR:
+                raise UsageError(f"The input `{name}` is the janitor's: {command} has none.")
         return cls(
             command=command,
             agent=agent,
@@ -96,6 +98,7 @@ class Inputs:
             cycles=cycles,
             max_minutes=max_minutes,
             dry_run=dry_run,
+            yes=yes,
             max_shards=_count("max-shards", text("max-shards"), MOST_SHARDS) or 4,
             wave=_count("wave", text("wave"), 32_767) or 1,
             run=_run(text("run"), command, environ),

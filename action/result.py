@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-from maia.exitcodes import Outcome
+from maia.exitcodes import ExitCode, Outcome
 
 __all__ = ["LARGEST", "PATH", "DamagedError", "Result", "figures", "parse", "unpacked"]
 
@@ -76,7 +76,8 @@ def parse(data: bytes, *, agent: str, exit_code: int) -> Result:
     outcome, stats, error = found.get("outcome"), found.get("stats"), found.get("error")
     if not isinstance(outcome, str) or outcome not in set(Outcome):
         raise DamagedError("its outcome is none of Maia's")
-    if Outcome(outcome).exit_code != exit_code and not (outcome == Outcome.CANCELLED and exit_code in {130, 143}):
+    others: dict[str, set[int]] = {Outcome.CANCELLED: {130, 143}, Outcome.FAILURE: {ExitCode.USAGE}}
+    if exit_code != Outcome(outcome).exit_code and exit_code not in others.get(outcome, set()):
         raise DamagedError(f"its outcome does not go with exit code {exit_code}")
     if not isinstance(stats, dict):
         raise DamagedError("it has no stats")

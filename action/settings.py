@@ -61,6 +61,7 @@ NAMES = SECRETS | frozenset(OWN) | frozenset(
         "HUNTER_TAG_ALLOW",
         "HUNTER_TAG_DENY",
         "JANITOR_BATCH_SIZE",
+        "JANITOR_MAX_SHARE",
         "KEY_POOL_ARCHEOLOGY_SIZE",
         "KEY_POOL_TRACKING_SIZE",
         "NOTIFY_INTERVAL_MINUTES",

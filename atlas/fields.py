@@ -138,6 +138,9 @@ class Settings(BaseSettings):
         30, description="Days that events, runs and call counts are kept"
     )
     janitor_batch_size: Count = Field(5_000, description="Rows that one transaction of the Janitor deletes")
+    janitor_max_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.2, description="Share of a table beyond which the Janitor deletes only with `--yes`"
+    )
 
     hunter_batch_size: Count = Field(10, description="Queries of one cycle")
     hunter_published_within_hours: Annotated[float, Field(gt=0, le=24 * _CENTURY)] = Field(

@@ -73,7 +73,9 @@ EXIT_CODES: tuple[ExitCodeEntry, ...] = (
         "anything unexpected, or a batch of which nothing succeeded",
         "read the log above; claims come free with their lease at the latest, and a later run takes up the work",
     ),
-    ExitCodeEntry(ExitCode.USAGE, "usage", "wrong arguments", "see --help"),
+    ExitCodeEntry(
+        ExitCode.USAGE, "usage", "wrong arguments, or a deletion that needs --yes", "see the message, and --help"
+    ),
     ExitCodeEntry(
         ExitCode.UNAVAILABLE,
         "unavailable",

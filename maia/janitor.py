@@ -6,16 +6,18 @@ What is due to be read again is the Tracker's; what was not read again in time g
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from atlas import vault
+from atlas.adapters.expiry import ExpiryDAO, Outlook
 from atlas.adapters.keeping import Limits
 from atlas.config import settings
 from atlas.errors import StatementFailed
 from maia import orchestration
+from maia.errors import Unconfirmed
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.process import recorded, run_process
@@ -124,7 +126,7 @@ async def keep_records(*, dry_run: bool = False) -> dict[str, int]:
 
 @flow(name="run_janitor_cycle")
 async def run_janitor_cycle(
-    batch_size: int | None = None, *, dry_run: bool = False, max_minutes: float | None = None
+    batch_size: int | None = None, *, dry_run: bool = False, max_minutes: float | None = None, yes: bool = False
 ) -> dict[str, Any]:
     """One pass over all that is kept: snapshots, videos and channels, queue, notes, archive.
 
@@ -132,20 +134,29 @@ async def run_janitor_cycle(
         batch_size: most rows that one transaction deletes; None: JANITOR_BATCH_SIZE.
         dry_run: deletes nothing; the counts are of what would go.
         max_minutes: begins nothing new after so long (real minutes); None: it has as long as it takes.
+        yes: deletes even more than JANITOR_MAX_SHARE allows.
 
     Returns:
-        the counts of the tasks; ``failed``: parts or batches that could not be done; ``dry_run`` where it was one; and
-        ``outcome``: ``ok``, ``idle`` (nothing was too old) or ``failure``.
+        the counts of the tasks; ``failed``: parts or batches that could not be done; of a dry run ``dry_run`` and
+        ``expired``: table → reason → rows; and ``outcome``: ``ok``, ``idle`` (nothing was too old) or ``failure``.
 
     Raises:
         CancelledExit: a signal; the batch that ran is finished.
+        Unconfirmed: it would delete more than its bound; nothing was deleted.
         ConfigError, DatabaseUnavailable.
     """
     async with janitor_session() as session:
         size = batch_size or settings.janitor_batch_size
+        dry: dict[str, Any] = {"dry_run": True} if dry_run else {}
+        if dry_run or not yes:
+            session.outlook = await cut_off(session, ExpiryDAO().outlook)
+            session.stop.raise_if_requested()
+        # looking is no part of its minutes: a run that never came to an end of it could never delete
         session.ends = None if max_minutes is None else time.monotonic() + max_minutes * 60
-        dry = {"dry_run": True} if dry_run else {}
+        if session.outlook is not None and not dry_run:
+            _confirm(session.outlook)
         if dry_run:
+            dry["expired"] = _by_reason(session.outlook)
             get_run_logger().info("a dry run: nothing is deleted, the counts are of what would go")
         try:
             await keep_snapshots(size, dry_run=dry_run)
@@ -157,6 +168,22 @@ async def run_janitor_cycle(
         finally:
             record_stats({**session.counts, **dry})
         return {**session.counts, **dry, **_outcome(session, dry_run=dry_run)}
+
+
+def _confirm(outlook: Outlook) -> None:
+    if lines := outlook.beyond(settings.janitor_max_share):
+        raise Unconfirmed(
+            f"nothing was deleted: this run would delete {'; '.join(lines)}. Look with `maia janitor --dry-run`. If "
+            "that is what you want, confirm it once with `maia janitor --yes` (the workflow: run it by hand, `yes` "
+            "ticked), or raise JANITOR_MAX_SHARE."
+        )
+
+
+def _by_reason(outlook: Outlook | None) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for part in outlook.expired if outlook else ():
+        found.setdefault(part.table, {})[part.reason] = part.rows
+    return found
 
 
 def _outcome(session: JanitorSession, *, dry_run: bool) -> dict[str, Any]:
@@ -180,6 +207,8 @@ class JanitorOptions:
         batch_size: rows that one transaction deletes; None: the setting.
         max_minutes: begins nothing new after so long (real minutes).
         result_file: None: the setting MAIA_RESULT_FILE.
+        yes: deletes even more than JANITOR_MAX_SHARE allows.
+        show: called with what a dry run has found.
     """
 
     shard: Shard = field(default_factory=Shard)
@@ -187,6 +216,8 @@ class JanitorOptions:
     max_minutes: float | None = None
     result_file: Path | None = None
     dry_run: bool = False
+    yes: bool = False
+    show: Callable[[Outlook], None] | None = None
 
 
 def run(options: JanitorOptions) -> NoReturn:
@@ -195,11 +226,16 @@ def run(options: JanitorOptions) -> NoReturn:
 
     async def work() -> Mapping[str, Any]:
         orchestration.activate(settings.prefect_api_url, settings.prefect_api_key)
-        async with janitor_session(options.shard):
-            return await recorded("janitor", shard, cycle)
+        async with janitor_session(options.shard) as session:
+            stats = await recorded("janitor", shard, cycle)
+            if options.dry_run and options.show is not None and session.outlook is not None:
+                options.show(session.outlook)
+            return stats
 
     async def cycle() -> Mapping[str, Any]:
-        stats = await run_janitor_cycle(options.batch_size, dry_run=options.dry_run, max_minutes=options.max_minutes)
+        stats = await run_janitor_cycle(
+            options.batch_size, dry_run=options.dry_run, max_minutes=options.max_minutes, yes=options.yes
+        )
         get_run_logger().info("%s", _summary(stats))
         return stats
 

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from atlas.clock import clock
 from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, scrub
 from maia.bounded import NOT_STARTED, Unfinished, run_bounded
+from maia.errors import Unconfirmed
 from maia.exitcodes import EXIT_CODES, ExitCode, ExitCodeEntry, Outcome, entry
 from maia.exits import CancelledExit, ChurnExit, exit_within, leaves
 from maia.result import RunResult, describe, one_line, outcome_of
@@ -99,6 +100,9 @@ def verdict(ending: Ending, stop: Stop) -> tuple[Outcome, int, str | None]:
         for part in parts:
             if isinstance(part, kind):
                 return outcome, outcome.exit_code, describe(part)
+    for part in parts:
+        if isinstance(part, Unconfirmed):
+            return Outcome.FAILURE, ExitCode.USAGE, describe(part)
     if any(isinstance(part, KeyboardInterrupt) for part in parts):
         return _of_exit(CancelledExit(signal.SIGINT))
     return Outcome.FAILURE, ExitCode.FAILURE, "; ".join(dict.fromkeys(describe(part) for part in parts))

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from atlas.adapters.expiry import Outlook
 from atlas.adapters.keeping import Batch, KeepingDAO
 from atlas.database import database
 from maia.bounded import Unfinished, run_bounded
@@ -42,6 +43,7 @@ class JanitorSession:
         failures: what could not be done, one line each.
         ends: when its time is up, in ``time.monotonic()`` seconds; None: it has as long as it takes.
         cut_short: its time was up before all was looked at.
+        outlook: what was too old when it began; None: it was not asked.
     """
 
     dao: KeepingDAO
@@ -50,6 +52,7 @@ class JanitorSession:
     failures: list[str] = field(default_factory=list)
     ends: float | None = None
     cut_short: bool = False
+    outlook: Outlook | None = None
 
     @property
     def seconds_left(self) -> float | None:

@@ -75,4 +75,5 @@ def _command(step: Step) -> list[str]:
         "--result-file": PATH,
     }
     given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-    return ["python", "-m", "maia", inputs.agent, *given, *(["--dry-run"] if inputs.dry_run else [])]
+    flags = {"--dry-run": inputs.dry_run, "--yes": inputs.yes}
+    return ["python", "-m", "maia", inputs.agent, *given, *(flag for flag, wanted in flags.items() if wanted)]

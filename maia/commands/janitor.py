@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from atlas.adapters.expiry import Outlook
+from atlas.config import settings
+from atlas.plain import harmless
 from maia.commands.agents import (
     MOST_MINUTES,
     MOST_ROWS,
@@ -36,7 +41,11 @@ ShardOption = Annotated[
     str,
     typer.Option(metavar="I/N", help="Which of N processes this is, I from 0: names it in logs and results."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Delete nothing, and say what would go.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Delete nothing, and say what would go, why, and an example.")]
+Yes = Annotated[
+    bool, typer.Option("--yes", help="Delete even more than JANITOR_MAX_SHARE of a table allows. A dry run shows it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="With --dry-run: print what would go as one JSON object.")]
 
 
 def janitor(
@@ -46,6 +55,8 @@ def janitor(
     result_file: ResultFile = None,
     *,
     dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
     json_logs: JsonLogs = False,
     verbose: Verbose = False,
 ) -> None:
@@ -54,11 +65,36 @@ def janitor(
     Once a day, beside the agents; it needs the database and the archive, and no key. What is kept for how long are the
     RETENTION settings; the page below says more.
 
+    A run that would delete more than 1,000 rows and more than its bound of a table ends with 2 and deletes nothing,
+    unless --yes confirms it.
+
     \b
       maia janitor --dry-run
       maia janitor --max-minutes 20 --result-file result.json
     """
     from maia.janitor import JanitorOptions, run  # noqa: PLC0415  the agents do not pay for its imports
 
+    if as_json and not dry_run:
+        raise typer.BadParameter("it shows what a dry run would delete: give --dry-run too", param_hint="--json")
     set_up_logging(json=json_logs, verbose=verbose)
-    run(JanitorOptions(parse_shard(shard), batch_size, max_minutes, result_file, dry_run))
+    show = _print_json if as_json else _print
+    run(JanitorOptions(parse_shard(shard), batch_size, max_minutes, result_file, dry_run, yes, show))
+
+
+def _print(outlook: Outlook) -> None:
+    """What would go, by table and reason, each with the first few rows."""
+    for part in outlook.expired:
+        typer.echo(f"{part.table}, {part.reason}: {part.rows:,} of {outlook.totals[part.table]:,} rows")
+        for row in part.sample:
+            typer.echo(f"  {harmless(row.id)}  {harmless(row.title or '')}".rstrip())
+        if part.sample and part.rows > len(part.sample):
+            typer.echo(f"  and {part.rows - len(part.sample):,} more")
+    for line in outlook.beyond(settings.janitor_max_share):
+        typer.echo(f"needs --yes: {line}")
+
+
+def _print_json(outlook: Outlook) -> None:
+    """The same as docs/retention.md describes it."""
+    expired = [{**asdict(part), "total": outlook.totals[part.table]} for part in outlook.expired]
+    beyond = outlook.beyond(settings.janitor_max_share)
+    typer.echo(json.dumps({"expired": expired, "needs_yes": beyond}, ensure_ascii=False, indent=2))

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from atlas import vault
+from atlas.adapters.expiry import ExpiryDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
+from atlas.clock import clock
 from atlas.database import Database
 from maia.enrichment import finish_earlier
+from maia.errors import Unconfirmed
 from maia.hunter import run_hunter_cycle
 from maia.janitor import run_janitor_cycle
 from maia.sandbox import RunningSandbox
@@ -330,3 +333,116 @@ async def test_when_the_time_is_up_the_next_run_goes_on(db: Database, timeline: 
     assert "the next run goes on" in stats["reason"]
     assert counts(stats) == {}
     assert await keep(max_minutes=5.0) == {"videos_deleted": 1}
+
+
+# ── the bound ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def put_events(db: Database, at: datetime, *, old: int, young: int) -> None:
+    for number, days in ((old, 31), (young, 1)):
+        await db.fetch(
+            "INSERT INTO events (at, type) SELECT $1, 'churn' FROM generate_series(1, $2)", at - days * DAY, number
+        )
+
+
+async def put_run(db: Database, days: float, outcome: str = "ok", stats: str = "{}", agent: str = "janitor") -> None:
+    await db.fetch(
+        "INSERT INTO runs (id, agent, started_at, outcome, stats)"
+        " VALUES (gen_random_uuid(), $1, now() - $2 * interval '1 day', $3, $4::text::jsonb)",
+        agent, days, outcome, stats,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "young", "deleted"),
+    [(1_000, 0, True), (1_001, 0, False), (1_001, 4_003, False), (1_001, 4_004, True)],
+)
+async def test_more_than_1000_rows_and_a_fifth_of_a_table_need_yes(
+    db: Database, timeline: Timeline, old: int, young: int, deleted: bool
+) -> None:
+    await put_events(db, timeline.at, old=old, young=young)
+    if deleted:
+        assert (await run_janitor_cycle())["events_deleted"] == old
+        return
+    before = await everything(db)
+    with pytest.raises(Unconfirmed, match=rf"nothing was deleted: .* {old:,} of {old + young:,} rows of events \("):
+        await run_janitor_cycle()
+    assert await everything(db) == before
+    assert (await run_janitor_cycle(dry_run=True))["expired"] == {"events": {"old": old}}
+    assert (await run_janitor_cycle(yes=True))["events_deleted"] == old
+
+
+@pytest.mark.parametrize(
+    ("days", "outcome", "stats", "agent", "deleted"),
+    [
+        (10, "ok", "{}", "janitor", False),  # 1.5 * 10 / 30 is half of the table
+        (13, "ok", "{}", "janitor", True),
+        (13, "idle", "{}", "janitor", True),
+        (13, "failure", "{}", "janitor", False),
+        (13, "ok", '{"dry_run": true}', "janitor", False),
+        (13, "ok", "{}", "hunter", False),
+    ],
+)
+async def test_a_run_that_comes_late_may_delete_more(
+    db: Database, timeline: Timeline, days: float, outcome: str, stats: str, agent: str, deleted: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    # the days without a run are those of the schedule clock, which stands still in these tests
+    monkeypatch.setattr(type(clock), "speed", 1.0)
+    await put_run(db, days, outcome, stats, agent)
+    await put_events(db, timeline.at, old=1_200, young=800)
+    if deleted:
+        assert (await run_janitor_cycle())["events_deleted"] == 1_200
+    else:
+        with pytest.raises(Unconfirmed, match=r"60%, bound (20|50)%"):
+            await run_janitor_cycle()
+
+
+async def test_the_share_is_a_setting(db: Database, timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JANITOR_MAX_SHARE", "0.7")
+    timeline.set(timeline.at)
+    await put_events(db, timeline.at, old=1_200, young=800)
+    assert (await run_janitor_cycle())["events_deleted"] == 1_200
+
+
+async def test_snapshots_videos_and_tags_have_the_same_bound(db: Database, timeline: Timeline) -> None:
+    await db.fetch(
+        "INSERT INTO video_stats_log"
+        " SELECT 'v', $1::timestamptz - n * interval '1 s' FROM generate_series(1, 1001) AS n",
+        timeline.at - 31 * DAY,
+    )
+    await db.fetch(
+        "INSERT INTO videos (id, first_seen_at, zone) SELECT 'v' || n, $1, 3 FROM generate_series(1, 1002) AS n",
+        timeline.at - 31 * DAY,
+    )
+    await db.fetch(
+        "INSERT INTO search_queue (query_term, priority, source, added_at)"
+        " SELECT 'q' || n, 1, 'tag', $1 FROM generate_series(1, 1003) AS n",
+        timeline.at - 31 * DAY,
+    )
+    with pytest.raises(Unconfirmed) as refused:
+        await run_janitor_cycle()
+    for words in ("1,001 rows of video_stats_log", "1,002 rows of videos", "1,003 rows of search_queue"):
+        assert words in str(refused.value)
+
+
+async def test_a_dry_run_says_which_and_why(db: Database, timeline: Timeline) -> None:
+    for id_, columns in (*KEPT, *GONE):
+        await put_video(db, id_, timeline.at, **columns)
+    await put_channel(db, "UCempty", timeline.at)
+    await put_query(db, "an old tag", timeline.at, added=31)
+    outlook = await ExpiryDAO().outlook()
+    found = {(part.table, part.reason): [row.id for row in part.sample] for part in outlook.expired}
+    assert found == {
+        ("channels", "no_videos"): ["UCempty"],
+        ("search_queue", "unused_tag"): found["search_queue", "unused_tag"],
+        ("videos", "never_read"): ["never enriched"],
+        ("videos", "not_refreshed"): ["gone lately, not read again", "not read again", "not read again, long"],
+        ("videos", "retired"): ["gone for long", "gone lately, never enriched"],
+    }
+    (tag,) = (part for part in outlook.expired if part.table == "search_queue")
+    assert [row.title for row in tag.sample] == ["an old tag"]
+    assert outlook.totals == {"channels": 1, "search_queue": 1, "videos": len(KEPT) + len(GONE)}
+    stats = await run_janitor_cycle(dry_run=True)
+    assert stats["videos_deleted"] == sum(stats["expired"]["videos"].values()) == len(GONE)
+    assert outlook.beyond(0.2) == []

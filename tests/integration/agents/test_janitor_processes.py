@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 from collections.abc import AsyncIterator
@@ -84,6 +85,40 @@ async def test_two_janitors_and_two_trackers_at_once(
     assert await value(db, "SELECT count(*) FROM videos WHERE last_updated_at >= $1", timeline.at) == len(living)
 
 
+async def test_beyond_its_bound_it_ends_with_2_is_noted_and_goes_with_yes(
+    db: Database, timeline: Timeline, children: Children
+) -> None:
+    await db.fetch(
+        "INSERT INTO videos (id, title, first_seen_at, zone) SELECT 'v' || n, 'a title', $1, 3"
+        " FROM generate_series(1, 1001) AS n",
+        timeline.at - 31 * DAY,
+    )
+    refused = await children.run("janitor")
+    assert refused.code == 2
+    assert "would delete 1,001 of 1,001 rows of videos (100%, bound 20%)" in refused.stderr
+    assert "`maia janitor --yes`" in refused.stderr
+    assert refused.result is not None
+    assert (refused.result["outcome"], refused.result["exit_code"]) == ("failure", 2)
+    assert await fetch(db, "SELECT outcome, exit_code FROM runs") == [{"outcome": "failure", "exit_code": 2}]
+    assert await value(db, "SELECT count(*) FROM videos") == 1_001
+
+    shown = await children.run("janitor", "--dry-run")
+    assert shown.code == 0
+    assert "videos, never_read: 1,001 of 1,001 rows\n  v1  a title\n" in shown.stdout
+    assert "  and 996 more\nneeds --yes: 1,001 of 1,001 rows of videos" in shown.stdout
+    found = json.loads((await children.run("janitor", "--dry-run", "--json")).stdout)
+    (part,) = found["expired"]
+    sample = part.pop("sample")
+    assert part == {"table": "videos", "reason": "never_read", "rows": 1_001, "total": 1_001}
+    assert sample[0] == {"id": "v1", "title": "a title"}
+    assert found["needs_yes"] == ["1,001 of 1,001 rows of videos (100%, bound 20%)"]
+    assert (await children.run("janitor", "--json")).code == 2
+
+    done = await children.run("janitor", "--yes")
+    assert done.code == 0
+    assert await value(db, "SELECT count(*) FROM videos") == 0
+
+
 async def ten_of_which_one_waits(db: Database, other: asyncpg.Connection, timeline: Timeline) -> None:
     """Videos that go, the first of them first; deleting the fourth waits until the other session unlocks 7."""
     for number in range(10):
@@ -147,7 +182,7 @@ async def test_a_process_needs_the_database_and_no_key(db: Database, timeline: T
     for number in range(3):
         await put_video(db, f"old{number}", timeline.at, seen=60, enriched=60)
     dry = await children.run("janitor", "--dry-run", MAIA_RUN_ID="20-1")
-    check(dry, 0, "ok")
+    check(dry, 0, "ok", shows="videos, not_refreshed: 3 of 3 rows\n  old0  a title\n  old1  a title\n")
     assert dry.result is not None
     assert (dry.result["stats"]["videos_deleted"], dry.result["stats"]["dry_run"]) == (3, True)
     done = await children.run("janitor", "--shard", "1/2", "--max-minutes", "5", "--json-logs", MAIA_RUN_ID="20-1")
@@ -196,8 +231,8 @@ async def test_a_user_who_owns_nothing_can_run_it(
     await put_notes(db, timeline.at, 40 * DAY)
     outlook = await children.run("janitor", "--dry-run", DATABASE_URL=address(dsn, ROLES.janitor))
     ended = await children.run("janitor", DATABASE_URL=address(dsn, ROLES.janitor))
-    for run in (outlook, ended):
-        check(run, 0, "ok")
+    for run, shown in ((outlook, "video_stats_log, statistics: 2 of 3 rows\n"), (ended, "")):
+        check(run, 0, "ok", shows=shown)
         assert run.result is not None
         stats = run.result["stats"]
         assert (stats["videos_deleted"], stats["snapshots_deleted"], stats["runs_deleted"]) == (1, 2, 1)

@@ -53,7 +53,7 @@ async def both(children: Children, *arguments: str, **options: object) -> tuple[
     return hunter, tracker
 
 
-def check(ended: Ended, code: int, outcome: str, *words: str) -> None:
+def check(ended: Ended, code: int, outcome: str, *words: str, shows: str = "") -> None:
     """The exit code, the result file that agrees with it, and the one line that says why."""
     assert ended.code == code, ended.stderr
     assert ended.result is not None
@@ -61,7 +61,8 @@ def check(ended: Ended, code: int, outcome: str, *words: str) -> None:
     assert set(ended.result) - {"error"} == {
         "agent", "shard", "outcome", "exit_code", "started_at", "finished_at", "stats",
     }  # fmt: skip
-    assert ended.stdout == ""
+    assert shows in ended.stdout
+    assert shows or ended.stdout == ""
     assert "Traceback" not in ended.stderr
     if code == 0:
         assert ended.reason == ""

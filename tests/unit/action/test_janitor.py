@@ -62,6 +62,18 @@ def test_a_dry_run_is_asked_for_and_said(step: Step, docker: FakeDocker) -> None
     assert f"```text\n{DRY}\n```\n" in done.summary
 
 
+def test_what_needs_yes_is_red_says_so_and_is_confirmed_by_an_input(step: Step, docker: FakeDocker) -> None:
+    said = "nothing was deleted: this run would delete 5,000 of 6,000 rows of videos (83%, bound 20%)."
+    docker.plays(run=[ran(2, result=left("failure", 2, error=said)), ran(result=left())])
+    done = step.here(command="janitor")
+    assert (done.code, done.outputs["outcome"], done.outputs["exit-code"]) == (2, "failure", "2")
+    (error,) = done.annotations("error")
+    assert said in error
+    assert "--yes" not in docker.of("run")[0]["arguments"]
+    assert step.here(command="janitor", yes="true").code == 0
+    assert docker.of("run")[1]["arguments"][-1] == "--yes"
+
+
 @pytest.mark.parametrize("value", ["", "false"])
 def test_no_dry_run_is_asked_for_without_a_word(step: Step, docker: FakeDocker, value: str) -> None:
     docker.plays(run=[ran(result=left())])
@@ -93,6 +105,7 @@ def test_another_agents_result_is_not_taken_for_its_own(step: Step, docker: Fake
         ({"command": "janitor", "cycles": "2"}, "the janitor goes over everything once"),
         ({"command": "janitor", "dry_run": "perhaps"}, "`dry-run` is 'perhaps'; it must be `true` or `false`"),
         ({"command": "hunter", "dry_run": "true"}, "The input `dry-run` is the janitor's: hunter has none."),
+        ({"command": "tracker", "yes": "true"}, "The input `yes` is the janitor's: tracker has none."),
         ({"command": "plan", "agent": "janitor"}, "`agent` is 'janitor'; it must be `hunter` or `tracker`"),
     ],
 )

@@ -46,6 +46,12 @@ def test_it_has_the_secrets_of_a_shard_but_no_keys() -> None:
     assert "env" not in workflow(JANITOR)
 
 
+def test_a_run_beyond_its_bound_is_confirmed_by_hand_alone() -> None:
+    asked = workflow(JANITOR)["on"]["workflow_dispatch"]["inputs"]
+    assert str(asked["yes"]["default"]).lower() == "false"
+    assert given()["yes"] == "${{ inputs.yes || false }}", "a scheduled run has no inputs"
+
+
 def test_its_token_may_nothing() -> None:
     assert workflow(JANITOR)["permissions"] == job()["permissions"] == {}
 
