@@ -7,7 +7,7 @@ import sys
 import typer
 
 from atlas.commands import database, events, export, forget, notify, rebuild, roles, vault
-from atlas.commands.help import verbatim
+from atlas.help import verbatim
 from atlas.pages import page
 from atlas.streams import usable_streams
 

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from atlas.commands.help import verbatim
 from atlas.errors import AtlasError
+from atlas.help import verbatim
 from atlas.pages import page
 from atlas.streams import usable_streams
 from maia import __version__

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atlas.commands.help import verbatim
+from atlas.help import verbatim
 from maia import agent
 from maia.agent import AgentOptions
 from maia.exitcodes import EXIT_CODES

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atlas.commands.help import verbatim
 from atlas.errors import ConfigError
+from atlas.help import verbatim
 from maia.sandbox.config import SandboxConfig
 from maia.sandbox.faults import GRAMMAR, Fault
 from maia.sandbox.ids import own_project
