@@ -140,7 +140,7 @@ SCENARIOS = {
     "Wrong or blocked keys": Scenario(queries=("python",), sandbox=("--key", "another-key")),
     "Key or project refused by Google's gateway": Scenario(queries=("python",), sandbox=("--fault", "gateway:search")),
     "Setting that YouTube refuses": Scenario(
-        lambda _: {"HUNTER_REGION": "AA"}, queries=("python",), sandbox=("--fault", "bad-parameter:search")
+        lambda _: {"HUNTER_REGION": "GB"}, queries=("python",), sandbox=("--fault", "bad-parameter:search")
     ),
     "Quota spent": Scenario(queries=("python",), sandbox=("--quota-search", "0")),
     "Rate limit (churn)": Scenario(queries=("python",), sandbox=("--fault", "rate-limit:search")),

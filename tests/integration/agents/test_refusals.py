@@ -107,9 +107,9 @@ async def test_a_changed_pool_is_tried_at_once(
 @pytest.mark.parametrize(
     ("parameter", "name", "setting"),
     [
-        ("regionCode", "HUNTER_REGION", "UK"),
-        ("relevanceLanguage", "HUNTER_LANGUAGE", "xx"),
-        ("videoCategoryId", "HUNTER_CATEGORY", "999"),
+        ("regionCode", "HUNTER_REGION", "GB"),
+        ("relevanceLanguage", "HUNTER_LANGUAGE", "en"),
+        ("videoCategoryId", "HUNTER_CATEGORY", "28"),
         ("safeSearch", "HUNTER_SAFE_SEARCH", "strict"),
     ],
 )
