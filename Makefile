@@ -98,7 +98,7 @@ $(VENV)/.dependencies: requirements-dev.txt requirements-uv.txt tools/uv.py
 		echo "Install them (Debian, Ubuntu: apt install python$$version-venv), or name another: PYTHON=..." >&2; exit 1; }
 	@echo "Installing the locked dependencies into $(VENV) (once; less than a minute) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements-dev.txt
 	@touch $@
 
 # Each lock file is resolved for every system and Python from 3.11 on; the others have the versions of requirements-dev.txt.
