@@ -23,6 +23,7 @@ from atlas.adapters.queue import QueueDAO
 from atlas.adapters.report import Growth
 from atlas.commands import events as events_command
 from atlas.commands.running import run as run_atlas
+from atlas.config import settings
 from atlas.errors import ConfigError
 from atlas.plain import defused, plain, unaddressed
 from atlas.quota import Bucket
@@ -228,7 +229,8 @@ def test_the_table_of_keys_shows_text(
     monkeypatch.setattr(KeyDAO, "report", report)
     monkeypatch.setattr(keys_command.database, "open", report)
     monkeypatch.setenv("COLUMNS", "900")
-    keys_command.keys(SimpleNamespace(invoked_subcommand=None))  # type: ignore[arg-type]
+    with settings.override(youtube_api_key_pool_json='{"hunting": ["KEY"]}'):
+        keys_command.keys(SimpleNamespace(invoked_subcommand=None))  # type: ignore[arg-type]
     assert not steers(capsys.readouterr().out, lines=100)
 
 
