@@ -108,8 +108,20 @@ class World(RuleBasedStateMachine):
                 del self.pages[id_]
 
     def queries_are_added(self, terms: set[str]) -> None:
+        """Unsearched ones that nobody holds may get new ids, so that they are searched in the order given."""
+        before = {row["query_term"]: row for row in self.fleet.look("search_queue").values()}
         self._do(lambda: QueueDAO(self.fleet.stores[0]).add(sorted(terms)))
-        for id_ in self.fleet.look("search_queue"):
+        after = {row["query_term"]: id_ for id_, row in self.fleet.look("search_queue").items()}
+        moved = {row["id"]: after[term] for term, row in before.items() if after[term] != row["id"]}
+        assert all(
+            row["free"] and row["last_searched_at"] is None and term in terms
+            for term, row in before.items()
+            if row["id"] in moved
+        )
+        for state in (self.pages, self.owner, self.windows):
+            for id_ in moved.keys() & state.keys():
+                state[moved[id_]] = state.pop(id_)
+        for id_ in after.values():
             self.pages.setdefault(id_, None)
 
     @rule(ids=st.sets(st.sampled_from(VIDEOS), min_size=1), age=ages, partial=st.booleans(), shard=shards)
