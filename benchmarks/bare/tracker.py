@@ -53,7 +53,9 @@ def update(targets: dict[str, Any], found: list[VideoStats]) -> tuple[Any, ...]:
     """What the statement of an update is given of videos, all of which are there; the calls come after it."""
     now = datetime.now(UTC)
     rows = [targets[video.id] for video in found]
-    plan = [zone_and_due(row["published_at"], now) for row in rows]
+    plan = [
+        zone_and_due(video.published_at or row["published_at"], now) for row, video in zip(rows, found, strict=True)
+    ]
     number = len(found)
     return (
         [video.id for video in found],

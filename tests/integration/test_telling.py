@@ -298,7 +298,9 @@ async def test_a_closed_database_is_opened_for_it_and_closed_again(dsn: str, peo
     assert len(people.received) == 1
 
 
-async def test_a_loop_that_is_gone_took_its_messages_with_it(people: Service, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_loop_that_is_gone_took_its_messages_with_it(
+    db: Database, people: Service, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING)
     teller = Teller(Database())
 

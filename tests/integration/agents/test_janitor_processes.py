@@ -243,8 +243,9 @@ async def test_an_agents_user_deletes_nothing_and_is_told_so(
 ) -> None:
     await put_video(db, "old", timeline.at, seen=60, enriched=60)
     ended = await children.run("janitor", DATABASE_URL=address(dsn, ROLES.agent))
-    assert ended.code == 1
+    assert ended.code == 78
     assert "permission denied for table" in ended.reason
+    assert "GRANT maia_janitor" in ended.reason
     assert await value(db, "SELECT count(*) FROM videos") == 1
 
 
@@ -291,4 +292,4 @@ async def test_a_prefect_server_sees_a_run_and_its_tasks(
     assert (flow["name"], run["state_type"]) == ("run_janitor_cycle", "COMPLETED")
     parts = ("snapshots", "videos", "queue", "notes", "records")
     assert tasks == {f"keep_{part} COMPLETED" for part in parts}
-    assert run["parameters"] == {"batch_size": None, "dry_run": False, "max_minutes": None}
+    assert run["parameters"] == {"batch_size": None, "dry_run": False, "max_minutes": None, "yes": False}

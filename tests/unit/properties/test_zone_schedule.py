@@ -1,7 +1,7 @@
 """The tracking schedule for any birth and any time of reading, on clocks of any speed.
 
-The documented schedule: younger than 24 h hourly, younger than 7 days every 6 h, older ones daily. A publish time in the
-future is waited for, a day at most.
+The documented schedule: younger than 24 h hourly, younger than 7 days every 6 h, older ones daily. A publish time in
+the future is waited for, a day at most.
 """
 
 from __future__ import annotations
