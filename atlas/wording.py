@@ -83,8 +83,8 @@ def _key_suspended(key: Mapping[str, Any]) -> tuple[str, str]:
 def _search_gap(gap: Mapping[str, Any]) -> tuple[str, str]:
     return (
         f"a gap in the search for '{gap['query_term']}': {gap['reason']}",
-        f"Videos published from {_time(gap['published_after'])} to {_time(gap['published_before'])} are not searched "
-        f"for, beyond {gap['pages_read']} page(s) that were read.",
+        f"Videos published from {_time(gap['published_after'])} to {_time(gap['published_before'])} were not read "
+        f"in this round, which read {gap['pages_read']} page(s).",
     )
 
 
