@@ -30,6 +30,7 @@ STOP_SECONDS = 7
 (maia.stop); 10 s after its first signal the runner kills us, and until then the container is to be removed."""
 
 _STOPS = 5
+_UNSEEN = "bind source path does not exist"
 _UP_AFTER = 1.0  # seconds
 
 
@@ -106,20 +107,41 @@ class Containers:
         Cancelled where that came before the start; a cancel later is for the caller to see.
         """
         name = f"maia-{secrets.token_hex(8)}"
-        proxies, paths = network_of(self.environ)
-        # names only: what a value is, nobody else on this machine can read from the command line
-        environ = {**self.environ, **settings, **proxies}
-        arguments = self._arguments(name, [*settings, *proxies], paths, interactive=stdin is not None)
-        self.runner.line(f"docker {' '.join(arguments)} {' '.join(command)}")
+        proxies, authorities = network_of(self.environ)
         try:
-            with self.runner.foreign() as write:
-                work = Work([*arguments, *command], environ, write, stdin)
-                began = time.time()
-                code = work.run(self.cancel, lambda: self._stop(name, work))
-                ended = time.time()
-            return self._ended(name, code, work.tail, agent, began, ended)
+            ended = self._run(name, command, {**settings, **proxies}, authorities, agent, stdin)
+            if authorities and ended.code == ENGINE and not ended.started and _UNSEEN in ended.said:
+                # such as a runner in a container that uses the engine of its host
+                names = ", ".join(authorities)
+                self.runner.warning(
+                    "Maia: certificates",
+                    f"The Docker engine does not see the files of {names}; the container goes without.",
+                )
+                ended = self._run(name, command, {**settings, **proxies}, {}, agent, stdin)
+            return ended
         finally:
             self._remove(name)
+
+    def _run(
+        self,
+        name: str,
+        command: Sequence[str],
+        given: Mapping[str, str],
+        authorities: Mapping[str, str],
+        agent: str | None,
+        stdin: str | None,
+    ) -> Ended:
+        # names only: what a value is, nobody else on this machine can read from the command line
+        environ = {**self.environ, **given, **authorities}
+        paths = sorted(set(authorities.values()))
+        arguments = self._arguments(name, [*given, *authorities], paths, interactive=stdin is not None)
+        self.runner.line(f"docker {' '.join(arguments)} {' '.join(command)}")
+        with self.runner.foreign() as write:
+            work = Work([*arguments, *command], environ, write, stdin)
+            began = time.time()
+            code = work.run(self.cancel, lambda: self._stop(name, work))
+            ended = time.time()
+        return self._ended(name, code, work.tail, agent, began, ended)
 
     def _arguments(self, name: str, names: Sequence[str], paths: Sequence[str], *, interactive: bool) -> list[str]:
         return [

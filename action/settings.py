@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from action.errors import SettingError
@@ -107,11 +107,13 @@ AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 """Whom this runner trusts: files and folders of its own, which the container is shown at the same paths."""
 
 
-def network_of(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The variables of a container for proxies and authorities, and the paths that it has to see."""
+def network_of(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a container's variables for proxies, and those for authorities, whose paths it has to see."""
     found = {name: environ[name] for name in (*PROXIES, "NO_PROXY", "no_proxy") if environ.get(name, "").strip()}
-    paths = {name: environ[name] for name in AUTHORITIES if Path(environ.get(name) or "/nowhere").exists()}
-    return found | paths, sorted(set(paths.values()))
+    # the functions of os.path: pathlib's raise where a folder may not be entered
+    paths = {name: environ.get(name, "") for name in AUTHORITIES}
+    paths = {name: path for name, path in paths.items() if os.path.isabs(path) and os.path.exists(path)}  # noqa: PTH110, PTH117
+    return found, paths
 
 
 def cleaned(value: str) -> str:

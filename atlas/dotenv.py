@@ -79,7 +79,7 @@ def find(known: Collection[str]) -> DotEnv | None:
         return None
     own = here / _NAME
     # a virtual environment may have this name; a dangling link is a file that cannot be read
-    if os.path.lexists(own) and not (own / "pyvenv.cfg").exists():
+    if os.path.lexists(own) and not os.path.exists(own / "pyvenv.cfg"):  # noqa: PTH110
         return _read(own, known)
     for path in _above(here, _project(here)):
         if path.stat().st_uid == os.geteuid() and _names(path) & set(known):
@@ -110,7 +110,7 @@ def _project(here: Path) -> list[Path]:
         home = None
     found: list[Path] = []
     folder = here
-    while not (folder / ".git").exists():
+    while not os.path.lexists(folder / ".git"):  # pathlib raises where a folder may not be entered
         folder = folder.parent
         if folder == home:
             return found
@@ -208,6 +208,8 @@ def _problem(file: DotEnv, binding: Binding, known: Collection[str]) -> str | No
     if not name:
         return "no name stands before the =; write NAME=value"
     if not equals:
+        if not binding.error and name.isupper() and name.lower() not in known:
+            return None  # another program's, such as a variable that docker passes on
         return f"no = follows {shown}; write NAME=value"
     if binding.error:
         return _broken(shown if shown == name else "the value", value)
@@ -232,7 +234,7 @@ def _broken(whose: str, value: str) -> str:
 def _doubtful(file: DotEnv, name: str, value: str, known: Collection[str]) -> str | None:
     """What the parser takes, and what was hardly meant."""
     before = file.values.get(name.lower())
-    if before is not None and before != value:
+    if before and before != value:  # an empty placeholder may be followed by the value
         return f"{name} stands in line {file.lines[name.lower()]} too, with another value; keep one"
     inside = next((other for other in _ASSIGNED.findall(value) if other.lower() in known), None)
     if inside is not None:

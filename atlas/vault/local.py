@@ -45,9 +45,9 @@ class LocalProvider:
     def check(self) -> None:
         """Raises ConfigError where VAULT_PATH, or a part of it, is something else than a folder."""
         for part in (self.folder, *self.folder.parents):
-            if part.is_dir():
+            if os.path.isdir(part):  # noqa: PTH112  pathlib raises where a parent may not be entered
                 return
-            if part.exists():
+            if os.path.exists(part):  # noqa: PTH110  likewise
                 raise ConfigError(
                     f"VAULT_PATH: '{part}' is not a folder. Set VAULT_PATH to a folder for the archive (it is made when"
                     " it is missing), or VAULT_PROVIDER to off."
@@ -56,8 +56,8 @@ class LocalProvider:
     def check_writable(self) -> None:
         """Writes a file into the folder, or into the one that it would be made in, and removes it."""
         self.check()
-        there = next((part for part in (self.folder, *self.folder.parents) if part.is_dir()), self.folder)
-        for place in (there, *(self.folder / name for name in (FILES, PACKED) if (self.folder / name).is_dir())):
+        there = next(filter(os.path.isdir, (self.folder, *self.folder.parents)), self.folder)
+        for place in (there, *filter(os.path.isdir, (self.folder / name for name in (FILES, PACKED)))):
             probe = place / f".{secrets.token_hex(8)}.tmp"
             try:
                 probe.write_bytes(_PROBE)

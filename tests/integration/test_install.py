@@ -79,11 +79,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This machine's environment without settings of pip, of uv and of a virtual environment, and with these."""
+    """This machine's environment without settings of pip, uv, make and a virtual environment, and with these."""
     ours = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PIP_", "UV_", "COV_", "COVERAGE_")) and name != "VIRTUAL_ENV"
+        if not name.startswith(("PIP_", "UV_", "COV_", "COVERAGE_", "MAKE")) and name not in {"VIRTUAL_ENV", "MFLAGS"}
     }
     return {**ours, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
 

@@ -280,3 +280,26 @@ def test_the_readmes_file_is_read_as_it_is_written() -> None:
     settings.check()
     assert len(settings.key_rings.all_keys()) == 1
     assert settings.warnings == []
+
+
+def test_a_bare_name_of_another_program_and_an_empty_placeholder_are_no_problem() -> None:
+    written(f"HTTP_PROXY\nDATABASE_URL=\nDATABASE_URL={URL}\n")
+    settings.check()
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == URL
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")
+def test_a_folder_above_that_may_not_be_entered_ends_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "closed" / "project"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    (tmp_path / "closed").chmod(0o700)
+    settings.reload()
+    os.seteuid(65534)
+    try:
+        assert settings.hunter_batch_size == 10
+    finally:
+        os.seteuid(0)

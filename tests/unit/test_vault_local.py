@@ -185,3 +185,16 @@ def test_what_cannot_be_deleted_is_said(tmp_path: Path) -> None:
     assert set(failed) == {PATH}
     late = LocalProvider(tmp_path).commit({}, [PATH], message="", deadline=time.monotonic() - 1)
     assert late == {PATH: "the time for the flush was up"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")
+def test_a_folder_that_may_not_be_entered_is_a_config_error(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "archive").mkdir(parents=True)
+    closed.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ConfigError, match="VAULT_PATH: the archive cannot be written"):
+            LocalProvider(closed / "archive").check_writable()
+    finally:
+        os.seteuid(0)

@@ -14,7 +14,7 @@ from action import settings
 from action.errors import SettingError
 from atlas.config import Settings
 
-from .steps import DSN, POOL, FakeDocker, Step
+from .steps import DSN, POOL, FakeDocker, Step, ran, result
 
 
 def test_the_names_are_those_of_the_settings() -> None:
@@ -132,11 +132,36 @@ def test_the_container_gets_the_runners_proxies_and_authorities(step: Step, dock
         assert secret not in done.log.replace(f"::add-mask::{secret}", "")
 
 
-def test_an_authority_that_is_not_on_the_runner_is_not_handed_on(step: Step, docker: FakeDocker) -> None:
-    step.env |= {"SSL_CERT_FILE": "/no/such/file.pem", "SSL_CERT_DIR": ""}
+def test_a_container_goes_without_authorities_that_the_engine_does_not_see(
+    step: Step, docker: FakeDocker, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "company.pem"
+    bundle.touch()
+    step.env |= {"SSL_CERT_FILE": str(bundle), "NO_PROXY": "localhost"}
+    refusal = f"docker: Error response from daemon: invalid mount config: bind source path does not exist: {bundle}\n"
+    docker.plays(run=[ran(125, started=False, output=refusal), ran(result=result())])
+    done = step.here()
+    first, second = docker.of("run")
+    assert "--mount" in first["arguments"]
+    assert "--mount" not in second["arguments"]
+    assert "--env SSL_CERT_FILE" not in " ".join(second["arguments"])
+    assert "--env NO_PROXY" in " ".join(second["arguments"])
+    assert done.code == 0
+    assert any("SSL_CERT_FILE" in text for text in done.annotations("warning"))
+
+
+def test_an_authority_that_is_not_on_the_runner_is_not_handed_on(
+    step: Step, docker: FakeDocker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "relative.pem").touch()
+    monkeypatch.chdir(tmp_path)
+    step.env |= {
+        "SSL_CERT_FILE": "/no/such/file.pem", "SSL_CERT_DIR": "", "REQUESTS_CA_BUNDLE": "relative.pem",
+    }  # fmt: skip
     step.here()
     (run,) = docker.of("run")
-    assert not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & set(run["env"])
+    assert "SSL_CERT" not in " ".join(run["arguments"])
+    assert "REQUESTS_CA_BUNDLE" not in " ".join(run["arguments"])
     assert "--mount" not in run["arguments"]
 
 
