@@ -211,7 +211,9 @@ async def test_the_limit_of_stalled_transactions_holds_in_each_and_stays_in_none
 LEFT_BEHIND = """
 SELECT pg_backend_pid() AS pid,
     ARRAY(SELECT name FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'idle_in_transaction%') AS settings,
-    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks,
+    (SELECT count(*) FROM pg_locks
+        JOIN pg_database ON pg_database.oid = database
+        WHERE locktype = 'advisory' AND datname = current_database()) AS locks,
     ARRAY(SELECT pg_listening_channels()) AS channels,
     ARRAY(SELECT name FROM pg_prepared_statements) AS prepared
 """
