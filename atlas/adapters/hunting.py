@@ -81,6 +81,9 @@ class Hunting(Claims):
             begin = max(min(ended, end) - timedelta(minutes=settings.hunter_index_lag_minutes), oldest)
         row["published_after"] = min(begin.replace(microsecond=0), end - _SHORTEST_WINDOW)
         row["published_before"] = end
+        # the previous release ends rounds without these columns
+        row["round_before"] = row["oldest_read"] = None
+        row["slice_results"] = row["round_pages"] = row["empty_answers"] = 0
         if ended is not None and ended < oldest:
             gap = rounds.Gap(ended, oldest, 0, "the topic rested for longer than the window")
             await self._give_up(row, gap)

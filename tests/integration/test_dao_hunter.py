@@ -189,6 +189,24 @@ async def test_a_window_that_ends_before_it_begins_is_opened_anew(db: Database) 
     assert (row["published_after"], row["published_before"]) == (NOON - timedelta(hours=24), NOON)
 
 
+async def test_a_new_round_begins_without_what_an_earlier_release_left(db: Database) -> None:
+    """It ends rounds without the columns that it does not know."""
+    await QueueDAO().add(["q"])
+    await db.fetch(
+        "UPDATE search_queue SET oldest_read = $1, round_before = $1, slice_results = 500, round_pages = 90,"
+        " empty_answers = 2, round_ended_at = $1",
+        NOON - timedelta(hours=2),
+    )
+    with at(NOON):
+        dao = MaiaDAO()
+        (row,) = await dao.fetch_hunter_batch(1)
+        assert (row["oldest_read"], row["round_before"]) == (None, None)
+        assert (row["slice_results"], row["round_pages"], row["empty_answers"]) == (0, 0, 0)
+        assert await dao.update_search_state(row["id"], None, 0, TopicStatus.WAITING)
+    (stored,) = await db.fetch("SELECT oldest_read, round_ended_at FROM search_queue")
+    assert (stored["oldest_read"], stored["round_ended_at"]) == (None, NOON)
+
+
 async def test_a_late_shard_writes_no_page_token(db: Database) -> None:
     await QueueDAO().add(["q"])
     late, other = MaiaDAO("late"), MaiaDAO("other")
