@@ -132,7 +132,8 @@ class ErrorBody:
     @property
     def from_youtube(self) -> bool:
         """Whether YouTube itself refused, so that the request had passed the gateway, and with it the key."""
-        return any(domain.startswith("youtube.") for domain, _ in self.errors)
+        domains = (*(domain for domain, _ in self.errors), *(domain for domain, _, _ in self.infos))
+        return any(domain.startswith("youtube.") for domain in domains)
 
     @property
     def reason(self) -> str | None:

@@ -38,6 +38,13 @@ from . import bodies
 FORBIDDEN_BY_YOUTUBE = bodies.current(
     403, "SERVICE_UNAVAILABLE", None, "The caller may not.", domain="youtube.CoreErrorDomain"
 )
+FORBIDDEN_BY_INFO = json.dumps({
+    "error": {
+        "code": 403,
+        "message": "The caller may not.",
+        "details": [{"reason": "SERVICE_UNAVAILABLE", "domain": "youtube.CoreErrorDomain"}],
+    }
+}).encode()  # fmt: skip
 UNREGISTERED = "Method doesn't allow unregistered callers (callers without established identity)."
 
 
@@ -199,6 +206,7 @@ CASES = [
     Case("a parameter that is not named", 400, bodies.legacy(400, "badRequest"), BadRequest, {"parameter": None}),
     Case("400 in HTML", 400, b"<html>Your client has issued a malformed request.</html>", BadRequest),
     # 403 that is not about the key
+    Case("YouTube's ErrorInfo alone", 403, FORBIDDEN_BY_INFO, Forbidden, {"reason": "SERVICE_UNAVAILABLE"}),
     Case("reason alone says nothing", 403, FORBIDDEN_BY_YOUTUBE, Forbidden, {"reason": "SERVICE_UNAVAILABLE"}),
     Case(
         "private playlist",
