@@ -15,8 +15,6 @@ _MARKS = {
 }
 """The longer marks first: that of UTF-32 begins with that of UTF-16."""
 
-_SAMPLE = 10_000  # bytes
-
 
 def decode(content: bytes, name: str) -> str:
     """Return the text of a file in UTF-8, without the mark that some editors begin it with.
@@ -25,8 +23,9 @@ def decode(content: bytes, name: str) -> str:
         ValueError: it is not UTF-8; the message names the file, its probable encoding and the command that converts it.
     """
     if (encoding := _wide(content)) is None:
+        content = content.removeprefix(codecs.BOM_UTF8)
         try:
-            return content.decode("utf-8-sig")
+            return content.decode()
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             where = f"byte 0x{content[error.start]:02X} in line {line}"
@@ -42,13 +41,14 @@ def decode(content: bytes, name: str) -> str:
 
 
 def _wide(content: bytes) -> str | None:
-    """UTF-16 or UTF-32, by its mark or, without one, by the zero bytes that Latin letters have in it."""
+    """UTF-16 or UTF-32, by its mark or, without one, by a zero byte: line feeds and Latin letters have one there."""
     for mark, encoding in _MARKS.items():
         if content.startswith(mark):
             return encoding
-    even, odd = content[:_SAMPLE:2], content[1:_SAMPLE:2]
-    if odd and odd.count(0) > len(odd) * 0.4 and not even.count(0):
-        return "UTF-16LE"
-    if odd and even.count(0) > len(even) * 0.4 and not odd.count(0):
-        return "UTF-16BE"
-    return None
+    if b"\0" not in content:
+        return None
+    pairs = {content[at : at + 2] for at in range(0, len(content), 2)}
+    little, big = b"\n\0" in pairs, b"\0\n" in pairs
+    if little == big:  # no line feed tells
+        little = content[1::2].count(0) >= content[::2].count(0)
+    return "UTF-16LE" if little else "UTF-16BE"

@@ -78,6 +78,8 @@ MIXED = "Fußball\ncafé del mar\n"
         (MIXED.encode("utf-16-le"), "it is UTF-16, not UTF-8. Convert it: iconv -f UTF-16LE -t UTF-8"),
         (MIXED.encode("utf-16-be"), "iconv -f UTF-16BE -t UTF-8"),
         (MIXED.encode("utf-32"), "iconv -f UTF-32 -t UTF-8"),
+        ("привет\nмир\n".encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
+        ("привет\nмир\n".encode("utf-16-be"), "iconv -f UTF-16BE -t UTF-8"),
         (b"good\n" + MIXED.encode("latin-1"), "not UTF-8 (byte 0xDF in line 2), and is probably Latin-1"),
         (MIXED.encode("latin-1"), "iconv -f ISO-8859-1 -t UTF-8"),
         ("it’s\n".encode("cp1252"), "iconv -f WINDOWS-1252 -t UTF-8"),
@@ -92,7 +94,20 @@ def test_another_encoding_is_named_and_how_to_convert_it(tmp_path: Path, content
     command = str(refused.value).partition("Convert it: ")[2]
     if shutil.which("iconv"):
         subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
-        assert set(wanted(None, tmp_path / "queries-utf8.txt")) <= {"good", *MIXED.splitlines(), "it’s"}
+        expected = {"good", *MIXED.splitlines(), "it’s", "привет", "мир"}
+        assert set(wanted(None, tmp_path / "queries-utf8.txt")) <= expected
+            "good",
+            *MIXED.splitlines(),
+            "it’s",
+            "привет",
+            "мир",
+        }
+
+
+def test_the_wrong_byte_is_named_also_after_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "queries.txt").write_bytes(b"\xef\xbb\xbfgood\n\xdf\nab\n")
+    with pytest.raises(ValueError, match=r"not UTF-8 \(byte 0xDF in line 2\)"):
+        read_queries(None, tmp_path / "queries.txt")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
