@@ -9,6 +9,7 @@ from typing import TypedDict, cast
 from atlas import policy
 from atlas.clock import clock
 from atlas.database import Database, database
+from atlas.errors import StatementFailed
 from atlas.statements import sql
 from atlas.terms import query_term, spelling
 
@@ -103,6 +104,12 @@ class QueueDAO:
 
         Of several spellings of one query the others are paused, and can be removed by their spelling.
         """
+        try:
+            await self._adopt()
+        except StatementFailed:  # another process has stored one of the normal forms meanwhile
+            await self._adopt()
+
+    async def _adopt(self) -> None:
         older = await self._db.fetch(sql("older_queries"))
         if older:
             terms = [_term_or_itself(row["query_term"]) for row in older]
@@ -115,16 +122,24 @@ class QueueDAO:
 
     async def pause(self, queries: Iterable[str]) -> frozenset[str]:
         """Set queries aside until they are added again. Return those that exist, in the spelling given."""
-        return await self._change(sql("pause_queries"), queries)
-
-    async def remove(self, queries: Iterable[str]) -> frozenset[str]:
-        """Delete queries; a tag may come back by the Snowball. Return those that existed, in the spelling given."""
-        return await self._change(sql("remove_queries"), queries)
-
-    async def _change(self, statement: str, queries: Iterable[str]) -> frozenset[str]:
-        await self.adopt()
         # an earlier release's other spelling of a query has a row of its own
         forms = {query: {query_term(query), spelling(query)} for query in queries}
+        await self.adopt()
+        return await self._change(sql("pause_queries"), forms)
+
+    async def remove(self, queries: Iterable[str]) -> frozenset[str]:
+        """Delete queries; a tag may come back by the Snowball. Return those that existed, in the spelling given.
+
+        An earlier release's other spelling of a query has a row of its own: where there is one, only that is deleted.
+        """
+        terms = {query: query_term(query) for query in queries}
+        await self.adopt()
+        rows = await self._db.fetch(sql("stored_queries"), sorted({spelling(query) for query in terms}))
+        exact = {row["query_term"] for row in rows}
+        forms = {query: {spelling(query)} & exact or {term} for query, term in terms.items()}
+        return await self._change(sql("remove_queries"), forms)
+
+    async def _change(self, statement: str, forms: dict[str, set[str]]) -> frozenset[str]:
         rows = await self._db.fetch(statement, sorted({form for each in forms.values() for form in each}))
         found = {row["query_term"] for row in rows}
         return frozenset(query for query, each in forms.items() if each & found)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import random
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,6 +23,8 @@ from ..logins import ROLES, address
 from .command import maia
 
 pytestmark = pytest.mark.integration
+
+T = TypeVar("T")
 
 
 async def claimed(number: int = 1_000) -> list[str]:
@@ -130,7 +134,39 @@ async def test_of_several_spellings_one_is_searched_and_the_others_rest(
     assert await stored(db) == before
     # one that rests goes by its spelling
     assert await QueueDAO().remove(["LOFI"]) == {"LOFI"}
+    assert {row["query_term"] for row in await stored(db)} == set(rows) - {"LOFI"}
+    assert await QueueDAO().remove(["LOFI"]) == {"LOFI"}  # it has no row of its own any more
     assert {row["query_term"] for row in await stored(db)} == set(resting) - {"LOFI"}
+
+
+async def behind(db: Database, statement: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What the work returns when it must wait for the transaction of another statement."""
+    async with asyncio.timeout(20):
+        async with db.transaction():
+            await db.fetch(statement)
+            # in a context of its own: not in this transaction
+            task = asyncio.create_task(work(), context=contextvars.Context())
+            while not await db.fetch("SELECT 1 FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+        return await task
+
+
+async def test_a_normal_form_that_another_process_stores_meanwhile_is_kept(db: Database) -> None:
+    await older(db, "LOFI")
+    named = "INSERT INTO search_queue (query_term, priority, source, added_at) VALUES ('lofi', 5, 'tag', now())"
+    await behind(db, named, QueueDAO(db).adopt)
+    rows = {row["query_term"]: (row["source"], row["status"]) for row in await stored(db)}
+    assert rows == {"lofi": ("user", "active"), "LOFI": ("user", "paused")}
+
+
+@pytest.mark.parametrize("change", [QueueDAO.pause, QueueDAO.remove])
+async def test_a_query_that_gets_another_id_meanwhile_is_changed(
+    db: Database, change: Callable[[QueueDAO, list[str]], Coroutine[Any, Any, frozenset[str]]]
+) -> None:
+    await QueueDAO().add(["lofi"])
+    moved = "UPDATE search_queue SET id = DEFAULT"
+    assert await behind(db, moved, lambda: change(QueueDAO(db), ["lofi"])) == {"lofi"}
+    assert [row for row in await stored(db) if row["status"] != "paused"] == []
 
 
 # ── the order ───────────────────────────────────────────────────────────────────────────────────────────────────────
