@@ -138,14 +138,15 @@ async def run_janitor_cycle(
 
     Returns:
         the counts of the tasks; ``failed``: parts or batches that could not be done; of a dry run ``dry_run`` and
-        ``expired``: table → reason → rows; and ``outcome``: ``ok``, ``idle`` (nothing was too old) or ``failure``.
+        ``expired``: table → reason → rows; ``cut_short``, where its time was up before all was looked at; and
+        ``outcome``: ``ok``, ``idle`` (nothing was too old) or ``failure``.
 
     Raises:
         CancelledExit: a signal; the batch that ran is finished.
         Unconfirmed: it would delete more than its bound; nothing was deleted.
         ConfigError, DatabaseUnavailable.
     """
-    async with janitor_session() as session:
+    async with janitor_session(dry_run=dry_run) as session:
         size = batch_size or settings.janitor_batch_size
         dry: dict[str, Any] = {"dry_run": True} if dry_run else {}
         if dry_run or not yes:
@@ -166,8 +167,9 @@ async def run_janitor_cycle(
             await keep_records(dry_run=dry_run)
             session.stop.raise_if_requested()
         finally:
-            record_stats({**session.counts, **dry})
-        return {**session.counts, **dry, **_outcome(session, dry_run=dry_run)}
+            ended = dry | ({"cut_short": True} if session.cut_short else {})
+            record_stats({**session.counts, **ended})
+        return {**session.counts, **ended, **_outcome(session, dry_run=dry_run)}
 
 
 def _confirm(outlook: Outlook) -> None:
@@ -226,7 +228,7 @@ def run(options: JanitorOptions) -> NoReturn:
 
     async def work() -> Mapping[str, Any]:
         orchestration.activate(settings.prefect_api_url, settings.prefect_api_key)
-        async with janitor_session(options.shard) as session:
+        async with janitor_session(options.shard, dry_run=options.dry_run) as session:
             stats = await recorded("janitor", shard, cycle)
             if options.dry_run and options.show is not None and session.outlook is not None:
                 options.show(session.outlook)
@@ -239,7 +241,9 @@ def run(options: JanitorOptions) -> NoReturn:
         get_run_logger().info("%s", _summary(stats))
         return stats
 
-    run_process("janitor", shard, work, result_file=options.result_file, check=check_start)
+    run_process(
+        "janitor", shard, work, result_file=options.result_file, check=lambda: check_start(archive=not options.dry_run)
+    )
 
 
 def _summary(stats: Mapping[str, Any]) -> str:

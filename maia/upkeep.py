@@ -75,7 +75,7 @@ _current: contextvars.ContextVar[JanitorSession | None] = contextvars.ContextVar
 
 
 @contextlib.asynccontextmanager
-async def janitor_session(shard: Shard | None = None) -> AsyncIterator[JanitorSession]:
+async def janitor_session(shard: Shard | None = None, *, dry_run: bool = False) -> AsyncIterator[JanitorSession]:
     """The session that is open, or a new one that is closed at the end. It opens the database and nothing else.
 
     Raises:
@@ -85,7 +85,7 @@ async def janitor_session(shard: Shard | None = None) -> AsyncIterator[JanitorSe
     if (current := _current.get()) is not None:
         yield current
         return
-    await check_start()
+    await check_start(archive=not dry_run)
     database.application_name = f"maia janitor {shard or Shard()}"
     async with database.session():
         token = _current.set(session := JanitorSession(KeepingDAO(), current_stop()))

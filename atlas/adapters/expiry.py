@@ -18,7 +18,6 @@ _ALWAYS_ALLOWED = 1_000  # rows of a table: below this a share says nothing
 _MISSED_DAYS = 1.5  # a run that comes late may delete what the days without one have left, and half as much again
 _COUNTED = 100_000  # rows of a table: beyond them the server's statistics are asked
 _SAMPLE = 5
-_BLANKED = "not_refreshed"  # where snapshots outlive metadata, such a video keeps its row
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class Outlook:
     Attributes:
         expired: by table and reason.
         totals: table → its rows.
-        days: since the last run that came to its end; None: there was none, or its row has expired.
+        days: from the last run that came to its end until the first one after it that was refused, or until now; None:
+            there was none, or its row has expired.
     """
 
     expired: Sequence[Expired]
@@ -61,8 +61,7 @@ class Outlook:
         """Return one line for each table of which a run would delete more than it may, in words."""
         found: dict[str, int] = {}
         for part in self.expired:
-            if part.reason != _BLANKED or not Limits.now().keeps_counts:
-                found[part.table] = found.get(part.table, 0) + part.rows
+            found[part.table] = found.get(part.table, 0) + part.rows
         lines = []
         for table, rows in found.items():
             share = max(max_share, _MISSED_DAYS * (self.days or 0) / _retention_days(table))

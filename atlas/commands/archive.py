@@ -29,7 +29,7 @@ async def archive_or_none(*, writing: bool = False) -> Archive | None:
     Raises:
         ConfigError: a setting is missing or wrong, or it refuses to be written.
     """
-    vault = Vault(provider_from_settings())
+    vault = Vault(provider_from_settings(create=False))
     if writing:
         await vault.check_writable()
     else:

@@ -32,8 +32,13 @@ def chosen() -> tuple[object, ...]:
     )
 
 
-def provider_from_settings() -> Provider:
-    """The provider that the settings ask for. Raises ConfigError naming the setting and what to do."""
+def provider_from_settings(*, create: bool = True) -> Provider:
+    """Return the provider that the settings ask for. Raises ConfigError naming the setting and what to do.
+
+    Args:
+        create: whether a missing dataset of the Hub is created. An erasure must not find the empty one that a wrong
+            name would create.
+    """
     if settings.vault_provider == "off":
         from atlas.vault.off import OffProvider  # noqa: PLC0415
 
@@ -70,4 +75,4 @@ def provider_from_settings() -> Provider:
         raise ConfigError("HF_TOKEN: it holds spaces or characters that no token has; copy it again, as one word.")
     from atlas.vault.huggingface import HuggingFaceProvider  # noqa: PLC0415
 
-    return HuggingFaceProvider(dataset_id, token, private=settings.hf_dataset_private)
+    return HuggingFaceProvider(dataset_id, token, private=settings.hf_dataset_private, create=create)

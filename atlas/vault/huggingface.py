@@ -48,6 +48,7 @@ class HuggingFaceProvider:
         dataset_id: such as ``me/maia-archive``.
         token: may write to it.
         private: whether a dataset that is made here is private.
+        create: whether a missing dataset is made.
         endpoint: another Hub than the library's own choice.
         patience: how requests are tried again.
     """
@@ -62,6 +63,7 @@ class HuggingFaceProvider:
         token: SecretStr,
         *,
         private: bool = True,
+        create: bool = True,
         endpoint: str | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class HuggingFaceProvider:
         self._dataset_id = dataset_id
         self._token = token
         self._private = private
+        self._creates = create
         self._endpoint = endpoint
         self._patience = patience or Patience()
         self._has_card = False
@@ -139,6 +142,8 @@ class HuggingFaceProvider:
         except errors.RepositoryNotFoundError as error:
             if status_of(error) != 404:  # 401 is a token that the Hub does not know
                 raise
+            if not self._creates:
+                return  # whoever reads it says that it is missing
             try:
                 self._create(api)
             except errors.HfHubHTTPError as refused:
@@ -189,7 +194,7 @@ class HuggingFaceProvider:
         try:
             there = self._there(api, [*delete, *(() if self._has_card else (CARD_PATH,))])
         except errors.RepositoryNotFoundError as error:
-            if status_of(error) != 404:  # 401 is a token that the Hub does not know
+            if status_of(error) != 404 or not self._creates:  # 401 is a token that the Hub does not know
                 raise
             self._create(api, exist_ok=True)
             there = {}

@@ -112,7 +112,7 @@ async def put_notes(db: Database, now: datetime, ago: timedelta) -> None:
     await db.fetch("INSERT INTO notifications (type, subject, told_at) VALUES ('churn', $2, $1)", real, key)
 
 
-_WORDS = {"outcome", "reason", "error", "dry_run", "expired"}
+_WORDS = {"cut_short", "outcome", "reason", "error", "dry_run", "expired"}
 
 
 def counts(stats: dict[str, Any]) -> dict[str, int]:

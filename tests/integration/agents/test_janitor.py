@@ -13,6 +13,7 @@ from atlas.adapters.expiry import ExpiryDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.clock import clock
+from atlas.config import settings
 from atlas.database import Database
 from maia.enrichment import finish_earlier
 from maia.errors import Unconfirmed
@@ -331,6 +332,7 @@ async def test_when_the_time_is_up_the_next_run_goes_on(db: Database, timeline: 
     stats = await run_janitor_cycle(max_minutes=0.0)
     assert stats["outcome"] == "ok"
     assert "the next run goes on" in stats["reason"]
+    assert stats["cut_short"] is True
     assert counts(stats) == {}
     assert await keep(max_minutes=5.0) == {"videos_deleted": 1}
 
@@ -380,6 +382,7 @@ async def test_more_than_1000_rows_and_a_fifth_of_a_table_need_yes(
         (13, "idle", "{}", "janitor", True),
         (13, "failure", "{}", "janitor", False),
         (13, "ok", '{"dry_run": true}', "janitor", False),
+        (13, "ok", '{"cut_short": true}', "janitor", False),
         (13, "ok", "{}", "hunter", False),
     ],
 )
@@ -396,6 +399,35 @@ async def test_a_run_that_comes_late_may_delete_more(
     else:
         with pytest.raises(Unconfirmed, match=r"60%, bound (20|50)%"):
             await run_janitor_cycle()
+
+
+async def test_what_was_refused_stays_refused_however_long_nobody_answers(
+    db: Database, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(clock), "speed", 1.0)
+    await put_events(db, timeline.at, old=1_200, young=800)
+    await put_run(db, 20)
+    await put_run(db, 19, "failure")
+    await db.fetch("UPDATE runs SET exit_code = 2 WHERE outcome = 'failure'")
+    with pytest.raises(Unconfirmed, match=r"60%, bound 20%"):
+        await run_janitor_cycle()
+    await put_run(db, 1)  # it was confirmed, and came to its end
+    await db.fetch("UPDATE runs SET started_at = started_at - interval '14 days' WHERE outcome = 'ok'")
+    assert (await ExpiryDAO().outlook()).days == pytest.approx(15, abs=0.1)
+
+
+async def test_metadata_that_is_taken_out_of_rows_has_the_bound_too(db: Database, timeline: Timeline) -> None:
+    timeline.set(timeline.at)
+    await db.fetch(
+        "INSERT INTO videos (id, first_seen_at, enriched_at, last_updated_at, zone)"
+        " SELECT 'v' || n, $1, $1, $2, 3 FROM generate_series(1, 1001) AS n",
+        timeline.at - 20 * DAY, timeline.at,
+    )  # fmt: skip
+    with (
+        settings.override(retention_metadata_days=10),
+        pytest.raises(Unconfirmed, match="1,001 of 1,001 rows of videos"),
+    ):
+        await run_janitor_cycle()
 
 
 async def test_the_share_is_a_setting(db: Database, timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -307,6 +307,18 @@ async def test_a_dataset_that_is_missing_is_made_when_it_is_asked_for(hub: Hub) 
     assert hub.requests == ["writable", "create"]
 
 
+async def test_an_erasure_makes_no_dataset_of_a_wrong_name_and_finds_none(hub: Hub) -> None:
+    hub.tree = None
+    provider = HuggingFaceProvider(DATASET, SecretStr(hub.token), endpoint=hub.endpoint, create=False)
+    provider.check_writable()
+    with pytest.raises(FileNotFoundError):
+        list(provider.list(""))
+    with pytest.raises(FileNotFoundError):
+        put(provider, {"a.json": b"{}"})
+    assert hub.tree is None
+    assert "create" not in hub.requests
+
+
 @pytest.mark.parametrize("fault", [408, 429, 500, 502, 503, 504, "cut", "half"])
 async def test_a_hub_that_gives_no_answer_is_asked_once_and_stops_nobody(
     hub: Hub, fault: int | str, caplog: pytest.LogCaptureFixture
