@@ -15,7 +15,14 @@ from atlas.schema import migrate
 
 C = TypeVar("C", bound=asyncpg.Connection)
 
-__all__ = ["closing", "execute", "fresh_database", "make_template", "with_database"]
+__all__ = ["WAITING", "closing", "execute", "fresh_database", "make_template", "with_database"]
+
+# a session of this database that waits for a lock; the locks of transactions belong to no database, so a session is
+# known by another lock that it holds
+WAITING = """
+SELECT count(DISTINCT pid) FROM pg_locks AS waiting JOIN pg_locks AS held USING (pid)
+WHERE NOT waiting.granted AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 def with_database(dsn: str, name: str) -> str:

@@ -14,6 +14,7 @@ from atlas.config import settings
 from atlas.database import Database
 from atlas.resources import Video
 
+from ..postgres import WAITING
 from ..schedule import standing_at
 
 pytestmark = pytest.mark.integration
@@ -159,7 +160,7 @@ async def test_a_shard_that_enriches_what_another_is_just_storing_takes_the_firs
 
     async def watch() -> None:
         await inserted.wait()
-        while not (await db.fetch("SELECT 1 FROM pg_locks WHERE NOT granted")):
+        while not (await db.fetch(WAITING))[0]["count"]:
             await asyncio.sleep(0)
         waiting.set()
 

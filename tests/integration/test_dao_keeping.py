@@ -22,6 +22,7 @@ from atlas.sessions import WHOLE_TABLE
 from atlas.statements import sql
 
 from ..background import PATIENCE
+from ..postgres import WAITING
 from ..schedule import running_from
 from .keeping import DAY, put_channel, put_query, put_snapshots, put_video, values
 
@@ -277,7 +278,7 @@ async def test_a_video_that_waits_for_its_channel_to_go_stores_it_anew(db: Datab
     async def find() -> None:
         hunters.append(asyncio.create_task(MaiaDAO().ingest_video_metadata(found("new", "empty"))))
         async with asyncio.timeout(PATIENCE):
-            while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            while not await other.fetchval(WAITING):
                 await asyncio.sleep(0.01)  # polling: until it waits for the lock
 
     store = Interrupted(sql("lock_channels"), find)

@@ -20,6 +20,7 @@ from atlas.config import settings
 from atlas.database import Database, database
 
 from ..logins import ROLES, address
+from ..postgres import WAITING
 from .command import maia
 
 pytestmark = pytest.mark.integration
@@ -146,7 +147,7 @@ async def behind(db: Database, statement: str, work: Callable[[], Coroutine[Any,
             await db.fetch(statement)
             # in a context of its own: not in this transaction
             task = asyncio.create_task(work(), context=contextvars.Context())
-            while not await db.fetch("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            while not (await db.fetch(WAITING))[0]["count"]:
                 await asyncio.sleep(0.01)
         return await task
 

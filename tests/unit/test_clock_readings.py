@@ -18,7 +18,7 @@ PACKAGES = ("action", "atlas", "maia")
 HARNESSES = ("benchmarks", "chaos", "demo", "load")
 
 TWICE = {
-    "action/container.py:run": "when a container began and when it ended, for the times that docker tells",
+    "action/container.py:_run": "when a container began and when it ended, for the times that docker tells",
 }
 """Functions that read one clock more than once, with the reason why no border can lie between."""
 
