@@ -12,6 +12,10 @@ def standing_at(moment: datetime) -> str:
     return f"0.000001x@{datetime.now(UTC).isoformat()}={moment.isoformat()}"
 
 
-def running_from(moment: datetime) -> str:
-    """Return a clock that runs as real time does, from this moment."""
-    return f"1x@{datetime.now(UTC).isoformat()}={moment.isoformat()}"
+def running_from(moment: datetime, *, speed: int = 1) -> str:
+    """Return a clock that runs from this moment: as real time does, or so many times as fast.
+
+    A fast clock needs a beginning far from the borders of its days: at 3600x from now, one test in 24 begins within
+    a second of a midnight.
+    """
+    return f"{speed}x@{datetime.now(UTC).isoformat()}={moment.isoformat()}"

@@ -294,7 +294,7 @@ async def test_a_video_that_waits_for_its_channel_to_go_stores_it_anew(db: Datab
 def test_limits_follow_the_settings_each_by_its_clock() -> None:
     with settings.override(
         # in the afternoon, where the quota day, which is Pacific, is the day of UTC
-        atlas_clock=f"1x@{datetime.now(UTC).isoformat()}=2031-05-05T20:00:00Z",
+        atlas_clock=running_from(datetime(2031, 5, 5, 20, tzinfo=UTC)),
         retention_statistics_days=20,
         retention_metadata_days=10,
         retention_retired_days=0,

@@ -24,7 +24,7 @@ from atlas.statements import sql
 from atlas.tickets import NO_CALLS
 from atlas.utils import KeyRing as PublicKeyRing
 
-from ..schedule import standing_at
+from ..schedule import running_from, standing_at
 from ..wire import wire_to
 
 pytestmark = pytest.mark.integration
@@ -183,7 +183,7 @@ async def test_every_key_spent_is_an_exhausted_ring_until_midnight_pacific(db: D
 
 async def test_midnight_comes_by_a_faster_clock(db: Database) -> None:
     begin = MIDNIGHT - timedelta(hours=1)
-    with settings.override(atlas_clock=f"36000x@{datetime.now(UTC).isoformat()}={begin.isoformat()}"), pool("key-a"):
+    with settings.override(atlas_clock=running_from(begin, speed=36_000)), pool("key-a"):
         ring = KeyRing("hunting")
         await ring.quota_spent(await ring.acquire(SEARCH))
         async with asyncio.timeout(20):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -12,6 +13,7 @@ from aiohttp import ClientSession
 
 from ..children import child, finished
 from ..ignoring import ignoring
+from ..schedule import running_from
 
 pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
@@ -46,6 +48,7 @@ async def test_a_background_job_of_a_script_keeps_ignoring_sigint() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_it_prints_its_base_url_first_answers_and_stops_cleanly(number: signal.Signals, tmp_path: Path) -> None:
     log = tmp_path / "calls.jsonl"
+    begin = datetime(2026, 11, 23, 9, tzinfo=UTC)  # an hour after a Pacific midnight: a quota day has begun
     options = [
         "--port",
         "0",
@@ -56,7 +59,7 @@ async def test_it_prints_its_base_url_first_answers_and_stops_cleanly(number: si
         "--quota-search",
         "1",
         "--clock",
-        "3600x",
+        running_from(begin, speed=3600),
         "--log",
         str(log),
     ]
