@@ -170,7 +170,7 @@ class KeyRing:
             )
             left = sum(granted.cancelled() for granted in waiters)  # no call will be made for these
             if rows and left:
-                await self._uncount(Calls([day], [key], [str(bucket)], slot(), [left]))
+                await self._free(Calls([day], [key], [str(bucket)], slot(), [left]), made=False)
         except BaseException as error:
             for granted in waiters:
                 if not granted.done():
@@ -195,16 +195,20 @@ class KeyRing:
 
     async def refuse(self, ticket: Ticket) -> None:
         """This call was refused for quota, rate or its key: it has ended and cost nothing. Else like ``settle``."""
+        if ticket.open:
+            await self.settle([ticket])
+            await self._count_as_refused(ticket)
+
+    async def _count_as_refused(self, ticket: Ticket) -> None:
+        """Take a refused call, which is settled, out of those that cost quota."""
 
         def count(number: int) -> None:
             self.calls[str(ticket.bucket)] -= number
             self.refused[str(ticket.bucket)] += number
 
-        with self.settling([ticket]) as calls:
-            if calls.days:
-                await self._db.fetch(sql("settle_calls"), *calls, [0], calls.numbers)
-                count(1)
-                self._db.on_rollback(lambda: count(-1))
+        if await self._free(counted([ticket]), made=True):
+            count(1)
+            self._db.on_rollback(lambda: count(-1))
 
     @contextlib.contextmanager
     def settling(self, tickets: Iterable[Ticket]) -> Iterator[Calls]:
@@ -240,7 +244,7 @@ class KeyRing:
         mark(is_open=False)
         self._db.on_rollback(lambda: mark(is_open=True))
         try:
-            stays = not await self._uncount(counted(still_open))
+            stays = not await self._free(counted(still_open), made=False)
         except BaseException:
             mark(is_open=True)
             raise
@@ -252,18 +256,21 @@ class KeyRing:
         for ticket in tickets:
             ticket.open = is_open
 
-    async def _uncount(self, calls: Calls) -> bool:
-        """Takes out calls that were not made. Not tried again: were the answer to the first try lost and not the try
-        itself, the second would take out calls that were made. Returns False if they stay counted."""
+    async def _free(self, calls: Calls, *, made: bool) -> bool:
+        """Take out calls that cost nothing: those that were not made, or those that were made and refused.
+
+        Not tried again: were the answer to the first try lost and not the try itself, the second would take out calls
+        that cost quota. Returns False if they stay counted.
+        """
         days, prints, buckets, slot, numbers = calls
+        none = [0] * len(days)
+        reserved, refused = (none, numbers) if made else ([-number for number in numbers], none)
         try:
             async with self._db.transaction():  # outside of one, a statement is tried again by itself
-                await self._db.fetch(
-                    sql("settle_calls"), days, prints, buckets, slot, [0] * len(days),
-                    [-number for number in numbers], [0] * len(days),
-                )  # fmt: skip
+                await self._db.fetch(sql("settle_calls"), days, prints, buckets, slot, none, reserved, refused)
         except (DatabaseUnavailable, Contended) as error:
-            logger.warning("%d reserved calls that were not made stay counted: %s", sum(numbers), error)
+            what = "refused calls" if made else "reserved calls that were not made"
+            logger.warning("%d %s stay counted: %s", sum(numbers), what, error)
             return False
         return True
 
@@ -293,10 +300,13 @@ class KeyRing:
                         events.EventType.QUOTA_SPENT, fingerprint=ticket.fingerprint, bucket=str(ticket.bucket),
                         project=project, limit=limit, until=until, store=self._db,
                     )  # fmt: skip
-                await self.refuse(ticket)
+                await self.settle([ticket])
             return bool(rows)
 
+        was_open = ticket.open
         fresh = await self._db.patiently(write)
+        if was_open:
+            await self._count_as_refused(ticket)
         await self._load()
         if fresh:
             logger.info(
@@ -319,10 +329,13 @@ class KeyRing:
                         events.EventType.KEY_SUSPENDED, fingerprint=ticket.fingerprint, reason=reason, until=until,
                         store=self._db,
                     )  # fmt: skip
-                await self.refuse(ticket)
+                await self.settle([ticket])
             return bool(rows)
 
+        was_open = ticket.open
         fresh = await self._db.patiently(write)
+        if was_open:
+            await self._count_as_refused(ticket)
         await self._load()
         if fresh:
             logger.warning("key %s is suspended for 24 h: %s", ticket.fingerprint, reason)

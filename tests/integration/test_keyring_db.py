@@ -365,6 +365,38 @@ async def test_a_refusal_for_quota_or_key_is_not_spent_either(db: Database, how:
     assert (report.spent, report.refused, ring.calls["search"], ring.refused["search"]) == (0, 1, 0, 1)
 
 
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("how", ["rate", "quota", "key"])
+async def test_a_refusal_is_counted_once_though_an_answer_of_the_database_is_lost(
+    db: Database, deaf: Callable[[], None], monkeypatch: pytest.MonkeyPatch, how: str, lost: int
+) -> None:
+    ring = KeyRing("hunting")
+    ticket = await ring.acquire(SEARCH)
+    fetch, settling = db.fetch, 0
+
+    async def losing(statement: str, *arguments: Any) -> Any:
+        nonlocal settling
+        settling += statement == sql("settle_calls")
+        now = statement == sql("settle_calls") and settling == lost
+        if now and how == "rate" and lost == 1:
+            deaf()  # of the statement: it stands alone
+        rows = await fetch(statement, *arguments)
+        if now and not (how == "rate" and lost == 1):
+            deaf()  # of the COMMIT, which is next
+        return rows
+
+    monkeypatch.setattr(db, "fetch", losing)
+    if how == "rate":
+        await ring.refuse(ticket)
+    elif how == "quota":
+        await ring.quota_spent(ticket)
+    else:
+        await ring.reject(ticket, reason="API key not valid")
+    assert settling >= 2
+    usage = (await KeyDAO().report(settings.key_rings))[0].buckets[0]
+    assert (usage.spent, usage.refused, ticket.open) == (0, 1, False)
+
+
 async def test_a_refusal_that_is_rolled_back_waits_to_be_counted(db: Database) -> None:
     ring = KeyRing("hunting")
     ticket = await ring.acquire(SEARCH)
