@@ -34,6 +34,7 @@ _SCHEME = re.compile(r"(?:psql\s+)?['\"]?(jdbc:)?(\w+)(\+\w+)?://(.*)", re.DOTAL
 _POSTGRES = {"postgresql", "postgres"}
 _RAW = re.compile(r"%(?![0-9A-Fa-f]{2})|[@#/?\[\]]")  # what has a meaning of its own in an address
 _PORTS = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?(,(\[[^\]]*\]|[^:,]*)(:\d*)?)*")
+_PLACE = re.compile(r"^\?[^=]*@[^@/?#&=]+/[^@/?#&=]+(\?|$)")
 _POOL = "set DATABASE_POOL_SIZE"
 _LEAVE_OUT = "leave it out"
 _SCHEMA = "set DATABASE_SCHEMA"
@@ -133,8 +134,10 @@ def _unencoded(rest: str) -> str | None:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     tail = rest[len(authority) :]
     path = re.split(r"[?#]", tail, maxsplit=1)[0]
-    # an @ further on belongs to a parameter, unless what stands before is no host and port
-    early = "#" in tail or "@" in path or ("@" in tail and "@" not in authority and not _PORTS.fullmatch(authority))
+    # an @ further on belongs to a parameter, unless what stands before is no host and port, or host and database follow
+    early = "#" in tail or "@" in path
+    if "@" in tail and "@" not in authority:
+        early = early or not _PORTS.fullmatch(authority) or _PLACE.search(tail) is not None
     login, at, place = (rest if early else authority).rpartition("@")
     found = dict.fromkeys(_RAW.findall(login))
     if not found:

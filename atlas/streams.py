@@ -34,6 +34,10 @@ def usable_streams() -> Iterator[None]:
             stream.reconfigure(errors="backslashreplace")  # a letter that the encoding lacks is escaped
     try:
         yield
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # the command line's library had caught it
+            sys.exit(BROKEN_PIPE)
+        raise
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             sys.exit(BROKEN_PIPE)

@@ -140,6 +140,8 @@ BAD = [
     ("postgresql://u:s3cret/s3cret@db.test/m", "write / as %2F: postgresql://u:[password with %2F]@db.test/m"),
     ("postgresql://u:12/s3cret@db.test/m", "write / as %2F: postgresql://u:[password with %2F]@db.test/m"),
     ("postgresql://u:s3cret?s3cret@db.test/m", "write ? as %3F: postgresql://u:[password with %3F]@db.test/m"),
+    ("postgresql://u:12?s3cret@db.test/m", "write ? as %3F: postgresql://u:[password with %3F]@db.test/m"),
+    ("postgresql://u:12?s3cret@db.test:1/m?a=b", "write ? as %3F: postgresql://u:[password with %3F]@db.test:1/m"),
     ("postgresql://u:s3cret%s3cret@db.test/m", "write % as %25: postgresql://u:[password with %25]@db.test/m"),
     ("postgresql://u:s3cret%@db.test/m", "write % as %25: postgresql://u:[password with %25]@db.test/m"),
     ("postgresql://u:[s3cret]@db.test/m", "write [ as %5B, ] as %5D: postgresql://u:[password with %5B %5D]@db"),
