@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["KEYS", "PROJECT", "isolate", "settings_of"]
+__all__ = ["KEYS", "LEASE_SECONDS", "PROJECT", "isolate", "settings_of"]
 
 # What a process needs of its surroundings. Everything else may be a setting of Maia, of the database's driver or of
 # Prefect, or a secret: the demo's processes have no use for it. COVERAGE_* lets the tests measure them.
@@ -19,6 +19,9 @@ KEYS = {"hunting": ["demo-key-hunting"], "tracking": ["demo-key-tracking"]}
 """Invented keys. Both belong to one project, as YouTube asks: more keys of it add no quota."""
 
 PROJECT = "demo"
+
+LEASE_SECONDS = 60
+"""How long a shard holds what it claimed: what a killed demo held is soon free again."""
 
 
 def kept(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -45,9 +48,8 @@ def settings_of(folder: Path, *, clock: str, api: str = "", window_hours: float 
         "VAULT_PROVIDER": "local",
         "VAULT_PATH": str(folder / "vault"),
         "HUNTER_PUBLISHED_WITHIN_HOURS": f"{window_hours:g}",
-        # what a killed demo held is free again at the next one
-        "HUNTER_LEASE_SECONDS": "60",
-        "TRACKER_LEASE_SECONDS": "60",
+        "HUNTER_LEASE_SECONDS": str(LEASE_SECONDS),
+        "TRACKER_LEASE_SECONDS": str(LEASE_SECONDS),
         "DO_NOT_TRACK": "1",
     }
 

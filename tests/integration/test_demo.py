@@ -98,6 +98,18 @@ async def look(folder: Path) -> Totals:
     return found
 
 
+async def hold_a_video(folder: Path) -> None:
+    """Leave a claim behind, as a shard does that is killed."""
+    with settings.override(atlas_embedded_path=folder / "postgres"):
+        store = Database()
+        async with store.session():
+            await store.fetch(
+                "UPDATE videos SET leased_by = 'tracker 0/2', leased_until = now() + interval '1 minute' "
+                "WHERE id = (SELECT min(id) FROM videos)"
+            )
+        await embedded.stop(folder / "postgres")
+
+
 async def snapshots(folder: Path) -> list[tuple[str, int]]:
     """Every video's id with every view count that was stored of it."""
     with settings.override(atlas_embedded_path=folder / "postgres"):
@@ -143,6 +155,7 @@ async def test_a_run_tracks_all_zones_without_double_work_and_the_next_goes_on(t
         "hunter-0.log", "hunter-1.log", "tracker-0.log", "tracker-1.log", "sandbox.log",
     }  # fmt: skip
 
+    await hold_a_video(folder)
     code, said = await run(folder, "--seconds", "10", "--hours", "15")
     assert code == 0, said
     assert "Run 2 goes on from" in said
