@@ -51,7 +51,7 @@ class Hunting(Claims):
                 await self._take_up_round(row, now)
             after, before = row["published_after"], row["published_before"]
             if after is None or before is None or after >= before:
-                await self._open_window(row, now)
+                self._open_window(row, now)
         return rows
 
     async def _take_up_round(self, row: TopicRow, now: datetime) -> None:
@@ -68,11 +68,12 @@ class Hunting(Claims):
         elif row["next_page_token"]:
             await self._begin_slice(row, refused=False)
 
-    async def _open_window(self, row: TopicRow, now: datetime) -> None:
+    def _open_window(self, row: TopicRow, now: datetime) -> None:
         """A new round begins a little before the end of the last one, since YouTube lists some videos late.
 
-        What lies further back than HUNTER_PUBLISHED_WITHIN_HOURS will not be read. The end of the last round may lie in
-        the future, where another shard's clock is ahead: those minutes are searched again.
+        What lies further back than HUNTER_PUBLISHED_WITHIN_HOURS will not be read. That is told with the round's first
+        page: until then, the topic may be claimed in vain any number of times. The end of the last round may lie in the
+        future, where another shard's clock is ahead: those minutes are searched again.
         """
         end = now.replace(microsecond=0)  # it is asked in whole seconds
         oldest = end - timedelta(hours=settings.hunter_published_within_hours)
@@ -84,19 +85,16 @@ class Hunting(Claims):
         # the previous release ends rounds without these columns
         row["round_before"] = row["oldest_read"] = None
         row["slice_results"] = row["round_pages"] = row["empty_answers"] = 0
-        if ended is not None and ended < oldest:
-            gap = rounds.Gap(ended, oldest, 0, "the topic rested for longer than the window")
-            await self._give_up(row, gap)
 
     async def _drop_window(self, row: TopicRow, reason: str) -> None:
         """The rest of an open round is given up; the claim is kept."""
-        gap = rounds.unread_part(row, reason)
+        gaps = [gap for gap in (rounds.rested_part(row), rounds.unread_part(row, reason)) if gap is not None]
 
         async def write() -> bool:
             async with self._db.transaction():
                 if not await self._db.fetch(sql("drop_window"), row["id"], row["lease_token"]):
                     return False
-                if gap is not None:
+                for gap in gaps:
                     await self._give_up(row, gap)
             return True
 
@@ -282,7 +280,7 @@ class Hunting(Claims):
             ended = rounds.end_round(row, read=read)
             return rounds.Step(ended, policy.topic_interval(ended["barren_rounds"]))
 
-        return await self._advance(topic_id, follow, count, calls)
+        return await self._advance(topic_id, follow, count, calls, read=read)
 
     async def page_read(self, topic_id: int, page: rounds.PageRead, count: int, *, calls: Calls = NO_CALLS) -> bool:
         """Writes how a topic goes on after a page: the next page, a new slice, or the end of its round.
@@ -306,10 +304,10 @@ class Hunting(Claims):
 
         After a bounded number of times the round ends with an event ``search_gap``. Returns as ``page_read``.
         """
-        return await self._advance(topic_id, lambda topic: rounds.page_unread(topic, total), 0, calls)
+        return await self._advance(topic_id, lambda topic: rounds.page_unread(topic, total), 0, calls, read=False)
 
     async def _advance(
-        self, topic_id: int, follow: Callable[[TopicRow], rounds.Step], count: int, calls: Calls
+        self, topic_id: int, follow: Callable[[TopicRow], rounds.Step], count: int, calls: Calls, *, read: bool = True
     ) -> bool:
         topic = self._topics.get(topic_id)
         if topic is None:
@@ -318,13 +316,14 @@ class Hunting(Claims):
                 await self._db.fetch(sql("settle_calls"), *calls, none, none)
             return False
         step = follow(topic)
-        if step.gap is None:
+        gaps = [gap for gap in (rounds.rested_part(topic) if read else None, step.gap) if gap is not None]
+        if not gaps:
             written = await self._write_state(step, count, calls)
         else:
             async with self._db.transaction():
                 written = await self._write_state(step, count, calls)
-                if written:
-                    await self._give_up(topic, step.gap)
+                for gap in gaps if written else ():
+                    await self._give_up(topic, gap)
         self._forget([topic_id])
         return written
 

@@ -24,6 +24,7 @@ __all__ = [
     "go_on",
     "page_read",
     "page_unread",
+    "rested_part",
     "stop",
     "unread_part",
 ]
@@ -182,6 +183,14 @@ def unread_part(topic: TopicRow, reason: str) -> Gap | None:
     if after is None or before is None or _read_to_start(topic):
         return None
     return Gap(after, before, max(topic["round_pages"], topic["page"]), reason)
+
+
+def rested_part(topic: TopicRow) -> Gap | None:
+    """Return what lies between the last round and the window of this one; None after its first page, or if nothing."""
+    ended, after = topic["round_ended_at"], topic["published_after"]
+    if topic["round_pages"] or topic["page"] or ended is None or after is None or ended >= after:
+        return None
+    return Gap(ended, after, 0, "the topic rested for longer than the window")
 
 
 def stop(topic: TopicRow, reason: str | None = None) -> Step:

@@ -301,7 +301,29 @@ async def test_what_is_set_aside_is_not_claimed_again_by_the_next_cycle(db: Data
     assert await terms(MaiaDAO(), 2) == ["fails", "works"]
 
 
-async def test_time_that_a_rest_leaves_outside_the_window_is_a_gap(db: Database) -> None:
+async def test_time_that_a_rest_leaves_outside_the_window_is_one_gap_told_with_the_first_page(db: Database) -> None:
+    await QueueDAO().add(["q"])
+    dao = MaiaDAO()
+    with at(NOON):
+        (row,) = await dao.fetch_hunter_batch(1)
+        await dao.update_search_state(row["id"], None, 0, TopicStatus.WAITING)
+    later = NOON + timedelta(days=3)
+    for _ in range(3):
+        with at(later):
+            (row,) = await dao.fetch_hunter_batch(1)
+            await dao.release_claims()
+        assert await gaps(db) == [], "the search came to nothing: no part of the window is given up yet"
+        later += timedelta(hours=1)
+    with at(later):
+        (row,) = await dao.fetch_hunter_batch(1)
+        assert row["published_after"] == later - timedelta(days=1)
+        await dao.page_read(row["id"], PageRead("A", 50, [later], 1), 1)
+        (row,) = await dao.fetch_hunter_batch(1)
+        await dao.page_read(row["id"], PageRead(None, 50, [later - timedelta(hours=1)], 1), 1)
+    assert await gaps(db) == [(NOON, later - timedelta(days=1))]
+
+
+async def test_a_rest_and_a_window_that_was_never_read_are_gaps_that_meet(db: Database) -> None:
     await QueueDAO().add(["q"])
     dao = MaiaDAO()
     with at(NOON):
@@ -309,7 +331,10 @@ async def test_time_that_a_rest_leaves_outside_the_window_is_a_gap(db: Database)
         await dao.update_search_state(row["id"], None, 0, TopicStatus.WAITING)
     with at(NOON + timedelta(days=3)):
         (row,) = await dao.fetch_hunter_batch(1)
-    (event,) = await db.fetch("SELECT type, payload FROM events")
-    assert event["type"] == "search_gap"
-    gap = [datetime.fromisoformat(event["payload"][end]) for end in ("published_after", "published_before")]
-    assert gap == pytest.approx([NOON, NOON + timedelta(days=2)], abs=timedelta(seconds=1))
+        await dao.page_unread(row["id"], 81)
+    assert await gaps(db) == []
+    with at(NOON + timedelta(days=5)):
+        (row,) = await dao.fetch_hunter_batch(1)
+        await dao.page_read(row["id"], PageRead(None, 0, [], 0), 0)
+    days = [NOON + timedelta(days=number) for number in range(5)]
+    assert await gaps(db) == [(days[0], days[2]), (days[2], days[3]), (days[3], days[4])]

@@ -332,3 +332,27 @@ async def test_minutes_that_another_clock_was_ahead_are_searched_again(
     assert begin < end <= NOON + timedelta(seconds=10) < ahead
     assert begin >= NOON - timedelta(minutes=int(lag), seconds=1)
     assert later == end - timedelta(minutes=int(lag)), "what lay in the future is searched once it has come"
+
+
+# ── rests that are longer than the window ───────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_search_that_comes_to_nothing_gives_nothing_up(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    """Before: each claim of such a topic was a gap, also while no search was to be had."""
+    await add("rust")
+    await one_round(db, timeline, "rust")
+    ended = (await topic(db, "rust"))["round_ended_at"]
+    timeline.advance(days=3)
+    for fault in ("backend-error", "quota", "quota"):
+        api.faults.set([f"{fault}:search"])
+        assert (await run_hunter_cycle(1))["searches"] == 0
+        await db.fetch("UPDATE search_queue SET leased_until = NULL, lease_token = NULL, leased_by = NULL")
+        timeline.advance(minutes=30)
+    assert await gaps(db) == []
+    api.faults.clear()
+    timeline.advance(days=1)  # of another quota
+    await one_round(db, timeline, "rust")
+    begin = windows(api)[-1][0]
+    assert await gaps(db) == [(ended, begin, "the topic rested for longer than the window")]
