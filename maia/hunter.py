@@ -351,11 +351,12 @@ async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]
         error = f"YouTube refused {stats['refused']} of {stats['topics']} queries and none succeeded"
         hint = "check them, HUNTER_REGION, HUNTER_LANGUAGE and HUNTER_CATEGORY; the warnings above say why"
         return {"outcome": Outcome.FAILURE, "error": f"{error}: {hint}"} | spent
-    failed, tried = stats["failed"] + stats["unfinished_failed"], stats["topics"] + stats["unfinished"]
-    if failed and not stats["searches"] and stats["unfinished_failed"] == stats["unfinished"] and not spent:
-        what = "searches" if stats["failed"] else "videos that had to be enriched"
-        return {"outcome": Outcome.FAILURE, "error": f"all {failed} {what} failed; the warnings say why"}
-    if tried:
+    failed, unfinished = stats["failed"], stats["unfinished_failed"]
+    # enriching waits for units, which is no failure; searches do not
+    if (failed or (unfinished and not spent)) and not stats["searches"] and unfinished == stats["unfinished"]:
+        what = f"{failed} searches" if failed else f"{unfinished} videos that had to be enriched"
+        return {"outcome": Outcome.FAILURE, "error": f"all {what} failed; the warnings say why"} | spent
+    if stats["topics"] or stats["unfinished"]:
         return {"outcome": Outcome.OK} | spent
     if session.searches_left == 0:
         return {"outcome": Outcome.OK, "reason": "HUNTER_MAX_SEARCHES_PER_RUN is reached"} | spent

@@ -525,6 +525,23 @@ async def test_a_search_that_cannot_be_stored_is_skipped_whole_and_the_rest_is_s
     assert [entry.params["q"] for entry in api.log.calls("search")] == ["guitar"], "it is asked again"
 
 
+async def test_a_batch_that_fails_while_the_units_are_spent_is_a_failure_too(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    """Before: green, since videos that wait for units are no failure."""
+    await QueueDAO().add(["rust"])
+    api.faults.set(["quota:videos"])
+    assert (await run_hunter_cycle(1))["outcome"] == "ok"
+    await db.fetch("DELETE FROM search_queue")
+    await QueueDAO().add(["python", "guitar"])
+    timeline.advance(minutes=5)
+    api.faults.set(["backend-error:search"])
+    stats = await run_hunter_cycle(2)
+    assert stats["unfinished_failed"] == stats["unfinished"] > 0, "they wait for units"
+    assert (stats["failed"], stats["outcome"], stats["exhausted"]) == (2, "failure", ["units"])
+    assert stats["error"].startswith("all 2 searches failed")
+
+
 async def test_what_two_searches_found_is_stored_by_the_one_where_the_other_fails(
     db: Database, api: RunningSandbox
 ) -> None:
