@@ -125,10 +125,10 @@ class Claims:
             {
                 "id": id_, "title": title, "published_at": published_at, "first_seen_at": first_seen_at,
                 "last_updated_at": last_updated_at, "zone": zone, "due_at": due_at, "enriched_at": enriched_at,
-                "archived_at": archived_at, "lease_token": lease_token,
+                "archived_at": archived_at, "duration": duration, "lease_token": lease_token,
             }
             for id_, title, published_at, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at,
-                lease_token in records
+                duration, lease_token in records
         ]  # fmt: skip
         rows.sort(key=lambda row: (row["zone"], row["due_at"] or row["first_seen_at"], row["id"]))
         self._videos.update((row["id"], row) for row in rows)

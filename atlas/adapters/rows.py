@@ -74,6 +74,8 @@ class TargetRow(TypedDict):
     """When its metadata was last read from videos.list; None: never."""
     archived_at: datetime | None
     """Of when the archive's last record is; None: there is none."""
+    duration: timedelta | None
+    """Zero while it is live or upcoming."""
     lease_token: UUID
 
 

@@ -78,7 +78,8 @@ class Tracking(Claims):
             policy.schedule(
                 update.published_at or row["published_at"] or row["first_seen_at"],
                 now,
-                pending=update.duration == _NONE,
+                # an answer that leaves the length out says nothing about whether it is still to come
+                pending=(row["duration"] if update.duration is None else update.duration) == _NONE,
             )
             for update, row in zip(mine, rows, strict=True)
         ]

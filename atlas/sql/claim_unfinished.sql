@@ -23,4 +23,4 @@ UPDATE $schema.videos AS video
 SET leased_until = now() + make_interval(secs => $3), lease_token = $4, leased_by = $5
 WHERE video.id = ANY (ARRAY(SELECT id FROM picked))
 RETURNING video.id, title, published_at, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at,
-    lease_token
+    duration, lease_token

@@ -33,4 +33,4 @@ UPDATE $schema.videos AS video
 SET leased_until = now() + make_interval(secs => $3), lease_token = $4, leased_by = $5
 WHERE video.ctid = ANY (ARRAY(SELECT place FROM picked))
 RETURNING video.id, title, published_at, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at,
-    lease_token
+    duration, lease_token

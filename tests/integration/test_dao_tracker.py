@@ -64,6 +64,22 @@ def present(id_: str, views: int | None = 2, likes: int | None = None, comments:
 # ── premieres, live streams, scheduled videos ───────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("presence", Presence)
+async def test_a_premiere_is_still_one_after_an_answer_that_leaves_out_its_length(
+    db: Database, presence: Presence
+) -> None:
+    """Before: it was read after a day, as an old video, and its first day was lost."""
+    await seed(NOON - DAY, video=10 * DAY)
+    await db.fetch("UPDATE videos SET duration = '0'")
+    with at(NOON):
+        dao = MaiaDAO()
+        assert await claim(dao) == ["video"]
+        await dao.update_video_stats_batch([VideoUpdate("video", presence)])
+    row = await row_of(db, "video")
+    assert (row["zone"], row["duration"]) == (3, timedelta())
+    assert row["due_at"] == pytest.approx(NOON + 6 * HOUR, abs=timedelta(seconds=1))
+
+
 async def test_a_reading_writes_publish_time_and_duration_and_the_zone_follows(db: Database) -> None:
     await seed(NOON - 20 * DAY, video=HOUR)
     await db.fetch("UPDATE videos SET duration = '0', archived_at = first_seen_at")
