@@ -315,5 +315,5 @@ CHANNEL_FIRST: Final = _list(
 )
 CHANNEL_LAST: Final = _list(
     "Lab|Studio|Corner|Garage|Academy|Diaries|Report|Factory|Club|Workshop|Nation|Hour|Basement|Channel|Collective|Table|"
-    "Trail|Desk|Archive|House|Works|Show|Bros|with Mia|with Theo|HQ|TV|Uncut|Explained|Weekly"
+    "Trail|Desk|Archive|House|Works|Show|& Sons|with Mia|with Theo|HQ|TV|Uncut|Explained|Weekly"
 )
