@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
+from collections.abc import Iterator
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -94,10 +98,31 @@ async def _ask(dao: ForgetDAO, videos: list[str], channels: list[str], where: st
             typer.echo(f"{kind} {id_}  {title}".rstrip())
         if len(ids) > _NAMED:
             typer.echo(f"and {len(ids) - _NAMED:,} more {kind}s")
-    typer.confirm(
-        f"Delete {len(wanted):,} videos and {len(channels):,} channels from {where}? This cannot be undone.",
-        abort=True,
-    )
+    with _ended_by_signals():
+        typer.confirm(
+            f"Delete {len(wanted):,} videos and {len(channels):,} channels from {where}? This cannot be undone.",
+            abort=True,
+        )
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """The event loop hears of a signal when the answer is there, which is too late for who does not want to give it."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        typer.echo("\natlas: interrupted; nothing was deleted", err=True)
+        raise SystemExit(128 + number)
+
+    before = {
+        number: signal.signal(number, end)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _checked(ids: list[str], option: str) -> list[str]:

@@ -7,6 +7,7 @@ import contextvars
 import json
 import os
 import pty
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -27,7 +28,8 @@ from atlas.vault.layout import decode_part, is_part
 from atlas.vault.provider import Entry, Provider
 
 from ...archives import MemoryProvider, contents, put_bytes, put_files, put_part, record, resource
-from ...children import finished
+from ...background import PATIENCE
+from ...children import PIPE, child, finished
 from ..command import ATLAS
 from .conftest import NOW, atlas
 
@@ -362,3 +364,23 @@ async def test_on_a_terminal_it_asks_first(db: Database, local: Provider, answer
     )
     assert ended == code
     assert await number(db, "videos") == left
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_signal_ends_the_question_and_nothing_is_deleted(
+    db: Database, local: Provider, sent: signal.Signals, code: int
+) -> None:
+    await known("a")
+    us, terminal = pty.openpty()
+    with os.fdopen(us, "wb", buffering=0), os.fdopen(terminal, "rb", buffering=0) as stdin:
+        async with (
+            asyncio.timeout(PATIENCE),
+            child(*ATLAS, "forget", "--video", "a", stdin=stdin, stdout=PIPE, stderr=PIPE) as process,
+        ):
+            assert process.stdout is not None
+            assert process.stderr is not None
+            await process.stdout.readuntil(b"This cannot be undone.")
+            process.send_signal(sent)
+            assert await process.wait() == code
+            assert b"atlas: interrupted; nothing was deleted" in await process.stderr.read()
+    assert await number(db, "videos") == 1
