@@ -145,8 +145,8 @@ def making() -> Iterator[None]:
     except ConnectionError as error:
         if "rejected SSL upgrade" in str(error):
             raise TlsRefused(
-                "DATABASE_URL: the server has no TLS, which sslmode asks for. Turn it on there or, where the way to it "
-                "is safe, write sslmode=prefer."
+                "DATABASE_URL: the server has no TLS, which sslmode asks for, or the port is not PostgreSQL's. Turn it "
+                "on there or, where the way to it is safe, write sslmode=prefer."
             ) from None
         raise
     except (*LOST, *_MISCONFIGURED):
@@ -208,6 +208,8 @@ def place_said(place: str) -> str:
     return f"the database at {place}" if place else "the database"
 
 
+# the tables that maia_reader has no right on
+_NOT_FOR_READERS = {"api_keys", "key_suspensions", "notifications"}
 _DENIED = re.compile(r"permission denied for (?P<kind>\w+(?: view)?) (?P<name>\S+)")
 
 
@@ -222,12 +224,13 @@ def _not_allowed(error: BaseException, statement: str) -> MissingRight:
         f"lacks {' and '.join(rights)} on {denied['kind']} {denied['name']}" if denied and rights else "lacks a right"
     )
     if "DELETE" in rights:
-        role = "maia_janitor"
+        todo = "GRANT maia_janitor TO this user"
+    elif rights == ["SELECT"] and denied and denied["name"] not in _NOT_FOR_READERS:
+        todo = "GRANT maia_reader (to read only) or maia_agent TO this user"
     else:
-        role = "maia_reader (to read only) or maia_agent" if rights == ["SELECT"] else "maia_agent"
+        todo = "GRANT maia_agent TO this user (maia_janitor for a command that deletes)"
     return MissingRight(
-        f"DATABASE_URL: its user {said}: {line}. As the owner of the tables, run `atlas roles`, then "
-        f"GRANT {role} TO this user."
+        f"DATABASE_URL: its user {said}: {line}. As the owner of the tables, run `atlas roles`, then {todo}."
     )
 
 
@@ -270,6 +273,8 @@ def _refused(error: BaseException) -> ConfigError:
     todo = "Add sslmode=require to it." if _TLS_WANTED.search(line) else "Check user, password and database."
     if isinstance(error, asyncpg.UndefinedObjectError):  # of a session's start: what the address hands on to the server
         todo = "Leave that parameter out of the address: it is not a setting of PostgreSQL."
+    if isinstance(error, asyncpg.InsufficientPrivilegeError) and (denied := _DENIED.search(line)):
+        todo = f"As the owner of the database, run GRANT CONNECT ON DATABASE {denied['name']} TO this user."
     return ConfigError(f"DATABASE_URL: the server refused it: {line}. {todo}")
 
 

@@ -138,7 +138,9 @@ async def test_a_command_on_an_unusable_database_says_why_and_what_to_do(dsn: st
 
 
 async def test_a_reader_is_told_which_role_writes(dsn: str) -> None:
-    await every(WRITING, address(dsn, ROLES.reader), 78, "lacks INSERT", "GRANT maia_agent TO this user")
+    reader = address(dsn, ROLES.reader)
+    await every(WRITING, reader, 78, "lacks INSERT", "GRANT maia_agent TO this user (maia_janitor for a command that")
+    await every(("maia keys",), reader, 78, "lacks SELECT on table api_keys", "GRANT maia_agent TO this user")
 
 
 async def test_an_agent_is_told_which_role_deletes(dsn: str) -> None:

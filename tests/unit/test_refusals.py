@@ -55,9 +55,19 @@ from atlas.statements import sql
             ConfigError,
             "Check user, password and database",
         ),
+        (
+            ConnectionError('PostgreSQL server at "h:80" rejected SSL upgrade'),
+            ConfigError,
+            "no TLS, which sslmode asks for, or the port is not PostgreSQL's. ",
+        ),
         # PgBouncer, whose own words are all of one SQLSTATE
         (asyncpg.ProtocolViolationError("query_wait_timeout"), DatabaseUnavailable, "query_wait_timeout"),
         (asyncpg.ProtocolViolationError("no such user"), ConfigError, "Check user, password and database"),
+        (
+            asyncpg.InsufficientPrivilegeError('permission denied for database "maia"'),
+            ConfigError,
+            'permission denied for database "maia". As the owner of the database, run GRANT CONNECT ON DATABASE "maia"',
+        ),
         (
             asyncpg.ProtocolViolationError("server login has been failing, try again later"),
             DatabaseUnavailable,
@@ -116,6 +126,11 @@ DENIED = "permission denied for table {}"
         (DENIED.format("runs"), sql("finish_run"), "lacks UPDATE on table runs"),
         (DENIED.format("search_queue"), sql("remove_queries"), "lacks UPDATE and DELETE on .* GRANT maia_janitor TO"),
         (DENIED.format("videos"), sql("known_videos"), r"lacks SELECT on table videos: .* GRANT maia_reader \(to read"),
+        (
+            DENIED.format("api_keys"),
+            sql("key_projects"),
+            "lacks SELECT on table api_keys: .* GRANT maia_agent TO this user ",
+        ),
         (DENIED.format("videos"), "", "lacks a right: permission denied for table videos"),
         ("permission denied for schema public", sql("start_run"), "lacks a right: permission denied for schema public"),
         ("keine Berechtigung für Tabelle runs", sql("start_run"), "lacks a right: keine Berechtigung"),
