@@ -31,7 +31,8 @@ _PARTS = re.compile(r"\s*(?:export[^\S\r\n]+)?('[^']*'|[^=#\s]+)?[^\S\r\n]*(=?)[
 _CLOSED = {quote: re.compile(rf"{quote}(?:\\.|[^{quote}\\])*{quote}", re.DOTALL) for quote in "'\""}
 _WORDS = {"'": "single", '"': "double"}
 _ASSIGNED = re.compile(r"^[^\S\n]*(?:export\s+)?'?(\w+)'?[^\S\n]*=", re.MULTILINE)
-_NAMED = re.compile(rb"^[^\S\n]*(?:export\s+)?'?(\w+)", re.MULTILINE)
+_NAMED = re.compile(rb"^[^\S\n]*(?:export\s+|\$env:)?[^\w\s#]*(\w+)", re.MULTILINE | re.IGNORECASE)
+_FOREIGN = re.compile(r"(?:\W*env:)?\W*(\w+)\W*", re.IGNORECASE)
 
 
 class Quoted(str):
@@ -213,6 +214,12 @@ def _problem(file: DotEnv, binding: Binding, known: Collection[str]) -> str | No
         return f"no = follows {shown}; write NAME=value"
     if binding.error:
         return _broken(shown if shown == name else "the value", value)
+    foreign = _FOREIGN.fullmatch(name)  # as shells, YAML and JSON write it: read so, it would be no setting at all
+    if foreign and foreign[1] != name and foreign[1].lower() in known:
+        return (
+            f"something stands before or behind the name {foreign[1]}; write {foreign[1]}=value, or begin a comment "
+            "with #"
+        )
     if name.lower() not in known or binding.value is None:
         return None
     return _doubtful(file, name, binding.value, known)

@@ -48,6 +48,20 @@ BROKEN = [
     ("HUNTER_REGION=DE\r\nDATABASE_URL\r\n", 2, "no = follows DATABASE_URL"),
     (SECRET, 1, "no = follows the name"),
     (f"={SECRET}", 1, "no name stands before the ="),
+    *[
+        (f"{name}={URL}", 1, "stands before or behind the name DATABASE_URL; write DATABASE_URL=value, or")
+        for name in (
+            "$env:DATABASE_URL",
+            "$Env:DATABASE_URL",
+            "$DATABASE_URL",
+            "%DATABASE_URL%",
+            '"DATABASE_URL"',
+            "-DATABASE_URL",
+            "DATABASE_URL+",
+            "\u200bDATABASE_URL",
+            "env:DATABASE_URL",
+        )
+    ],
     (f'DATABASE_URL="{URL}', 1, "DATABASE_URL begins with a double quote that does not end"),
     (f"HUNTER_REGION=DE\r\nHF_TOKEN='{SECRET}\r\n", 2, "HF_TOKEN begins with a single quote that does not end"),
     (f'HF_TOKEN="{SECRET}\nHUNTER_REGION=DE\nHUNTER_LANGUAGE="de', 1, "something follows"),
@@ -232,7 +246,9 @@ def test_a_file_above_that_belongs_to_somebody_else_does_not_count(
     assert started_in(tmp_path / "project" / "data", monkeypatch) is None
 
 
-@pytest.mark.parametrize("text", ["DATABASE_URL postgresql://x", "DATABASE_URL=x".encode("utf-16")])
+@pytest.mark.parametrize(
+    "text", ["DATABASE_URL postgresql://x", "DATABASE_URL=x".encode("utf-16"), '$env:DATABASE_URL="x"']
+)
 def test_a_broken_file_above_is_found_and_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path, text: str | bytes
 ) -> None:
