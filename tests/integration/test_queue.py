@@ -259,6 +259,17 @@ async def test_bad_lines_are_listed_and_the_others_added(db: Database, tmp_path:
     assert len(await QueueDAO().list()) == 2
 
 
+@pytest.mark.parametrize("content", ["", "# a comment\n", "x" * 501])
+async def test_a_file_without_a_query_is_named(db: Database, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "q.txt"
+    file.write_text(content)
+    done = await maia("queue", "add", "--file", str(file), COLUMNS="500")
+    assert done.code == 2
+    assert f"'{file}' holds no query; write one a line" in done.stderr
+    assert ("line 1 has 501 characters" in done.stderr) is content.startswith("x")
+    assert "in quotes" not in done.stderr
+
+
 async def test_the_queue_is_one_json_array(db: Database) -> None:
     assert (await maia("queue", "list", "--json")).out == "[]\n"
     assert (await maia("queue", "add", "--file", "-", "--first", stdin="Lofi Café\n".encode())).code == 0
