@@ -6,13 +6,15 @@ These are the variables of every HTTP client, not settings of ours: the standard
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from atlas.errors import ConfigError, remember_password
+from atlas.fields import environment
 
-__all__ = ["Proxy", "proxy_of"]
+__all__ = ["Proxy", "authority_advice", "proxy_of"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,14 @@ def proxy_of(address: str) -> Proxy | None:
     url = f"{parts.scheme}://{name}:{port or (443 if parts.scheme == 'https' else 80)}"
     user = None if parts.username is None else unquote(parts.username)
     return Proxy(setting, url, user, unquote(parts.password or ""))
+
+
+def authority_advice() -> str:
+    """Return what to do where a certificate is not trusted. OpenSSL passes over a file that cannot be read."""
+    file = environment().get("SSL_CERT_FILE")
+    if file is not None and not os.access(file, os.R_OK):
+        return f"SSL_CERT_FILE names '{file}', which cannot be read: correct or unset it."
+    return "If your network inspects TLS, set SSL_CERT_FILE to a file with its certificate authority."
 
 
 def _is_loopback(host: str) -> bool:

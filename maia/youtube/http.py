@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from atlas.proxies import Proxy, proxy_of
+from atlas.proxies import Proxy, authority_advice, proxy_of
 from maia.youtube.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ class Transport:
             )
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as exc:
             failure = NetworkError(
-                f"The YouTube Data API cannot be reached: {_named(exc)}. If your network inspects TLS, set "
-                "SSL_CERT_FILE to a file with its certificate authority.",
+                f"The YouTube Data API cannot be reached: {_named(exc)}. {authority_advice()}",
                 reached=False,
             )
         except _NOT_CONNECTED as exc:

@@ -253,6 +253,17 @@ async def test_an_authority_that_is_not_trusted_is_told_with_the_setting(tunnel:
     assert set(lines[:-1]) == {"given back"}
 
 
+async def test_a_file_of_authorities_that_is_not_there_is_named(tunnel: Tunnel, tmp_path: Path) -> None:
+    missing = tmp_path / "authority.pem"
+    asked = await ask(
+        tmp_path, f"https://{HOST}/youtube/v3",
+        HTTPS_PROXY=f"http://127.0.0.1:{tunnel.port}", SSL_CERT_FILE=str(missing),
+    )  # fmt: skip
+    assert asked.out.splitlines()[-1].endswith(
+        f"SSL_CERT_FILE names '{missing}', which cannot be read: correct or unset it."
+    )
+
+
 @pytest.mark.parametrize(
     ("base_url", "variables"),
     [
