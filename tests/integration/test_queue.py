@@ -202,6 +202,12 @@ async def test_those_added_first_are_searched_first_and_stay_so(db: Database) ->
     assert await claimed() == ["z", "a", "y", "b", "c"]
 
 
+async def test_the_command_puts_a_query_first(db: Database) -> None:
+    for words in (("one", "two"), ("--first", "three", "two")):
+        assert (await maia("queue", "add", *words)).code == 0
+    assert [row["display_term"] for row in await QueueDAO().list()] == ["three", "two", "one"]
+
+
 async def test_adding_the_same_again_changes_no_place(db: Database) -> None:
     queries = shuffled(30)
     await QueueDAO().add(queries)
