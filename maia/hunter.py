@@ -231,7 +231,7 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
         await dao.update_search_state(topic["id"], None, 0, TopicStatus.WAITING, read=False)
         return Counter(searches=1, refused=1)
     page = found.page
-    if not page.items and (page.dropped or (page.total_results and not _last_page(topic, page))):
+    if not page.items and (page.dropped or page.extra or (page.total_results and not _last_page(topic, page))):
         return await _ask_again(session, found.topic, page)
     items = list({item.id: item for item in page.items}.values())
     unknown = [item for item in items if item.id not in batch.known]
@@ -296,7 +296,8 @@ def _last_page(topic: TopicRow, page: SearchPage) -> bool:
 async def _ask_again(session: AgentSession, topic: TopicRow, page: SearchPage) -> Counter[str]:
     """An answer without a readable result, though YouTube counts some, proves nothing: its page is not read."""
     total = max(page.total_results, page.dropped)
-    get_run_logger().warning("'%s': no readable result, of %d that YouTube counts", topic["query_term"], total)
+    odd = f" (unknown members: {', '.join(page.extra)})" if page.extra else ""
+    get_run_logger().warning("'%s': no readable result, of %d that YouTube counts%s", topic["query_term"], total, odd)
 
     async def write() -> None:
         async with session.dao.transaction():

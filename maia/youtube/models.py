@@ -93,9 +93,11 @@ class Answer(Generic[Item]):
 
     @property
     def total_results(self) -> int:
-        """How many results YouTube counts: an estimate; 0 where the answer does not say."""
+        """How many results YouTube counts: an estimate; 0 where the answer does not say, 1 where it is no number."""
         info = self.raw.get("pageInfo")
-        return (parse_count(info.get("totalResults")) or 0) if isinstance(info, dict) else 0
+        said = info.get("totalResults") if isinstance(info, dict) else None
+        number = parse_count(said)
+        return (said is not None) if number is None else number
 
     @classmethod
     def nothing(cls) -> Self:

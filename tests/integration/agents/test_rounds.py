@@ -227,6 +227,22 @@ async def test_an_empty_answer_that_claims_results_is_asked_again(
     await assert_every_call_is_counted(db, api)
 
 
+@pytest.mark.parametrize(
+    "odd", [{"results": [{"id": "x"}]}, {"pageInfo": {"totalResults": 2**63}}, {"pageInfo": {"totalResults": "many"}}]
+)
+async def test_an_empty_answer_that_may_hold_results_elsewhere_is_asked_again(
+    documents: Documents, db: Database, api: RunningSandbox, timeline: Timeline, odd: dict[str, Any]
+) -> None:
+    empty = {"kind": "youtube#searchListResponse", "pageInfo": {"totalResults": 0, "resultsPerPage": 0}, "items": []}
+    documents["rust"] = lambda number: empty | odd if number == 0 else None
+    await add("rust")
+    stats = await run_hunter_cycle(1)
+    assert (stats["searches"], stats["unread"], stats["outcome"]) == (1, 1, "ok")
+    timeline.advance(minutes=11)
+    assert (await run_hunter_cycle(1))["videos_new"] > 0
+    assert await gaps(db) == []
+
+
 @pytest.mark.parametrize("fault", ["empty-items", "unreadable-items"])
 async def test_a_window_that_stays_empty_is_given_up_after_a_bounded_number_of_answers(
     db: Database, api: RunningSandbox, timeline: Timeline, fault: str

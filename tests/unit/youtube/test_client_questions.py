@@ -72,7 +72,9 @@ async def test_search_leaves_out_what_is_not_asked(client: YouTubeClient, api: a
         ({}, 0),
         (None, 0),
         ([81], 0),
-        ({"totalResults": -1}, 0),
+        ({"totalResults": -1}, 1),
+        ({"totalResults": 2**64}, 1),
+        ({"totalResults": "about 100"}, 1),
     ],
 )
 async def test_how_many_results_youtube_counts(
