@@ -16,6 +16,11 @@ POOL = "YOUTUBE_API_KEY_POOL_JSON"
 # names that begin so are nobody else's; other tools use DATABASE_, VAULT_, HF_, PREFECT_ and others for their own
 _OURS = ("HUNTER_", "TRACKER_", "JANITOR_", "KEY_POOL_")
 _A_KEY = re.compile(r"(YOUTUBE|YT)_(\w+_)?KEYS?(_POOL)?(_JSON)?")
+# what hosts of databases, their tools and other projects call the address of one
+_A_DATABASE = re.compile(
+    r"(DB|PG|POSTGRES(QL)?|TIMESCALE(DB)?(_SERVICE)?|(MAIA|ATLAS|NEON|SUPABASE)_(DATABASE|DB))_?UR[IL]"
+    r"|DATABASE_(PRIVATE|PUBLIC)_URL"
+)
 _OURS_ALIKE = 0.6  # of 1: how much of two names has to be the same
 _ALIKE = 0.85
 
@@ -36,6 +41,8 @@ def lookalikes(names: Iterable[str], known: Collection[str], given: Collection[s
         ours = upper.startswith(_OURS)
         if _A_KEY.fullmatch(upper):
             near: str | None = POOL
+        elif _A_DATABASE.fullmatch(upper):
+            near = "DATABASE_URL"
         else:
             near = next(iter(get_close_matches(upper, known, 1, _OURS_ALIKE if ours else _ALIKE)), None)
         if ours or (near is not None and near not in given):

@@ -71,7 +71,8 @@ async def start(
 
     Args:
         path: the server's folder, made when missing; permissions of existing folders are not changed.
-        asked: the user named this folder; otherwise a warning says where a new database is made.
+        asked: the user named this folder; otherwise it is said which database is used, and a warning says where a new
+            one is made.
         grace: seconds without any client after which the server stops. Only the call that starts it decides.
         timeout: seconds to wait until it answers.
 
@@ -88,6 +89,8 @@ async def start(
             "DATABASE_URL in the environment or in .env; for another folder, set ATLAS_EMBEDDED_PATH",
             folder.path,
         )
+    elif not asked:
+        logger.info("DATABASE_URL is not set: the embedded PostgreSQL in %s is used", folder.path)
     deadline = time.monotonic() + timeout
     # First registered, then looked: from here on no keeper stops the server, so one that answers now goes on to.
     registration = FileLock(folder.clients_lock)

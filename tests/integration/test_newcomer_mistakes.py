@@ -343,6 +343,8 @@ def test_an_embedded_database_that_nobody_asked_for_is_announced_once(place: Pla
         assert "set DATABASE_URL in the environment or in .env" in said
         assert "ATLAS_EMBEDDED_PATH" in said
         assert announced not in place.run(row)[1]
+        _, said = place.run(Row("none", "maia tracker", 0, (), NO_DATABASE))
+        assert f"the embedded PostgreSQL in {place.embedded} is used" in said, "a cycle says where it works"
     finally:
         asyncio.run(stop(place.embedded))
 
