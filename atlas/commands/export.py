@@ -80,7 +80,7 @@ def export(
 
 def _format(wanted: Format | None, output: Path) -> Format:
     """Return the format that --format or the file's suffix names; they must not contradict each other."""
-    suffix = output.suffix.lower()
+    suffix = Path(f"x{output.name}").suffix.lower()  # a name may be a suffix alone
     by_suffix = next((form for form in Format if suffix == f".{form}"), None)
     if suffix in _COMPRESSED:
         raise typer.BadParameter(

@@ -439,6 +439,7 @@ async def test_memory_does_not_grow_with_the_table(db: Database, tmp_path: Path,
     [
         ("x.parquet", None, True),
         ("x.PARQUET", None, True),
+        (".parquet", None, True),
         ("x.csv", None, False),
         ("x.v2.csv", None, False),
         ("x", None, False),
