@@ -1,5 +1,5 @@
 -- Days since an agent last came to its end, by the database's clock; a dry run and one that was cut short do not count.
--- A refused run (exit code 2) ends them: a mistake must not become allowed because nobody answers. NULL: never. $1 agent
+-- A refused run (exit code 2) ends them, so that the bound does not grow until a run is confirmed. NULL: never. $1 agent
 WITH good AS (
     SELECT max(started_at) AS started_at FROM $schema.runs
     WHERE agent = $1 AND outcome IN ('ok', 'idle') AND stats -> 'dry_run' IS DISTINCT FROM 'true'::jsonb

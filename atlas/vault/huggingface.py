@@ -143,7 +143,7 @@ class HuggingFaceProvider:
             if status_of(error) != 404:  # 401 is a token that the Hub does not know
                 raise
             if not self._creates:
-                return  # whoever reads it says that it is missing
+                return  # reading it raises FileNotFoundError
             try:
                 self._create(api)
             except errors.HfHubHTTPError as refused:
