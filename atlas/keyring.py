@@ -12,7 +12,7 @@ import contextlib
 import contextvars
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -289,26 +289,20 @@ class KeyRing:
             await self.refuse(ticket)
             return
         reason = "day quota spent" if limit is None else f"day quota spent (YouTube names a limit of {limit})"
+        bucket = str(ticket.bucket)
 
-        async def write() -> bool:
-            async with self._db.transaction():
-                rows = await self._db.fetch(
-                    sql("suspend_bucket"), ticket.fingerprint, str(ticket.bucket), reason, now, until, project, limit
-                )
-                if rows:
-                    await events.emit(
-                        events.EventType.QUOTA_SPENT, fingerprint=ticket.fingerprint, bucket=str(ticket.bucket),
-                        project=project, limit=limit, until=until, store=self._db,
-                    )  # fmt: skip
-                await self.settle([ticket])
+        async def suspend() -> bool:
+            rows = await self._db.fetch(
+                sql("suspend_bucket"), ticket.fingerprint, bucket, reason, now, until, project, limit
+            )
+            if rows:
+                await events.emit(
+                    events.EventType.QUOTA_SPENT, fingerprint=ticket.fingerprint, bucket=bucket, project=project,
+                    limit=limit, until=until, store=self._db,
+                )  # fmt: skip
             return bool(rows)
 
-        was_open = ticket.open
-        fresh = await self._db.patiently(write)
-        if was_open:
-            await self._count_as_refused(ticket)
-        await self._load()
-        if fresh:
+        if await self._suspend(ticket, suspend):
             logger.info(
                 "key %s: %s of '%s'; it resets at %s; the next key goes on", ticket.fingerprint, reason, ticket.bucket,
                 ahead(until, now),
@@ -319,26 +313,38 @@ class KeyRing:
         now = clock.now()
         until = now + REJECTED_FOR
 
+        async def suspend() -> bool:
+            rows = await self._db.fetch(sql("suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project)
+            if rows:
+                await events.emit(
+                    events.EventType.KEY_SUSPENDED, fingerprint=ticket.fingerprint, reason=reason, until=until,
+                    store=self._db,
+                )  # fmt: skip
+            return bool(rows)
+
+        if await self._suspend(ticket, suspend):
+            logger.warning("key %s is suspended for 24 h: %s", ticket.fingerprint, reason)
+
+    async def _suspend(self, ticket: Ticket, suspend: Callable[[], Awaitable[bool]]) -> bool:
+        """Write a suspension, and settle the refused call that led to it, in one transaction.
+
+        Args:
+            ticket: the call.
+            suspend: writes the suspension and its event. Returns whether it is a new one, as this does.
+        """
+
         async def write() -> bool:
             async with self._db.transaction():
-                rows = await self._db.fetch(
-                    sql("suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project
-                )
-                if rows:
-                    await events.emit(
-                        events.EventType.KEY_SUSPENDED, fingerprint=ticket.fingerprint, reason=reason, until=until,
-                        store=self._db,
-                    )  # fmt: skip
+                fresh = await suspend()
                 await self.settle([ticket])
-            return bool(rows)
+            return fresh
 
         was_open = ticket.open
         fresh = await self._db.patiently(write)
         if was_open:
             await self._count_as_refused(ticket)
         await self._load()
-        if fresh:
-            logger.warning("key %s is suspended for 24 h: %s", ticket.fingerprint, reason)
+        return fresh
 
 
 def _closed_until(day: date, now: datetime) -> datetime:

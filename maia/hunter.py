@@ -296,8 +296,9 @@ def _last_page(topic: TopicRow, page: SearchPage) -> bool:
 async def _ask_again(session: AgentSession, topic: TopicRow, page: SearchPage) -> Counter[str]:
     """An answer without a readable result, though YouTube counts some, proves nothing: its page is not read."""
     total = max(page.total_results, page.dropped)
-    odd = f" (unknown members: {', '.join(page.extra)})" if page.extra else ""
-    get_run_logger().warning("'%s': no readable result, of %d that YouTube counts%s", topic["query_term"], total, odd)
+    get_run_logger().warning(
+        "'%s': no readable result, of %d that YouTube counts%s", topic["query_term"], total, page.oddity
+    )
 
     async def write() -> None:
         async with session.dao.transaction():

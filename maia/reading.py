@@ -154,9 +154,8 @@ async def _write_whole(session: AgentSession, call: Call, answer: VideoList) -> 
     missing = [id_ for id_ in ids if id_ not in found]
     proves = proves_absence(answer, ids, call.witnesses)
     if missing and not proves:
-        odd = f" (unknown members: {', '.join(answer.extra)})" if answer.extra else ""
         get_run_logger().warning(
-            "videos.list left out %d videos, in an answer that proves nothing%s", len(missing), odd
+            "videos.list left out %d videos, in an answer that proves nothing%s", len(missing), answer.oddity
         )
     absence = Presence.ABSENT if proves else Presence.UNANSWERED
     updates = [*(_present(video) for video in found.values()), *(VideoUpdate(id_, absence) for id_ in missing)]

@@ -71,8 +71,8 @@ class Hunting(Claims):
     def _open_window(self, row: TopicRow, now: datetime) -> None:
         """A new round begins a little before the end of the last one, since YouTube lists some videos late.
 
-        What lies further back than HUNTER_PUBLISHED_WITHIN_HOURS will not be read. That is told with the round's first
-        page: until then, the topic may be claimed in vain any number of times. The end of the last round may lie in the
+        What lies further back than HUNTER_PUBLISHED_WITHIN_HOURS will not be read. The event for it is written with the
+        round's first page, since a claim whose search fails gives up nothing. The end of the last round may lie in the
         future, where another shard's clock is ahead: those minutes are searched again.
         """
         end = now.replace(microsecond=0)  # it is asked in whole seconds
@@ -88,14 +88,13 @@ class Hunting(Claims):
 
     async def _drop_window(self, row: TopicRow, reason: str) -> None:
         """The rest of an open round is given up; the claim is kept."""
-        gaps = [gap for gap in (rounds.rested_part(row), rounds.unread_part(row, reason)) if gap is not None]
+        gaps = rounds.rested_part(row), rounds.unread_part(row, reason)
 
         async def write() -> bool:
             async with self._db.transaction():
                 if not await self._db.fetch(sql("drop_window"), row["id"], row["lease_token"]):
                     return False
-                for gap in gaps:
-                    await self._give_up(row, gap)
+                await self._give_up(row, gaps)
             return True
 
         if await self.patiently(write):
@@ -120,17 +119,18 @@ class Hunting(Claims):
         self._db.on_rollback(lambda: row.update(before))
         row.update(state)
 
-    async def _give_up(self, row: TopicRow, gap: rounds.Gap) -> None:
-        await events.emit(
-            events.EventType.SEARCH_GAP,
-            topic=row["id"],
-            query_term=row["query_term"],
-            published_after=gap.published_after,
-            published_before=gap.published_before,
-            pages_read=gap.pages_read,
-            reason=gap.reason,
-            store=self._db,
-        )
+    async def _give_up(self, row: TopicRow, gaps: Iterable[rounds.Gap | None]) -> None:
+        for gap in filter(None, gaps):
+            await events.emit(
+                events.EventType.SEARCH_GAP,
+                topic=row["id"],
+                query_term=row["query_term"],
+                published_after=gap.published_after,
+                published_before=gap.published_before,
+                pages_read=gap.pages_read,
+                reason=gap.reason,
+                store=self._db,
+            )
 
     async def why_no_topics(self) -> str:
         """One line for people: why a claim came back empty, and what to do."""
@@ -316,14 +316,14 @@ class Hunting(Claims):
                 await self._db.fetch(sql("settle_calls"), *calls, none, none)
             return False
         step = follow(topic)
-        gaps = [gap for gap in (rounds.rested_part(topic) if read else None, step.gap) if gap is not None]
-        if not gaps:
+        gaps = (rounds.rested_part(topic) if read else None), step.gap
+        if not any(gaps):
             written = await self._write_state(step, count, calls)
         else:
             async with self._db.transaction():
                 written = await self._write_state(step, count, calls)
-                for gap in gaps if written else ():
-                    await self._give_up(topic, gap)
+                if written:
+                    await self._give_up(topic, gaps)
         self._forget([topic_id])
         return written
 

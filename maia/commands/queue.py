@@ -43,10 +43,10 @@ def _read(queries: Iterable[str] | None, file: Path | None, *, strict: bool = Fa
         typer.echo(f"maia: {problem}", err=True)
     if found.bad and strict:
         raise typer.BadParameter(f"{_lines(len(found.bad))} refused, nothing is added", param_hint="--strict")
-    if not found.wanted and file is not None:
-        name = "standard input" if str(file) == "-" else f"'{file}'"
-        raise typer.BadParameter(f"{name} holds no query; write one a line", param_hint="--file")
     if not found.wanted:
+        if file is not None:
+            name = "standard input" if str(file) == "-" else f"'{file}'"
+            raise typer.BadParameter(f"{name} holds no query; write one a line", param_hint="--file")
         raise typer.BadParameter('no query given; write them in quotes: maia queue add "first query" "second query"')
     return found
 

@@ -96,8 +96,15 @@ class Answer(Generic[Item]):
         """How many results YouTube counts: an estimate; 0 where the answer does not say, 1 where it is no number."""
         info = self.raw.get("pageInfo")
         said = info.get("totalResults") if isinstance(info, dict) else None
+        if said is None:
+            return 0
         number = parse_count(said)
-        return (said is not None) if number is None else number
+        return 1 if number is None else number
+
+    @property
+    def oddity(self) -> str:
+        """Words for the end of a message where there are members that are not known; else empty."""
+        return f" (unknown members: {', '.join(self.extra)})" if self.extra else ""
 
     @classmethod
     def nothing(cls) -> Self:

@@ -301,12 +301,17 @@ async def test_what_is_set_aside_is_not_claimed_again_by_the_next_cycle(db: Data
     assert await terms(MaiaDAO(), 2) == ["fails", "works"]
 
 
-async def test_time_that_a_rest_leaves_outside_the_window_is_one_gap_told_with_the_first_page(db: Database) -> None:
+async def searched_at_noon(dao: MaiaDAO) -> None:
+    """Add a topic, and read its first round through."""
     await QueueDAO().add(["q"])
-    dao = MaiaDAO()
     with at(NOON):
         (row,) = await dao.fetch_hunter_batch(1)
         await dao.update_search_state(row["id"], None, 0, TopicStatus.WAITING)
+
+
+async def test_time_that_a_rest_leaves_outside_the_window_is_one_gap_told_with_the_first_page(db: Database) -> None:
+    dao = MaiaDAO()
+    await searched_at_noon(dao)
     later = NOON + timedelta(days=3)
     for _ in range(3):
         with at(later):
@@ -324,11 +329,8 @@ async def test_time_that_a_rest_leaves_outside_the_window_is_one_gap_told_with_t
 
 
 async def test_a_rest_and_a_window_that_was_never_read_are_gaps_that_meet(db: Database) -> None:
-    await QueueDAO().add(["q"])
     dao = MaiaDAO()
-    with at(NOON):
-        (row,) = await dao.fetch_hunter_batch(1)
-        await dao.update_search_state(row["id"], None, 0, TopicStatus.WAITING)
+    await searched_at_noon(dao)
     with at(NOON + timedelta(days=3)):
         (row,) = await dao.fetch_hunter_batch(1)
         await dao.page_unread(row["id"], 81)
