@@ -1,7 +1,8 @@
 -- Channels, videos and their first snapshots; known ones are refreshed, a retired one
 -- that is there again is revived. Always kept, whoever holds a lease. Where the publish time differs from what is known,
 -- the zone follows it and the video is due no later than that asks for; where it has moved on, the archive's record is
--- out of date.
+-- out of date. Texts come from videos.list: what a search says of them ($11 false) is a placeholder, which never replaces
+-- one of these.
 -- $1 ids, $2 channels, $3 channel titles, $4 titles, $5 published, $6 tags joined by U+001F, $7 categories, $8 durations,
 -- $9 zones, $10 due, $11 whether enriched, $12 views, $13 likes, $14 comments, $15 when observed (schedule time),
 -- $16 a publish time that is later by more than this has moved
@@ -21,8 +22,12 @@ WITH input AS (
     FROM input
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
-        channel_id = coalesce(excluded.channel_id, videos.channel_id),
-        title = coalesce(excluded.title, videos.title),
+        channel_id = CASE WHEN excluded.enriched_at IS NULL AND videos.enriched_at IS NOT NULL
+                          THEN coalesce(videos.channel_id, excluded.channel_id)
+                          ELSE coalesce(excluded.channel_id, videos.channel_id) END,
+        title = CASE WHEN excluded.enriched_at IS NULL AND videos.enriched_at IS NOT NULL
+                     THEN coalesce(videos.title, excluded.title)
+                     ELSE coalesce(excluded.title, videos.title) END,
         published_at = coalesce(excluded.published_at, videos.published_at),
         tags = coalesce(excluded.tags, videos.tags),
         category_id = coalesce(excluded.category_id, videos.category_id),
@@ -51,10 +56,12 @@ WITH input AS (
     INSERT INTO $schema.channels (id, title, first_seen_at, updated_at)
     SELECT DISTINCT ON (channel_id) channel_id, channel_title, min(observed_at) OVER (PARTITION BY channel_id), observed_at
     FROM input WHERE channel_id IS NOT NULL
-    ORDER BY channel_id, observed_at DESC, channel_title
+    ORDER BY channel_id, channel_title IS NULL, NOT enriched, observed_at DESC, channel_title
     ON CONFLICT (id) DO UPDATE SET title = excluded.title, updated_at = excluded.updated_at
     WHERE channels.title IS DISTINCT FROM excluded.title AND excluded.title IS NOT NULL
-        AND channels.updated_at <= excluded.updated_at
+        AND (channels.title IS NULL
+            OR channels.updated_at <= excluded.updated_at
+                AND EXISTS (SELECT FROM input WHERE channel_id = excluded.id AND enriched AND channel_title IS NOT NULL))
 ), logged AS (
     INSERT INTO $schema.video_stats_log (video_id, observed_at, views, likes, comments)
     SELECT id, observed_at, views, likes, comments FROM input JOIN fresh USING (id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.config import settings
 from atlas.database import Database
-from atlas.resources import Video
+from atlas.resources import SearchItem, Video
 
 from ..postgres import WAITING
 from ..schedule import standing_at
@@ -207,6 +208,61 @@ async def test_a_channels_new_title_replaces_the_old_and_a_missing_one_does_not(
     (after,) = await rows(db, "channels")
     assert after["title"] == "New"
     assert after["first_seen_at"] == before["first_seen_at"]
+
+
+TEXT = "Cam'ron & \"friends\" <live> &amp; &#39;24"
+
+
+def found_by_search(id_: str, text: str, *, escapes: str) -> Video:
+    """A search's result of which every text is this one; the server escapes these fields for HTML."""
+    named = {name: html.escape(text) if name in escapes else text for name in ("title", "channelTitle", "description")}
+    snippet = {"publishedAt": "2026-11-22T10:00:00Z", "channelId": "UCchannel", **named}
+    return SearchItem.from_resource({"id": {"videoId": id_}, "snippet": snippet}).to_video()
+
+
+def of_videos_list(id_: str, text: str) -> Video:
+    snippet = {"channelTitle": text, "title": text, "tags": [text, "other"]}
+    whole = resource(id_)
+    return Video.from_resource({**whole, "snippet": whole["snippet"] | snippet})
+
+
+@pytest.mark.parametrize("escapes", ["title", "title channelTitle description", ""])
+@pytest.mark.parametrize("order", ["whole", "search whole", "whole search", "search whole search", "both", "others"])
+async def test_texts_come_from_videos_list_and_those_of_a_search_are_placeholders(
+    db: Database, escapes: str, order: str
+) -> None:
+    """Whether a server escapes a text of a search or not, and whenever the video is enriched."""
+    dao = MaiaDAO()
+    whole, search = of_videos_list("aaaaaaaaaaa", TEXT), found_by_search("aaaaaaaaaaa", TEXT, escapes=escapes)
+    other = found_by_search("bbbbbbbbbbb", TEXT, escapes=escapes)
+    steps: list[list[Video]] = {"both": [[whole, other], [other]], "others": [[other], [whole], [other]]}.get(
+        order, [[whole if step == "whole" else search] for step in order.split()]
+    )
+    for hours, videos in enumerate(steps):
+        with at(NOON + hours * HOUR):
+            await dao.ingest_video_metadata(videos)
+    video = (await rows(db, "videos"))[0]
+    assert (video["title"], video["tags"], video["channel_id"]) == (TEXT, [TEXT, "other"], "UCchannel")
+    assert [row["title"] for row in await rows(db, "channels")] == [TEXT]
+
+
+@pytest.mark.parametrize("text", ["Rock & Roll '24", "Ho & Pringle Productions", '"<b>"', "&"])
+async def test_an_unenriched_video_has_the_texts_of_its_search_until_it_is_enriched(db: Database, text: str) -> None:
+    dao = MaiaDAO()
+    for other in ("", "another "):
+        await dao.ingest_video_metadata(found_by_search("aaaaaaaaaaa", other + text, escapes="title"))
+        assert [row["title"] for row in await rows(db, "videos")] == [other + text]
+        assert [row["title"] for row in await rows(db, "channels")] == [text], "the first placeholder stays"
+    await dao.ingest_video_metadata(of_videos_list("aaaaaaaaaaa", "of videos.list"))
+    assert [row["title"] for row in await rows(db, "videos")] == ["of videos.list"]
+    assert [row["title"] for row in await rows(db, "channels")] == ["of videos.list"]
+
+
+async def test_a_channel_without_a_title_takes_that_of_a_search(db: Database) -> None:
+    dao = MaiaDAO()
+    await dao.ingest_video_metadata(Video(id="one", channel_id="UCchannel", channel_title=None))
+    await dao.ingest_video_metadata(found_by_search("two", TEXT, escapes="title"))
+    assert [row["title"] for row in await rows(db, "channels")] == [TEXT]
 
 
 @pytest.mark.parametrize(
