@@ -210,7 +210,7 @@ async def test_a_channels_new_title_replaces_the_old_and_a_missing_one_does_not(
     assert after["first_seen_at"] == before["first_seen_at"]
 
 
-TEXT = "Cam'ron & \"friends\" <live> &amp; &#39;24"
+TEXT = 'Cam\'ron & "friends" <live> &amp; &#39;24'
 
 
 def found_by_search(id_: str, text: str, *, escapes: str) -> Video:
