@@ -70,7 +70,7 @@ class KeyRing:
         self._pool = ""
         self._suspended: dict[tuple[str, str], Suspension] | None = None
         self._loading: asyncio.Task[dict[tuple[str, str], Suspension]] | None = None
-        self._reserving: dict[tuple[str, Bucket, date], list[asyncio.Future[bool]]] = {}
+        self._reserving: dict[tuple[str, Bucket, date], list[asyncio.Future[int | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keys(self) -> list[str]:
@@ -100,9 +100,10 @@ class KeyRing:
                 self._suspended = None  # what this ring remembers may have been lifted since
                 chosen, now = await self._choose(bucket)
             day = quota_day(now)
-            if await self._reserve(chosen, bucket, day, now):
+            place = await self._reserve(chosen, bucket, day, now)
+            if place is not None:
                 self.calls[str(bucket)] += 1
-                return Ticket(self._keys[chosen], chosen, bucket, day)
+                return Ticket(self._keys[chosen], chosen, bucket, day, place)
             self._suspended = None  # another shard has suspended it since
 
     async def _choose(self, bucket: Bucket) -> tuple[str, datetime]:
@@ -148,8 +149,11 @@ class KeyRing:
         }
         return found
 
-    async def _reserve(self, key: str, bucket: Bucket, day: date, now: datetime) -> bool:
-        """Calls that start together are reserved together: one statement for a stage's burst, not one each."""
+    async def _reserve(self, key: str, bucket: Bucket, day: date, now: datetime) -> int | None:
+        """Calls that start together are reserved together: one statement for a stage's burst, not one each.
+
+        Returns the counter shard that they stand in; None: the key or its bucket is suspended.
+        """
         waiters = self._reserving.get((key, bucket, day))
         if waiters is None:
             waiters = self._reserving[key, bucket, day] = []
@@ -157,20 +161,20 @@ class KeyRing:
             task = asyncio.create_task(self._reserve_together(key, bucket, day, now), context=contextvars.Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        granted: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         waiters.append(granted)
         return await granted
 
     async def _reserve_together(self, key: str, bucket: Bucket, day: date, now: datetime) -> None:
         # it begins in the next turn of the loop: all siblings that start in this one have joined
-        waiters = self._reserving.pop((key, bucket, day))
+        waiters, place = self._reserving.pop((key, bucket, day)), slot()
         try:
             rows = await self._db.fetch(
-                sql("reserve_calls"), day, key, str(bucket), slot(), len(waiters), now, self._pool
+                sql("reserve_calls"), day, key, str(bucket), place, len(waiters), now, self._pool
             )
             left = sum(granted.cancelled() for granted in waiters)  # no call will be made for these
             if rows and left:
-                await self._free(Calls([day], [key], [str(bucket)], slot(), [left]), made=False)
+                await self._free(Calls([day], [key], [str(bucket)], [place], [left]), made=False)
         except BaseException as error:
             for granted in waiters:
                 if not granted.done():
@@ -181,7 +185,7 @@ class KeyRing:
         else:
             for granted in waiters:
                 if not granted.done():
-                    granted.set_result(bool(rows))
+                    granted.set_result(place if rows else None)
 
     async def settle(self, tickets: Iterable[Ticket]) -> None:
         """These calls were answered; part of the task's transaction if it is in one. Settling twice does nothing.
@@ -215,7 +219,8 @@ class KeyRing:
         """As ``settle``, by a statement of the caller's own: it is given those calls that are not settled yet.
 
         If what is inside fails, or the transaction around it is rolled back, its tickets wait to be settled again. So
-        where the answer to what was written is lost, they are settled twice; what was reserved is counted once.
+        where the answer to what was written is lost, they are settled again; a counter shard never counts more settled
+        calls than reserved ones.
         """
         still_open = open_ones(tickets)
         if not still_open:
@@ -262,12 +267,12 @@ class KeyRing:
         Not tried again: were the answer to the first try lost and not the try itself, the second would take out calls
         that cost quota. Returns False if they stay counted.
         """
-        days, prints, buckets, slot, numbers = calls
+        days, prints, buckets, slots, numbers = calls
         none = [0] * len(days)
         reserved, refused = (none, numbers) if made else ([-number for number in numbers], none)
         try:
             async with self._db.transaction():  # outside of one, a statement is tried again by itself
-                await self._db.fetch(sql("settle_calls"), days, prints, buckets, slot, none, reserved, refused)
+                await self._db.fetch(sql("settle_calls"), days, prints, buckets, slots, none, reserved, refused)
         except (DatabaseUnavailable, Contended) as error:
             what = "refused calls" if made else "reserved calls that were not made"
             logger.warning("%d %s stay counted: %s", sum(numbers), what, error)

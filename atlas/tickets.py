@@ -26,17 +26,19 @@ class Ticket:
     fingerprint: str
     bucket: Bucket
     day: date
+    slot: int
+    """Which of the key's counter shards the reservation stands in; it is settled there."""
     open: bool = True
     """Whether it still waits to be settled or given back."""
 
 
 class Calls(NamedTuple):
-    """Answered calls as a statement is given them, sorted: days, fingerprints and buckets, and how many of each."""
+    """Answered calls as a statement is given them, sorted: the keys of their rows, and how many of each."""
 
     days: Sequence[date] = ()
     fingerprints: Sequence[str] = ()
     buckets: Sequence[str] = ()
-    slot: int = 0
+    slots: Sequence[int] = ()
     numbers: Sequence[int] = ()
 
 
@@ -50,9 +52,9 @@ def open_ones(tickets: Iterable[Ticket]) -> list[Ticket]:
 
 def counted(tickets: Sequence[Ticket]) -> Calls:
     """These calls, of which there is at least one."""
-    counts = sorted(Counter((t.day, t.fingerprint, str(t.bucket)) for t in tickets).items())
-    days, prints, buckets = zip(*(key for key, _ in counts), strict=True)
-    return Calls(days, prints, buckets, slot(), [number for _, number in counts])
+    counts = sorted(Counter((t.day, t.fingerprint, str(t.bucket), t.slot) for t in tickets).items())
+    days, prints, buckets, slots = zip(*(key for key, _ in counts), strict=True)
+    return Calls(days, prints, buckets, slots, [number for _, number in counts])
 
 
 def slot() -> int:

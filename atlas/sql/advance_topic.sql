@@ -3,13 +3,16 @@
 -- $9 window to, $10 end of the round's window, $11 up to where the last round read, $12 oldest publish time read,
 -- $13 pages of the slice, $14 restarts, $15 results of the slice, $16 pages of the round, $17 new videos of the round,
 -- $18 barren rounds, $19 empty answers
--- The calls that it took are settled along: $20 days, $21 fingerprints, $22 buckets, $23 slot, $24 how many
+-- The calls that it took are settled along: $20 days, $21 fingerprints, $22 buckets, $23 slots, $24 how many. See
+-- settle_calls.
 WITH settled AS (
     INSERT INTO $schema.api_calls (day, fingerprint, bucket, slot, settled)
-    SELECT day, fingerprint, bucket, $23, settled
-    FROM unnest($20::date[], $21::text[], $22::text[], $24::bigint[]) AS call (day, fingerprint, bucket, settled)
-    ORDER BY day, fingerprint, bucket
-    ON CONFLICT (day, fingerprint, bucket, slot) DO UPDATE SET settled = api_calls.settled + excluded.settled
+    SELECT day, fingerprint, bucket, slot, settled
+    FROM unnest($20::date[], $21::text[], $22::text[], $23::smallint[], $24::bigint[])
+        AS call (day, fingerprint, bucket, slot, settled)
+    ORDER BY day, fingerprint, bucket, slot
+    ON CONFLICT (day, fingerprint, bucket, slot)
+        DO UPDATE SET settled = least(api_calls.settled + excluded.settled, api_calls.reserved)
 )
 UPDATE $schema.search_queue SET
     status = CASE WHEN status = 'paused' THEN 'paused' ELSE $3::text END,

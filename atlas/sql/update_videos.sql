@@ -5,7 +5,8 @@
 -- $1 ids, $2 lease tokens, $3 zones, $4 due, $5 present, $6 absent, $7 views, $8 likes, $9 comments, $10 published,
 -- $11 durations, $12 schedule time, $13 an absence before this is old enough, $14 absences that retire,
 -- $15 a publish time that is later by more than this has moved
--- The calls that brought it are settled along: $16 days, $17 fingerprints, $18 buckets, $19 slot, $20 how many
+-- The calls that brought it are settled along: $16 days, $17 fingerprints, $18 buckets, $19 slots, $20 how many. See
+-- settle_calls.
 WITH input AS (
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::timestamptz[], $5::boolean[], $6::boolean[],
                          $7::bigint[], $8::bigint[], $9::bigint[], $10::timestamptz[], $11::interval[])
@@ -22,11 +23,13 @@ WITH input AS (
     ON CONFLICT DO NOTHING
 ), settled AS (
     INSERT INTO $schema.api_calls (day, fingerprint, bucket, slot, settled)
-    SELECT day, fingerprint, bucket, $19, settled
-    FROM unnest($16::date[], $17::text[], $18::text[], $20::bigint[]) AS call (day, fingerprint, bucket, settled)
+    SELECT day, fingerprint, bucket, slot, settled
+    FROM unnest($16::date[], $17::text[], $18::text[], $19::smallint[], $20::bigint[])
+        AS call (day, fingerprint, bucket, slot, settled)
     WHERE (SELECT count(*) FROM mine) IS NOT NULL -- the videos are locked first, as wherever both are written
-    ORDER BY day, fingerprint, bucket
-    ON CONFLICT (day, fingerprint, bucket, slot) DO UPDATE SET settled = api_calls.settled + excluded.settled
+    ORDER BY day, fingerprint, bucket, slot
+    ON CONFLICT (day, fingerprint, bucket, slot)
+        DO UPDATE SET settled = least(api_calls.settled + excluded.settled, api_calls.reserved)
 )
 UPDATE $schema.videos AS video SET
     last_updated_at = CASE WHEN mine.present THEN $12::timestamptz ELSE video.last_updated_at END,

@@ -17,7 +17,8 @@ def calls_counted(evidence: Evidence) -> Checked:
     its end it is exactly as many, where it ended by itself and no connection of its was lost. A process that was killed
     or told to end may have reserved those that were in flight: as many as it makes at once. And each outage or cut (of
     its connection alone, too, where it was struck at a step) may have taken away the answer to a reservation, which was
-    then made a second time: again as many as it makes at once, at most.
+    then made a second time: again as many as it makes at once, at most. No row ever counts more settled calls than
+    reserved ones.
     """
     violations: list[str] = []
     reserved: Counter[tuple[Who, str]] = Counter()
@@ -27,6 +28,11 @@ def calls_counted(evidence: Evidence) -> Checked:
         for change in evidence.of("api_calls")
     ]
     entries += [(call.at, 1, call.who, f"{call.key} {call.bucket}", 1) for call in evidence.calls if call.key]
+    violations += [
+        f"{change.who}: {change.key} counts {change.new['settled']} settled calls of {change.new['reserved']} reserved"
+        for change in evidence.of("api_calls")
+        if change.new.get("settled", 0) > change.new["reserved"]
+    ]
     over: set[tuple[Who, str]] = set()
     for _, kind, who, key, number in sorted(entries):
         if not who.place:

@@ -14,6 +14,7 @@ import pytest
 
 from atlas.adapters.keys import KeyDAO
 from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
 from atlas.errors import EmptyKeyRing, KeysRejected, RingExhausted
@@ -565,6 +566,33 @@ async def test_a_write_that_is_done_again_after_the_connection_was_lost_settles_
     await dao.patiently(write)
     assert tries == 2
     assert await counts(db) == {(A, "search"): (1, 1)}
+
+
+@pytest.mark.parametrize("how", ["settle", "videos", "topic"])
+async def test_no_more_calls_are_settled_than_reserved_where_answers_are_lost(
+    db: Database, deaf: Callable[[], None], how: str
+) -> None:
+    """The statement was done and is sent again; whether calls of the same burst are still in flight then or not."""
+    ring, dao = KeyRing("hunting"), MaiaDAO()
+    await QueueDAO().add(["python", "guitar", "cooking"])
+    topics = [row["id"] for row in await dao.fetch_hunter_batch(3)]
+
+    async def settle(ticket: Ticket, topic: int) -> None:
+        if how == "settle":
+            await ring.settle([ticket])
+            return
+        with ring.settling([ticket]) as calls:
+            if how == "videos":
+                await dao.update_video_stats_batch([], calls=calls)
+            else:
+                await dao.update_search_state(topic, None, 0, "waiting", calls=calls)
+
+    tickets = [*await asyncio.gather(ring.acquire(SEARCH), ring.acquire(SEARCH)), await ring.acquire(SEARCH)]
+    await settle(tickets[0], topics[0])  # the connection knows the statement now: it is one message
+    for ticket, topic in zip(tickets[1:], topics[1:], strict=True):
+        deaf()
+        await settle(ticket, topic)
+    assert await counts(db) == {(A, "search"): (3, 3)}
 
 
 async def test_settled_in_a_savepoint_that_is_rolled_back_it_is_open_for_the_transaction(db: Database) -> None:

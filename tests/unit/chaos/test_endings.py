@@ -180,3 +180,11 @@ def test_a_signal_at_a_step_cuts_a_connection_and_one_at_random_does_not() -> No
         story.fault("freeze", HUNTER.place, step)
         story.end(HUNTER, 0)
         assert (not calls_counted(story.evidence()).violations) is lawful
+
+
+def test_more_settled_calls_than_reserved_ones_are_found() -> None:
+    for settled in (2, 3):
+        story = Story()
+        story.change(HUNTER, "api_calls", "key units", reserved=2, settled=settled)
+        violations = [one for one in calls_counted(story.evidence()).violations if "settled" in one]
+        assert len(violations) == (settled > 2)
