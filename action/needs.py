@@ -1,4 +1,4 @@
-"""The `needs` context of the verdict's job: what became of the plan, the shards and the waves."""
+"""The `needs` context of the verdict's job: what became of the plan and of both waves of shards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from action.text import one_line
 
 __all__ = ["WAVES", "Needs"]
 
-WAVES = ("shards", "wave-2", "wave-3", "wave-4")
+WAVES = ("shards", "wave-2")
 """The jobs of maia.yml that run shards, in their order."""
 
 _WELL = ("success", "cancelled", "skipped")

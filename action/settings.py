@@ -64,6 +64,7 @@ NAMES = SECRETS | frozenset(OWN) | frozenset(
         "JANITOR_MAX_SHARE",
         "KEY_POOL_ARCHEOLOGY_SIZE",
         "KEY_POOL_TRACKING_SIZE",
+        "MAIA_WAVE_PAUSE_SECONDS",
         "NOTIFY_INTERVAL_MINUTES",
         "NOTIFY_LEVEL",
         "PREFECT_API_URL",

@@ -191,6 +191,10 @@ class Settings(BaseSettings):
         None, description="The workflow run that this process is part of"
     )
     maia_wave: Annotated[int, Field(ge=1, le=32_767)] | None = Field(None, description="The wave of that run, from 1")
+    maia_wave_pause_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        60,
+        description="A further wave waits so long, and up to half as long again, before it is planned; 0: not at all",
+    )
 
     @model_validator(mode="before")
     @classmethod

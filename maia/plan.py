@@ -1,14 +1,15 @@
 """`maia plan`: how many shards are worth starting, from what is due and from what the keys can still spend today.
 
-The first wave is planned from the queue, the videos and the quota; each later one starts as many shards as met a rate
-limit in the wave before. Which of them did does not matter: they have released what they held.
+Every wave is planned from the queue, the videos and the quota. A later one starts no more shards than met a rate limit
+in the wave before, after a pause. Which of them did does not matter: they have released their claims.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import ceil
 from pathlib import Path
@@ -29,7 +30,7 @@ from maia.enrichment import CALLS_A_CYCLE, VIDEOS_A_CALL
 from maia.exitcodes import Outcome
 from maia.process import recorded, run_process
 from maia.session import RING_OF, Shard
-from maia.stop import record_stats
+from maia.stop import current_stop, record_stats
 from maia.youtube import MAX_IDS
 
 __all__ = ["MOST_SHARDS", "Job", "Plan", "PlanOptions", "make_plan", "plan_next_wave", "plan_shards", "run"]
@@ -84,13 +85,14 @@ class Plan:
     reason: str
 
 
-def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "") -> Plan:
-    """How many shards are worth starting: those of the job that needs most, since a shard does some of each.
+def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "", bound: str = "the most that may start") -> Plan:
+    """Return how many shards are worth starting: those of the job that needs most, since a shard does some of each.
 
     Args:
         jobs: every kind of work.
         most: no more shards than this.
         outlook: one line on what comes next, for when nothing is due.
+        bound: what `most` is, in words.
     """
     due = [job for job in jobs if job.items]
     if not due:
@@ -99,23 +101,23 @@ def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "") -> Plan:
     told = "; ".join(map(str, due))
     if not wanted:
         return Plan(0, Outcome.QUOTA_EXHAUSTED, told)
-    return Plan(min(wanted, most), Outcome.OK, f"{told}: {_shards(min(wanted, most))}{_cut(wanted, most)}")
+    cut = f", {bound}" if wanted > most else ""
+    return Plan(min(wanted, most), Outcome.OK, f"{told}: {_shards(min(wanted, most))}{cut}")
 
 
-def plan_next_wave(churned: int, wave: int, most: int) -> Plan:
-    """As many shards as a rate limit has ended in the wave before this one."""
+def plan_next_wave(churned: int, wave: int, jobs: Sequence[Job], most: int, outlook: str = "") -> Plan:
+    """Return what a first wave would start now, but no more shards than churned in the wave before this one."""
     if not churned:
         return Plan(0, Outcome.IDLE, f"no shard of wave {wave - 1} met a rate limit")
-    told = f"{_shards(churned)} of wave {wave - 1} met a rate limit"
-    return Plan(min(churned, most), Outcome.OK, f"{told}: {_shards(min(churned, most))}{_cut(churned, most)}")
+    if churned < most:
+        plan = plan_shards(jobs, churned, outlook, "as many as met it")
+    else:
+        plan = plan_shards(jobs, most, outlook)
+    return replace(plan, reason=f"{_shards(churned)} of wave {wave - 1} met a rate limit; {plan.reason}")
 
 
 def _shards(number: int) -> str:
     return f"{number} shard{'' if number == 1 else 's'}"
-
-
-def _cut(wanted: int, most: int) -> str:
-    return ", the most that may start" if wanted > most else ""
 
 
 def _or(buckets: Mapping[Bucket, int]) -> str:
@@ -171,28 +173,50 @@ async def make_plan(agent: str, options: PlanOptions, wave: int) -> dict[str, An
     Raises:
         ConfigError: every key of the ring is wrong or blocked.
         DatabaseUnavailable.
+        CancelledExit: a signal came during the pause.
     """
     stats: dict[str, Any] = {"agent": agent, "shards": 0, "wave": wave, "queries_new": 0}
     if wave == 1 and options.queries:
         stats["queries_new"] = await QueueDAO().add(options.queries)
     record_stats(stats)
+    plan, counts = await _count(agent, options, wave)
+    if wave > 1 and plan.shards:
+        await _pause(wave)
+        # counted again: meanwhile another run may have done the work or spent the quota
+        plan, counts = await _count(agent, options, wave)
+    logger.info("%s, wave %d: %s", agent, wave, plan.reason)
+    return {**stats, **counts, "shards": plan.shards, "outcome": plan.outcome, "reason": plan.reason}
+
+
+async def _pause(wave: int) -> None:
+    """Wait until a per-minute limit that the wave before met has passed. Up to half the setting is added at random.
+
+    Raises CancelledExit as soon as a signal comes.
+    """
+    seconds = settings.maia_wave_pause_seconds * random.uniform(1.0, 1.5)  # noqa: S311  no secret
+    if not seconds:
+        return
+    logger.info(
+        "waiting %.0f s before wave %d: the rate limit of wave %d may hold for a minute (MAIA_WAVE_PAUSE_SECONDS)",
+        seconds, wave, wave - 1,
+    )  # fmt: skip
+    stop = current_stop()
+    await stop.wait(seconds)
+    stop.raise_if_requested()
+
+
+async def _count(agent: str, options: PlanOptions, wave: int) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan of a wave as of now, and the counts that the stats tell of it."""
     left = await KeyDAO().calls_left(settings.key_rings, RING_OF[agent])
     jobs, counts, outlook = await (_hunter if agent == "hunter" else _tracker)(options, left)
     if wave == 1:
         plan = plan_shards(jobs, options.max_shards, outlook)
     else:
         churned = await PlanDAO().churned(settings.maia_run_id or "", wave - 1, agent, MOST_SHARDS)
-        plan = plan_next_wave(churned, wave, options.max_shards)
+        plan = plan_next_wave(churned, wave, jobs, options.max_shards, outlook)
         counts["churned"] = churned
-    logger.info("%s, wave %d: %s", agent, wave, plan.reason)
-    return {
-        **stats,
-        **counts,
-        "shards": plan.shards,
-        "calls_left": {str(bucket): number for bucket, number in left.number.items()},
-        "outcome": plan.outcome,
-        "reason": plan.reason,
-    }
+    counts["calls_left"] = {str(bucket): number for bucket, number in left.number.items()}
+    return plan, counts
 
 
 _Work = tuple[list[Job], dict[str, Any], str]

@@ -14,9 +14,9 @@ from maia.stop import merge_stats
 
 __all__ = ["read_run", "told"]
 
-# Four waves of 255 shards are 1,020 rows, and some may have been run again. An id that is used for ever must not fill
-# the memory, nor the result file beyond what the action reads (action/result.py: LARGEST): of more, the latest count.
-_MOST_ROWS = 2_000
+# Two waves of 255 shards are 510 rows, and some may have been run again. An id that is used for ever must not fill the
+# memory, nor the result file beyond what the action reads (action/result.py: LARGEST): of more, the latest count.
+_MOST_ROWS = 1_000
 
 
 async def read_run(agent: str) -> list[RunRow]:

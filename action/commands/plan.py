@@ -44,8 +44,10 @@ def run(step: Step) -> Ending:
         )
     reason = judgement.reason
     step.runner.line(f"plan: {shards} shards; time: {summary.split(seconds, ended.times)}")
-    if judgement.outcome in _STARTS_NOTHING and step.inputs.wave == 1:
-        step.runner.notice(f"Maia: {judgement.outcome}", f"No shard is started: {reason or judgement.outcome}")
+    # under act a gate looks also where no shard churned: that is nothing to say
+    if judgement.outcome in _STARTS_NOTHING and (step.inputs.wave == 1 or judgement.stats.get("churned")):
+        what = "No shard is started" if step.inputs.wave == 1 else "No further shard is started"
+        step.runner.notice(f"Maia: {judgement.outcome}", f"{what}: {reason or judgement.outcome}")
     return _ending(step, ExitCode.OK, judgement.outcome, shards, judgement, reason)
 
 

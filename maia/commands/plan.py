@@ -67,8 +67,9 @@ def plan(
     """Say how many shards are worth starting: none if nothing is due, or nothing is left to spend.
 
     A shard is worth starting when it has an item to work on and a call to spend on it, for one cycle of its batch size.
-    From wave 2 on: as many as met a rate limit in the wave before, by the rows of MAIA_RUN_ID. The number and the
-    reason stand in the log and in the result file.
+    From wave 2 on, also no more than met a rate limit in the wave before, by the rows of MAIA_RUN_ID; a wave that
+    would start waits first, for MAIA_WAVE_PAUSE_SECONDS (60) and up to half as long again. The number and the reason
+    are in the log and in the result file.
 
     \b
       maia plan hunter --max-shards 4 --queries queries.txt --result-file plan.json

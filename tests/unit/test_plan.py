@@ -92,19 +92,30 @@ def test_the_reason_says_what_was_cut_off() -> None:
     assert "1,040 or more due queries" in plan_shards([replace(queries(1_040, 230), more=True)], 4).reason
 
 
+DUE = "120 due queries, calls left: 'search' 230"
+
+
 @pytest.mark.parametrize(
-    ("churned", "shards", "reason"),
+    ("churned", "due", "searches", "shards", "outcome", "reason"),
     [
-        (1, 1, "1 shard of wave 1 met a rate limit: 1 shard"),
-        (4, 4, "4 shards of wave 1 met a rate limit: 4 shards"),
-        (5, 4, "5 shards of wave 1 met a rate limit: 4 shards, the most that may start"),
+        (1, 120, 230, 1, "ok", f"1 shard of wave 1 met a rate limit; {DUE}: 1 shard, as many as met it"),
+        (4, 120, 230, 4, "ok", f"4 shards of wave 1 met a rate limit; {DUE}: 4 shards, the most that may start"),
+        (5, 120, 230, 4, "ok", f"5 shards of wave 1 met a rate limit; {DUE}: 4 shards, the most that may start"),
+        # others have done some of the work, or spent some of the quota
+        (4, 15, 99, 2, "ok", "4 shards of wave 1 met a rate limit; 15 due queries, calls left: 'search' 99: 2 shards"),
+        (3, 120, 9, 1, "ok", "3 shards of wave 1 met a rate limit; 120 due queries, calls left: 'search' 9: 1 shard"),
+        # all of it
+        (2, 0, 230, 0, "idle", "2 shards of wave 1 met a rate limit; no query is due before noon"),
+        (
+            2, 120, 0, 0, "quota-exhausted",
+            f"2 shards of wave 1 met a rate limit; 120 due queries, but no 'search' call is left; {RESETS}",
+        ),
+        (0, 120, 230, 0, "idle", "no shard of wave 1 met a rate limit"),
+        (0, 0, 0, 0, "idle", "no shard of wave 1 met a rate limit"),
     ],
-)
-def test_a_later_wave_has_as_many_shards_as_met_a_rate_limit(churned: int, shards: int, reason: str) -> None:
-    plan = plan_next_wave(churned, 2, 4)
-    assert (plan.shards, plan.outcome, plan.reason) == (shards, Outcome.OK, reason)
-
-
-def test_a_wave_that_met_no_rate_limit_is_the_last() -> None:
-    plan = plan_next_wave(0, 3, 4)
-    assert (plan.shards, plan.outcome, plan.reason) == (0, Outcome.IDLE, "no shard of wave 2 met a rate limit")
+)  # fmt: skip
+def test_a_later_wave_is_the_smaller_of_what_churned_and_what_a_plan_would_start(
+    churned: int, due: int, searches: int, shards: int, outcome: str, reason: str
+) -> None:
+    plan = plan_next_wave(churned, 2, [queries(due, searches)], 4, "no query is due before noon")
+    assert (plan.shards, plan.outcome, plan.reason) == (shards, outcome, reason)

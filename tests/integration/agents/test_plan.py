@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -16,11 +17,13 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
+from atlas.database import database as atlas_database
 from atlas.errors import KeysRejected
 from atlas.quota import Bucket
 from atlas.utils import KeyRing
 from maia.exitcodes import Outcome
 from maia.plan import PlanOptions, make_plan
+from maia.stop import CancelledExit, Run, Stop, run_scope
 from maia.verdict import read_run
 
 from .harness import HUNTING, TRACKING, Timeline, fetch, pool, value
@@ -33,9 +36,10 @@ RESETS = "the quota resets at 2026-11-21T08:00:00Z (in "
 
 @pytest.fixture(autouse=True)
 def keys(db: Database, timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
-    """Two keys in each ring, and no archive; settings that a test enters here hold until its end."""
+    """Two keys in each ring, no archive and no pause; settings that a test enters here hold until its end."""
     monkeypatch.setenv("YOUTUBE_API_KEY_POOL_JSON", pool())
     monkeypatch.setenv("VAULT_PROVIDER", "off")
+    monkeypatch.setenv("MAIA_WAVE_PAUSE_SECONDS", "0")
     settings.reload()
     with ExitStack() as stack:
         yield stack
@@ -321,7 +325,11 @@ async def add_runs(agent: str, run_id: str | None, wave: int | None, *outcomes: 
             await row.finish(outcome, 75 if outcome == "churn" else 0, {"searches": 2, "calls": {"search": 2}}, None)
 
 
-async def test_a_later_wave_counts_the_churned_of_the_wave_before(keys: ExitStack) -> None:
+async def test_a_later_wave_counts_the_churned_of_the_wave_before(
+    db: Database, timeline: Timeline, keys: ExitStack
+) -> None:
+    await add_queries(100)
+    await add_videos(db, 500, timeline.at - HOUR)
     await add_runs("hunter", "20-1", 1, "ok", "churn", None, "churn", "churn", "failure")
     await add_runs("hunter", "20-1", 2, "ok", "churn", "ok")
     await add_runs("tracker", "20-1", 1, "churn")
@@ -336,6 +344,88 @@ async def test_a_later_wave_counts_the_churned_of_the_wave_before(keys: ExitStac
     stats = await plan("hunter", wave=4)
     assert (stats["shards"], stats["outcome"]) == (0, "idle")
     assert stats["reason"] == "no shard of wave 3 met a rate limit"
+
+
+async def test_a_later_wave_starts_no_more_shards_than_a_plan_would_now(db: Database, keys: ExitStack) -> None:
+    await add_runs("hunter", "20-1", 1, *["churn"] * 4)
+    keys.enter_context(settings.override(maia_run_id="20-1"))
+    stats = await plan("hunter", wave=2)
+    assert (stats["shards"], stats["outcome"], stats["churned"]) == (0, "idle", 4), "others have done the work"
+    await add_queries(12)
+    stats = await plan("hunter", wave=2)
+    assert (stats["shards"], stats["due"], stats["outcome"]) == (2, 12, "ok")
+    assert (await plan("hunter", wave=2, batch_size=4))["shards"] == 3
+    await close("hunting", Bucket.SEARCH)
+    ring = KeyRing("hunting")
+    await ring.reject(await ring.acquire(Bucket.UNITS), reason="API_KEY_INVALID")
+    stats = await plan("hunter", wave=2)
+    assert (stats["shards"], stats["calls_left"]["search"]) == (2, 100), "of one key, 100 searches are left"
+    await close("hunting", Bucket.SEARCH, start=1)
+    stats = await plan("hunter", wave=2)
+    assert (stats["shards"], stats["outcome"]) == (0, "quota-exhausted")
+    assert stats["reason"].startswith(
+        "4 shards of wave 1 met a rate limit; 12 due queries, but no 'search' call is left;"
+    )
+
+
+class Clockwork(Stop):
+    """A stop whose waits take no time: what happens meanwhile is the test's to say."""
+
+    def __init__(self, meanwhile: str = "", signum: int | None = None) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+        self.meanwhile = meanwhile
+        self.signum = signum
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.waits.append(timeout)
+        if self.meanwhile:
+            await atlas_database.fetch(self.meanwhile)
+        if self.signum is not None:
+            self.cancel(self.signum)
+        return self.requested
+
+
+async def test_a_later_wave_waits_for_the_limit_to_pass_and_counts_after_that(
+    keys: ExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "maia.plan")
+    await add_runs("hunter", "20-1", 1, "churn", "churn", "churn")
+    keys.enter_context(settings.override(maia_run_id="20-1", maia_wave_pause_seconds=60))
+    others_work = "UPDATE search_queue SET status = 'paused' WHERE query_term <> 'query 1'"
+    nothing_due, meanwhile = Clockwork(), Clockwork(others_work)
+    with run_scope(Run(nothing_due)):
+        assert (await plan("hunter", wave=2))["outcome"] == "idle"
+        await add_queries(30)
+        assert (await plan("hunter", wave=1))["shards"] == 3
+    assert nothing_due.waits == [], "where no shard would start, nothing is worth waiting for"
+    assert "waiting" not in caplog.text
+    with run_scope(Run(meanwhile)):
+        stats = await plan("hunter", wave=2)
+    assert (stats["shards"], stats["due"]) == (1, 1), "counted after the pause"
+    (waited,) = meanwhile.waits
+    assert 60 <= waited <= 90
+    assert f"waiting {waited:.0f} s before wave 2: the rate limit of wave 1 may hold for a minute" in caplog.text
+
+
+async def test_the_pauses_of_runs_differ(keys: ExitStack) -> None:
+    await add_runs("hunter", "20-1", 1, "churn")
+    await add_queries(1)
+    keys.enter_context(settings.override(maia_run_id="20-1", maia_wave_pause_seconds=10))
+    with run_scope(Run(stop := Clockwork())):
+        for _ in range(5):
+            assert (await plan("hunter", wave=2))["shards"] == 1
+    assert len(set(stop.waits)) > 1
+    assert all(10 <= seconds <= 15 for seconds in stop.waits)
+
+
+async def test_a_signal_ends_the_pause(keys: ExitStack) -> None:
+    await add_runs("hunter", "20-1", 1, "churn")
+    await add_queries(1)
+    keys.enter_context(settings.override(maia_run_id="20-1", maia_wave_pause_seconds=60))
+    with run_scope(Run(Clockwork(signum=signal.SIGTERM))), pytest.raises(CancelledExit):
+        await plan("hunter", wave=2)
 
 
 async def test_the_rows_of_a_run_come_by_wave_and_shard(keys: ExitStack) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from atlas import events
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
 from atlas.quota import Bucket
@@ -86,8 +87,10 @@ async def test_shards_that_churned_are_counted_by_the_next_wave_and_shown_by_the
         ("0/3", RUN, 1, "churn"), ("1/3", RUN, 1, "ok"), ("2/3", RUN, 1, "churn"),
     ]  # fmt: skip
 
-    stats = check(await children.run("plan", "hunter", "--wave", "2", MAIA_RUN_ID=RUN), "ok")
+    arguments, at_once = ("plan", "hunter", "--batch-size", "1", "--wave", "2"), {"MAIA_WAVE_PAUSE_SECONDS": "0"}
+    stats = check(await children.run(*arguments, MAIA_RUN_ID=RUN, **at_once), "ok")
     assert (stats["shards"], stats["churned"], stats["wave"]) == (2, 2, 2)
+    assert stats["due"] >= 3, "more is due, and no more shards start than churned"
     stats = check(await children.run("plan", "hunter", MAIA_RUN_ID=RUN, MAIA_WAVE="3"), "idle")
     assert (stats["shards"], stats["reason"]) == (0, "no shard of wave 2 met a rate limit")
     check(await children.run("plan", "tracker", "--wave", "2", MAIA_RUN_ID=RUN), "idle")
@@ -117,6 +120,25 @@ async def test_shards_that_churned_are_counted_by_the_next_wave_and_shown_by_the
     ]
     assert "came too fast for YouTube" in ended.stdout
     assert await value(db, "SELECT count(*) FROM runs WHERE agent = 'verdict'") == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_the_pause_before_a_wave_ends_at_a_signal(
+    db: Database, api: RunningSandbox, children: Children, number: signal.Signals, code: int
+) -> None:
+    row = events.Run("hunter", "0/1", run_id=RUN, wave=1)
+    await row.begin()
+    await row.finish("churn", 75, {}, None)
+    await QueueDAO().add(["python"])
+    child = await children.start("plan", "hunter", MAIA_RUN_ID=RUN, MAIA_WAVE="2", MAIA_WAVE_PAUSE_SECONDS="3600")
+    assert child.process.stderr is not None
+    async with asyncio.timeout(60):
+        while b"waiting" not in (line := await child.process.stderr.readline()):
+            assert line, "it ended without a pause"
+    child.process.send_signal(number)
+    ended = await child.end()
+    assert (ended.code, ended.result and ended.result["outcome"]) == (code, "cancelled"), ended.stderr
+    assert await value(db, "SELECT outcome FROM runs WHERE agent = 'plan'") == "cancelled"
 
 
 async def test_a_verdict_shows_the_killed_and_works_without_any_row(

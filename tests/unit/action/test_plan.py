@@ -49,6 +49,15 @@ def test_nothing_to_start_passes_with_a_notice_that_says_why(step: Step, docker:
     assert f"### Maia plan of the hunter: {outcome}, no shard" in done.summary
 
 
+@pytest.mark.parametrize("outcome", ["idle", "quota-exhausted"])
+def test_a_gate_that_starts_nothing_for_churned_shards_says_why(step: Step, docker: FakeDocker, outcome: str) -> None:
+    docker.plays(run=[planned(0, outcome, churned=3, wave=2, reason="3 shards of wave 1 met a rate limit; no call")])
+    done = step.here(command="plan", wave="2", run="4711-2")
+    assert (done.code, done.outputs["shards"], done.outputs["outcome"]) == (0, "[]", outcome)
+    why = "No further shard is started: 3 shards of wave 1 met a rate limit; no call"
+    assert done.annotations("notice") == [f"Maia: {outcome}: {why}"]
+
+
 def test_a_gate_without_churned_shards_needs_no_notice(step: Step, docker: FakeDocker) -> None:
     docker.plays(run=[planned(0, "idle")])
     done = step.here(command="plan", wave="2", run="4711-2", queries="rust")

@@ -17,7 +17,7 @@ from action.needs import Needs
 
 from .steps import Done, FakeDocker, Step, ran, result
 
-WAITING = ["gate-2", "wave-2", "gate-3", "wave-3", "gate-4", "wave-4"]
+WAITING = ["gate", "wave-2"]
 
 
 def needs(churned: str = "", word: str = "+", **results: str) -> str:
@@ -70,7 +70,7 @@ def test_all_green_is_green_with_the_table(step: Step, docker: FakeDocker) -> No
 
 def test_a_failed_job_is_red_and_named(step: Step, docker: FakeDocker) -> None:
     docker.plays(run=[TABLE])
-    done = step.here(command="verdict", needs=needs(shards="failure", gate_2="success", wave_2="failure"))
+    done = step.here(command="verdict", needs=needs(shards="failure", gate="success", wave_2="failure"))
     assert (done.code, done.outputs["outcome"], done.outputs["exit-code"]) == (1, "failure", "1")
     (error,) = done.annotations("error")
     assert "Failed: shards, wave-2." in error
@@ -93,15 +93,14 @@ def test_a_result_that_nobody_knows_is_red(step: Step, docker: FakeDocker, word:
 @pytest.mark.parametrize("word", ["+", "true"])
 def test_still_churned_after_the_last_wave_is_green_with_a_warning(step: Step, docker: FakeDocker, word: str) -> None:
     docker.plays(run=[TABLE])
-    ran_on = dict.fromkeys(["gate_2", "wave_2", "gate_3", "wave_3", "gate_4", "wave_4"], "success")
-    done = step.here(command="verdict", needs=needs("shards wave-2 wave-3 wave-4", word, **ran_on))
+    done = step.here(command="verdict", needs=needs("shards wave-2", word, gate="success", wave_2="success"))
     assert (done.code, done.outputs["outcome"], done.outputs["churned"]) == (0, "churn", "true")
     assert any("still met YouTube's rate limit" in text for text in done.annotations("warning"))
 
 
 def test_churned_shards_whose_work_a_later_wave_finished_are_forgotten(step: Step, docker: FakeDocker) -> None:
     docker.plays(run=[TABLE])
-    done = step.here(command="verdict", needs=needs("shards", gate_2="success", wave_2="success"))
+    done = step.here(command="verdict", needs=needs("shards", gate="success", wave_2="success"))
     assert (done.code, done.outputs["outcome"]) == (0, "ok")
     assert "churned" not in done.outputs
     assert not any("rate limit" in text for text in done.annotations("warning"))
@@ -231,6 +230,6 @@ def test_needs_that_are_none_are_a_wrong_input(text: str) -> None:
 
 
 def test_the_waves_are_those_of_the_workflow() -> None:
-    found = Needs.parse(needs("wave-3", wave_2="success", wave_3="failure"))
-    assert found.ran == ("shards", "wave-2", "wave-3")
+    found = Needs.parse(needs("wave-2", wave_2="failure"))
+    assert found.ran == ("shards", "wave-2")
     assert found.churned

@@ -30,7 +30,7 @@ def test_every_secret_is_documented() -> None:
 
 
 def test_every_secret_goes_where_it_is_said_to_go() -> None:
-    kinds = {"plan": ("plan",), "gates": ("gate",), "shards": ("shards", "wave")}
+    kinds = {"plan": ("plan",), "gate": ("gate",), "shards": ("shards", "wave")}
     kinds["every job"] = (*(prefix for names in kinds.values() for prefix in names), "verdict")
     kinds["janitor"] = ("janitor",)
     kinds["every job"] += kinds["janitor"]

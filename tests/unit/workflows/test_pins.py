@@ -31,16 +31,16 @@ def uses(path: Path) -> list[tuple[str, str]]:
     return [(match["what"], match["comment"] or "") for line in lines if (match := USES.match(line))]
 
 
-def values(node: Any, key: str) -> Iterator[Any]:
-    """Every value of a key, at any depth."""
-    if isinstance(node, dict):
-        if key in node:
-            yield node[key]
-        for child in node.values():
-            yield from values(child, key)
-    elif isinstance(node, list):
-        for child in node:
-            yield from values(child, key)
+def values(node: Any, key: str, seen: set[int] | None = None) -> Iterator[Any]:
+    """Every value of a key, at any depth; what a YAML alias repeats is the same object, and counted once."""
+    seen = set() if seen is None else seen
+    if id(node) in seen or not isinstance(node, dict | list):
+        return
+    seen.add(id(node))
+    if isinstance(node, dict) and key in node:
+        yield node[key]
+    for child in node.values() if isinstance(node, dict) else node:
+        yield from values(child, key, seen)
 
 
 def test_there_are_workflows_to_look_at() -> None:
