@@ -221,7 +221,7 @@ class Containers:
 
     def _remove(self, name: str) -> None:
         answer = ask(["rm", "--force", "--volumes", name], self.environ)
-        if answer.code and b"No such container" not in answer.err:
+        if answer.code and b"no such container" not in answer.err.lower():
             self.runner.warning("Maia: container", f"{name} could not be removed: {last_line(answer.err)}")
 
 

@@ -1,5 +1,6 @@
 """Where the step of action.yml begins: `python3 -IB entry.py`. This file alone must be readable by any Python 3."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ if sys.version_info < (3, 11):  # noqa: UP036  the runner's Python is not ours t
         + sys.version.split()[0]
         + ". Use runs-on: ubuntu-latest (or ubuntu-24.04), or actions/setup-python before this step."
     )
+    with open(os.environ.get("GITHUB_OUTPUT") or os.devnull, "a") as outputs:  # noqa: PTH123
+        outputs.write("outcome=config\nexit-code=78\n")
     sys.exit(78)
 
 # -I keeps the workspace off the path; the action's own packages are beside this folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +12,9 @@ from pathlib import Path
 from action.cancel import Cancel
 from action.errors import EngineError, SettingError
 from action.inputs import BUILD, Inputs
-from action.lock import locked
 from action.process import Work, ask
 from action.runner import Runner
 from action.text import last_line, one_line
-from action.tree import tree_hash
 
 __all__ = ["REGISTRY", "ROOT", "TRIES", "Images", "published"]
 
@@ -25,10 +25,16 @@ _BACKOFF = (2.0, 6.0)
 """Seconds between the tries of a pull."""
 
 _RELEASE = re.compile(r"v[0-9]+(\.[0-9]+\.[0-9]+)?")
+_ID = re.compile(r"(sha256:)?[0-9a-f]{64}")
 _FIXED = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+|[0-9a-f]{40}")
 # what another try does not change
-_HOPELESS = re.compile(r"manifest unknown|not found|denied|unauthorized|invalid reference|no match for platform", re.I)
-_UNREACHABLE = re.compile(r"cannot connect|is the docker daemon running|permission denied.*sock|dial unix", re.I)
+_HOPELESS = re.compile(
+    r"manifest unknown|not found|denied|unauthorized|invalid reference|no match for platform|no matching manifest"
+    r"|no image found in|short-name|daemon running|docker API at|podman socket",
+    re.I,
+)
+# of Docker, podman and others, whatever their case
+_ABSENT = re.compile(r"no such (image|object)|image not known|not found", re.I)
 
 
 def published(repository: str, ref: str) -> str:
@@ -70,10 +76,10 @@ class Images:
         answer = ask(["image", "inspect", "--format", "{{.Id}}", name], self.environ)
         if answer.code == 0:
             return True
-        said = last_line(answer.err)
-        if answer.code < 0 or _UNREACHABLE.search(said):
-            raise EngineError(f"The Docker engine does not answer: {said}")
-        return False
+        said = answer.err.decode("utf-8", "replace")
+        if answer.code > 0 and _ABSENT.search(said):
+            return False
+        raise EngineError(f"The container engine does not answer as it should. It says: {one_line(said)}")
 
     def _pull(self, name: str, *, needed: bool) -> None:
         for attempt in range(1, TRIES + 1):
@@ -91,22 +97,29 @@ class Images:
         raise EngineError(f"The image {name} could not be pulled: {said}.{fork}")
 
     def _built(self) -> str:
-        tag = f"pleiades-maia:tree-{tree_hash(self.root)}"
-        if self._is_there(tag):
-            return tag
+        """Build the image, which takes a second where the engine's own cache has all of it; the image's id.
 
-        def waiting() -> None:
-            self.runner.line("Another leg on this machine is building the image; waiting for it.")
-
-        with locked("pleiades-maia-build", self.cancel, waiting):
-            if self._is_there(tag):
-                return tag
-            # BuildKit takes no network of one's own: only the runner's may be handed on
-            network = ["--network", "host"] if self.inputs.network == "host" else []
-            code, said = self._work(f"docker build --tag {tag}", ["build", "--tag", tag, *network, str(self.root)])
+        Of the id and not of the tag, since a leg that builds other files at the same path may move that.
+        """
+        if not (self.root / "Dockerfile").is_file():
+            raise SettingError(
+                "`image: build` needs a checkout of Maia, and there is no Dockerfile beside this action. "
+                "Name one by the input `source`, or leave `image` empty."
+            )
+        tag = f"pleiades-maia:build-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]}"
+        # BuildKit takes no network of one's own: only the runner's may be handed on
+        network = ["--network", "host"] if self.inputs.network == "host" else []
+        code, said = self._work(f"docker build --tag {tag}", ["build", "--tag", tag, *network, str(self.root)])
         if code:
             raise EngineError(f"The image could not be built (docker build ended with {code}): {said}")
-        return tag
+        # not the build's --iidfile: with some engines it holds an id that cannot be run, or nothing
+        answer = ask(["image", "inspect", "--format", "{{.Id}}", tag], self.environ)
+        built = answer.out.decode("ascii", "replace").strip()
+        if answer.code or not _ID.fullmatch(built):
+            raise EngineError(
+                f"The image that was built is not there: {one_line(answer.err.decode('utf-8', 'replace'))}"
+            )
+        return built
 
     def _work(self, title: str, arguments: list[str]) -> tuple[int, str]:
         with self.runner.group(title), self.runner.foreign() as write:

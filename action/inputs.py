@@ -135,7 +135,8 @@ def _count(name: str, value: str, most: int = 10**9) -> int | None:
 
 
 def _minutes(value: str) -> str | None:
-    if not value:
+    # 0 as in the workflows, whose inputs are numbers
+    if not value or re.fullmatch(r"0+(\.0*)?", value):
         return None
     wrong = _wrong("max-minutes", value, "a number of minutes above 0, such as 20")
     try:

@@ -30,6 +30,7 @@ _COMMANDS: dict[str, Callable[[Step], Ending]] = {
     "plan": plan.run,
     "verdict": verdict.run,
 }
+_EMPTIED = "Maia: a secret empties an output"
 
 
 def main(
@@ -44,15 +45,15 @@ def main(
     runner = Runner(environ, out or (sys.stdout.buffer if sys.stdout else BytesIO()))
     masks = Masks(environ)
     masks.announce(runner)
+    masks.warn(runner, environ)
     if cancel is None:
         cancel = Cancel()
         cancel.install()
-    ending = _ending(environ, runner, cancel, root)
-    code = _check_outputs(ending, masks, runner)
+    ending = _check_outputs(_ending(environ, runner, cancel, root), masks, runner)
     for name, value in ending.outputs.items():
         runner.output(name, value)
     runner.summary(ending.summary)
-    return code
+    return int(ending.code)
 
 
 def _ending(environ: Mapping[str, str], runner: Runner, cancel: Cancel, root: Path) -> Ending:
@@ -80,30 +81,42 @@ def _ending(environ: Mapping[str, str], runner: Runner, cancel: Cancel, root: Pa
 
 def _early(what: str, code: int, outcome: Outcome, text: str) -> Ending:
     """The end of a step that had no container to judge."""
-    outputs = {"outcome": str(outcome), "exit-code": str(int(code)), "stats": "{}"}
+    return Ending(int(code), {"stats": "{}", **_outputs(what, code, outcome)}, text)
+
+
+def _outputs(what: str, code: int, outcome: Outcome) -> dict[str, str]:
+    """The outputs of a step that starts nothing."""
+    outputs = {"outcome": str(outcome), "exit-code": str(int(code))}
     if what == "plan":
         outputs["shards"] = "[]"
-    return Ending(int(code), outputs, text)
+    return outputs
 
 
-def _check_outputs(ending: Ending, masks: Masks, runner: Runner) -> int:
-    """The exit code: outputs that the runner is going to drop are told of, and make a plan fail."""
-    code = ending.code
+def _check_outputs(ending: Ending, masks: Masks, runner: Runner) -> Ending:
+    """Return the ending, after a warning for each output that the runner is going to drop.
+
+    Without an essential output the step fails, and the other outputs and the summary say so too.
+    """
+    lost = []
     for name, value in ending.outputs.items():
         mask = masks.hidden_in(value)
         if mask is None:
             continue
-        essential = name in ending.essential
         many = " Write the secret on one line." if mask.what == "a line" else ""
         message = (
             f"{mask.what.capitalize()} of {mask.setting} is so short that it occurs in the output `{name}`. GitHub "
             f"masks it, and drops every job output that holds a masked value.{many}"
         )
-        if essential:
-            runner.error("Maia: a secret empties an output", f"{message} Without it no shard can start.")
-            code = code or ExitCode.CONFIG
+        if name in ending.essential:
+            message += " Without it no shard can start."
+            lost.append(message)
+            runner.error(_EMPTIED, message)
         else:
             # Also for `churned`, which a workflow of one's own may hand on as it is. The waves of maia.yml go on all
             # the same: only job outputs are dropped, and there the job's is not this "true" but "+" (see needs.py).
-            runner.warning("Maia: a secret empties an output", message)
-    return int(code)
+            runner.warning(_EMPTIED, message)
+    if not lost or ending.code:
+        return ending
+    text = summary.failed("plan", _EMPTIED, "\n".join(lost))
+    outputs = {**ending.outputs, **_outputs("plan", ExitCode.CONFIG, Outcome.CONFIG)}
+    return Ending(ExitCode.CONFIG, outputs, text)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from action.inputs import PREFIX
 from action.runner import Runner
 from action.settings import MIGRATION, PROXIES, SECRETS, cleaned, passwords
 
@@ -22,6 +23,8 @@ SHORT = 8
 
 _POOL = "YOUTUBE_API_KEY_POOL_JSON"
 _ADDRESSES = ("DATABASE_URL", MIGRATION, "VAULT_URL")
+_OF_SHARDS = frozenset({"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN", "PREFECT_API_KEY", "VAULT_URL"})
+"""What plan and gates are not given."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,17 @@ class Masks:
         self.lines = tuple(_lines(environ))
 
     def announce(self, runner: Runner) -> None:
-        """Masks every value; then warns of the short ones, without showing them."""
+        """Mask every value."""
         for mask in self.own:
             for value in dict.fromkeys((mask.value, *mask.value.splitlines())):
                 if value.strip():
                     runner.mask(value)
+
+    def warn(self, runner: Runner, environ: Mapping[str, str]) -> None:
+        """Warn of the short values, without showing them: in one step of a workflow run, whatever its shards."""
         short: dict[tuple[str, str], int] = {}
         for mask in self.own:
-            if len(mask.value) < SHORT:
+            if len(mask.value) < SHORT and _warns(mask.setting, environ):
                 short[mask.what, mask.setting] = short.get((mask.what, mask.setting), 0) + 1
         for (what, setting), count in short.items():
             runner.warning(
@@ -66,6 +72,21 @@ class Masks:
     def hidden_in(self, text: str) -> Mask | None:
         """A masked value that occurs in `text`: as a job output it would be dropped."""
         return next((mask for mask in (*self.own, *self.lines) if mask.value in text), None)
+
+
+def _warns(setting: str, environ: Mapping[str, str]) -> bool:
+    """Whether this step is the one of its workflow run that warns of the setting.
+
+    That is the plan, or the first shard where there was no plan; for what no plan is given, the first shard of the
+    first wave. An input `run` says that there was a plan. The inputs are not checked yet.
+    """
+    command, shard, wave, run = (
+        environ.get(f"{PREFIX}{name}", "").strip() for name in ("COMMAND", "SHARD", "WAVE", "RUN")
+    )
+    first = shard.partition("/")[0] in {"", "0"} and wave in {"", "1"}
+    if command in {"plan", "verdict"}:
+        return first and not run and setting not in _OF_SHARDS
+    return first and (not run or setting in _OF_SHARDS)
 
 
 def _own(environ: Mapping[str, str]) -> Iterator[Mask]:

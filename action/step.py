@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from action import settings
@@ -16,7 +16,7 @@ from action.inputs import Inputs
 from action.result import figures
 from action.runner import Runner
 from action.text import one_line
-from action.verdicts import Verdict, verdict_of
+from action.verdicts import NOT_EXECUTABLE, Verdict, verdict_of
 from maia.exitcodes import Outcome
 
 __all__ = ["Ending", "Judgement", "Step", "judge", "numbers", "tell_damage"]
@@ -114,6 +114,9 @@ def tell_damage(ended: Ended, runner: Runner) -> None:
 def judge(ended: Ended, *, fail_on_churn: bool = False) -> Judgement:
     """From the exit code alone; a result file adds words and figures to it."""
     verdict = verdict_of(ended.code, out_of_memory=ended.out_of_memory)
+    if ended.result is None and not verdict.passes and "exec format error" in ended.said.lower():
+        # the code depends on the engine
+        verdict = replace(verdict_of(NOT_EXECUTABLE), code=ended.code)
     fails = not verdict.passes or (verdict.outcome is Outcome.CHURN and fail_on_churn)
     found = ended.result
     said = found.error if found is not None else None

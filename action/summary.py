@@ -44,20 +44,31 @@ def judged(judgement: Judgement) -> str:
     return text + f"**What to do:** {verdict.advice}.\n\n"
 
 
-def shard(what: str, judgement: Judgement, seconds: float, times: Times, note: str) -> str:
+def shard(what: str, judgement: Judgement, seconds: float, times: Times, note: str, *, dry_run: bool = False) -> str:
     """The summary of one shard; `note` is Markdown that stands at its end."""
     return (
-        heading(what, judgement.outcome)
+        heading(what, f"{judgement.outcome}, a dry run" if dry_run else judgement.outcome)
         + judged(judgement)
-        + figure_table(judgement.stats)
+        + figure_table(judgement.stats, dry_run=dry_run)
         + f"Time: {split(seconds, times)}.\n\n"
         + note
     )
 
 
-def figure_table(stats: object) -> str:
-    """The numbers of `stats`; nothing where there are none."""
+_PLANNED = {
+    "deleted": "to delete",
+    "expired": "to delete",
+    "dropped": "to drop",
+    "made": "to make",
+    "blanked": "to clear",
+}
+
+
+def figure_table(stats: object, *, dry_run: bool = False) -> str:
+    """The numbers of `stats`; nothing where there are none. `dry_run`: they are of what the Janitor would do."""
     rows = list(_flat(figures(stats)))
+    if dry_run:
+        rows = [(" ".join(_PLANNED.get(word, word) for word in name.split(" ")), number) for name, number in rows]
     return table(("figure", "count"), rows) + "\n" if rows else ""
 
 

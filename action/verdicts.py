@@ -12,7 +12,10 @@ from typing import Final, Literal
 from action.errors import ENGINE
 from maia.exitcodes import EXIT_CODES, ExitCode, Outcome
 
-__all__ = ["OUT_OF_MEMORY", "VERDICTS", "Level", "Verdict", "verdict_of"]
+__all__ = ["NOT_EXECUTABLE", "OUT_OF_MEMORY", "VERDICTS", "Level", "Verdict", "verdict_of"]
+
+NOT_EXECUTABLE: Final = 126
+"""What `docker run` ends with when the command is there and cannot be executed."""
 
 Level = Literal["notice", "warning", "error"]
 
@@ -101,7 +104,7 @@ VERDICTS: Final = (
         "read what Docker says; on a runner of your own, see that the engine runs and that its user may use it",
     ),
     _broken(
-        126,
+        NOT_EXECUTABLE,
         "not executable",
         "the container's command cannot be executed",
         "the image is not one of Maia's, or is for another processor",

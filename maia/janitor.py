@@ -23,7 +23,7 @@ from maia.orchestration import flow, get_run_logger, task
 from maia.process import recorded, run_process
 from maia.session import Shard, check_start
 from maia.stop import record_stats
-from maia.upkeep import JanitorSession, cut_off, janitor_session, through, told
+from maia.upkeep import JanitorSession, cut_off, describe_counts, janitor_session, through
 
 __all__ = [
     "JanitorOptions", "keep_notes", "keep_queue", "keep_records", "keep_snapshots", "keep_videos", "run",
@@ -118,7 +118,8 @@ async def keep_records(*, dry_run: bool = False) -> dict[str, int]:
         if report.error is not None and session.goes_on():
             session.fail("archive", report.error)
         if report.days:
-            get_run_logger().info("%d days of the archive, up to %s", len(report.days), report.days[-1])
+            verb = "would delete" if dry_run else "deleted"
+            get_run_logger().info("%s %d days of the archive, up to %s", verb, len(report.days), report.days[-1])
         counts = {"days_expired": len(report.days), "records_expired": report.files, "parts_expired": report.parts}
         session.counts.update(counts)
         return counts
@@ -192,10 +193,13 @@ def _outcome(session: JanitorSession, *, dry_run: bool) -> dict[str, Any]:
     if session.failures:
         more = f"; and {len(session.failures) - 1} more" if len(session.failures) > 1 else ""
         return {"outcome": Outcome.FAILURE, "error": f"{session.failures[0]}{more}"}
+    if dry_run:
+        planned = describe_counts(session.counts, dry_run=True)
+        found = f"it {planned}" if planned else "nothing is older than it may be"
+        cut = "; the time was up before all was looked at" if session.cut_short else ""
+        return {"outcome": Outcome.OK, "reason": f"a dry run: nothing was deleted; {found}{cut}"}
     if session.cut_short:
         return {"outcome": Outcome.OK, "reason": "the time was up before all was looked at; the next run goes on"}
-    if dry_run:
-        return {"outcome": Outcome.OK, "reason": "a dry run: nothing was deleted, the counts are of what would go"}
     if not any(session.counts.values()):
         return {"outcome": Outcome.IDLE, "reason": "nothing is older than it may be"}
     return {"outcome": Outcome.OK}
@@ -248,5 +252,7 @@ def run(options: JanitorOptions) -> NoReturn:
 
 def _summary(stats: Mapping[str, Any]) -> str:
     said = f"{stats['outcome']}" + (f" ({stats['reason']})" if "reason" in stats else "")
+    if stats.get("dry_run"):
+        return said  # which has the counts
     counts = {name: value for name, value in stats.items() if type(value) is int}
-    return ", ".join(part for part in (said, told(counts)) if part)
+    return ", ".join(part for part in (said, describe_counts(counts)) if part)

@@ -19,7 +19,7 @@ from maia.orchestration import get_run_logger
 from maia.session import Shard, check_start
 from maia.stop import Stop, current_stop
 
-__all__ = ["COUNTS", "JanitorSession", "cut_off", "janitor_session", "through", "told"]
+__all__ = ["COUNTS", "JanitorSession", "cut_off", "describe_counts", "janitor_session", "through"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,11 @@ COUNTS = (
     "keys_deleted", "notifications_deleted", "days_expired", "records_expired", "parts_expired", "failed",
 )  # fmt: skip
 """What a run's stats always have, 0 or not."""
+
+_VERBS: Final = {
+    "deleted": "delete", "expired": "delete", "dropped": "drop", "made": "make", "blanked": "clear the metadata of",
+}  # fmt: skip
+"""What a dry run would do, by the last word of a count's name."""
 
 _SAY_EVERY: Final = 15.0
 """Seconds between two lines about work that takes long."""
@@ -44,6 +49,7 @@ class JanitorSession:
         ends: when its time is up, in ``time.monotonic()`` seconds; None: it has as long as it takes.
         cut_short: its time was up before all was looked at.
         outlook: what was too old when it began; None: it was not asked.
+        dry_run: nothing is deleted.
     """
 
     dao: KeepingDAO
@@ -53,6 +59,7 @@ class JanitorSession:
     ends: float | None = None
     cut_short: bool = False
     outlook: Outlook | None = None
+    dry_run: bool = False
 
     @property
     def seconds_left(self) -> float | None:
@@ -88,7 +95,7 @@ async def janitor_session(shard: Shard | None = None, *, dry_run: bool = False) 
     await check_start(archive=not dry_run)
     database.application_name = f"maia janitor {shard or Shard()}"
     async with database.session():
-        token = _current.set(session := JanitorSession(KeepingDAO(), current_stop()))
+        token = _current.set(session := JanitorSession(KeepingDAO(), current_stop(), dry_run=dry_run))
         try:
             yield session
         finally:
@@ -129,12 +136,28 @@ async def through(session: JanitorSession, what: str, batches: AsyncGenerator[Ba
             session.counts.update(batch.counts)
             if time.monotonic() - said >= _SAY_EVERY:
                 said = time.monotonic()
-                logger.info("%s, %.0f s so far: %s", what, said - began, told(done))
+                logger.info("%s, %.0f s so far: %s", what, said - began, describe_counts(done, dry_run=session.dry_run))
     if any(done.values()):
-        logger.info("%s, %.1f s: %s", what, time.monotonic() - began, told(done))
+        logger.info("%s, %.1f s: %s", what, time.monotonic() - began, describe_counts(done, dry_run=session.dry_run))
     return dict(done)
 
 
-def told(counts: Mapping[str, int]) -> str:
-    """The counts that are not 0, in words."""
-    return ", ".join(f"{name} {number:,}" for name, number in counts.items() if number)
+def describe_counts(counts: Mapping[str, int], *, dry_run: bool = False) -> str:
+    """Return the counts that are not 0 on one line; of a dry run, what it would delete, make or clear."""
+    done = {name: number for name, number in counts.items() if number}
+    if not dry_run:
+        return ", ".join(f"{name} {number:,}" for name, number in done.items())
+    planned: dict[str, list[str]] = {}
+    rest = []
+    for name, number in done.items():
+        noun, _, word = name.rpartition("_")
+        if word in _VERBS:
+            noun = _IN_THE_ARCHIVE.get(noun, noun)
+            planned.setdefault(_VERBS[word], []).append(f"{number:,} {noun.removesuffix('s') if number == 1 else noun}")
+        else:
+            rest.append(f"{name} {number:,}")
+    words = [f"{verb} {', '.join(things)}" for verb, things in planned.items()]
+    return "; ".join([*([f"would {'; '.join(words)}"] if words else []), *rest])
+
+
+_IN_THE_ARCHIVE: Final = {"days": "archived days", "records": "archived records", "parts": "archived parts"}

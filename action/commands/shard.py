@@ -29,6 +29,8 @@ def run(step: Step) -> Ending:
     if signum is None:
         judgement = judge(ended, fail_on_churn=inputs.fail_on_churn)
         judgement.annotate(step.runner, what)
+        if inputs.dry_run and judgement.passes:
+            step.runner.notice("Maia: dry run", f"{what}: {judgement.reason or 'nothing was deleted'}")
         code = ended.code
     else:
         code = 128 + signum
@@ -39,7 +41,9 @@ def run(step: Step) -> Ending:
     if judgement.outcome is Outcome.CHURN:
         outputs["churned"] = "true"
     note = "" if inputs.command == JANITOR else summary.archive(settings)
-    return Ending(judgement.code, outputs, summary.shard(what, judgement, seconds, ended.times, note))
+    return Ending(
+        judgement.code, outputs, summary.shard(what, judgement, seconds, ended.times, note, dry_run=inputs.dry_run)
+    )
 
 
 def _check_vault(settings: Mapping[str, str]) -> None:

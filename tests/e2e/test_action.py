@@ -191,8 +191,10 @@ def test_an_image_that_is_built_from_the_checkout(step: Step, docker: Docker) ->
         pytest.skip("here a build needs options that the action has none for: MAIA_E2E_BUILD_OPTIONS")
     done = step.run(command="plan", image="build")
     check(done, 0, "idle", 0)
+    (tag,) = set(re.findall(r"pleiades-maia:build-[0-9a-f]{12}", done.log))
+    built = docker("image", "inspect", "--format", "{{.Id}}", tag).strip()
     again = step.run(command="plan", image="build")
     check(again, 0, "idle", 0)
-    assert "docker build" not in again.log
-    (tag,) = set(re.findall(r"pleiades-maia:tree-[0-9a-f]{16}", again.log))
+    assert docker("image", "inspect", "--format", "{{.Id}}", tag).strip() == built, "all of it came from the cache"
+    assert f" {built} python -m maia plan" in again.log
     assert docker("image", "inspect", "--format", "{{.Config.User}}", tag).strip() == "10001:10001"

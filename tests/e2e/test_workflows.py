@@ -56,8 +56,8 @@ def checkout(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     assert (repository.folder / ".act/maia/action.yml").exists()
     assert not (repository.folder / ".act/maia/.git").exists()
     yield repository
-    built = pytest.importorskip("action.tree").tree_hash(repository.folder)
-    docker("image", "rm", f"pleiades-maia:tree-{built}", check=False)
+    for tag in docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "pleiades-maia:build-*").split():
+        docker("image", "rm", tag, check=False)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -105,13 +106,43 @@ async def test_long_work_says_how_far_it_is(
     assert said[2].endswith(" s: videos_deleted 1,234")
 
 
+def test_a_dry_run_never_says_that_it_deleted() -> None:
+    said = upkeep.describe_counts(dict.fromkeys(upkeep.COUNTS, 2), dry_run=True)
+    assert said.startswith("would delete 2 snapshots, 2 videos, 2 channels, ")
+    assert not re.search("deleted|expired|dropped|made|blanked", said)
+    assert upkeep.describe_counts({"videos_deleted": 2, "failed": 0}) == "videos_deleted 2"
+
+
+async def test_a_dry_runs_log_says_what_it_would_do(session: JanitorSession, caplog: pytest.LogCaptureFixture) -> None:
+    session.dry_run = True
+    with caplog.at_level("INFO", logger="maia"):
+        await through(session, "videos", batches(Batch({"videos_deleted": 1_000})))
+    assert [record.getMessage().partition(" s: ")[2] for record in caplog.records] == ["would delete 1,000 videos"]
+
+
 @pytest.mark.parametrize(
     ("failures", "cut_short", "counts", "dry_run", "outcome", "words"),
     [
         ([], False, {}, False, "idle", "nothing is older than it may be"),
         ([], False, {"videos_deleted": 1}, False, "ok", None),
         ([], True, {}, False, "ok", "the next run goes on"),
-        ([], False, {}, True, "ok", "nothing was deleted"),
+        ([], False, {}, True, "ok", "a dry run: nothing was deleted; nothing is older than it may be"),
+        (
+            [],
+            False,
+            {"videos_deleted": 1, "records_expired": 1_234, "partitions_made": 2},
+            True,
+            "ok",
+            "a dry run: nothing was deleted; it would make 2 partitions; delete 1 video, 1,234 archived records",
+        ),
+        (
+            [],
+            True,
+            {"videos_blanked": 3},
+            True,
+            "ok",
+            "nothing was deleted; it would clear the metadata of 3 videos; the time was up before all was looked at",
+        ),
         (["videos: no"], False, {"failed": 1}, False, "failure", "videos: no"),
         (["videos: no"], True, {"failed": 1}, True, "failure", "videos: no"),
         (["videos: no", "archive: gone", "notes: no"], False, {}, False, "failure", "videos: no; and 2 more"),

@@ -118,6 +118,7 @@ def image(arguments, before):
         sys.stderr.write(BEHAVIOUR["engine"] + "\n")
         return 1
     if arguments[-1] in BEHAVIOUR["images"] or (FOLDER / "built").exists():
+        say(BEHAVIOUR["image_id"] + "\n")
         return 0
     sys.stderr.write(f"Error: No such image: {arguments[-1]}\n")
     return 1
@@ -137,7 +138,7 @@ def pull(arguments, before):
 
 def build(arguments, before):
     code = work("build", before)
-    if code == 0:
+    if code == 0 and not play("build", before).get("lost"):
         (FOLDER / "built").touch()
     return code
 

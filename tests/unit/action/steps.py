@@ -53,6 +53,8 @@ def ran(code: int = 0, **more: Any) -> dict[str, Any]:
 class FakeDocker:
     """The folder from which the fake `docker` takes its behaviour, and into which it writes what was asked of it."""
 
+    IMAGE_ID = f"sha256:{'0a1b' * 16}"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "fake-docker"
         self.bin = folder / "bin"
@@ -66,6 +68,7 @@ class FakeDocker:
             "secrets": [*KEYS, DSN, f":{PASSWORD}@"],
             "images": ["maia:test"],
             "engine": "",
+            "image_id": self.IMAGE_ID,
             "run": [ran(result=result())],
             "pull": [{"code": 0}],
             "build": [{"code": 0}],

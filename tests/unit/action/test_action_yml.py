@@ -102,7 +102,9 @@ def test_there_is_no_logic_and_no_foreign_action(action: dict[str, Any]) -> None
     step = only_step(action)
     assert set(step) == {"id", "shell", "env", "run"}
     assert "${{" not in step["run"]
-    assert step["run"] == 'exec python3 -IB "${MAIA_INPUT_SOURCE:-$GITHUB_ACTION_PATH}/action/entry.py"'
+    last = step["run"].splitlines()[-1]
+    # a cancelled job signals the entry process of a step alone
+    assert last == 'exec python3 -IB "${MAIA_INPUT_SOURCE:-$GITHUB_ACTION_PATH}/action/entry.py"'
 
 
 def test_only_the_standard_library_is_imported() -> None:

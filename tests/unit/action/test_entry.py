@@ -17,7 +17,7 @@ import action.main
 from action.cancel import Cancel
 
 from ...markdown import CHECKOUT
-from .steps import FakeDocker, Step, ran
+from .steps import FakeDocker, Step, commands, outputs_of, ran
 
 
 def test_nothing_of_the_workspace_is_imported(step: Step) -> None:
@@ -72,6 +72,30 @@ def test_the_line_of_action_yml_starts_it_and_source_names_another_checkout(
     assert bash(GITHUB_ACTION_PATH="/nowhere", MAIA_INPUT_SOURCE="other one").stdout == "the other one\n"
 
 
+@pytest.mark.parametrize("shim", [None, "#!/bin/sh\necho 'pyenv: python3: command not found' >&2\nexit 127\n"])
+def test_a_runner_without_python_is_told_what_is_needed(tmp_path: Path, shim: str | None) -> None:
+    import yaml  # noqa: PLC0415
+
+    line = yaml.safe_load((CHECKOUT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"][0]["run"]
+    if shim is not None:
+        (tmp_path / "python3").write_text(shim)
+        (tmp_path / "python3").chmod(0o755)
+    bash = shutil.which("bash")
+    assert bash is not None
+    done = subprocess.run(
+        [bash, "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", line],
+        env={"PATH": str(tmp_path), "GITHUB_ACTION_PATH": str(CHECKOUT), "GITHUB_OUTPUT": str(tmp_path / "output")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 78
+    ((name, properties, message),) = commands(done.stdout)
+    assert (name, properties) == ("error", {"title": "Maia%3A python3 is missing"})
+    assert message.startswith("The action needs Python 3.11 or newer as python3, and no python3 runs here. Use runs-on")
+    assert outputs_of((tmp_path / "output").read_text()) == {"outcome": "config", "exit-code": "78"}
+
+
 @pytest.mark.parametrize("stream", [">&-", ">&- 2>&-", "| true", "> /dev/full"])
 def test_an_output_that_nobody_takes_changes_nothing_else(step: Step, docker: FakeDocker, stream: str) -> None:
     docker.plays(run=[ran(78, output="maia hunter: 日本 😀\n")])
@@ -94,8 +118,10 @@ def test_an_old_python_is_told_what_is_needed(tmp_path: Path) -> None:
     script = tmp_path / "old.py"
     before = "\n".join(ast.unparse(node) for node in tree.body[:until])
     script.write_text(before.replace("sys.version_info", "(3, 10)").replace("sys.version.", "'3.10.12 (main)'."))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    environ = {"GITHUB_OUTPUT": str(tmp_path / "output")}
+    done = subprocess.run([sys.executable, str(script)], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 78
+    assert outputs_of((tmp_path / "output").read_text()) == {"outcome": "config", "exit-code": "78"}
     assert done.stdout.startswith("::error title=Maia%3A Python is too old::The action needs Python 3.11 or newer")
     assert "this is 3.10.12. Use runs-on: ubuntu-latest" in done.stdout
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import signal
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,10 @@ import pytest
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
 from action import image
+from action.cancel import Cancel
 from action.errors import SettingError
 from action.image import published
-from action.tree import PARTS, tree_hash
+from action.main import main
 
 from ...markdown import CHECKOUT
 from .steps import FakeDocker, Step
@@ -119,59 +119,86 @@ def test_what_a_pull_prints_is_no_command(step: Step, docker: FakeDocker) -> Non
     assert "y" not in done.masks
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+        "failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the "
+        "daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory",
+        "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock",
+        'error during connect: Get "http://builder:2375/v1.41/images": dial tcp: lookup builder: no such host',
+        "Error: unable to connect to Podman socket: server API version is too old",
+        'ERRO[0000] cannot find UID/GID for user runner: no subuid ranges found for user "runner" in /etc/subuid',
+    ],
+)
+@pytest.mark.parametrize(
+    "before", ["", "Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.\n"]
+)
+def test_what_an_engine_says_of_itself_is_shown_and_nothing_is_tried_again(
+    step: Step, docker: FakeDocker, said: str, before: str
+) -> None:
+    docker.plays(engine=before + said)
+    done = step.here()
+    assert (done.code, done.outputs["exit-code"], done.outputs["outcome"]) == (125, "125", "failure")
+    (error,) = done.annotations("error")
+    assert error.endswith(said)
+    assert said in done.summary
+    assert docker.of("pull") == docker.of("run") == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Error: No such image: maia:other",
+        "Error response from daemon: No such image: maia:other",
+        "Error: inspecting object: maia:other: image not known",
+        "Error: no such object: maia:other",
+    ],
+)
+def test_an_image_that_an_engine_does_not_know_is_pulled(step: Step, docker: FakeDocker, said: str) -> None:
+    docker.plays(engine=said)
+    assert step.here(image="maia:other").code == 0
+    assert len(docker.of("pull")) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no matching manifest for linux/arm64/v8 in the manifest list entries",
+        'Error: choosing an image from manifest list: no image found in image index for architecture "arm64"',
+        'Error: short-name "maia:other" did not resolve to an alias and no unqualified-search registries are defined',
+    ],
+)
+def test_a_pull_that_no_other_try_changes_is_tried_once_and_says_why(step: Step, docker: FakeDocker, said: str) -> None:
+    docker.plays(pull=[{"code": 1, "output": said + "\n"}])
+    done = step.here(image="maia:other")
+    assert (done.code, len(docker.of("pull"))) == (125, 1)
+    assert said in done.annotations("error")[0]
+
+
 # ── built ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    root = tmp_path / "tree"
-    for name in ("Dockerfile", "maia/a.py", "maia/sub/b.py", "atlas/sql/c.sql", "requirements.txt", "docs/x.md"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(name)
-    return root
-
-
-def test_the_hash_changes_with_what_the_image_is_made_of(tree: Path) -> None:
-    before = tree_hash(tree)
-    assert re.fullmatch(r"[0-9a-f]{16}", before)
-    seen = {before}
-    (tree / "maia" / "sub" / "b.py").write_text("changed")
-    seen.add(tree_hash(tree))
-    (tree / "maia" / "sub" / "b.py").rename(tree / "maia" / "b.py")
-    seen.add(tree_hash(tree))
-    (tree / "maia" / "b.py").chmod(0o755)
-    seen.add(tree_hash(tree))
-    (tree / "LICENSE").write_text("")
-    seen.add(tree_hash(tree))
-    (tree / "atlas" / "link").symlink_to("sql/c.sql")
-    seen.add(tree_hash(tree))
-    assert len(seen) == 6
-
-
-def test_the_hash_does_not_change_with_what_is_not_in_the_image(tree: Path) -> None:
-    before = tree_hash(tree)
-    (tree / "docs" / "x.md").write_text("changed")
-    (tree / ".env").write_text("SECRET=1")
-    (tree / "maia" / "__pycache__").mkdir()
-    (tree / "maia" / "__pycache__" / "a.pyc").write_text("x")
-    assert tree_hash(tree) == before
-
-
-def test_the_parts_are_what_dockerignore_lets_through() -> None:
-    lines = (CHECKOUT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    let_through = {line[1:] for line in lines if re.fullmatch(r"![^/*]+", line)}
-    assert let_through | {".dockerignore"} == set(PARTS)
-    assert all((CHECKOUT / part).exists() for part in PARTS)
-
-
-def test_it_is_built_once_from_the_actions_own_checkout(step: Step, docker: FakeDocker) -> None:
+def test_it_is_built_from_the_actions_own_checkout_and_run_by_its_id(step: Step, docker: FakeDocker) -> None:
+    """Each step asks the engine, whose cache knows what has changed."""
     docker.plays(images=[])
     for _ in range(2):
         assert step.here(image="build").code == 0
-    (build,) = docker.of("build")
-    tag = f"pleiades-maia:tree-{tree_hash(CHECKOUT)}"
-    assert build["arguments"] == ["build", "--tag", tag, str(CHECKOUT)]
-    assert [tag in call["arguments"] for call in docker.of("run")] == [True, True]
+    first, second = (call["arguments"] for call in docker.of("build"))
+    assert re.fullmatch(r"pleiades-maia:build-[0-9a-f]{12}", first[2])
+    assert first == second == ["build", "--tag", first[2], str(CHECKOUT)]
+    assert [docker.IMAGE_ID in call["arguments"] for call in docker.of("run")] == [True, True]
+    assert docker.of("pull") == []
+
+
+def test_checkouts_at_different_paths_have_different_tags(step: Step, docker: FakeDocker, tmp_path: Path) -> None:
+    docker.plays(images=[], build=[{"code": 1}])
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Dockerfile").touch()
+        main(step.environ({"image": "build"}), BytesIO(), Cancel(), tmp_path / name)
+    first, second = (call["arguments"] for call in docker.of("build"))
+    assert first[2] != second[2]
 
 
 def test_the_runners_network_is_the_builds_too_and_one_of_ones_own_is_not(step: Step, docker: FakeDocker) -> None:
@@ -191,53 +218,28 @@ def test_a_build_that_fails_says_what_docker_said(step: Step, docker: FakeDocker
     )
 
 
-def test_without_a_dockerfile_beside_the_action_there_is_nothing_to_build(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="no Dockerfile beside this action"):
-        tree_hash(tmp_path)
-
-
-def lock_file(step: Step) -> Path:
-    return step.folder / f"pleiades-maia-build-{os.getuid()}.lock"
-
-
-def test_a_second_leg_waits_for_the_first_and_says_so(step: Step, docker: FakeDocker) -> None:
-    docker.plays(images=[])
-    with lock_file(step).open("w") as first:
-        fcntl.flock(first, fcntl.LOCK_EX)
-        leg = step.start(image="build")
-        leg.wait_for("Another leg on this machine is building the image; waiting for it.")
-        (docker.folder / "built").touch()
-    assert leg.end().code == 0
-    assert docker.of("build") == []
-
-
-def test_legs_that_begin_together_build_once(step: Step, docker: FakeDocker, tmp_path: Path) -> None:
-    docker.plays(images=[])
-    folders = [tmp_path / name for name in ("a", "b", "c")]
-    for folder in folders:
-        folder.mkdir()
-    # one machine: its folder for temporary files is the same
-    legs = [Step(folder, step.env | {"TMPDIR": str(tmp_path)}).start(image="build") for folder in folders]
-    assert [leg.end().code for leg in legs] == [0, 0, 0]
-    assert len(docker.of("build")) == 1
-
-
-def test_a_leg_that_waits_can_be_cancelled(step: Step, docker: FakeDocker) -> None:
-    docker.plays(images=[])
-    with lock_file(step).open("w") as first:
-        fcntl.flock(first, fcntl.LOCK_EX)
-        leg = step.start(image="build")
-        leg.wait_for("waiting for it")
-        leg.signal(signal.SIGINT)
-        done = leg.end()
-    assert (done.code, done.outputs["outcome"]) == (130, "cancelled")
-    assert docker.of("build") == docker.of("run") == []
-
-
-def test_the_lock_is_no_link_to_anothers_file(step: Step, docker: FakeDocker, tmp_path: Path) -> None:
-    docker.plays(images=[])
-    (tmp_path / "precious").write_text("x")
-    lock_file(step).symlink_to(tmp_path / "precious")
-    done = step.run(image="build")
+def test_a_build_that_leaves_no_image_is_said(step: Step, docker: FakeDocker) -> None:
+    """Such as one of a builder that keeps its images to itself."""
+    docker.plays(images=[], build=[{"code": 0, "lost": True}])
+    done = step.here(image="build")
     assert done.code == 125
-    assert (tmp_path / "precious").read_text() == "x"
+    assert "The image that was built is not there: Error: No such image: pleiades" in done.annotations("error")[0]
+
+
+def test_without_a_dockerfile_beside_the_action_there_is_nothing_to_build(
+    step: Step, docker: FakeDocker, tmp_path: Path
+) -> None:
+    code = main(step.environ({"image": "build"}), (out := BytesIO()), Cancel(), tmp_path)
+    assert code == 78
+    assert b"no Dockerfile beside this action" in out.getvalue()
+    assert docker.calls == []
+
+
+def test_a_build_can_be_cancelled(step: Step, docker: FakeDocker) -> None:
+    docker.plays(images=[], build=[{"code": 0, "block": True, "output": "Step 1/9\n"}])
+    leg = step.start(image="build")
+    leg.wait_for("Step 1/9")
+    leg.signal(signal.SIGINT)
+    done = leg.end()
+    assert (done.code, done.outputs["outcome"]) == (130, "cancelled")
+    assert docker.of("run") == []

@@ -43,7 +43,8 @@ def test_nothing_given_is_one_hunter() -> None:
         ("batch_size", "1.5", "a whole number"),
         ("batch_size", "٣", "a whole number"),
         ("cycles", "-1", "a whole number"),
-        ("max_minutes", "0", "a number of minutes above 0"),
+        ("max_minutes", "-1", "a number of minutes above 0"),
+        ("max_minutes", "0.001", "a number of minutes above 0"),
         ("max_minutes", "nan", "a number of minutes"),
         ("max_minutes", "inf", "a number of minutes"),
         ("max_minutes", "long", "a number of minutes"),
@@ -76,6 +77,12 @@ def test_cycles_and_minutes_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="`cycles` or `max-minutes`, not both"):
         read(cycles="2", max_minutes="5")
     assert read(cycles="1", max_minutes="5.50").max_minutes == "5.5"
+
+
+@pytest.mark.parametrize("value", ["0", "0.0", "00"])
+def test_no_minutes_are_the_cycles_as_in_the_workflows(value: str) -> None:
+    assert read(max_minutes=value).max_minutes is None
+    assert read(max_minutes=value, cycles="3").cycles == 3
 
 
 @pytest.mark.parametrize("value", ["host", "bridge", "github_network_0a1b", "my.net"])

@@ -17,9 +17,8 @@ STATS = {
     "videos_blanked": 0,
     "records_expired": 38,
     "failed": 0,
-    "dry_run": True,
 }
-DRY = "a dry run: nothing was deleted, the counts are of what would go"
+DRY = "a dry run: nothing was deleted; it would delete 123,456 snapshots, 40 videos"
 
 
 def left(outcome: str = "ok", code: int = 0, **more: Any) -> dict[str, Any]:
@@ -56,10 +55,21 @@ def test_its_summary_shows_what_went(step: Step, docker: FakeDocker) -> None:
 
 
 def test_a_dry_run_is_asked_for_and_said(step: Step, docker: FakeDocker) -> None:
-    docker.plays(run=[ran(result=left(stats={"reason": DRY}))])
+    docker.plays(run=[ran(result=left(stats={"reason": DRY, "dry_run": True}))])
     done = step.here(command="janitor", dry_run="true")
     assert docker.of("run")[0]["arguments"][-1] == "--dry-run"
     assert f"```text\n{DRY}\n```\n" in done.summary
+    assert done.summary.startswith("### Maia janitor 0/1: ok, a dry run\n")
+    for row in ("snapshots to delete | 123,456", "videos to delete | 40", "videos to clear | 0"):
+        assert f"| {row} |\n" in done.summary
+    assert done.annotations("notice") == [f"Maia: dry run: janitor 0/1: {DRY}"]
+    said = done.summary + "".join(done.annotations("notice"))
+    assert "deleted" not in said.replace("nothing was deleted", "")
+
+
+def test_a_run_that_deletes_has_no_notice(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(result=left())])
+    assert step.here(command="janitor").annotations("notice") == []
 
 
 def test_what_needs_yes_is_red_says_so_and_is_confirmed_by_an_input(step: Step, docker: FakeDocker) -> None:

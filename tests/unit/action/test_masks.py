@@ -24,7 +24,7 @@ def masked(**environ: str) -> list[str]:
 
 def warnings(**environ: str) -> list[str]:
     out = io.BytesIO()
-    Masks(environ).announce(Runner({"GITHUB_ACTIONS": "true"}, out))
+    Masks(environ).warn(Runner({"GITHUB_ACTIONS": "true"}, out), environ)
     return [data for name, _, data in commands(out.getvalue().decode()) if name == "warning"]
 
 
@@ -107,6 +107,43 @@ def test_short_values_are_masked_with_a_warning_that_does_not_show_them() -> Non
     assert "Xw" not in warning
 
 
+def step_of(command: str, **inputs: str) -> dict[str, str]:
+    return {f"MAIA_INPUT_{name.upper()}": value for name, value in {"command": command, **inputs}.items()}
+
+
+RUN = {"run": "4711-2"}
+WORKFLOW = [
+    step_of("plan"),
+    *(step_of("hunter", shard=f"{shard}/4", wave="1", **RUN) for shard in range(4)),
+    step_of("plan", wave="2", **RUN),
+    *(step_of("hunter", shard=f"{shard}/2", wave="2", **RUN) for shard in range(2)),
+    step_of("verdict", **RUN),
+]
+PLANNED = {"DATABASE_URL": "postgresql://u:short@db/maia", "YOUTUBE_API_KEY_POOL_JSON": '["k"]'}
+OF_SHARDS = {"HF_TOKEN": "hf_1"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "given", "expected"),
+    [
+        (WORKFLOW, [PLANNED] * 9, 2),
+        (WORKFLOW, [PLANNED, *[PLANNED | OF_SHARDS] * 4, PLANNED, *[PLANNED | OF_SHARDS] * 2, PLANNED], 3),
+        (WORKFLOW, [PLANNED | OF_SHARDS] * 9, 3),
+        ([step_of("hunter")], [PLANNED | OF_SHARDS], 3),
+        ([step_of("tracker", shard=f"{shard}/3") for shard in range(3)], [PLANNED | OF_SHARDS] * 3, 3),
+        ([step_of("janitor")], [PLANNED | OF_SHARDS], 3),
+        ([{}], [PLANNED], 2),
+    ],
+    ids=["workflow", "with a token of the shards", "all in all jobs", "one shard", "a matrix", "janitor", "by hand"],
+)
+def test_a_short_secret_is_warned_of_once_in_a_run(
+    steps: list[dict[str, str]], given: list[dict[str, str]], expected: int
+) -> None:
+    said = [text for inputs, env in zip(steps, given, strict=True) for text in warnings(**env, **inputs)]
+    assert len(said) == expected
+    assert len(set(said)) == expected
+
+
 def test_masks_come_before_anything_else_is_printed(step: Step) -> None:
     step.env |= {"HF_TOKEN": "hf_0123456789", "MAIA_INPUT_COMMAND": "foo"}
     log = step.run().log.splitlines()
@@ -164,6 +201,32 @@ def test_a_key_that_would_empty_the_matrix_fails_the_plan_and_says_why(
     done = step.here(command="plan")
     assert done.code == 78
     assert any("`shards`" in text and "no shard can start" in text for text in done.annotations("error"))
+    assert done.summary.startswith("### Maia plan: failed\n\n**Maia: a secret empties an output**\n")
+    assert "A key of YOUTUBE_API_KEY_POOL_JSON is so short that it occurs in the output `shards`." in done.summary
+
+
+@pytest.mark.parametrize("key", ["0", "1", "2", "3", "7", "8", "78", "47", "k", "ok", "config", "[", ",", "]", "-"])
+@pytest.mark.parametrize("where", ["key", "password"])
+def test_the_outputs_of_a_plan_say_what_the_step_ends_with(
+    step: Step, docker: FakeDocker, key: str, where: str
+) -> None:
+    docker.plays(run=[ran(result=result("plan", stats=PLAN))], secrets=[])
+    if where == "key":
+        step.env["YOUTUBE_API_KEY_POOL_JSON"] = json.dumps([key])
+    else:
+        step.env["DATABASE_URL"] = f"postgresql://maia:{key}@127.0.0.1/maia"
+    done = step.here(command="plan")
+    ended = {0: "ok", 78: "config"}[done.code]
+    assert (done.outputs["exit-code"], done.outputs["outcome"]) == (str(done.code), ended)
+    assert done.outputs["shards"] == ("[]" if done.code else "[0,1,2]")
+    assert bool(done.annotations("error")) is bool(done.code)
+
+
+def test_a_plan_that_failed_by_itself_keeps_its_code(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(69, result=result("plan", "unavailable", 69))], secrets=[])
+    step.env["YOUTUBE_API_KEY_POOL_JSON"] = '["["]'
+    done = step.here(command="plan")
+    assert (done.code, done.outputs["exit-code"], done.outputs["outcome"]) == (69, "69", "unavailable")
 
 
 def test_a_pool_over_several_lines_fails_the_plan_and_says_why(step: Step, docker: FakeDocker) -> None:

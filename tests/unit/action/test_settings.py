@@ -102,6 +102,7 @@ def test_what_an_s3_client_reads_goes_along_where_the_archive_is_in_one(
     step: Step, docker: FakeDocker, provider: str, by_input: bool
 ) -> None:
     store = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "0123456789", "AWS_ENDPOINT_URL_S3": "https://store"}
+    store |= {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required"}
     step.env |= store | {"AWS_REGION": "", "AWS_PROFILE": "mine"}
     if not by_input:
         step.env["VAULT_PROVIDER"] = provider
@@ -120,6 +121,7 @@ def test_the_container_gets_the_runners_proxies_and_authorities(step: Step, dock
         "NO_PROXY": "localhost,.internal",
     }  # fmt: skip
     trusted = {"SSL_CERT_FILE": str(bundle), "SSL_CERT_DIR": str(folder), "REQUESTS_CA_BUNDLE": str(bundle)}
+    trusted |= {"AWS_CA_BUNDLE": str(bundle)}
     step.env |= proxies | trusted | {"HTTP_PROXY": " ", "no_proxy": ""}
     done = step.here()
     (run,) = docker.of("run")

@@ -118,6 +118,24 @@ def test_fail_on_churn_changes_nothing_else(step: Step) -> None:
         (ran(125, started=False, output="docker: no such network\n"), "failure", "container engine (125)", "read what"),
         (ran(126, output="not executable\n"), "failure", "not executable (126)", "another processor"),
         (ran(127, output="not found\n"), "failure", "not found (127)", "not one of Maia's"),
+        (
+            ran(1, output="[FATAL tini (6)] exec python failed: Exec format error\n"),
+            "failure",
+            "not executable (1)",
+            "another processor",
+        ),
+        (
+            ran(255, output="exec /opt/maia/bin/python: exec format error\n"),
+            "failure",
+            "not executable (255)",
+            "another processor",
+        ),
+        (
+            ran(125, started=False, output="Error: maia:test: image not known\n"),
+            "failure",
+            "container engine (125)",
+            "read what",
+        ),
         (ran(137), "failure", "killed (137)", "run it again"),
         (ran(137, oom=True), "failure", "out of memory (137)", "batch-size"),
         (ran(143, result=result(outcome="cancelled", code=143)), "cancelled", "cancelled (143)", "run it again"),
@@ -192,6 +210,17 @@ def test_an_engine_that_does_not_answer_is_125_with_what_docker_said(step: Step,
     assert (done.code, done.outputs["exit-code"], done.outputs["outcome"]) == (125, "125", "failure")
     assert said in done.annotations("error")[0]
     assert docker.of("run") == []
+
+
+def test_a_container_that_podman_removed_already_is_no_warning(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(125, started=False, output="Error: crun: cannot set up cgroups\n")])
+    script = docker.bin / "docker"
+    script.write_text(
+        script.read_text().replace("Error: No such container", "Error: no container with ID: no such container")
+    )
+    done = step.here()
+    assert "crun: cannot set up cgroups" in done.annotations("error")[0]
+    assert not any("could not be removed" in text for text in done.annotations("warning"))
 
 
 def test_without_docker_the_step_says_what_it_needs(step: Step, docker: FakeDocker) -> None:
