@@ -173,8 +173,8 @@ class Teller:
         """Whether any service took the message."""
         told = [(note.line, note.details, claim.held_back[note.key]) for note in notes]
         first = next(iter(notes))
-        title, body = message(event, told, who=first.who, unnamed=unnamed)
-        return any(not delivery.problem for delivery in await notifier.send(title, body, first.level, event=event))
+        text = message(event, told, who=first.who, unnamed=unnamed)
+        return any(delivery.taken for delivery in await notifier.send(text, first.level, event=event))
 
     async def _keep(self, untold: Collection[_Note], claim: Claim) -> None:
         """No service took it: another process, or this one at its end, may try again at once."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from atlas.messages import Message
 from atlas.times import iso
 from atlas.vocabulary import EventType
 
@@ -20,32 +21,28 @@ def worded(event: EventType, payload: Mapping[str, Any]) -> tuple[str, str]:
     return _WORDS[event](payload)
 
 
-def message(
-    event: EventType, told: Sequence[tuple[str, str, int]], *, who: str = "", unnamed: int = 0
-) -> tuple[str, str]:
-    """The title and the body of one message about events of one type.
+def message(event: EventType, told: Sequence[tuple[str, str, int]], *, who: str = "", unnamed: int = 0) -> Message:
+    """Return one message about events of one type.
 
     Args:
         event: the type.
         told: of each thing its line, its details, and how many events of it were held back since the last message.
-        who: the process that tells.
+        who: the process that sends it.
         unnamed: how many more there are, of which nothing is known but their number.
     """
-    lines = []
     if len(told) == 1:
         title, details, held_back = told[0]
-        lines += [details, _more(held_back)]
+        items, ending = [details], [_more(held_back)]
     else:
-        title = f"{len(told) + unnamed:,} events: {event.replace('_', ' ')}"
-        for line, details, held_back in told[:_LINES]:
-            parts = (": ".join(filter(None, (line, " ".join(details.split())))), _more(held_back))
-            lines.append(" ".join(filter(None, parts)))
-    unnamed += max(0, len(told) - _LINES)
-    if unnamed:
-        lines.append(f"And {unnamed:,} more.")
+        title, ending = f"{len(told) + unnamed:,} events: {event.replace('_', ' ')}", []
+        items = [
+            " ".join(filter(None, (": ".join(filter(None, (line, " ".join(details.split())))), _more(held_back))))
+            for line, details, held_back in told[:_LINES]
+        ]
     if who and who not in title:
-        lines.append(f"Told by {who}.")
-    return title, "\n".join(filter(None, lines))
+        ending.append(f"Told by {who}.")
+    unlisted = unnamed + max(0, len(told) - _LINES)
+    return Message(title, tuple(filter(None, items)), unlisted, tuple(filter(None, ending)))
 
 
 def _more(held_back: int) -> str:

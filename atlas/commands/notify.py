@@ -11,6 +11,7 @@ from atlas import notifier, routes
 from atlas.commands.running import run
 from atlas.config import settings
 from atlas.errors import ConfigError
+from atlas.messages import Message
 from atlas.pages import page
 from atlas.telling import is_told
 from atlas.vocabulary import FAILED, VOCABULARY, EventType, Level, level_of
@@ -50,7 +51,7 @@ async def _notify(*, test: bool) -> bool:
         for entry in entries:
             typer.echo(f"entry {entry.place} of {len(entries)} is told of {_events(entry)}")
         return False
-    deliveries = await notifier.send(_TITLE, _BODY)
+    deliveries = await notifier.send(Message(_TITLE, (_BODY,)))
     for delivery in deliveries:
         service = f" ({delivery.service})" if delivery.service else ""
         typer.echo(f"entry {delivery.entry.place} of {len(entries)}{service} {delivery.problem or 'took the message'}")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from apprise.plugins.telegram import NotifyTelegram
 from pydantic import SecretStr
 
 from atlas import events, notifier, telling
@@ -19,6 +20,7 @@ from atlas.events import finished
 from atlas.telling import Teller
 from atlas.vocabulary import EventType
 
+from ..chat_services import chat_services
 from ..services import Service, service
 from ..wire import wire_to
 
@@ -139,6 +141,20 @@ async def test_a_message_that_nobody_took_is_told_by_the_next(db: Database, peop
     assert "(and 2 more of the same since the last message)" in people.received[-1][1]["message"]
     await told(KEY)
     assert len(people.received) == 3
+
+
+async def test_a_message_that_one_of_two_chats_refuses_is_not_sent_again_to_the_other(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with chat_services() as chats:
+        monkeypatch.setattr(notifier, "_said", set())
+        monkeypatch.setattr(NotifyTelegram, "notify_url", f"http://127.0.0.1:{chats.port}/telegram")
+        with settings.override(notify_urls=SecretStr("tgram://123456789:AbCdEfGhIjKlMnOpQrStUvWxYz/77777/666")):
+            await told(KEY)
+            await told(KEY)
+    assert len(chats.shown["telegram"]) == 1
+    (row,) = await db.fetch("SELECT told, suppressed FROM notifications")
+    assert tuple(row) == (1, 1)
 
 
 async def test_what_is_sent_beside_the_work_and_not_taken_is_tried_again_at_the_end(

@@ -188,11 +188,11 @@ async def test_a_notification_is_text_and_calls_nobody(hostile: str, monkeypatch
         "query_term": hostile, "reason": "page token older than 12 h", "published_after": NOW, "published_before": NOW,
         "pages_read": 1,
     }  # fmt: skip
-    title, body = message(EventType.SEARCH_GAP, [(*worded(EventType.SEARCH_GAP, gap), 0)])
-    monkeypatch.setattr(notifier, "_deliver", lambda _, title, body, __: sent.append((title, body)) or "")
+    text = message(EventType.SEARCH_GAP, [(*worded(EventType.SEARCH_GAP, gap), 0)])
+    monkeypatch.setattr(notifier, "_deliver", lambda _, text, __: sent.append((text.title, text.body)) or "")
     monkeypatch.setenv("NOTIFY_URLS", "json://127.0.0.1")
     notifier.settings.reload()
-    assert await notifier.notify(title, f"{body}\n{hostile}")
+    assert await notifier.notify(text.title, f"{text.body}\n{hostile}")
     ((title, body),) = sent
     assert not steers(title.replace("##[", ""))
     for text in (title, body):

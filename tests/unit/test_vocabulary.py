@@ -13,6 +13,7 @@ import pytest
 import atlas
 import maia
 from atlas.events import finished
+from atlas.messages import Message
 from atlas.vocabulary import FAILED, VOCABULARY, EventType, Level, level_of, subject_of
 from atlas.wording import message, worded
 from maia.exitcodes import ExitCode, Outcome
@@ -88,22 +89,27 @@ def test_the_payload_of_a_finished_run_is_plain() -> None:
 # ── messages ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def said(text: Message) -> tuple[str, str]:
+    """Return a message as a service without limits shows it."""
+    return text.title, text.body
+
+
 def test_one_thing_is_a_message_of_its_own() -> None:
-    assert message(EventType.CHURN, [("a line", "details", 0)]) == ("a line", "details")
-    assert message(EventType.CHURN, [("a line", "", 1234)], who="maia hunter 0/4") == (
+    assert said(message(EventType.CHURN, [("a line", "details", 0)])) == ("a line", "details")
+    assert said(message(EventType.CHURN, [("a line", "", 1234)], who="maia hunter 0/4")) == (
         "a line", "(and 1,234 more of the same since the last message)\nTold by maia hunter 0/4.",
     )  # fmt: skip
-    assert message(EventType.RUN_STARTED, [("maia hunter 0/4 has begun", "", 0)], who="maia hunter 0/4")[1] == ""
+    assert message(EventType.RUN_STARTED, [("maia hunter 0/4 has begun", "", 0)], who="maia hunter 0/4").body == ""
 
 
 def test_several_things_of_a_type_share_a_message_that_is_not_without_end() -> None:
     told = [(f"video v{n} gains", "many\nlines", n) for n in range(2)]
-    assert message(EventType.KEY_SUSPENDED, told, unnamed=5) == (
+    assert said(message(EventType.KEY_SUSPENDED, told, unnamed=5)) == (
         "7 events: key suspended",
         "video v0 gains: many lines\n"
         "video v1 gains: many lines (and 1 more of the same since the last message)\nAnd 5 more.",
     )
-    title, body = message(EventType.BREAKOUT, [(f"line {n}", "", 0) for n in range(1000)])
+    title, body = said(message(EventType.BREAKOUT, [(f"line {n}", "", 0) for n in range(1000)]))
     assert title == "1,000 events: breakout"
     assert body.splitlines()[-2:] == ["line 19", "And 980 more."]
 

@@ -1,0 +1,143 @@
+"""Notifications as texts, and how each is shortened to what one service takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+__all__ = ["Limits", "Message", "escape_markdown", "fit", "json_bytes", "utf16_units"]
+
+_JOINT = 32  # what Apprise may put between a title and a body that are one text, such as <b></b><br />
+_CUT = "…"
+_INVISIBLE = "\u200b\u200d \n"  # characters that must not stand before the mark of a cut
+_MARKDOWN = re.compile(r"(https?://\S+)|([\\*_`~|]|^[#>])", re.MULTILINE)
+
+
+def utf16_units(text: str) -> int:
+    """Return the length as Telegram counts it; never less than the number of characters."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def json_bytes(text: str) -> int:
+    """Return the length in a JSON body; never less than the number of bytes in UTF-8."""
+    return len(json.dumps(text)) - 2
+
+
+def escape_markdown(text: str) -> str:
+    """Return the text such that a service that always renders Markdown shows it as it is. URLs stay as they are."""
+    return _MARKDOWN.sub(lambda match: match[1] or f"\\{match[2]}", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one service takes.
+
+    Attributes:
+        title: the longest title; 0: it takes none, and the title becomes part of the body.
+        body: the longest body.
+        lines: the most lines of a body; 0: any number.
+        shared: whether the title counts towards the body.
+        measure: the length of a text, as the service counts it.
+        escape: makes plain text into what is handed to the service, of the body and of a title that is part of it.
+            `measure` gets its result.
+    """
+
+    title: int
+    body: int
+    lines: int = 0
+    shared: bool = False
+    measure: Callable[[str], int] = utf16_units
+    escape: Callable[[str], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One notification.
+
+    Attributes:
+        title: one line.
+        items: what it names, each of one line or more; the first ones matter most.
+        unlisted: how many more things it stands for.
+        ending: lines below.
+    """
+
+    title: str
+    items: tuple[str, ...] = ()
+    unlisted: int = 0
+    ending: tuple[str, ...] = ()
+
+    @property
+    def body(self) -> str:
+        """All of it, without a limit."""
+        return _body(self.items, self.unlisted, self.ending)
+
+    def map(self, change: Callable[[str], str]) -> Message:
+        """Return the message with each of its texts changed."""
+        return replace(
+            self,
+            title=" ".join(change(self.title).split()),
+            items=tuple(change(item) for item in self.items),
+            ending=tuple(change(line) for line in self.ending),
+        )
+
+
+def fit(message: Message, limits: Limits) -> tuple[str, str]:
+    """Return a title and a body that the service takes, escaped for it.
+
+    Items are left out from the last one on, and counted in "And N more."; of the first item at least its beginning
+    stays. A title that is cut stands in full at the beginning of the body. Neither text is empty, unless the service
+    would show the same text twice.
+    """
+    joined = limits.shared or not limits.title
+    most = min(limits.title or limits.body, limits.body // 2) if joined else limits.title
+    title = _cut(message.title, most, limits)
+    items, ending = _filled(message.items), _filled(message.ending)
+    if not items:
+        items, ending = ending, ()
+    if not items and not message.unlisted:
+        items, title = (message.title or "Maia",), "" if joined else title
+    elif title != message.title:
+        items = ("\n".join((message.title, *items[:1])), *items[1:])
+    shown = limits.escape(title) if joined else title
+    room = limits.body - (limits.measure(shown) + _JOINT if joined else 0)
+    lines = limits.lines - (not limits.title) if limits.lines else 0
+
+    def fits(body: str) -> bool:
+        return limits.measure(limits.escape(body)) <= room and not 0 < lines < body.count("\n") + 1
+
+    for number in range(len(items), 0, -1):
+        body = _body(items[:number], message.unlisted + len(items) - number, ending)
+        if fits(body):
+            return shown, limits.escape(body)
+    first = " ".join(items[0].split()) if lines and items else "".join(items[:1])
+    for end in (ending, ()):
+        rest = _body((), message.unlisted + max(0, len(items) - 1), end)
+        left = room - (limits.measure(limits.escape(f"\n{rest}")) if rest else 0)
+        body = "\n".join(filter(None, (_cut(first, left, limits), rest)))
+        if left > room // 2 and fits(body):  # it must not be all ending
+            return shown, limits.escape(body)
+    return shown, limits.escape(_cut(first, room, limits))
+
+
+def _filled(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(filter(None, (text.strip() for text in texts)))
+
+
+def _body(items: Sequence[str], unlisted: int, ending: Sequence[str]) -> str:
+    more = f"And {unlisted:,} more." if unlisted else ""
+    return "\n".join(filter(None, (*items, more, *ending)))
+
+
+def _cut(text: str, room: int, limits: Limits) -> str:
+    """Return the text, or its beginning and a mark, no longer than this as the service counts it."""
+    if limits.measure(limits.escape(text)) <= room:
+        return text
+    left = room - limits.measure(_CUT)
+    kept = 0
+    for kept, character in enumerate(text):  # noqa: B007  the number of those that fit is used below
+        left -= limits.measure(limits.escape(character))
+        if left < 0:
+            break
+    return text[:kept].rstrip(_INVISIBLE) + _CUT

@@ -1,0 +1,228 @@
+"""Notifications through Apprise's own plugins, to services that refuse what the real ones refuse."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from apprise.plugins.discord import NotifyDiscord
+from apprise.plugins.pushover import NotifyPushover
+from apprise.plugins.slack import NotifySlack
+from apprise.plugins.telegram import NotifyTelegram
+from pydantic import SecretStr
+
+from atlas import notifier
+from atlas.config import settings
+from atlas.messages import Message
+from atlas.vocabulary import EventType
+from atlas.wording import message, worded
+
+from ..chat_services import ChatServices, chat_services, mail_server
+from ..planted import NOTIFY_TOKEN as TOKEN
+
+pytestmark = [
+    pytest.mark.integration,
+    # Apprise's mail service imports imghdr, which Python 3.11 calls deprecated
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
+]
+
+CHAT = f"tgram://123456789:{TOKEN}00000"
+DISCORD = f"discord://4815162342/{TOKEN}"
+URLS = {
+    "discord": DISCORD,
+    "discord, Markdown": f"{DISCORD}?format=markdown",
+    "telegram": f"{CHAT}/77777",
+    "telegram, Markdown": f"{CHAT}/77777?format=markdown&mdv=v1",
+    "telegram, Markdown 2": f"{CHAT}/77777?format=markdown&mdv=v2",
+    "telegram, text": f"{CHAT}/77777?format=text",
+    "pushover": f"pover://{'u' * 30}@{'a' * 30}",
+    "slack": f"slack://T1JJ3T3L2/A1BRTD4JD/{TOKEN[-24:]}/",
+    "slack, blocks": f"slack://T1JJ3T3L2/A1BRTD4JD/{TOKEN[-24:]}/?blocks=yes",
+    "ntfy": "ntfy://127.0.0.1:PORT/topic",
+    "json": f"json://127.0.0.1:PORT/json/{TOKEN}",
+    "json, HTML": f"json://127.0.0.1:PORT/json/{TOKEN}?format=html",
+    "discord, split": f"{DISCORD}?overflow=split",
+}
+"""Every service, as NOTIFY_URLS names it."""
+
+
+@pytest.fixture
+def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServices]:
+    monkeypatch.setattr(notifier, "_said", set())
+    with chat_services() as state:
+        base = f"http://127.0.0.1:{state.port}"
+        monkeypatch.setattr(NotifyDiscord, "notify_url", f"{base}/discord")
+        monkeypatch.setattr(NotifyTelegram, "notify_url", f"{base}/telegram")
+        monkeypatch.setattr(NotifyPushover, "notify_url", f"{base}/pushover")
+        monkeypatch.setattr(NotifySlack, "webhook_url", f"{base}/slack")
+        yield state
+
+
+async def deliver(people: ChatServices, text: Message, *urls: str) -> list[notifier.Delivery]:
+    written = " ".join(urls).replace("PORT", str(people.port))
+    with settings.override(notify_urls=SecretStr(written)):
+        return await notifier.send(text, "warning")
+
+
+async def shown(people: ChatServices, text: Message, url: str) -> str:
+    """What people see of the message."""
+    (delivery,) = await deliver(people, text, url)
+    assert not delivery.problem
+    ((arrived,),) = people.shown.values()
+    return arrived
+
+
+def breakouts(number: int) -> Message:
+    payloads = [{"video_id": f"v{n:010}", "views_per_hour": 12345.6, "views": 123_456_789} for n in range(number)]
+    return message(EventType.BREAKOUT, [(*worded(EventType.BREAKOUT, each), 3) for each in payloads], who="maia t 0/4")
+
+
+def suspensions(number: int) -> Message:
+    payloads = [
+        {"fingerprint": f"{n:012x}", "reason": "API_KEY_INVALID " * 4, "until": datetime(2026, 11, 30, tzinfo=UTC)}
+        for n in range(number)
+    ]
+    return message(EventType.KEY_SUSPENDED, [(*worded(EventType.KEY_SUSPENDED, each), 0) for each in payloads])
+
+
+def failure(error: str) -> Message:
+    payload = {"agent": "hunter", "shard": "0/4", "outcome": "failure", "exit_code": 1, "error": error}
+    return message(EventType.RUN_FINISHED, [(*worded(EventType.RUN_FINISHED, payload), 5)], who="maia hunter 0/4")
+
+
+@pytest.mark.parametrize("url", URLS.values(), ids=URLS)
+@pytest.mark.parametrize("number", [25, 1000])
+async def test_many_things_are_one_message_that_says_how_many_more_there_are(
+    people: ChatServices, url: str, number: int
+) -> None:
+    text = await shown(people, breakouts(number), url)
+    named = text.count("gains 12,346")
+    assert named >= 5
+    (more,) = re.findall(r"And ([\d,]+) more\.", text)
+    assert named + int(more.replace(",", "")) == number
+    assert f"{number:,} events: breakout" in text
+    assert "Told by maia t 0/4." in text
+
+
+@pytest.mark.parametrize("url", URLS.values(), ids=URLS)
+async def test_ten_suspended_keys_arrive(people: ChatServices, url: str) -> None:
+    text = await shown(people, suspensions(10), url)
+    more = [int(number) for number in re.findall(r"And (\d+) more\.", text)]
+    assert text.count("is suspended: ") + sum(more) == 10
+
+
+@pytest.mark.parametrize("url", URLS.values(), ids=URLS)
+@pytest.mark.parametrize("letter", ["x", "é", "ж", "漢", "🎸", "&", "<", "_", '"', "\n", " x"])
+async def test_one_long_text_is_cut(people: ChatServices, url: str, letter: str) -> None:
+    text = await shown(people, failure(f"it begins {letter * 40_000} it ends"), url)
+    assert "maia hunter 0/4: failure (1)" in text
+    assert "it begins" in text
+    assert "it ends" not in text
+
+
+@pytest.mark.parametrize("url", URLS.values(), ids=URLS)
+@pytest.mark.parametrize("length", [200, 300, 3_000])
+async def test_a_long_title_is_cut_and_stands_in_full_below(people: ChatServices, url: str, length: int) -> None:
+    text = await shown(people, Message("T" * length + "E", ("the body",)), url)
+    assert text.startswith(("T" * 100, "# " + "T" * 100, "**" + "T" * 100, "<b>TTT"))
+    assert "the body" in text or length == 3_000
+    if length <= 300:
+        assert "T" * length + "E" in text
+
+
+@pytest.mark.parametrize("url", URLS.values(), ids=URLS)
+@pytest.mark.parametrize("body", ["", "  \n ", "\x00"])
+async def test_a_message_without_a_body_arrives(people: ChatServices, url: str, body: str) -> None:
+    assert "a title" in await shown(people, Message("a title", (body,)), url)
+
+
+MARKUP = r"a_b *c* `d` [e](f) <b>g</b> &amp; # h ~i~ ||j|| \_ - . ! {k} https://www.youtube.com/watch?v=a_b_c__d"
+
+
+@pytest.mark.parametrize("url", URLS.values(), ids=URLS)
+async def test_markup_in_a_text_is_shown_as_it_is(people: ChatServices, url: str) -> None:
+    text = (await shown(people, Message("_title* <i>", (MARKUP, "> y", "# z")), url)).replace("\u200b", "")
+    if "HTML" in next(name for name, each in URLS.items() if each == url):
+        assert "<b>" not in text
+    else:
+        assert f"{MARKUP}\n> y\n# z" in text.replace("\r", "")
+        assert "_title* <i>" in text
+
+
+async def test_a_mail_has_its_subject_and_text(people: ChatServices) -> None:
+    received: list[str] = []
+    async with mail_server(received) as port:
+        url = f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure&from=a@b.example&to=c@d.example"
+        (delivery,) = await deliver(people, Message("ü " * 200, tuple(breakouts(25).items)), url)
+    assert not delivery.problem
+    (mail,) = [email.message_from_string(text, policy=email.policy.default) for text in received]
+    assert mail["Subject"].startswith("ü ü")
+    body = mail.get_body(("html",))
+    assert body is not None
+    assert body.get_content().count("youtube.com") == 20
+
+
+# ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+REFUSALS = [
+    ("discord", DISCORD, 400, '{"content": ["Must be 2000 or fewer in length."]}', "Must be 2000 or fewer in length."),
+    ("discord", DISCORD, 404, '{"message": "Unknown Webhook", "code": 10015}', "Unknown Webhook"),
+    ("telegram", URLS["telegram"], 400, '{"description": "Bad Request: chat not found"}', "chat not found"),
+    ("telegram", URLS["telegram"], 401, f'{{"description": "token {TOKEN} is wrong"}}', "token *** is wrong"),
+    ("pushover", URLS["pushover"], 400, '{"errors": ["application token is invalid"]}', "token is invalid"),
+    ("slack", URLS["slack"], 403, "action_prohibited", "action_prohibited"),
+    ("json", URLS["json"], 500, f"<p>no {TOKEN.lower()} here\r\n::error::x</p>", "<p>no *** here ::error::x</p>"),
+]
+
+
+@pytest.mark.parametrize(("service", "url", "status", "answer", "reason"), REFUSALS)
+async def test_the_log_says_why_a_service_refused(
+    people: ChatServices, service: str, url: str, status: int, answer: str, reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    people.refusing[service] = status, answer
+    (delivery,) = await deliver(people, Message("title", ("body",)), url)
+    assert not delivery.taken
+    assert delivery.problem.startswith(f"was refused with {status} (")
+    assert reason in delivery.problem
+    (logged,) = caplog.messages
+    assert logged == f"notifier: entry 1 of 1 in NOTIFY_URLS {delivery.problem}"
+    for secret in (TOKEN, TOKEN.lower(), "4815162342", "77777", "u" * 30, "a" * 30, "T1JJ3T3L2"):
+        assert secret not in caplog.text + repr(delivery)
+
+
+async def test_a_server_that_is_not_there_is_named_by_what_went_wrong(
+    people: ChatServices, caplog: pytest.LogCaptureFixture
+) -> None:
+    (delivery,) = await deliver(people, Message("title", ("body",)), f"json://127.0.0.1:9/{TOKEN}")
+    assert "was not delivered: A Connection error occurred" in delivery.problem
+    assert "Connection refused" in delivery.problem
+    assert TOKEN not in caplog.text
+    assert "127.0.0.1" not in caplog.text
+
+
+async def test_one_service_that_refuses_stops_no_other(people: ChatServices) -> None:
+    people.refusing["discord"] = 400, "no"
+    deliveries = await deliver(people, breakouts(25), DISCORD, URLS["telegram"], URLS["pushover"])
+    assert [bool(delivery.problem) for delivery in deliveries] == [True, False, False]
+    assert {name: len(texts) for name, texts in people.shown.items()} == {"telegram": 1, "pushover": 1}
+
+
+async def test_an_entry_with_two_chats_of_which_one_refuses_has_reached_somebody(people: ChatServices) -> None:
+    one_of_two, none = await deliver(people, Message("title", ("body",)), f"{CHAT}/77777/666", f"{CHAT}/666")
+    assert (bool(one_of_two.problem), one_of_two.taken) == (True, True)
+    assert (bool(none.problem), none.taken) == (True, False)
+    assert "chat not found" in one_of_two.problem
+
+
+async def test_what_apprise_logs_is_restored_afterwards(people: ChatServices) -> None:
+    log: Any = logging.getLogger("apprise")
+    before = log.level, list(log.filters)
+    await deliver(people, Message("title", ("body",)), DISCORD)
+    assert (log.level, list(log.filters)) == before
