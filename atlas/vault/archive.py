@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from atlas.errors import ArchiveUnavailable, one_line
 from atlas.vault.layout import FILES, PACKED, day_of, files_folder, is_part, parts_folder, read_lines, video_of
-from atlas.vault.records import Record, decode, observed_at
+from atlas.vault.provider import TooLarge
+from atlas.vault.records import MAX_RECORD, Record, decode, observed_at
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -29,6 +30,7 @@ __all__ = ["Archive", "Contents", "Damage", "Stored"]
 
 _READERS = 8  # files that are asked for at once, from a place that each takes a round trip to
 _AHEAD = 4  # files for each reader; of parts, which are larger, two at all
+_MAX_PART = 256 * 2**20  # bytes of a part as it lies there; Maia writes 64 MiB before compression
 _GIVE_UP = 10  # reads in a row that fail: not the files are broken then, but the way to them
 
 
@@ -138,7 +140,7 @@ class Archive:
         failed = 0
         with contextlib.closing(self._read(entries)) as bodies:
             for entry, body in bodies:
-                failed = failed + 1 if isinstance(body, OSError) else 0
+                failed = failed + 1 if isinstance(body, OSError) and not isinstance(body, TooLarge) else 0
                 if isinstance(body, OSError) and failed == _GIVE_UP:
                     raise self._unavailable(body) from None
                 yield entry, body
@@ -179,6 +181,9 @@ class Archive:
                 answer.set_exception(error)
 
     def _one(self, entry: Entry) -> bytes | OSError | None:
+        most = _MAX_PART if is_part(entry.path) else MAX_RECORD
+        if entry.size > most:
+            return TooLarge(f"it has {entry.size:,} bytes; no more than {most:,} are read")
         try:
             return self.provider.read(entry.path)
         except OSError as error:
@@ -210,6 +215,9 @@ def found(path: str, body: bytes | OSError) -> Iterator[Stored | Damage]:
     day, video_id = day_of(path), video_of(path)
     if day is None:
         raise ValueError(f"neither a record nor a part: {path}")
+    if isinstance(body, TooLarge):
+        yield Damage(path, one_line(body), video_id)
+        return
     if isinstance(body, OSError):
         yield Damage(path, f"it cannot be read: {one_line(body)}", video_id, unread=True)
         return

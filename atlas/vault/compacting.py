@@ -97,16 +97,19 @@ def compact(archive: Archive, day: date, progress: Callable[[int, int], None] | 
             continue  # gone meanwhile
         records: list[Stored] = []
         damaged = len(done.damaged)
+        size, large = 0, is_part(entry.path) and entry.size >= SMALL_PART
         for item in found(entry.path, body):
             if isinstance(item, Damage):
                 done.damaged.append(item)
-            else:
-                records.append(item)
-        if is_part(entry.path) and entry.size >= SMALL_PART:
-            for stored in records:
-                _keep_latest(packed, stored)
-            continue
-        if len(done.damaged) > damaged:
+                continue
+            records.append(item)
+            size += len(item.record.body)
+            if large or size > PART_BYTES:  # a part whose records compress so well is a large one too
+                large = True
+                for stored in records:
+                    _keep_latest(packed, stored)
+                records.clear()
+        if large or len(done.damaged) > damaged:
             continue
         size = sum(len(stored.record.body) for stored in records if not _packed(packed, stored))
         if group.size and group.size + size > PART_BYTES:

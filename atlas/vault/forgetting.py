@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from atlas.errors import one_line
 from atlas.vault.archive import Damage
 from atlas.vault.erasing import commit_erasing, delete_for_good, finish_erasing
 from atlas.vault.layout import decode_part, encode_part, record_at, video_of
+from atlas.vault.provider import TooLarge
 from atlas.vault.records import decode
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from atlas.vault.archive import Archive
-    from atlas.vault.records import Record
 
 __all__ = ["Forgotten", "Wanted", "forget", "search"]
 
@@ -171,7 +172,8 @@ def _traces(
         except (OSError, ValueError) as error:
             reason = one_line(error)
             reason = reason.removeprefix(entry.path).removeprefix(" is damaged: ")
-            unsearched.append(Damage(entry.path, reason, unread=isinstance(error, OSError)))
+            unread = isinstance(error, OSError) and not isinstance(error, TooLarge)
+            unsearched.append(Damage(entry.path, reason, unread=unread))
             continue
         if trace is not None:
             yield trace
@@ -182,16 +184,15 @@ def _trace(path: str, body: bytes, wanted: Wanted, *, rewrite: bool) -> _Trace |
     if video_of(path) is not None:
         record = record_at(path, body)
         return _Trace(path, [record.video_id]) if wanted.holds(record.video_id, record.body) else None
-    kept: list[Record] = []
-    ids: list[str] = []
-    for record in decode_part(body, path):
-        if wanted.holds(record.video_id, record.body):
-            ids.append(record.video_id)
-        else:
-            kept.append(record)
+    ids = [record.video_id for record in decode_part(body, path) if wanted.holds(record.video_id, record.body)]
     if not ids:
         return None
-    return _Trace(path, ids, encode_part(kept) if kept and rewrite else None)
+    rest: bytes | None = None
+    if rewrite:
+        kept = (record for record in decode_part(body, path) if not wanted.holds(record.video_id, record.body))
+        if (first := next(kept, None)) is not None:
+            rest = encode_part(chain([first], kept))
+    return _Trace(path, ids, rest)
 
 
 def _count(found: Forgotten, trace: _Trace) -> None:

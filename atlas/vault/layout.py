@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from atlas.times import iso
-from atlas.vault.records import Record, check_video_id, decode, observed_at
+from atlas.vault.records import MAX_RECORD, Record, check_video_id, decode, observed_at
+from atlas.vault.unpacking import checked_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,6 +56,7 @@ _FILE = re.compile(rf"{FILES}/(\d{{4}}-\d\d-\d\d)/([A-Za-z0-9_-]{{1,64}})\.json"
 _PART = re.compile(rf"{PACKED}/(\d{{4}}-\d\d-\d\d)/\d{{8}}T\d{{12}}Z-[0-9a-z]+\.jsonl\.zst", re.ASCII)
 _TOKEN = re.compile(r"[0-9a-z]+", re.ASCII)
 _LEVEL = 9  # of Zstandard: 40 MB/s on one core, within a few per cent of what the slow levels reach on such texts
+_MAX_BAD_LINES = 1_000  # of a part: each is reported, and a part can hold hundreds of millions
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -115,8 +117,12 @@ def newest(records: Iterable[Record]) -> Record | None:
     One that does not say when it was observed, as the first releases wrote them, or cannot be read, counts as earlier
     than any that does. Give files before parts, and parts in the order of their names.
     """
-    found = list(records)
-    return max(reversed(found), key=_observed, default=None) if len(found) != 1 else found[0]
+    best, latest = None, _FIRST
+    for record in records:
+        at = _observed(record)
+        if best is None or at >= latest:
+            best, latest = record, at
+    return best
 
 
 def _observed(record: Record) -> datetime:
@@ -160,38 +166,21 @@ def read_lines(body: bytes, name: str = "a part") -> Iterator[Record | ValueErro
     """Like ``decode_part``, but a line that is no record is given as what is wrong with it, and the others are read.
 
     Raises:
-        ValueError: it is short, altered or no part; names it.
+        ValueError: it is short, altered, no part, or unpacks to too much; names it.
     """
-    text = _unpack(body, name)
-    start, number = 0, 0
-    while start < len(text):
-        end = text.find(b"\n", start)
-        end = len(text) if end < 0 else end
-        number += 1
-        record: Record | ValueError
+    bad = 0
+    for number, line in enumerate(checked_lines(body, name), 1):
         try:
-            record = _record(orjson.loads(memoryview(text)[start:end]))
+            if isinstance(line, ValueError):
+                raise line
+            record = _record(orjson.loads(line))
         except ValueError as error:
-            record = ValueError(f"{name} is damaged: line {number}: {error}")
-        yield record
-        start = end + 1
-
-
-def _unpack(body: bytes, name: str) -> bytes:
-    """All frames of it: parts may be joined, as `cat` does."""
-    import zstandard  # noqa: PLC0415
-
-    texts: list[bytes] = []
-    while body or not texts:
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        try:
-            texts.append(frame.decompress(body))
-        except zstandard.ZstdError as error:
-            raise ValueError(f"{name} is damaged: {error}") from None
-        if not frame.eof:
-            raise ValueError(f"{name} is damaged: its end is missing")
-        body = frame.unused_data
-    return texts[0] if len(texts) == 1 else b"".join(texts)
+            bad += 1
+            yield ValueError(f"{name} is damaged: line {number}: {error}")
+            if bad == _MAX_BAD_LINES:
+                raise ValueError(f"{name} is damaged: {bad:,} lines are no records; the rest is not read") from None
+        else:
+            yield record
 
 
 def _line(record: Record) -> bytes:
@@ -229,4 +218,7 @@ def _record(line: object) -> Record:
         day = date.fromisoformat(line["date"])
     except ValueError:
         raise ValueError(f"no day: {line['date'][:20]!r}") from None
-    return Record(line["video_id"], day, line["record"].encode() + b"\n")
+    body = line["record"].encode() + b"\n"
+    if len(body) > MAX_RECORD:
+        raise ValueError(f"the record has {len(body):,} bytes; {MAX_RECORD:,} are possible")
+    return Record(line["video_id"], day, body)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["TIME_IS_UP", "Entry", "Provider", "Refused"]
+__all__ = ["TIME_IS_UP", "Entry", "Provider", "Refused", "TooLarge"]
 
 TIME_IS_UP = "the time for the flush was up"
 """Why a provider did not begin with something."""
@@ -16,6 +16,10 @@ TIME_IS_UP = "the time for the flush was up"
 
 class Refused(OSError):
     """The place has a rule against what it was given, such as the most files of a folder: it would refuse it again."""
+
+
+class TooLarge(OSError):
+    """A file is larger than any that Maia writes, and is not read into memory."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

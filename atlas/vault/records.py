@@ -16,6 +16,7 @@ from atlas.times import iso
 
 __all__ = [
     "MARK",
+    "MAX_RECORD",
     "EncodingError",
     "Record",
     "check_video_id",
@@ -28,6 +29,9 @@ __all__ = [
 
 MARK = "_maia"
 """The one top-level key of a record that is not YouTube's: what the vault itself has to say about it."""
+
+MAX_RECORD = 2 * 2**20
+"""Bytes of a record. YouTube's answers about a video have some thousand; read as JSON, they take 30 times as much."""
 
 # Wider than today's ids (11 characters), but nothing that could leave the folder or hide in it.
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -111,7 +115,14 @@ def observed_at(record: Mapping[str, Any]) -> datetime | None:
 
 
 def encode(response: Mapping[str, Any]) -> bytes:
-    """JSON in UTF-8 with the keys in their order and a newline at the end. Raises EncodingError."""
+    """Return JSON in UTF-8 with the keys in their order and a newline at the end. Raises EncodingError."""
+    body = _encode(response)
+    if len(body) > MAX_RECORD:
+        raise EncodingError(f"it has {len(body):,} bytes; {MAX_RECORD:,} are possible")
+    return body
+
+
+def _encode(response: Mapping[str, Any]) -> bytes:
     if not isinstance(response, Mapping):
         raise EncodingError(f"a record is a mapping, not {type(response).__name__}")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BODY", "Reply", "Transport", "Whereabouts"]
 
-MAX_BODY: Final = 16 * 2**20
-"""Bytes, after decompression. A full page is below 1 MiB; more than this is not the API."""
+MAX_BODY: Final = 8 * 2**20
+"""Bytes, before and after decompression. A full page is below 1 MiB; more than this is not the API."""
 
 _CHUNK: Final = 2**16
+_GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+_PACKED: Final = {"gzip", "x-gzip", "deflate"}
 _PROXY_REFUSES_USER: Final = 407
 # What aiohttp raises before a connection stands; any other failure may come after the request was sent.
 _NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
@@ -77,6 +80,7 @@ class Transport:
             headers=self._headers,
             timeout=self._timeout,
             trace_configs=[trace],
+            auto_decompress=False,  # aiohttp unpacks a whole chunk at once, however much that gives
         )
         # On a connection that breaks, aiohttp would silently send a GET once more: a call that YouTube may count and
         # the ring would not. There is no public switch; whoever calls tries again with a reservation of its own.
@@ -144,13 +148,45 @@ async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: obj
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:
+    """Return the body, unpacked; None where it, or what it unpacks to, is larger than MAX_BODY."""
+    encoding = ",".join(response.headers.getall("Content-Encoding", ["identity"])).strip().lower()
+    if encoding not in {"", "identity"} | _PACKED:
+        raise aiohttp.ClientPayloadError(f"Content-Encoding {encoding[:40]!r}, which was not asked for")
     body = bytearray()
+    member = zlib.decompressobj(_GZIP_OR_ZLIB) if encoding in _PACKED else None
+    received = 0
     async for chunk in response.content.iter_chunked(_CHUNK):
-        body += chunk
-        if len(body) > MAX_BODY:
+        received += len(chunk)
+        if member is None:
+            body += chunk
+        else:
+            member = _unpack(member, chunk, body)
+        if max(received, len(body)) > MAX_BODY:
             response.close()
             return None
+    if member is not None and received and not member.eof:
+        raise aiohttp.ClientPayloadError(f"the end of its {encoding} is missing")
     return bytes(body)
+
+
+def _unpack(member: zlib._Decompress, packed: bytes, body: bytearray) -> zlib._Decompress:
+    """Add to the body what a chunk unpacks to, up to one byte more than MAX_BODY. Return the gzip member that goes on.
+
+    A gzip may have several members, and zeros behind the last one.
+    """
+    while len(body) <= MAX_BODY:
+        if member.eof:
+            packed = packed.lstrip(b"\0")
+        if not packed:
+            break
+        if member.eof:
+            member = zlib.decompressobj(_GZIP_OR_ZLIB)
+        try:
+            body += member.decompress(packed, MAX_BODY + 1 - len(body))
+        except zlib.error as error:
+            raise aiohttp.ClientPayloadError(f"it cannot be unpacked: {error}") from None
+        packed = member.unused_data
+    return member
 
 
 def _named(exc: BaseException) -> str:

@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import socket
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from pydantic import SecretStr
 
 from atlas.quota import Bucket
 from maia.youtube import Malformed, NetworkError, YouTubeClient
+
+from ..memory import run_measured
 
 pytestmark = pytest.mark.integration
 
@@ -304,12 +307,107 @@ async def test_a_redirect_is_not_followed(serve: Serve) -> None:
     assert ring.counted() == len(server.requests) == 3
 
 
-async def test_a_bomb_is_not_swallowed(serve: Serve) -> None:
-    bomb = gzip.compress(bytes(20 * 2**20))
-    server, ring = await serve(says(response(bomb, "Content-Encoding: gzip"))), Ring()
+BOMBS = {
+    "one member": (gzip.compress(bytes(20 * 2**20)), "gzip"),
+    "many members": (gzip.compress(bytes(2**20)) * 20, "gzip"),
+    "empty members without end": (gzip.compress(b"") * 2**19, "gzip"),
+    "deflate": (zlib.compress(bytes(20 * 2**20)), "deflate"),
+    "as it is": (bytes(20 * 2**20), "identity"),
+}
+
+
+@pytest.mark.parametrize(("bomb", "encoding"), BOMBS.values(), ids=BOMBS)
+async def test_a_bomb_is_not_swallowed(serve: Serve, bomb: bytes, encoding: str) -> None:
+    server, ring = await serve(says_and_cuts(response(bomb, f"Content-Encoding: {encoding}"))), Ring()
 
     async with client_of(server.url, ring) as client:
-        with pytest.raises(Malformed, match="more than 16777216 bytes"):
+        with pytest.raises(Malformed, match="more than 8388608 bytes"):
             await client.videos(["a"])
 
     assert ring.counted() == len(server.requests) == 3
+
+
+MEMBERS = [gzip.compress(OK[:100]), gzip.compress(b""), gzip.compress(OK[100:])]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (OK, []),
+        (OK, ["Content-Encoding: identity"]),
+        (OK, ["Content-Encoding:"]),
+        (gzip.compress(OK), ["Content-Encoding: GZip"]),
+        (gzip.compress(OK), ["Content-Encoding: x-gzip"]),
+        (zlib.compress(OK), ["Content-Encoding: deflate"]),
+        (b"".join(MEMBERS), ["Content-Encoding: gzip"]),
+        (b"".join(MEMBERS) + bytes(200_000), ["Content-Encoding: gzip"]),
+        (gzip.compress(OK + b" " * 7 * 2**20), ["Content-Encoding: gzip"]),
+    ],
+)
+async def test_encodings_that_are_understood(serve: Serve, body: bytes, headers: list[str]) -> None:
+    server, ring = await serve(says(response(body, *headers))), Ring()
+
+    async with client_of(server.url, ring) as client:
+        answer = await client.videos(["a"])
+
+    assert answer.items[0].title == "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("encodings", "shown"),
+    [
+        (["br"], "br"),
+        (["zstd"], "zstd"),
+        (["gzip, gzip"], "gzip, gzip"),
+        (["gzip", "gzip"], "gzip,gzip"),
+        (["identity, gzip"], "identity, gzip"),
+        (["x" * 5000], "x" * 40),
+    ],
+)
+async def test_encodings_that_were_not_asked_for_are_not_unpacked(
+    serve: Serve, encodings: list[str], shown: str
+) -> None:
+    body = gzip.compress(gzip.compress(OK))
+    server, ring = await serve(says(response(body, *(f"Content-Encoding: {each}" for each in encodings)))), Ring()
+
+    async with client_of(server.url, ring) as client:
+        with pytest.raises(NetworkError, match=f"Content-Encoding '{shown}', which was not asked for"):
+            await client.videos(["a"])
+
+
+INFLATED = """
+    import asyncio, gzip, zlib
+    from pydantic import SecretStr
+    from maia.youtube.http import Transport, Whereabouts
+
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join([*(packer.compress(bytes(2**20)) for _ in range(500)), packer.flush()])
+
+    async def answers(reader, writer):
+        await reader.readuntil(b"\\r\\n\\r\\n")
+        head = b"HTTP/1.1 200 OK\\r\\nContent-Encoding: gzip\\r\\nContent-Length: %d\\r\\n\\r\\n"
+        writer.write(head % len(bomb) + bomb)
+        try:
+            await reader.read()
+        finally:
+            writer.close()
+
+    async def ask():
+        server = await asyncio.start_server(answers, "127.0.0.1", 0)
+        url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        transport = Transport(url, user_agent="test", connections=1, timeout=60, connect_timeout=10)
+        await transport.open()
+        reply = await transport.get("/videos", {}, SecretStr("key"), Whereabouts())
+        await transport.close()
+        server.close()
+        return reply.body
+
+    print(measured(lambda: asyncio.run(ask())))
+"""
+
+
+def test_an_answer_that_unpacks_to_half_a_gigabyte_takes_little_memory() -> None:
+    taken, printed = run_measured(INFLATED)
+
+    assert printed == "None\n"
+    assert taken < 48 * 2**20
