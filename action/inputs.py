@@ -94,7 +94,7 @@ class Inputs:
             command=command,
             agent=agent,
             shard=_shard(text("shard") or "0/1"),
-            batch_size=_count("batch-size", text("batch-size")),
+            batch_size=_count("batch-size", text("batch-size"), least=0) or None,
             cycles=cycles,
             max_minutes=max_minutes,
             dry_run=dry_run,
@@ -126,12 +126,12 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     raise _wrong(name, value, f"{', '.join(words[:-1])} or {words[-1]}")
 
 
-def _count(name: str, value: str, most: int = 10**9) -> int | None:
+def _count(name: str, value: str, most: int = 10**9, *, least: int = 1) -> int | None:
     if not value:
         return None
-    if re.fullmatch(r"[0-9]{1,10}", value) and 1 <= int(value) <= most:
+    if re.fullmatch(r"[0-9]{1,10}", value) and least <= int(value) <= most:
         return int(value)
-    raise _wrong(name, value, f"a whole number from 1{f' to {most}' if most < 10**9 else ' on'}")
+    raise _wrong(name, value, f"a whole number from {least}{f' to {most}' if most < 10**9 else ' on'}")
 
 
 def _minutes(value: str) -> str | None:

@@ -47,9 +47,9 @@ Cycles = Annotated[int, typer.Option(min=1, help="How many cycles at most; ends 
 MaxMinutes = Annotated[
     float | None,
     typer.Option(
-        min=0.01,
+        min=0,
         max=MOST_MINUTES,
-        help="Repeat for so long instead, or until nothing is due.",
+        help="Repeat for so long instead, or until nothing is due; 0: as without this option.",
     ),
 ]
 ResultFile = Annotated[
@@ -64,9 +64,9 @@ Verbose = Annotated[
 def _start(
     name: str, shard: str, batch_size: int | None, cycles: int, max_minutes: float | None, result_file: Path | None
 ) -> None:
-    if max_minutes is not None and cycles != 1:
+    if max_minutes and cycles != 1:
         raise typer.BadParameter("give --cycles or --max-minutes, not both")
-    agent.run(name, AgentOptions(parse_shard(shard), batch_size, cycles, max_minutes, result_file))
+    agent.run(name, AgentOptions(parse_shard(shard), batch_size, cycles, max_minutes or None, result_file))
 
 
 def hunter(

@@ -32,9 +32,9 @@ BatchSize = Annotated[
 MaxMinutes = Annotated[
     float | None,
     typer.Option(
-        min=0.01,
+        min=0,
         max=MOST_MINUTES,
-        help="Begin nothing new after so long; the next run goes on.",
+        help="Begin nothing new after so long; the next run goes on. 0: as without this option.",
     ),
 ]
 ShardOption = Annotated[
@@ -78,7 +78,7 @@ def janitor(
         raise typer.BadParameter("it shows what a dry run would delete: give --dry-run too", param_hint="--json")
     set_up_logging(json=json_logs, verbose=verbose)
     show = _print_json if as_json else _print
-    run(JanitorOptions(parse_shard(shard), batch_size, max_minutes, result_file, dry_run, yes, show))
+    run(JanitorOptions(parse_shard(shard), batch_size, max_minutes or None, result_file, dry_run, yes, show))
 
 
 def _print(outlook: Outlook) -> None:

@@ -147,7 +147,7 @@ def test_no_shard_follows_a_plan_that_failed(stage: Stage) -> None:
 def test_the_schedule_gives_the_defaults_and_each_job_only_its_secrets(stage: Stage) -> None:
     acted = stage.play(FOREIGN.replace("workflow_dispatch", "schedule"), shards=1, **{"1.0": CHURN})
     assert acted.green, acted.output
-    always = {"DRY_RUN": "false", "MAX_SHARDS": "4", "MIGRATE": "false", "YES": "false"}
+    always = {"BATCH_SIZE": "0", "DRY_RUN": "false", "MAX_SHARDS": "4", "MIGRATE": "false", "YES": "false"}
     database, keys = "DATABASE_URL", "YOUTUBE_API_KEY_POOL_JSON"
     plan = {"COMMAND": "plan", "AGENT": "hunter", "SHARD": "0/1", "WAVE": "1", **always}
     assert stage.given("plan") == {"inputs": plan, "secrets": sorted([database, keys, "NOTIFY_URLS"])}
@@ -186,3 +186,28 @@ def test_variables_and_the_form_reach_the_action_and_the_form_wins(stage: Stage,
     assert (shard["MAX_MINUTES"], shard["BATCH_SIZE"], shard["FAIL_ON"]) == ("0.5", "7", "churn")
     for inputs in (plan, shard, stage.given("verdict")["inputs"]):
         assert (inputs["SETTINGS"], inputs["IMAGE"], inputs["NETWORK"]) == (settings, "own:1", "host")
+
+
+@pytest.mark.parametrize(
+    ("form", "variable", "minutes"),
+    [
+        ({}, "", "5"),
+        ({"max-minutes": ""}, "0", "0"),
+        ({"max-minutes": ""}, "7", "7"),
+        ({"max-minutes": "0"}, "7", "0"),
+        ({"max-minutes": 0}, "7", "0"),
+        ({"max-minutes": "2.5"}, "7", "2.5"),
+    ],
+)
+def test_no_minutes_are_one_cycle_and_an_empty_field_is_the_variable(
+    stage: Stage, tmp_path: Path, form: dict[str, Any], variable: str, minutes: str
+) -> None:
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"inputs": form}))
+    stage.repository.write(".vars", {"MAIA_MAX_MINUTES": variable})
+    try:
+        acted = stage.play(f"{FOREIGN} -e {event}", shards=1)
+    finally:
+        (stage.repository.folder / ".vars").unlink()
+    assert acted.green, acted.output
+    assert stage.given("hunter")["inputs"]["MAX_MINUTES"] == minutes

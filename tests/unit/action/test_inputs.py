@@ -38,7 +38,8 @@ def test_nothing_given_is_one_hunter() -> None:
         ("shard", "1", "I/N"),
         ("shard", "-1/4", "I/N"),
         ("shard", "1/4; rm", "I/N"),
-        ("batch_size", "0", "a whole number from 1 on"),
+        ("batch_size", "-1", "a whole number from 0 on"),
+        ("cycles", "0", "a whole number from 1 on"),
         ("batch_size", "ten", "a whole number"),
         ("batch_size", "1.5", "a whole number"),
         ("batch_size", "٣", "a whole number"),
@@ -83,6 +84,10 @@ def test_cycles_and_minutes_exclude_each_other() -> None:
 def test_no_minutes_are_the_cycles_as_in_the_workflows(value: str) -> None:
     assert read(max_minutes=value).max_minutes is None
     assert read(max_minutes=value, cycles="3").cycles == 3
+
+
+def test_a_batch_of_none_is_the_agents_own_as_in_the_workflows() -> None:
+    assert [read(batch_size=value).batch_size for value in ("", "0", "7")] == [None, None, 7]
 
 
 @pytest.mark.parametrize("value", ["host", "bridge", "github_network_0a1b", "my.net"])

@@ -194,10 +194,26 @@ def test_a_number_out_of_its_range_is_a_wrong_argument(option: str, agent: str, 
         number = float(str(value)) if option == "--max-minutes" else int(str(value).removesuffix(".0"))
     except ValueError:
         number = None
-    least, most = {"--max-minutes": (0.01, 525_600), "--batch-size": (1, 2**31 - 1), "--cycles": (1, inf)}[option]
+    least, most = {"--max-minutes": (0, 525_600), "--batch-size": (1, 2**31 - 1), "--cycles": (1, inf)}[option]
     fits = number is not None and least <= number <= most
     assert ended.code == (REACHED if fits else 2), ended.err
     assert fits or option in ended.err
+
+
+@pytest.mark.parametrize("agent", ["hunter", "tracker", "janitor"])
+@pytest.mark.parametrize(("minutes", "meant"), [("0", None), ("0.0", None), ("0.5", 0.5), ("20", 20.0)])
+def test_no_minutes_are_no_option_as_in_the_workflows(
+    agent: str, minutes: str, meant: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+
+    def begin(*arguments: Any) -> None:
+        begun.append(arguments[-1])
+        raise ReachedError("the work")
+
+    monkeypatch.setattr("maia.janitor.run" if agent == "janitor" else "maia.agent.run", begin)
+    assert Ended(maia.cli.main, [agent, "--max-minutes", minutes]).code == REACHED
+    assert [options.max_minutes for options in begun] == [meant]
 
 
 @pytest.mark.parametrize(
