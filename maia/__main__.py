@@ -2,33 +2,48 @@
 
 As the first process of a container it has no default action for signals: until there is a handler, the kernel drops
 them, and `docker stop` would wait for its kill. The imports below take half a second; an agent then puts a handler of
-its own in place, which stops the work in good order (`maia.stop`).
+its own in place, which stops the work in good order (`maia.stop`). Until then the process ends at once, with a result
+file where one is asked for (`maia.early`).
 """
 
-import os
 import signal
 import sys
 from types import FrameType
+from typing import Final
 
 __all__ = ["hunter", "main", "tracker"]
 
+_came: Final[list[int]] = []
+"""Signals that came while even `maia.early` was not imported."""
+
 
 def _leave(signum: int, _frame: FrameType | None) -> None:
-    os._exit(128 + signum)
+    # not imported here: the handler may run in the middle of that very import
+    known = getattr(sys.modules.get("maia.early"), "current", None)
+    if known is None:
+        _came.append(signum)
+    else:
+        known.leave(signum)
 
 
-def _heed_signals() -> None:
+def _heed_signals(arguments: list[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job has no SIGINT
             signal.signal(number, _leave)
+    from maia import early  # noqa: PLC0415  after the handlers
+
+    early.current = early.Early(arguments)
+    if _came:
+        early.current.leave(_came[0])
 
 
 def main(*before: str) -> None:
     """``maia``. ``before``: arguments that come before those of the command line."""
-    _heed_signals()
+    arguments = [*before, *sys.argv[1:]]
+    _heed_signals(arguments)
     from maia.cli import main  # noqa: PLC0415  after the handlers
 
-    main([*before, *sys.argv[1:]])
+    main(arguments)
 
 
 def hunter() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -48,7 +49,8 @@ def run(agent: str, options: AgentOptions) -> NoReturn:
     """Runs the agent and ends the process with the code that says how it went."""
 
     async def work() -> Mapping[str, Any]:
-        orchestration.activate(settings.prefect_api_url, settings.prefect_api_key)
+        # in a thread: importing Prefect takes seconds, in which a signal is to end the process
+        await asyncio.to_thread(orchestration.activate, settings.prefect_api_url, settings.prefect_api_key)
         async with agent_session(agent, options.shard) as session:
             return await recorded(agent, str(options.shard), lambda: _cycles(session, options))
 

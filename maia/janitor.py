@@ -5,6 +5,7 @@ What is due to be read again is the Tracker's; what was not read again in time g
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -231,7 +232,8 @@ def run(options: JanitorOptions) -> NoReturn:
     shard = str(options.shard)
 
     async def work() -> Mapping[str, Any]:
-        orchestration.activate(settings.prefect_api_url, settings.prefect_api_key)
+        # in a thread: importing Prefect takes seconds, in which a signal is to end the process
+        await asyncio.to_thread(orchestration.activate, settings.prefect_api_url, settings.prefect_api_key)
         async with janitor_session(options.shard, dry_run=options.dry_run) as session:
             stats = await recorded("janitor", shard, cycle)
             if options.dry_run and options.show is not None and session.outlook is not None:

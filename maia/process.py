@@ -12,6 +12,7 @@ from atlas import events, telling
 from atlas.config import settings
 from atlas.errors import AtlasError, StatementFailed
 from atlas.vocabulary import FAILED
+from maia import early
 from maia.exitcodes import Outcome
 from maia.resilience import run_agent, verdict
 from maia.stop import current_stop, run_scope
@@ -46,8 +47,12 @@ def run_process(
         with contextlib.suppress(AtlasError):
             result_file = settings.maia_result_file
 
+    if early.current is not None:
+        early.current.path = result_file
+
     async def main() -> Mapping[str, Any]:
         with run_scope() as run:
+            run.opening = True
             try:
                 if settings.source:
                     logger.info(settings.source)
@@ -79,6 +84,7 @@ async def recorded(agent: str, shard: str, work: Work, *, wave: int | None = Non
     row = events.Run(agent, shard, run_id=settings.maia_run_id, wave=wave or settings.maia_wave)
     await row.begin()
     with run_scope() as run:
+        run.opening = False
         try:
             stats = await work()
         except BaseException as error:

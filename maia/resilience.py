@@ -152,7 +152,7 @@ class _Guard:
         # The loop is left open: closing it would wait for threads that nobody can stop.
         loop = asyncio.new_event_loop()
         work = loop.create_task(_contain(main))
-        guard = loop.create_task(_bring_home(work, self._run.stop))
+        guard = loop.create_task(_bring_home(work, self._run))
         while True:
             install_signal_handlers(self._run)
             try:
@@ -165,7 +165,7 @@ class _Guard:
                 logger.debug("%s left the event loop", type(exc).__name__, exc_info=exc)
                 self._run.stop.leave(_as_exit(exc))
                 if guard.done():  # it was the guard that the handler interrupted
-                    guard = loop.create_task(_bring_home(work, self._run.stop))
+                    guard = loop.create_task(_bring_home(work, self._run))
 
     def _report(self, outcome: Outcome, code: int, error: str | None, stats: Stats) -> None:
         if error is not None:
@@ -206,12 +206,13 @@ async def _contain(main: Callable[[], Awaitable[Stats]]) -> Ending:
         return exc
 
 
-async def _bring_home(work: asyncio.Task[Ending], stop: Stop) -> Ending:
+async def _bring_home(work: asyncio.Task[Ending], run: Run) -> Ending:
     """Wait for `work`; after a signal only as long as the grace and its clean-up take."""
+    stop = run.stop
     signalled = asyncio.create_task(stop.wait_cancelled())
     try:
         await asyncio.wait({work, signalled}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
+        if not work.done() and not run.opening:
             await asyncio.wait({work}, timeout=(stop.grace_left or 0.0) + CLEANUP_SECONDS)
         if not work.done():
             work.cancel()

@@ -162,7 +162,8 @@ class Run:
 
     `last_words(signum)` is called when a second signal ends the process at once; it must be short and must not wait.
     `handles_signals` is True once SIGTERM and SIGINT of this process go to its stop. `noted` is what ended the run,
-    once its row in the database says so and people were told.
+    once its row in the database says so and people were told. `opening` is True while the process checks its settings
+    and connects: there is nothing to finish or to release, and a signal ends it without a grace.
     """
 
     stop: Stop = field(default_factory=Stop)
@@ -170,6 +171,7 @@ class Run:
     last_words: Callable[[int], None] | None = None
     handles_signals: bool = False
     noted: BaseException | None = None
+    opening: bool = False
 
 
 _run: ContextVar[Run | None] = ContextVar("maia_run", default=None)

@@ -88,6 +88,7 @@ def test_what_make_lint_and_make_test_are_relied_on_for_is_configured() -> None:
 
 MAY_TOUCH_THE_ENVIRONMENT = {
     "atlas/fields.py": "the settings: XDG_DATA_HOME, for the defaults",
+    "atlas/result_path.py": "before the settings can be read: where to say that a signal ended the process",
     "atlas/prefect_env.py": "writes what Prefect reads for itself",
     "atlas/embedded/_client.py": "hands a few variables on to processes that outlive their client",
     "atlas/embedded/_keeper.py": "likewise",

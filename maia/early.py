@@ -1,0 +1,85 @@
+"""The result file of a process that a signal ends before its agent is there to do it: while it is still importing.
+
+Standard library only, and little of it. `maia.resilience` takes over once its handlers are in place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from atlas.result_path import result_path
+
+__all__ = ["Early", "current"]
+
+_COMMANDS = frozenset({"hunter", "tracker", "janitor", "plan", "verdict"})
+_OPTION = "--shard"
+
+
+class Early:
+    """What is known of the process so far.
+
+    Attributes:
+        path: where the result file goes; None: not known, or there is none.
+    """
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._began = time.time()
+        self._agent = arguments[0] if arguments and arguments[0] in _COMMANDS else None
+        self._shard = _shard(arguments)
+        self.path: str | Path | None = result_path(arguments) if self._agent else None
+
+    def leave(self, signum: int) -> NoReturn:
+        """Write the result file and end the process at once. Callable from a signal handler."""
+        try:
+            if self.path and self._agent:
+                with contextlib.suppress(OSError, ValueError):
+                    self._write(os.path.abspath(self.path), signum)  # noqa: PTH100  as the shell means it
+        finally:
+            os._exit(128 + signum)
+
+    def _write(self, path: str, signum: int) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        result: dict[str, object] = {
+            "agent": self._agent,
+            "shard": self._shard,
+            "outcome": "cancelled",
+            "exit_code": 128 + signum,
+            "started_at": _iso(self._began),
+            "finished_at": _iso(time.time()),
+            "stats": {},
+            "error": f"stopped by {signal.Signals(signum).name}",
+        }
+        written = f"{path}.{os.getpid()}"
+        handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+        try:
+            os.write(handle, f"{json.dumps(result, indent=2)}\n".encode())
+            os.fchmod(handle, 0o644)  # whatever the umask: the action's next step has to read it
+        finally:
+            os.close(handle)
+        os.replace(written, path)  # noqa: PTH105  a reader sees the whole of it or none
+
+
+def _shard(arguments: Sequence[str]) -> str:
+    """What --shard says, as far as it can be read; else the default."""
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=False):
+        given = after if word == _OPTION else word.removeprefix(f"{_OPTION}=")
+        if word.startswith(_OPTION) and re.fullmatch(r"[0-9]{1,6}/[0-9]{1,6}", given):
+            return given
+    return "0/1"
+
+
+def _iso(moment: float) -> str:
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
+    return f"{whole}.{int(moment * 1000) % 1000:03}Z"
+
+
+current: Early | None = None
+"""Of this process; None where it did not begin in `maia.__main__`."""
