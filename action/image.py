@@ -64,9 +64,10 @@ class Images:
         self.cancel.check()
         if self.inputs.image == BUILD:
             return self._built()
-        name = self.inputs.image or published(self.inputs.repository, self.inputs.ref)
+        fixed = self.inputs.image or self.inputs.pinned
+        name = fixed or published(self.inputs.repository, self.inputs.ref)
         # A named image is the user's: what is there is what is meant. Of ours, a moving tag may have moved.
-        moving = not self.inputs.image and not _FIXED.fullmatch(name.rpartition(":")[2])
+        moving = not fixed and not _FIXED.fullmatch(name.rpartition(":")[2])
         there = self._is_there(name)
         if not there or moving:
             self._pull(name, needed=not there)

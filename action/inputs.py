@@ -44,6 +44,7 @@ class Inputs:
         run: digits and hyphens; names all shards and waves of one workflow run.
         needs: the JSON of the `needs` context.
         ref, repository: of the action, as the workflow names it; "" for a local one.
+        pinned: the image that this commit of the action names by its digest; "" where it is no release's.
     """
 
     command: str
@@ -66,6 +67,7 @@ class Inputs:
     needs: str
     ref: str
     repository: str
+    pinned: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Inputs:
@@ -111,6 +113,7 @@ class Inputs:
             needs=text("needs"),
             ref=environ.get("MAIA_ACTION_REF", "").strip(),
             repository=environ.get("MAIA_ACTION_REPOSITORY", "").strip(),
+            pinned=environ.get("MAIA_ACTION_IMAGE", "").strip(),
         )
 
 

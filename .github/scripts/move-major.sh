@@ -8,7 +8,7 @@ export GH_REPO=$GITHUB_REPOSITORY
 
 by_hand() {
     echo "::error title=git's tag $major is not moved::GitHub refuses this token a commit whose workflow files are not" \
-        "those of main. A maintainer runs: git push --force origin $COMMIT:refs/tags/$major"
+        "those of a branch, and release/$TAG has them. Is it gone? A maintainer runs: git push --force origin $COMMIT:refs/tags/$major"
     exit 1
 }
 

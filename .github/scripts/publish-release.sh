@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #     publish-release.sh TAG NOTES FILE...
-# Makes the release of TAG, whose image is IMAGE@DIGEST. It is a draft until it has every file: once published, an
-# immutable release takes no more. It may be run again: a draft that an earlier try left is made anew, a release that is
-# published is left alone.
+# Makes the release of TAG, which is at COMMIT and whose image is IMAGE@DIGEST. It is a draft until it has every file:
+# once published, an immutable release takes no more. It may be run again: a draft that an earlier try left is made
+# anew, a release that is published is left alone.
 set -euo pipefail
 
 tag=$1
@@ -10,6 +10,7 @@ notes=$2
 shift 2
 export GH_REPO=$GITHUB_REPOSITORY
 
+printf '\n%s\n' "Action: \`uses: $GITHUB_REPOSITORY@$COMMIT # $tag\`" >>"$notes"
 printf '\n%s\n' "Image: \`$IMAGE:$tag@$DIGEST\`" >>"$notes"
 
 draft=$(gh release view "$tag" --json isDraft --jq .isDraft 2>/dev/null) || draft=none

@@ -1,9 +1,11 @@
 """What a release is made of, or why it cannot be made: nothing is built or published before this has passed.
 
-    release_facts.py [--notes FILE]    in a clone with its history, with the GITHUB_* of a tag's run
+    release_facts.py [--notes FILE]    in a clone with its history, with the GITHUB_* of the run
 
-The tag, `maia.__version__` and a dated section of CHANGELOG.md have to name the same version, and the tag has to be on
-the branch main. The outputs are tag, version, commit, image and created; FILE gets the section of the changelog.
+On the branch main, it is about the image of a release to come: `maia.__version__` and a dated section of CHANGELOG.md
+have to name the same version, which has no tag yet. On a tag, it is about the release: its commit has to be what
+pin_release.py makes of a commit on main, and on the branch release/TAG too. The outputs are tag, version, commit,
+image and created; on a tag also source, the commit of the image, and digest. FILE gets the section of the changelog.
 """
 
 from __future__ import annotations
@@ -11,21 +13,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-TAG = re.compile(r"v((?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*))")
-
-
-class Refusal(Exception):
-    """The release cannot be made; the message says why."""
-
-
-def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the git that is on PATH."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+from pin_release import IMAGE, TAG, Refusal, git, resolved, verified
 
 
 def changes(changelog: str, version: str) -> str:
@@ -46,25 +38,38 @@ def facts(environment: Mapping[str, str], root: Path) -> tuple[dict[str, str], s
     """The outputs and the notes; raises Refusal."""
     if environment.get("ACT"):
         raise Refusal("releases are made on GitHub, not under act")
-    tag = environment["GITHUB_REF_NAME"]
-    match = TAG.fullmatch(tag)
-    if environment.get("GITHUB_REF_TYPE") != "tag" or match is None:
-        raise Refusal(f"'{tag}' is no tag vX.Y.Z")
-    version = match[1]
     source = (root / "maia" / "__init__.py").read_text(encoding="utf-8")
     own = re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)
-    if own is None or own[1] != version:
-        raise Refusal(f"the tag is {tag}, and maia.__version__ is {own[1] if own else 'not there'}")
-    notes = changes((root / "CHANGELOG.md").read_text(encoding="utf-8"), version)
-    commit = git("rev-parse", "HEAD").stdout.strip()
-    if commit != git("rev-parse", f"{environment['GITHUB_SHA']}^{{commit}}").stdout.strip():
+    version = own[1] if own else "not there"
+    ref, commit = environment["GITHUB_REF_NAME"], resolved("HEAD")
+    if commit is None or commit != resolved(environment["GITHUB_SHA"]):
         raise Refusal(f"the clone is at {commit}, the run at {environment['GITHUB_SHA']}")
-    if git("merge-base", "--is-ancestor", commit, "refs/remotes/origin/main").returncode != 0:
-        raise Refusal(f"{tag} ({commit}) is not on the branch main")
-    image = f"ghcr.io/{environment['GITHUB_REPOSITORY'].lower()}"
-    outputs = {"tag": tag, "version": version, "commit": commit, "image": image}
-    outputs["created"] = git("log", "-1", "--format=%cI").stdout.strip()
+    outputs = {"tag": f"v{version}", "version": version, "commit": commit, "image": IMAGE}
+    if environment.get("GITHUB_REF_TYPE") == "tag":
+        outputs |= _of_tag(ref, version, commit)
+    elif ref != "main":
+        raise Refusal(f"the image of a release is built from the branch main, and this is '{ref}'")
+    elif resolved(f"refs/tags/v{version}"):
+        raise Refusal(f"v{version} is already a tag: raise maia.__version__")
+    notes = changes((root / "CHANGELOG.md").read_text(encoding="utf-8"), version)
+    built = outputs.get("source", commit)
+    if not git("branch", "--remotes", "--list", "origin/main", "--contains", built).strip():
+        raise Refusal(f"{built} is not on the branch main")
+    outputs["created"] = git("log", "-1", "--format=%cI", built).strip()
     return outputs, notes
+
+
+def _of_tag(tag: str, version: str, commit: str) -> dict[str, str]:
+    """The commit and the digest of the release's image."""
+    match = TAG.fullmatch(tag)
+    if match is None:
+        raise Refusal(f"'{tag}' is no tag vX.Y.Z")
+    if match[1] != version:
+        raise Refusal(f"the tag is {tag}, and maia.__version__ is {version}")
+    if resolved(f"refs/remotes/origin/release/{tag}") != commit:
+        raise Refusal(f"{commit} is not the branch release/{tag}: push both")
+    pins = verified(tag, commit)
+    return {"source": pins.commit, "digest": pins.digest}
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ pytest.importorskip("action", reason="the action is part of the checkout, not of
 
 from action.inputs import PREFIX, Inputs
 
-from ...markdown import CHECKOUT
+from ...markdown import CHECKOUT, document
 
 SOURCES = sorted((CHECKOUT / "action").rglob("*.py"))
 
@@ -37,7 +37,10 @@ def variable(name: str) -> str:
 
 def test_it_has_what_the_marketplace_asks_for(action: dict[str, Any]) -> None:
     assert action["runs"]["using"] == "composite"
-    assert action["name"] and action["description"] and action["author"]
+    assert action["description"] and action["author"]
+    assert len(action["name"].split()) > 2, "GitHub refuses the name of an action, a user or an organization"
+    page = "https://github.com/marketplace/actions/" + action["name"].lower().replace(" ", "-")
+    assert page in document("docs/releasing.md")
     assert set(action["branding"]) == {"icon", "color"}
     assert action["branding"]["color"] in {"white", "yellow", "blue", "green", "orange", "red", "purple", "gray-dark"}
 
@@ -59,7 +62,8 @@ def test_every_input_reaches_the_code_by_the_environment_alone(action: dict[str,
         "MAIA_ACTION_REF": "${{ github.action_ref }}",
         "MAIA_ACTION_REPOSITORY": "${{ github.action_repository }}",
     }
-    assert step["env"] == given | refs
+    image = {"MAIA_ACTION_IMAGE": step["env"]["MAIA_ACTION_IMAGE"]}  # test_pin_release.py has its values
+    assert step["env"] == given | refs | image
 
 
 class Watched(dict[str, str]):

@@ -65,6 +65,27 @@ def test_the_image_is_pulled_where_it_is_not_there(at_ref: Step, docker: FakeDoc
     assert "ghcr.io/pleiades/maia:v1.2.3" in docker.of("run")[0]["arguments"]
 
 
+@pytest.mark.parametrize("ref", ["v1", "v1.2.3", "0a1b" * 10, "main", ""])
+@pytest.mark.parametrize("there", [False, True])
+def test_the_image_of_a_release_is_the_one_it_names_by_digest(
+    at_ref: Step, docker: FakeDocker, ref: str, there: bool
+) -> None:
+    """Whatever the ref is called, so that no tag of the registry decides which image runs."""
+    name = "ghcr.io/pleiades/maia@sha256:" + "0a1b" * 16
+    docker.plays(images=[name] if there else [])
+    at_ref.env |= {"MAIA_ACTION_IMAGE": name, "MAIA_ACTION_REF": ref}
+    done = at_ref.run()
+    assert done.code == 0
+    assert [call["arguments"] for call in docker.of("pull")] == ([] if there else [["pull", name]])
+    assert name in docker.of("run")[0]["arguments"]
+
+
+def test_a_named_image_wins_over_that_of_the_release(at_ref: Step, docker: FakeDocker) -> None:
+    at_ref.env["MAIA_ACTION_IMAGE"] = "ghcr.io/pleiades/maia@sha256:" + "0a1b" * 16
+    assert at_ref.run(image="maia:mine").code == 0
+    assert "maia:mine" in docker.of("run")[0]["arguments"]
+
+
 @pytest.mark.parametrize("ref", ["v1.2.3", "0a1b" * 10])
 def test_one_that_cannot_change_is_not_pulled_again(at_ref: Step, docker: FakeDocker, ref: str) -> None:
     docker.plays(images=[f"ghcr.io/pleiades/maia:{ref}"])

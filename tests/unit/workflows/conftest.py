@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
+import importlib
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from .checkout import SCRIPTS, Programs
+from .releases import make_clone
 
 
 @pytest.fixture(scope="session")
-def script() -> Callable[[str], ModuleType]:
-    """Gives a Python script as a module."""
-
-    def load(name: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+def script() -> Iterator[Callable[[str], ModuleType]]:
+    """Gives a Python script as a module; scripts import each other, as they do when they run."""
+    sys.path.insert(0, str(SCRIPTS))
+    yield importlib.import_module
+    sys.path.remove(str(SCRIPTS))
 
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Programs:
     return Programs(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a clone from which a release can be made, to be copied."""
+    folder = tmp_path_factory.mktemp("release")
+    make_clone(folder)
+    return folder

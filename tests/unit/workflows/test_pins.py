@@ -19,7 +19,8 @@ FILES = [*WORKFLOWS, *([ACTION] if ACTION.exists() else [])]
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 
 USES = re.compile(r"^\s*(?:- )?uses: (?P<what>\S+)(?: +# *(?P<comment>.*))?$")
-OWN = re.compile(r"\./\S*|pleiades/maia(/\.github/workflows/\w+\.yml)?@v\d+")
+OWN = re.compile(r"\./\S*|pleiades/maia(/\.github/workflows/\w+\.yml)?@(v\d+|[0-9a-f]{40})")
+"""Of this project: by the major version, and in the commit of a release by a commit."""
 FOREIGN = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 VERSION = re.compile(r"v\d+\.\d+\.\d+")
 IMAGE = re.compile(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
@@ -78,7 +79,7 @@ def test_an_image_is_pinned_by_its_digest(path: Path) -> None:
         found += [step["image"]] if "binfmt" in str(step.get("image")) else []
         for option in ("driver-opts", "sbom"):
             found += [step[option].partition("=")[2]] if option in step else []
-    assert len(found) == {"ci.yml": 2, "release.yml": 3}.get(path.name, 0)
+    assert len(found) == {"ci.yml": 2, "release-image.yml": 3}.get(path.name, 0)
     for image in found:
         assert IMAGE.fullmatch(image), image
 

@@ -1,8 +1,9 @@
-"""release_facts.py: what has to hold before anything of a release is built."""
+"""release_facts.py: what has to hold before the image of a release, or the release itself, is made."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,26 +14,11 @@ import maia
 
 from ...markdown import document
 from .checkout import needs_checkout
+from .releases import CHANGELOG, DIGEST, TAG, commit, copy_clone, git
 
 pytestmark = needs_checkout
 
-CHANGELOG = """\
-# Changelog
-
-## [Unreleased]
-
-## [1.2.3] - 2026-11-22
-
-### Added
-
-- Something.
-
-## [1.2.2] - 2026-11-01
-
-- Older.
-
-[1.2.3]: https://example.org/1.2.3
-"""
+PIN = ".github/scripts/pin_release.py"
 
 
 @pytest.fixture(scope="module")
@@ -40,39 +26,41 @@ def release(script: Callable[[str], ModuleType]) -> ModuleType:
     return script("release_facts")
 
 
-def git(cwd: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=cwd, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+@pytest.fixture
+def clone(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone that is at the commit of its branch main."""
+    monkeypatch.chdir(copy_clone(template, tmp_path))
+    return tmp_path / "clone"
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone that is at the commit of its branch main."""
-    (tmp_path / "maia").mkdir()
-    (tmp_path / "maia" / "__init__.py").write_text('"""Maia."""\n\n__version__ = "1.2.3"\n')
-    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
-    git(tmp_path, "init", "--quiet", "--initial-branch=main")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "--message=1.2.3")
-    git(tmp_path, "update-ref", "refs/remotes/origin/main", "HEAD")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def source(clone: Path) -> str:
+    """The commit of the image of a release that was pushed; the clone is at the release's own commit."""
+    source = git(clone, "rev-parse", "HEAD")
+    numbers = ["--owner-id", "41", "--repository-id", "42"]
+    subprocess.run([sys.executable, "-B", PIN, "commit", TAG, DIGEST, *numbers], cwd=clone, check=True)
+    git(clone, "push", "--quiet", "--atomic", "origin", f"release/{TAG}", TAG)
+    git(clone, "switch", "--quiet", "--detach", TAG)
+    return source
 
 
 def environment(clone: Path, **others: str) -> dict[str, str]:
+    """Of a run on the branch main."""
     return {
-        "GITHUB_REF_NAME": "v1.2.3",
-        "GITHUB_REF_TYPE": "tag",
-        "GITHUB_REPOSITORY": "Pleiades/Maia",
+        "GITHUB_REF_NAME": "main",
+        "GITHUB_REF_TYPE": "branch",
         "GITHUB_SHA": git(clone, "rev-parse", "HEAD"),
     } | others
 
 
-def test_the_facts_of_a_tag(release: ModuleType, clone: Path) -> None:
+def of_tag(clone: Path, **others: str) -> dict[str, str]:
+    return environment(clone, **({"GITHUB_REF_NAME": TAG, "GITHUB_REF_TYPE": "tag"} | others))
+
+
+def test_the_facts_of_an_image(release: ModuleType, clone: Path) -> None:
     outputs, notes = release.facts(environment(clone), clone)
     assert outputs == {
-        "tag": "v1.2.3",
+        "tag": TAG,
         "version": "1.2.3",
         "commit": git(clone, "rev-parse", "HEAD"),
         "image": "ghcr.io/pleiades/maia",
@@ -81,11 +69,46 @@ def test_the_facts_of_a_tag(release: ModuleType, clone: Path) -> None:
     assert notes == "### Added\n\n- Something.\n"
 
 
+def test_the_facts_of_a_release(release: ModuleType, clone: Path, source: str) -> None:
+    outputs, notes = release.facts(of_tag(clone), clone)
+    assert outputs == {
+        "tag": TAG,
+        "version": "1.2.3",
+        "commit": git(clone, "rev-parse", "HEAD"),
+        "source": source,
+        "digest": DIGEST,
+        "image": "ghcr.io/pleiades/maia",
+        "created": git(clone, "log", "-1", "--format=%cI", source),
+    }
+    assert notes == "### Added\n\n- Something.\n"
+
+
 @pytest.mark.parametrize(
     ("others", "reason"),
     [
         ({"ACT": "true"}, "not under act"),
-        ({"GITHUB_REF_TYPE": "branch"}, "'v1.2.3' is no tag vX.Y.Z"),
+        ({"GITHUB_REF_NAME": "feature/x"}, "is built from the branch main, and this is 'feature/x'"),
+        ({"GITHUB_SHA": "0" * 40}, f"the run at {'0' * 40}"),
+    ],
+)
+def test_a_run_that_makes_no_image_is_refused(
+    release: ModuleType, clone: Path, others: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(release.Refusal, match=reason):
+        release.facts(environment(clone, **others), clone)
+
+
+def test_a_version_that_has_a_tag_is_used_up(release: ModuleType, clone: Path) -> None:
+    git(clone, "tag", TAG)
+    with pytest.raises(release.Refusal, match=r"v1.2.3 is already a tag: raise maia.__version__"):
+        release.facts(environment(clone), clone)
+
+
+@pytest.mark.usefixtures("source")
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ({"ACT": "true"}, "not under act"),
         ({"GITHUB_REF_NAME": "v1.2.3-rc1"}, "'v1.2.3-rc1' is no tag vX.Y.Z"),
         ({"GITHUB_REF_NAME": "v1.2.03"}, "'v1.2.03' is no tag vX.Y.Z"),
         ({"GITHUB_REF_NAME": "v1"}, "'v1' is no tag vX.Y.Z"),
@@ -97,7 +120,28 @@ def test_a_run_that_is_no_release_is_refused(
     release: ModuleType, clone: Path, others: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(release.Refusal, match=reason):
-        release.facts(environment(clone, **others), clone)
+        release.facts(of_tag(clone, **others), clone)
+
+
+@pytest.mark.usefixtures("source")
+def test_a_release_without_its_branch_is_refused(release: ModuleType, clone: Path) -> None:
+    """GitHub's token may only move the major tag to workflow files that some branch has."""
+    git(clone, "push", "--quiet", "--delete", "origin", f"release/{TAG}")
+    with pytest.raises(release.Refusal, match=r"is not the branch release/v1.2.3: push both"):
+        release.facts(of_tag(clone), clone)
+
+
+@pytest.mark.usefixtures("source")
+def test_a_release_whose_image_is_not_of_main_is_refused(release: ModuleType, clone: Path) -> None:
+    git(clone, "update-ref", "refs/remotes/origin/main", git(clone, "commit-tree", "-m", "x", "HEAD^{tree}"))
+    with pytest.raises(release.Refusal, match="is not on the branch main"):
+        release.facts(of_tag(clone), clone)
+
+
+def test_a_tag_that_names_no_image_is_refused(release: ModuleType, clone: Path) -> None:
+    git(clone, "push", "--quiet", "origin", f"{commit(clone, 'by hand')}:refs/heads/release/{TAG}")
+    with pytest.raises(release.Refusal, match=r"pins nothing: make the tag with .github/scripts/pin_release.py"):
+        release.facts(of_tag(clone), clone)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +180,10 @@ def test_the_workflow_gets_outputs_and_notes(
     release.main()
     assert "version=1.2.3\n" in (clone / "output").read_text()
     assert (clone / "notes.md").read_text() == "### Added\n\n- Something.\n"
-    monkeypatch.setenv("GITHUB_REF_NAME", "v9.9.9")
+    monkeypatch.setenv("GITHUB_REF_NAME", "other")
     with pytest.raises(SystemExit, match="1"):
         release.main()
-    assert "::error title=No release::the tag is v9.9.9" in capsys.readouterr().out
+    assert "::error title=No release::the image of a release is built from the branch main" in capsys.readouterr().out
 
 
 def test_our_own_files_are_of_the_form_that_is_read(release: ModuleType) -> None:
