@@ -64,8 +64,10 @@ async def _ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | 
         pass
     except YouTubeError as error:
         logger.warning("%d videos are not enriched now: %s", len(ids), error)
+        session.failures["videos"].note(error, len(ids))
     except StatementFailed as error:
         logger.error("%d videos are not enriched now: %s", len(ids), error)
+        session.failures["videos"].note(error, len(ids))
     except AtlasError as error:
         session.note_fatal(error)
     return None
@@ -185,5 +187,6 @@ async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
 def _left(session: AgentSession, ids: Sequence[str], error: StatementFailed) -> Counter[str]:
     """Leaves these videos to a later process."""
     get_run_logger().error("%d videos are not finished now: %s", len(ids), error)
+    session.failures["videos"].note(error, len(ids))
     session.dao.set_aside(ids)
     return Counter(unfinished_failed=len(ids))

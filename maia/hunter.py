@@ -129,14 +129,17 @@ async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinish
             session.note_fatal(refused)
             return Unfinished.LEFT
         logger.warning("'%s': YouTube refuses this query: %s", query, error)
+        session.failures["searches"].note(error)
         return Searched(topic, refused=True)
     except Stopped:
         return Unfinished.NOT_STARTED
     except YouTubeError as error:
         logger.warning("'%s' is skipped: %s", query, error)
+        session.failures["searches"].note(error)
         return Searched(topic, failed=True)
     except StatementFailed as error:
         logger.error("'%s' is skipped: %s", query, error)
+        session.failures["searches"].note(error)
         return Searched(topic, failed=True)
     return Searched(topic, page=page)
 
@@ -190,6 +193,7 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
         elif isinstance(outcome, StatementFailed):
             shown = found.topic["display_term"] or found.topic["query_term"]
             get_run_logger().error("'%s' is skipped: %s", shown, outcome)
+            session.failures["searches"].note(outcome)
             counts["failed"] += 1
             session.dao.set_aside([found.topic["id"]])
         elif isinstance(outcome, Exception):
@@ -329,7 +333,7 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
     async with agent_session("hunter") as session:
         stats: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
         before = Counter(session.ring.calls), Counter(session.ring.refused)
-        session.exhausted.clear()  # a new day may have begun since the last cycle
+        session.begin_cycle()
         try:
             stats.update(await finish_earlier())
             if session.searches_left is not None:
@@ -349,15 +353,17 @@ async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]
     spent = {"exhausted": sorted(session.exhausted)} if session.exhausted else {}
     if "search" in session.exhausted:
         return {"outcome": Outcome.QUOTA_EXHAUSTED, "reason": session.exhausted["search"]} | spent
-    if stats["refused"] and stats["refused"] + stats["failed"] == stats["topics"]:
-        error = f"YouTube refused {stats['refused']} of {stats['topics']} queries and none succeeded"
-        hint = "check them, HUNTER_REGION, HUNTER_LANGUAGE and HUNTER_CATEGORY; the warnings above say why"
-        return {"outcome": Outcome.FAILURE, "error": f"{error}: {hint}"} | spent
     failed, unfinished = stats["failed"], stats["unfinished_failed"]
+    if stats["refused"] and stats["refused"] + failed == stats["topics"]:
+        error = f"{stats['topics']} of {stats['topics']} searches failed: {session.failures['searches']}"
+        hint = "check the queries, HUNTER_REGION, HUNTER_LANGUAGE and HUNTER_CATEGORY"
+        return {"outcome": Outcome.FAILURE, "error": f"{error}; {hint}"} | spent
     # enriching waits for units, which is no failure; searches do not
     if (failed or (unfinished and not spent)) and not stats["searches"] and unfinished == stats["unfinished"]:
-        what = f"{failed} searches" if failed else f"{unfinished} videos that had to be enriched"
-        return {"outcome": Outcome.FAILURE, "error": f"all {what} failed; the warnings say why"} | spent
+        what = f"{failed} of {stats['topics']} searches failed: {session.failures['searches']}"
+        if not failed:
+            what = f"{unfinished} of {unfinished} videos that had to be enriched failed: {session.failures['videos']}"
+        return {"outcome": Outcome.FAILURE, "error": what} | spent
     if stats["topics"] or stats["unfinished"]:
         return {"outcome": Outcome.OK} | spent
     if session.searches_left == 0:

@@ -112,6 +112,7 @@ def skip(session: AgentSession, targets: Sequence[TargetRow], error: YouTubeErro
     """Leaves these videos to a later process."""
     ids = [target["id"] for target in targets]
     get_run_logger().error("%d videos are skipped: %s", len(ids), error)
+    session.failures["videos"].note(error, len(ids))
     session.dao.set_aside(ids)
     return Answered(Counter(failed=len(ids)))
 

@@ -95,5 +95,5 @@ def outcome_of(stats: Mapping[str, Any]) -> tuple[Outcome, ExitCode, str | None]
         return Outcome.FAILURE, ExitCode.FAILURE, f"the agent returned an unknown outcome {word!r}"
     error = None
     if outcome.exit_code is not ExitCode.OK:
-        error = one_line(str(stats.get("error") or "nothing of the batch succeeded; the warnings above say why"))
+        error = one_line(str(stats.get("error") or "nothing of the batch succeeded, and no cause was given"))
     return outcome, outcome.exit_code, error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ from atlas.errors import AtlasError, Problems, RingExhausted
 from atlas.quota import Bucket
 from atlas.utils import KeyRing
 from maia import __version__
+from maia.causes import Causes
 from maia.orchestration import get_run_logger
 from maia.stop import Stop, current_stop
 from maia.youtube import RateLimited, YouTubeClient
@@ -49,6 +50,7 @@ class AgentSession:
 
     Attributes:
         exhausted: the buckets whose quota the whole ring has spent, each with a line that says when it resets.
+        failures: why items failed, by what they are, such as ``searches``.
         fatal: what ends the run once everything answered is stored: a setting, the lost database, a fault of ours.
         repeats: further cycles may follow, and whoever runs them flushes the archive after the last one.
     """
@@ -60,6 +62,7 @@ class AgentSession:
     client: YouTubeClient
     stop: Stop
     exhausted: dict[str, str] = field(default_factory=dict)
+    failures: defaultdict[str, Causes] = field(default_factory=lambda: defaultdict(Causes))
     fatal: Exception | None = None
     repeats: bool = False
 
@@ -73,6 +76,11 @@ class AgentSession:
     def over(self) -> bool:
         """Whether nothing new should start."""
         return self.stop.requested or self.fatal is not None
+
+    def begin_cycle(self) -> None:
+        """Forget what the last cycle has seen: meanwhile a new day may have begun."""
+        self.exhausted.clear()
+        self.failures.clear()
 
     def calls_since(self, calls: Counter[str], refused: Counter[str]) -> dict[str, dict[str, int]]:
         """The calls by bucket since the ring's counts were these, as a result has them: the refused apart."""

@@ -123,7 +123,7 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
     async with agent_session("tracker") as session:
         stats: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
         before = Counter(session.ring.calls), Counter(session.ring.refused)
-        session.exhausted.clear()  # a new day may have begun since the last cycle
+        session.begin_cycle()
         began = clock.now()
         try:
             targets = await fetch_targets(batch_size)
@@ -157,5 +157,6 @@ async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]
     if not stats["targets"]:
         return {"outcome": Outcome.IDLE, "reason": await session.dao.why_no_targets()}
     if stats["failed"] and not stats["updated"] and not stats["absent"]:
-        return {"outcome": Outcome.FAILURE, "error": f"all {stats['failed']} videos failed; the errors say why"}
+        error = f"{stats['failed']} of {stats['targets']} videos failed: {session.failures['videos']}"
+        return {"outcome": Outcome.FAILURE, "error": error}
     return {"outcome": Outcome.OK}

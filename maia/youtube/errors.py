@@ -64,6 +64,11 @@ class YouTubeError(MaiaError):
         self.said = _quotable(detail)
         super().__init__(scrub(f"{message} YouTube says: {self.said}" if self.said else message))
 
+    @property
+    def cause(self) -> str:
+        """What happened in a few words, to count by: the HTTP status and YouTube's reason where it answered."""
+        return str(self).removesuffix(f" YouTube says: {self.said}")
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process borders (Prefect stores them); their constructors take other arguments than `args`.
         return _revive, (type(self), self.args, dict(self.__dict__))
@@ -161,6 +166,10 @@ class BadRequest(YouTubeError):
         self.parameter = parameter
         super().__init__(f"YouTube refuses the request ({status} {reason}); the item is skipped.", detail=detail)
 
+    @property
+    def cause(self) -> str:
+        return f"{self.status} {self.reason}"
+
 
 class Forbidden(BadRequest):
     """YouTube itself says that the item may not be read by anyone with an API key; the key itself is fine."""
@@ -183,6 +192,10 @@ class NotFound(YouTubeError):
         self.reason = reason
         super().__init__(f"YouTube has no such thing ({reason}); the item is skipped.", detail=detail)
 
+    @property
+    def cause(self) -> str:
+        return f"404 {self.reason}"
+
 
 class TransientError(YouTubeError):
     """Nothing is wrong with the request: another try may well succeed. `retry_after`: seconds, where named."""
@@ -191,12 +204,17 @@ class TransientError(YouTubeError):
 
 
 class ServerError(TransientError):
-    """YouTube failed at its end: `status` is 5xx, or 408."""
+    """YouTube failed at its end: `status` is 5xx, or 408; `reason`: YouTube's word for it, where it gave one."""
 
-    def __init__(self, status: int, *, retry_after: float | None = None, detail: str = "") -> None:
+    def __init__(self, status: int, *, reason: str = "", retry_after: float | None = None, detail: str = "") -> None:
         self.status = status
+        self.reason = reason
         self.retry_after = retry_after
         super().__init__(f"YouTube failed with status {status}; try again later.", detail=detail)
+
+    @property
+    def cause(self) -> str:
+        return f"{self.status} {self.reason}".rstrip()
 
 
 class Malformed(TransientError):
@@ -258,7 +276,7 @@ def classify(status: int, body: bytes, headers: Mapping[str, str], bucket: Bucke
     said = ErrorBody.read(body)
     retry_after = retry_after_of(headers, said)
     if status == 408 or status >= 500:
-        return ServerError(status, retry_after=retry_after, detail=said.message)
+        return ServerError(status, reason=said.reason or "", retry_after=retry_after, detail=said.message)
     if status == 429 or (status == 403 and said.reasons & (_QUOTA_REASONS | _RATE_REASONS)):
         # The same words stand for both: a search's day limit comes as 429 rateLimitExceeded.
         day = said.per_day if said.per_day is not None else bool(said.reasons & _QUOTA_REASONS)

@@ -539,7 +539,25 @@ async def test_a_batch_that_fails_while_the_units_are_spent_is_a_failure_too(
     stats = await run_hunter_cycle(2)
     assert stats["unfinished_failed"] == stats["unfinished"] > 0, "they wait for units"
     assert (stats["failed"], stats["outcome"], stats["exhausted"]) == (2, "failure", ["units"])
-    assert stats["error"].startswith("all 2 searches failed")
+    assert stats["error"].startswith("2 of 2 searches failed: 500 backendError (2)")
+
+
+async def test_videos_that_cannot_be_enriched_name_the_cause(
+    db: Database, api: RunningSandbox, timeline: Timeline
+) -> None:
+    await QueueDAO().add(["rust"])
+    api.faults.set(["backend-error:videos"])
+    assert (await run_hunter_cycle(1))["outcome"] == "ok"
+    await db.fetch("DELETE FROM search_queue")
+    timeline.advance(minutes=5)
+    stats = await run_hunter_cycle(1)
+    left = stats["unfinished"]
+    assert left > 0
+    assert stats["outcome"] == "failure"
+    assert (
+        stats["error"]
+        == f"{left} of {left} videos that had to be enriched failed: 500 backendError ({left}): Backend Error"
+    )
 
 
 async def test_what_two_searches_found_is_stored_by_the_one_where_the_other_fails(

@@ -124,7 +124,7 @@ async def test_a_run_in_which_everything_failed_is_told_of(
     assert ended.code == 1
     ((_, body),) = people.received
     assert (body["title"], body["type"]) == ("maia hunter 0/1: failure (1)", "failure")
-    assert "all 1 searches failed" in body["message"]
+    assert "1 of 1 searches failed: 500 backendError (1)" in body["message"]
 
 
 async def test_what_went_well_is_told_only_to_who_wants_it(

@@ -179,8 +179,8 @@ async def test_only_server_errors_are_a_failure(
     await QueueDAO().add(list(QUERIES))
     api.faults.add("backend-error")
     hunter, tracker = await both(children)
-    check(hunter, 1, "failure", "all 10 searches failed")
-    check(tracker, 1, "failure", "all 50 videos failed")
+    check(hunter, 1, "failure", "10 of 10 searches failed: 500 backendError (10)")
+    check(tracker, 1, "failure", "50 of 50 videos failed: 500 backendError (50)")
     assert await nothing_is_claimed(db)
     await assert_every_call_is_counted(db, api)
 

@@ -131,7 +131,11 @@ async def test_a_parameter_of_a_setting_that_is_not_set_is_no_matter_of_configur
 ) -> None:
     await QueueDAO().add(["rust"])
     api.faults.add("bad-parameter:search:reason=regionCode")
-    check(await children.run("hunter"), 1, "refused 1 of 1 queries")
+    check(
+        await children.run("hunter"),
+        1,
+        "1 of 1 searches failed: 400 invalidRegionCode (1): Invalid value for regionCode; check ",
+    )
 
 
 @pytest.mark.parametrize("queries", [1, 3])
@@ -141,7 +145,7 @@ async def test_refused_queries_alone_are_no_success(
     await QueueDAO().add(list(QUERIES[:queries]))
     api.faults.add("bad-parameter:search:reason=q")
     ended = await children.run("hunter")
-    check(ended, 1, f"YouTube refused {queries} of {queries} queries")
+    check(ended, 1, f"{queries} of {queries} searches failed: 400 invalidQ ({queries}): Invalid value for q")
     assert "Invalid value for q" in ended.stderr
     assert await rested(db) == queries, "each rests: asked again at once it would end the same"
 
