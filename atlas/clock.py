@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 
-from atlas.clocks import LARGEST_OFFSET, NOISE, WARNED_OFFSET, Clock
+from atlas.clocks import LARGEST_OFFSET, MAY_DIFFER, NOISE, WARNED_OFFSET, Clock
 from atlas.config import settings
 from atlas.errors import ConfigError
 from atlas.times import iso
@@ -74,6 +74,11 @@ class _ConfiguredClock:
     @property
     def speed(self) -> float:
         return self._current().speed
+
+    @property
+    def tolerance(self) -> timedelta:
+        """How far ahead of this clock the time of another process may be: what is further ahead is wrong."""
+        return MAY_DIFFER * max(1.0, self.speed)
 
     @property
     def is_real(self) -> bool:

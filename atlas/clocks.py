@@ -18,11 +18,13 @@ from decimal import Decimal
 
 from atlas.errors import ConfigError
 
-__all__ = ["LARGEST_OFFSET", "NOISE", "WARNED_OFFSET", "Clock", "measured_offset"]
+__all__ = ["LARGEST_OFFSET", "MAY_DIFFER", "NOISE", "WARNED_OFFSET", "Clock", "measured_offset"]
 
 NOISE = timedelta(seconds=2)
 """Two clocks count as equal within this: well-kept ones differ by milliseconds, and measuring has errors."""
 WARNED_OFFSET = timedelta(minutes=1)
+MAY_DIFFER = timedelta(minutes=10)
+"""Real time: between two processes that follow one database, with what a statement may have waited in between."""
 LARGEST_OFFSET = timedelta(hours=1)
 """A clock that differs by more than this is wrong, and no time of this process can be trusted."""
 

@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 
 from pydantic import SecretStr
 
-from atlas import events
+from atlas import events, policy
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database, database
@@ -29,7 +29,7 @@ from atlas.statements import sql
 from atlas.tickets import NO_CALLS, Calls, Ticket, counted, open_ones, slot
 from atlas.times import ahead
 
-__all__ = ["KeyRing", "Suspension", "Ticket", "fingerprint"]
+__all__ = ["KeyRing", "Suspension", "Ticket", "fingerprint", "longest"]
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class KeyRing:
             task.exception()  # the waiters raise it; where all were cancelled, nobody is there to warn
 
     async def _load(self) -> dict[tuple[str, str], Suspension]:
-        rows = await self._db.fetch(sql("load_suspensions"), self.keys(), clock.now(), self._pool)
+        rows = await self._db.fetch(sql("load_suspensions"), self.keys(), clock.now(), self._pool, longest())
         found = self._suspended = {
             (row["fingerprint"], row["bucket"]): Suspension(
                 row["fingerprint"], row["bucket"], row["reason"], row["suspended_until"], row["quota_limit"]
@@ -170,7 +170,7 @@ class KeyRing:
         waiters, place = self._reserving.pop((key, bucket, day)), slot()
         try:
             rows = await self._db.fetch(
-                sql("reserve_calls"), day, key, str(bucket), place, len(waiters), now, self._pool
+                sql("reserve_calls"), day, key, str(bucket), place, len(waiters), now, self._pool, longest()
             )
             left = sum(granted.cancelled() for granted in waiters)  # no call will be made for these
             if rows and left:
@@ -298,7 +298,7 @@ class KeyRing:
 
         async def suspend() -> bool:
             rows = await self._db.fetch(
-                sql("suspend_bucket"), ticket.fingerprint, bucket, reason, now, until, project, limit
+                sql("suspend_bucket"), ticket.fingerprint, bucket, reason, now, until, project, limit, longest()
             )
             if rows:
                 await events.emit(
@@ -319,7 +319,9 @@ class KeyRing:
         until = now + REJECTED_FOR
 
         async def suspend() -> bool:
-            rows = await self._db.fetch(sql("suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project)
+            rows = await self._db.fetch(
+                sql("suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project, longest()
+            )
             if rows:
                 await events.emit(
                     events.EventType.KEY_SUSPENDED, fingerprint=ticket.fingerprint, reason=reason, until=until,
@@ -350,6 +352,11 @@ class KeyRing:
             await self._count_as_refused(ticket)
         await self._load()
         return fresh
+
+
+def longest() -> timedelta:
+    """How long a suspension can last, with what its writer's clock may be ahead; one that ends later is wrong."""
+    return policy.LONGEST_SUSPENSION + clock.tolerance
 
 
 def _closed_until(day: date, now: datetime) -> datetime:

@@ -12,6 +12,7 @@ __all__ = [
     "ARCHIVE_AFTER",
     "ASKED_AGAIN",
     "ASKED_AGAIN_AFTER",
+    "LONGEST_SUSPENSION",
     "PUBLISH_TIME_MOVED",
     "SEARCH_CEILING",
     "SEARCH_CEILING_REACHED",
@@ -101,6 +102,10 @@ TOKEN_MAX_AGE = timedelta(hours=12)
 # resets it.
 TOPIC_INTERVAL = timedelta(hours=6)
 TOPIC_INTERVAL_MAX = timedelta(days=7)
+
+# A spent bucket opens at the next midnight Pacific, and a day has 25 h when the clocks go back; a rejected key is tried
+# again after 24 h.
+LONGEST_SUSPENSION = timedelta(hours=25)
 
 # `queue add` ranks above any tag, whose priority is the number of videos that mention it.
 USER_PRIORITY = 1_000_000_000

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from atlas import policy
 from atlas.adapters.rows import TargetRow, TopicRow
 from atlas.clock import clock
 from atlas.database import Database, database
@@ -16,7 +19,14 @@ from atlas.statements import sql
 
 __all__ = ["Claims"]
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+_REPAIRED_AT_ONCE = 5_000
+"""Rows of a kind that one repair makes due: bounds its cost."""
+_REPAIRED_EVERY = 600.0
+"""Real seconds between two repairs of one process."""
 
 
 @dataclass
@@ -41,6 +51,7 @@ class Claims:
         self._topics: dict[int, TopicRow] = {}
         self._videos: dict[str, TargetRow] = {}
         self._aside: set[int | str] = set()
+        self._repaired: dict[str, float] = {}
         self._within: contextvars.ContextVar[_Open | None] = contextvars.ContextVar("within", default=None)
 
     @contextlib.asynccontextmanager
@@ -62,6 +73,34 @@ class Claims:
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Does a whole transaction, again if the database was lost in it, within bounded patience (see Database)."""
         return await self._db.patiently(work)
+
+    async def _repair(self, what: str, statement: str, *arguments: Any) -> None:
+        """Make due what is due later than the policy allows, with the first claim and every ten minutes.
+
+        A process whose clock was ahead has written such times, and the rows would wait for them, unseen.
+
+        Args:
+            what: the rows, in words.
+            statement: repairs at most so many rows, ``$1``, at a schedule time, ``$2``, and says how many.
+            arguments: for its ``$3`` and so on.
+        """
+        moment = time.monotonic()
+        if what in self._repaired and moment < self._repaired[what] + _REPAIRED_EVERY:
+            return
+        self._repaired[what] = moment
+        (row,) = await self._db.fetch(statement, _REPAIRED_AT_ONCE, self._now(), clock.tolerance, *arguments)
+        if row["repaired"]:
+            logger.warning(
+                "%d %s were to wait for longer than the schedule allows and are due now: a clock was ahead when they "
+                "were written", row["repaired"], what,
+            )  # fmt: skip
+
+    async def _repair_videos(self) -> None:
+        intervals = [zone.interval for zone in policy.ZONES]
+        await self._repair("videos", sql("repair_videos"), intervals, policy.ZONES[-1].interval)
+
+    async def _repair_topics(self) -> None:
+        await self._repair("queries", sql("repair_topics"), policy.TOPIC_INTERVAL, policy.TOPIC_INTERVAL_MAX)
 
     def _forget(self, finished: Iterable[int | str]) -> None:
         """These leases have ended; inside a transaction only once it has committed."""

@@ -37,6 +37,7 @@ class Hunting(Claims):
         used: a slice begins at the oldest publish time read. What is given up is an event ``search_gap``.
         """
         now = self._now()
+        await self._repair_topics()
         await self._db.fetch(sql("promote_topics"), now, _PROMOTED_AT_ONCE)
         token = uuid.uuid4()
         lease = settings.hunter_lease_seconds
@@ -47,6 +48,8 @@ class Hunting(Claims):
         )
         self._topics.update((row["id"], row) for row in rows)
         for row in rows:
+            if row["published_after"] is not None and row["published_after"] >= now + clock.tolerance:
+                self._replace(row, _never_begun(row))
             if row["published_before"] is not None:
                 await self._take_up_round(row, now)
             after, before = row["published_after"], row["published_before"]
@@ -57,7 +60,8 @@ class Hunting(Claims):
     async def _take_up_round(self, row: TopicRow, now: datetime) -> None:
         """An open round goes on. Where a slice is to begin, what is left of the window must not be too old."""
         searched = row["last_searched_at"]
-        too_old = searched is not None and now - searched > policy.TOKEN_MAX_AGE
+        # what was searched in the future, by a clock that was ahead, is of unknown age
+        too_old = searched is not None and not -clock.tolerance <= now - searched <= policy.TOKEN_MAX_AGE
         if row["next_page_token"] and not too_old:
             return
         unread = row["oldest_read"] or row["published_before"]
@@ -73,12 +77,13 @@ class Hunting(Claims):
 
         What lies further back than HUNTER_PUBLISHED_WITHIN_HOURS will not be read. The event for it is written with the
         round's first page, since a claim whose search fails gives up nothing. The end of the last round may lie in the
-        future, where another shard's clock is ahead: those minutes are searched again.
+        future, where another shard's clock was ahead. Minutes are searched again; of more, nothing is known of what was
+        read, and the window is as wide as it may be.
         """
         end = now.replace(microsecond=0)  # it is asked in whole seconds
         oldest = end - timedelta(hours=settings.hunter_published_within_hours)
         begin, ended = oldest, row["round_ended_at"]
-        if ended is not None:
+        if ended is not None and ended <= end + clock.tolerance:
             begin = max(min(ended, end) - timedelta(minutes=settings.hunter_index_lag_minutes), oldest)
         row["published_after"] = min(begin.replace(microsecond=0), end - _SHORTEST_WINDOW)
         row["published_before"] = end
@@ -358,6 +363,7 @@ class Hunting(Claims):
 
     async def fetch_unfinished(self, batch_size: int, *, archive: bool) -> list[TargetRow]:
         """Claims videos stored without their metadata and, with ``archive``, those that were never archived."""
+        await self._repair_videos()
         now = self._now()
         lease, token = settings.hunter_lease_seconds, uuid.uuid4()
         records = await self._db.fetch(
@@ -377,6 +383,13 @@ class Hunting(Claims):
             return frozenset()
         rows = await self._db.fetch(sql("mark_archived"), list(times), list(times.values()))
         return frozenset(row["id"] for row in rows)
+
+
+def _never_begun(row: TopicRow) -> TopicRow:
+    """Return a claimed topic without its window, which lies in the future: nothing of it was read."""
+    ended = rounds.end_round(row, read=False, barren_rounds=row["barren_rounds"])
+    ended["status"] = row["status"]
+    return ended
 
 
 def _joined_tags(video: Video) -> str | None:

@@ -13,7 +13,7 @@ from atlas.config import settings
 from atlas.database import Database, database
 from atlas.errors import KeysRejected
 from atlas.keypool import RINGS, KeyPool, fingerprint
-from atlas.keyring import WHOLE_KEY
+from atlas.keyring import WHOLE_KEY, longest
 from atlas.quota import Bucket, quota_day, quota_reset
 from atlas.statements import sql
 
@@ -152,7 +152,7 @@ class KeyDAO:
     async def _read(self, pool: KeyPool) -> _Books:
         prints, now = _prints(pool, *RINGS), clock.now()
         projects = {row["fingerprint"]: row["project"] for row in await self._db.fetch(sql("key_projects"), prints)}
-        suspended = await self._db.fetch(sql("load_suspensions"), prints, now, pool.version())
+        suspended = await self._db.fetch(sql("load_suspensions"), prints, now, pool.version(), longest())
         named = await self._db.fetch(sql("key_limits"), prints)
         usage = await self._db.fetch(sql("key_usage"), quota_day(now), prints)
         together: dict[str, list[str]] = defaultdict(list)

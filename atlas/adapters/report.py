@@ -12,7 +12,7 @@ from atlas.database import Database, database
 from atlas.quota import Bucket, quota_day
 from atlas.statements import sql
 
-__all__ = ["COUNTED", "Calls", "Growth", "ReportDAO", "Tally", "Totals"]
+__all__ = ["COUNTED", "Ahead", "Calls", "Growth", "ReportDAO", "Tally", "Totals"]
 
 COUNTED = 100_000
 """Rows are counted no further than this: a count of millions would cost seconds."""
@@ -89,6 +89,25 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """What a process has written whose clock was ahead: times that no policy gives.
+
+    Attributes:
+        videos, queries: due later than the schedule allows; the next claim makes them due.
+        suspensions: of keys; they hold nothing.
+        calls: counted for quota days that have not begun.
+    """
+
+    videos: Tally
+    queries: Tally
+    suspensions: int
+    calls: int
+
+    def __bool__(self) -> bool:
+        return bool(self.videos.number or self.queries.number or self.suspensions or self.calls)
+
+
+@dataclass(frozen=True)
 class Growth:
     """How fast a video grew between its last two snapshots.
 
@@ -146,6 +165,17 @@ class ReportDAO:
             queries={row["status"]: _tally(row["amount"], limit) for row in queries},
             calls=await self.calls(quota_day(now)),
         )
+
+    async def ahead(self, *, limit: int = COUNTED) -> Ahead:
+        """What lies further ahead than the policy allows, each counted no further than ``limit``."""
+        now, tolerance = clock.now(), clock.tolerance
+        (row,) = await self._db.fetch(
+            sql("count_ahead"), limit, now, tolerance, [zone.interval for zone in policy.ZONES],
+            policy.ZONES[-1].interval, policy.TOPIC_INTERVAL, policy.TOPIC_INTERVAL_MAX, policy.LONGEST_SUSPENSION,
+            quota_day(now + tolerance),
+        )  # fmt: skip
+        videos, queries = (_tally(row[name], limit) for name in ("videos", "queries"))
+        return Ahead(videos, queries, row["suspensions"], row["calls"])
 
     async def calls(self, day: date | None = None) -> dict[Bucket, Calls]:
         """The calls by bucket of a Pacific day, or of all days."""

@@ -28,6 +28,7 @@ class Tracking(Claims):
 
     async def fetch_tracker_targets(self, batch_size: int = 50) -> list[TargetRow]:
         """Claims videos that are due: zone 1 before 2 before 3, in each the longest due first."""
+        await self._repair_videos()
         return self._claimed(
             await self._db.fetch(
                 sql("claim_videos"), batch_size, clock.now(), settings.tracker_lease_seconds, uuid.uuid4(), self.shard

@@ -1,6 +1,7 @@
 -- One bucket of a key and of every key known to be of the same project. Returns those that were open until now.
 -- The key's row is locked first: all that is below reads from it, so that shards cannot deadlock.
--- $1 fingerprint, $2 bucket, $3 reason, $4 schedule time, $5 until, $6 project, $7 limit
+-- $1 fingerprint, $2 bucket, $3 reason, $4 schedule time, $5 until, $6 project, $7 limit,
+-- $8 the longest that one can last
 WITH known AS (
     INSERT INTO $schema.api_keys (fingerprint, project, updated_at) VALUES ($1, $6, $4)
     ON CONFLICT (fingerprint) DO UPDATE SET project = coalesce(excluded.project, api_keys.project), updated_at = $4
@@ -15,4 +16,5 @@ ON CONFLICT (fingerprint, bucket) DO UPDATE SET
     reason = excluded.reason, suspended_at = excluded.suspended_at, suspended_until = excluded.suspended_until,
     quota_limit = coalesce(excluded.quota_limit, key_suspensions.quota_limit)
 WHERE key_suspensions.suspended_until <= excluded.suspended_at
+    OR key_suspensions.suspended_until > excluded.suspended_at + $8::interval
 RETURNING fingerprint

@@ -22,6 +22,7 @@ SESSIONS, CONCURRENCY = 4, 32
 """As the agents have by default: connections to the database, and API calls in flight."""
 KEY, _PRINT, _POOL = "bench-key", "000000000000", "000000000001"
 _PACIFIC = ZoneInfo("America/Los_Angeles")
+_LONGEST = timedelta(hours=26)  # that a suspension can last
 
 
 class Bare:
@@ -59,7 +60,7 @@ class Bare:
         """Counts calls before they are made; the quota day that they count for."""
         now = datetime.now(UTC)
         day = now.astimezone(_PACIFIC).date()
-        await self.fetch("reserve_calls", day, _PRINT, bucket, random.randrange(64), calls, now, _POOL)
+        await self.fetch("reserve_calls", day, _PRINT, bucket, random.randrange(64), calls, now, _POOL, _LONGEST)
         return day
 
     @staticmethod
@@ -67,7 +68,7 @@ class Bare:
         """What a statement is given that settles one call of each day and bucket."""
         days, buckets = zip(*sorted(calls), strict=True)
         number = len(calls)
-        return days, [_PRINT] * number, buckets, random.randrange(64), [1] * number
+        return days, [_PRINT] * number, buckets, [random.randrange(64)] * number, [1] * number
 
     async def get(self, path: str, params: dict[str, str]) -> dict[str, Any]:
         """One call, decoded."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -197,6 +197,25 @@ async def test_a_claim_of_unfinished_videos_walks_its_indexes(full: asyncpg.Conn
     arguments = (50, NOW, LEASE, uuid.UUID(int=1), "shard", True, NOW)
     plan = await explain(full, "claim_unfinished", *arguments, warm=True)
     check(plan, "videos_unenriched", "videos_unarchived")
+
+
+INTERVALS = [timedelta(hours=1), timedelta(hours=6), timedelta(days=1)]
+MINUTES, DAY, WEEK = timedelta(minutes=10), timedelta(days=1), timedelta(days=7)
+
+
+@pytest.mark.parametrize("late", [timedelta(), timedelta(days=365)], ids=["much to repair", "nothing to repair"])
+async def test_a_repair_walks_indexes_from_where_what_is_ahead_begins(
+    full: asyncpg.Connection, late: timedelta
+) -> None:
+    now = NOW + late
+    plan = await explain(full, "repair_videos", 50, now, MINUTES, INTERVALS, DAY, warm=True)
+    check(plan, "videos_due", "videos_unenriched", "videos_unarchived")
+    walked = [node for node in plan if node.get("Index Name", "").startswith("videos_")]
+    assert sum(node["Actual Rows"] for node in walked) <= (0 if late else 150)
+    plan = await explain(full, "repair_topics", 50, now, MINUTES, INTERVALS[1], WEEK, warm=True)
+    check(plan, "search_queue_waiting")
+    (walk,) = (node for node in plan if node.get("Index Name") == "search_queue_waiting")
+    assert walk["Actual Rows"] == (0 if late else 50)
 
 
 async def test_an_empty_claim_costs_next_to_nothing(full: asyncpg.Connection) -> None:
