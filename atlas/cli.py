@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from atlas.commands import database, events, export, forget, notify, rebuild, roles, vault
+from atlas.commands import database, events, export, forget, notify, rebuild, roles, status, vault
 from atlas.help import verbatim
 from atlas.pages import page
 from atlas.streams import usable_streams
@@ -22,7 +22,7 @@ app = typer.Typer(
     help="Look after the database of Project Pleiades: DATABASE_URL or, when unset, the embedded PostgreSQL.",
 )
 app.command()(database.migrate)
-app.command()(database.status)
+app.command()(status.status)
 app.command()(roles.roles)
 app.command()(events.events)
 app.command()(notify.notify)

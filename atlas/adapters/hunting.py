@@ -13,6 +13,7 @@ from atlas.adapters import rounds
 from atlas.adapters.claims import Claims
 from atlas.adapters.rows import Ingested, TargetRow, TopicRow, TopicStatus
 from atlas.clock import clock
+from atlas.clocks import LARGEST_OFFSET
 from atlas.config import settings
 from atlas.resources import Video
 from atlas.statements import sql
@@ -48,7 +49,7 @@ class Hunting(Claims):
         )
         self._topics.update((row["id"], row) for row in rows)
         for row in rows:
-            if row["published_after"] is not None and row["published_after"] >= now + clock.tolerance:
+            if row["published_after"] is not None and row["published_after"] >= now + _may_be_ahead():
                 self._replace(row, _never_begun(row))
             if row["published_before"] is not None:
                 await self._take_up_round(row, now)
@@ -83,7 +84,7 @@ class Hunting(Claims):
         end = now.replace(microsecond=0)  # it is asked in whole seconds
         oldest = end - timedelta(hours=settings.hunter_published_within_hours)
         begin, ended = oldest, row["round_ended_at"]
-        if ended is not None and ended <= end + clock.tolerance:
+        if ended is not None and ended <= end + _may_be_ahead():
             begin = max(min(ended, end) - timedelta(minutes=settings.hunter_index_lag_minutes), oldest)
         row["published_after"] = min(begin.replace(microsecond=0), end - _SHORTEST_WINDOW)
         row["published_before"] = end
@@ -383,6 +384,11 @@ class Hunting(Claims):
             return frozenset()
         rows = await self._db.fetch(sql("mark_archived"), list(times), list(times.values()))
         return frozenset(row["id"] for row in rows)
+
+
+def _may_be_ahead() -> timedelta:
+    """By how much a window of another shard may lie in the future: by what its machine's clock may be wrong."""
+    return max(clock.tolerance, LARGEST_OFFSET)
 
 
 def _never_begun(row: TopicRow) -> TopicRow:

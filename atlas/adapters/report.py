@@ -94,17 +94,12 @@ class Ahead:
 
     Attributes:
         videos, queries: due later than the schedule allows; the next claim makes them due.
-        suspensions: of keys; they hold nothing.
         calls: counted for quota days that have not begun.
     """
 
     videos: Tally
     queries: Tally
-    suspensions: int
     calls: int
-
-    def __bool__(self) -> bool:
-        return bool(self.videos.number or self.queries.number or self.suspensions or self.calls)
 
 
 @dataclass(frozen=True)
@@ -171,11 +166,10 @@ class ReportDAO:
         now, tolerance = clock.now(), clock.tolerance
         (row,) = await self._db.fetch(
             sql("count_ahead"), limit, now, tolerance, [zone.interval for zone in policy.ZONES],
-            policy.ZONES[-1].interval, policy.TOPIC_INTERVAL, policy.TOPIC_INTERVAL_MAX, policy.LONGEST_SUSPENSION,
-            quota_day(now + tolerance),
+            policy.ZONES[-1].interval, policy.TOPIC_INTERVAL, policy.TOPIC_INTERVAL_MAX, quota_day(now + tolerance),
         )  # fmt: skip
         videos, queries = (_tally(row[name], limit) for name in ("videos", "queries"))
-        return Ahead(videos, queries, row["suspensions"], row["calls"])
+        return Ahead(videos, queries, row["calls"])
 
     async def calls(self, day: date | None = None) -> dict[Bucket, Calls]:
         """The calls by bucket of a Pacific day, or of all days."""

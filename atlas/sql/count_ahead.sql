@@ -1,8 +1,7 @@
 -- What lies further ahead than the policy allows, as repair_videos and repair_topics find it, and what else was noted of
 -- times to come; counted no further than the limit each.
 -- $1 limit, $2 schedule time, $3 what may lie ahead of it, $4 intervals of the three zones, $5 the longest time until a
--- premiere is read, $6 the shortest rest of a topic, $7 the longest, $8 the longest suspension, $9 the last quota day that
--- can have begun
+-- premiere is read, $6 the shortest rest of a topic, $7 the longest, $8 the last quota day that can have begun
 SELECT
     (SELECT count(*) FROM (
         SELECT 1 FROM $schema.videos
@@ -18,6 +17,4 @@ SELECT
         WHERE status = 'waiting' AND due_at > $2::timestamptz + $3::interval + $6::interval
             AND due_at > $2 + $3 + least($6 * power(2, least(barren_rounds, 16)), $7::interval)
         LIMIT $1::bigint) AS bounded) AS queries,
-    (SELECT count(*) FROM $schema.key_suspensions WHERE suspended_until > $2::timestamptz + $3::interval + $8::interval)
-        AS suspensions,
-    (SELECT coalesce(sum(reserved), 0)::bigint FROM $schema.api_calls WHERE day > $9::date) AS calls
+    (SELECT coalesce(sum(reserved), 0)::bigint FROM $schema.api_calls WHERE day > $8::date) AS calls

@@ -220,11 +220,9 @@ async def test_a_suspension_that_ends_later_than_any_can_holds_nothing(db: Datab
     with at(AHEAD):
         await suspend()
     with at(NOON):
-        ahead = await ReportDAO().ahead()
-        assert (ahead.suspensions, ahead.calls) == (1, 1)
+        assert (await ReportDAO().ahead()).calls == 1
         await suspend()  # it is asked, refused, and suspended until the right time
         with pytest.raises((RingExhausted, KeysRejected)):
             await KeyRing("hunting").acquire(Bucket.SEARCH)
-        assert (await ReportDAO().ahead()).suspensions == 0
         (row,) = await fetch(db, "SELECT suspended_until FROM key_suspensions")
         assert row["suspended_until"] <= NOON + 25 * HOUR

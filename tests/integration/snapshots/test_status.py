@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ from atlas.snapshots.partitions import attached, drop
 from atlas.snapshots.summary import summarize
 from atlas.times import iso
 
+from ...markdown import document, needs_documents, sections
 from .logs import DAY, NOW, fill, insert
 
 pytestmark = pytest.mark.integration
@@ -131,3 +133,103 @@ async def test_on_timescaledb_the_edition_and_what_it_means_are_told(hyper: asyn
         assert "`maia janitor` drops old chunks" in said
         assert "(kept)" not in said
     assert "video_stats_log is in a TimescaleDB hypertable." in await atlas("migrate")
+
+
+# ── the oldest snapshot ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_oldest_snapshot_is_named_with_its_owner(
+    plain: asyncpg.Connection, other: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "oldest snapshot none is held" in await atlas("status")
+    await other.execute("SET application_name = 'a [red]report'")
+    pid = await other.fetchval("SELECT pg_backend_pid()")
+    writer = await Database().connect()
+    async with other.transaction(isolation="repeatable_read", readonly=True):
+        await other.fetch("SELECT count(*) FROM videos")
+        async with writer.transaction():  # holds one, too, and began later
+            await writer.execute("INSERT INTO channels (id, first_seen_at, updated_at) VALUES ('c', now(), now())")
+            said = await atlas("status")
+            assert f"by process {pid}, user postgres, application a [red]report, client " in said
+            assert "idle in transaction" in said
+            assert "warning" not in said
+            monkeypatch.setattr("atlas.adapters.horizon._LONG_SECONDS", 0.0)
+            said = await atlas("status")
+            assert "warning: the oldest snapshot is held for 0 s by process" in said
+            assert f"claims slow down. To end it: SELECT pg_terminate_backend({pid})" in said
+            shown = json.loads(await atlas("status", "--json"))
+    await writer.close()
+    holder = shown["oldest_snapshot"]
+    assert (holder["kind"], holder["name"], holder["state"]) == ("session", str(pid), "idle in transaction")
+    assert (holder["user"], holder["application"]) == ("postgres", "a [red]report")
+    assert holder["seconds"] >= 0
+    assert len(shown["warnings"]) == 1
+    assert shown["hidden_sessions"] == 0
+
+
+async def test_a_statement_that_holds_no_snapshot_any_more_is_not_named(
+    plain: asyncpg.Connection, other: asyncpg.Connection
+) -> None:
+    async with other.transaction():
+        await other.execute("SELECT count(*) FROM videos")
+        assert "oldest snapshot none is held" in await atlas("status")
+
+
+async def test_sessions_that_a_user_may_not_look_at_are_counted_with_the_grant(
+    owned: asyncpg.Connection, server: str, empty_dsn: str, role: str
+) -> None:
+    stranger = await asyncpg.connect(empty_dsn)
+    try:
+        async with stranger.transaction(isolation="repeatable_read"):
+            await stranger.fetch("SELECT 1")
+            said = await atlas("status")
+            assert f"hidden from {role}: GRANT pg_read_all_stats TO {role}" in said
+            await stranger.execute(f"GRANT pg_read_all_stats TO {role}")
+        async with stranger.transaction(isolation="repeatable_read"):
+            await stranger.fetch("SELECT 1")
+            said = await atlas("status")
+            assert "hidden" not in said
+            assert "oldest snapshot held for 0 s by process" in said
+    finally:
+        await stranger.close()
+
+
+# ── times that have not come ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@needs_documents
+async def test_what_a_clock_that_was_ahead_has_written_is_shown(plain: asyncpg.Connection) -> None:
+    now = await plain.fetchval("SELECT now()")
+    assert json.loads(await atlas("status", "--json"))["warnings"] == []
+    await insert(plain, now + 3 * DAY)
+    await plain.execute(
+        "INSERT INTO videos (id, first_seen_at, zone, due_at)"
+        " SELECT 'v' || n, $1, 2, $1::timestamptz + interval '3 days' FROM generate_series(1, 7) AS n",
+        now,
+    )
+    await plain.execute(
+        "INSERT INTO search_queue (query_term, priority, source, status, added_at, due_at)"
+        " VALUES ('python', 1, 'user', 'waiting', $1, $1::timestamptz + interval '3 days')",
+        now,
+    )
+    await plain.execute("INSERT INTO api_calls VALUES ($1, 'key', 'search', 0, 5, 5)", (now + 3 * DAY).date())
+    said = await atlas("status")
+    assert f"warning: the newest snapshot is of {iso(now + 3 * DAY)}, which has not come" in said
+    assert "warning: 7 videos and 1 queries are due later than the schedule allows" in said
+    assert "warning: 5 API calls are counted for days to come" in said
+    shown = json.loads(await atlas("status", "--json"))
+    assert (shown["ahead"]["videos"]["number"], shown["ahead"]["queries"]["number"]) == (7, 1)
+    assert (shown["ahead"]["calls"], len(shown["warnings"])) == (5, 3)
+    (section,) = (one for one in sections(document("docs/troubleshooting.md")) if one.heading.startswith("Clock of"))
+    (statement,) = ("\n".join(block.lines) for block in section.blocks if block.language == "sql")
+    assert await plain.execute(statement) == "DELETE 1"
+
+
+async def test_the_json_object_has_what_the_tables_show(plain: asyncpg.Connection) -> None:
+    shown = json.loads(await atlas("status", "--json"))
+    assert shown["schema"]["version"] == shown["schema"]["expected"]
+    assert shown["snapshots"]["storage"] == "partitioned"
+    assert shown["retention_days"] == {"statistics": 30, "metadata": 30, "retired": 7, "events": 30}
+    assert shown["tables"]["videos"] == {"number": 0, "exact": True, "estimate": None}
+    assert set(shown["tracked"]) == set(shown["due"]) == {"1", "2", "3"}
+    assert set(shown["calls_today"]) == {"search", "units", "batchGetStats"}

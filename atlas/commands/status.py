@@ -1,0 +1,252 @@
+"""`atlas status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from atlas.adapters.horizon import Horizon, read_horizon
+from atlas.adapters.report import Ahead, ReportDAO, Tally, Totals
+from atlas.clock import clock
+from atlas.commands.pipes import echo_json
+from atlas.commands.running import run
+from atlas.config import settings
+from atlas.database import database
+from atlas.inspection import SCHEMA_VERSION, Inspection, Storage, inspect
+from atlas.plain import harmless
+from atlas.snapshots.moving import Purpose
+from atlas.snapshots.summary import COUNTED, Summary, summarize
+from atlas.times import iso
+
+__all__ = ["status"]
+
+
+@dataclass(frozen=True)
+class _Status:
+    """All that the command shows of a database with the present schema."""
+
+    found: Inspection
+    summary: Summary
+    totals: Totals
+    ahead: Ahead
+    horizon: Horizon
+
+    def warnings(self) -> list[str]:
+        """What somebody has to look at, a line each."""
+        lines = []
+        if (holder := self.horizon.holder) is not None and holder.long:
+            lines.append(
+                f"the oldest snapshot is {holder}: dead rows stay as long, and claims slow down. To end it: "
+                f"{holder.remedy}"
+            )
+        newest = self.summary.newest
+        if newest is not None and newest > self.totals.at + clock.tolerance:
+            lines.append(f"the newest snapshot is of {iso(newest)}, which has not come: a clock was ahead")
+        put_off = [f"{tally} {name}" for name, tally in self._put_off().items() if tally.number]
+        if put_off:
+            lines.append(
+                f"{' and '.join(put_off)} are due later than the schedule allows: a clock was ahead; the next claim "
+                "makes them due"
+            )
+        if self.ahead.calls:
+            lines.append(f"{self.ahead.calls:,} API calls are counted for days to come: a clock was ahead")
+        return lines
+
+    def _put_off(self) -> dict[str, Tally]:
+        return {"videos": self.ahead.videos, "queries": self.ahead.queries}
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for other programs.")] = False,
+) -> None:
+    """Show what the database is and what that means, what it holds, for how long, what is due, and what is wrong.
+
+    Names the oldest snapshot that a session, a replication slot or a prepared transaction holds, with its owner: while
+    it is held, claims get slower.
+    """
+
+    async def work() -> bool:
+        connection = await database.connect()
+        try:
+            found = await inspect(connection)
+            current = found.schema is not None and found.schema >= SCHEMA_VERSION
+            summary = await summarize(connection, found) if current else None
+        finally:
+            await connection.close()
+        if summary is None:
+            if as_json:
+                echo_json(_identity(found), indent=True)
+            else:
+                Console().print(_server(found, None))
+            return False
+        report = ReportDAO()
+        shown = _Status(found, summary, await report.totals(), await report.ahead(), await read_horizon())
+        if as_json:
+            echo_json(_as_json(shown), indent=True)
+            return True
+        console = Console()
+        console.print(_server(found, summary, shown.horizon))
+        console.print(_contents(shown.totals))
+        for line in shown.warnings():
+            typer.echo(f"warning: {harmless(line)}", err=True)
+        return True
+
+    if not run(work()):
+        typer.echo("The schema is missing or older than this release: run `atlas migrate`.", err=True)
+        raise typer.Exit(78)
+
+
+def _server(found: Inspection, summary: Summary | None, horizon: Horizon | None = None) -> Table:
+    table = Table(show_header=False, box=None)
+    table.add_row("server", f"PostgreSQL {found.server}" + (" (embedded)" if settings.database_url is None else ""))
+    table.add_row("database", found.name)
+    table.add_row("TimescaleDB", _timescaledb(found))
+    table.add_row("schema", f"{found.schema or 'missing'} (this release: {found.expected})")
+    if summary is None:
+        return table
+    for row in _snapshots(found, summary):
+        table.add_row(*row)
+    if horizon is not None:
+        for name, line in zip(("oldest snapshot", ""), _horizon(horizon), strict=False):
+            table.add_row(name, Text(harmless(line)))
+    days = (
+        f"snapshots {settings.retention_statistics_days} days, metadata {settings.retention_metadata_days} days, "
+        f"retired videos {settings.retention_retired_days} days, events {settings.retention_events_days} days"
+    )
+    table.add_row("kept for", f"{days}; `maia janitor` deletes what is older")
+    if not settings.youtube_audited:
+        table.add_row(
+            "derived metrics",
+            "velocity, growth and scores need YouTube's acceptance of an audited client (YOUTUBE_AUDITED)",
+        )
+    return table
+
+
+def _timescaledb(found: Inspection) -> str:
+    if found.timescaledb is None:
+        if not found.available:
+            return "not on this server"
+        return f"{found.available} could be installed" + ("" if found.preloaded else ", once the server preloads it")
+    edition = {"apache": "Apache edition", "timescale": "Community edition"}.get(found.edition or "", "edition unknown")
+    return f"{found.timescaledb}, {edition}"
+
+
+def _snapshots(found: Inspection, summary: Summary) -> list[tuple[str, str]]:
+    """What the snapshots are in and what that means, where they begin and end, and what is left to do."""
+    hyper = found.storage is Storage.HYPERTABLE
+    if hyper:
+        lines = [f"in a TimescaleDB hypertable of {summary.parts} chunks"]
+    else:
+        lines = [f"in {summary.parts} partitions by time, and a default one"]
+    if hyper and found.edition == "timescale":
+        lines.append("older ones are kept by column, far smaller; by its own policies TimescaleDB keeps the views too")
+    else:
+        lines.append(
+            "no compression, continuous aggregates or policies: the views are computed when they are read, "
+            f"and `maia janitor` drops old {'chunks' if hyper else 'partitions and makes new ones'}"
+        )
+    if summary.oldest and summary.newest:
+        lines.append(f"from {iso(summary.oldest)} to {iso(summary.newest)}")
+    if summary.in_default:
+        number = Tally(summary.in_default, exact=summary.in_default < COUNTED)
+        lines.append(f"{number} in the default partition: `atlas migrate` gives them partitions of their own")
+    if summary.copying is Purpose.CONVERT:
+        lines.append(f"{summary.copied:.0%} are copied: `atlas migrate --to-timescaledb` goes on")
+    elif not hyper and found.timescaledb is not None:
+        lines.append("TimescaleDB is there: `atlas migrate --to-timescaledb` moves them into a hypertable")
+    views = [f"{name}{' (kept)' if kept else ''}" for name, kept in sorted(summary.views.items())]
+    return [
+        *zip(["snapshots", *[""] * len(lines)], lines, strict=False),
+        ("views", ", ".join(views) or "none: run `atlas migrate`"),
+    ]
+
+
+def _horizon(horizon: Horizon) -> list[str]:
+    """Who holds the oldest snapshot, and what cannot be seen of it."""
+    lines = [str(horizon.holder) if horizon.holder is not None else "none is held"]
+    if horizon.hidden:
+        lines.append(
+            f"{horizon.hidden:,} sessions of other users are hidden from {horizon.reader}: GRANT pg_read_all_stats TO "
+            f"{horizon.reader}"
+        )
+    return lines
+
+
+def _contents(totals: Totals) -> Table:
+    table = Table("table", "rows", "of which", box=None)
+    queries = ", ".join(f"{tally} {status}" for status, tally in totals.queries.items() if tally.number)
+    tracked = ", ".join(f"{tally} in zone {zone}" for zone, tally in sorted(totals.tracked.items()))
+    table.add_row("search_queue", str(_sum(totals)), queries or "fill it: maia queue add")
+    table.add_row("videos", str(totals.videos), tracked)
+    table.add_row("video_stats_log", str(totals.snapshots))
+    table.add_row("channels", str(totals.channels))
+    table.add_row("events", str(totals.events))
+    table.add_row("runs", str(totals.runs))
+    due = ", ".join(f"{tally} in zone {zone}" for zone, tally in sorted(totals.due.items()) if tally.number)
+    table.add_row("due now", due or "no video")
+    calls = ", ".join(
+        f"{bucket} {calls.spent:,}" + (f" ({calls.refused:,} refused)" if calls.refused else "")
+        for bucket, calls in totals.calls.items()
+        if calls.reserved
+    )
+    table.add_row("API calls today", calls or "none")
+    return table
+
+
+def _sum(totals: Totals) -> Tally:
+    kept = [tally for status, tally in totals.queries.items() if status != "leased"]
+    return Tally(sum(tally.number for tally in kept), exact=all(tally.exact for tally in kept))
+
+
+def _identity(found: Inspection) -> dict[str, Any]:
+    """What is shown of any database."""
+    return {
+        "server": {"version": found.server, "embedded": settings.database_url is None, "database": found.name},
+        "timescaledb": {"version": found.timescaledb, "edition": found.edition, "available": found.available},
+        "schema": {"version": found.schema, "expected": found.expected},
+    }
+
+
+def _as_json(shown: _Status) -> dict[str, Any]:
+    """The same as docs/troubleshooting.md describes it."""
+    found, summary, totals, horizon = shown.found, shown.summary, shown.totals, shown.horizon
+    return {
+        **_identity(found),
+        "at": iso(totals.at),
+        "snapshots": {
+            "storage": found.storage, "parts": summary.parts, "oldest": _time(summary.oldest),
+            "newest": _time(summary.newest), "in_default": summary.in_default, "views": summary.views,
+        },
+        "retention_days": {
+            "statistics": settings.retention_statistics_days, "metadata": settings.retention_metadata_days,
+            "retired": settings.retention_retired_days, "events": settings.retention_events_days,
+        },
+        "tables": {
+            "search_queue": asdict(_sum(totals)), "videos": asdict(totals.videos),
+            "video_stats_log": asdict(totals.snapshots), "channels": asdict(totals.channels),
+            "events": asdict(totals.events), "runs": asdict(totals.runs),
+        },
+        "queries": _tallies(totals.queries),
+        "tracked": _tallies(totals.tracked),
+        "due": _tallies(totals.due),
+        "calls_today": {str(bucket): {**asdict(calls), "spent": calls.spent} for bucket, calls in totals.calls.items()},
+        "ahead": asdict(shown.ahead),
+        "oldest_snapshot": horizon.holder and {**asdict(horizon.holder), "since": _time(horizon.holder.since)},
+        "hidden_sessions": horizon.hidden,
+        "warnings": shown.warnings(),
+    }  # fmt: skip
+
+
+def _tallies(tallies: Mapping[Any, Tally]) -> dict[str, Any]:
+    return {str(name): asdict(tally) for name, tally in tallies.items()}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return iso(moment.astimezone(UTC)) if moment else None
