@@ -23,6 +23,7 @@ from atlas.connections import Connections
 from atlas.errors import ConfigError, Contended, DatabaseUnavailable, ReadOnly
 from atlas.refusals import LOST, TlsRefused, making, place_said, refused_parameter, translated
 from atlas.sessions import COMMAND_TIMEOUT, Bounded, Shared, is_own, options
+from atlas.times import time_as_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -194,10 +195,13 @@ async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
     """Instead of the driver's RESET, a round trip at each release: no statement of ours changes the session."""
 
 
+_JSON = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
 async def _know_json(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
-        encoder=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
+        encoder=lambda value: orjson.dumps(value, default=time_as_json, option=_JSON).decode(),
         decoder=orjson.loads,
     )

@@ -16,6 +16,10 @@ from atlas.statements import sql
 
 __all__ = ["Column", "ExportDAO", "Exported"]
 
+_TIME = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+# what a spreadsheet takes for the beginning of a formula, in its wide forms too; and the mark itself
+_ESCAPED = r"regexp_replace({}::text, E'^(?=[-=+@\t\r\n''\uFF1D\uFF0B\uFF0D\uFF20])', '''')"
+_TEXTS = frozenset({"text", "varchar", "bpchar", "name", "json", "jsonb"})
 _ROWS = 2_000  # that one fetch of a cursor brings
 _LONG = 30 * 86_400.0  # seconds: the driver's own limit is that of short statements
 
@@ -59,6 +63,18 @@ class Column:
     type: str
 
 
+def _as_texts(query: str, attributes: Sequence[asyncpg.Attribute], *, escape_formulas: bool) -> str:
+    """Return the query with its times, and if wanted its texts, as they stand in a CSV file."""
+    columns = []
+    for attribute in attributes:
+        form = _TIME if attribute.type.name == "timestamptz" else "{}"
+        if escape_formulas and attribute.type.name in _TEXTS:
+            form = _ESCAPED
+        name = '"' + attribute.name.replace('"', '""') + '"'
+        columns.append(f"{form.format(name)} AS {name}")
+    return f"SELECT {', '.join(columns)} FROM ({query}\n) AS exported"  # noqa: S608  names of our own columns
+
+
 class _SinkFailedError(Exception):
     """Around what a sink raised, so that it is not taken for an error of the database."""
 
@@ -80,12 +96,18 @@ class ExportDAO:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
+        escape_formulas: bool = False,
     ) -> int:
         """Gives the rows to the sink as CSV (UTF-8, with a header), in pieces as the server sends them.
+
+        Times are written as `atlas.times.iso` writes them, always with microseconds: pandas takes the form of a column
+        from its first row, and leaves the column as text where another row has another form.
 
         Args:
             sink: takes bytes. What it raises ends the export, and comes out of here as it is.
             since, until: of the table's own time; until is not included.
+            escape_formulas: put a ``'`` before each text that a spreadsheet would take for a formula, and before each
+                that begins with ``'``, so that taking away one leading ``'`` gives the text back.
 
         Returns:
             the number of rows.
@@ -101,6 +123,8 @@ class ExportDAO:
             async with self._snapshot() as connection:
                 query = _STATEMENTS[table]("text")
                 with translated():
+                    statement = await connection.prepare(query, timeout=_LONG)
+                    query = _as_texts(query, statement.get_attributes(), escape_formulas=escape_formulas)
                     status: str = await connection.copy_from_query(
                         query, since, until, output=give, format="csv", header=True, timeout=_LONG
                     )

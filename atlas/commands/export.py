@@ -49,6 +49,13 @@ def export(
     ] = _STDOUT,
     *,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    escape_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--escape-formulas",
+            help="CSV for a spreadsheet: put a ' before texts that it would take for formulas.",
+        ),
+    ] = False,
 ) -> None:
     """Write a table or a view to a file, as it is at one moment, whatever its size.
 
@@ -60,18 +67,21 @@ def export(
       atlas export --table events --since 24h | head
     """
     form = _format(form, output)
+    if escape_formulas and form is not Format.CSV:
+        raise typer.BadParameter("only CSV needs it: Parquet has types", param_hint="--escape-formulas")
     if output == _STDOUT:
         if form is Format.PARQUET:
             raise typer.BadParameter("Parquet is written to a file: name one", param_hint="--output")
         with quietly():
-            rows = run(_to_stdout(table, since, until))
+            rows = run(_to_stdout(table, since, until, escape_formulas=escape_formulas))
     else:
         if not output.parent.is_dir():
             raise typer.BadParameter(f"the folder of '{output}' is not there", param_hint="--output")
         if output.exists() and not force:
             raise typer.BadParameter(f"'{output}' is there already; --force writes over it", param_hint="--output")
         try:
-            rows = run(_to_file(table, form, since, until, output.resolve()))  # a link stays one
+            file = output.resolve()  # a link stays one
+            rows = run(_to_file(table, form, since, until, file, escape_formulas=escape_formulas))
         except OSError as error:
             typer.echo(f"atlas: '{output}' cannot be written: {error.strerror or error}", err=True)
             raise typer.Exit(1) from None
@@ -97,16 +107,18 @@ def _format(wanted: Format | None, output: Path) -> Format:
     return wanted or by_suffix or Format.CSV
 
 
-async def _to_stdout(table: Exported, since: str | None, until: str | None) -> int:
+async def _to_stdout(table: Exported, since: str | None, until: str | None, *, escape_formulas: bool) -> int:
     begin, end = moment(since, "--since"), moment(until, "--until")
     # a reader may keep it waiting for ever: SIGTERM ends it even then, and there is nothing to clean up
     with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
     with Progress() as progress:
-        return await _csv(table, begin, end, sys.stdout.buffer, progress)
+        return await _csv(table, begin, end, sys.stdout.buffer, progress, escape_formulas=escape_formulas)
 
 
-async def _to_file(table: Exported, form: Format, since: str | None, until: str | None, output: Path) -> int:
+async def _to_file(
+    table: Exported, form: Format, since: str | None, until: str | None, output: Path, *, escape_formulas: bool
+) -> int:
     """Written beside the file and moved to its place: nobody sees half of it."""
     begin, end = moment(since, "--since"), moment(until, "--until")
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
@@ -114,7 +126,7 @@ async def _to_file(table: Exported, form: Format, since: str | None, until: str 
         with Progress() as progress:
             if form is Format.CSV:
                 with part.open("wb") as file:
-                    rows = await _csv(table, begin, end, file, progress)
+                    rows = await _csv(table, begin, end, file, progress, escape_formulas=escape_formulas)
             else:
                 rows = await _parquet(table, begin, end, part, progress)
         with part.open("rb") as file:
@@ -126,7 +138,13 @@ async def _to_file(table: Exported, form: Format, since: str | None, until: str 
 
 
 async def _csv(
-    table: Exported, since: datetime | None, until: datetime | None, file: BinaryIO, progress: Progress
+    table: Exported,
+    since: datetime | None,
+    until: datetime | None,
+    file: BinaryIO,
+    progress: Progress,
+    *,
+    escape_formulas: bool,
 ) -> int:
     written = 0
 
@@ -135,7 +153,7 @@ async def _csv(
         written += file.write(piece)
         progress(f"{table}, bytes", written, 0)
 
-    return await ExportDAO().csv(table, sink, since=since, until=until)
+    return await ExportDAO().csv(table, sink, since=since, until=until, escape_formulas=escape_formulas)
 
 
 async def _parquet(

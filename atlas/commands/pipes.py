@@ -13,6 +13,7 @@ import orjson
 import typer
 
 from atlas.streams import BROKEN_PIPE
+from atlas.times import time_as_json
 
 __all__ = ["BROKEN_PIPE", "echo_json", "quietly"]
 
@@ -24,7 +25,8 @@ def echo_json(value: Any, *, indent: bool = False) -> None:
         value: what JSON can hold, and times.
         indent: on several lines, for people too; else on one.
     """
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else None)
+    layout = orjson.OPT_INDENT_2 if indent else 0
+    text = orjson.dumps(value, default=time_as_json, option=orjson.OPT_PASSTHROUGH_DATETIME | layout)
     if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
         text = json.dumps(json.loads(text), indent=2 if indent else None).encode("ascii")
     typer.echo(text)

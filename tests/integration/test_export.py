@@ -102,6 +102,89 @@ async def test_texts_counts_times_and_lists_come_through_csv(db: Database, tmp_p
     assert (tmp_path / "videos.csv").read_text(encoding="utf-8").count('""') > 2
 
 
+TIMES = [
+    datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC),
+    datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC),
+    datetime(2026, 11, 22, 12, 0, 0, 120000, tzinfo=UTC),
+    datetime(2005, 4, 23, tzinfo=UTC),
+    datetime(1, 1, 2, tzinfo=UTC),
+    datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC),
+]
+FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+async def test_all_times_of_a_csv_file_have_one_form(db: Database, tmp_path: Path) -> None:
+    """pandas takes the form of a column from its first row, and makes texts of all where one row has another."""
+    for number, at in enumerate(TIMES):
+        await db.fetch(
+            "INSERT INTO video_stats_log (video_id, observed_at, views) VALUES ($1, $2, 1)", f"v{number}", at
+        )
+    rows = await exported("video_stats_log", "csv", tmp_path)
+    read = {row["video_id"]: datetime.strptime(row["observed_at"], FORMAT).replace(tzinfo=UTC) for row in rows}
+    assert read == {f"v{number}": at for number, at in enumerate(TIMES)}
+    back = await db.fetch("SELECT at::timestamptz FROM unnest($1::text[]) AS at", [row["observed_at"] for row in rows])
+    assert [row[0] for row in back] == [read[row["video_id"]] for row in rows]
+
+
+FORMULAS = [
+    *(
+        '=HYPERLINK("http://evil.example","x")',
+        "+1",
+        "-1",
+        "@SUM(1)",
+        "\tx",
+        "\rx",
+        "\nx",
+        "=",
+        "\uff1d1",
+        "\uff0d1",
+        "\uff0b1",
+        "\uff20x",
+    ),
+    *("'", "'=1", "''", " =1", "", "x=1", "a\n=1", "[1]", "é", "1", None),
+]
+HARMLESS = {" =1", "", "x=1", "a\n=1", "[1]", "é", "1", None}
+"""Texts that no spreadsheet takes for a formula."""
+
+
+async def test_formulas_are_escaped_if_wanted_and_can_be_read_back(db: Database, tmp_path: Path) -> None:
+    for number, text in enumerate(FORMULAS):
+        await db.fetch(
+            "INSERT INTO videos (id, title, channel_id, tags, first_seen_at, zone) "
+            "VALUES ($1, $2::text, $2::text, ARRAY[$2::text], now(), 3)",
+            f"-{number}",
+            text,
+        )
+    plain = {row["id"]: row for row in await exported("videos", "csv", tmp_path)}
+    assert [plain[f"-{number}"]["title"] for number in range(len(FORMULAS))] == [text or "" for text in FORMULAS]
+    bare = (tmp_path / "videos.csv").read_bytes()
+    rows = await exported("videos", "csv", tmp_path, "--force", "--escape-formulas")
+    assert len(rows) == len(FORMULAS)
+    for row in rows:
+        assert not any(str(value).startswith(tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")) for value in row.values())
+        assert {name: value.removeprefix("'") for name, value in row.items()} == plain[row["id"].removeprefix("'")]
+        if plain[row["id"].removeprefix("'")]["title"] in HARMLESS:
+            assert row["title"] == plain[row["id"].removeprefix("'")]["title"]
+    assert bare.count(b",,") == (tmp_path / "videos.csv").read_bytes().count(b",,"), "no value stays none"
+
+
+async def test_numbers_below_zero_stay_numbers(db: Database, tmp_path: Path) -> None:
+    await db.fetch(
+        "INSERT INTO video_stats_log (video_id, observed_at, views) "
+        "SELECT 'v1', now() - n * interval '1 hour', n * 10 FROM generate_series(0, 2) AS n"
+    )
+    await db.fetch("INSERT INTO videos (id, first_seen_at, zone) VALUES ('v1', now(), 3)")
+    (row,) = await exported("video_velocity", "csv", tmp_path, "--escape-formulas")
+    assert float(row["views_per_hour"]) == -10
+
+
+@pytest.mark.parametrize("arguments", [("--output", "x.parquet"), ("--output", "x", "--format", "parquet")])
+async def test_formulas_are_not_escaped_in_parquet(arguments: tuple[str, ...]) -> None:
+    done = await atlas("export", "--table", "videos", "--escape-formulas", *arguments)
+    assert done.code == 2
+    assert "only CSV needs it" in done.stderr
+
+
 async def test_an_empty_text_and_no_text_are_apart_in_csv(db: Database, tmp_path: Path) -> None:
     await seed(db)
     await exported("videos", "csv", tmp_path)
@@ -136,16 +219,24 @@ async def test_parquet_has_types(db: Database, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", Exported)
-async def test_every_table_and_view_has_the_same_rows_in_both_forms(
+async def test_every_table_and_view_has_the_same_rows_and_one_form_of_times_in_both_formats(
     db: Database, tmp_path: Path, table: Exported
 ) -> None:
     await seed(db)
+    await db.fetch("UPDATE videos SET due_at = date_trunc('day', now())")
+    await db.fetch("UPDATE runs SET finished_at = date_trunc('second', started_at)")
     texts = await exported(table, "csv", tmp_path)
     values = await exported(table, "parquet", tmp_path)
     assert len(texts) == len(values) > 0
     assert list(texts[0]) == list(values[0])
     key = next(iter(texts[0]))
     assert sorted(row[key] for row in texts) == sorted(str(row[key]) for row in values)
+    schema = pq.read_schema(tmp_path / f"{table}.parquet")
+    times = [field.name for field in schema if pa.types.is_timestamp(field.type)]
+    assert times
+    for name in times:
+        written = [datetime.strptime(row[name], FORMAT).replace(tzinfo=UTC) for row in texts if row[name]]
+        assert sorted(written) == sorted(row[name] for row in values if row[name])
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import typer
 
+from atlas.commands.pipes import echo_json
 from atlas.commands.times import moment
 from atlas.config import settings
-from atlas.times import ahead, iso
+from atlas.times import ahead, iso, time_as_json
 from maia.logs import set_up_logging
 
 from ..markdown import CHECKOUT, needs_documents
@@ -176,3 +177,17 @@ def test_nothing_else_formats_a_time() -> None:
         if any(map(_formats_a_time, ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
     }
     assert found == set(OWN_FORMATS)
+
+
+@pytest.mark.parametrize(
+    "at", [NOON, NOON + timedelta(microseconds=120_000), NOON.astimezone(timezone(timedelta(hours=5)))]
+)
+def test_a_time_in_json_always_has_microseconds(at: datetime, capsys: pytest.CaptureFixture[str]) -> None:
+    echo_json({"at": at})
+    written = json.loads(capsys.readouterr().out)["at"]
+    assert datetime.strptime(written, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC) == at
+
+
+def test_json_takes_nothing_else_that_it_has_no_form_for() -> None:
+    with pytest.raises(TypeError, match="set is not JSON"):
+        time_as_json(set())
