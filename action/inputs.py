@@ -60,6 +60,7 @@ class Inputs:
     run: str
     queries: str
     migrate: bool
+    resume_keys: bool
     settings: Mapping[str, str]
     image: str
     network: str
@@ -92,6 +93,9 @@ class Inputs:
         for name, given in (("dry-run", dry_run), ("yes", yes)):
             if given and command != JANITOR:
                 raise UsageError(f"The input `{name}` is the janitor's: {command} has none.")
+        resume_keys = _yes("resume-keys", text("resume-keys"))
+        if resume_keys and command != "plan":
+            raise UsageError(f"The input `resume-keys` is the plan's: {command} has none.")
         return cls(
             command=command,
             agent=agent,
@@ -106,6 +110,7 @@ class Inputs:
             run=_run(text("run"), command, environ),
             queries=_queries(text("queries"), text("queries-file"), agent, environ) if command == "plan" else "",
             migrate=_yes("migrate", text("migrate")),
+            resume_keys=resume_keys,
             settings=settings.from_lines(text("settings")),
             image=_matching("image", text("image"), _IMAGE, "an image's name, or `build`"),
             network=_matching("network", text("network"), _NETWORK, "a Docker network's name, such as `host`"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from action import settings
+from action.advice import in_a_workflow
 from action.cancel import Cancel
 from action.container import Containers, Ended
 from action.image import ROOT, Images
@@ -90,7 +91,7 @@ class Judgement:
     @property
     def reason(self) -> str:
         """Why it did no more, in Maia's own words; one line."""
-        return one_line(str(self.stats.get("reason") or ""))
+        return in_a_workflow(one_line(str(self.stats.get("reason") or "")))
 
     def annotate(self, runner: Runner, what: str) -> None:
         """Says it, where there is something to say; `what` names what ran."""
@@ -124,7 +125,7 @@ def judge(ended: Ended, *, fail_on_churn: bool = False) -> Judgement:
         verdict=verdict,
         outcome=found.outcome if found is not None else verdict.outcome,
         code=ended.code if fails else 0,
-        detail=(said or "") if found is not None else (ended.said if not verdict.passes else ""),
+        detail=in_a_workflow((said or "") if found is not None else (ended.said if not verdict.passes else "")),
         stats=found.stats if found is not None else {},
     )
 

@@ -73,7 +73,7 @@ def _key_suspended(key: Mapping[str, Any]) -> tuple[str, str]:
     return (
         f"key {key['fingerprint']} is suspended: {key['reason']}",
         f"Until {_time(key['until'])}, or until the key pool changes. Check the key in the Google Cloud console; "
-        f"`maia keys resume {key['fingerprint']}` lifts the suspension.",
+        f"`maia keys resume {key['fingerprint']}` lifts the suspension, as does the workflow's form.",
     )
 
 

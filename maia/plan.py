@@ -133,6 +133,7 @@ class PlanOptions:
         batch_size: rows of one cycle of one shard; None: the setting.
         wave: None: the setting MAIA_WAVE, or 1.
         queries: added to the queue before the first wave.
+        resume_keys: lift the suspensions of the ring's keys before the first wave is planned.
         result_file: None: the setting MAIA_RESULT_FILE.
     """
 
@@ -140,6 +141,7 @@ class PlanOptions:
     batch_size: int | None = None
     wave: int | None = None
     queries: Sequence[str] = field(default=())
+    resume_keys: bool = False
     result_file: Path | None = None
 
 
@@ -166,7 +168,8 @@ async def make_plan(agent: str, options: PlanOptions, wave: int) -> dict[str, An
     """Adds the queries, and plans a wave.
 
     Returns:
-        the stats of the result file: ``agent``, ``shards``, ``wave``, ``queries_new``, ``due``, ``unfinished`` (videos,
+        the stats of the result file: ``agent``, ``shards``, ``wave``, ``queries_new``, ``keys_resumed``
+        (fingerprints, where that was asked for), ``due``, ``unfinished`` (videos,
         Hunter) or ``zones`` (Tracker), ``churned`` (from wave 2 on), ``calls_left``, ``outcome``, ``reason``. What is
         due is counted no further than is needed, and 1,000.
 
@@ -178,6 +181,8 @@ async def make_plan(agent: str, options: PlanOptions, wave: int) -> dict[str, An
     stats: dict[str, Any] = {"agent": agent, "shards": 0, "wave": wave, "queries_new": 0}
     if wave == 1 and options.queries:
         stats["queries_new"] = await QueueDAO().add(options.queries)
+    if wave == 1 and options.resume_keys:
+        stats["keys_resumed"] = await _resume_keys(RING_OF[agent])
     record_stats(stats)
     plan, counts = await _count(agent, options, wave)
     if wave > 1 and plan.shards:
@@ -186,6 +191,16 @@ async def make_plan(agent: str, options: PlanOptions, wave: int) -> dict[str, An
         plan, counts = await _count(agent, options, wave)
     logger.info("%s, wave %d: %s", agent, wave, plan.reason)
     return {**stats, **counts, "shards": plan.shards, "outcome": plan.outcome, "reason": plan.reason}
+
+
+async def _resume_keys(ring: str) -> list[str]:
+    """Lift the suspensions of a ring's keys, and of the keys of their projects. Return the fingerprints."""
+    lifted = await KeyDAO().resume_ring(settings.key_rings, ring)
+    for one in lifted:
+        logger.info("suspension lifted: %s", one)
+    if not lifted:
+        logger.info("no key of the ring '%s' is suspended", ring)
+    return list(dict.fromkeys(one.fingerprint for one in lifted))
 
 
 async def _pause(wave: int) -> None:

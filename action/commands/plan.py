@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 
 from action import summary
 from action.container import Containers, Ended
@@ -15,6 +17,7 @@ from maia.exitcodes import ExitCode, Outcome
 __all__ = ["run"]
 
 _ESSENTIAL = frozenset({"run", "shards"})
+_FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 _STARTS_NOTHING = {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED}
 
 
@@ -43,12 +46,23 @@ def run(step: Step) -> Ending:
             step, ExitCode.FAILURE, Outcome.FAILURE, 0, judgement, "It did not say how many shards to start."
         )
     reason = judgement.reason
+    if step.inputs.resume_keys and step.inputs.wave == 1:
+        step.runner.notice("Maia: suspended keys", _resumed(judgement.stats))
     step.runner.line(f"plan: {shards} shards; time: {summary.split(seconds, ended.times)}")
     # under act a gate looks also where no shard churned: that is nothing to say
     if judgement.outcome in _STARTS_NOTHING and (step.inputs.wave == 1 or judgement.stats.get("churned")):
         what = "No shard is started" if step.inputs.wave == 1 else "No further shard is started"
         step.runner.notice(f"Maia: {judgement.outcome}", f"{what}: {reason or judgement.outcome}")
     return _ending(step, ExitCode.OK, judgement.outcome, shards, judgement, reason)
+
+
+def _resumed(stats: Mapping[str, object]) -> str:
+    """What became of the suspensions, in a line."""
+    listed = stats.get("keys_resumed")
+    found = [key for key in (listed if isinstance(listed, list) else []) if _FINGERPRINT.fullmatch(str(key))]
+    if not found:
+        return "No key of the ring was suspended."
+    return f"Tried again from now on: {', '.join(found)}. YouTube's next refusal suspends again."
 
 
 def _migrate(step: Step, containers: Containers) -> Ended:
@@ -65,9 +79,10 @@ def _command(step: Step, *, with_queries: bool) -> list[str]:
     inputs = step.inputs
     batch = [] if inputs.batch_size is None else ["--batch-size", str(inputs.batch_size)]
     queries = ["--queries", "-"] if with_queries else []
+    keys = ["--resume-keys"] if inputs.resume_keys else []
     return [
         "python", "-m", "maia", "plan", inputs.agent, "--max-shards", str(inputs.max_shards), *batch,
-        "--wave", str(inputs.wave), *queries, "--result-file", PATH,
+        "--wave", str(inputs.wave), *queries, *keys, "--result-file", PATH,
     ]  # fmt: skip
 
 

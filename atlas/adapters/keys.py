@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from atlas.clock import clock
 from atlas.config import settings
@@ -17,7 +17,7 @@ from atlas.keyring import WHOLE_KEY, longest
 from atlas.quota import Bucket, quota_day, quota_reset
 from atlas.statements import sql
 
-__all__ = ["BucketReport", "CallsLeft", "KeyDAO", "KeyReport"]
+__all__ = ["BucketReport", "CallsLeft", "KeyDAO", "KeyReport", "Lifted"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,17 @@ class CallsLeft:
 
     number: Mapping[Bucket, int]
     until: Mapping[Bucket, datetime]
+
+
+class Lifted(NamedTuple):
+    """A suspension that was lifted; ``bucket`` is ``*`` for that of the whole key."""
+
+    fingerprint: str
+    bucket: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.fingerprint} {self.bucket}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -167,10 +178,14 @@ class KeyDAO:
             usage={(row["fingerprint"], row["bucket"]): row for row in usage},
         )
 
-    async def resume(self, prefix: str) -> list[str]:
-        """Lifts every suspension of the keys whose fingerprint begins so. Returns a line for each."""
-        rows = await self._db.fetch(sql("resume_key"), prefix.lower())
-        return sorted(f"{row['fingerprint']} {row['bucket']}: {row['reason']}" for row in rows)
+    async def resume(self, *prefixes: str) -> list[Lifted]:
+        """Lift every suspension of the keys whose fingerprint begins so, and of the keys of their projects."""
+        rows = await self._db.fetch(sql("resume_key"), [prefix.lower() for prefix in prefixes], clock.now())
+        return sorted(Lifted(row["fingerprint"], row["bucket"], row["reason"]) for row in rows)
+
+    async def resume_ring(self, pool: KeyPool, ring: str) -> list[Lifted]:
+        """Lift every suspension of the keys of a ring, and of the keys of their projects."""
+        return await self.resume(*_prints(pool, ring))
 
 
 def _prints(pool: KeyPool, *rings: str) -> list[str]:

@@ -48,8 +48,8 @@ def roles(
     async def make() -> None:
         done = await make_roles(database, names)
         for name, may in (
-            (names.agent, "reads, adds and changes rows: hunter, tracker, plan, verdict, queue add"),
-            (names.janitor, "deletes rows too: janitor, queue remove, keys resume, atlas forget"),
+            (names.agent, "reads, adds and changes rows: hunter, tracker, plan, verdict, queue add, keys resume"),
+            (names.janitor, "deletes rows too: janitor, queue remove, atlas forget"),
             (names.reader, "reads the tables and views: atlas status, export, events"),
         ):
             typer.echo(f"{name} {'is made' if name in done.made else 'was there'}; it {may}")

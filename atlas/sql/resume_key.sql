@@ -1,12 +1,14 @@
--- Lifts every suspension of the keys whose fingerprint begins so, and of keys of the same project. $1 prefix
+-- Ends every suspension of the keys whose fingerprint begins so, and of keys of the same project, and forgets the limits
+-- that YouTube named. An agent may: nothing is deleted. $1 prefixes, $2 schedule time
 WITH meant AS (
-    SELECT fingerprint FROM $schema.key_suspensions WHERE starts_with(fingerprint, $1)
-    UNION SELECT fingerprint FROM $schema.api_keys WHERE starts_with(fingerprint, $1)
+    SELECT fingerprint FROM $schema.key_suspensions, unnest($1::text[]) AS prefix WHERE starts_with(fingerprint, prefix)
+    UNION SELECT fingerprint FROM $schema.api_keys, unnest($1::text[]) AS prefix WHERE starts_with(fingerprint, prefix)
 ), together AS (
     SELECT fingerprint FROM meant
     UNION SELECT sibling.fingerprint FROM $schema.api_keys AS key
     JOIN $schema.api_keys AS sibling ON sibling.project = key.project
     WHERE key.fingerprint IN (SELECT fingerprint FROM meant)
 )
-DELETE FROM $schema.key_suspensions WHERE fingerprint IN (SELECT fingerprint FROM together)
+UPDATE $schema.key_suspensions SET suspended_until = least(suspended_until, $2::timestamptz), quota_limit = NULL
+WHERE fingerprint IN (SELECT fingerprint FROM together) AND (suspended_until > $2 OR quota_limit IS NOT NULL)
 RETURNING fingerprint, bucket, reason

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from atlas.adapters.keys import KeyDAO, KeyReport
+from atlas.adapters.keys import KeyDAO, KeyReport, Lifted
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import database
@@ -82,7 +82,7 @@ def resume(
     if len(fingerprint) < 4:
         raise typer.BadParameter("give at least 4 characters of the fingerprint; `maia keys` shows it")
 
-    async def work() -> list[str]:
+    async def work() -> list[Lifted]:
         async with database.session():
             return await KeyDAO().resume(fingerprint)
 

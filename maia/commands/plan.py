@@ -51,6 +51,13 @@ QueriesFile = Annotated[
         "# begins a comment. None is removed; a line that is no query is a warning.",
     ),
 ]
+ResumeKeys = Annotated[
+    bool,
+    typer.Option(
+        "--resume-keys",
+        help="Before the first wave, lift every suspension of the ring's keys, as `maia keys resume` does for one key.",
+    ),
+]
 
 
 def plan(
@@ -61,6 +68,7 @@ def plan(
     queries: QueriesFile = None,
     result_file: ResultFile = None,
     *,
+    resume_keys: ResumeKeys = False,
     json_logs: JsonLogs = False,
     verbose: Verbose = False,
 ) -> None:
@@ -84,7 +92,7 @@ def plan(
     set_up_logging(json=json_logs, verbose=verbose)
     for problem in found.problems():
         logger.warning("a query is not added: %s", problem)
-    maia.plan.run(agent.value, PlanOptions(max_shards, batch_size, wave, found.wanted, result_file))
+    maia.plan.run(agent.value, PlanOptions(max_shards, batch_size, wave, found.wanted, resume_keys, result_file))
 
 
 def verdict(

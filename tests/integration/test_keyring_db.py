@@ -250,8 +250,8 @@ async def test_a_lifted_suspension_is_known_to_a_ring_that_was_exhausted(db: Dat
         await ring.quota_spent(await ring.acquire(SEARCH))
         with pytest.raises(RingExhausted):
             await ring.acquire(SEARCH)
-        (line,) = await KeyDAO().resume(A[:6])
-        assert line.startswith(f"{A} search: day quota spent")
+        (lifted,) = await KeyDAO().resume(A[:6])
+        assert str(lifted).startswith(f"{A} search: day quota spent")
         assert (await ring.acquire(SEARCH)).fingerprint == A
 
 

@@ -19,6 +19,7 @@ from atlas.config import settings
 from atlas.database import Database
 from atlas.database import database as atlas_database
 from atlas.errors import KeysRejected
+from atlas.keypool import fingerprint
 from atlas.quota import Bucket
 from atlas.utils import KeyRing
 from maia.exitcodes import Outcome
@@ -131,6 +132,10 @@ async def test_an_empty_queue_says_how_to_fill_it() -> None:
     stats = await plan("hunter")
     assert (stats["shards"], stats["outcome"]) == (0, "idle")
     assert 'maia queue add "your query"' in stats["reason"]
+    in_a_workflow = pytest.importorskip("action.advice").in_a_workflow
+    assert in_a_workflow(stats["reason"]).startswith(
+        "the search queue is empty: run the workflow Hunter by hand with a "
+    )
 
 
 async def test_nothing_due_says_when_the_next_is(db: Database, timeline: Timeline) -> None:
@@ -264,6 +269,37 @@ async def test_a_ring_of_blocked_keys_is_a_matter_of_configuration(db: Database)
     assert await value(db, "SELECT count(*) FROM search_queue") == 1, "the queries are kept for when it is mended"
     assert (await plan("tracker"))["outcome"] == "idle"
     assert (await KeyDAO().calls_left(settings.key_rings, "archeology")).number == dict.fromkeys(Bucket, 0)
+
+
+async def test_the_suspensions_of_the_agents_ring_are_lifted_where_that_is_asked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "maia.plan")
+    ring, other = KeyRing("hunting"), KeyRing("tracking")
+    for _ in HUNTING:
+        await ring.reject(await ring.acquire(Bucket.SEARCH), reason="API_KEY_INVALID")
+    await other.reject(await other.acquire(Bucket.BATCH), reason="API_KEY_INVALID")
+    await add_queries(1)
+    with pytest.raises(KeysRejected):
+        await plan("hunter")
+    keys = sorted(fingerprint(key) for key in HUNTING)
+    stats = await plan("hunter", resume_keys=True)
+    assert (stats["keys_resumed"], stats["shards"], stats["calls_left"]["search"]) == (keys, 1, 200)
+    for key in keys:
+        assert f"suspension lifted: {key} *: API_KEY_INVALID" in caplog.text
+    assert (await plan("tracker"))["calls_left"]["batchGetStats"] == 10_000, "of the other ring, one is suspended still"
+    assert (await plan("hunter", resume_keys=True))["keys_resumed"] == []
+    assert "no key of the ring 'hunting' is suspended" in caplog.text
+    # what YouTube refuses again is suspended again
+    await ring.reject(await ring.acquire(Bucket.SEARCH), reason="API_KEY_INVALID")
+    assert (await plan("hunter"))["calls_left"]["search"] == 100
+    with settings.override(maia_run_id="20-1"):
+        assert "keys_resumed" not in await plan("hunter", wave=2, resume_keys=True)
+
+
+async def test_a_limit_that_youtube_named_is_forgotten_with_the_suspension() -> None:
+    await close("hunting", Bucket.SEARCH, limit=30)
+    assert (await plan("hunter", resume_keys=True))["calls_left"]["search"] == 200
 
 
 # ── the Tracker ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -126,6 +126,39 @@ def test_a_plan_that_fails_starts_nothing(step: Step, docker: FakeDocker) -> Non
     assert done.summary.startswith("### Maia plan of the tracker: failed\n")
 
 
+# ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_suspended_keys_are_tried_again_where_that_is_asked(step: Step, docker: FakeDocker) -> None:
+    lifted = ["0123456789ab", "ba9876543210"]
+    docker.plays(run=[planned(keys_resumed=[*lifted, "::error::", 7])])
+    done = step.here(command="plan", resume_keys="true")
+    assert "--resume-keys" in docker.of("run")[0]["arguments"]
+    assert done.annotations("notice") == [
+        f"Maia: suspended keys: Tried again from now on: {', '.join(lifted)}. YouTube's next refusal suspends again."
+    ]
+
+
+def test_where_no_key_was_suspended_it_says_so(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[planned(keys_resumed=[])])
+    done = step.here(command="plan", resume_keys="true")
+    assert done.annotations("notice") == ["Maia: suspended keys: No key of the ring was suspended."]
+
+
+@pytest.mark.parametrize("value", ["", "false"])
+def test_suspensions_stay_unless_asked(step: Step, docker: FakeDocker, value: str) -> None:
+    docker.plays(run=[planned()])
+    assert step.here(command="plan", resume_keys=value).annotations("notice") == []
+    assert "--resume-keys" not in docker.of("run")[0]["arguments"]
+
+
+def test_only_a_plan_resumes_keys(step: Step, docker: FakeDocker) -> None:
+    done = step.here(command="hunter", resume_keys="true")
+    assert done.code == 2
+    assert "The input `resume-keys` is the plan's" in done.annotations("error")[0]
+    assert docker.calls == []
+
+
 # ── migrate ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
