@@ -9,6 +9,7 @@ from atlas.adapters.plans import PlanDAO, RunRow
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import ConfigError
+from maia.achievement import achieved, why_not_more
 from maia.session import Shard
 from maia.stop import merge_stats
 
@@ -36,14 +37,16 @@ async def read_run(agent: str) -> list[RunRow]:
 
 
 def told(agent: str, rows: list[RunRow]) -> dict[str, Any]:
-    """The stats of the result file: a mapping for each row, and the sums of their numbers.
+    """The stats of the result file: a mapping for each row, the sums of their numbers, and what they mean in words.
 
     A process that was killed has neither outcome nor exit code.
     """
     totals: dict[str, Any] = {}
     for row in rows:
         merge_stats(totals, _numbers(row["stats"] or {}))
-    return {"agent": agent, "rows": [_row(row) for row in rows], "totals": totals}
+    shown = [_row(row) for row in rows]
+    words = {"achieved": achieved(agent, totals), "why": why_not_more(shown)} if rows else {}
+    return {"agent": agent, "rows": shown, "totals": totals, **words}
 
 
 def _order(row: RunRow) -> tuple[Any, ...]:
@@ -58,6 +61,7 @@ def _row(row: RunRow) -> dict[str, Any]:
     seconds = None
     if row["finished_at"] is not None:
         seconds = round((row["finished_at"] - row["started_at"]).total_seconds(), 1)
+    error = {"error": row["error"]} if row["error"] else {}
     return {
         "wave": row["wave"],
         "shard": row["shard"],
@@ -65,6 +69,7 @@ def _row(row: RunRow) -> dict[str, Any]:
         "exit_code": row["exit_code"],
         "seconds": seconds,
         "stats": row["stats"] or {},
+        **error,
     }
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from action import summary
@@ -21,6 +21,7 @@ from action.needs import Needs
 from action.result import PATH, figures
 from action.step import Ending, Step, judge, numbers
 from action.text import one_line
+from maia.achievement import achieved, outcome_of_run, why_not_more
 from maia.exitcodes import ExitCode, Outcome
 
 __all__ = ["TABLE_SECONDS", "run"]
@@ -33,16 +34,29 @@ def run(step: Step) -> Ending:
     """Raises UsageError, and Cancelled."""
     needs = Needs.parse(step.inputs.needs)
     outcome, code = _judge(step, needs)
-    text = summary.heading(f"{step.inputs.agent}, all shards", outcome) + _words(needs)
-    stats: dict[str, Any] = {}
     # without a shard there is no row to show, and an image is not pulled for nothing
+    table = _table(step) if needs.ran else _Table()
+    # the results of the jobs decide; of those that ended well, the rows know how
+    if outcome is Outcome.OK and table.outcome in {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED}:
+        outcome = table.outcome
     if needs.ran:
-        added, stats = _table(step)
-        text += added
-    outputs = {"outcome": str(outcome), "exit-code": str(int(code)), "stats": numbers(stats)}
+        _notify(step, outcome, table)
+    text = summary.heading(f"{step.inputs.agent}, all shards", outcome) + _words(
+        needs, outcome, known=not table.missing
+    )
+    if table.words:
+        text += fenced("\n".join(table.words)) + "\n"
+    text += table.text
+    outputs = {"outcome": str(outcome), "exit-code": str(int(code)), "stats": numbers(table.totals)}
     if needs.churned:
         outputs["churned"] = "true"
     return Ending(code, outputs, text)
+
+
+def _notify(step: Step, outcome: Outcome, table: _Table) -> None:
+    """Say in a notice what was achieved, and why not more."""
+    words = "\n".join(table.words) or "What the shards achieved is not known here; the summary says why."
+    step.runner.notice(f"Maia: {outcome}", f"{step.inputs.agent}, all shards: {words}")
 
 
 def _judge(step: Step, needs: Needs) -> tuple[Outcome, ExitCode]:
@@ -73,7 +87,15 @@ def _judge(step: Step, needs: Needs) -> tuple[Outcome, ExitCode]:
     return (Outcome.OK if needs.ran else Outcome.IDLE), ExitCode.OK
 
 
-def _words(needs: Needs) -> str:
+_ENDED = {
+    Outcome.OK: "All shards ended well",
+    Outcome.IDLE: "No shard found anything due",
+    Outcome.QUOTA_EXHAUSTED: "No shard failed, and the quota is spent",
+}
+
+
+def _words(needs: Needs, outcome: Outcome, *, known: bool) -> str:
+    """What became of the jobs; `known`: what the shards say of themselves is known."""
     lines = []
     if needs.failed:
         lines.append(f"Failed: {_names(needs.failed)}. Their annotations say what to do.")
@@ -85,7 +107,8 @@ def _words(needs: Needs) -> str:
         lines.append("No shard was started; the plan says why.")
     if not lines:
         count = len(needs.ran)
-        lines.append("All shards ended well." if count == 1 else f"All shards ended well, after {count} waves.")
+        ended = _ENDED.get(outcome, "No shard failed") if known else "No shard failed"
+        lines.append(f"{ended}." if count == 1 else f"{ended}, after {count} waves.")
     return "".join(f"{line}\n\n" for line in lines)
 
 
@@ -106,42 +129,70 @@ def _limited(cancel: Cancel, seconds: float) -> Iterator[Cancel]:
             timer.cancel()
 
 
-def _table(step: Step) -> tuple[str, dict[str, Any]]:
-    """The Markdown of the table, or of why there is none, and the totals. Raises Cancelled, and nothing else."""
-    added, why = "", ""
-    totals: dict[str, Any] = {}
+@dataclass(frozen=True)
+class _Table:
+    """What the rows of the shards say.
+
+    Attributes:
+        text: Markdown: the table, or why there is none.
+        words: what was achieved and why not more, a line each; text of others.
+        outcome: over all shards; None where it is not known.
+        missing: why there is no table.
+    """
+
+    text: str = ""
+    totals: Mapping[str, Any] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+    missing: str = ""
+
+
+def _table(step: Step) -> _Table:
+    """The table, or why there is none. Raises Cancelled, and nothing else."""
+    found = _Table(missing=_TIME_UP)
     try:
         # one limit over all: on a fresh runner the image has to be pulled, and that may hang as well
         with _limited(step.cancel, TABLE_SECONDS) as limited:
-            added, totals, why = _read(replace(step, cancel=limited))
-        if limited.signum is not None:
-            why = _TIME_UP
+            found = _read(replace(step, cancel=limited))
+        if limited.signum is not None and not found.text:
+            found = _Table(missing=_TIME_UP)
     except Cancelled:
-        why = _TIME_UP
+        pass
     except (ActionError, OSError) as error:
-        why = str(error)
+        found = _Table(missing=str(error))
     except Exception as error:  # noqa: BLE001  the verdict is that of the jobs: no table of ours turns it red
         with step.runner.foreign() as write:
             write(traceback.format_exc().encode("utf-8", "replace"))
-        why = f"the action itself failed: {type(error).__name__}. This is a bug; report it."
+        found = _Table(missing=f"the action itself failed: {type(error).__name__}. This is a bug; report it.")
     step.cancel.check()
-    if added:
-        return added, totals
-    step.runner.line(f"The table over all shards is left out: {why}")
-    return f"The table over all shards is left out:\n\n{fenced(one_line(why, 300))}", {}
+    if not found.missing:
+        return found
+    step.runner.line(f"The table over all shards is left out: {found.missing}")
+    text = f"The table over all shards is left out:\n\n{fenced(one_line(found.missing, 300))}"
+    return replace(found, text=text)
 
 
 _TIME_UP = f"its time was up, which is {TABLE_SECONDS} s, with the image."
+_MOST_WORDS = 12
+_LONGEST_WORDS = 400
 
 
-def _read(step: Step) -> tuple[str, dict[str, Any], str]:
-    """The table and the totals, or why there are none. Raises ActionError, and Cancelled."""
+def _read(step: Step) -> _Table:
+    """Raises ActionError, and Cancelled."""
     containers, _ = step.containers()
-    command = ["python", "-m", "maia", "verdict", step.inputs.agent, "--result-file", PATH]
+    agent = step.inputs.agent
+    command = ["python", "-m", "maia", "verdict", agent, "--result-file", PATH]
     ended = containers.run(command, step.settings(), agent="verdict")
     judgement = judge(ended)
-    rows = judgement.stats.get("rows")
-    if judgement.passes and isinstance(rows, list):
-        totals = judgement.stats.get("totals")
-        return summary.waves(rows, totals), figures(totals), ""
-    return "", {}, judgement.detail or ended.damaged or f"its container ended with {ended.code}"
+    given = judgement.stats.get("rows")
+    if not judgement.passes or not isinstance(given, list):
+        return _Table(missing=judgement.detail or ended.damaged or f"its container ended with {ended.code}")
+    totals = judgement.stats.get("totals")
+    rows = [row for row in given if isinstance(row, Mapping)]
+    words = [achieved(agent, totals if isinstance(totals, Mapping) else {}), *why_not_more(rows)] if rows else []
+    return _Table(
+        summary.waves(given, totals),
+        figures(totals),
+        tuple(one_line(line, _LONGEST_WORDS) for line in words[:_MOST_WORDS]),
+        outcome_of_run(rows),
+    )

@@ -16,6 +16,7 @@ from rich.text import Text
 
 import maia.plan
 from atlas.adapters.plans import RunRow
+from atlas.plain import harmless
 from maia.commands.agents import BatchSize, JsonLogs, ResultFile, Verbose
 from maia.logs import set_up_logging
 from maia.plan import MOST_SHARDS, PlanOptions
@@ -110,6 +111,8 @@ def verdict(
         stats = told(agent.value, rows)
         if rows:
             Console().print(_table(rows, stats["rows"]))
+            for line in (stats["achieved"], *stats["why"]):
+                typer.echo(harmless(line))
         else:
             typer.echo(f"No {agent.value} of this run has begun.")
         return stats

@@ -50,6 +50,18 @@ def test_one_that_was_killed_has_neither_code_nor_end() -> None:
     }  # fmt: skip
 
 
+def test_it_says_what_was_achieved_and_why_not_more() -> None:
+    spent = row("0/2", "quota-exhausted", videos_new=3, videos_enriched=2, calls={"search": 1}, reason="it resets soon")
+    failed = row("1/2", "failure") | {"error": "1 of 1 searches failed: 503 (1)"}
+    stats = told("hunter", [spent, failed])  # type: ignore[list-item]
+    assert stats["achieved"] == "3 new videos, 2 snapshots, 1 call (search 1)"
+    assert stats["why"] == [
+        "1 of 2 shards stopped because the quota is spent (0/2): it resets soon",
+        "1 of 2 shards ended with failure: 1 of 1 searches failed: 503 (1) (1/2)",
+    ]
+    assert [r.get("error") for r in stats["rows"]] == [None, "1 of 1 searches failed: 503 (1)"]
+
+
 def test_no_rows_have_no_totals() -> None:
     assert told("tracker", []) == {"agent": "tracker", "rows": [], "totals": {}}
 

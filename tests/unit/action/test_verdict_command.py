@@ -68,6 +68,73 @@ def test_all_green_is_green_with_the_table(step: Step, docker: FakeDocker) -> No
     assert run["env"]["MAIA_RUN_ID"] == "4711-2"
 
 
+RESETS = "every key of the ring 'hunting' has spent the day's 'search' quota; it resets at 2026-11-21T08:00:00Z"
+
+
+def ended(*outcomes: str, **more: Any) -> dict[str, Any]:
+    """A container of `maia verdict` whose shards ended so; each of spent quota says until when."""
+    reasons = {"quota-exhausted": {"reason": RESETS}}
+    rows = [
+        {"wave": 1, "shard": f"{i}/{len(outcomes)}", "outcome": word, "seconds": 1.0, "stats": reasons.get(word, {})}
+        | ({"error": "401 of the ::error::day"} if word == "failure" else {})
+        for i, word in enumerate(outcomes)
+    ]
+    totals = {"videos_new": 12, "videos_enriched": 12, "calls": {"search": 3, "units": 1}}
+    return ran(result=result("verdict", stats={"rows": rows, "totals": totals, **more}))
+
+
+ACHIEVED = "12 new videos, 12 snapshots, 4 calls (search 3, units 1)"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "given", "outcome", "first", "lines"),
+    [
+        (("ok", "ok"), {}, "ok", "All shards ended well.", []),
+        (("quota-exhausted", "quota-exhausted"), {}, "quota-exhausted", "No shard failed, and the quota is spent.",
+         [f"2 of 2 shards stopped because the quota is spent (0/2, 1/2): {RESETS}"]),
+        (("ok", "quota-exhausted"), {}, "quota-exhausted", "No shard failed, and the quota is spent.",
+         [f"1 of 2 shards stopped because the quota is spent (1/2): {RESETS}"]),
+        (("idle", "idle"), {}, "idle", "No shard found anything due.", ["2 of 2 shards found nothing due (0/2, 1/2)"]),
+        (("ok", "churn"), {"churned": "shards"}, "churn", "Shards of the last wave still met YouTube's rate limit; ",
+         ["1 of 2 shards of wave 1 met YouTube's rate limit (1/2); their work is left to the next run"]),
+        (("quota-exhausted", "idle", "ok"), {}, "quota-exhausted", "No shard failed, and the quota is spent.",
+         [f"1 of 3 shards stopped because the quota is spent (0/3): {RESETS}",
+          "1 of 3 shards found nothing due (1/3)"]),
+        (("ok", "failure"), {"shards": "failure"}, "failure", "Failed: `shards`.",
+         ["1 of 2 shards ended with failure: 401 of the ::error::day (1/2)"]),
+        (("quota-exhausted", "ok"), {"shards": "cancelled"}, "cancelled", "Cancelled, by somebody",
+         [f"1 of 2 shards stopped because the quota is spent (0/2): {RESETS}"]),
+    ],
+)  # fmt: skip
+def test_it_says_what_was_achieved_and_why_not_more(
+    step: Step,
+    docker: FakeDocker,
+    outcomes: tuple[str, ...],
+    given: dict[str, str],
+    outcome: str,
+    first: str,
+    lines: list[str],
+) -> None:
+    docker.plays(run=[ended(*outcomes)])
+    done = step.here(command="verdict", needs=needs(**given))
+    assert done.outputs["outcome"] == outcome
+    assert done.code == (1 if outcome in {"failure", "cancelled"} else 0)
+    words = "\n".join([ACHIEVED, *lines])
+    assert done.annotations("notice") == [f"Maia: {outcome}: hunter, all shards: {words}"]
+    assert done.summary.startswith(f"### Maia hunter, all shards: {outcome}\n\n{first}")
+    assert f"```text\n{words}\n```\n" in done.summary
+    assert ("All shards ended well" in done.summary) is (outcome == "ok")
+
+
+def test_where_the_rows_are_not_known_it_claims_nothing_of_the_shards(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(69, result=result("verdict", "unavailable", 69, error="no database"))])
+    done = step.here(command="verdict", needs=needs())
+    assert (done.code, done.outputs["outcome"]) == (0, "ok")
+    assert done.summary.startswith("### Maia hunter, all shards: ok\n\nNo shard failed.\n\n")
+    (notice,) = done.annotations("notice")
+    assert "What the shards achieved is not known here" in notice
+
+
 def test_a_failed_job_is_red_and_named(step: Step, docker: FakeDocker) -> None:
     docker.plays(run=[TABLE])
     done = step.here(command="verdict", needs=needs(shards="failure", gate="success", wave_2="failure"))

@@ -1,0 +1,117 @@
+"""What the rows of a workflow run say in words: what was achieved, and why not more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from maia.achievement import achieved, outcome_of_run, why_not_more
+
+RESETS = "every key of the ring 'hunting' has spent the day's 'search' quota; it resets at 2026-11-21T08:00:00Z"
+LIMIT = "HUNTER_MAX_SEARCHES_PER_RUN is reached"
+
+
+def row(shard: str, outcome: str | None, *, wave: int = 1, error: str | None = None, **stats: Any) -> dict[str, Any]:
+    return {"wave": wave, "shard": shard, "outcome": outcome, "stats": stats, **({"error": error} if error else {})}
+
+
+@pytest.mark.parametrize(
+    ("rows", "outcome", "lines"),
+    [
+        ([], None, []),
+        ([row("0/2", "ok"), row("1/2", "ok")], "ok", []),
+        (
+            [row("0/2", "quota-exhausted", reason=f"{RESETS} (in 5.6 h)"),
+             row("1/2", "quota-exhausted", reason=f"{RESETS} (in 5.5 h)")],
+            "quota-exhausted",
+            [f"2 of 2 shards stopped because the quota is spent (0/2, 1/2): {RESETS} (in 5.5 h)"],
+        ),
+        (
+            [row("0/2", "ok"), row("1/2", "quota-exhausted", reason=RESETS)],
+            "quota-exhausted",
+            [f"1 of 2 shards stopped because the quota is spent (1/2): {RESETS}"],
+        ),
+        (
+            [row("0/2", "ok"), row("1/2", "churn", error="too fast")],
+            "churn",
+            ["1 of 2 shards of wave 1 met YouTube's rate limit (1/2); their work is left to the next run"],
+        ),
+        (
+            [row("0/2", "churn"), row("1/2", "churn"), row("0/1", "ok", wave=2)],
+            "ok",
+            ["2 of 2 shards of wave 1 met YouTube's rate limit (0/2, 1/2); wave 2 went on"],
+        ),
+        (
+            [row("0/1", "churn"), row("0/1", "churn", wave=2)],
+            "churn",
+            ["1 of 1 shard of wave 1 met YouTube's rate limit (0/1); wave 2 went on",
+             "1 of 1 shard of wave 2 met YouTube's rate limit (wave 2: 0/1); their work is left to the next run"],
+        ),
+        (
+            [row("0/2", "idle", reason="nothing is due"), row("1/2", "idle")],
+            "idle",
+            ["2 of 2 shards found nothing due (0/2, 1/2): nothing is due"],
+        ),
+        ([row("0/2", "ok"), row("1/2", "idle")], "ok", ["1 of 2 shards found nothing due (1/2)"]),
+        ([row("0/1", "ok", reason=LIMIT)], "ok", [f"1 of 1 shard (0/1): {LIMIT}"]),
+        (
+            [row("0/3", "failure", error="b"), row("1/3", "failure", error="a"), row("2/3", "failure", error="a")],
+            "failure",
+            ["2 of 3 shards ended with failure: a (1/3, 2/3)", "1 of 3 shards ended with failure: b (0/3)"],
+        ),
+        (
+            [row(f"{i}/5", "failure", error=f"e{i}") for i in range(5)],
+            "failure",
+            [*(f"1 of 5 shards ended with failure: e{i} ({i}/5)" for i in range(3)), "2 more failed for other causes"],
+        ),
+        ([row("0/1", "unavailable")], "unavailable", ["1 of 1 shard ended with unavailable: no cause is known (0/1)"]),
+        ([row("0/1", None)], None, ["1 of 1 shard wrote no end (0/1): killed, or still at work"]),
+        (
+            [row("0/5", "ok"), row("1/5", "idle"), row("2/5", "quota-exhausted", reason=RESETS), row("3/5", "churn"),
+             row("4/5", "config", error="no key"), row("0/1", "ok", wave=2)],
+            "config",
+            [f"1 of 6 shards stopped because the quota is spent (2/5): {RESETS}",
+             "1 of 5 shards of wave 1 met YouTube's rate limit (3/5); wave 2 went on",
+             "1 of 6 shards found nothing due (1/5)",
+             "1 of 6 shards ended with config: no key (4/5)"],
+        ),
+        (
+            [row(f"{i}/20", "idle") for i in range(20)],
+            "idle",
+            ["20 of 20 shards found nothing due (0/20, 1/20, 2/20, 3/20, 4/20, 5/20, 6/20, 7/20; and 12 more)"],
+        ),
+    ],
+)  # fmt: skip
+def test_each_reason_is_a_line(rows: list[dict[str, Any]], outcome: str | None, lines: list[str]) -> None:
+    assert outcome_of_run(rows) == outcome
+    assert why_not_more(rows) == lines
+
+
+@pytest.mark.parametrize(
+    ("agent", "totals", "expected"),
+    [
+        (
+            "hunter",
+            {"videos_new": 1_234, "videos_enriched": 1_230, "updated": 5, "calls": {"search": 40, "units": 2}},
+            "1,234 new videos, 1,230 snapshots, 42 calls (search 40, units 2)",
+        ),
+        ("hunter", {"videos_new": 1, "videos_enriched": 1, "calls": {"search": 1, "units": 0}},
+         "1 new video, 1 snapshot, 1 call (search 1)"),
+        ("tracker", {"updated": 250, "calls": {"batchGetStats": 5}}, "250 snapshots, 5 calls (batchGetStats 5)"),
+        ("hunter", {}, "0 new videos, 0 snapshots, 0 calls"),
+        ("tracker", {"updated": "many", "calls": ["x"]}, "0 snapshots, 0 calls"),
+    ],
+)  # fmt: skip
+def test_what_was_achieved_is_one_line(agent: str, totals: dict[str, Any], expected: str) -> None:
+    assert achieved(agent, totals) == expected
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{}, {"outcome": 5}, {"outcome": ["ok"]}, {"outcome": "none of ours", "wave": "x", "shard": None, "stats": 1}],
+)
+def test_rows_that_others_wrote_raise_nothing(bad: dict[str, Any]) -> None:
+    assert outcome_of_run([bad]) is None
+    assert len(why_not_more([bad])) == 1
+    assert why_not_more([{"outcome": "idle", "stats": {"reason": 5}}]) == ["1 of 1 shard found nothing due (?)"]
