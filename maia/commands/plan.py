@@ -111,8 +111,9 @@ def verdict(
         stats = told(agent.value, rows)
         if rows:
             Console().print(_table(rows, stats["rows"]))
-            for line in (stats["achieved"], *stats["why"]):
-                typer.echo(harmless(line))
+            typer.echo(f"achieved: {stats['achieved']}")
+            for line in stats["why"]:
+                typer.echo(f"why not more: {harmless(line)}")
         else:
             typer.echo(f"No {agent.value} of this run has begun.")
         return stats

@@ -119,6 +119,9 @@ async def test_shards_that_churned_are_counted_by_the_next_wave_and_shown_by_the
         tuple(str(cell) for cell in cells) for cells in shown
     ]
     assert "came too fast for YouTube" in ended.stdout
+    assert f"achieved: {stats['totals']['videos_new']} new videos, " in ended.stdout
+    said = "why not more: 2 of 3 shards of wave 1 met YouTube's rate limit (0/3, 2/3); wave 2 went on"
+    assert said in ended.stdout.splitlines()
     assert await value(db, "SELECT count(*) FROM runs WHERE agent = 'verdict'") == 0
 
 
