@@ -50,6 +50,7 @@ class MemoryProvider:
         self.kill_after: int | None = None
         self.refused: set[str] = set()
         self.unreadable: set[str] = set()
+        self.skipped: dict[str, str] = {}
         self.gone = False
         self.on_read: Callable[[str], None] = lambda _: None
 

@@ -16,7 +16,17 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from atlas.errors import ArchiveUnavailable, one_line
-from atlas.vault.layout import FILES, PACKED, day_of, files_folder, is_part, parts_folder, read_lines, video_of
+from atlas.vault.layout import (
+    FILES,
+    PACKED,
+    day_of,
+    files_folder,
+    folder_day,
+    is_part,
+    parts_folder,
+    read_lines,
+    video_of,
+)
 from atlas.vault.provider import TooLarge
 from atlas.vault.records import MAX_RECORD, Record, decode, observed_at
 
@@ -107,13 +117,21 @@ class Archive:
                 day = day_of(entry.path)
                 if day is not None:
                     found.add(day)
-        return sorted(found)
+        return sorted(found.union(*map(_days_of, self.provider.skipped)))
 
     def contents(self, day: date) -> Contents:
         """What there is of a day; nothing is an answer too."""
         files = tuple(entry for entry in self._list(files_folder(day)) if video_of(entry.path) is not None)
         parts = tuple(entry for entry in self._list(parts_folder(day)) if is_part(entry.path))
         return Contents(day, files, parts)
+
+    def skipped(self, day: date) -> list[Damage]:
+        """Return what of a day's files was skipped when they were listed, such as symbolic links."""
+        return [
+            Damage(path, reason, video_of(path), unread=True)
+            for path, reason in self.provider.skipped.items()
+            if day in _days_of(path)
+        ]
 
     def records(self, day: date) -> Iterator[Stored | Damage]:
         """Every record of a day: files first, then parts, each in the order of their names.
@@ -122,6 +140,7 @@ class Archive:
         is looked for once more, so that it is seen at least once.
         """
         contents = self.contents(day)
+        yield from self.skipped(day)
         gone = False
         for entry, body in self.read((*contents.files, *contents.parts)):
             if body is None:
@@ -200,6 +219,10 @@ class Archive:
 
     def _unavailable(self, error: OSError) -> ArchiveUnavailable:
         return ArchiveUnavailable(f"the archive cannot be read ({self.provider.name}): {one_line(error)}")
+
+
+def _days_of(path: str) -> set[date]:
+    return {day for day in (folder_day(path), day_of(path)) if day}
 
 
 def found(path: str, body: bytes | OSError) -> Iterator[Stored | Damage]:

@@ -83,6 +83,7 @@ def compact(archive: Archive, day: date, progress: Callable[[int, int], None] | 
     """
     done = Compacted(day)
     contents = archive.contents(day)
+    done.damaged.extend(archive.skipped(day))
     small = [entry for entry in contents.parts if entry.size < SMALL_PART]
     if not contents.files and len(small) < 2:
         return done

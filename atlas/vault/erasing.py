@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atlas.errors import ArchiveUnavailable, one_line
+from atlas.vault.provider import LINK, SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -77,9 +78,13 @@ def expire(archive: Archive, before: date, *, dry_run: bool = False, deadline: f
             left.append(day)
             continue
         contents = archive.contents(day)
-        failed = (
-            {} if dry_run else delete_for_good(archive, [e.path for e in (*contents.files, *contents.parts)], str(day))
-        )
+        paths = [entry.path for entry in (*contents.files, *contents.parts)]
+        skipped = archive.skipped(day)
+        failed = {} if dry_run else delete_for_good(archive, paths, str(day))
+        # a link, and what is no file, is none of the archive's; what cannot be read may be
+        failed |= {each.path: each.reason for each in skipped if each.reason not in {LINK, SPECIAL}}
+        if skipped and not paths and not failed:
+            continue
         files += sum(entry.path not in failed for entry in contents.files)
         parts += sum(entry.path not in failed for entry in contents.parts)
         (left if failed else gone).append(day)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import re
 import secrets
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from atlas.errors import ConfigError, one_line, remember_password, scrub
 from atlas.vault.layout import FILES, PACKED
-from atlas.vault.provider import TIME_IS_UP, Entry
+from atlas.vault.provider import LINK, SPECIAL, TIME_IS_UP, Entry
 from atlas.vault.versions import erase_versions
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _AT_ONCE = 32
 _REFUSALS = (FileExistsError, FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 _REFUSED = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _LEFT_BEHIND = 3600.0  # seconds: no write takes so long
+_ON_THIS_MACHINE = frozenset({"file", "local"})
+_SKIPPED_BELOW = 2  # levels: without a layout's folder there is no archive; without one of a day there is
 
 
 class FilesystemProvider:
@@ -73,6 +76,7 @@ class FilesystemProvider:
             raise ConfigError(f"VAULT_URL: '{url}' names no bucket or folder; it is such as s3://bucket/archive.")
         self._place: tuple[Any, str] | None = None
         self._made: set[str] = set()
+        self.skipped: dict[str, str] = {}
         self._bucket_is_there = self._protocol not in _BUCKETS
 
     def check(self) -> None:
@@ -99,6 +103,12 @@ class FilesystemProvider:
     def check_writable(self) -> None:
         """Writes a small file and deletes it; in a bucket always the same one."""
         fs, root = self._opened()
+        for name in (FILES, PACKED):
+            if self._behind_link(root, name):
+                raise ConfigError(
+                    f"VAULT_URL: '{root}/{name}' is a symbolic link, and below VAULT_URL none is followed. Set "
+                    f"VAULT_URL to a folder that holds {FILES} and {PACKED} themselves; that folder may be a link."
+                )
         target = f"{root}/{FILES}/.writable" if self._protocol in _BUCKETS else f"{root}/.{secrets.token_hex(6)}"
         try:
             self._write(fs, target, b"\n")
@@ -117,6 +127,8 @@ class FilesystemProvider:
         fs, root = self._opened()
         with _explained():
             try:
+                if self._behind_link(root, path) or self._is_special(f"{root}/{path}"):
+                    return None
                 body: bytes = fs.cat_file(f"{root}/{path}")
             except FileNotFoundError:
                 self._look_for_bucket(fs, root)
@@ -127,7 +139,10 @@ class FilesystemProvider:
         """Lists the folder, one subfolder at a time. Raises FileNotFoundError where the whole bucket is missing."""
         fs, root = self._opened()
         found = False
-        for entry in _walk(fs, f"{root}/{folder}" if folder else root, f"{folder}/" if folder else ""):
+        with _explained():
+            if self._behind_link(root, folder):
+                return
+        for entry in self._walk(fs, f"{root}/{folder}" if folder else root, f"{folder}/" if folder else ""):
             found = True
             yield entry
         if not found:
@@ -148,7 +163,7 @@ class FilesystemProvider:
         if concurrent:
             failed = _together(fs, add, lambda path: fs._pipe_file(f"{root}/{path}", add[path]), deadline)  # noqa: SLF001
         else:
-            failed = _in_turn(add, lambda path: self._write(fs, f"{root}/{path}", add[path]), deadline)
+            failed = _in_turn(add, lambda path: self._put(fs, root, path, add[path]), deadline)
         if failed:
             return failed | dict.fromkeys(delete, "not everything could be added")
         if concurrent:
@@ -192,6 +207,59 @@ class FilesystemProvider:
                 raise FileNotFoundError(f"there is no bucket {bucket}, or it is not shown to these credentials")
             self._bucket_is_there = True
 
+    def _behind_link(self, root: str, path: str) -> bool:
+        """Return whether a part of a path below the root is a symbolic link of this machine."""
+        if self._protocol not in _ON_THIS_MACHINE:
+            return False
+        parts = path.split("/") if path else []
+        for end in range(1, len(parts) + 1):
+            part = "/".join(parts[:end])
+            if os.path.islink(f"{root}/{part}"):  # noqa: PTH114  as fsspec reads paths
+                self._skip(part, LINK)
+                return True
+        return False
+
+    def _is_special(self, target: str) -> bool:
+        """Return whether a path of this machine is there and no file: reading a pipe would wait for ever."""
+        here = self._protocol in _ON_THIS_MACHINE
+        return here and os.path.exists(target) and not os.path.isfile(target)  # noqa: PTH110, PTH113  as above
+
+    def _skip(self, path: str, reason: str) -> None:
+        if path not in self.skipped:
+            self.skipped[path] = reason
+            logger.warning("vault: %s is skipped: %s", path, reason)
+
+    def _walk(self, fs: Any, folder: str, prefix: str) -> Iterator[Entry]:
+        with _explained():
+            try:
+                found = fs.ls(folder, detail=True)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            except PermissionError as error:
+                if prefix.count("/") < _SKIPPED_BELOW:
+                    raise
+                self._skip(prefix.rstrip("/"), f"it cannot be read: {one_line(error)}")
+                return
+        inside = [(entry["name"].rstrip("/").rpartition("/")[2], entry) for entry in found]
+        # by whole paths, in which a folder's name goes on with a slash
+        named = sorted(
+            (f"{name}/" if entry["type"] == "directory" else name, entry["size"] or 0, _special(entry))
+            for name, entry in inside
+            if name and not name.startswith(".") and entry["name"].rstrip("/") != folder
+        )
+        for name, size, special in named:
+            if special:
+                self._skip(prefix + name.rstrip("/"), special)
+            elif name.endswith("/"):
+                yield from self._walk(fs, f"{folder}/{name[:-1]}", prefix + name)
+            else:
+                yield Entry(prefix + name, size)
+
+    def _put(self, fs: Any, root: str, path: str, body: bytes) -> None:
+        if self._behind_link(root, path.rpartition("/")[0]):
+            raise OSError(LINK)
+        self._write(fs, f"{root}/{path}", body)
+
     def _write(self, fs: Any, target: str, body: bytes) -> None:
         if self._protocol in _BUCKETS:
             fs.pipe_file(target, body)
@@ -210,24 +278,11 @@ class FilesystemProvider:
             raise
 
 
-def _walk(fs: Any, folder: str, prefix: str) -> Iterator[Entry]:
-    with _explained():
-        try:
-            found = fs.ls(folder, detail=True)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-    inside = [(entry["name"].rstrip("/").rpartition("/")[2], entry) for entry in found]
-    # by whole paths, in which a folder's name goes on with a slash
-    named = sorted(
-        (f"{name}/" if entry["type"] == "directory" else name, entry["size"] or 0)
-        for name, entry in inside
-        if name and not name.startswith(".") and entry["name"].rstrip("/") != folder
-    )
-    for name, size in named:
-        if name.endswith("/"):
-            yield from _walk(fs, f"{folder}/{name[:-1]}", prefix + name)
-        else:
-            yield Entry(prefix + name, size)
+def _special(entry: Mapping[str, Any]) -> str:
+    """Return why something in a listing is neither a file nor a folder of the archive; empty where it is one."""
+    if entry.get("islink") or entry["type"] == "link":
+        return LINK
+    return "" if entry["type"] in {"file", "directory"} else SPECIAL
 
 
 def _in_turn(paths: Iterable[str], act: Callable[[str], object], deadline: float) -> dict[str, str]:

@@ -159,6 +159,11 @@ def _traces(
     archive: Archive, day: date, wanted: Wanted, unsearched: list[Damage], *, rewrite: bool
 ) -> Iterator[_Trace]:
     contents = archive.contents(day)
+    unsearched += (
+        each
+        for each in archive.skipped(day)
+        if each.video_id is None or wanted.channels or each.video_id in wanted.videos
+    )
     named = [entry for entry in contents.files if video_of(entry.path) in wanted.videos]
     yield from (_Trace(entry.path, [video_of(entry.path) or ""]) for entry in named)
     others = [entry for entry in contents.files if video_of(entry.path) not in wanted.videos] if wanted.channels else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 from atlas.clock import clock
@@ -56,6 +56,7 @@ class HuggingFaceProvider:
     name = "huggingface"
     enabled = True
     folder_limit = FOLDER_LIMIT
+    skipped: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self,

@@ -37,6 +37,7 @@ __all__ = [
     "decode_part",
     "encode_part",
     "files_folder",
+    "folder_day",
     "is_part",
     "newest",
     "part_path",
@@ -52,6 +53,7 @@ FILES, PACKED = "metadata", "packed"
 COLUMNS = ("video_id", "date", "channel_id", "title", "published_at", "record")
 """Of a line of a part; strings, two of them times, and null where YouTube said nothing."""
 
+_FOLDER = re.compile(rf"(?:{FILES}|{PACKED})/(\d{{4}}-\d\d-\d\d)", re.ASCII)
 _FILE = re.compile(rf"{FILES}/(\d{{4}}-\d\d-\d\d)/([A-Za-z0-9_-]{{1,64}})\.json", re.ASCII)
 _PART = re.compile(rf"{PACKED}/(\d{{4}}-\d\d-\d\d)/\d{{8}}T\d{{12}}Z-[0-9a-z]+\.jsonl\.zst", re.ASCII)
 _TOKEN = re.compile(r"[0-9a-z]+", re.ASCII)
@@ -89,6 +91,15 @@ def day_of(path: str) -> date | None:
     try:
         return date.fromisoformat(match[1]) if match else None
     except ValueError:  # the 30th of February
+        return None
+
+
+def folder_day(path: str) -> date | None:
+    """Return the day of a folder of either layout, or None for every other path."""
+    match = _FOLDER.fullmatch(path)
+    try:
+        return date.fromisoformat(match[1]) if match else None
+    except ValueError:
         return None
 
 

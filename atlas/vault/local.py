@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
+import stat
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas.errors import ConfigError
 from atlas.vault.layout import FILES, PACKED
-from atlas.vault.provider import TIME_IS_UP, Entry
+from atlas.vault.provider import LINK, SPECIAL, TIME_IS_UP, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 __all__ = ["LocalProvider"]
 
+logger = logging.getLogger(__name__)
+
 _PROBE = bytes(4096)  # a block: on a full disk a file without content can still be made
 _LEFT_BEHIND = 3600.0  # seconds: no write takes so long
+_SKIPPED_BELOW = 2  # levels: without a layout's folder there is no archive; without one of a day there is
 
 
 class LocalProvider:
@@ -29,7 +35,7 @@ class LocalProvider:
     file, the new one or none, never half of one. Nothing is fsynced: a flush of thousands of files would take minutes
     on a slow disk, and what this protects against is the end of a process or container, not of the machine. Other
     shards may write to the same folder; the last writer of a path wins. A name that starts with a dot is what a killed
-    process left behind, and no part of the archive.
+    process left behind, and no part of the archive. The folder may be a symbolic link; below it none is followed.
 
     Args:
         folder: the archive's root; ``~`` is the home folder.
@@ -41,13 +47,20 @@ class LocalProvider:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser()
+        self.skipped: dict[str, str] = {}
 
     def check(self) -> None:
-        """Raises ConfigError where VAULT_PATH, or a part of it, is something else than a folder."""
+        """Raise ConfigError where VAULT_PATH, a part of it or a layout's folder below it is no folder."""
+        for place in (self.folder / name for name in (FILES, PACKED)):
+            if os.path.islink(place):  # noqa: PTH114  pathlib raises where a parent may not be entered
+                raise ConfigError(
+                    f"VAULT_PATH: '{place}' is a symbolic link, and below VAULT_PATH none is followed. Set VAULT_PATH "
+                    f"to a folder that holds {FILES} and {PACKED} themselves; that folder may be a link."
+                )
         for part in (self.folder, *self.folder.parents):
-            if os.path.isdir(part):  # noqa: PTH112  pathlib raises where a parent may not be entered
+            if os.path.isdir(part):  # noqa: PTH112  likewise
                 return
-            if os.path.exists(part):  # noqa: PTH110  likewise
+            if os.path.lexists(part):
                 raise ConfigError(
                     f"VAULT_PATH: '{part}' is not a folder. Set VAULT_PATH to a folder for the archive (it is made when"
                     " it is missing), or VAULT_PROVIDER to off."
@@ -71,15 +84,19 @@ class LocalProvider:
                     probe.unlink()
 
     def read(self, path: str) -> bytes | None:
-        """Reads one file."""
+        """Read one file; what is no regular file is not there."""
+        target = self.folder / path
         try:
-            return (self.folder / path).read_bytes()
+            if self._behind_link(path) or not stat.S_ISREG(target.lstat().st_mode):
+                return None
+            return target.read_bytes()
         except FileNotFoundError:
             return None
 
     def list(self, folder: str) -> Iterator[Entry]:
-        """Walks the folder, one subfolder at a time."""
-        yield from _walk(self.folder / folder, f"{folder}/" if folder else "")
+        """Walk the folder, one subfolder at a time. A folder below the root that may not be read is skipped."""
+        if not self._behind_link(folder):
+            yield from self._walk(self.folder / folder, f"{folder}/" if folder else "")
 
     def commit(
         self,
@@ -95,6 +112,9 @@ class LocalProvider:
             if time.monotonic() > deadline:
                 failed[path] = TIME_IS_UP
                 continue
+            if link := self._behind_link(path.rpartition("/")[0]):
+                failed[path] = f"{link}: {LINK}"
+                continue
             try:
                 self._write(self.folder / path, body, lasting=bool(delete))
             except OSError as error:
@@ -105,6 +125,9 @@ class LocalProvider:
             if time.monotonic() > deadline:
                 failed[path] = TIME_IS_UP
                 continue
+            if link := self._behind_link(path.rpartition("/")[0]):
+                failed[path] = f"{link}: {LINK}"
+                continue
             try:
                 self._delete(self.folder / path)
             except OSError as error:
@@ -113,10 +136,50 @@ class LocalProvider:
 
     def erase_history(self) -> None:
         """Deletes what killed processes left half written an hour ago or earlier; a folder keeps nothing else."""
-        for left in self.folder.rglob(".*.tmp"):
-            with contextlib.suppress(FileNotFoundError):
-                if left.stat().st_mtime < time.time() - _LEFT_BEHIND:
-                    left.unlink()
+        for folder, _, names in os.walk(self.folder):
+            for left in (Path(folder, name) for name in names if name.startswith(".") and name.endswith(".tmp")):
+                with contextlib.suppress(FileNotFoundError):
+                    if left.lstat().st_mtime < time.time() - _LEFT_BEHIND:
+                        left.unlink()
+
+    def _behind_link(self, path: str) -> str | None:
+        """Return the first part of a path below the root that is a symbolic link."""
+        parts = path.split("/") if path else []
+        for end in range(1, len(parts) + 1):
+            part = "/".join(parts[:end])
+            if os.path.islink(self.folder / part):  # noqa: PTH114  pathlib may raise
+                self._skip(part, LINK)
+                return part
+        return None
+
+    def _skip(self, path: str, reason: str) -> None:
+        if path not in self.skipped:
+            self.skipped[path] = reason
+            logger.warning("vault: %s is skipped: %s", self.folder / path, reason)
+
+    def _walk(self, folder: Path, prefix: str) -> Iterator[Entry]:
+        try:
+            with os.scandir(folder) as children:
+                found = [child for child in children if not child.name.startswith(".")]
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if prefix.count("/") < _SKIPPED_BELOW:
+                raise
+            self._skip(prefix.rstrip("/"), f"it cannot be read: {error.strerror}")
+            return
+        # by whole paths, in which a folder's name goes on with a slash
+        named = ((f"{child.name}/" if child.is_dir(follow_symlinks=False) else child.name, child) for child in found)
+        for name, child in sorted(named, key=itemgetter(0)):
+            if name.endswith("/"):
+                yield from self._walk(folder / child.name, prefix + name)
+            elif child.is_symlink():
+                self._skip(prefix + name, LINK)
+            elif not child.is_file(follow_symlinks=False):
+                self._skip(prefix + name, SPECIAL)
+            else:
+                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                    yield Entry(prefix + name, child.stat(follow_symlinks=False).st_size)
 
     def _write(self, target: Path, body: bytes, *, lasting: bool) -> None:
         try:
@@ -131,20 +194,6 @@ class LocalProvider:
         if target.parent != self.folder:
             with contextlib.suppress(OSError):  # it holds other files
                 target.parent.rmdir()
-
-
-def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
-    try:
-        found = [child for child in folder.iterdir() if not child.name.startswith(".")]
-    except FileNotFoundError:
-        return
-    # by whole paths, in which a folder's name goes on with a slash
-    for name, child in sorted((f"{child.name}/" if child.is_dir() else child.name, child) for child in found):
-        if name.endswith("/"):
-            yield from _walk(child, prefix + name)
-            continue
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-            yield Entry(prefix + name, child.stat().st_size)
 
 
 def _write_whole(target: Path, body: bytes, *, lasting: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -18,6 +18,7 @@ class OffProvider:
     name = "off"
     enabled = False
     folder_limit = None
+    skipped: ClassVar[dict[str, str]] = {}
 
     def check(self) -> None:
         """Nothing can be wrong."""

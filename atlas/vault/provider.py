@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["TIME_IS_UP", "Entry", "Provider", "Refused", "TooLarge"]
+__all__ = ["LINK", "SPECIAL", "TIME_IS_UP", "Entry", "Provider", "Refused", "TooLarge"]
 
 TIME_IS_UP = "the time for the flush was up"
 """Why a provider did not begin with something."""
+
+
+LINK = "it is a symbolic link, which is not followed"
+SPECIAL = "it is neither a file nor a folder"
+"""Why ``list`` skipped something."""
 
 
 class Refused(OSError):
@@ -54,6 +59,11 @@ class Provider(Protocol):
     @property
     def folder_limit(self) -> int | None:
         """The most files that one folder can hold, or None where there is no such limit."""
+        ...
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """What ``list`` found so far and did not look into, by path, with the reason; each is logged once."""
         ...
 
     def check(self) -> None:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -29,6 +29,7 @@ class FakeProvider:
     name = "fake"
     enabled = True
     folder_limit = None
+    skipped: ClassVar[dict[str, str]] = {}
 
     def __init__(self, act: Callable[[Mapping[str, bytes]], Mapping[str, str]] = lambda _: {}) -> None:
         self.act = act

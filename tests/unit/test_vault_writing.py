@@ -29,6 +29,7 @@ class Shelf:
 
     def __init__(self, limit: int | None = 100) -> None:
         self.folder_limit = limit
+        self.skipped: dict[str, str] = {}
         self.files: dict[str, bytes] = {}
         self.listed: list[str] = []
         self.commits = 0

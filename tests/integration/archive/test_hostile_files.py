@@ -1,0 +1,81 @@
+"""The commands on an archive with a part that unpacks to gigabytes, a link and an endless loop of links."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from atlas.adapters.maia import MaiaDAO
+from atlas.config import settings
+from atlas.database import Database
+from atlas.vault.layout import part_path
+from atlas.vault.provider import Provider
+
+from ...archives import put_bytes, put_files, put_part, record, resource
+from .conftest import NOW, atlas
+
+pytestmark = pytest.mark.integration
+
+DAY = (NOW - timedelta(days=4)).date()
+BOMB = part_path(DAY, NOW, "ff")
+LINK = f"metadata/{DAY - timedelta(days=1)}"
+
+
+@pytest.fixture
+def hostile(local: Provider, tmp_path: Path) -> Path:
+    """Returns what the link leads to."""
+    packer = zstandard.ZstdCompressor().compressobj()
+    put_bytes(local, BOMB, b"".join([*(packer.compress(bytes(2**20)) for _ in range(3000)), packer.flush()]))
+    put_files(local, record("good", DAY), record("other", DAY))
+    put_part(local, record("packed", DAY))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "good.json").write_bytes(b"{}")
+    (settings.vault_path / LINK).symlink_to(elsewhere)
+    (settings.vault_path / "metadata" / "loop").symlink_to("loop")
+    return elsewhere
+
+
+REASONS = [f"{BOMB}: its ", "bytes unpack to more than 268,435,456", f"{LINK}: it is a symbolic link"]
+
+
+async def test_rebuild_names_them_and_stores_the_rest(db: Database, hostile: Path) -> None:
+    done = await atlas("rebuild")
+
+    assert done.returncode == 1, done.stderr
+    assert all(f"damaged: {reason}" in done.stdout for reason in (REASONS[0], REASONS[2]))
+    assert "3 records of 2 days: 3 new videos, 0 refreshed, 2 damaged" in done.stdout
+    assert [row["id"] for row in await db.fetch("SELECT id FROM videos ORDER BY id")] == ["good", "other", "packed"]
+
+
+async def test_verify_names_them_and_repairs_nothing(db: Database, hostile: Path) -> None:
+    await MaiaDAO().ingest_video_metadata([resource("gone")])
+    await MaiaDAO().mark_archived({"gone": NOW - timedelta(days=1)})
+    done = await atlas("vault", "verify", "--repair")
+
+    assert done.returncode == 1, done.stderr
+    assert all(reason in done.stdout for reason in REASONS)
+    assert "damaged: 2\n" in done.stdout
+    assert "nothing was repaired: parts could not be read" in done.stderr
+
+
+async def test_compact_leaves_them_and_packs_the_rest(db: Database, hostile: Path) -> None:
+    done = await atlas("vault", "compact")
+
+    assert done.returncode == 1, done.stderr
+    assert all(reason in done.stdout for reason in REASONS)
+    assert "3 records: 2 files and 1 small parts became 1 parts" in done.stdout
+    assert (settings.vault_path / BOMB).exists()
+
+
+async def test_forget_takes_out_what_it_can_and_says_what_it_did_not_search(db: Database, hostile: Path) -> None:
+    done = await atlas("forget", "--video", "good", "--video", "packed", "--yes")
+
+    assert done.returncode == 1, done.stderr
+    assert all(reason in done.stdout for reason in (REASONS[0], REASONS[2]))
+    assert [path.name for path in settings.vault_path.rglob("*.json") if path.is_file()] == ["other.json"]
+    assert (hostile / "good.json").read_bytes() == b"{}"
+    assert f"{settings.vault_path / LINK} is skipped: it is a symbolic link" in done.stderr

@@ -1,0 +1,252 @@
+"""Symbolic links, pipes and folders that may not be read: skipped, reported once, and the rest goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from atlas.errors import ConfigError
+from atlas.vault.archive import Archive, Damage, Stored
+from atlas.vault.compacting import compact
+from atlas.vault.erasing import expire
+from atlas.vault.filesystem import FilesystemProvider
+from atlas.vault.forgetting import Wanted, forget
+from atlas.vault.local import LocalProvider
+from atlas.vault.provider import LINK, SPECIAL
+
+from ..archives import DAY, put_files, put_part, record
+
+Make = Callable[[Path], LocalProvider | FilesystemProvider]
+
+LINKED = DAY - timedelta(days=1)
+LOOP = DAY - timedelta(days=2)
+LATER = DAY + timedelta(days=1)
+PART = f"packed/{DAY}/20261120T080000000000Z-1.jsonl.zst"
+
+SKIPPED = {
+    f"metadata/{DAY}/linked.json": LINK,
+    f"metadata/{DAY}/loop.json": LINK,
+    f"metadata/{DAY}/nowhere.json": LINK,
+    f"metadata/{DAY}/up": LINK,
+    f"metadata/{DAY}/pipe.json": SPECIAL,
+    f"metadata/{LINKED}": LINK,
+    f"metadata/{LOOP}": LINK,
+    PART: LINK,
+}
+
+
+@pytest.fixture(params=["local", "file"])
+def make(request: pytest.FixtureRequest) -> Make:
+    if request.param == "local":
+        return LocalProvider
+    return lambda folder: FilesystemProvider(folder.as_uri())
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    return tmp_path / "vault"
+
+
+@pytest.fixture
+def outside(tmp_path: Path, vault: Path) -> Path:
+    """Files elsewhere, and an archive with links to them."""
+    outside = tmp_path / "outside"
+    other = LocalProvider(outside)
+    put_files(other, record("elsewhere", LINKED), record("linked"))
+    put_part(other, record("elsewhere", LINKED), record("linked"))
+    (outside / ".old.tmp").write_bytes(b"mine")
+    os.utime(outside / ".old.tmp", (0, 0))
+
+    place = LocalProvider(vault)
+    put_files(place, record("good"), record("later", LATER))
+    put_part(place, record("packed"))
+    day = vault / "metadata" / str(DAY)
+    (day / "linked.json").symlink_to(outside / "metadata" / str(DAY) / "linked.json")
+    (day / "loop.json").symlink_to(day / "loop.json")
+    (day / "nowhere.json").symlink_to("/no/such/place")
+    (day / "up").symlink_to("..")
+    os.mkfifo(day / "pipe.json")
+    (day.parent / str(LINKED)).symlink_to(outside / "metadata" / str(LINKED))
+    (day.parent / str(LOOP)).symlink_to(str(LOOP))
+    (vault / PART).symlink_to(next(outside.glob("packed/*/*.zst")))
+    return outside
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def place(vault: Path, outside: Path, make: Make) -> LocalProvider | FilesystemProvider:
+    del outside
+    return make(vault)
+
+
+def test_links_and_pipes_are_no_part_of_a_list_and_are_reported_once(
+    place: LocalProvider | FilesystemProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    for _ in range(2):
+        listed = [entry.path for folder in ("metadata", "packed") for entry in place.list(folder)]
+        assert len(listed) == 3
+        assert not set(listed) & set(SKIPPED)
+
+    assert dict(place.skipped) == SKIPPED
+    said = [each.getMessage() for each in caplog.records]
+    assert len(said) == len(SKIPPED)
+    assert all(sum(path in line for line in said) == 1 for path in SKIPPED if path.endswith((".json", ".zst")))
+
+
+@pytest.mark.parametrize("path", [path for path in SKIPPED if path.endswith((".json", ".zst"))])
+def test_what_is_skipped_is_not_read_by_its_name_either(place: LocalProvider | FilesystemProvider, path: str) -> None:
+    assert place.read(path) is None
+    assert place.read(f"metadata/{LINKED}/elsewhere.json") is None
+    assert list(place.list(f"metadata/{LINKED}")) == []
+
+
+def test_records_name_what_was_skipped_on_their_day(place: LocalProvider | FilesystemProvider) -> None:
+    archive = Archive(place)
+    assert archive.days() == [LOOP, LINKED, DAY, LATER]
+    found = {day: list(archive.records(day)) for day in archive.days()}
+
+    assert [each.record.video_id for day in found.values() for each in day if isinstance(each, Stored)] == [
+        "good", "packed", "later",
+    ]  # fmt: skip
+    damages = {each for day in found.values() for each in day if isinstance(each, Damage)}
+    assert {each.path for each in damages} == {path for path in SKIPPED if not path.endswith("/up")}
+    assert all(each.unread for each in damages)
+    assert [each.path for each in found[LINKED] if isinstance(each, Damage)] == [f"metadata/{LINKED}"]
+
+
+def test_retention_goes_on_and_deletes_nothing_elsewhere(
+    place: LocalProvider | FilesystemProvider, vault: Path, outside: Path
+) -> None:
+    before = everything(outside)
+    report = expire(Archive(place), LATER)
+
+    assert (report.days, report.files, report.parts, report.left, report.error) == ((DAY,), 1, 1, (), None)
+    assert everything(outside) == before
+    assert (vault / "metadata" / str(LINKED)).is_symlink()
+    assert [path for path in everything(vault) if "good" in path or "later" in path] == [f"metadata/{LATER}/later.json"]
+    again = expire(Archive(place), LATER)
+    assert (again.days, again.left, again.error) == ((), (), None)
+
+
+def test_an_erasure_changes_nothing_elsewhere_and_says_what_it_did_not_search(
+    place: LocalProvider | FilesystemProvider, outside: Path
+) -> None:
+    before = everything(outside)
+    archive = Archive(place)
+    found = forget(archive, Wanted(frozenset({"linked", "elsewhere", "good", "packed"})))
+
+    assert everything(outside) == before
+    assert found.video_ids == {"good", "packed"}
+    assert found.failed == {}
+    assert {each.path for each in found.unsearched} == {
+        f"metadata/{DAY}/linked.json", f"metadata/{LINKED}", f"metadata/{LOOP}", PART,
+    }  # fmt: skip
+
+
+def test_compaction_reads_and_deletes_nothing_elsewhere(
+    place: LocalProvider | FilesystemProvider, outside: Path
+) -> None:
+    before = everything(outside)
+    done = compact(Archive(place), DAY)
+
+    assert everything(outside) == before
+    assert (done.records, done.files, done.parts, done.failed) == (2, 1, 1, {})
+    assert f"metadata/{DAY}/linked.json" in {each.path for each in done.damaged}
+
+
+def test_nothing_is_written_through_a_link(
+    place: LocalProvider | FilesystemProvider, vault: Path, outside: Path
+) -> None:
+    before = everything(outside)
+    paths = [f"metadata/{LINKED}/new.json", f"metadata/{DAY}/linked.json", f"metadata/{DAY}/good.json"]
+
+    failed = place.commit(dict.fromkeys(paths, b"new"), (), message="test", deadline=float("inf"))
+
+    assert set(failed) == {paths[0]}
+    assert LINK in failed[paths[0]]
+    assert everything(outside) == before
+    assert (vault / paths[1]).read_bytes() == b"new"  # in place of the link
+    assert not (vault / paths[1]).is_symlink()
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path, make: Make) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "vault").symlink_to("real")
+    place = make(tmp_path / "vault")
+    place.check_writable()
+    put_files(place, record("a"))
+
+    assert [each.record.video_id for each in Archive(place).records(DAY) if isinstance(each, Stored)] == ["a"]
+    assert dict(place.skipped) == {}
+    assert expire(Archive(place), LATER).files == 1
+    assert everything(tmp_path / "real") == {}
+
+
+def test_a_hard_link_is_a_file_like_any_other(tmp_path: Path, make: Make) -> None:
+    place = make(tmp_path / "vault")
+    (path,) = put_files(place, record("a"))
+    (tmp_path / "copy").hardlink_to(tmp_path / "vault" / path)
+
+    assert expire(Archive(place), LATER).files == 1
+    assert (tmp_path / "copy").read_bytes() == record("a").body
+
+
+@pytest.mark.parametrize("target", ["vault", "nowhere"])
+def test_a_folder_that_is_a_link_to_nothing_is_a_config_error(tmp_path: Path, make: Make, target: str) -> None:
+    (tmp_path / "vault").symlink_to(target)
+    with pytest.raises(ConfigError, match="VAULT_"):
+        make(tmp_path / "vault").check_writable()
+
+
+@pytest.mark.parametrize("name", ["metadata", "packed"])
+def test_a_layouts_folder_that_is_a_link_is_a_config_error(tmp_path: Path, make: Make, name: str) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "vault").mkdir()
+    (tmp_path / "vault" / name).symlink_to(tmp_path / "real")
+    with pytest.raises(ConfigError, match=f"/{name}' is a symbolic link, and below VAULT_(PATH|URL) none is followed"):
+        make(tmp_path / "vault").check_writable()
+
+
+def test_a_day_that_may_not_be_read_is_named_and_the_others_expire(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = make(tmp_path)
+    put_files(place, record("a", LINKED), record("b"), record("c", LATER))
+    put_part(place, record("p", LINKED))
+    locked = str(tmp_path / "metadata" / str(LINKED))
+    scandir = os.scandir
+
+    def refused(path: str | Path) -> object:
+        if str(path) == locked:
+            raise PermissionError(13, "Permission denied", locked)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    report = expire(Archive(place), LATER)
+
+    assert (report.days, report.files, report.parts, report.left) == ((DAY,), 1, 1, (LINKED,))
+    assert report.error is not None
+    assert report.error.startswith(f"1 files could not be deleted, such as metadata/{LINKED}: it cannot be read: ")
+    assert "Permission denied" in report.error
+    found = forget(Archive(place), Wanted(frozenset({"a"})))
+    assert [each.path for each in found.unsearched] == [f"metadata/{LINKED}"]
+
+
+def test_only_old_rests_of_the_archive_itself_are_swept(vault: Path, outside: Path, make: Make) -> None:
+    rest = vault / "metadata" / str(DAY) / ".a.json.0123.tmp"
+    rest.write_bytes(b"")
+    os.utime(rest, (0, 0))
+
+    make(vault).erase_history()
+
+    assert not rest.exists()
+    assert (outside / ".old.tmp").exists()
