@@ -8,7 +8,6 @@ has to prove by a certificate that it is who the address names.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import re
 import ssl
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from atlas.errors import ConfigError
+from atlas.hosts import is_near
 
 __all__ = ["Address", "check_url"]
 
@@ -26,8 +26,6 @@ _LIBPQ_ONLY = {
     "tcp_user_timeout",
 }  # fmt: skip
 _TLS = {"sslmode", "sslrootcert", "sslcert", "sslkey"}
-# top-level names that the public DNS will never have (RFC 6761, 6762, 8375; ICANN 2024)
-_PRIVATE_NAMES = ("localhost", "local", "internal", "home.arpa")
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _EXAMPLE = "postgresql://user:password@host:5432/database"
 _SCHEME = re.compile(r"(?:psql\s+)?['\"]?(jdbc:)?(\w+)(\+\w+)?://(.*)", re.DOTALL | re.IGNORECASE)
@@ -90,7 +88,7 @@ class Address:
         given = {unquote_plus(name): unquote_plus(value) for name, _, value in (part.partition("=") for part in parts)}
         for name in _FILES:
             _look_at_file(name, given.get(name, ""))
-        unasked = "sslmode" not in given and not all(map(_is_near, _hosts(address, given)))
+        unasked = "sslmode" not in given and not all(map(is_near, _hosts(address, given)))
         if unasked:
             given.setdefault("sslrootcert", "system")
         if "sslmode" not in given and given.get("sslrootcert"):
@@ -205,20 +203,6 @@ def _host(listed: str) -> str:
     if listed.startswith("["):
         return listed[1:].partition("]")[0]
     return listed.partition(":")[0] if listed.count(":") == 1 else listed
-
-
-def _is_near(host: str) -> bool:
-    """Whether a host is this machine or on a private network, by its address or name alone: nobody is asked.
-
-    For these no public authority signs, so there would be nothing to prove it by. No host at all is this machine's
-    socket or the loopback.
-    """
-    with contextlib.suppress(ValueError):
-        number = ipaddress.ip_address(host.partition("%")[0])
-        number = getattr(number, "ipv4_mapped", None) or number
-        return number.is_loopback or number.is_private or number.is_link_local
-    name = host.rstrip(".").lower()
-    return host.startswith(("/", "@")) or "." not in name or name.endswith(tuple(f".{end}" for end in _PRIVATE_NAMES))
 
 
 def _pooled(word: str | None) -> bool | None:

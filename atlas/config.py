@@ -15,12 +15,14 @@ import contextlib
 from pathlib import Path
 from types import FunctionType, MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError, model_validator
 
 from atlas import dotenv
 from atlas.errors import ConfigError, remember_password, remember_secret
 from atlas.fields import Settings, cleaned, environment
+from atlas.hosts import is_near
 from atlas.lookalikes import POOL, lookalikes
 from atlas.pages import page
 from atlas.routes import bare_url
@@ -92,10 +94,25 @@ class _LazySettings:
             if self._file.expanding:
                 names = ", ".join(self._file.expanding)
                 found.append(f"{names}: ${{…}} in {self._file.path} is not expanded; the value is taken literally")
+        found += self._unencrypted()
         for name, near in sorted(self._lookalikes().items()):
             meant = f": did you mean {near}?" if near else f"; {page('configuration.md')} lists them"
             found.append(f"{name} is set and is not a setting of Maia{meant}")
         return found
+
+    def _unencrypted(self) -> list[str]:
+        """The addresses to which a key goes over the open network as plain text."""
+        loaded = self._load()
+        given = {
+            "YOUTUBE_API_BASE_URL": (loaded.youtube_api_base_url, "the API keys"),
+            "PREFECT_API_URL": (loaded.prefect_api_key and loaded.prefect_api_url, "PREFECT_API_KEY"),
+        }
+        return [
+            f"{name} begins with http://, and its host is neither this machine nor on a private network: requests go "
+            f"there unencrypted, and with them {what}. Use https://"
+            for name, (url, what) in given.items()
+            if url and url.startswith("http://") and not _is_near(url)
+        ]
 
     @property
     def notices(self) -> list[str]:
@@ -178,6 +195,12 @@ class _LazySettings:
 
 
 _EVEN_THEN = {"maia_result_file"}  # how a run ended is written also where .env is what ended it
+
+
+def _is_near(url: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return is_near(urlsplit(url).hostname or "")
+    return False
 
 
 def _from_file(file: dotenv.DotEnv | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from atlas.dotenv import Quoted
 from atlas.errors import ConfigError
 from atlas.keypool import KeyPool
 
-__all__ = ["Settings", "cleaned", "environment"]
+__all__ = ["Settings", "cleaned", "environment", "in_image"]
 
 
 def _user_data() -> Path:
@@ -57,14 +57,19 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if cleaned(value)}
 
 
+def in_image() -> bool:
+    """Return whether Maia runs in its image, whose Dockerfile sets this variable."""
+    import os  # noqa: PLC0415
+
+    return os.environ.get("ATLAS_VAULT_DEFAULT") == "off"
+
+
 Vault = Literal["local", "huggingface", "fsspec", "off"]
 
 
 def _vault_default() -> Vault:
     """`local`; in the image `off`, since a container has no disk that lasts, and an empty VAULT_PROVIDER is unset."""
-    import os  # noqa: PLC0415
-
-    return "off" if os.environ.get("ATLAS_VAULT_DEFAULT") == "off" else "local"
+    return "off" if in_image() else "local"
 
 
 # The upper ends are those of PostgreSQL's integer and of the calendar: what lies beyond would be found out in mid-run.

@@ -5,7 +5,6 @@ These are the variables of every HTTP client, not settings of ours: the standard
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -13,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from atlas.errors import ConfigError, remember_password
 from atlas.fields import environment
+from atlas.hosts import is_this_machine
 
 __all__ = ["Proxy", "authority_advice", "proxy_of"]
 
@@ -49,7 +49,7 @@ def proxy_of(address: str) -> Proxy | None:
     target = urlsplit(address)
     given = getproxies().get(target.scheme, "").strip()
     host = target.hostname or ""
-    if not given or _is_loopback(host) or proxy_bypass(host):
+    if not given or is_this_machine(host) or proxy_bypass(host):
         return None
     setting = f"{target.scheme.upper()}_PROXY"
     written = given if "://" in given else f"http://{given}"  # as curl takes it
@@ -77,10 +77,3 @@ def authority_advice() -> str:
     if file is not None and not os.access(file, os.R_OK):
         return f"SSL_CERT_FILE names '{file}', which cannot be read: correct or unset it."
     return "If your network inspects TLS, set SSL_CERT_FILE to a file with its certificate authority."
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from atlas.containers import network_advice
 from atlas.errors import (
     ConfigError,
     Contended,
@@ -255,7 +256,7 @@ def _unavailable(error: BaseException, place: str = "") -> DatabaseUnavailable:
         return DatabaseUnavailable(f"the database takes no connection: {line}; {_todo(error) or _SEE_LOG}.")
     return DatabaseUnavailable(
         f"{place_said(place)} cannot be reached: {line}. "
-        "Check that it runs and that DATABASE_URL names its host and port."
+        f"Check that it runs and that DATABASE_URL names its host and port.{network_advice(place)}"
     )
 
 

@@ -11,7 +11,7 @@ from maia.youtube import YouTubeError
 __all__ = ["Causes"]
 
 _MOST: Final = 3
-_LONGEST: Final = 200  # characters of one cause
+_LONGEST: Final = 300  # characters of one cause
 
 
 class Causes:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from pydantic import SecretStr
 
+from atlas.containers import network_advice_for_url
 from atlas.errors import scrub
 from atlas.prefect_env import configure_prefect
 from maia.body import AsyncFunction, Body, inside_run
@@ -71,8 +72,9 @@ def activate(api_url: str | None, api_key: SecretStr | None = None) -> bool:
     if not server.answers():
         logger.warning(
             "the Prefect server %s does not answer: this run goes on without it. Check PREFECT_API_URL, or leave it "
-            "empty if there is none",
+            "empty if there is none.%s",
             scrub(api_url),
+            network_advice_for_url(api_url),
         )
         return False
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
+from atlas.containers import network_advice_for_url
 from atlas.proxies import Proxy, authority_advice, proxy_of
 from maia.youtube.errors import NetworkError
 
@@ -129,7 +130,8 @@ class Transport:
                 reached=False,
             )
         except _NOT_CONNECTED as exc:
-            failure = NetworkError(f"The YouTube Data API cannot be reached: {_named(exc)}.", reached=False)
+            advice = network_advice_for_url(self._base_url)
+            failure = NetworkError(f"The YouTube Data API cannot be reached: {_named(exc)}.{advice}", reached=False)
         except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
             # aiohttp's own deadline for the whole request may pass before the connection stands, too.
             where.sent = where.sent or not isinstance(exc, TimeoutError)

@@ -1,0 +1,38 @@
+"""What a message adds where Maia runs in its own image."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from atlas.fields import in_image
+from atlas.hosts import is_this_machine
+
+__all__ = ["network_advice", "network_advice_for_url"]
+
+
+def network_advice(place: str) -> str:
+    """Return the sentence to add, with a blank before it, where one of these servers is the container itself.
+
+    Args:
+        place: such as `127.0.0.1:5432, db:5432`.
+    """
+    if not in_image():
+        return ""
+    hosts = (re.sub(r":\d+$", "", server.strip()) for server in place.split(","))
+    inside = next((host for host in hosts if is_this_machine(host)), None)
+    if inside is None:
+        return ""
+    return (
+        f" In a container, {inside} is the container itself: set the input `network: host` (action, workflow), or give "
+        "`docker run` the option --network host."
+    )
+
+
+def network_advice_for_url(url: str) -> str:
+    """Return the same for the server of an address such as `http://localhost:4200/api`."""
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return ""
+    return network_advice(f"[{host}]" if host and ":" in host else host or "")
