@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from atlas.keypool import fingerprint
 
 from ..markdown import CHECKOUT
 from .acting import (
@@ -149,7 +152,33 @@ def test_two_shards_meet_a_rate_limit_and_a_second_wave_finishes_their_work(
         ("plan", 2, "0/1", "ok"),
     ]
     assert acted.output.count("::set-output:: churned=true") >= 2
+    assert "before wave 2: the rate limit of wave 1 may hold for a minute" in acted.output
     assert unsearched(query) == held(query) == 0
+
+
+def test_a_shard_churned_and_then_the_days_quota_is_gone_so_that_no_further_runner_starts(
+    maia: Repository, query: Query, sandbox: Sandbox
+) -> None:
+    (key,) = json.loads(read_values(CHECKOUT / ".secrets.example")["YOUTUBE_API_KEY_POOL_JSON"])["hunting"]
+    # as soon as a row says churn, the only key of the ring has no search left
+    query(
+        "CREATE FUNCTION spend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO key_suspensions"
+        f" VALUES ('{fingerprint(key)}', 'search', 'day quota spent', now(), now() + interval '8 hours')"
+        " ON CONFLICT DO NOTHING; RETURN NEW; END $$"
+    )
+    query(
+        "CREATE TRIGGER spend AFTER UPDATE ON runs FOR EACH ROW WHEN (NEW.outcome = 'churn') EXECUTE FUNCTION spend()"
+    )
+    sandbox.faults("rate-limit:search")
+    acted = passed(maia.act(HUNTER))
+    assert acted.jobs == {"Plan": 1, "Shard": 4, "Gate": 1, "Verdict": 1}
+    found = rows(query)
+    assert ("plan", 2, "0/1", "quota-exhausted") in found
+    assert {outcome for agent, wave, _, outcome in found if (agent, wave) == ("hunter", 1)} >= {"churn"}
+    assert "No further shard is started: " in acted.output
+    assert "before wave 2" not in acted.output, "nothing is waited for"
+    assert unsearched(query) == QUERIES
+    assert held(query) == 0
 
 
 def test_a_failed_shard_makes_the_run_red_and_another_wave_still_goes_on_for_one_that_churned(
