@@ -73,6 +73,41 @@ def test_a_plan_its_shards_and_the_verdict(step: Step, query: Query) -> None:
     assert json.loads(verdict.outputs["stats"])["searches"] == 3
 
 
+def test_a_run_whose_quota_is_spent_says_what_it_achieved_and_why_not_more(step: Step, sandbox: Sandbox) -> None:
+    plan = planned(step)
+    run = plan.outputs["run"]
+    sandbox.faults("quota:search:after=1")
+    for shard in json.loads(plan.outputs["shards"]):
+        done = step.run(command="hunter", shard=f"{shard}/3", run=run, batch_size="3", max_minutes="1")
+        check(done, 0, "quota-exhausted", 0)
+    needs = {name: {"result": "success", "outputs": {}} for name in ("plan", "shards")}
+    verdict = step.run(command="verdict", run=run, needs=json.dumps(needs))
+    check(verdict, 0, "quota-exhausted", 0)
+    (notice,) = verdict.annotations("notice")
+    assert re.match(r"Maia: quota-exhausted: hunter, all shards: \d+ new videos, \d+ snapshots, \d+ calls \(", notice)
+    assert "3 of 3 shards stopped because the quota is spent (0/3, 1/3, 2/3): every key of the ring 'hunting'" in notice
+    assert "it resets at 2" in notice
+    assert "All shards ended well" not in verdict.summary
+
+
+def test_a_search_that_fails_names_its_cause(step: Step, sandbox: Sandbox) -> None:
+    planned(step, "python")
+    sandbox.faults("bad-parameter:search:reason=q")
+    done = step.run()
+    check(done, 1, "failure", 1)
+    (error,) = done.annotations("error")
+    assert "1 of 1 searches failed: 400 invalidQ (1): Invalid value for q" in error
+    assert "1 of 1 searches failed: 400 invalidQ (1): Invalid value for q" in done.summary
+
+
+def test_a_container_that_looks_for_a_database_in_itself_is_told_of_the_network(step: Step) -> None:
+    step.env["DATABASE_URL"] = "postgresql://maia@127.0.0.1:9/maia"
+    done = step.run(network="none")
+    check(done, 69, "unavailable", 69)
+    (error,) = done.annotations("error")
+    assert "In a container, 127.0.0.1 is the container itself: set the input `network: host`" in error
+
+
 def test_nothing_due_starts_nothing_and_says_why(step: Step) -> None:
     done = step.run(command="plan", agent="tracker")
     check(done, 0, "idle", 0)

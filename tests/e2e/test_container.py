@@ -206,6 +206,8 @@ def test_docker_stop_in_the_first_moments_ends_it_at_once_even_without_init(
     ended = container.end()
     assert ended.code == 143, ended.output
     assert time.monotonic() - began < 30, "not the kill"
+    assert ended.result is not None
+    assert (ended.result["outcome"], ended.result["exit_code"]) == ("cancelled", 143)
 
 
 def heeds_sigterm(pid: int) -> None:
