@@ -14,7 +14,8 @@
     ├── DatabaseUnavailable    the database cannot be reached, or did not come back; 69
     │   ├── NoConnectionLeft   it is there, and has no connection left for this process
     │   └── ReadOnly           it takes no writes: a standby, or a database that is set so
-    └── ArchiveUnavailable     the archive cannot be reached, or refuses what a command has to do with it; 69
+    └── ArchiveUnavailable     the archive cannot be reached; 69
+        └── ArchiveRefused     it answers, and refuses what a command has to do with it; 1
 
 A message says what happened, to which thing, and what to do. It never holds a key, a token or a password.
 """
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "ArchiveRefused",
     "ArchiveUnavailable",
     "AtlasError",
     "ConfigError",
@@ -155,9 +157,15 @@ class ReadOnly(DatabaseUnavailable):
 
 
 class ArchiveUnavailable(AtlasError):
-    """The archive cannot be reached, or refuses what is done with it. Agents go on without it; commands end."""
+    """The archive cannot be reached. Agents go on without it; commands end."""
 
     exit_code = 69
+
+
+class ArchiveRefused(ArchiveUnavailable):
+    """The archive answers, and refuses what a command has to do with it: doing it again does not help."""
+
+    exit_code = 1
 
 
 class Problems:

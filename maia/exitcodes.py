@@ -80,7 +80,8 @@ EXIT_CODES: tuple[ExitCodeEntry, ...] = (
         ExitCode.UNAVAILABLE,
         "unavailable",
         "the database cannot be reached or is read-only, or was lost in mid-run and did not come back",
-        "check that the server of DATABASE_URL is up and reachable from here, then run again",
+        "check that what the message names, the server of DATABASE_URL or the archive, is up and reachable from here, "
+        "then run again",
     ),
     ExitCodeEntry(
         ExitCode.CHURN,

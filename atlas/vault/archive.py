@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from atlas.errors import ArchiveUnavailable, one_line
+from atlas.errors import ArchiveRefused, ArchiveUnavailable, one_line
 from atlas.vault.layout import (
     FILES,
     PACKED,
@@ -27,7 +27,7 @@ from atlas.vault.layout import (
     read_lines,
     video_of,
 )
-from atlas.vault.provider import TooLarge
+from atlas.vault.provider import Refused, TooLarge
 from atlas.vault.records import MAX_RECORD, Record, decode, observed_at
 
 if TYPE_CHECKING:
@@ -218,7 +218,8 @@ class Archive:
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: OSError) -> ArchiveUnavailable:
-        return ArchiveUnavailable(f"the archive cannot be read ({self.provider.name}): {one_line(error)}")
+        text = f"the archive cannot be read ({self.provider.name}): {one_line(error)}"
+        return ArchiveRefused(text) if isinstance(error, Refused) else ArchiveUnavailable(text)
 
 
 def _days_of(path: str) -> set[date]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from atlas.clock import clock
-from atlas.errors import ArchiveUnavailable, one_line
+from atlas.errors import ArchiveRefused, ArchiveUnavailable, one_line
 from atlas.vault.archive import Damage, Stored, found
 from atlas.vault.layout import encode_part, is_part, part_path
+from atlas.vault.provider import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,8 +168,8 @@ def _pack(archive: Archive, group: _Group, packed: dict[str, datetime], done: Co
             add, paths, message=f"Pack {len(paths)} files of {done.day}", deadline=time.monotonic() + COMMIT_SECONDS
         )
     except Exception as error:  # noqa: BLE001  whatever a foreign library raises: nothing was done
-        reason = one_line(error)
-        raise ArchiveUnavailable(f"the archive ({archive.provider.name}) did not take a part: {reason}") from None
+        text = f"the archive ({archive.provider.name}) did not take a part: {one_line(error)}"
+        raise (ArchiveRefused if isinstance(error, Refused) else ArchiveUnavailable)(text) from None
     done.failed.update(failed)
     if set(add) & set(failed):
         return

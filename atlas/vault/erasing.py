@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atlas.errors import ArchiveUnavailable, one_line
-from atlas.vault.provider import LINK, SPECIAL
+from atlas.errors import ArchiveRefused, ArchiveUnavailable, one_line
+from atlas.vault.provider import LINK, SPECIAL, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,6 +30,7 @@ NOTE = "history-to-erase.txt"
 """The note's path."""
 
 _NOTE = b"Files were deleted from this archive for good. Its history is erased next, and this note goes with it.\n"
+_NEXT = "The database is not the cause. Look at the archive's settings and its store, then run this again: it goes on."
 COMMIT_SECONDS = 600.0
 _DELETED_AT_ONCE = 5_000
 
@@ -151,5 +152,5 @@ def _checked(archive: Archive, add: Mapping[str, bytes], delete: Collection[str]
 
 
 def _unavailable(archive: Archive, what: str, error: Exception) -> ArchiveUnavailable:
-    reason = one_line(error)
-    return ArchiveUnavailable(f"the archive ({archive.provider.name}): {what}: {reason}")
+    text = f"the archive ({archive.provider.name}): {what}: {one_line(error).removesuffix('.')}. {_NEXT}"
+    return ArchiveRefused(text) if isinstance(error, Refused) else ArchiveUnavailable(text)

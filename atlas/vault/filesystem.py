@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from atlas.errors import ConfigError, one_line, remember_password, scrub
 from atlas.vault.layout import FILES, PACKED
-from atlas.vault.provider import LINK, SPECIAL, TIME_IS_UP, Entry
+from atlas.vault.provider import LINK, SPECIAL, TIME_IS_UP, Entry, Refused
 from atlas.vault.versions import erase_versions
 
 if TYPE_CHECKING:
@@ -40,6 +40,20 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _AT_ONCE = 32
 _REFUSALS = (FileExistsError, FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 _REFUSED = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+# HTTP statuses and S3's codes of a store that may take later what it refuses now; and statuses of one that never will
+_LATER = frozenset({408, 409, 412, 425, 429})
+_BUSY = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"})
+_NEVER = frozenset({501, 505})
+# Stores that know nothing of the checksums that S3's clients send since 2025, or answer with wrong ones.
+_CHECKSUM = re.compile(
+    r"x-amz-(?:sdk-)?checksum|x-amz-trailer|aws-chunked|STREAMING-UNSIGNED-PAYLOAD|XAmzContentSHA256Mismatch"
+    r"|checksum .{0,80}did not match|checksum.{0,40}(?:unsupported|not (?:supported|implemented))",
+    re.IGNORECASE,
+)
+_CHECKSUM_CURE = (
+    "The store does not take the checksums of S3's clients: set AWS_REQUEST_CHECKSUM_CALCULATION=when_required and "
+    "AWS_RESPONSE_CHECKSUM_VALIDATION=when_required."
+)
 _LEFT_BEHIND = 3600.0  # seconds: no write takes so long
 _ON_THIS_MACHINE = frozenset({"file", "local"})
 _SKIPPED_BELOW = 2  # levels: without a layout's folder there is no archive; without one of a day there is
@@ -356,15 +370,35 @@ def _explained() -> Iterator[None]:
     except FileNotFoundError as error:
         raise FileNotFoundError(_reason(error)) from None
     except Exception as error:  # noqa: BLE001  each client has its own
-        raise OSError(_reason(error)) from None
+        raise (Refused if _is_refusal(error) else OSError)(_reason(error)) from None
 
 
 def _is_refusal(error: BaseException) -> bool:
     """Whether a place says no, rather than nothing."""
+    code, status = _answer(error)
+    if status is not None:
+        return code not in _BUSY and (400 <= status < 500 or status in _NEVER) and status not in _LATER
     # botocore's, which need not be installed
     no_credentials = type(error).__name__ in {"NoCredentialsError", "PartialCredentialsError"}
     return no_credentials or (isinstance(error, OSError) and (isinstance(error, _REFUSALS) or error.errno in _REFUSED))
 
 
+def _answer(error: BaseException | None) -> tuple[str, int | None]:
+    """Return the code and the HTTP status of what a store answered; "" and None where it gave no answer."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, dict):  # botocore's
+            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            return str(response.get("Error", {}).get("Code", "")), status
+        for name in ("status_code", "code", "status"):  # those of other clouds' clients
+            if isinstance(status := getattr(error, name, None), int) and 400 <= status < 600:
+                return "", status
+        error = error.__cause__
+    return "", None
+
+
 def _reason(error: Exception) -> str:
-    return one_line(error)[:600]
+    text = one_line(error)[:600]
+    if _CHECKSUM.search(text):
+        return f"{text.removesuffix('.')}. {_CHECKSUM_CURE}"
+    return text

@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from atlas.clock import clock
 from atlas.errors import ConfigError, remember_secret, scrub
+from atlas.times import iso
 from atlas.vault.card import CARD, CARD_PATH
 from atlas.vault.layout import day_of
-from atlas.vault.patience import Overtaken, Patience, status_of
+from atlas.vault.patience import Overtaken, Patience, asked_for, status_of
 from atlas.vault.provider import Entry, Refused
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class HuggingFaceProvider:
         self._endpoint = endpoint
         self._patience = patience or Patience()
         self._has_card = False
+        self._closed: tuple[float, str] | None = None  # until when the Hub takes no commit, and what it said
         self._dropped: set[str] = set()  # SHA-256 of large files that commits of this process took out
 
     def check(self) -> None:
@@ -107,7 +109,15 @@ class HuggingFaceProvider:
         What the dataset holds already, byte for byte, and what is gone already is no part of it, so a commit whose
         answer was lost is not made twice.
         """
-        return self._ask(lambda api: self._commit(api, add, delete, message), deadline)
+        if self._closed is not None and time.monotonic() < self._closed[0]:
+            raise OSError(self._closed[1])
+        try:
+            return self._patience(lambda: self._commit(self._api(), add, delete, message), deadline)
+        except Exception as error:  # noqa: BLE001  raised again, with what may be said of it
+            explained = self._explained(error)
+            if status_of(error) == 429 and (seconds := asked_for(error)) > 0:
+                self._closed = time.monotonic() + seconds, str(explained)  # a commit that is refused may count too
+            raise explained from None
 
     def erase_history(self) -> None:
         """Makes one commit of the whole history and deletes the large files that no longer stand in it.
@@ -282,4 +292,7 @@ class HuggingFaceProvider:
             )
         if missing:
             return FileNotFoundError(text)
+        if status == 429 and (seconds := asked_for(error)) > 0:
+            until = iso(clock.real() + timedelta(seconds=seconds))
+            text = f"{text.removesuffix('.')}. The Hub asks to wait until about {until}."
         return Refused(text) if status in {400, 413, 422} else OSError(text)

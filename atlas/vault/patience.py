@@ -8,16 +8,19 @@ of what was to be done is done again, which the caller makes harmless.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
 
+from atlas.clock import clock
 from atlas.vault.provider import TIME_IS_UP
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
     from tenacity.wait import wait_base
 
-__all__ = ["TRIES", "NoAnswer", "Overtaken", "Patience", "TimeIsUp", "status_of"]
+__all__ = ["TRIES", "NoAnswer", "Overtaken", "Patience", "TimeIsUp", "asked_for", "status_of"]
 
 TRIES = 8
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 10.0  # seconds; full jitter, since shards that collided once must not do so again
@@ -38,6 +41,15 @@ _SLOW = ("/commit/", "/super-squash/", "/lfs-files")
 _TRANSIENT = frozenset({408, 409, 412, 429})
 # A part that was uploaded a moment ago was swept away by another process before it was committed.
 _SWEPT = "LFS pointer pointed to a file that does not exist"
+# as the Hub words its limits of commits: "… (128 per hour). You can retry this action in about 1 hour", …
+_RETRY_IN = re.compile(
+    r"\b(?:re)?try (?:this action |again )?(?:in|after) (?:about |around |approximately )?(an?|one|[0-9]{1,6}) "
+    r"(second|minute|hour|day)s?\b",
+    re.IGNORECASE,
+)
+# … and "You have exceeded our hourly quotas for action: commit. We invite you to retry later."
+_HOURLY = re.compile(r"\bhourly (?:quota|limit|rate limit)s?\b|\bper hour\b", re.IGNORECASE)
+_UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 # huggingface_hub 1 rides on httpx, 2 on httpx2; neither re-exports it
 _HTTP_LIBRARIES = frozenset({"httpx", "httpx2"})
 
@@ -96,7 +108,7 @@ class Patience:
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        return self._wait(state) + (_asked_for(error) if error else 0.0)
+        return self._wait(state) + (asked_for(error) if error else 0.0)
 
 
 def status_of(error: BaseException) -> int | None:
@@ -133,16 +145,33 @@ def _may_pass(error: BaseException) -> bool:
     return False
 
 
-def _asked_for(error: BaseException) -> float:
-    """The seconds that the Hub asks to wait, by its RateLimit or Retry-After headers."""
+def asked_for(error: BaseException) -> float:
+    """Return the seconds that the Hub asks to wait, by its RateLimit or Retry-After headers and by its text."""
     response = _response(error)
     if response is None:
         return 0.0
+    seconds = _in_headers(response)
+    return max(seconds, _in_text(str(error), seconds)) if response.status_code == 429 else seconds
+
+
+def _in_headers(response: Any) -> float:
     limit = _library().parse_ratelimit_headers(response.headers)
     if limit is not None and limit.remaining == 0 and response.status_code == 429:
         return float(limit.reset_in_seconds)
     after = str(response.headers.get("Retry-After", "")).strip()
-    return float(after) if after.isdecimal() else 0.0
+    if after.isdecimal():
+        return float(after)
+    try:
+        return max(0.0, (parsedate_to_datetime(after) - clock.real()).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _in_text(text: str, otherwise: float) -> float:
+    """The limit of commits is in the text alone; where that names no time, an hour for an hourly limit."""
+    if match := _RETRY_IN.search(text):
+        return (1 if match[1].lower() in {"a", "an", "one"} else int(match[1])) * _UNITS[match[2].lower()]
+    return otherwise or (_UNITS["hour"] if _HOURLY.search(text) else 0.0)
 
 
 def _library() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,12 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE = 1_000  # S3's limit
 _KINDS = ("Versions", "DeleteMarkers")
+# Of stores that do not take the checksum of a bulk deletion that botocore sends instead of Content-MD5, or know none.
+_NO_BULK = {
+    "MissingContentMD5", "InvalidDigest", "BadDigest", "MissingContentLength", "NotImplemented", "MethodNotAllowed",
+    "400", "405", "411", "501",
+}  # fmt: skip
+_WANTS_CHECKSUM = re.compile(r"content-?md5|x-amz-(?:sdk-)?checksum", re.IGNORECASE)
 _UNKNOWN = {"NotImplemented", "MethodNotAllowed", "501", "405"}  # what stores that speak only a part of S3 answer
 
 
@@ -46,12 +53,29 @@ def erase_versions(fs: Any, folders: Iterable[str]) -> None:
 def _delete_all(fs: Any, bucket: str, versions: Iterator[dict[str, str]]) -> dict[str, str] | None:
     """Returns the first of them."""
     first = None
+    bulk = True
     while some := list(islice(versions, _AT_ONCE)):
         first = first or some[0]
-        done = fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": some, "Quiet": True})
-        if errors := done.get("Errors"):
-            raise OSError(f"{len(errors)} earlier versions could not be deleted: {errors[0].get('Message')}")
+        if bulk and not (bulk := _delete_bulk(fs, bucket, some)):
+            logger.info("vault: the store of bucket %s refuses bulk deletions; versions are deleted one by one", bucket)
+        if not bulk:
+            for version in some:
+                fs.call_s3("delete_object", Bucket=bucket, **version)
     return first
+
+
+def _delete_bulk(fs: Any, bucket: str, versions: list[dict[str, str]]) -> bool:
+    """Delete versions in one request. Return False where the store takes no such request from this client."""
+    try:
+        done = fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+    except OSError as error:
+        answer = getattr(error.__cause__, "response", {}).get("Error", {})
+        if answer.get("Code") in _NO_BULK or _WANTS_CHECKSUM.search(f"{answer.get('Code')} {answer.get('Message')}"):
+            return False
+        raise
+    if errors := done.get("Errors"):
+        raise OSError(f"{len(errors)} earlier versions could not be deleted: {errors[0].get('Message')}")
+    return True
 
 
 def _old(fs: Any, bucket: str, prefix: str) -> Iterator[dict[str, str]]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -155,6 +156,47 @@ async def test_a_wait_beyond_the_time_limit_is_not_begun(hub: Hub) -> None:
     assert report.error is not None
     assert "Retry after 255 seconds" in report.error
     assert (slept, hub.commits) == ([], [])
+
+
+COMMITS = (
+    "You have exceeded the rate limit for repository commits (128 per hour). You can retry this action in about {}."
+)
+TEXTS = {
+    COMMITS.format("1 hour"): 3600,
+    COMMITS.format("27 minutes"): 27 * 60,
+    COMMITS.format("an hour"): 3600,
+    "You have exceeded our hourly quotas for action: commit. We invite you to retry later.": 3600,
+    "Too many requests. Try again in 2 hours": 7200,
+}
+
+
+@pytest.mark.parametrize(("text", "seconds"), TEXTS.items())
+async def test_a_limit_that_the_text_names_is_not_run_against(hub: Hub, text: str, seconds: int) -> None:
+    hub.faults["commit"] = [Fault(429, text=json.dumps({"error": text}))] * 20
+    slept: list[float] = []
+    store = a_vault(hub, slept=slept)
+    before = datetime.now(UTC)
+    for video_id in ("abcdefghijk", "bcdefghijkl"):
+        store.store_metadata(video_id, {})
+
+        report = await store.flush()
+
+        assert report.failed == (video_id,)
+        assert report.error is not None
+        match = re.search(r"The Hub asks to wait until about (\S+Z)\.$", report.error)
+        assert match is not None
+        assert 0 <= (datetime.fromisoformat(match[1]) - before).total_seconds() - seconds + 1 < 60
+    assert (slept, hub.calls("commit")) == ([], 1), "one answer is enough for all flushes of the process"
+
+
+async def test_a_header_outweighs_a_text_that_names_no_time(hub: Hub) -> None:
+    hub.faults["commit"] = [Fault(429, headers={"Retry-After": "3"}, text='{"error": "128 commits per hour."}')]
+    slept: list[float] = []
+    store = a_vault(hub, slept=slept)
+    store.store_metadata("abcdefghijk", {})
+
+    assert (await store.flush()).stored == ("abcdefghijk",)
+    assert slept == [3]
 
 
 def test_waits_between_tries_grow_and_have_jitter(hub: Hub) -> None:
