@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,21 +14,20 @@ from atlas.config import settings
 from atlas.utils import KeyRing
 from maia import orchestration
 from maia.exitcodes import Outcome
-from maia.orchestration import Flow
+from maia.orchestration import Flow, get_run_logger
 from maia.process import recorded, run_process
+from maia.run_view import RunView, current_view
 from maia.session import RING_OF, AgentSession, Shard, agent_session, check_start
 from maia.stop import merge_stats, record_stats
 
-__all__ = ["AgentOptions", "run"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["AgentOptions", "check", "run", "work"]
 
 _LAST = {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED, Outcome.FAILURE}
 
 
 @dataclass(frozen=True)
 class AgentOptions:
-    """What the command line says of a run.
+    """What the command line, or the parameters of a deployed flow, say of a run.
 
     Attributes:
         batch_size: rows of one cycle; None: the setting.
@@ -48,16 +46,30 @@ class AgentOptions:
 def run(agent: str, options: AgentOptions) -> NoReturn:
     """Runs the agent and ends the process with the code that says how it went."""
 
-    async def work() -> Mapping[str, Any]:
+    async def reported() -> Mapping[str, Any]:
         # in a thread: importing Prefect takes seconds, in which a signal is to end the process
         await asyncio.to_thread(orchestration.activate, settings.prefect_api_url, settings.prefect_api_key)
-        async with agent_session(agent, options.shard) as session:
-            return await recorded(agent, str(options.shard), lambda: _cycles(session, options))
+        return await work(agent, options)
 
-    async def check() -> None:
-        await check_start(KeyRing(RING_OF[agent]))
+    shard = str(options.shard)
+    run_process(agent, shard, reported, result_file=options.result_file, check=lambda: check(agent))
 
-    run_process(agent, str(options.shard), work, result_file=options.result_file, check=check)
+
+async def work(agent: str, options: AgentOptions, *, run_id: str | None = None) -> Mapping[str, Any]:
+    """Run the agent's cycles in a session of their own, with a row in ``runs``; return the stats.
+
+    Args:
+        agent: ``hunter`` or ``tracker``.
+        options: of the run.
+        run_id: of the row, where the setting MAIA_RUN_ID is unset.
+    """
+    async with agent_session(agent, options.shard) as session:
+        return await recorded(agent, str(options.shard), lambda: _cycles(session, options), run_id=run_id)
+
+
+async def check(agent: str) -> None:
+    """Check the settings that the agent needs. Raises ConfigError."""
+    await check_start(KeyRing(RING_OF[agent]))
 
 
 async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any]:
@@ -70,9 +82,11 @@ async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any
     ends = None if options.max_minutes is None else time.monotonic() + options.max_minutes * 60
     number = 0
     session.repeats = True
+    logger = get_run_logger(__name__)
     while True:
         number += 1
         began = time.monotonic()
+        current_view.set(RunView.of(session.agent, session.shard, cycle=number))
         stats = await cycle(options.batch_size or default)
         logger.info("cycle %d, %.1f s: %s", number, time.monotonic() - began, _summary(stats))
         merge_stats(total, stats)

@@ -9,28 +9,33 @@ start it twice, or take its result away:
 - Prefect fails while the body runs: the body does not notice.
 - Prefect fails after the body has ended, or takes too long: a warning, and the result is given.
 
-Only under a Prefect worker, where Prefect calls the flow, does the flow's body run within the stand-in.
+A flow ends there in a state whose message says how the run ended and what it stored. Under a Prefect worker, where
+Prefect itself calls the flow, `maia.deployed` does the same.
 """
 
 import asyncio
-import contextlib
 import contextvars
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import Context, ContextVar
-from typing import Any, Final, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 import prefect
 from prefect.cache_policies import NO_CACHE
 from prefect.events.worker import EventsWorker
+from prefect.exceptions import TerminationSignal
 from prefect.logging.handlers import APILogWorker
+from prefect.states import Completed, Crashed, Failed
 
 from maia.body import Body, inside_run
+from maia.exitcodes import Outcome
 from maia.exits import leaves
+from maia.resilience import verdict
 from maia.result import describe
-from maia.stop import CLEANUP_SECONDS, current_stop, handle_signals, install_signal_handlers, run_scope
+from maia.run_view import current_view, state_message
+from maia.stop import CLEANUP_SECONDS, Stop, current_stop, install_signal_handlers, run_scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,24 +67,28 @@ class _Watched:
     def __init__(self) -> None:
         self.began: asyncio.Future[Context] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
+        self._state: prefect.State[Any] | None = None
         self._failure: BaseException | None = None
 
-    async def stand_in(self) -> None:
+    async def stand_in(self) -> "prefect.State[Any] | None":
         if not self.began.done():
             self.began.set_result(contextvars.copy_context())
         await self._ended.wait()
         if self._failure is not None:
             raise self._failure
+        return self._state
 
-    def end(self, failure: BaseException | None) -> None:
-        """Let the stand-in end as the body did; what Prefect is shown of an exception holds no secret."""
-        match failure:
-            case SystemExit(code=code):
-                self._failure = SystemExit(code)
-            case Exception():
-                self._failure = RunFailed(describe(failure)).with_traceback(failure.__traceback__)
-            case _:
-                self._failure = failure
+    def end(self, failure: BaseException | None, state: "prefect.State[Any] | None" = None) -> None:
+        """Let the stand-in end in `state`, or as the body did; what Prefect is shown holds no secret."""
+        self._state = state
+        if state is None:
+            match failure:
+                case SystemExit(code=code):
+                    self._failure = SystemExit(code)
+                case Exception():
+                    self._failure = RunFailed(describe(failure)).with_traceback(failure.__traceback__)
+                case _:
+                    self._failure = failure
         self._ended.set()
 
     def raised_only(self, exc: BaseException | None) -> bool:
@@ -100,6 +109,10 @@ class _Ending(Generic[R]):
         self._value = value
         self.failure = failure
 
+    @property
+    def raw(self) -> R | BaseException | None:
+        return self._value if self.failure is None else self.failure
+
     def result(self) -> R:
         if self.failure is not None:
             raise self.failure
@@ -111,15 +124,17 @@ _watched: ContextVar[_Watched | None] = ContextVar("maia_watched", default=None)
 
 @functools.cache
 def _cached_flow(flow: Body[..., Any]) -> "prefect.Flow[..., Coroutine[Any, Any, Any]]":
-    @functools.wraps(flow.fn)  # with its signature: Prefect shows the parameters and checks those of a deployment
-    async def stand_in(*args: Any, **kwargs: Any) -> Any:
+    @functools.wraps(flow.fn)  # with its signature: Prefect shows the parameters
+    async def stand_in(*_args: Any, **_kwargs: Any) -> Any:
         watched = _watched.get()
-        if watched is not None:
-            return await watched.stand_in()
-        with run_scope() as run, handle_signals(run), _inside():
-            return await flow.fn(*args, **kwargs)
+        assert watched is not None, "a flow is only run by watch_flow"  # noqa: S101
+        return await watched.stand_in()
 
-    return prefect.Flow(stand_in, name=flow.name, retries=0, persist_result=False)
+    def run_name() -> str:
+        view = current_view.get()
+        return view.name if view is not None else flow.name
+
+    return prefect.Flow(stand_in, name=flow.name, flow_run_name=run_name, retries=0, persist_result=False)
 
 
 @functools.cache
@@ -133,11 +148,6 @@ def _cached_task(task: Body[..., Any]) -> "prefect.Task[[], Coroutine[Any, Any, 
     functools.update_wrapper(stand_in, task.fn)
     del stand_in.__wrapped__  # type: ignore[attr-defined]  # else Prefect takes the signature from there
     return prefect.Task(stand_in, name=task.name, retries=0, persist_result=False, cache_policy=NO_CACHE)
-
-
-def prefect_flow(flow: Body[P, R]) -> "prefect.Flow[P, Coroutine[Any, Any, R]]":
-    """The Prefect flow of `flow`: one and the same at every call."""
-    return cast("prefect.Flow[P, Coroutine[Any, Any, R]]", _cached_flow(flow))
 
 
 async def watch_flow(flow: Body[P, R], answers: Callable[[], bool], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -154,8 +164,18 @@ async def watch_flow(flow: Body[P, R], answers: Callable[[], bool], *args: P.arg
             run.stop.raise_if_requested()
             return await flow.fn(*args, **kwargs)
 
-    prefect_flow = _cached_flow(flow)
-    return await _watch(f"flow {flow.name}", lambda: prefect_flow(*args, **kwargs), body, drain=True)
+    async def call_prefect() -> None:
+        view = current_view.get()
+        with prefect.tags(*(view.tags if view is not None else ())):
+            await _cached_flow(flow)(*args, **kwargs, return_state=True)
+
+    with run_scope() as run:
+        before = dict(run.stats)
+
+        def state_of(ending: _Ending[R]) -> "prefect.State[Any]":
+            return final_state(ending.raw, run.stop, _since(run.stats, before))
+
+        return await _watch(f"flow {flow.name}", call_prefect, body, state_of=state_of)
 
 
 async def watch_task(task: Body[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -166,16 +186,32 @@ async def watch_task(task: Body[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     async def body() -> R:
         return await task.fn(*args, **kwargs)
 
-    return await _watch(f"task {task.name}", _cached_task(task), body, drain=False)
+    return await _watch(f"task {task.name}", _cached_task(task), body)
 
 
-@contextlib.contextmanager
-def _inside() -> Iterator[None]:
-    token = inside_run.set(True)
-    try:
-        yield
-    finally:
-        inside_run.reset(token)
+def final_state(ending: Any, stop: Stop, stats: Mapping[str, Any]) -> "prefect.State[Any]":
+    """Return the state in which Prefect shows the end of a run.
+
+    Args:
+        ending: the stats that the run returned, or what it raised.
+        stop: of the run.
+        stats: what it did; of a run that raised, until then.
+    """
+    returned = ending if isinstance(ending, Mapping) else {}
+    outcome, _, error = verdict(ending if isinstance(ending, BaseException) else returned, stop)
+    message = state_message(outcome, error or returned.get("reason"), {**returned, **stats})
+    match outcome:
+        case Outcome.OK | Outcome.IDLE | Outcome.QUOTA_EXHAUSTED:
+            return Completed(message=message, data=returned)
+        case Outcome.CHURN | Outcome.CANCELLED:
+            return Crashed(message=message)
+        case _:
+            return Failed(message=message)
+
+
+def _since(stats: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was added to the counts of a run."""
+    return {name: value - before.get(name, 0) for name, value in stats.items() if type(value) is int}
 
 
 async def _watch(
@@ -183,8 +219,9 @@ async def _watch(
     call_prefect: Callable[[], Awaitable[object]],
     body: Callable[[], Coroutine[Any, Any, R]],
     *,
-    drain: bool,
+    state_of: Callable[[_Ending[R]], "prefect.State[Any]"] | None = None,
 ) -> R:
+    """Run the body beside Prefect's run of its stand-in. `state_of`: how a flow ends; None: it is a task."""
     loop = asyncio.get_running_loop()
     watched = _Watched()
     context = contextvars.copy_context()
@@ -201,9 +238,9 @@ async def _watch(
         except asyncio.CancelledError:
             work.cancel()  # the body decides what it makes of it, as it would if it were awaited here
     ending = work.result()
-    watched.end(ending.failure)
+    watched.end(ending.failure, state_of(ending) if state_of is not None else None)
     if run_context is not None:
-        await _finish(what, watched, report, drain=drain)
+        await _finish(what, watched, report, drain=state_of is not None)
     return ending.result()
 
 
@@ -218,6 +255,9 @@ async def _report(call_prefect: Callable[[], Awaitable[object]]) -> BaseExceptio
 async def _contain(body: Callable[[], Coroutine[Any, Any, R]]) -> _Ending[R]:
     try:
         return _Ending(await body(), None)
+    except TerminationSignal as exc:  # of a handler of Prefect's own
+        current_stop().cancel(exc.signal)
+        return _Ending(None, exc)
     except BaseException as exc:  # noqa: BLE001 - handed on to the caller and to Prefect
         return _Ending(None, exc)
 

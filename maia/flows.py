@@ -1,17 +1,92 @@
-"""The agents as genuine Prefect flows, for `prefect deploy` and a work pool.
+"""The agents as Prefect flows, for `serve()`, `prefect deploy` and work pools. See docs/prefect.md.
 
 Only here is Prefect imported without a server having answered. An agent that `maia hunter` starts does not need this
 module; it reports to a server by itself where `PREFECT_API_URL` names one.
 
-Under a work pool the exit code does not come out: a churn is a run in the state Crashed.
+A flow returns its last state. No exit code comes out of a worker: a churn is a run in the state Crashed, whose message
+says so.
 """
 
-from maia.hunter import run_hunter_cycle
-from maia.janitor import run_janitor_cycle
-from maia.tracker import run_tracker_cycle
+# Prefect reads the annotations as objects, and `serve()` pickles these functions by value: they name modules only.
+from typing import Annotated, Any
+
+import prefect
+from pydantic import Field
+
+from maia import deployed
+from maia.commands.agents import MOST_MINUTES, MOST_ROWS
 
 __all__ = ["hunter", "janitor", "tracker"]
 
-hunter = run_hunter_cycle.as_prefect()
-janitor = run_janitor_cycle.as_prefect()
-tracker = run_tracker_cycle.as_prefect()
+BatchSize = Annotated[int, Field(ge=1, le=MOST_ROWS)] | None
+Cycles = Annotated[int, Field(ge=1)]
+Minutes = Annotated[float, Field(ge=0.01, le=MOST_MINUTES)] | None
+ShardName = Annotated[str, Field(pattern=r"^\d{1,6}/\d{1,6}$")]
+
+
+@prefect.flow(
+    name="hunter",
+    description="Discover videos: search the queries that are due, store what they find, queue its tags.",
+    flow_run_name=deployed.run_name,
+    retries=0,
+    persist_result=False,
+)
+async def hunter(
+    batch_size: BatchSize = None, cycles: Cycles = 1, max_minutes: Minutes = None, shard: ShardName = "0/1"
+) -> "prefect.State[Any]":
+    """Discover videos: search the queries that are due, store what they find, queue its tags.
+
+    Args:
+        batch_size: Queries of one cycle. Empty: the setting HUNTER_BATCH_SIZE (10).
+        cycles: How many cycles at most; the run ends sooner when nothing is due.
+        max_minutes: Repeat cycles for so many minutes instead, or until nothing is due. Leave cycles at 1.
+        shard: Which of N parallel runs this is, as I/N with I from 0 to N-1. It names the run in leases, logs and the
+            table runs, and picks its first key. Any shard may take any row.
+    """
+    return await deployed.run_agent("hunter", batch_size, cycles, max_minutes, shard)
+
+
+@prefect.flow(
+    name="tracker",
+    description="Track views: read the counts of the videos that are due, and schedule their next reading.",
+    flow_run_name=deployed.run_name,
+    retries=0,
+    persist_result=False,
+)
+async def tracker(
+    batch_size: BatchSize = None, cycles: Cycles = 1, max_minutes: Minutes = None, shard: ShardName = "0/1"
+) -> "prefect.State[Any]":
+    """Track views: read the counts of the videos that are due, and schedule their next reading.
+
+    Args:
+        batch_size: Videos of one cycle. Empty: the setting TRACKER_BATCH_SIZE (50).
+        cycles: How many cycles at most; the run ends sooner when nothing is due.
+        max_minutes: Repeat cycles for so many minutes instead, or until nothing is due. Leave cycles at 1.
+        shard: Which of N parallel runs this is, as I/N with I from 0 to N-1. It names the run in leases, logs and the
+            table runs, and picks its first key. Any shard may take any row.
+    """
+    return await deployed.run_agent("tracker", batch_size, cycles, max_minutes, shard)
+
+
+@prefect.flow(
+    name="janitor",
+    description="Delete what is older than it may be kept, from the database and the archive.",
+    flow_run_name=deployed.run_name,
+    retries=0,
+    persist_result=False,
+)
+async def janitor(
+    batch_size: BatchSize = None,
+    max_minutes: Minutes = None,
+    dry_run: bool = False,
+    yes: bool = False,
+) -> "prefect.State[Any]":
+    """Delete what is older than it may be kept, from the database and the archive.
+
+    Args:
+        batch_size: Rows that one transaction deletes. Empty: the setting JANITOR_BATCH_SIZE.
+        max_minutes: Begin nothing new after so many minutes; the next run goes on. Empty: no limit.
+        dry_run: Delete nothing, and report what would be deleted.
+        yes: Delete even more than JANITOR_MAX_SHARE of a table allows. Look with dry_run first.
+    """
+    return await deployed.run_janitor(batch_size, max_minutes, dry_run=dry_run, yes=yes)

@@ -344,7 +344,7 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
             session.raise_if_over()
         finally:
             record_stats({**stats, **session.calls_since(*before)})
-            await session.dao.release_claims()
+            record_stats({"released": await session.dao.release_claims()})
         return {**stats, **session.calls_since(*before), **await _outcome(session, stats)}
 
 

@@ -22,13 +22,14 @@ from maia.errors import Unconfirmed
 from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
 from maia.process import recorded, run_process
+from maia.run_view import RunView, current_view
 from maia.session import Shard, check_start
 from maia.stop import record_stats
 from maia.upkeep import JanitorSession, cut_off, describe_counts, janitor_session, through
 
 __all__ = [
-    "JanitorOptions", "keep_notes", "keep_queue", "keep_records", "keep_snapshots", "keep_videos", "run",
-    "run_janitor_cycle",
+    "JanitorOptions", "check", "keep_notes", "keep_queue", "keep_records", "keep_snapshots", "keep_videos", "run",
+    "run_janitor_cycle", "work",
 ]  # fmt: skip
 
 _A_DAY: Final = 86_400.0
@@ -229,27 +230,41 @@ class JanitorOptions:
 
 def run(options: JanitorOptions) -> NoReturn:
     """Runs the Janitor and ends the process with the code that says how it went."""
-    shard = str(options.shard)
 
-    async def work() -> Mapping[str, Any]:
+    async def reported() -> Mapping[str, Any]:
         # in a thread: importing Prefect takes seconds, in which a signal is to end the process
         await asyncio.to_thread(orchestration.activate, settings.prefect_api_url, settings.prefect_api_key)
-        async with janitor_session(options.shard, dry_run=options.dry_run) as session:
-            stats = await recorded("janitor", shard, cycle)
-            if options.dry_run and options.show is not None and session.outlook is not None:
-                options.show(session.outlook)
-            return stats
+        return await work(options)
+
+    run_process("janitor", str(options.shard), reported, result_file=options.result_file, check=lambda: check(options))
+
+
+async def work(options: JanitorOptions, *, run_id: str | None = None) -> Mapping[str, Any]:
+    """Do one pass in a session of its own, with a row in ``runs``; return the stats.
+
+    Args:
+        options: of the run.
+        run_id: of the row, where the setting MAIA_RUN_ID is unset.
+    """
 
     async def cycle() -> Mapping[str, Any]:
+        current_view.set(RunView.of("janitor", options.shard))
         stats = await run_janitor_cycle(
             options.batch_size, dry_run=options.dry_run, max_minutes=options.max_minutes, yes=options.yes
         )
         get_run_logger().info("%s", _summary(stats))
         return stats
 
-    run_process(
-        "janitor", shard, work, result_file=options.result_file, check=lambda: check_start(archive=not options.dry_run)
-    )
+    async with janitor_session(options.shard, dry_run=options.dry_run) as session:
+        stats = await recorded("janitor", str(options.shard), cycle, run_id=run_id)
+        if options.dry_run and options.show is not None and session.outlook is not None:
+            options.show(session.outlook)
+        return stats
+
+
+async def check(options: JanitorOptions) -> None:
+    """Check the settings that a pass needs. Raises ConfigError."""
+    await check_start(archive=not options.dry_run)
 
 
 def _summary(stats: Mapping[str, Any]) -> str:

@@ -13,9 +13,9 @@ import inspect
 import logging
 import threading
 import urllib.request
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from pydantic import SecretStr
 
@@ -24,9 +24,6 @@ from atlas.errors import scrub
 from atlas.prefect_env import configure_prefect
 from maia.body import AsyncFunction, Body, inside_run
 from maia.stop import run_scope
-
-if TYPE_CHECKING:
-    import prefect
 
 __all__ = ["Flow", "RunLogger", "Task", "activate", "engine_available", "flow", "get_run_logger", "task"]
 
@@ -152,12 +149,6 @@ class Flow(Body[P, R]):
             from maia import engine  # noqa: PLC0415
 
             return await engine.watch_flow(self, _server.answers, *args, **kwargs)
-
-    def as_prefect(self) -> "prefect.Flow[P, Coroutine[Any, Any, R]]":
-        """It as a genuine Prefect flow, for `prefect deploy` and workers. Imports Prefect."""
-        from maia import engine  # noqa: PLC0415
-
-        return engine.prefect_flow(self)
 
 
 class Task(Body[P, R]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,12 +13,11 @@ from atlas.errors import AtlasError, StatementFailed
 from atlas.vocabulary import FAILED
 from maia import early
 from maia.exitcodes import Outcome
+from maia.orchestration import get_run_logger
 from maia.resilience import run_agent, verdict
 from maia.stop import current_stop, run_scope
 
-__all__ = ["recorded", "run_process"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["recorded", "run_checked", "run_process"]
 
 Work = Callable[[], Awaitable[Mapping[str, Any]]]
 """What a process does; it returns the stats, whose key ``outcome`` says how it went."""
@@ -50,28 +48,42 @@ def run_process(
     if early.current is not None:
         early.current.path = result_file
 
-    async def main() -> Mapping[str, Any]:
-        with run_scope() as run:
-            run.opening = True
-            try:
-                if settings.source:
-                    logger.info(settings.source)
-                for warning in settings.warnings:
-                    logger.warning(warning)
-                if check is None:
-                    settings.check()
-                else:
-                    await check()
-                return await work()
-            except BaseException as error:
-                if error is not run.noted:
-                    await _tell_of_end(name, shard, error)
-                raise
-
-    run_agent(name, shard, main, result_file=result_file)
+    run_agent(name, shard, lambda: run_checked(name, shard, work, check), result_file=result_file)
 
 
-async def recorded(agent: str, shard: str, work: Work, *, wave: int | None = None) -> Mapping[str, Any]:
+async def run_checked(
+    name: str, shard: str, work: Work, check: Callable[[], Awaitable[None]] | None = None
+) -> Mapping[str, Any]:
+    """Check the settings, then do the work. Notify people of an end that has no row in ``runs``.
+
+    Args:
+        name: such as ``hunter``.
+        shard: such as ``0/4``.
+        work: see ``run_agent``.
+        check: see ``run_process``.
+    """
+    logger = get_run_logger(__name__)
+    with run_scope() as run:
+        run.opening = True
+        try:
+            if settings.source:
+                logger.info(settings.source)
+            for warning in settings.warnings:
+                logger.warning(warning)
+            if check is None:
+                settings.check()
+            else:
+                await check()
+            return await work()
+        except BaseException as error:
+            if error is not run.noted:
+                await _tell_of_end(name, shard, error)
+            raise
+
+
+async def recorded(
+    agent: str, shard: str, work: Work, *, wave: int | None = None, run_id: str | None = None
+) -> Mapping[str, Any]:
     """Does the work, with a row in ``runs`` from its beginning to its end, and tells people of what happened in it.
 
     Args:
@@ -79,9 +91,10 @@ async def recorded(agent: str, shard: str, work: Work, *, wave: int | None = Non
         shard: such as ``0/4``.
         work: returns the stats.
         wave: None: the setting MAIA_WAVE.
+        run_id: where the setting MAIA_RUN_ID is unset.
     """
     stop = current_stop()
-    row = events.Run(agent, shard, run_id=settings.maia_run_id, wave=wave or settings.maia_wave)
+    row = events.Run(agent, shard, run_id=settings.maia_run_id or run_id, wave=wave or settings.maia_wave)
     await row.begin()
     with run_scope() as run:
         run.opening = False
@@ -98,7 +111,7 @@ async def recorded(agent: str, shard: str, work: Work, *, wave: int | None = Non
     try:
         await row.finish(outcome, code, stats, text)
     except StatementFailed as error:
-        logger.warning("how the run ended cannot be noted: %s", error)
+        get_run_logger().warning("how the run ended cannot be noted: %s", error)
     await _tell(outcome)
     return stats
 

@@ -134,7 +134,7 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
             session.raise_if_over()
         finally:
             record_stats({**stats, **session.calls_since(*before)})
-            await session.dao.release_claims()
+            record_stats({"released": await session.dao.release_claims()})
         return {**stats, **session.calls_since(*before), **await _outcome(session, stats)}
 
 

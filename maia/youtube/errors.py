@@ -103,14 +103,25 @@ class QuotaExhausted(YouTubeError):
 
 
 class RateLimited(YouTubeError):
-    """Too many calls in a short time. `retry_after`: seconds, where YouTube named them."""
+    """Too many calls in a short time. `retry_after`: seconds, where YouTube named them; `reason`: its word for it."""
 
-    def __init__(self, retry_after: float | None = None, *, bucket: Bucket | None = None, detail: str = "") -> None:
+    def __init__(
+        self,
+        retry_after: float | None = None,
+        *,
+        bucket: Bucket | None = None,
+        status: int = 429,
+        reason: str = "",
+        detail: str = "",
+    ) -> None:
         self.retry_after = retry_after
         self.bucket = bucket
+        self.status = status
+        self.reason = reason
         calls = f"'{bucket}' calls" if bucket is not None else "Calls"
         wait = f" for {retry_after:.0f} s" if retry_after is not None else ""
-        super().__init__(f"{calls} came too fast for YouTube; ask nothing{wait}.", detail=detail)
+        what = f"HTTP {status} {reason}".rstrip()
+        super().__init__(f"{what}: {calls} came too fast for YouTube; ask nothing{wait}.", detail=detail)
 
 
 class KeyRefused(YouTubeError):
@@ -282,7 +293,9 @@ def classify(status: int, body: bytes, headers: Mapping[str, str], bucket: Bucke
         day = said.per_day if said.per_day is not None else bool(said.reasons & _QUOTA_REASONS)
         if day:
             return QuotaExhausted(bucket, said.project, said.limit, detail=said.message)
-        return RateLimited(retry_after, bucket=bucket, detail=said.message)
+        # the word that YouTube's documentation has, rather than its gateway's RATE_LIMIT_EXCEEDED beside it
+        reason = next(iter(sorted(said.reasons & _RATE_REASONS, key=str.isupper)), said.reason or "")
+        return RateLimited(retry_after, bucket=bucket, status=status, reason=reason, detail=said.message)
     return (status in {400, 401, 403} and _about_the_key(status, said)) or _about_the_request(status, said)
 
 

@@ -80,12 +80,40 @@ class PrefectServer:
 
     def ask(self, path: str, **body: Any) -> list[dict[str, Any]]:
         """POST to its API."""
-        request = urllib.request.Request(
-            f"{self.api_url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
+        found: list[dict[str, Any]] = self._call(path, json.dumps(body).encode())
+        return found
+
+    def get(self, path: str) -> dict[str, Any]:
+        """GET from its API."""
+        found: dict[str, Any] = self._call(path, None)
+        return found
+
+    def _call(self, path: str, body: bytes | None) -> Any:
+        request = urllib.request.Request(f"{self.api_url}{path}", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
-            found: list[dict[str, Any]] = json.load(answer)
-            return found
+            return json.load(answer)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """This process's environment for clients of this server: commands, workers, and what they start."""
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT_")}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+        mine = {"PREFECT_API_URL": self.api_url, "PREFECT_HOME": str(self._home / "client"), "DO_NOT_TRACK": "1"}
+        return {**kept, "PATH": path, "PYTHONUNBUFFERED": "1", **mine, **more}
+
+    def schedule(self, deployment: str, **parameters: Any) -> str:
+        """Have a deployment, such as `hunter/process`, run now; the id of the flow run."""
+        found = self.get(f"/deployments/name/{deployment}")
+        body = json.dumps({"parameters": parameters}).encode()
+        return str(self._call(f"/deployments/{found['id']}/create_flow_run", body)["id"])
+
+    def wait(self, run_id: str, *states: str) -> dict[str, Any]:
+        """The flow run, once it is in one of these states; without any: once it has ended."""
+        wanted = states or ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+        deadline = time.monotonic() + PATIENCE
+        while (run := self.get(f"/flow_runs/{run_id}"))["state_type"] not in wanted:
+            assert time.monotonic() < deadline, f"the flow run is {run['state']}"
+            time.sleep(0.1)  # polling: the server tells nobody when a run ends
+        return run
 
     def newest_run(self, at_least: int = 0) -> tuple[dict[str, Any], set[str]]:
         """The newest flow run, and the names and states of its tasks, as `name STATE`; of so many at least."""

@@ -44,8 +44,8 @@ def test_all_documents_are_there() -> None:
         "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/action.md", "docs/actions.md", "docs/architecture.md",
         "docs/backup.md", "docs/benchmarks.md", "docs/chaos.md", "docs/configuration.md", "docs/container.md",
         "docs/data.md", "docs/databases.md", "docs/events.md", "docs/export.md", "docs/local-testing-with-act.md",
-        "docs/performance.md", "docs/releasing.md", "docs/retention.md", "docs/scaling.md", "docs/timescaledb.md",
-        "docs/troubleshooting.md",
+        "docs/performance.md", "docs/prefect.md", "docs/releasing.md", "docs/retention.md", "docs/scaling.md",
+        "docs/timescaledb.md", "docs/troubleshooting.md",
     } <= set(DOCUMENTS)  # fmt: skip
 
 
@@ -193,8 +193,8 @@ def commands(name: str) -> Iterator[list[str]]:
 
 
 OTHER_PROGRAMS = {
-    ".", ".ci/run", "act", "cat", "cosign", "cp", "createdb", "docker", "echo", "gh", "git", "go", "mkdir", "pg_dump",
-    "pg_restore", "pip", "psql", "pytest", "python3", "rm",
+    ".", ".ci/run", "act", "cat", "cosign", "cp", "createdb", "docker", "echo", "export", "gh", "git", "go", "kubectl",
+    "mkdir", "pg_dump", "pg_restore", "pip", "prefect", "psql", "pytest", "python3", "rm", "set",
 }  # fmt: skip
 
 

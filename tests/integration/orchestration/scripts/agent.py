@@ -15,7 +15,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from atlas.prefect_env import configure_prefect
 from maia.orchestration import activate, flow, get_run_logger, task
 from maia.resilience import ChurnExit, current_stop, record_stats, run_agent, run_bounded
 
@@ -65,14 +64,14 @@ async def fetch_batch(size: int) -> list[int]:
 
 
 async def work(item: int) -> int:
-    if SCENARIO in {"churn", "worker-churn"} and item == 1:
+    if SCENARIO == "churn" and item == 1:
         raise ChurnExit("rate limit on item 1")
-    if SCENARIO in {"churn", "worker-churn"}:
+    if SCENARIO == "churn":
         await current_stop().wait()
         await asyncio.sleep(0)  # what is running goes on after the churn
-    if item == 1 and SCENARIO in {"term", "worker-term", "term-hang"}:
+    if item == 1 and SCENARIO in {"term", "term-hang"}:
         say("working")  # the second of two workers: now both are at work
-    if SCENARIO in {"term", "worker-term"}:
+    if SCENARIO == "term":
         await current_stop().wait()
         say("worker saw the stop")
     if SCENARIO == "term-hang":
@@ -131,17 +130,8 @@ async def main() -> dict[str, Any]:
     return stats
 
 
-def as_a_worker_does() -> None:
-    """Prefect calls the flow itself, and there is no guard above it."""
-    print(asyncio.run(cycle.as_prefect()(2)), flush=True)
-
-
 if __name__ == "__main__":
     SCENARIO, RESULT = sys.argv[1], Path(sys.argv[2])
     API_URL = sys.argv[3] if len(sys.argv) > 3 else None
     logging.basicConfig(format="%(levelname)s %(name)s %(message)s", stream=sys.stderr, level=logging.INFO)
-    if SCENARIO.startswith("worker"):
-        configure_prefect(API_URL or "")
-        as_a_worker_does()
-        sys.exit()
     run_agent("hunter", "0/1", main, result_file=RESULT)
