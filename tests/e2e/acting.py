@@ -20,8 +20,8 @@ from ..children import popen
 from ..markdown import CHECKOUT
 
 __all__ = [
-    "COMMANDS", "EXPORT", "FOREIGN", "HUNTER", "JANITOR", "SCHEDULED", "TRACKER", "Acted", "Repository", "missing",
-    "read_values", "tracked_files",
+    "COMMANDS", "EXPORT", "FOREIGN", "FOREIGN_FORM", "HUNTER", "JANITOR", "SCHEDULED", "TRACKER", "Acted", "Repository",
+    "missing", "read_values", "tracked_files",
 ]  # fmt: skip
 
 EXPORT = (
@@ -41,7 +41,10 @@ FOREIGN = (
 )
 """From a repository beside Maia's checkout, which has hunter.yml and nothing else."""
 
-COMMANDS = (HUNTER, TRACKER, JANITOR, SCHEDULED, FOREIGN)
+FOREIGN_FORM = FOREIGN.replace("hunter.yml", "hunter.yml -e ../maia/.github/act/hunter.json")
+"""Likewise, with what the form "Run workflow" would send."""
+
+COMMANDS = (HUNTER, TRACKER, JANITOR, SCHEDULED, FOREIGN_FORM)
 
 AT_MOST = 240.0  # seconds of one run
 PASSED = ("PATH", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")

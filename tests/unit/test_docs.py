@@ -193,8 +193,8 @@ def commands(name: str) -> Iterator[list[str]]:
 
 
 OTHER_PROGRAMS = {
-    ".", ".ci/run", "act", "cat", "cosign", "cp", "createdb", "docker", "echo", "export", "gh", "git", "go", "kubectl",
-    "mkdir", "pg_dump", "pg_restore", "pip", "prefect", "psql", "pytest", "python3", "rm", "set",
+    ".", ".ci/run", "act", "cat", "cd", "cosign", "cp", "createdb", "docker", "echo", "export", "gh", "git", "go",
+    "kubectl", "mkdir", "pg_dump", "pg_restore", "pip", "prefect", "psql", "pytest", "python3", "rm", "set", "until",
 }  # fmt: skip
 
 

@@ -5,12 +5,34 @@ from __future__ import annotations
 import math
 import re
 
-from ...markdown import document, table
+import pytest
+
+from ...markdown import document, sections, table
 from .reading import AGENTS, CALLERS, JANITOR, MAIA, jobs, step_of_maia, text, workflow
 
 DOCUMENT = "docs/actions.md"
 START = 1
 """Minutes that a job takes to begin at most, its container with it."""
+
+
+@pytest.mark.parametrize(("name", "heading"), [(DOCUMENT, "Start"), ("README.md", "On GitHub Actions")])
+def test_no_schedule_starts_before_it_can_be_green(name: str, heading: str) -> None:
+    """Secrets first, then the one workflow that makes the schema, then the others."""
+    (section,) = (s for s in sections(document(name)) if s.heading == heading)
+    steps = re.findall(r"^\d\. (.*?)(?=^\d\. |^$)", section.text, re.MULTILINE | re.DOTALL)
+
+    def step(*words: str) -> int:
+        found = [number for number, text in enumerate(steps) if all(word in " ".join(text.split()) for word in words)]
+        return found[0]
+
+    secrets = step("Set the secrets", "`DATABASE_URL`")
+    hunter = step("hunter.yml", ".github/workflows/")
+    migrated = step(
+        "by hand" if name == "README.md" else "Run workflow", "Bring the database's schema up to date first"
+    )
+    others = step("green", "put `tracker.yml` and `janitor.yml`")
+    assert secrets < hunter < migrated < others
+    assert "https://github.com/pleiades/maia/releases/latest" in section.text
 
 
 def spans(rows: list[tuple[str, ...]]) -> set[str]:

@@ -15,7 +15,7 @@ from ...markdown import CHECKOUT, document, sections
 from .reading import AGENTS, CALLERS, MAIA, text, workflow
 
 DOCUMENT = "docs/local-testing-with-act.md"
-TESTED = re.compile(r"(act |rm |git )")
+TESTED = re.compile(r"(act |rm |git ls-files )")
 
 
 def example(name: str) -> Path:
