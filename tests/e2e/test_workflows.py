@@ -139,6 +139,19 @@ def test_four_shards_share_the_work_and_the_run_is_green(maia: Repository, query
     assert query("SELECT id FROM videos LIMIT 1")
 
 
+def test_a_run_whose_shards_find_the_quota_spent_says_so_and_warns_once_of_a_short_password(
+    maia: Repository, query: Query, sandbox: Sandbox
+) -> None:
+    sandbox.faults("quota:search:after=1")
+    acted = passed(maia.act(HUNTER))
+    assert acted.jobs == {"Plan": 1, "Shard": 4, "Gate": 1, "Verdict": 1}
+    assert {outcome for agent, _, _, outcome in rows(query) if agent == "hunter"} == {"ok", "quota-exhausted"}
+    assert "of 4 shards stopped because the quota is spent (" in acted.output
+    assert re.search(r"/Verdict .*::set-output:: outcome=quota-exhausted$", acted.output, re.MULTILINE)
+    assert "All shards ended well" not in acted.output
+    assert acted.output.count("the password in DATABASE_URL has fewer than 8 characters") == 1
+
+
 def test_two_shards_meet_a_rate_limit_and_a_second_wave_finishes_their_work(
     maia: Repository, query: Query, sandbox: Sandbox
 ) -> None:
