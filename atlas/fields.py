@@ -144,7 +144,7 @@ class Settings(BaseSettings):
     )
     janitor_batch_size: Count = Field(5_000, description="Rows that one transaction of the Janitor deletes")
     janitor_max_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.2, description="Share of a table beyond which the Janitor deletes only with `--yes`"
+        0.2, description="Share of a table or of the archive beyond which the Janitor deletes only with `--yes`"
     )
 
     hunter_batch_size: Count = Field(10, description="Queries of one cycle")

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from atlas import vault
-from atlas.adapters.expiry import ExpiryDAO, Outlook
+from atlas.adapters.expiry import ALWAYS_ALLOWED, ExpiryDAO, Outlook
 from atlas.adapters.keeping import Limits
+from atlas.clock import clock
 from atlas.config import settings
-from atlas.errors import StatementFailed
+from atlas.errors import ArchiveUnavailable, StatementFailed
+from atlas.times import iso
+from atlas.vault.old_days import ArchiveOutlook
 from maia import orchestration
 from maia.errors import Unconfirmed
 from maia.exitcodes import Outcome
@@ -28,12 +31,14 @@ from maia.stop import record_stats
 from maia.upkeep import JanitorSession, cut_off, describe_counts, janitor_session, through
 
 __all__ = [
-    "JanitorOptions", "check", "keep_notes", "keep_queue", "keep_records", "keep_snapshots", "keep_videos", "run",
-    "run_janitor_cycle", "work",
+    "JanitorOptions", "beyond", "check", "keep_notes", "keep_queue", "keep_records", "keep_snapshots", "keep_videos",
+    "run", "run_janitor_cycle", "work",
 ]  # fmt: skip
 
 _A_DAY: Final = 86_400.0
 """Seconds that the archive may take where nothing else limits it: until the next run."""
+_LOOK_SECONDS: Final = 600.0
+"""Seconds for looking at the archive."""
 
 
 @task(name="keep_snapshots")
@@ -111,9 +116,12 @@ async def keep_records(*, dry_run: bool = False) -> dict[str, int]:
     async with janitor_session() as session:
         if not vault.enabled or not session.goes_on():
             return {}
+        if session.archive_error is not None:
+            session.fail("archive", session.archive_error)
+            return {}
         left = session.seconds_left
         seconds = _A_DAY if left is None else left
-        before = Limits.now().records
+        before = (session.dao.limits or Limits.now()).records
         report = await cut_off(session, lambda: vault.expire(before, dry_run=dry_run, seconds=seconds))
         if report is None:
             return {}
@@ -152,13 +160,14 @@ async def run_janitor_cycle(
     async with janitor_session(dry_run=dry_run) as session:
         size = batch_size or settings.janitor_batch_size
         dry: dict[str, Any] = {"dry_run": True} if dry_run else {}
+        session.dao.limits, session.confirmed = Limits.now(), yes
         if dry_run or not yes:
-            session.outlook = await cut_off(session, ExpiryDAO().outlook)
+            await _look(session)
             session.stop.raise_if_requested()
         # looking is no part of its minutes: a run that never came to an end of it could never delete
         session.ends = None if max_minutes is None else time.monotonic() + max_minutes * 60
         if session.outlook is not None and not dry_run:
-            _confirm(session.outlook)
+            _confirm(session.outlook, session.archive)
         if dry_run:
             dry["expired"] = _by_reason(session.outlook)
             get_run_logger().info("a dry run: nothing is deleted, the counts are of what would go")
@@ -175,12 +184,41 @@ async def run_janitor_cycle(
         return {**session.counts, **ended, **_outcome(session, dry_run=dry_run)}
 
 
-def _confirm(outlook: Outlook) -> None:
-    if lines := outlook.beyond(settings.janitor_max_share):
+async def _look(session: JanitorSession) -> None:
+    """Find what is too old, before anything is deleted; exactly that is deleted then, whatever the clock does."""
+    session.outlook = outlook = await cut_off(session, ExpiryDAO().outlook)
+    if outlook is None:
+        return
+    session.dao.limits = outlook.limits
+    if not vault.enabled:
+        return
+    share, before = outlook.share(settings.janitor_max_share, "archive"), outlook.limits.records
+    try:
+        session.archive = await cut_off(
+            session, lambda: vault.outlook(before, share=share, counted=ALWAYS_ALLOWED, seconds=_LOOK_SECONDS)
+        )
+    except ArchiveUnavailable as error:
+        session.archive_error = str(error)  # what cannot be looked at is not deleted either
+
+
+def beyond(outlook: Outlook, archive: ArchiveOutlook | None) -> list[str]:
+    """Return one line for each table, and for the archive, of which a run would delete more than it may."""
+    lines = outlook.beyond(settings.janitor_max_share)
+    if archive is not None and archive.many:
+        share = outlook.share(settings.janitor_max_share, "archive")
+        lines.append(
+            f"{archive.old:,} of {archive.total:,} days of the archive ({archive.old / archive.total:.0%}, bound "
+            f"{share:.0%})"
+        )
+    return lines
+
+
+def _confirm(outlook: Outlook, archive: ArchiveOutlook | None) -> None:
+    if lines := beyond(outlook, archive):
         raise Unconfirmed(
-            f"nothing was deleted: this run would delete {'; '.join(lines)}. Look with `maia janitor --dry-run`. If "
-            "that is what you want, confirm it once with `maia janitor --yes` (the workflow: run it by hand, `yes` "
-            "ticked), or raise JANITOR_MAX_SHARE."
+            f"nothing was deleted: this run would delete {'; '.join(lines)}. It is {iso(clock.now())} by its clock: "
+            "check that first. Look with `maia janitor --dry-run`. If that is what you want, confirm it once with "
+            "`maia janitor --yes` (the workflow: run it by hand, `yes` ticked), or raise JANITOR_MAX_SHARE."
         )
 
 
@@ -201,7 +239,9 @@ def _outcome(session: JanitorSession, *, dry_run: bool) -> dict[str, Any]:
         cut = "; the time was up before all was looked at" if session.cut_short else ""
         return {"outcome": Outcome.OK, "reason": f"a dry run: nothing was deleted; {found}{cut}"}
     if session.cut_short:
-        return {"outcome": Outcome.OK, "reason": "the time was up before all was looked at; the next run goes on"}
+        again = ", and needs --yes again while that is beyond its bound" if session.confirmed else ""
+        reason = f"the time was up before all was looked at; the next run goes on{again}"
+        return {"outcome": Outcome.OK, "reason": reason}
     if not any(session.counts.values()):
         return {"outcome": Outcome.IDLE, "reason": "nothing is older than it may be"}
     return {"outcome": Outcome.OK}
@@ -225,7 +265,7 @@ class JanitorOptions:
     result_file: Path | None = None
     dry_run: bool = False
     yes: bool = False
-    show: Callable[[Outlook], None] | None = None
+    show: Callable[[Outlook, ArchiveOutlook | None], None] | None = None
 
 
 def run(options: JanitorOptions) -> NoReturn:
@@ -258,7 +298,7 @@ async def work(options: JanitorOptions, *, run_id: str | None = None) -> Mapping
     async with janitor_session(options.shard, dry_run=options.dry_run) as session:
         stats = await recorded("janitor", str(options.shard), cycle, run_id=run_id)
         if options.dry_run and options.show is not None and session.outlook is not None:
-            options.show(session.outlook)
+            options.show(session.outlook, session.archive)
         return stats
 
 

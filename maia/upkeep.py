@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from atlas.adapters.expiry import Outlook
 from atlas.adapters.keeping import Batch, KeepingDAO
 from atlas.database import database
+from atlas.vault.old_days import ArchiveOutlook
 from maia.bounded import Unfinished, run_bounded
 from maia.orchestration import get_run_logger
 from maia.session import Shard, check_start
@@ -49,6 +50,9 @@ class JanitorSession:
         ends: when its time is up, in ``time.monotonic()`` seconds; None: it has as long as it takes.
         cut_short: its time was up before all was looked at.
         outlook: what was too old when it began; None: it was not asked.
+        archive: the same of the archive; None: there is none, or it could not be looked at.
+        archive_error: why it could not.
+        confirmed: whether it may delete more than its bound.
         dry_run: nothing is deleted.
     """
 
@@ -59,6 +63,9 @@ class JanitorSession:
     ends: float | None = None
     cut_short: bool = False
     outlook: Outlook | None = None
+    archive: ArchiveOutlook | None = None
+    archive_error: str | None = None
+    confirmed: bool = False
     dry_run: bool = False
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from atlas.adapters.keeping import Limits
 from atlas.clock import clock
@@ -12,12 +13,16 @@ from atlas.database import Database, database
 from atlas.sessions import WHOLE_TABLE
 from atlas.statements import sql
 
-__all__ = ["Example", "Expired", "ExpiryDAO", "Outlook"]
+__all__ = ["ALWAYS_ALLOWED", "Example", "Expired", "ExpiryDAO", "Outlook"]
 
-_ALWAYS_ALLOWED = 1_000  # rows of a table: below this a share says nothing
+ALWAYS_ALLOWED = 1_000
+"""Rows of a table, or records of the archive: below this a share says nothing."""
 _MISSED_DAYS = 1.5  # a run that comes late may delete what the days without one have left, and half as much again
 _COUNTED = 100_000  # rows of a table: beyond them the server's statistics are asked
 _SAMPLE = 5
+_LONGEST_SILENCE = timedelta(days=15)
+"""Real time in which no process began: more of it gives a run no larger bound. To a database a long rest looks like a
+clock that is ahead, by which all would be too old."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,19 @@ class Outlook:
     Attributes:
         expired: by table and reason.
         totals: table → its rows.
-        days: from the last run that came to its end until the first one after it that was refused, or until now; None:
-            there was none, or its row has expired.
+        days: from the last run that came to its end until the first one after it that was refused, or until now, of a
+            time without any process no more than 15; None: there was none, or its row has expired.
+        limits: what was looked for.
     """
 
     expired: Sequence[Expired]
     totals: Mapping[str, int]
     days: float | None
+    limits: Limits
+
+    def share(self, max_share: float, table: str) -> float:
+        """Return the share of a table, or of the days of the ``archive``, that a run may delete."""
+        return max(max_share, _MISSED_DAYS * (self.days or 0) / _retention_days(table))
 
     def beyond(self, max_share: float) -> list[str]:
         """Return one line for each table of which a run would delete more than it may, in words."""
@@ -64,9 +75,9 @@ class Outlook:
             found[part.table] = found.get(part.table, 0) + part.rows
         lines = []
         for table, rows in found.items():
-            share = max(max_share, _MISSED_DAYS * (self.days or 0) / _retention_days(table))
+            share = self.share(max_share, table)
             total = max(self.totals[table], rows)
-            if rows > _ALWAYS_ALLOWED and rows > share * total:
+            if rows > ALWAYS_ALLOWED and rows > share * total:
                 lines.append(f"{rows:,} of {total:,} rows of {table} ({rows / total:.0%}, bound {share:.0%})")
         return lines
 
@@ -96,9 +107,9 @@ class ExpiryDAO:
         (older,) = await self._db.fetch(sql("count_older"), limits.snapshots, seconds=WHOLE_TABLE)
         expired = [Expired("video_stats_log", "statistics", older["count"])] if older["count"] else []
         expired += [Expired(*key, sample) for key, sample in samples.items()]
-        (run,) = await self._db.fetch(sql("last_good_run"), "janitor")
+        (run,) = await self._db.fetch(sql("last_good_run"), "janitor", _LONGEST_SILENCE / clock.speed)
         days = None if run["days"] is None else run["days"] * clock.speed
-        return Outlook(expired, await self._totals({part.table for part in expired}), days)
+        return Outlook(expired, await self._totals({part.table for part in expired}), days, limits)
 
     async def _totals(self, tables: set[str]) -> dict[str, int]:
         counted = {row["name"]: row for row in await self._db.fetch(sql("report_tables"), _COUNTED)}
@@ -117,6 +128,6 @@ class ExpiryDAO:
 def _retention_days(table: str) -> int:
     if table == "video_stats_log":
         return settings.retention_statistics_days
-    if table in {"videos", "channels", "search_queue"}:
+    if table in {"videos", "channels", "search_queue", "archive"}:
         return settings.retention_metadata_days
     return settings.retention_events_days

@@ -62,13 +62,9 @@ class Limits:
     keeps_counts: bool
 
     @classmethod
-    def now(cls, now: datetime | None = None) -> Limits:
-        """Return the limits of the RETENTION settings.
-
-        Args:
-            now: schedule time, where the caller has read it already.
-        """
-        now, real = now or clock.now(), clock.real()
+    def now(cls) -> Limits:
+        """Return the limits of the RETENTION settings at this moment."""
+        now, real = clock.now(), clock.real()
         events = timedelta(days=settings.retention_events_days)
         metadata = now - timedelta(days=settings.retention_metadata_days)
         return cls(
@@ -110,11 +106,15 @@ class KeepingDAO:
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
+        self.limits: Limits | None = None
+        """What a run has looked for, so that it deletes nothing else; None: the limits of the moment."""
+
+    def _limits(self) -> Limits:
+        return self.limits or Limits.now()
 
     async def keep_snapshots(self, size: int, *, dry_run: bool = False) -> Maintenance:
         """Partitions for what comes, and none for what is too old. See ``atlas.snapshots.maintenance.maintain``."""
-        now = clock.now()
-        keep_from = Limits.now(now).snapshots
+        now, keep_from = clock.now(), self._limits().snapshots
         return await self._db.patiently(lambda: maintain(self._db, now, keep_from, batch=size, dry_run=dry_run))
 
     async def keep_videos(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
@@ -126,7 +126,7 @@ class KeepingDAO:
             size: most rows of one transaction.
             dry_run: counts what would go.
         """
-        limits = Limits.now()
+        limits = self._limits()
 
         async def delete(rows: Rows) -> Mapping[str, int]:
             return await self._delete([row["id"] for row in rows], limits, dry_run=dry_run)
@@ -184,13 +184,13 @@ class KeepingDAO:
 
     async def keep_queries(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
         """Tags of the queue that were neither found nor searched for as long as metadata is kept."""
-        arguments = Limits.now().metadata, not dry_run
+        arguments = self._limits().metadata, not dry_run
         async for batch in self._batches(sql("expire_queries"), arguments, size, 1, _count("queries_deleted")):
             yield batch
 
     async def keep_notes(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
         """Events, runs, call counts, suspensions that ended, keys of the past, and what people were told."""
-        limits = Limits.now()
+        limits = self._limits()
         for statement, limit, name in (
             (sql("expire_events"), limits.events, "events_deleted"),
             (sql("expire_runs"), limits.runs, "runs_deleted"),

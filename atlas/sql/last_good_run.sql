@@ -1,5 +1,7 @@
 -- Days since an agent last came to its end, by the database's clock; a dry run and one that was cut short do not count.
--- A refused run (exit code 2) ends them, so that the bound does not grow until a run is confirmed. NULL: never. $1 agent
+-- A refused run (exit code 2) ends them, so that the bound does not grow until a run is confirmed. A time in which no
+-- process at all began counts no longer than $2: a clock that is days ahead looks the same. NULL: never.
+-- $1 agent, $2 the longest silence
 WITH good AS (
     SELECT max(started_at) AS started_at FROM $schema.runs
     WHERE agent = $1 AND outcome IN ('ok', 'idle') AND stats -> 'dry_run' IS DISTINCT FROM 'true'::jsonb
@@ -7,6 +9,16 @@ WITH good AS (
 ), refused AS (
     SELECT min(runs.started_at) AS started_at FROM $schema.runs, good
     WHERE agent = $1 AND exit_code = 2 AND runs.started_at > good.started_at
+), span AS (
+    SELECT good.started_at AS begun, coalesce(refused.started_at, now()) AS ended FROM good, refused
+), moments AS (
+    SELECT begun AS at FROM span
+    UNION ALL SELECT started_at FROM $schema.runs, span WHERE started_at > begun AND started_at < ended
+    UNION ALL SELECT ended FROM span WHERE ended > begun
+), gaps AS (
+    SELECT at - lag(at) OVER (ORDER BY at) AS gap FROM moments
 )
-SELECT extract(epoch FROM coalesce(refused.started_at, now()) - good.started_at)::float8 / 86400 AS days
-FROM good, refused
+SELECT CASE WHEN span.begun IS NOT NULL THEN
+    (SELECT coalesce(sum(extract(epoch FROM least(gap, $2::interval))), 0)::float8 / 86400 FROM gaps WHERE gap IS NOT NULL)
+    END AS days
+FROM span

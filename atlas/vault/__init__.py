@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from atlas.vault.erasing import ExpireReport
     from atlas.vault.forgetting import Forgotten
+    from atlas.vault.old_days import ArchiveOutlook
 
     enabled: bool
     """False for VAULT_PROVIDER=off: nothing is archived, nothing needs to be asked for again."""
@@ -55,6 +56,7 @@ __all__ = [
     "flush",
     "forget",
     "load_metadata",
+    "outlook",
     "pending",
     "store_metadata",
 ]
@@ -114,6 +116,27 @@ def pending() -> int:
 def load_metadata(video_id: str, day: date) -> dict[str, Any] | None:
     """A stored record, or None. See ``Vault.load_metadata``."""
     return _vault().load_metadata(video_id, day)
+
+
+async def outlook(before: date, *, share: float, counted: int, seconds: float = 600.0) -> ArchiveOutlook:
+    """Look at what ``expire`` would delete, and delete nothing. See ``atlas.vault.old_days``.
+
+    Raises:
+        ArchiveUnavailable: the place cannot be reached, or gives no answer.
+        ConfigError: a setting is missing or wrong.
+    """
+    from atlas.vault.archive import Archive  # noqa: PLC0415  as in expire
+    from atlas.vault.old_days import ArchiveOutlook, look  # noqa: PLC0415
+
+    archive = Archive(_vault().provider)
+    if not archive.provider.enabled:
+        return ArchiveOutlook()
+    try:
+        return await call_in_background(
+            lambda: look(archive, before, share=share, counted=counted), seconds=seconds, name="vault-outlook"
+        )
+    except TimeoutError:
+        raise ArchiveUnavailable(f"the archive gave no answer within {seconds:g} s") from None
 
 
 async def expire(before: date, *, dry_run: bool = False, seconds: float = 600.0) -> ExpireReport:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from atlas.adapters.expiry import Outlook
-from atlas.config import settings
 from atlas.plain import harmless
+from atlas.vault.old_days import ArchiveOutlook
 from maia.commands.agents import (
     MOST_MINUTES,
     MOST_ROWS,
@@ -81,7 +81,7 @@ def janitor(
     run(JanitorOptions(parse_shard(shard), batch_size, max_minutes or None, result_file, dry_run, yes, show))
 
 
-def _print(outlook: Outlook) -> None:
+def _print(outlook: Outlook, archive: ArchiveOutlook | None) -> None:
     """What would go, by table and reason, each with the first few rows."""
     for part in outlook.expired:
         typer.echo(f"{part.table}, {part.reason}: {part.rows:,} of {outlook.totals[part.table]:,} rows")
@@ -89,12 +89,21 @@ def _print(outlook: Outlook) -> None:
             typer.echo(f"  {harmless(row.id)}  {harmless(row.title or '')}".rstrip())
         if part.sample and part.rows > len(part.sample):
             typer.echo(f"  and {part.rows - len(part.sample):,} more")
-    for line in outlook.beyond(settings.janitor_max_share):
+    if archive is not None and archive.old:
+        typer.echo(f"archive, old: {archive.old:,} of {archive.total:,} days")
+    for line in _beyond(outlook, archive):
         typer.echo(f"needs --yes: {line}")
 
 
-def _print_json(outlook: Outlook) -> None:
+def _print_json(outlook: Outlook, archive: ArchiveOutlook | None) -> None:
     """The same as docs/retention.md describes it."""
     expired = [{**asdict(part), "total": outlook.totals[part.table]} for part in outlook.expired]
-    beyond = outlook.beyond(settings.janitor_max_share)
-    typer.echo(json.dumps({"expired": expired, "needs_yes": beyond}, ensure_ascii=False, indent=2))
+    days = None if archive is None else {"days": archive.old, "total": archive.total}
+    found = {"expired": expired, "archive": days, "needs_yes": _beyond(outlook, archive)}
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+def _beyond(outlook: Outlook, archive: ArchiveOutlook | None) -> list[str]:
+    from maia.janitor import beyond  # noqa: PLC0415  see above
+
+    return beyond(outlook, archive)

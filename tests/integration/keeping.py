@@ -105,7 +105,9 @@ async def put_notes(db: Database, now: datetime, ago: timedelta) -> None:
     key = f"key {ago.days}"
     calls = "INSERT INTO api_calls (day, fingerprint, bucket, slot) VALUES ($1, $2, 'units', 0)"
     await db.fetch("INSERT INTO events (at, type) VALUES ($1, 'churn')", at)
-    await db.fetch("INSERT INTO runs (id, agent, started_at) VALUES (gen_random_uuid(), 'hunter', $1)", real)
+    await db.fetch(
+        "INSERT INTO runs (id, agent, started_at, clock) VALUES (gen_random_uuid(), 'hunter', $1, '1x')", real
+    )
     await db.fetch(calls, quota_day(at), key)
     await db.fetch("INSERT INTO key_suspensions VALUES ($2, 'units', 'spent', $1, $1)", at, key)
     await db.fetch("INSERT INTO api_keys VALUES ($2, NULL, $1)", at, key)

@@ -349,8 +349,8 @@ async def put_events(db: Database, at: datetime, *, old: int, young: int) -> Non
 
 async def put_run(db: Database, days: float, outcome: str = "ok", stats: str = "{}", agent: str = "janitor") -> None:
     await db.fetch(
-        "INSERT INTO runs (id, agent, started_at, outcome, stats)"
-        " VALUES (gen_random_uuid(), $1, now() - $2 * interval '1 day', $3, $4::text::jsonb)",
+        "INSERT INTO runs (id, agent, started_at, outcome, stats, clock)"
+        " VALUES (gen_random_uuid(), $1, now() - $2 * interval '1 day', $3, $4::text::jsonb, '1x')",
         agent, days, outcome, stats,
     )  # fmt: skip
 
