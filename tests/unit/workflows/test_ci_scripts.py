@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -37,10 +38,15 @@ def test_the_scripts_have_no_finding_and_can_be_run() -> None:
 
 
 def test_what_stands_in_yaml_is_one_command_without_logic_or_interpolation() -> None:
-    """Longer texts and decisions belong into a script, where tests and shellcheck see them."""
+    """Longer texts and decisions belong into a script, where tests and shellcheck see them.
+
+    But for one: the action is Python, so whether there is one has to be found out before. test_entry.py runs that.
+    """
+    guard = re.compile(r'if ! python3 -IBc ""; then\n.*?\nfi\n', re.DOTALL)
     for path in FILES:
         for step in steps(path):
-            line = step.get("run", "").strip()
+            written = step.get("run", "")
+            line = (guard.sub("", written) if path == ACTION else written).strip()
             assert "\n" not in line, f"{path.name}: {line}"
             assert not any(word in line for word in ("${{", "&&", "||", ";", " | ")), f"{path.name}: {line}"
 
