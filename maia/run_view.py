@@ -73,6 +73,8 @@ def work_done(stats: Mapping[str, Any]) -> str:
     def number(*names: str) -> int:
         return sum(int(stats.get(name, 0)) for name in names)
 
+    if stats.get("dry_run"):
+        return ""  # the reason says what it would do
     if "videos_new" in stats:
         # a video that is enriched comes with its first snapshot
         new, snapshots = number("videos_new"), number("videos_enriched")
