@@ -60,6 +60,7 @@ class Inputs:
     run: str
     queries: str
     migrate: bool
+    auto_migrate: bool
     resume_keys: bool
     settings: Mapping[str, str]
     image: str
@@ -110,6 +111,7 @@ class Inputs:
             run=_run(text("run"), command, environ),
             queries=_queries(text("queries"), text("queries-file"), agent, environ) if command == "plan" else "",
             migrate=_yes("migrate", text("migrate")),
+            auto_migrate=_yes("auto-migrate", text("auto-migrate") or "true"),
             resume_keys=resume_keys,
             settings=settings.from_lines(text("settings")),
             image=_matching("image", text("image"), _IMAGE, "an image's name, or `build`"),

@@ -19,7 +19,7 @@ from atlas.clock import clock
 from atlas.config import settings
 from atlas.connecting import COMMAND_TIMEOUT, LOST, connect, open_pool, opening, patiently, translated
 from atlas.dotenv import left_out
-from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError
+from atlas.errors import ConfigError, DatabaseUnavailable, OlderSchema, SchemaError
 from atlas.inspection import SCHEMA_VERSION, State, read_state
 from atlas.refusals import making
 from atlas.statements import sql
@@ -152,7 +152,7 @@ class Database:
                 f"The database has no Atlas schema{named}. Run `atlas migrate` once with the same DATABASE_URL{too}."
             )
         else:
-            raise SchemaError(
+            raise OlderSchema(
                 f"The database's schema is {found}, older than this release's {SCHEMA_VERSION}. Run `atlas migrate`."
             )
 

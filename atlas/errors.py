@@ -116,6 +116,10 @@ class SchemaError(ConfigError):
     """The schema is missing, or older or newer than this release."""
 
 
+class OlderSchema(SchemaError):
+    """The schema is that of an earlier release."""
+
+
 class RingExhausted(AtlasError):
     """Every usable key of a ring has spent the day's quota of one bucket.
 

@@ -6,6 +6,7 @@ lost behind PgBouncer). What depends on the server's abilities is an idempotent 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,9 @@ from atlas.statements import sql
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["Migration", "migrate"]
+__all__ = ["Migration", "expand", "migrate"]
+
+logger = logging.getLogger(__name__)
 
 _OLDEST_SERVER = 150_000
 
@@ -45,7 +48,21 @@ class Migration:
     storage: Storage | None
 
 
-async def migrate(database: Connects, *, try_timescaledb: bool = True, prepare_snapshots: bool = True) -> Migration:
+async def expand(database: Connects) -> Migration | None:
+    """Bring an older schema up to this release, where every missing revision says that it only adds (``expands``).
+
+    Returns None, and changes nothing, where one does more, or where this user may not change the tables.
+    """
+    try:
+        return await migrate(database, only_expanding=True)
+    except ConfigError as error:
+        logger.info("the schema is left as it is: %s", error)
+        return None
+
+
+async def migrate(
+    database: Connects, *, try_timescaledb: bool = True, prepare_snapshots: bool = True, only_expanding: bool = False
+) -> Migration:
     """Runs what is missing. Raises ConfigError for a server that is too old or a user who may not create tables,
     ReadOnly for a server that takes no writes.
 
@@ -53,6 +70,7 @@ async def migrate(database: Connects, *, try_timescaledb: bool = True, prepare_s
         database: of the user who owns the schema, or is to.
         try_timescaledb: whether snapshots go into a hypertable where they can; otherwise into partitions.
         prepare_snapshots: whether anything is done beyond the revisions; a conversion does the rest by itself.
+        only_expanding: raise ConfigError, and change nothing, where a missing revision does more than add.
     """
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  slow to import, needed here alone
@@ -71,7 +89,7 @@ async def migrate(database: Connects, *, try_timescaledb: bool = True, prepare_s
             raise read_only("nothing can be migrated", standby=state.standby)
         try:
             async with engine.begin() as connection:
-                before = await connection.run_sync(_upgrade)
+                before = await connection.run_sync(_upgrade, only_expanding)
         except SQLAlchemyError as error:
             cause = _of_driver(error)
             if isinstance(cause, asyncpg.InsufficientPrivilegeError):
@@ -105,7 +123,7 @@ def _of_driver(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _upgrade(connection: Connection) -> str | None:
+def _upgrade(connection: Connection, only_expanding: bool) -> str | None:
     """In the transaction: the lock first, then every revision that is missing. Returns the revision found."""
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -123,8 +141,12 @@ def _upgrade(connection: Connection) -> str | None:
     check_version_table(connection)
     context: Any = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     before: str | None = context.get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if before is None or before in known:
+    scripts = list(ScriptDirectory.from_config(config).walk_revisions())
+    if before is None or before in {script.revision for script in scripts}:
+        missing = [script for script in scripts if before is None or script.revision > before]
+        for script in missing if only_expanding else ():
+            if not getattr(script.module, "expands", False):
+                raise ConfigError(f"Revision {script.revision} does more than add to the schema.")
         check_names(connection, before)
         command.upgrade(config, "head")
     else:

@@ -22,7 +22,7 @@ from atlas.adapters.queue import QueueDAO
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import database
-from atlas.errors import ConfigError
+from atlas.errors import ConfigError, OlderSchema
 from atlas.quota import Bucket
 from atlas.times import ahead
 from atlas.utils import KeyRing
@@ -134,6 +134,7 @@ class PlanOptions:
         wave: None: the setting MAIA_WAVE, or 1.
         queries: added to the queue before the first wave.
         resume_keys: lift the suspensions of the ring's keys before the first wave is planned.
+        migrate: bring an older schema up to date before the first wave, where that only adds and this user may.
         result_file: None: the setting MAIA_RESULT_FILE.
     """
 
@@ -142,6 +143,7 @@ class PlanOptions:
     wave: int | None = None
     queries: Sequence[str] = field(default=())
     resume_keys: bool = False
+    migrate: bool = True
     result_file: Path | None = None
 
 
@@ -158,10 +160,30 @@ def run(agent: str, options: PlanOptions) -> NoReturn:
             )
         KeyRing(RING_OF[agent]).keys()  # an empty ring is a matter of configuration, whatever is due
         database.application_name = f"maia plan {agent}"
+        try:
+            return await planned(wave)
+        except OlderSchema:
+            if not (options.migrate and wave == 1 and await _migrate()):
+                raise
+            return await planned(wave)
+
+    async def planned(wave: int) -> Mapping[str, Any]:
         async with database.session():
             return await recorded("plan", shard, lambda: make_plan(agent, options, wave), wave=wave)
 
     run_process("plan", shard, work, result_file=options.result_file)
+
+
+async def _migrate() -> bool:
+    """Bring an older schema up to date, and return whether it is."""
+    from atlas.schema import expand  # noqa: PLC0415  Alembic is slow to import and seldom needed
+
+    done = await expand(database)
+    if done is not None:
+        async with database.session():
+            await QueueDAO().adopt()
+        logger.info("the schema was %s and is %s now", done.before, done.after)
+    return done is not None
 
 
 async def make_plan(agent: str, options: PlanOptions, wave: int) -> dict[str, Any]:

@@ -80,9 +80,10 @@ def _command(step: Step, *, with_queries: bool) -> list[str]:
     batch = [] if inputs.batch_size is None else ["--batch-size", str(inputs.batch_size)]
     queries = ["--queries", "-"] if with_queries else []
     keys = ["--resume-keys"] if inputs.resume_keys else []
+    migrate = [] if inputs.auto_migrate else ["--no-migrate"]
     return [
         "python", "-m", "maia", "plan", inputs.agent, "--max-shards", str(inputs.max_shards), *batch,
-        "--wave", str(inputs.wave), *queries, *keys, "--result-file", PATH,
+        "--wave", str(inputs.wave), *queries, *keys, *migrate, "--result-file", PATH,
     ]  # fmt: skip
 
 

@@ -59,6 +59,13 @@ ResumeKeys = Annotated[
         help="Before the first wave, lift every suspension of the ring's keys, as `maia keys resume` does for one key.",
     ),
 ]
+Migrate = Annotated[
+    bool,
+    typer.Option(
+        "--migrate/--no-migrate",
+        help="Before the first wave, bring an older schema up to date where that only adds and this user may.",
+    ),
+]
 
 
 def plan(
@@ -70,6 +77,7 @@ def plan(
     result_file: ResultFile = None,
     *,
     resume_keys: ResumeKeys = False,
+    migrate: Migrate = True,
     json_logs: JsonLogs = False,
     verbose: Verbose = False,
 ) -> None:
@@ -93,7 +101,8 @@ def plan(
     set_up_logging(json=json_logs, verbose=verbose)
     for problem in found.problems():
         logger.warning("a query is not added: %s", problem)
-    maia.plan.run(agent.value, PlanOptions(max_shards, batch_size, wave, found.wanted, resume_keys, result_file))
+    options = PlanOptions(max_shards, batch_size, wave, found.wanted, resume_keys, migrate, result_file)
+    maia.plan.run(agent.value, options)
 
 
 def verdict(

@@ -147,7 +147,15 @@ def test_no_shard_follows_a_plan_that_failed(stage: Stage) -> None:
 def test_the_schedule_gives_the_defaults_and_each_job_only_its_secrets(stage: Stage) -> None:
     acted = stage.play(FOREIGN.replace("workflow_dispatch", "schedule"), shards=1, **{"1.0": CHURN})
     assert acted.green, acted.output
-    always = {"BATCH_SIZE": "0", "DRY_RUN": "false", "MAX_SHARDS": "4", "MIGRATE": "false", "YES": "false"}
+    always = {
+        "AUTO_MIGRATE": "true",
+        "BATCH_SIZE": "0",
+        "DRY_RUN": "false",
+        "MAX_SHARDS": "4",
+        "MIGRATE": "false",
+        "RESUME_KEYS": "false",
+        "YES": "false",
+    }
     database, keys = "DATABASE_URL", "YOUTUBE_API_KEY_POOL_JSON"
     plan = {"COMMAND": "plan", "AGENT": "hunter", "SHARD": "0/1", "WAVE": "1", **always}
     assert stage.given("plan") == {"inputs": plan, "secrets": sorted([database, keys, "NOTIFY_URLS"])}

@@ -7,41 +7,26 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import InternalError
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-import atlas
 from atlas import schema
 from atlas.config import settings
 from atlas.database import Database
 from atlas.errors import ConfigError, MissingRight, SchemaError
 from atlas.inspection import SCHEMA_VERSION, Storage
-from atlas.schema import migrate
+from atlas.schema import expand, migrate
 from atlas.snapshots import draining
 from atlas.snapshots.steps import LOCK
 
 from ..children import finished
+from .revisions import alembic, down
 from .snapshots.logs import first_release
 
 pytestmark = pytest.mark.integration
-
-SCRIPTS = Path(atlas.__file__).parent / "migrations"
-
-
-def alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
-    config.set_main_option("path_separator", "os")
-    return config
 
 
 @pytest.fixture
@@ -148,27 +133,6 @@ async def test_downgrade_takes_everything_away_and_the_way_up_is_open_again(empt
     assert await tables(empty) == TABLES
 
 
-async def down(revision: str) -> None:
-    """Undoes the revisions after one, as Alembic does it."""
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=Database().connect, poolclass=NullPool)
-
-    def run(connection: Any) -> None:
-        config = alembic()
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
-
-    for _ in range(10):
-        try:
-            async with engine.begin() as connection:
-                await connection.run_sync(run)
-            break
-        except InternalError as error:
-            # TimescaleDB's policies have begun to work on the new database: it is done again, as a person would do it
-            if "concurrently" not in str(error):
-                raise
-    await engine.dispose()
-
-
 SNAPSHOTS = "SELECT * FROM video_stats_log ORDER BY video_id, observed_at"
 
 
@@ -259,6 +223,25 @@ async def test_a_newer_schema_is_refused_and_left_as_it_is(empty: asyncpg.Connec
         with pytest.raises(SchemaError, match=newer):
             await use()
     assert await empty.fetchval("SELECT version_num FROM atlas_schema_version") == "9999"
+
+
+async def test_an_older_schema_is_brought_up_to_date_where_that_only_adds(empty: asyncpg.Connection) -> None:
+    await migrate(Database())
+    await down("0002")
+    done = await expand(Database())
+    assert done is not None
+    assert (done.before, done.after) == ("0002", SCHEMA_VERSION)
+    await down("0001")
+    assert await expand(Database()) is None, "the second revision rebuilds a table"
+    assert await empty.fetchval("SELECT version_num FROM atlas_schema_version") == "0001"
+
+
+async def test_an_older_schema_of_another_owner_is_left_as_it_is(empty: asyncpg.Connection, stranger: str) -> None:
+    await migrate(Database())
+    await down("0003")
+    with settings.override(database_url=stranger):
+        assert await expand(Database()) is None
+    assert await empty.fetchval("SELECT version_num FROM atlas_schema_version") == "0003"
 
 
 async def test_the_table_of_another_tools_alembic_is_let_alone(empty: asyncpg.Connection) -> None:

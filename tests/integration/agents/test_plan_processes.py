@@ -11,12 +11,16 @@ import pytest
 
 from atlas import events
 from atlas.adapters.queue import QueueDAO
+from atlas.config import settings
 from atlas.database import Database
+from atlas.inspection import SCHEMA_VERSION
 from atlas.quota import Bucket
 from atlas.utils import KeyRing
 from maia.sandbox import RunningSandbox
 
+from ...logins import ROLES
 from ...wire import Wire
+from ..revisions import down
 from .harness import HUNTING, Timeline, discover, fetch, pool, value
 from .processes import Children, Ended
 
@@ -192,6 +196,23 @@ async def test_what_is_wrong_with_the_configuration_is_named(
         assert ended.result["agent"] == arguments[0]
     rows = await fetch(db, "SELECT agent, outcome, exit_code FROM runs")
     assert [tuple(row.values()) for row in rows] == [("plan", "config", 78)]
+
+
+async def test_a_plan_brings_an_older_schema_up_to_date_where_it_may(
+    db: Database, api: RunningSandbox, dsn: str, children: Children
+) -> None:
+    with settings.override(database_url=dsn):
+        await down("0003")
+    owner = {"DATABASE_URL": dsn, "MAIA_RUN_ID": RUN}
+    older = ("schema is 0003, older than this release's", "Run `atlas migrate`")
+    check(await children.run("plan", "tracker", "--no-migrate", **owner), "config", 78, *older)
+    check(await children.run("plan", "tracker", "--wave", "2", **owner), "config", 78, *older)
+    if ROLES.agent is not None:
+        check(await children.run("plan", "tracker"), "config", 78, *older)
+    ended = await children.run("plan", "tracker", **owner)
+    check(ended, "idle")
+    assert f"the schema was 0003 and is {SCHEMA_VERSION} now" in ended.stderr
+    check(await children.run("plan", "tracker"), "idle")
 
 
 async def test_a_database_that_cannot_be_reached(api: RunningSandbox, children: Children, wire: Wire) -> None:

@@ -159,6 +159,15 @@ def test_only_a_plan_resumes_keys(step: Step, docker: FakeDocker) -> None:
     assert docker.calls == []
 
 
+@pytest.mark.parametrize(("value", "left"), [("", False), ("true", False), ("false", True)])
+def test_an_older_schema_is_left_as_it_is_where_that_is_asked(
+    step: Step, docker: FakeDocker, value: str, left: bool
+) -> None:
+    docker.plays(run=[planned()])
+    step.here(command="plan", auto_migrate=value)
+    assert ("--no-migrate" in docker.of("run")[0]["arguments"]) is left
+
+
 # ── migrate ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

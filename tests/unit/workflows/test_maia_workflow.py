@@ -61,7 +61,7 @@ def test_a_further_wave_does_what_the_first_one_does() -> None:
 def test_the_gate_plans_with_what_the_plan_has() -> None:
     """Its count of what is due must be that of a first wave: the same batch, the same most shards."""
     plan, gate = (step_of_maia(jobs(MAIA)[name])["with"] for name in ("plan", "gate"))
-    first_wave_only = {"queries", "queries-file", "migrate", "resume-keys"}
+    first_wave_only = {"queries", "queries-file", "migrate", "auto-migrate", "resume-keys"}
     assert {**plan, "wave": "2", "run": gate["run"]} == {**gate, **{name: plan[name] for name in first_wave_only}}
 
 
