@@ -17,10 +17,10 @@ from types import FunctionType, MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError, model_validator
+from pydantic import SecretStr, ValidationError, model_validator
 
 from atlas import dotenv
-from atlas.errors import ConfigError, remember_password, remember_secret
+from atlas.errors import ConfigError, remember_environment, remember_password, remember_secret
 from atlas.fields import Settings, cleaned, environment
 from atlas.hosts import is_near
 from atlas.lookalikes import POOL, lookalikes
@@ -148,6 +148,7 @@ class _LazySettings:
     def override(self, **fields: Any) -> Iterator[None]:
         """Sets fields for a while, for tests and for options of the command line. Raises ConfigError."""
         before, wrong = self._load(), dict(self._wrong)
+        remember_environment({name: _plain(value) for name, value in fields.items()})
         try:
             given = _Given(**fields)
         except ValidationError as error:
@@ -166,6 +167,9 @@ class _LazySettings:
             return self._loaded
         self._wrong = {}
         self._file = dotenv.find(Settings.model_fields)
+        # as they are written: what is wrong has no value, and may be shown by others
+        remember_environment(environment())
+        remember_environment({**self._file.values} if self._file else {})
         given = _from_file(self._file)
         try:
             self._loaded = Settings(**given)
@@ -192,6 +196,10 @@ class _LazySettings:
         if isinstance(member, FunctionType):
             return MethodType(member, self)
         return getattr(loaded, name)
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 _EVEN_THEN = {"maia_result_file"}  # how a run ended is written also where .env is what ended it
@@ -264,6 +272,7 @@ def _remember(loaded: Settings) -> None:
         remember_password(loaded.vault_url)
     for entry in (loaded.notify_urls.get_secret_value() if loaded.notify_urls else "").split():
         remember_secret(bare_url(entry))
+        remember_password(bare_url(entry))
     with contextlib.suppress(ConfigError):
         for key in loaded.key_rings.all_keys():
             remember_secret(key.get_secret_value())

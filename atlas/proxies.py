@@ -59,7 +59,8 @@ def proxy_of(address: str) -> Proxy | None:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    # an @ behind the host: what seems to be the host may be half a password
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.path + parts.query + parts.fragment:
         raise ConfigError(
             f"{setting} is not the address of an HTTP proxy. Write it like http://proxy.example.com:3128, with "
             "USER:PASSWORD@ before the host where it asks for them (special characters percent-encoded). SOCKS is not "

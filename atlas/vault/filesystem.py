@@ -14,7 +14,7 @@ from concurrent.futures import TimeoutError as OutOfTime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from atlas.errors import ConfigError, one_line, remember_password, scrub
+from atlas.errors import ConfigError, one_line, remember_password, without_login
 from atlas.vault.layout import FILES, PACKED
 from atlas.vault.provider import LINK, SPECIAL, TIME_IS_UP, Entry, Refused
 from atlas.vault.versions import erase_versions
@@ -80,14 +80,17 @@ class FilesystemProvider:
         match = _URL.fullmatch(url)
         if not match or "::" in url:
             raise ConfigError(
-                f"VAULT_URL: '{scrub(url)[:120]}' is no address such as s3://bucket/archive or file:///mnt/archive."
+                "VAULT_URL: it is no address such as s3://bucket/archive or file:///mnt/archive; it begins with a "
+                "protocol and ://."
             )
         self._url = url
         self._protocol = match[1]
         if self._protocol in _UNFIT:
             raise ConfigError(f"VAULT_URL: {self._protocol}:// is no place for the archive: {_UNFIT[self._protocol]}.")
         if not match[2].strip("/"):
-            raise ConfigError(f"VAULT_URL: '{url}' names no bucket or folder; it is such as s3://bucket/archive.")
+            raise ConfigError(
+                f"VAULT_URL: {self._protocol}:// names no bucket or folder; it is such as s3://bucket/archive."
+            )
         self._place: tuple[Any, str] | None = None
         self._made: set[str] = set()
         self.skipped: dict[str, str] = {}
@@ -130,8 +133,8 @@ class FilesystemProvider:
             if not _is_refusal(error):
                 raise OSError(_reason(error)) from None
             raise ConfigError(
-                f"VAULT_URL: the archive cannot be written: {scrub(self._url)}: {_reason(error)}. Check the address "
-                "and that these credentials may write there, or set VAULT_PROVIDER to off."
+                f"VAULT_URL: the archive cannot be written: {without_login(self._url)}: {_reason(error)}. Check the "
+                "address and that these credentials may write there, or set VAULT_PROVIDER to off."
             ) from None
         with contextlib.suppress(Exception):  # whoever may write need not be allowed to delete
             _delete(fs, target)

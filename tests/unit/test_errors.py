@@ -18,6 +18,7 @@ from atlas.errors import (
     StatementFailed,
     remember_secret,
     scrub,
+    without_login,
 )
 
 
@@ -60,6 +61,10 @@ S = "s3cr3t"
         f"postgresql://user:{S}@{S}@host/database",
         f"postgresql://user:{S}/{S}@host/database",
         f"postgresql://:{S}@host",
+        f"user:{S}@host/x is no address",
+        f"cannot reach 'user:{S}@127.0.0.1'",
+        f"user:{S}@{S}@host",
+        f"s3:/user:{S}@bucket",
         f"password={S} host=x",
         f"PASSWORD: {S}",
         f"X-Goog-Api-Key: {S}",
@@ -87,6 +92,9 @@ def test_what_looks_like_a_secret_is_removed(text: str) -> None:
         "https://host:8080/path is not there",
         "HF_TOKEN: it must not be empty",
         "duplicate key value violates unique constraint",
+        "ghcr.io/pleiades/maia:v1@sha256:0123456789abcdef",
+        "10:53:16 me@example.com: a letter",
+        "write s3://bucket/archive, or user@host",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
@@ -96,6 +104,20 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_a_known_secret_is_removed_wherever_it_stands() -> None:
     remember_secret("open sesame")
     assert scrub("he said:open sesame.") == "he said:***."
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("s3://bucket/archive", "s3://bucket/archive"),
+        ("sftp://user:pw@host/archive?key=x", "sftp://***@host/archive"),
+        ("sftp://user:p@w@host:22/archive", "sftp://***@host:22/archive"),
+        ("user:pw@host/x", "***@host/x"),
+        ("file:///mnt/archive", "file:///mnt/archive"),
+    ],
+)
+def test_an_address_is_shown_without_its_login(address: str, shown: str) -> None:
+    assert without_login(address) == shown
 
 
 def test_a_known_secret_that_holds_another_is_removed_whole() -> None:

@@ -178,6 +178,19 @@ def test_a_password_in_an_address_is_not_shown() -> None:
     assert scrub("unit%2Ftests, unit/tests") == "***, ***"
 
 
+@pytest.mark.parametrize(
+    "url", ["me:unit-tests@host/x", "me:unit-tests@host", "s3:/me:unit-tests@host/x", "unit-tests"]
+)
+def test_an_address_without_a_scheme_is_refused_without_showing_it(url: str) -> None:
+    with (
+        settings.override(vault_provider="fsspec", vault_url=url),
+        pytest.raises(ConfigError, match=r"VAULT_URL: it is no address such as s3://bucket/archive") as caught,
+    ):
+        vault.check()
+    assert caught.value.exit_code == 78
+    assert "unit-tests" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("given", "provider"), [(None, "off"), ("", "off"), ("local", "local")])
 def test_in_the_image_nothing_is_archived_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch, given: str | None, provider: str

@@ -1,0 +1,126 @@
+"""A password in any setting, however it is written: no part of it is in what a command says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from atlas import errors
+from atlas.config import settings
+from atlas.errors import AtlasError, scrub
+from atlas.proxies import proxy_of
+from atlas.vault.choose import provider_from_settings
+
+ADDRESSES = [
+    "DATABASE_URL", "MIGRATE_DATABASE_URL", "JANITOR_DATABASE_URL", "VAULT_URL", "HTTPS_PROXY", "PREFECT_API_URL",
+    "YOUTUBE_API_BASE_URL", "NOTIFY_URLS", "AWS_ENDPOINT_URL_S3", "HF_ENDPOINT",
+]  # fmt: skip
+WORDS = ["HF_TOKEN", "PREFECT_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD"]
+FORMS = [
+    "user:{}@host/x", "user:{}@127.0.0.1", "//user:{}@host/x", "user:{}@host:5432/x?a=b@c", ":{}@host",
+    "s3://user:{}@bucket/x", "s3:/user:{}@bucket/x", "s3//user:{}@bucket/x", "simplecache::s3://user:{}@bucket/x",
+    "sftp://user:{}@/", "ftp://user:{}@", "http://user:{}@host/x", "https:user:{}@host", "hf://user:{}@host/x",
+    "postgresql://user:{}@127.0.0.1:1/x", "postgres:/user:{}@h/x", "mysql://user:{}@h/x", "'user:{}@h/x'",
+    "postgresql+asyncpg://user:{}@h/x", "jdbc:postgresql://h/x?user=u&password={}", "psql postgresql://u:{}@h/x",
+    "host=h user=u password={} dbname=x", "host=h password='{}' user=u", "https://host/x?token={}",
+    "run_finished=json://user:{}@host", "nothing=json://user:{}@host", "nothing=user:{}@host",
+]  # fmt: skip
+pieces = st.text("abcdefghijkmnpqrstuvwxyz23456789", min_size=9, max_size=12)
+passwords = st.lists(pieces, min_size=1, max_size=3).flatmap(
+    lambda found: st.text("/?#@:&;=%[]\\'$+,!~", min_size=1, max_size=2).map(lambda between: between.join(found))
+)
+ways = st.sampled_from([lambda text: text, lambda text: quote(text, safe=""), quote])
+
+
+@contextlib.contextmanager
+def given_as(name: str, value: str) -> Iterator[None]:
+    """The environment of a command that would reach nothing, and nothing that was remembered before."""
+    variables = {"DATABASE_URL": "mysql://nowhere", "VAULT_PROVIDER": "fsspec", "HF_DATASET_ID": "me/x", name: value}
+    before = {each: os.environ.get(each) for each in variables}
+    known = set(errors._known)
+    errors._known.clear()
+    os.environ.update(variables)
+    settings.reload()
+    try:
+        yield
+    finally:
+        for each, old in before.items():
+            if old is None:
+                del os.environ[each]
+            else:
+                os.environ[each] = old
+        errors._known.update(known)
+        settings.reload()
+
+
+def said_by_parts() -> Iterator[str]:
+    """What each part that reads such a setting says by itself."""
+
+    def check_vault() -> None:
+        provider_from_settings().check()
+
+    for part in (settings.check, check_vault, lambda: str(proxy_of("https://www.googleapis.com"))):
+        try:
+            yield str(part())
+        except AtlasError as error:
+            yield str(error)
+    yield from settings.notices
+
+
+def parts_of(password: str) -> set[str]:
+    return {piece for piece in errors._DELIMITERS.split(password.replace("%", "/")) if len(piece) > 8} | {password}
+
+
+@profile(deadline=None)
+@given(st.sampled_from(ADDRESSES), st.sampled_from(FORMS), passwords, ways)
+@example("VAULT_URL", "user:{}@host/x", "correcthorse", str)
+@example("HTTPS_PROXY", "http://user:{}@host/x", "12/correcthorse", str)
+def test_no_part_of_a_password_is_in_an_error(name: str, form: str, password: str, way: Any) -> None:
+    with given_as(name, form.format(way(password))):
+        for said in said_by_parts():
+            assert not [part for part in parts_of(password) if part in said], (name, said)
+
+
+@profile(deadline=None)
+@given(st.sampled_from([*ADDRESSES, *WORDS]), st.sampled_from(FORMS), passwords, ways)
+def test_a_foreign_text_that_shows_a_setting_shows_no_password(name: str, form: str, password: str, way: Any) -> None:
+    written = password if name in WORDS else way(password)
+    value = written if name in WORDS else form.format(written)
+    with given_as(name, value):
+        settings.notices  # noqa: B018  reads the settings
+        for text in (f"cannot reach {value}", f"InvalidURL({value!r})", f"bad port: {written}, {password}"):
+            said = scrub(text)
+            assert not [part for part in parts_of(password) if part in said], (name, said)
+
+
+COMMANDS = [
+    ["atlas", "status"], ["atlas", "vault", "verify"], ["atlas", "forget", "--video", "a", "--yes"], ["maia", "keys"],
+    ["maia", "plan", "hunter"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["user:{}@host/x", "s3:/user:{}@bucket/x", "host=h user=u password={} dbname=x"])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_commands_show_no_password(tmp_path: Path, command: list[str], form: str) -> None:
+    password = "correcthorse/batterystaple"
+    env = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"}}
+    env |= {"HOME": str(tmp_path), "VAULT_PROVIDER": "fsspec", **dict.fromkeys(ADDRESSES, form.format(password))}
+    program, *arguments = command
+    done = subprocess.run(
+        [sys.executable, "-c", f"from {program}.cli import main; main()", *arguments],
+        env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 78, done.stderr
+    assert not [part for part in parts_of(password) if part in done.stdout + done.stderr]
