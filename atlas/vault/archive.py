@@ -27,7 +27,7 @@ from atlas.vault.layout import (
     read_lines,
     video_of,
 )
-from atlas.vault.provider import Refused, TooLarge
+from atlas.vault.provider import MAX_FILE, Refused, TooLarge
 from atlas.vault.records import MAX_RECORD, Record, decode, observed_at
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ __all__ = ["Archive", "Contents", "Damage", "Stored"]
 
 _READERS = 8  # files that are asked for at once, from a place that each takes a round trip to
 _AHEAD = 4  # files for each reader; of parts, which are larger, two at all
-_MAX_PART = 256 * 2**20  # bytes of a part as it lies there; Maia writes 64 MiB before compression
 _GIVE_UP = 10  # reads in a row that fail: not the files are broken then, but the way to them
 
 
@@ -200,7 +199,7 @@ class Archive:
                 answer.set_exception(error)
 
     def _one(self, entry: Entry) -> bytes | OSError | None:
-        most = _MAX_PART if is_part(entry.path) else MAX_RECORD
+        most = MAX_FILE if is_part(entry.path) else MAX_RECORD
         if entry.size > most:
             return TooLarge(f"it has {entry.size:,} bytes; no more than {most:,} are read")
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
@@ -166,12 +167,12 @@ class HuggingFaceProvider:
         logger.info("vault: the dataset %s is made (%s)", self._dataset_id, "private" if self._private else "public")
         api.create_repo(self._dataset_id, repo_type="dataset", private=self._private, exist_ok=exist_ok)
 
-    def _get(self, url: str) -> Any:
+    def _get(self, url: str, more: Mapping[str, str] = MappingProxyType({})) -> Any:
         from huggingface_hub import utils  # noqa: PLC0415
 
         tools: Any = utils
         headers = tools.build_hf_headers(token=self._token.get_secret_value(), library_name=_LIBRARY)
-        response = tools.get_session().get(url, headers=headers)
+        response = tools.get_session().get(url, headers={**headers, **more})
         tools.hf_raise_for_status(response)
         return response
 
@@ -181,7 +182,8 @@ class HuggingFaceProvider:
         # not hf_hub_download, which keeps a copy of everything in its cache on the disk
         url = f"{api.endpoint}/datasets/{self._dataset_id}/resolve/main/{quote(path)}"
         try:
-            body: bytes = self._get(url).content
+            # as it lies there: its size is known, and nothing is unpacked on the way
+            body: bytes = self._get(url, {"Accept-Encoding": "identity"}).content
         except errors.EntryNotFoundError:
             return None
         return body

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from atlas.errors import ConfigError
 from atlas.vault.layout import FILES, PACKED
-from atlas.vault.provider import LINK, SPECIAL, TIME_IS_UP, Entry
+from atlas.vault.provider import LINK, MAX_FILE, SPECIAL, TIME_IS_UP, Entry, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -87,8 +87,13 @@ class LocalProvider:
         """Read one file; what is no regular file is not there."""
         target = self.folder / path
         try:
-            if self._behind_link(path) or not stat.S_ISREG(target.lstat().st_mode):
+            if self._behind_link(path):
                 return None
+            found = target.lstat()
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            if found.st_size > MAX_FILE:
+                raise TooLarge(f"{path}: it has {found.st_size:,} bytes; no more than {MAX_FILE:,} are read")
             return target.read_bytes()
         except FileNotFoundError:
             return None

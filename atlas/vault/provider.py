@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["LINK", "SPECIAL", "TIME_IS_UP", "Entry", "Provider", "Refused", "TooLarge"]
+__all__ = ["LINK", "MAX_FILE", "SPECIAL", "TIME_IS_UP", "Entry", "Provider", "Refused", "TooLarge"]
 
 TIME_IS_UP = "the time for the flush was up"
 """Why a provider did not begin with something."""
 
+
+MAX_FILE = 256 * 2**20
+"""Bytes of a file that is read; Maia writes parts of 64 MiB before compression."""
 
 LINK = "it is a symbolic link, which is not followed"
 SPECIAL = "it is neither a file nor a folder"

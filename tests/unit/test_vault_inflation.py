@@ -17,6 +17,7 @@ from atlas.vault.archive import Archive, Damage, Stored
 from atlas.vault.compacting import SMALL_PART
 from atlas.vault.layout import decode_part, encode_part, part_path
 from atlas.vault.local import LocalProvider
+from atlas.vault.reading import load
 from atlas.vault.records import MAX_RECORD, EncodingError, Record, encode
 
 from ..archives import DAY, MemoryProvider, put_bytes, put_files, put_part, record
@@ -128,6 +129,15 @@ def test_ten_files_that_are_too_large_do_not_end_the_reading() -> None:
     found = list(Archive(place).records(DAY))
 
     assert [type(each) for each in found] == [*repeat(Damage, 30), Stored]
+
+
+def test_one_file_that_is_asked_for_is_not_read_where_it_is_too_large(tmp_path: Path) -> None:
+    place = LocalProvider(tmp_path)
+    put_bytes(place, FILE, b"")
+    os.truncate(tmp_path / FILE, 8 * 2**30)
+
+    with pytest.raises(OSError, match=rf"{FILE}: it has 8,589,934,592 bytes; no more than 268,435,456 are read"):
+        load(place, "hostile", DAY)
 
 
 def test_no_record_is_written_that_could_not_be_read() -> None:
