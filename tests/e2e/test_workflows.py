@@ -58,9 +58,15 @@ def checkout(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     repository.shell(*EXPORT)
     assert (repository.folder / ".act/maia/action.yml").exists()
     assert not (repository.folder / ".act/maia/.git").exists()
+    before = _built(docker)
     yield repository
-    for tag in docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "pleiades-maia:build-*").split():
+    for tag in _built(docker) - before:
         docker("image", "rm", tag, check=False)
+
+
+def _built(docker: Docker) -> set[str]:
+    """The tags of images that the action built."""
+    return set(docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "pleiades-maia:build-*").split())
 
 
 @dataclass(frozen=True)
