@@ -28,6 +28,7 @@ import asyncpg
 
 from atlas.errors import NoConnectionLeft
 from atlas.refusals import no_connection_left
+from atlas.silence import Watch
 
 __all__ = ["LONGEST_COURTESY", "LONGEST_IDLE", "LONGEST_PAUSE", "SHORTEST_PAUSE", "Connections"]
 
@@ -52,10 +53,12 @@ class Connections:
     Args:
         pools: of one connection each, which it makes when it is first asked for it.
         place: the server's host and port, for messages.
+        watch: bounds what is said when a connection goes back to its pool.
     """
 
-    def __init__(self, pools: Sequence[asyncpg.Pool], place: str = "") -> None:
+    def __init__(self, pools: Sequence[asyncpg.Pool], place: str = "", watch: Watch | None = None) -> None:
         self.place = place
+        self._watch = watch or Watch()
         self._pools = tuple(pools)
         self._free = list(pools)  # the one that was given back last comes first: it is the least likely to be stale
         self._taken: dict[int, asyncpg.Pool] = {}
@@ -173,7 +176,7 @@ class Connections:
             if clean and not self._closing and not connection.is_in_transaction():
                 self._kept[pool] = connection, time.monotonic()
             else:
-                await _to_pool(pool, connection)
+                await self._to_pool(pool, connection)
         finally:
             self._give_back(pool)
             self._tidy()
@@ -191,12 +194,24 @@ class Connections:
         with contextlib.suppress(asyncpg.InterfaceError):  # gone already
             connection.terminate()
 
+    async def _to_pool(self, pool: asyncpg.Pool, connection: asyncpg.Connection) -> None:
+        """Give a connection back to its pool, or end it at once where that takes long.
+
+        The driver waits for the end of a statement that it has cancelled, which a silent server never confirms.
+        """
+        try:
+            async with asyncio.timeout(self._watch.goodbye):
+                with contextlib.suppress(asyncpg.InternalClientError):  # lost just now: the driver has freed it itself
+                    await pool.release(connection)
+        except TimeoutError:
+            connection.terminate()
+
     async def close(self) -> None:
         """Closes all, once they are given back."""
         self._closing = True
         while self._kept:
             pool, (connection, _) = self._kept.popitem()
-            await _to_pool(pool, connection)
+            await self._to_pool(pool, connection)
         for pool in self._pools:
             await pool.close()
 
@@ -211,12 +226,6 @@ def _gone(connection: asyncpg.Connection) -> bool:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:  # its pool has heard of it first, and taken it back
         return True
-
-
-async def _to_pool(pool: asyncpg.Pool, connection: asyncpg.Connection) -> None:
-    """Gives a connection back to its pool."""
-    with contextlib.suppress(asyncpg.InternalClientError):  # lost in this very moment: the driver has freed it itself
-        await pool.release(connection)
 
 
 class _Door:

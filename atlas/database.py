@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from atlas import connecting
+from atlas import connecting, silence
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.connecting import COMMAND_TIMEOUT, LOST, connect, open_pool, opening, patiently, translated
@@ -22,6 +23,7 @@ from atlas.dotenv import left_out
 from atlas.errors import ConfigError, DatabaseUnavailable, OlderSchema, SchemaError
 from atlas.inspection import SCHEMA_VERSION, State, read_state
 from atlas.refusals import making
+from atlas.silence import Watch
 from atlas.statements import sql
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Database", "database"]
 
 T = TypeVar("T")
+
+_EMBEDDED = 90.0  # seconds for the embedded server; it gives up by itself before that
 
 _GONE = (*LOST, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver says of a connection that is gone, the last where it was cut off in the middle: there is nothing to
@@ -63,7 +67,7 @@ class Database:
         self._patient: contextvars.ContextVar[asyncio.Task[Any] | None] = contextvars.ContextVar(
             "atlas_patient", default=None
         )
-        self._given_up = False
+        self._watch = Watch()
         self.application_name = "atlas"
 
     async def dsn(self) -> str:
@@ -81,18 +85,23 @@ class Database:
                     f"{other.parent}, or set DATABASE_URL; to use the embedded PostgreSQL, set ATLAS_EMBEDDED_PATH to "
                     f"its folder, such as {settings.atlas_embedded_path}."
                 )
-            self._embedded = await start(settings.atlas_embedded_path, asked=asked)
+            async with self._watching().limited(_EMBEDDED):
+                self._embedded = await start(settings.atlas_embedded_path, asked=asked, silent=silence.DEADLINE)
         return self._embedded.dsn
 
-    async def connect(self) -> asyncpg.Connection:
+    async def connect(self, *, seconds: float = COMMAND_TIMEOUT) -> asyncpg.Connection:
         """A connection of one's own, outside the pool: for migrations and `atlas status`.
+
+        Args:
+            seconds: that its statements may take unless they have a limit of their own.
 
         Raises ConfigError for a wrong DATABASE_URL or a database that this release cannot work on (a schema that is
         missing or older is none of these) and, after some patience, DatabaseUnavailable if it is unreachable.
         """
         dsn = await self.dsn()
-        async with opening(dsn):
-            connection = await connect(dsn, self.application_name)
+        watch = self._watching()
+        async with opening(dsn, watch):
+            connection = await connect(dsn, self.application_name, watch, seconds=seconds)
             try:
                 state = await _state_of(connection)
                 state.require()
@@ -106,15 +115,13 @@ class Database:
 
         Raises ConfigError, SchemaError or DatabaseUnavailable.
         """
-        if self._loop is not asyncio.get_running_loop():
-            # another event loop's pool cannot be used or closed from here
-            self._pool, self._opening, self._loop = None, asyncio.Lock(), asyncio.get_running_loop()
+        watch = self._watching()
         async with self._opening:
             if self._pool is not None:
                 return
             dsn = await self.dsn()
-            async with opening(dsn):
-                pool = await open_pool(dsn, self.application_name, size=settings.database_pool_size)
+            async with opening(dsn, watch):
+                pool = await open_pool(dsn, self.application_name, watch, size=settings.database_pool_size)
                 try:
                     state = await self._state(pool)
                 except BaseException:
@@ -127,12 +134,23 @@ class Database:
                 raise
             self._pool = pool
 
+    def _watching(self) -> Watch:
+        """The watch over the server. Another event loop's cannot be used from here, nor its pool."""
+        if self._loop is not asyncio.get_running_loop():
+            self._loop = asyncio.get_running_loop()
+            self._pool, self._opening, self._watch = None, asyncio.Lock(), Watch()
+        return self._watch
+
+    def hurry(self) -> None:
+        """Wait no longer than some seconds for a silent server from now on: a signal asked the process to end."""
+        self._watching().hurry()
+
     async def _state(self, pool: Connections) -> State:
         async def read() -> State:
             async with self._taken(pool) as connection:
                 return await _state_of(connection)
 
-        return await patiently(read, connecting.START_PATIENCE)
+        return await patiently(read, connecting.START_PATIENCE, self._watch)
 
     async def _require(self, state: State, pool: Connections) -> None:
         """Raise ConfigError where this process cannot work on the database; the embedded one migrates by itself."""
@@ -173,7 +191,7 @@ class Database:
         pool, self._pool = self._pool, None
         if pool is not None and self._loop is asyncio.get_running_loop():
             try:
-                await asyncio.wait_for(pool.close(), 5)
+                await asyncio.wait_for(pool.close(), 2 * self._watch.goodbye)
             except (*LOST, asyncpg.InterfaceError):
                 pool.terminate()
         embedded, self._embedded = self._embedded, None
@@ -209,9 +227,19 @@ class Database:
             raise DatabaseUnavailable("the database was closed while it was in use")
         return self._pool
 
+    async def _take(self, pool: Connections) -> asyncpg.Connection:
+        with translated(pool.place), making():
+            try:
+                # it makes one where all others are in use
+                return await pool.acquire(self._watch.left(COMMAND_TIMEOUT))
+            except TimeoutError:
+                if self._watch.ending:
+                    raise self._watch.silence() from None
+                raise
+
     @contextlib.asynccontextmanager
     async def _taken(self, pool: Connections) -> AsyncIterator[asyncpg.Connection]:
-        connection, clean = await _take(pool), False
+        connection, clean = await self._take(pool), False
         try:
             yield connection
             clean = True
@@ -281,7 +309,7 @@ class Database:
         async def attempt() -> list[asyncpg.Record]:
             # as _connection does, without its price: most of what is done here is one statement alone
             pool = await self._opened()
-            connection, clean = await _take(pool), False
+            connection, clean = await self._take(pool), False
             try:
                 rows = await _rows(connection, statement, arguments, seconds)
                 clean = True
@@ -302,25 +330,19 @@ class Database:
             # the transaction is gone with its connection: only its owner can begin again; and patience is had once
             return await work()
         token = self._patient.set(task)
+        watch = self._watching()
         try:
-            done = await patiently(work, 0 if self._given_up else connecting.PATIENCE)
+            return await patiently(work, connecting.PATIENCE, watch, time.monotonic())
         except DatabaseUnavailable:
-            self._given_up = True  # what is left to do on the way out must not wait as long again, each time
+            watch.lose()  # what is left to do on the way out must not wait as long again, each time
             raise
         finally:
             self._patient.reset(token)
-        self._given_up = False
-        return done
 
 
 async def _state_of(connection: asyncpg.Connection) -> State:
     with translated(statement=sql("schema_state")):
         return await read_state(connection)
-
-
-async def _take(pool: Connections) -> asyncpg.Connection:
-    with translated(pool.place), making():
-        return await pool.acquire(COMMAND_TIMEOUT)  # it makes one where all others are in use
 
 
 async def _give_back(pool: Connections, connection: asyncpg.Connection, *, clean: bool) -> None:

@@ -19,6 +19,7 @@ from atlas.errors import ConfigError
 from atlas.inspection import Storage, newer_schema, read_state, schema_version
 from atlas.obstacles import VERSION_TABLE, check_names, check_version, check_version_table
 from atlas.refusals import read_only
+from atlas.sessions import WHOLE_TABLE
 from atlas.snapshots import ensure
 from atlas.snapshots.steps import LOCK, Connects
 from atlas.statements import sql
@@ -76,7 +77,10 @@ async def migrate(
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  slow to import, needed here alone
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=database.connect, poolclass=NullPool)
+    async def connect() -> asyncpg.Connection:
+        return await database.connect(seconds=WHOLE_TABLE)  # a revision may rewrite one, or wait for another migration
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     probe = await database.connect()
     try:
         if probe.get_server_version().major * 10_000 < _OLDEST_SERVER:

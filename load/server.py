@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -116,6 +117,24 @@ class Server:
     def stop(self) -> None:
         """Shuts it down in order, and returns when it is gone."""
         self._end(signal.SIGINT)
+
+    def freeze(self) -> None:
+        """Has it stand still, with all its processes: it takes connections, and answers nothing."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, signum: signal.Signals) -> None:
+        if self.process is None:
+            return
+        self.process.send_signal(signum)  # first: then it starts no other
+        command = ["pgrep", "-P", str(self.process.pid)]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own command
+        for pid in found.stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signum)
 
     def _end(self, signum: signal.Signals) -> None:
         process = self.process

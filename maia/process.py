@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from atlas import events, telling
 from atlas.config import settings
+from atlas.database import database
 from atlas.errors import AtlasError, StatementFailed
 from atlas.vocabulary import FAILED
 from maia import early
@@ -63,7 +64,7 @@ async def run_checked(
         check: see ``run_process``.
     """
     logger = get_run_logger(__name__)
-    with run_scope() as run:
+    with run_scope() as run, run.stop.telling(database.hurry, cancelled_only=True):
         run.opening = True
         try:
             if settings.source:

@@ -22,6 +22,9 @@ class Wire:
         self.connections = 0
         self._loses = False
         self._forgotten = 0
+        self._silent_up_to = 0.0  # the number of the last connection that is silent
+        self._silent_at: tuple[bytes, bool] | None = None
+        self.fell_silent = asyncio.Event()
 
     def dsn(self, user: str = "postgres", password: str = "") -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}{self._address.path}"
@@ -50,6 +53,19 @@ class Wire:
         """What is said on the connections that are there leads nowhere from now on, and nobody is told."""
         self._forgotten = self.connections
 
+    def fall_silent(self, *, new_ones_too: bool = True) -> None:
+        """Nothing arrives any more, on either side. Connections stay open, and new ones are taken.
+
+        Args:
+            new_ones_too: new connections are silent, too; otherwise they work.
+        """
+        self._silent_up_to = float("inf") if new_ones_too else self.connections
+        self.fell_silent.set()
+
+    def fall_silent_at(self, text: bytes, *, new_ones_too: bool = True) -> None:
+        """The same, once a client says this for the first time; that does not arrive either."""
+        self._silent_at = text, new_ones_too
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         number = self.connections
@@ -65,7 +81,7 @@ class Wire:
             far_reader, far_writer = await asyncio.open_connection(self._address.hostname, port)
         self._ends |= {writer, far_writer}
         try:
-            await asyncio.gather(self._ask(reader, far_writer, number), self._answer(far_reader, writer))
+            await asyncio.gather(self._ask(reader, far_writer, number), self._answer(far_reader, writer, number))
         finally:
             self._ends -= {writer, far_writer}
             for end in (writer, far_writer):
@@ -74,19 +90,23 @@ class Wire:
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(2**16):
-                if number > self._forgotten:
+                if self._silent_at is not None and self._silent_at[0] in data:
+                    self.fall_silent(new_ones_too=self._silent_at[1])
+                    self._silent_at = None
+                if number > self._forgotten and number > self._silent_up_to:
                     writer.write(data)
                     await writer.drain()
         writer.transport.abort()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(2**16):
                 if self._loses:
                     self._loses = False
                     self.break_connections()
-                writer.write(data)
-                await writer.drain()
+                if number > self._silent_up_to:
+                    writer.write(data)
+                    await writer.drain()
         writer.transport.abort()
 
     async def close(self) -> None:

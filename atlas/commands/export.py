@@ -109,9 +109,10 @@ def _format(wanted: Format | None, output: Path) -> Format:
 
 async def _to_stdout(table: Exported, since: str | None, until: str | None, *, escape_formulas: bool) -> int:
     begin, end = moment(since, "--since"), moment(until, "--until")
-    # a reader may keep it waiting for ever: SIGTERM ends it even then, and there is nothing to clean up
+    # a reader may keep it waiting for ever: a signal ends it even then, and there is nothing to clean up
     with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
     with Progress() as progress:
         return await _csv(table, begin, end, sys.stdout.buffer, progress, escape_formulas=escape_formulas)
 

@@ -35,21 +35,38 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "interrupted") -> T:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
 
     async def main() -> T:
-        task = asyncio.current_task()
         with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # in the main thread of an Unix alone
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel if task else int)
+            _heed_signals(stopped)
         try:
             return await work
         finally:
             await database.close()
 
+    stopped: list[signal.Signals] = []
     for line in settings.notices:
         typer.echo(f"atlas: {harmless(line)}", err=True)
     try:
         return asyncio.run(main())
-    except AtlasError as error:
-        typer.echo(f"atlas: {harmless(scrub(str(error)))}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    except (KeyboardInterrupt, asyncio.CancelledError) as stopped:
+    except (AtlasError, KeyboardInterrupt, asyncio.CancelledError) as error:
+        if isinstance(error, AtlasError) and not stopped:
+            typer.echo(f"atlas: {harmless(scrub(str(error)))}", err=True)
+            raise typer.Exit(error.exit_code) from None
         typer.echo(f"atlas: {interrupted}", err=True)
-        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from None
+        raise typer.Exit(128 + (stopped[0] if stopped else signal.SIGINT)) from None
+
+
+def _heed_signals(came: list[signal.Signals]) -> None:
+    """Have SIGINT and SIGTERM cancel this task, and a silent database not delay its end."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def end(number: signal.Signals) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+        database.hurry()
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, end, number)

@@ -66,6 +66,7 @@ async def start(
     asked: bool = True,
     grace: float = 5.0,
     timeout: float = 60.0,  # noqa: ASYNC109 - a whole deadline, passed on as one
+    silent: float = 30.0,
 ) -> EmbeddedServer:
     """Joins the server of a folder, or starts it. Any number of processes may call it at once.
 
@@ -75,6 +76,7 @@ async def start(
             one is made.
         grace: seconds without any client after which the server stops. Only the call that starts it decides.
         timeout: seconds to wait until it answers.
+        silent: seconds to wait for the answer of a server that has come up.
 
     Raises:
         ConfigError: the ``embedded`` extra is missing, this user cannot run it here, or the folder cannot be used.
@@ -96,7 +98,7 @@ async def start(
     registration = FileLock(folder.clients_lock)
     await _acquire(registration, folder, deadline, shared=True)
     try:
-        dsn, version = await _join(folder, deadline) or await _bring_up(folder, binaries, grace, deadline)
+        dsn, version = await _join(folder, deadline) or await _bring_up(folder, binaries, grace, deadline, silent)
     except BaseException:
         registration.release()
         raise
@@ -173,9 +175,11 @@ async def _ask_version(dsn: str, deadline: float) -> str | None:
             connection.terminate()  # nothing to do when it is closed
 
 
-async def _bring_up(folder: Folder, binaries: Binaries, grace: float, deadline: float) -> tuple[str, str]:
+async def _bring_up(
+    folder: Folder, binaries: Binaries, grace: float, deadline: float, silent: float
+) -> tuple[str, str]:
     """Waits for the server. The one client with the start lock launches a keeper if there is none."""
-    log_start, launches = 0, 0
+    log_start, launches, silent_since = 0, 0, time.monotonic()
     starting, keeper = FileLock(folder.start_lock), FileLock(folder.keeper_lock)
     try:
         while time.monotonic() < deadline:
@@ -188,6 +192,11 @@ async def _bring_up(folder: Folder, binaries: Binaries, grace: float, deadline: 
             server = await _join(folder, deadline)
             if server:
                 return server
+            recorded = folder.recorded()
+            if recorded is None or not recorded.ready or not keeper.taken():
+                silent_since = time.monotonic()
+            elif time.monotonic() - silent_since > silent:
+                raise _unavailable(folder, f"it is up, and gave no answer within {silent:.0f} s", log_start)
             await asyncio.sleep(_GLANCE)
     finally:
         starting.release()

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 
 from atlas.errors import Contended
+from atlas.sessions import COMMAND_TIMEOUT
 from atlas.statements import sql
 
 __all__ = ["LOCK", "Connects", "perform", "shortly"]
@@ -29,8 +30,8 @@ _LONGEST = 2.0
 class Connects(Protocol):
     """What gives connections of one's own: a ``Database``."""
 
-    async def connect(self) -> asyncpg.Connection:
-        """A new connection."""
+    async def connect(self, *, seconds: float = COMMAND_TIMEOUT) -> asyncpg.Connection:
+        """A new connection, whose statements may take so long unless they have a limit of their own."""
 
 
 async def shortly(connection: asyncpg.Connection, work: Callable[[], Awaitable[T]], *, tries: int = 5) -> T:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from atlas.config import settings
+from atlas.sessions import WHOLE_TABLE
 from atlas.snapshots import columnstore
 from atlas.snapshots.steps import perform, shortly
 from atlas.statements import sql
@@ -89,9 +90,11 @@ async def expire(connection: asyncpg.Connection, keep_from: datetime) -> None:
         if row["deletable"]:
             async with connection.transaction():
                 await connection.fetchval(sql("lift_decompression_limit"))
-                await connection.execute(sql("expire_aggregate", space=row["space"], kept=row["kept"]), bucket)
+                expire = sql("expire_aggregate", space=row["space"], kept=row["kept"])
+                await connection.execute(expire, bucket, timeout=WHOLE_TABLE)
         if row["owned"]:
-            await connection.execute(sql("refresh_aggregate", extension=extension, view=view), bucket, bucket + width)
+            refresh = sql("refresh_aggregate", extension=extension, view=view)
+            await connection.execute(refresh, bucket, bucket + width, timeout=WHOLE_TABLE)
         else:
             logger.info("%s: the rest of what is too old goes when its owner's policy runs, every half hour", view)
 

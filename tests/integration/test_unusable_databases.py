@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas import connecting
+from atlas import connecting, silence
 from atlas.config import settings
 from atlas.database import Database
 from atlas.embedded import start
@@ -239,7 +239,7 @@ async def test_who_waits_for_a_server_is_told_for_which(silent: int) -> None:
 
 @pytest.mark.parametrize("use", ["open", "connect"])
 async def test_all_steps_of_opening_have_one_deadline(silent: int, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
-    monkeypatch.setattr(connecting, "DEADLINE", 0.2)
+    monkeypatch.setattr(silence, "DEADLINE", 0.2)
     monkeypatch.setattr(connecting, "_QUIET", 60.0)
     with settings.override(database_url=f"postgresql://me@127.0.0.1:{silent}/maia"):
         told = rf"^the database at 127\.0\.0\.1:{silent} gave no answer within 0 s\. Check that it runs"

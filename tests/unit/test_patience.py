@@ -6,6 +6,7 @@ import pytest
 
 from atlas.connecting import patiently
 from atlas.errors import DatabaseUnavailable
+from atlas.silence import Watch
 
 
 async def test_what_is_done_again_is_awaited_whatever_kind_of_callable_it_is() -> None:
@@ -18,7 +19,7 @@ async def test_what_is_done_again_is_awaited_whatever_kind_of_callable_it_is() -
             raise DatabaseUnavailable("away")
         return "done"
 
-    assert await patiently(lambda: work(), 5.0) == "done"  # noqa: PLW0108  a lambda on purpose
+    assert await patiently(lambda: work(), 5.0, Watch()) == "done"  # noqa: PLW0108  a lambda on purpose
 
 
 async def test_after_its_time_it_gives_up_with_what_was_wrong() -> None:
@@ -26,4 +27,4 @@ async def test_after_its_time_it_gives_up_with_what_was_wrong() -> None:
         raise DatabaseUnavailable("away for good")
 
     with pytest.raises(DatabaseUnavailable, match="away for good"):
-        await patiently(work, 0.0)
+        await patiently(work, 0.0, Watch())

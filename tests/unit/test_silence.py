@@ -1,0 +1,190 @@
+"""Whether a database answers: what ends the sessions that wait for it, and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+
+from atlas import silence
+from atlas.errors import DatabaseUnavailable
+from atlas.silence import Watch, _Watched
+
+PID = 4711
+
+
+class Session:
+    """A session of the driver's that waits for an answer until it is given or the session is ended."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def ask(self) -> Any:
+        return await self.watch.answer(self, PID, lambda: self.answered)
+
+    def terminate(self) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(asyncpg.ConnectionDoesNotExistError("connection was closed"))
+
+
+class Server:
+    """What a server says when it is asked on another connection: an error, or which of its processes are at work."""
+
+    def __init__(self, *said: Exception | Collection[int] | None) -> None:
+        self.said = list(said)
+        self.asked = 0
+
+    async def __call__(self, pids: Sequence[int]) -> Collection[int] | None:
+        assert set(pids) == {PID}
+        self.asked += 1
+        said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+@pytest.fixture(autouse=True)
+def deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "DEADLINE", 1.2)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [OSError("refused"), TimeoutError(), asyncpg.ConnectionDoesNotExistError("gone"), asyncpg.InterfaceError("?")],
+    ids=repr,
+)
+async def test_a_server_that_cannot_be_asked_is_given_up_after_the_deadline(said: Exception) -> None:
+    watch = Watch("the database at db:5432", Server(said))
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailable, match=r"^the database at db:5432 gave no answer within 1 s\. Check that"):
+        await Session(watch).ask()
+    assert 1 < time.monotonic() - began < 4
+    assert watch.ending
+
+
+@pytest.mark.parametrize(
+    "said",
+    [[PID], None, asyncpg.TooManyConnectionsError("too many clients"), asyncpg.CannotConnectNowError("starting up")],
+    ids=repr,
+)
+async def test_a_server_that_says_anything_is_waited_for(said: Exception | Collection[int] | None) -> None:
+    watch = Watch(ask=Server(said))
+    session = Session(watch)
+    asked = asyncio.create_task(session.ask())
+    await asyncio.wait({asked}, timeout=3)
+    session.answered.set_result("at last")
+    assert await asked == "at last"
+    assert not watch.ending
+
+
+async def test_a_session_that_the_server_calls_idle_has_lost_its_answer() -> None:
+    server = Server([PID], [], [PID], [])
+    watch = Watch(ask=server)
+    with pytest.raises(DatabaseUnavailable, match="was lost: an answer did not arrive"):
+        await Session(watch).ask()
+    assert server.asked >= 5, "not for one look between the end of its work and the arrival of its answer"
+    assert not watch.ending, "the server is there: the work can be done again"
+
+
+async def test_a_process_that_stood_still_does_not_blame_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its machine slept, or it was stopped: by its clock, the server has been silent all the while."""
+    monkeypatch.setattr(silence, "DEADLINE", 3.0)
+    is_asked = asyncio.Event()
+
+    async def ask(_: Sequence[int]) -> Collection[int]:
+        is_asked.set()
+        await asyncio.sleep(0.1)
+        return [PID]
+
+    watch = Watch(ask=ask)
+    session = Session(watch)
+    asked = asyncio.create_task(session.ask())
+    await is_asked.wait()
+    time.sleep(4)
+    await asyncio.sleep(0.5)
+    session.answered.set_result("here")
+    assert await asked == "here"
+
+
+async def test_an_answer_to_another_session_is_a_sign_of_life() -> None:
+    watch = Watch(ask=Server(TimeoutError()))
+    session, other = Session(watch), Session(watch)
+    other.answered.set_result("here")
+    asked = asyncio.create_task(session.ask())
+    for _ in range(5):
+        await asyncio.wait({asked}, timeout=0.6)
+        await other.ask()
+    assert not asked.done()
+    session.answered.set_result("here")
+    assert await asked == "here"
+
+
+async def test_nothing_is_asked_while_nobody_waits_for_long() -> None:
+    server = Server([PID])
+    watch = Watch(ask=server)
+    for _ in range(20):
+        session = Session(watch)
+        asyncio.get_running_loop().call_later(0.05, session.answered.set_result, "here")
+        assert await session.ask() == "here"
+    assert server.asked == 0
+
+
+async def test_a_signal_shortens_the_wait_for_a_silent_server() -> None:
+    silence.DEADLINE = 60.0  # the fixture puts it back
+    watch = Watch("the database", Server(TimeoutError()))
+    asked = asyncio.create_task(Session(watch).ask())
+    await asyncio.sleep(0)
+    watch.hurry()
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailable, match=r"^the database gave no answer\. "):
+        await asked
+    assert time.monotonic() - began < silence.HURRY + 1
+
+
+async def test_a_signal_shortens_the_making_of_a_connection_and_the_pauses() -> None:
+    watch = Watch()
+
+    async def connect() -> None:
+        async with watch.limited(60):
+            await asyncio.Event().wait()
+
+    waiting = asyncio.gather(connect(), watch.pause(60), return_exceptions=True)
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    watch.hurry()
+    connected, paused = await waiting
+    assert isinstance(connected, DatabaseUnavailable)
+    assert paused is None
+    assert time.monotonic() - began < silence.HURRY + 1
+
+
+async def test_steps_on_the_way_out_share_their_time_until_the_server_answers() -> None:
+    watch = Watch(ask=Server(TimeoutError()))
+    watch.lose()
+    assert silence.SHUTDOWN - 1 < watch.left(60) <= silence.SHUTDOWN
+    began = time.monotonic()
+    for _ in range(3):
+        with pytest.raises(DatabaseUnavailable):
+            await Session(watch).ask()
+    assert time.monotonic() - began < silence.SHUTDOWN + 3
+    session = Session(watch)
+    session.answered.set_result("back")
+    assert await session.ask() == "back"
+    assert watch.left(60) == 60
+
+
+def test_all_that_the_driver_awaits_is_watched() -> None:
+    """What its protocol offers beyond this is answered without the server."""
+    protocol = asyncpg.protocol.protocol.BaseProtocol
+    at_once = {
+        "abort", "connection_lost", "connection_made", "data_received", "get_record_class", "get_server_pid",
+        "get_settings", "is_closed", "is_connected", "is_in_transaction", "pause_writing", "resume_writing",
+        "set_connection",
+    }  # fmt: skip
+    offered = {name for name in dir(protocol) if not name.startswith("_") and callable(getattr(protocol, name))}
+    assert offered - at_once == {name for name in vars(_Watched) if not name.startswith("_")}
