@@ -29,7 +29,7 @@ def test_what_is_imported_late_is_there(containers: Containers) -> None:
         "print(maia.flows.hunter.name)"
     )
     ended = containers.run("python", "-W", "ignore", "-c", code)
-    assert (ended.code, ended.stdout) == (0, "run_hunter_cycle\n"), ended.output
+    assert (ended.code, ended.stdout) == (0, "hunter\n"), ended.output
 
 
 def test_it_starts_from_bytecode_alone(
