@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 # the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 
 # there is no schema, or what has the name of its table is another's
 _NO_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.WrongObjectTypeError)

@@ -34,6 +34,7 @@ RELATIONS: Mapping[str, tuple[str, ...]] = {
         "video_stats_log_draining", "video_stats_log_draining_rest", "video_stats_log_converting", "video_velocity",
         "video_stats_hourly", "video_stats_daily",
     ),
+    "0005": ("count_freezes", "count_freezes_id_seq"),
 }  # fmt: skip
 INDEXES: Mapping[str, tuple[str, ...]] = {
     "0001": (
@@ -46,8 +47,11 @@ INDEXES: Mapping[str, tuple[str, ...]] = {
         "events_by_time", "videos_enriched", "videos_retired", "runs_by_start", "video_stats_log_default_pkey",
         "video_stats_log_replaced_pkey", "video_stats_log_draining_rest_pkey", "video_stats_log_converting_pkey",
     ),
+    "0005": ("count_freezes_open",),
 }  # fmt: skip
-_FUNCTIONS: Mapping[str, tuple[str, ...]] = {"0001": (), "0002": ("video_stats_log_mirror",)}
+_FUNCTIONS: Mapping[str, tuple[str, ...]] = {
+    "0001": (), "0002": ("video_stats_log_mirror",), "0005": (),
+}  # fmt: skip
 
 
 def check_version_table(connection: Connection) -> None:

@@ -12,6 +12,14 @@ __all__ = [
     "ARCHIVE_AFTER",
     "ASKED_AGAIN",
     "ASKED_AGAIN_AFTER",
+    "FREEZE_CHANNELS",
+    "FREEZE_ENDS_SHARE",
+    "FREEZE_ENDS_VIDEOS",
+    "FREEZE_GAIN",
+    "FREEZE_INTERVAL",
+    "FREEZE_OPENS_VIDEOS",
+    "FREEZE_STILL_SHARE",
+    "FREEZE_VIDEOS",
     "LONGEST_SUSPENSION",
     "PUBLISH_TIME_MOVED",
     "SEARCH_CEILING",
@@ -94,6 +102,19 @@ ASKED_AGAIN_AFTER = timedelta(minutes=10)
 
 # YouTube's sources differ by fractions of a second in a publish time; one that is later by more has moved.
 PUBLISH_TIME_MOVED = timedelta(minutes=1)
+
+# YouTube at times freezes the counts of all videos and lets them go on hours later. A video says something about that
+# if it is younger than zone 3, would gain at least 20 views at its last rate, and was last read at least half an hour
+# before: flat steps are common for quiet videos and short intervals, and rare for others. A freeze is confirmed by more
+# readings than one answer of YouTube holds, of several channels. It ends when more than a few of any videos move.
+FREEZE_GAIN = 20
+FREEZE_INTERVAL = timedelta(minutes=30)
+FREEZE_VIDEOS = 60
+FREEZE_CHANNELS = 5
+FREEZE_OPENS_VIDEOS = 5
+FREEZE_STILL_SHARE = 0.05
+FREEZE_ENDS_SHARE = 0.1
+FREEZE_ENDS_VIDEOS = 2
 
 # A page token is an opaque offset whose lifetime is not documented; past this age it is not used.
 TOKEN_MAX_AGE = timedelta(hours=12)

@@ -44,6 +44,10 @@ class EventType(StrEnum):
     """Videos are gone from YouTube."""
     BREAKOUT = "breakout"
     """A video came to gain BREAKOUT_VIEWS_PER_HOUR."""
+    COUNTS_FROZEN = "counts_frozen"
+    """YouTube's counts stand still for all videos at once."""
+    COUNTS_MOVING = "counts_moving"
+    """They move again."""
     ARCHIVE_FAILED = "archive_failed"
     """A flush of the archive failed; a later run archives."""
 
@@ -77,6 +81,8 @@ VOCABULARY: Mapping[EventType, Kind] = {
     EventType.SEARCH_GAP: Kind(Level.INFO, _GAP),
     EventType.VIDEOS_RETIRED: Kind(Level.INFO, ("ids",)),
     EventType.BREAKOUT: Kind(Level.WARNING, ("video_id", "views_per_hour", "views"), ("video_id",)),
+    EventType.COUNTS_FROZEN: Kind(Level.WARNING, ("since", "videos", "channels")),
+    EventType.COUNTS_MOVING: Kind(Level.INFO, ("since", "until")),
     EventType.ARCHIVE_FAILED: Kind(Level.WARNING, ("failed", "error")),
 }
 

@@ -98,6 +98,19 @@ def _breakout(video: Mapping[str, Any]) -> tuple[str, str]:
     )
 
 
+def _counts_frozen(frozen: Mapping[str, Any]) -> tuple[str, str]:
+    return (
+        f"YouTube's counts stand still since {_time(frozen['since'])}",
+        f"{frozen['videos']:,} readings of growing videos, of {frozen['channels']:,} channels or more, show the same "
+        "views as before. Snapshots are marked, and no breakout is seen, until the counts move again.",
+    )
+
+
+def _counts_moving(moving: Mapping[str, Any]) -> tuple[str, str]:
+    hours = (moving["until"] - moving["since"]).total_seconds() / 3600
+    return f"YouTube's counts move again after {hours:.1f} h", f"They stood still since {_time(moving['since'])}."
+
+
 def _archive_failed(archive: Mapping[str, Any]) -> tuple[str, str]:
     return f"{archive['failed']} record(s) are not archived yet", archive["error"] or ""
 
@@ -119,5 +132,7 @@ _WORDS: Mapping[EventType, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
     EventType.SEARCH_GAP: _search_gap,
     EventType.VIDEOS_RETIRED: _videos_retired,
     EventType.BREAKOUT: _breakout,
+    EventType.COUNTS_FROZEN: _counts_frozen,
+    EventType.COUNTS_MOVING: _counts_moving,
     EventType.ARCHIVE_FAILED: _archive_failed,
 }

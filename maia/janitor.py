@@ -97,10 +97,11 @@ async def keep_queue(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[
 
 @task(name="keep_notes")
 async def keep_notes(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[str, int]:
-    """Deletes old events, runs, call counts, suspensions that ended, and what people were told.
+    """Deletes old events, runs, call counts, suspensions and freezes that ended, and what people were told.
 
     Returns:
-        counts: events_deleted, runs_deleted, calls_deleted, suspensions_deleted, keys_deleted, notifications_deleted.
+        counts: events_deleted, runs_deleted, calls_deleted, suspensions_deleted, keys_deleted, freezes_deleted,
+            notifications_deleted.
     """
     async with janitor_session() as session:
         return await through(session, "notes", session.dao.keep_notes(batch_size, dry_run=dry_run))

@@ -27,7 +27,8 @@ T = TypeVar("T")
 COUNTS = (
     "snapshots_deleted", "partitions_dropped", "partitions_made", "videos_deleted", "videos_blanked",
     "channels_deleted", "queries_deleted", "events_deleted", "runs_deleted", "calls_deleted", "suspensions_deleted",
-    "keys_deleted", "notifications_deleted", "days_expired", "records_expired", "parts_expired", "failed",
+    "keys_deleted", "freezes_deleted", "notifications_deleted", "days_expired", "records_expired", "parts_expired",
+    "failed",
 )  # fmt: skip
 """What a run's stats always have, 0 or not."""
 

@@ -97,7 +97,8 @@ class ExpiryDAO:
         limits = Limits.now()
         rows = await self._db.fetch(
             sql("expired_rows"), limits.metadata, limits.retired, limits.snapshots if limits.keeps_counts else None,
-            limits.events, limits.runs, limits.told, limits.calls, _SAMPLE, seconds=WHOLE_TABLE,
+            limits.events, limits.runs, limits.told, limits.calls, _SAMPLE, limits.snapshots,
+            seconds=WHOLE_TABLE,
         )  # fmt: skip
         samples: dict[tuple[str, str, int], list[Example]] = {}
         for row in rows:
@@ -126,7 +127,7 @@ class ExpiryDAO:
 
 
 def _retention_days(table: str) -> int:
-    if table == "video_stats_log":
+    if table in {"video_stats_log", "count_freezes"}:
         return settings.retention_statistics_days
     if table in {"videos", "channels", "search_queue", "archive"}:
         return settings.retention_metadata_days

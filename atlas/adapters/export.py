@@ -33,6 +33,7 @@ class Exported(StrEnum):
     SEARCH_QUEUE = "search_queue"
     EVENTS = "events"
     RUNS = "runs"
+    COUNT_FREEZES = "count_freezes"
     VIDEO_VELOCITY = "video_velocity"
     VIDEO_STATS_HOURLY = "video_stats_hourly"
     VIDEO_STATS_DAILY = "video_stats_daily"
@@ -45,6 +46,7 @@ _STATEMENTS: dict[Exported, Callable[[str], str]] = {
     Exported.SEARCH_QUEUE: lambda _: sql("export_search_queue"),
     Exported.EVENTS: lambda _: sql("export_events"),
     Exported.RUNS: lambda _: sql("export_runs"),
+    Exported.COUNT_FREEZES: lambda _: sql("export_count_freezes"),
     Exported.VIDEO_VELOCITY: lambda _: sql("export_video_velocity"),
     Exported.VIDEO_STATS_HOURLY: lambda _: sql("export_video_stats_hourly"),
     Exported.VIDEO_STATS_DAILY: lambda _: sql("export_video_stats_daily"),

@@ -189,7 +189,7 @@ class KeepingDAO:
             yield batch
 
     async def keep_notes(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
-        """Events, runs, call counts, suspensions that ended, keys of the past, and what people were told."""
+        """Events, runs, call counts, suspensions and freezes that ended, old keys, and what people were told."""
         limits = self._limits()
         for statement, limit, name in (
             (sql("expire_events"), limits.events, "events_deleted"),
@@ -197,6 +197,7 @@ class KeepingDAO:
             (sql("expire_calls"), limits.calls, "calls_deleted"),
             (sql("expire_suspensions"), limits.events, "suspensions_deleted"),
             (sql("expire_keys"), limits.events, "keys_deleted"),
+            (sql("expire_freezes"), limits.snapshots, "freezes_deleted"),
             (sql("expire_notifications"), limits.told, "notifications_deleted"),
         ):
             async for batch in self._batches(statement, (limit, not dry_run), size, 2, _count(name)):

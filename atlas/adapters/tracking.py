@@ -17,6 +17,7 @@ from atlas.times import iso
 
 __all__ = ["Tracking"]
 
+_YOUNG = policy.ZONES[1].below or timedelta.max  # zone 3 is read too rarely to say when something began
 _NONE = timedelta()  # the length of what is live or upcoming
 
 
@@ -110,6 +111,45 @@ class Tracking(Claims):
             await events.emit(events.EventType.VIDEOS_RETIRED, ids=retired, store=self._db)
         self._forget(update.id for update in mine)
         return sum(record["present"] for record in written)
+
+    async def note_freeze(self, ids: Sequence[str], since: datetime) -> None:
+        """Find out whether YouTube's counts stand still for all videos, and whether they move again.
+
+        The evidence of all shards is in one row of ``count_freezes``. A cycle in which next to none of the videos that
+        were expected to grow has moved opens it or adds to it; enough evidence confirms it, with an event. The first
+        cycle in which videos move ends it, with an event if it was confirmed. Nothing is written while counts move.
+
+        Args:
+            ids: videos that were read.
+            since: only those with a snapshot from this schedule time on.
+        """
+        now = clock.now()
+        (seen,) = await self._db.fetch(
+            sql("check_freeze"), list(ids), since, now - _YOUNG, policy.FREEZE_INTERVAL, policy.FREEZE_GAIN
+        )
+        still = seen["expected"] - seen["grown"]
+        stands = seen["expected"] > 0 and seen["grown"] <= policy.FREEZE_STILL_SHARE * seen["expected"]
+        if seen["confirmed"]:
+            moves = seen["moved"] >= max(policy.FREEZE_ENDS_VIDEOS, policy.FREEZE_ENDS_SHARE * seen["compared"])
+        else:
+            moves = seen["open"] and seen["expected"] > 0 and not stands
+        if moves:
+            async with self._db.transaction():
+                for ended in await self._db.fetch(sql("end_freeze"), seen["first_moved"]):
+                    if ended["confirmed_at"]:
+                        times = {"since": ended["started_at"], "until": ended["ended_at"]}
+                        await events.emit(events.EventType.COUNTS_MOVING, **times, store=self._db)
+        elif stands and not seen["confirmed"] and (seen["open"] or still >= policy.FREEZE_OPENS_VIDEOS):
+            async with self._db.transaction():
+                (known,) = await self._db.fetch(
+                    sql("note_freeze"), seen["first_still"], still, seen["channels"],
+                    policy.FREEZE_VIDEOS, policy.FREEZE_CHANNELS, now, uuid.uuid4(),
+                )  # fmt: skip
+                if known["confirmed"]:
+                    await events.emit(
+                        events.EventType.COUNTS_FROZEN, since=known["started_at"], videos=known["videos"],
+                        channels=known["channels"], store=self._db,
+                    )  # fmt: skip
 
     async def note_breakouts(self, ids: Sequence[str], since: datetime, threshold: int) -> int:
         """Emits an event for each video that came to gain so many views an hour: its last interval reached that, the

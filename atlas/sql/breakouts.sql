@@ -1,7 +1,10 @@
 -- Videos whose last interval reached so many views an hour, while the one before did not or is unknown. An interval lies
--- between two snapshots with views; falling counts give negative rates.
+-- between two snapshots with views; falling counts give negative rates. Snapshots of a freeze are passed over, also of
+-- one that is not confirmed: the first interval after it reaches back to the last snapshot before it.
 -- $1 ids, $2 with a snapshot from this schedule time on, $3 so many views an hour
-WITH rates AS (
+WITH still AS MATERIALIZED (
+    SELECT coalesce(range_agg(tstzrange(started_at, ended_at)), '{}') AS times FROM $schema.count_freezes
+), rates AS (
     SELECT video.id, latest.observed_at, latest.views,
         3600.0 * (latest.views - latest.views_1) / extract(epoch FROM latest.observed_at - latest.at_1) AS rate,
         3600.0 * (latest.views_1 - latest.views_2) / extract(epoch FROM latest.at_1 - latest.at_2) AS rate_before
@@ -12,6 +15,7 @@ WITH rates AS (
         FROM (
             SELECT log.observed_at, log.views FROM $schema.video_stats_log AS log
             WHERE log.video_id = video.id AND log.views IS NOT NULL
+                AND NOT log.observed_at <@ (SELECT times FROM still)
             ORDER BY log.observed_at DESC LIMIT 3
         ) AS three
         WINDOW newest AS (ORDER BY observed_at DESC)

@@ -8,8 +8,8 @@ WITH owners AS (
         '$schema.atlas_schema_version'::regclass, '$schema.search_queue'::regclass, '$schema.videos'::regclass,
         '$schema.channels'::regclass, '$schema.video_stats_log'::regclass, '$schema.api_keys'::regclass,
         '$schema.key_suspensions'::regclass, '$schema.api_calls'::regclass, '$schema.runs'::regclass,
-        '$schema.events'::regclass, '$schema.notifications'::regclass, '$schema.video_velocity'::regclass,
-        '$schema.video_stats_hourly'::regclass, '$schema.video_stats_daily'::regclass
+        '$schema.events'::regclass, '$schema.notifications'::regclass, '$schema.count_freezes'::regclass,
+        '$schema.video_velocity'::regclass,         '$schema.video_stats_hourly'::regclass, '$schema.video_stats_daily'::regclass
     )
 )
 SELECT role.rolname AS name, excess.may

@@ -1,6 +1,7 @@
 -- What is too old, but for snapshots: by table and reason how many rows, and the first of them. Reads the tables.
 -- $1 metadata read before, $2 retired before, $3 counts read before (NULL: whenever), $4 events before, $5 runs before,
--- $6 messages before, $7 calls of days before, $8 rows of the sample
+-- $6 messages before, $7 calls of days before, $8 rows of the sample,
+-- $9 freezes before
 WITH expired (table_name, reason, id, title) AS (
     SELECT 'videos', CASE
             WHEN retired_at IS NOT NULL AND (retired_at < $2::timestamptz OR enriched_at IS NULL) THEN 'retired'
@@ -35,6 +36,9 @@ WITH expired (table_name, reason, id, title) AS (
         SELECT 1 FROM $schema.key_suspensions
         WHERE key_suspensions.fingerprint = api_keys.fingerprint AND suspended_until >= $4::timestamptz
     )
+    UNION ALL
+    SELECT 'count_freezes', 'old', id::text, NULL FROM $schema.count_freezes
+    WHERE coalesce(ended_at, started_at) < $9::timestamptz
     UNION ALL
     SELECT 'notifications', 'old', concat_ws(' ', type, subject), NULL FROM $schema.notifications
     WHERE told_at < $6::timestamptz

@@ -54,6 +54,7 @@ class Kind(StrEnum):
     TWICE = "twice"
     NO_STATISTICS = "no-statistics"
     ODD_NUMBERS = "odd-numbers"
+    FROZEN_COUNTS = "frozen-counts"
     UPCOMING = "upcoming"
     REPEATED_TOKEN = "repeated-token"  # noqa: S105  no secret
     STALE_PAGE = "stale-page"
@@ -93,6 +94,7 @@ kinds
   twice             200 that has its first item twice
   no-statistics     200 whose items have no statistics
   odd-numbers       200 with negative, huge and senseless counts
+  frozen-counts     200 whose counts stand still since this fault first struck
   upcoming          200 whose videos are premieres to come: published ten days
                     earlier, without a length or views
   repeated-token    200 whose nextPageToken is the token that was sent
@@ -127,7 +129,7 @@ _PAGED: Final = (Kind.PAGE_TOKEN, Kind.STALE_PAGE)
 _SPOILING: Final = (
     Kind.DROP, Kind.CUT, Kind.BROKEN_JSON, Kind.NOT_JSON, Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS, Kind.REPEATED_TOKEN,
     Kind.STALE_PAGE, Kind.UNKNOWN_MEMBER, Kind.WRONG_KIND, Kind.OTHER_ID, Kind.TWICE, Kind.NO_STATISTICS,
-    Kind.ODD_NUMBERS, Kind.UPCOMING,
+    Kind.ODD_NUMBERS, Kind.FROZEN_COUNTS, Kind.UPCOMING,
 )  # fmt: skip
 _AT_THE_GATE: Final = {
     Kind.RATE_LIMIT,
@@ -161,6 +163,8 @@ class Fault:
     """The specification, with a key as its fingerprint."""
     matched: int = 0
     struck: int = 0
+    since: float | None = None
+    """When it first struck (schedule time), of a fault that goes by it."""
     _rng: Random = field(default_factory=Random, repr=False)
 
     @classmethod

@@ -26,7 +26,7 @@ from maia.sandbox.parameters import Parameters
 from maia.sandbox.quota import QuotaBook
 from maia.sandbox.replay import ReplayWorld
 from maia.sandbox.schema import KNOWN
-from maia.sandbox.spoiling import spoilt
+from maia.sandbox.spoiling import freeze_counts, spoilt
 from maia.sandbox.world import SeededWorld
 
 if TYPE_CHECKING:
@@ -152,6 +152,11 @@ class Sandbox:
         stale = call.fault is not None and call.fault.kind is Kind.STALE_PAGE
         asked = call.parameters.of_first_page() if stale else call.parameters
         answer = call.route.answer(asked, self.world, call.now.timestamp(), self.log.next_seq())
+        if call.fault is not None and call.fault.kind is Kind.FROZEN_COUNTS:
+            if call.fault.since is None:
+                call.fault.since = call.now.timestamp()
+            before = call.route.answer(asked, self.world, call.fault.since, self.log.next_seq())
+            freeze_counts(answer.document, before.document)
         if stale:
             answer.document["nextPageToken"] = call.parameters.token(call.parameters.offset() + 1)
         return answer

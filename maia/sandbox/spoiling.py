@@ -11,7 +11,7 @@ from maia.sandbox.faults import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["spoilt"]
+__all__ = ["freeze_counts", "spoilt"]
 
 _OTHER_ID: Final = "zzzzzzzzzzz"
 _BEFORE: Final = timedelta(days=10)  # how long before its broadcast a premiere was set up
@@ -28,6 +28,14 @@ def spoilt(kind: Kind, document: dict[str, Any]) -> dict[str, Any]:
     if not items or kind not in _OF_ITEMS:
         return document
     return {**document, "items": _OF_ITEMS[kind](items)}
+
+
+def freeze_counts(document: dict[str, Any], before: Mapping[str, Any]) -> None:
+    """Give the items of an answer the counts of an earlier one; those that are new since then keep theirs."""
+    counts = {_id_of(item): item["statistics"] for item in before.get("items", []) if "statistics" in item}
+    for item in document.get("items", []):
+        if _id_of(item) in counts:
+            item["statistics"] = counts[_id_of(item)]
 
 
 def _id_of(item: Mapping[str, Any]) -> Any:

@@ -90,7 +90,7 @@ async def values(db: Database, statement: str, *arguments: Any) -> list[Any]:
 
 TABLES = (
     "videos", "video_stats_log", "channels", "search_queue", "events", "runs", "api_calls", "key_suspensions",
-    "api_keys", "notifications",
+    "api_keys", "count_freezes", "notifications",
 )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ async def everything(db: Database) -> dict[str, list[str]]:
 
 
 async def put_notes(db: Database, now: datetime, ago: timedelta) -> None:
-    """An event, a run, calls, a suspension that ended, a key and a message, each so long ago."""
+    """An event, a run, calls, a suspension that ended, a key, a freeze and a message, each so long ago."""
     at, real = now - ago, datetime.now(UTC) - ago
     key = f"key {ago.days}"
     calls = "INSERT INTO api_calls (day, fingerprint, bucket, slot) VALUES ($1, $2, 'units', 0)"
@@ -111,6 +111,8 @@ async def put_notes(db: Database, now: datetime, ago: timedelta) -> None:
     await db.fetch(calls, quota_day(at), key)
     await db.fetch("INSERT INTO key_suspensions VALUES ($2, 'units', 'spent', $1, $1)", at, key)
     await db.fetch("INSERT INTO api_keys VALUES ($2, NULL, $1)", at, key)
+    frozen = "INSERT INTO count_freezes (started_at, ended_at, videos, channels) VALUES ($1, $2, 1, 1)"
+    await db.fetch(frozen, at - 3 * DAY, at)
     await db.fetch("INSERT INTO notifications (type, subject, told_at) VALUES ('churn', $2, $1)", real, key)
 
 

@@ -59,6 +59,10 @@ async def seed(db: Database) -> None:
     dao = MaiaDAO()
     await dao.ingest_video_metadata(videos)
     await QueueDAO().add(["a query, with commas", "guitar"])
+    await db.fetch(
+        "INSERT INTO count_freezes (started_at, ended_at, videos, channels) "
+        "VALUES (date_trunc('hour', now()), now(), 64, 12)"
+    )
     run = Run("hunter", "0/4")
     await run.begin()
     await emit(EventType.CHURN, agent="hunter", reason=TITLE)

@@ -61,7 +61,7 @@ async def test_without_test_it_says_who_is_told_of_what_and_sends_nothing(people
     done = await notify(urls=f"{people.url(SECRET)} churn,breakout={people.url(SECRET)} churn={people.url()}")
     assert (done.code, done.stderr) == (0, "")
     assert done.out.splitlines() == [
-        "entry 1 of 3 is told of run_finished, quota_spent, key_suspended, breakout, archive_failed",
+        "entry 1 of 3 is told of run_finished, quota_spent, key_suspended, breakout, counts_frozen, archive_failed",
         "entry 2 of 3 is told of breakout; below NOTIFY_LEVEL (warning), so never: churn",
         "entry 3 of 3 is told of nothing; below NOTIFY_LEVEL (warning), so never: churn",
     ]

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.integration
 
 TABLES = (
     "search_queue", "videos", "channels", "video_stats_log", "api_keys", "key_suspensions", "api_calls", "runs",
-    "events", "notifications",
+    "events", "notifications", "count_freezes",
 )  # fmt: skip
 VIEWS = ("video_velocity", "video_stats_hourly", "video_stats_daily")
-READ = {"search_queue", "videos", "channels", "video_stats_log", "api_calls", "runs", "events", *VIEWS}
+READ = {"search_queue", "videos", "channels", "video_stats_log", "api_calls", "runs", "events", "count_freezes", *VIEWS}
 ALL_RIGHTS = {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"}
 
 

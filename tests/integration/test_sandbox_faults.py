@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -169,3 +169,23 @@ async def test_faults_change_while_it_runs() -> None:
         sandbox.faults.clear()
         async with http.get(url(sandbox)) as answer:
             assert answer.status == 200
+
+
+async def test_frozen_counts_are_those_of_the_first_answer_that_was_frozen() -> None:
+    clock = ManualClock(NOW)
+    config = SandboxConfig(clock=clock, videos=3_000, history_days=2)
+    async with running(config) as sandbox, ClientSession(headers={"X-Goog-Api-Key": "key"}) as http:
+        async with http.get(f"{sandbox.base_url}/search?part=id&type=video&maxResults=50") as answer:
+            ids = ",".join(item["id"]["videoId"] for item in (await answer.json())["items"])
+
+        async def counts(part: str) -> dict[str, Any]:
+            async with http.get(f"{sandbox.base_url}/videos?part={part}&id={ids}") as answer:
+                return {item["id"]: item["statistics"] for item in (await answer.json())["items"]}
+
+        sandbox.faults.set(["frozen-counts"])
+        frozen = await counts("statistics")
+        clock.advance(timedelta(hours=6))
+        later = await counts("snippet,statistics")
+        assert later == {id_: frozen[id_] for id_ in later}
+        sandbox.faults.clear()
+        assert await counts("statistics") != later

@@ -35,6 +35,8 @@ EXAMPLES: dict[EventType, dict[str, Any]] = {
     },
     EventType.VIDEOS_RETIRED: {"ids": [f"v{n}" for n in range(12)]},
     EventType.BREAKOUT: {"video_id": "v1", "views_per_hour": 12345.6, "views": 99_000},
+    EventType.COUNTS_FROZEN: {"since": NOW, "videos": 64, "channels": 12},
+    EventType.COUNTS_MOVING: {"since": NOW, "until": NOW.replace(hour=14)},
     EventType.ARCHIVE_FAILED: {"failed": 3, "error": "the Hub does not answer"},
 }  # fmt: skip
 
@@ -66,6 +68,12 @@ def test_what_a_message_says() -> None:
     assert worded(EventType.BREAKOUT, EXAMPLES[EventType.BREAKOUT]) == (
         "video v1 gains 12,346 views an hour", "99,000 views: https://www.youtube.com/watch?v=v1",
     )  # fmt: skip
+    assert worded(EventType.COUNTS_FROZEN, EXAMPLES[EventType.COUNTS_FROZEN])[0] == (
+        "YouTube's counts stand still since 2026-11-22T12:30:00Z"
+    )
+    assert worded(EventType.COUNTS_MOVING, EXAMPLES[EventType.COUNTS_MOVING])[0] == (
+        "YouTube's counts move again after 1.5 h"
+    )
     assert worded(EventType.VIDEOS_RETIRED, EXAMPLES[EventType.VIDEOS_RETIRED])[1].endswith("v9 and 2 more")
 
 

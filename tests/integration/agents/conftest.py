@@ -29,7 +29,16 @@ def role() -> str | None:
     return ROLES.agent
 
 
-WRITTEN = ("events", "runs", "notifications", "api_keys", "key_suspensions", "api_calls", "search_queue")
+WRITTEN = (
+    "events",
+    "runs",
+    "notifications",
+    "api_keys",
+    "key_suspensions",
+    "api_calls",
+    "search_queue",
+    "count_freezes",
+)
 
 
 async def written(db: Database) -> list[str]:

@@ -221,7 +221,7 @@ async def test_tags_go_when_they_were_neither_found_nor_searched_for_long(db: Da
     assert set(await values(db, "SELECT query_term FROM search_queue")) == set(kept)
 
 
-NOTES = ("events", "runs", "calls", "suspensions", "keys", "notifications")
+NOTES = ("events", "runs", "calls", "suspensions", "keys", "freezes", "notifications")
 
 
 async def test_what_is_noted_goes_after_its_days(db: Database, timeline: Timeline) -> None:
