@@ -16,10 +16,6 @@ from atlas.statements import sql
 
 __all__ = ["Column", "ExportDAO", "Exported"]
 
-_TIME = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-# what a spreadsheet takes for the beginning of a formula, in its wide forms too; and the mark itself
-_ESCAPED = r"regexp_replace({}::text, E'^(?=[-=+@\t\r\n''\uFF1D\uFF0B\uFF0D\uFF20])', '''')"
-_TEXTS = frozenset({"text", "varchar", "bpchar", "name", "json", "jsonb"})
 _ROWS = 2_000  # that one fetch of a cursor brings
 _LONG = 30 * 86_400.0  # seconds: the driver's own limit is that of short statements
 
@@ -63,18 +59,6 @@ class Column:
 
     name: str
     type: str
-
-
-def _as_texts(query: str, attributes: Sequence[asyncpg.Attribute], *, escape_formulas: bool) -> str:
-    """Return the query with its times, and if wanted its texts, as they stand in a CSV file."""
-    columns = []
-    for attribute in attributes:
-        form = _TIME if attribute.type.name == "timestamptz" else "{}"
-        if escape_formulas and attribute.type.name in _TEXTS:
-            form = _ESCAPED
-        name = '"' + attribute.name.replace('"', '""') + '"'
-        columns.append(f"{form.format(name)} AS {name}")
-    return f"SELECT {', '.join(columns)} FROM ({query}\n) AS exported"  # noqa: S608  names of our own columns
 
 
 class _SinkFailedError(Exception):
@@ -125,8 +109,9 @@ class ExportDAO:
             async with self._snapshot() as connection:
                 query = _STATEMENTS[table]("text")
                 with translated():
-                    statement = await connection.prepare(query, timeout=_LONG)
-                    query = _as_texts(query, statement.get_attributes(), escape_formulas=escape_formulas)
+                    columns = (await connection.prepare(query, timeout=_LONG)).get_attributes()
+                    names, types = [column.name for column in columns], [column.type.name for column in columns]
+                    query = await connection.fetchval(sql("export_as_text"), query, names, types, escape_formulas)
                     status: str = await connection.copy_from_query(
                         query, since, until, output=give, format="csv", header=True, timeout=_LONG
                     )

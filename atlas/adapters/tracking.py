@@ -137,8 +137,10 @@ class Tracking(Claims):
             async with self._db.transaction():
                 for ended in await self._db.fetch(sql("end_freeze"), seen["first_moved"]):
                     if ended["confirmed_at"]:
-                        times = {"since": ended["started_at"], "until": ended["ended_at"]}
-                        await events.emit(events.EventType.COUNTS_MOVING, **times, store=self._db)
+                        await events.emit(
+                            events.EventType.COUNTS_MOVING, since=ended["started_at"], until=ended["ended_at"],
+                            store=self._db,
+                        )  # fmt: skip
         elif stands and not seen["confirmed"] and (seen["open"] or still >= policy.FREEZE_OPENS_VIDEOS):
             async with self._db.transaction():
                 (known,) = await self._db.fetch(

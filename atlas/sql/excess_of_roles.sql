@@ -9,7 +9,8 @@ WITH owners AS (
         '$schema.channels'::regclass, '$schema.video_stats_log'::regclass, '$schema.api_keys'::regclass,
         '$schema.key_suspensions'::regclass, '$schema.api_calls'::regclass, '$schema.runs'::regclass,
         '$schema.events'::regclass, '$schema.notifications'::regclass, '$schema.count_freezes'::regclass,
-        '$schema.video_velocity'::regclass,         '$schema.video_stats_hourly'::regclass, '$schema.video_stats_daily'::regclass
+        '$schema.video_velocity'::regclass, '$schema.video_stats_hourly'::regclass,
+        '$schema.video_stats_daily'::regclass
     )
 )
 SELECT role.rolname AS name, excess.may

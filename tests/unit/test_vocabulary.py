@@ -72,7 +72,7 @@ def test_what_a_message_says() -> None:
         "YouTube's counts stand still since 2026-11-22T12:30:00Z"
     )
     assert worded(EventType.COUNTS_MOVING, EXAMPLES[EventType.COUNTS_MOVING])[0] == (
-        "YouTube's counts move again after 1.5 h"
+        "YouTube's counts move again after 2.0 h"
     )
     assert worded(EventType.VIDEOS_RETIRED, EXAMPLES[EventType.VIDEOS_RETIRED])[1].endswith("v9 and 2 more")
 
