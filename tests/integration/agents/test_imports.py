@@ -26,7 +26,8 @@ UNUSED = {
 }  # fmt: skip
 """Packages that a run has no use for without engine, notifications and a database of its own."""
 UNUSED_OF_OURS = {
-    "maia.engine", "maia.flows", "maia.janitor", "maia.plan", "maia.verdict", "maia.upkeep", "maia.queries",
+    "maia.deployed", "maia.engine", "maia.flows", "maia.janitor", "maia.plan", "maia.verdict", "maia.upkeep",
+    "maia.queries",
     "maia.sandbox", "maia.commands.janitor", "maia.commands.keys", "maia.commands.plan", "maia.commands.queue",
     "atlas.migrations", "atlas.schema", "atlas.commands", "atlas.embedded", "atlas.snapshots", "atlas.parquet",
     "atlas.vault.archive", "atlas.vault.compacting", "atlas.vault.erasing", "atlas.vault.filesystem",
