@@ -6,6 +6,7 @@ lost behind PgBouncer). What depends on the server's abilities is an idempotent 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import asyncpg
 
 from atlas.config import settings
 from atlas.connecting import translated
-from atlas.errors import ConfigError
+from atlas.errors import ConfigError, Contended
 from atlas.inspection import Storage, newer_schema, read_state, schema_version
 from atlas.obstacles import VERSION_TABLE, check_names, check_version, check_version_table
 from atlas.refusals import read_only
@@ -32,6 +33,10 @@ __all__ = ["Migration", "expand", "migrate"]
 logger = logging.getLogger(__name__)
 
 _OLDEST_SERVER = 150_000
+_LOCK_WAIT = "3s"
+"""How long an expansion waits for a table: meanwhile all agents wait behind it. Longer than an autovacuum takes to give
+way, which is the server's deadlock_timeout."""
+_TRIES, _PAUSE = 4, 2.0  # seconds between two tries
 
 
 @dataclass(frozen=True)
@@ -53,19 +58,26 @@ async def expand(database: Connects) -> Migration | None:
     """Bring an older schema up to this release, where every missing revision says that it only adds (``expands``).
 
     Returns None, and changes nothing, where one does more, or where this user may not change the tables.
+    Raises Contended where another transaction keeps a table for long, such as an export or a backup.
     """
-    try:
-        return await migrate(database, only_expanding=True)
-    except ConfigError as error:
-        logger.info("the schema is left as it is: %s", error)
-        return None
+    for remaining in reversed(range(_TRIES)):
+        try:
+            return await migrate(database, only_expanding=True)
+        except ConfigError as error:
+            logger.info("the schema is left as it is: %s", error)
+            return None
+        except Contended:
+            if not remaining:
+                raise
+        await asyncio.sleep(_PAUSE)
+    raise AssertionError("unreachable")
 
 
 async def migrate(
     database: Connects, *, try_timescaledb: bool = True, prepare_snapshots: bool = True, only_expanding: bool = False
 ) -> Migration:
     """Runs what is missing. Raises ConfigError for a server that is too old or a user who may not create tables,
-    ReadOnly for a server that takes no writes.
+    ReadOnly for a server that takes no writes, Contended where another transaction keeps a table.
 
     Args:
         database: of the user who owns the schema, or is to.
@@ -94,8 +106,12 @@ async def migrate(
         try:
             async with engine.begin() as connection:
                 before = await connection.run_sync(_upgrade, only_expanding)
+        except TimeoutError:
+            raise _in_use() from None
         except SQLAlchemyError as error:
             cause = _of_driver(error)
+            if isinstance(cause, asyncpg.LockNotAvailableError):
+                raise _in_use() from None
             if isinstance(cause, asyncpg.InsufficientPrivilegeError):
                 raise ConfigError(
                     "DATABASE_URL: this user may not create tables. Run `atlas migrate` as the owner of the database "
@@ -118,6 +134,13 @@ async def migrate(
     finally:
         await probe.close()
         await engine.dispose()
+
+
+def _in_use() -> Contended:
+    return Contended(
+        "the schema is not brought up to date: another transaction holds a table that a revision changes, such as an "
+        "export or a backup. Nothing was changed; run this again once it has ended (see pg_stat_activity)."
+    )
 
 
 def _of_driver(error: BaseException | None) -> BaseException | None:
@@ -151,6 +174,8 @@ def _upgrade(connection: Connection, only_expanding: bool) -> str | None:
         for script in missing if only_expanding else ():
             if not getattr(script.module, "expands", False):
                 raise ConfigError(f"Revision {script.revision} does more than add to the schema.")
+        if only_expanding:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
         check_names(connection, before)
         command.upgrade(config, "head")
     else:

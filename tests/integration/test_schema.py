@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from atlas import schema
 from atlas.config import settings
 from atlas.database import Database
-from atlas.errors import ConfigError, MissingRight, SchemaError
+from atlas.errors import ConfigError, Contended, MissingRight, SchemaError
 from atlas.inspection import SCHEMA_VERSION, Storage
 from atlas.schema import expand, migrate
 from atlas.snapshots import draining
@@ -60,6 +60,8 @@ def test_the_version_that_agents_ask_for_is_the_newest_revision() -> None:
     assert scripts.get_heads() == [SCHEMA_VERSION]
     revisions = [script.revision for script in scripts.walk_revisions()]
     assert revisions == sorted(revisions, reverse=True), "agents compare versions as texts"
+    silent = [script.revision for script in scripts.walk_revisions() if not hasattr(script.module, "expands")]
+    assert silent == ["0002", "0001"], "a newer revision says whether it only adds: a plan asks for that"
 
 
 async def test_from_an_empty_database(empty: asyncpg.Connection) -> None:
@@ -234,6 +236,27 @@ async def test_an_older_schema_is_brought_up_to_date_where_that_only_adds(empty:
     await down("0001")
     assert await expand(Database()) is None, "the second revision rebuilds a table"
     assert await empty.fetchval("SELECT version_num FROM atlas_schema_version") == "0001"
+
+
+async def test_a_reader_that_keeps_a_table_is_not_waited_for_with_all_agents_behind(
+    empty: asyncpg.Connection, empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atlas.schema._LOCK_WAIT", "100ms")
+    monkeypatch.setattr("atlas.schema._PAUSE", 0.01)
+    await migrate(Database())
+    await down("0003")
+    reader = await asyncpg.connect(empty_dsn)
+    try:
+        async with reader.transaction():
+            await reader.fetch("SELECT FROM search_queue")
+            with pytest.raises(Contended, match=r"another transaction holds a table.*Nothing was changed"):
+                await expand(Database())
+            assert await empty.fetchval("SELECT version_num FROM atlas_schema_version") == "0003"
+        done = await expand(Database())
+        assert done is not None
+        assert done.after == SCHEMA_VERSION
+    finally:
+        await reader.close()
 
 
 async def test_an_older_schema_of_another_owner_is_left_as_it_is(empty: asyncpg.Connection, stranger: str) -> None:
