@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MIGRATE", "RESUME_KEYS", "in_a_workflow"]
+__all__ = ["CONFIRM", "DRY_RUN", "MIGRATE", "RESUME_KEYS", "in_a_workflow"]
 
 MIGRATE = "Bring the database's schema up to date first"
 RESUME_KEYS = "Try suspended keys again"
 """What hunter.yml and tracker.yml ask when they are run by hand; a test compares them."""
+DRY_RUN = "Delete nothing, and say what would go"
+CONFIRM = "Delete even if it is more than the bound (JANITOR_MAX_SHARE) of a table"
+"""What janitor.yml asks."""
 
 _MIGRATE = f"run the workflow by hand with *{MIGRATE}* ticked (the plan's input `migrate`)"
 _QUERY = "run the workflow Hunter by hand with {} (the plan's input `queries`)"
@@ -35,11 +38,19 @@ _SAID = (
     ),
     (r'`maia queue add "query"` resumes one', _QUERY.format("one of them as the query to resume it")),
     (r"\(`maia hunter`\)", "(the workflow Hunter)"),
+    (
+        r"Look with `maia janitor --dry-run`\. If that is what you want, confirm it once with `maia janitor --yes`",
+        f"Look by running the workflow by hand with *{DRY_RUN}* ticked (the input `dry-run`). If that is what you "
+        f"want, run it by hand once with *{CONFIRM}* ticked (the input `yes`)",
+    ),
 )
 
 
-def in_a_workflow(text: str) -> str:
-    """`text` with each advice that is a command replaced by what to do in a workflow."""
+def in_a_workflow(text: str, *, janitor: bool = False) -> str:
+    """`text` with each advice that is a command replaced by what to do in a workflow.
+
+    `janitor`: it is the Janitor's, whose own workflow brings no schema up to date.
+    """
     for pattern, words in _SAID:
         text = re.sub(pattern, lambda _, words=words: words, text)  # type: ignore[misc]
-    return text
+    return text.replace(_MIGRATE[1:], _MIGRATE[1:].replace("the workflow", "the workflow Hunter")) if janitor else text

@@ -25,13 +25,18 @@ class Needs:
         failed: jobs that failed, and those of which the result is not known.
         cancelled: jobs that somebody, or their time limit, ended.
         ran: the waves that were not skipped.
-        churned: whether the last of them still had a shard that churned.
+        churned: whether the last of them had a shard that churned.
     """
 
     failed: tuple[str, ...]
     cancelled: tuple[str, ...]
     ran: tuple[str, ...]
     churned: bool
+
+    @property
+    def continued(self) -> bool:
+        """Whether the further wave ran."""
+        return WAVES[-1] in self.ran
 
     @classmethod
     def parse(cls, text: str) -> Needs:

@@ -112,7 +112,7 @@ def tell_damage(ended: Ended, runner: Runner) -> None:
         runner.warning("Maia: result file", f"Not used: {ended.damaged}. The verdict is the exit code's.")
 
 
-def judge(ended: Ended, *, fail_on_churn: bool = False) -> Judgement:
+def judge(ended: Ended, *, fail_on_churn: bool = False, janitor: bool = False) -> Judgement:
     """From the exit code alone; a result file adds words and figures to it."""
     verdict = verdict_of(ended.code, out_of_memory=ended.out_of_memory)
     if ended.result is None and not verdict.passes and "exec format error" in ended.said.lower():
@@ -120,12 +120,12 @@ def judge(ended: Ended, *, fail_on_churn: bool = False) -> Judgement:
         verdict = replace(verdict_of(NOT_EXECUTABLE), code=ended.code)
     fails = not verdict.passes or (verdict.outcome is Outcome.CHURN and fail_on_churn)
     found = ended.result
-    said = found.error if found is not None else None
+    detail = (found.error or "") if found is not None else "" if verdict.passes else ended.said
     return Judgement(
         verdict=verdict,
         outcome=found.outcome if found is not None else verdict.outcome,
         code=ended.code if fails else 0,
-        detail=in_a_workflow((said or "") if found is not None else (ended.said if not verdict.passes else "")),
+        detail=in_a_workflow(detail, janitor=janitor),
         stats=found.stats if found is not None else {},
     )
 

@@ -19,7 +19,14 @@ _MOST_CAUSES: Final = 3
 _RED: Final = (Outcome.FAILURE, Outcome.UNAVAILABLE, Outcome.CONFIG, Outcome.CANCELLED)
 
 Row = Mapping[str, Any]
-"""`wave`, `shard`, `outcome` (None: it wrote no end), `stats` and, where there is one, `error`."""
+"""`wave`, `shard`, `outcome` (None: it wrote no end), `stats` and, where there is one, `error`.
+
+The rows of one shard come in the order of their beginnings."""
+
+Gate = Mapping[str, Any]
+"""The plan of a further wave: `wave`, `shards`, `outcome`, `reason`; empty where there was none."""
+
+_NO_GATE: Final[Gate] = {}
 
 
 def achieved(agent: str, totals: Mapping[str, Any]) -> str:
@@ -41,8 +48,9 @@ def achieved(agent: str, totals: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def outcome_of_run(rows: Sequence[Row]) -> Outcome | None:
+def outcome_of_run(rows: Sequence[Row], gate: Gate = _NO_GATE) -> Outcome | None:
     """The outcome over all shards; None where none has begun or one is of no known outcome."""
+    rows = _latest(rows)
     ended = [_outcome(row) for row in rows]
     if not ended or None in ended:
         return None
@@ -51,12 +59,14 @@ def outcome_of_run(rows: Sequence[Row]) -> Outcome | None:
         if outcome in ended:
             return outcome
     if Outcome.CHURN in last:
-        return Outcome.CHURN
+        spent = _stopped(_wave(_last_wave(rows)[0]), gate) and gate.get("outcome") == Outcome.QUOTA_EXHAUSTED
+        return Outcome.QUOTA_EXHAUSTED if spent else Outcome.CHURN
     return Outcome.IDLE if set(ended) == {Outcome.IDLE} else Outcome.OK
 
 
-def why_not_more(rows: Sequence[Row]) -> list[str]:
+def why_not_more(rows: Sequence[Row], gate: Gate = _NO_GATE) -> list[str]:
     """Why the shards did no more, a line for each reason; nothing where all did what they were started for."""
+    rows = _latest(rows)
     lines: list[str] = []
     by: dict[Outcome | None, list[Row]] = {}
     for row in rows:
@@ -64,7 +74,7 @@ def why_not_more(rows: Sequence[Row]) -> list[str]:
     total = _count(len(rows), "shard")
     if spent := by.get(Outcome.QUOTA_EXHAUSTED):
         lines.append(f"{len(spent):,} of {total} stopped because the quota is spent {_names(spent)}{_because(spent)}")
-    lines += _churned(rows)
+    lines += _churned(rows, gate)
     if idle := by.get(Outcome.IDLE):
         lines.append(f"{len(idle):,} of {total} found nothing due {_names(idle)}{_because(idle)}")
     for reason, ok in _by_text(by.get(Outcome.OK, ()), _reason):
@@ -81,17 +91,35 @@ def why_not_more(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _churned(rows: Sequence[Row]) -> list[str]:
+def _latest(rows: Sequence[Row]) -> list[Row]:
+    """The last row of each shard of a wave: a job that was run again has one more."""
+    return list({(_wave(row), str(row.get("shard") or number)): row for number, row in enumerate(rows)}.values())
+
+
+def _stopped(wave: int, gate: Gate) -> bool:
+    """Whether the plan of the wave after this one started no shard."""
+    return gate.get("wave") == wave + 1 and gate.get("shards") == 0
+
+
+def _churned(rows: Sequence[Row], gate: Gate) -> list[str]:
     lines = []
     last = _wave(_last_wave(rows)[0]) if rows else 0
     for wave in sorted({_wave(row) for row in rows}):
         of_wave = [row for row in rows if _wave(row) == wave]
         churned = [row for row in of_wave if _outcome(row) is Outcome.CHURN]
         if churned:
-            then = f"wave {wave + 1} went on" if wave < last else "their work is left to the next run"
+            then = f"wave {wave + 1} went on" if wave < last else _left(wave, gate)
             what = f"{len(churned):,} of {_count(len(of_wave), 'shard')} of wave {wave} met YouTube's rate limit"
             lines.append(f"{what} {_names(churned)}; {then}")
     return lines
+
+
+def _left(wave: int, gate: Gate) -> str:
+    reason = gate.get("reason")
+    if not _stopped(wave, gate) or not isinstance(reason, str):
+        return "their work is left to the next run"
+    # the reason begins with how many churned, which the line says already
+    return f"no further shard was started: {reason.partition(' met a rate limit; ')[2] or reason}"
 
 
 def _last_wave(rows: Sequence[Row]) -> list[Row]:

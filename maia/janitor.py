@@ -219,7 +219,7 @@ def _confirm(outlook: Outlook, archive: ArchiveOutlook | None) -> None:
         raise Unconfirmed(
             f"nothing was deleted: this run would delete {'; '.join(lines)}. It is {iso(clock.now())} by its clock: "
             "check that first. Look with `maia janitor --dry-run`. If that is what you want, confirm it once with "
-            "`maia janitor --yes` (the workflow: run it by hand, `yes` ticked), or raise JANITOR_MAX_SHARE."
+            "`maia janitor --yes`, or raise JANITOR_MAX_SHARE."
         )
 
 

@@ -98,11 +98,11 @@ def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "", bound: str = 
     if not due:
         return Plan(0, Outcome.IDLE, outlook or "nothing is due")
     wanted = max(job.shards for job in due)
-    told = "; ".join(map(str, due))
+    work = "; ".join(map(str, due))
     if not wanted:
-        return Plan(0, Outcome.QUOTA_EXHAUSTED, told)
+        return Plan(0, Outcome.QUOTA_EXHAUSTED, work)
     cut = f", {bound}" if wanted > most else ""
-    return Plan(min(wanted, most), Outcome.OK, f"{told}: {_shards(min(wanted, most))}{cut}")
+    return Plan(min(wanted, most), Outcome.OK, f"{work}: {_shards(min(wanted, most))}{cut}")
 
 
 def plan_next_wave(churned: int, wave: int, jobs: Sequence[Job], most: int, outlook: str = "") -> Plan:
@@ -243,7 +243,7 @@ async def _pause(wave: int) -> None:
 
 
 async def _count(agent: str, options: PlanOptions, wave: int) -> tuple[Plan, dict[str, Any]]:
-    """Return the plan of a wave as of now, and the counts that the stats tell of it."""
+    """Return the plan of a wave as of now, and its counts for the stats."""
     left = await KeyDAO().calls_left(settings.key_rings, RING_OF[agent])
     jobs, counts, outlook = await (_hunter if agent == "hunter" else _tracker)(options, left)
     if wave == 1:
@@ -257,7 +257,7 @@ async def _count(agent: str, options: PlanOptions, wave: int) -> tuple[Plan, dic
 
 
 _Work = tuple[list[Job], dict[str, Any], str]
-"""The jobs, the counts that the stats tell of them, and what comes next if there are none."""
+"""The jobs, their counts for the stats, and what comes next if there are none."""
 
 
 async def _hunter(options: PlanOptions, left: CallsLeft) -> _Work:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from atlas.adapters.plans import PlanDAO, RunRow
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import ConfigError
-from maia.achievement import achieved, why_not_more
+from maia.achievement import Gate, achieved, why_not_more
 from maia.session import Shard
 from maia.stop import merge_stats
 
@@ -20,8 +20,11 @@ __all__ = ["read_run", "told"]
 _MOST_ROWS = 1_000
 
 
-async def read_run(agent: str) -> list[RunRow]:
-    """The processes of the run MAIA_RUN_ID that ran this agent, by wave and shard.
+_NO_GATE: Final[Gate] = {}
+
+
+async def read_run(agent: str) -> tuple[list[RunRow], Gate]:
+    """Return the processes of the run MAIA_RUN_ID that ran this agent, by wave and shard, and its last further plan.
 
     Raises:
         ConfigError: MAIA_RUN_ID is not set.
@@ -33,11 +36,23 @@ async def read_run(agent: str) -> list[RunRow]:
     database.application_name = f"maia verdict {agent}"
     async with database.session():
         rows = await PlanDAO().runs(run_id, agent, _MOST_ROWS)
-    return sorted(rows, key=_order)
+        plans = await PlanDAO().runs(run_id, "plan", _MOST_ROWS)
+    return sorted(rows, key=_order), _gate(agent, plans)
 
 
-def told(agent: str, rows: list[RunRow]) -> dict[str, Any]:
+def _gate(agent: str, plans: list[RunRow]) -> Gate:
+    """Return what the latest plan of a further wave says; `plans`: the latest first."""
+    for row in plans:
+        stats = row["stats"] or {}
+        if (row["wave"] or 1) > 1 and stats.get("agent") == agent:
+            return {name: stats.get(name) for name in ("wave", "shards", "outcome", "reason")}
+    return _NO_GATE
+
+
+def told(agent: str, rows: list[RunRow], gate: Gate = _NO_GATE) -> dict[str, Any]:
     """The stats of the result file: a mapping for each row, the sums of their numbers, and what they mean in words.
+
+    `gate`: what the plan of the further wave said, where there was one.
 
     A process that was killed has neither outcome nor exit code.
     """
@@ -45,8 +60,9 @@ def told(agent: str, rows: list[RunRow]) -> dict[str, Any]:
     for row in rows:
         merge_stats(totals, _numbers(row["stats"] or {}))
     shown = [_row(row) for row in rows]
-    words = {"achieved": achieved(agent, totals), "why": why_not_more(shown)} if rows else {}
-    return {"agent": agent, "rows": shown, "totals": totals, **words}
+    words = {"achieved": achieved(agent, totals), "why": why_not_more(shown, gate)} if rows else {}
+    further = {"gate": dict(gate)} if gate else {}
+    return {"agent": agent, "rows": shown, "totals": totals, **further, **words}
 
 
 def _order(row: RunRow) -> tuple[Any, ...]:

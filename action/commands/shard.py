@@ -27,7 +27,7 @@ def run(step: Step) -> Ending:
     tell_damage(ended, step.runner)
     signum = step.cancel.signum
     if signum is None:
-        judgement = judge(ended, fail_on_churn=inputs.fail_on_churn)
+        judgement = judge(ended, fail_on_churn=inputs.fail_on_churn, janitor=inputs.command == JANITOR)
         judgement.annotate(step.runner, what)
         if inputs.dry_run and judgement.passes:
             step.runner.notice("Maia: dry run", f"{what}: {judgement.reason or 'nothing was deleted'}")

@@ -39,6 +39,8 @@ def run(step: Step) -> Ending:
     # the results of the jobs decide; of those that ended well, the rows know how
     if outcome is Outcome.OK and table.outcome in {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED}:
         outcome = table.outcome
+    elif outcome is Outcome.CHURN and table.outcome is Outcome.QUOTA_EXHAUSTED and not needs.continued:
+        outcome = table.outcome  # why the gate started no further wave
     if needs.ran:
         _notify(step, outcome, table)
     text = summary.heading(f"{step.inputs.agent}, all shards", outcome) + _words(
@@ -75,8 +77,8 @@ def _judge(step: Step, needs: Needs) -> tuple[Outcome, ExitCode]:
     if needs.churned:
         runner.warning(
             "Maia: churn",
-            "A shard of the last wave still met YouTube's rate limit. Everything answered is stored and the rest is "
-            "left to the next run. If this comes back, start fewer shards or run less often.",
+            f"{_still(needs)}. Everything answered is stored and the rest is left to the next run. If this comes back, "
+            "start fewer shards or run less often.",
         )
     if needs.failed:
         return Outcome.FAILURE, ExitCode.FAILURE
@@ -85,6 +87,12 @@ def _judge(step: Step, needs: Needs) -> tuple[Outcome, ExitCode]:
     if needs.churned:
         return Outcome.CHURN, ExitCode.OK
     return (Outcome.OK if needs.ran else Outcome.IDLE), ExitCode.OK
+
+
+def _still(needs: Needs) -> str:
+    if needs.continued:
+        return "Shards of the last wave still met YouTube's rate limit"
+    return "Shards met YouTube's rate limit, and no further wave was started"
 
 
 _ENDED = {
@@ -102,7 +110,7 @@ def _words(needs: Needs, outcome: Outcome, *, known: bool) -> str:
     if needs.cancelled:
         lines.append(f"Cancelled, by somebody or by the time limit: {_names(needs.cancelled)}.")
     if needs.churned:
-        lines.append("Shards of the last wave still met YouTube's rate limit; the next run goes on.")
+        lines.append(f"{_still(needs)}; the next run goes on.")
     if not needs.ran:
         lines.append("No shard was started; the plan says why.")
     if not lines:
@@ -189,10 +197,12 @@ def _read(step: Step) -> _Table:
         return _Table(missing=judgement.detail or ended.damaged or f"its container ended with {ended.code}")
     totals = judgement.stats.get("totals")
     rows = [row for row in given if isinstance(row, Mapping)]
-    words = [achieved(agent, totals if isinstance(totals, Mapping) else {}), *why_not_more(rows)] if rows else []
+    gate = judgement.stats.get("gate")
+    gate = gate if isinstance(gate, Mapping) else {}
+    words = [achieved(agent, totals if isinstance(totals, Mapping) else {}), *why_not_more(rows, gate)] if rows else []
     return _Table(
         summary.waves(given, totals),
         figures(totals),
         tuple(one_line(line, _LONGEST_WORDS) for line in words[:_MOST_WORDS]),
-        outcome_of_run(rows),
+        outcome_of_run(rows, gate),
     )

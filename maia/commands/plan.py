@@ -116,8 +116,8 @@ def verdict(
     set_up_logging(json=json_logs, verbose=verbose)
 
     async def work() -> Mapping[str, Any]:
-        rows = await read_run(agent.value)
-        stats = told(agent.value, rows)
+        rows, gate = await read_run(agent.value)
+        stats = told(agent.value, rows, gate)
         if rows:
             Console().print(_table(rows, stats["rows"]))
             typer.echo(f"achieved: {stats['achieved']}")

@@ -66,6 +66,13 @@ def row(shard: str, outcome: str | None, *, wave: int = 1, error: str | None = N
             [*(f"1 of 5 shards ended with failure: e{i} ({i}/5)" for i in range(3)), "2 more failed for other causes"],
         ),
         ([row("0/1", "unavailable")], "unavailable", ["1 of 1 shard ended with unavailable: no cause is known (0/1)"]),
+        (
+            [row("0/2", "failure", error="503"), row("0/2", "ok"), row("1/2", "churn"), row("1/2", "ok")],
+            "ok",
+            [],  # of a shard that was run again, the last row counts
+        ),
+        ([row("0/2", "ok"), row("0/2", "failure", error="503")], "failure",
+         ["1 of 1 shard ended with failure: 503 (0/2)"]),
         ([row("0/1", None)], None, ["1 of 1 shard wrote no end (0/1): killed, or still at work"]),
         (
             [row("0/5", "ok"), row("1/5", "idle"), row("2/5", "quota-exhausted", reason=RESETS), row("3/5", "churn"),
@@ -86,6 +93,31 @@ def row(shard: str, outcome: str | None, *, wave: int = 1, error: str | None = N
 def test_each_reason_is_a_line(rows: list[dict[str, Any]], outcome: str | None, lines: list[str]) -> None:
     assert outcome_of_run(rows) == outcome
     assert why_not_more(rows) == lines
+
+
+MET = "1 of 2 shards of wave 1 met YouTube's rate limit (1/2); "
+LEFT = MET + "their work is left to the next run"
+SPENT = "4 due queries, but no 'search' call is left; the quota resets at 2026-11-21T08:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("gate", "outcome", "line"),
+    [
+        ({"wave": 2, "shards": 0, "outcome": "quota-exhausted",
+          "reason": f"1 shard of wave 1 met a rate limit; {SPENT}"},
+         "quota-exhausted", f"{MET}no further shard was started: {SPENT}"),
+        ({"wave": 2, "shards": 0, "outcome": "idle", "reason": "1 shard of wave 1 met a rate limit; nothing is due"},
+         "churn", f"{MET}no further shard was started: nothing is due"),
+        ({"wave": 2, "shards": 1, "outcome": "ok", "reason": "1 due query"}, "churn", LEFT),
+        ({"wave": 3, "shards": 0, "outcome": "quota-exhausted", "reason": SPENT}, "churn", LEFT),
+        ({"wave": 2, "shards": 0}, "churn", LEFT),
+        ({"wave": "x", "shards": [], "outcome": {}, "reason": 5}, "churn", LEFT),
+    ],
+)  # fmt: skip
+def test_a_gate_that_starts_no_shard_is_the_reason(gate: dict[str, Any], outcome: str, line: str) -> None:
+    rows = [row("0/2", "ok"), row("1/2", "churn")]
+    assert outcome_of_run(rows, gate) == outcome
+    assert why_not_more(rows, gate) == [line]
 
 
 @pytest.mark.parametrize(

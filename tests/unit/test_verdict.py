@@ -11,7 +11,7 @@ from atlas.adapters.plans import RunRow
 from maia import hunter, tracker
 from maia.exitcodes import ExitCode, Outcome
 from maia.result import RunResult
-from maia.verdict import _MOST_ROWS, told
+from maia.verdict import _MOST_ROWS, _gate, told
 
 BEGAN = datetime(2026, 11, 20, 20, tzinfo=UTC)
 
@@ -60,6 +60,22 @@ def test_it_says_what_was_achieved_and_why_not_more() -> None:
         "1 of 2 shards ended with failure: 1 of 1 searches failed: 503 (1) (1/2)",
     ]
     assert [r.get("error") for r in stats["rows"]] == [None, "1 of 1 searches failed: 503 (1)"]
+
+
+def plan(wave: int, agent: str, shards: int, reason: str) -> RunRow:
+    return row("0/1", "ok", agent=agent, wave=wave, shards=shards, outcome="ok", reason=reason) | {"wave": wave}  # type: ignore[return-value]
+
+
+def test_the_further_plan_of_this_agent_is_the_reason_that_no_shard_went_on() -> None:
+    plans = [plan(2, "tracker", 0, "a"), plan(2, "hunter", 0, "nothing is due"), plan(1, "hunter", 2, "b")]
+    gate = _gate("hunter", plans)
+    assert gate == {"wave": 2, "shards": 0, "outcome": "ok", "reason": "nothing is due"}
+    stats = told("hunter", [row("0/1", "churn")], gate)
+    assert stats["gate"] == gate
+    assert stats["why"] == [
+        "1 of 1 shard of wave 1 met YouTube's rate limit (0/1); no further shard was started: nothing is due"
+    ]
+    assert _gate("hunter", [plan(1, "hunter", 2, "b"), row("0/1", None)]) == {}
 
 
 def test_no_rows_have_no_totals() -> None:

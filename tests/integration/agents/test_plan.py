@@ -24,6 +24,7 @@ from atlas.quota import Bucket
 from atlas.utils import KeyRing
 from maia.exitcodes import Outcome
 from maia.plan import PlanOptions, make_plan
+from maia.process import recorded
 from maia.stop import CancelledExit, Run, Stop, run_scope
 from maia.verdict import read_run
 
@@ -382,6 +383,27 @@ async def test_a_later_wave_counts_the_churned_of_the_wave_before(
     assert stats["reason"] == "no shard of wave 3 met a rate limit"
 
 
+async def test_of_a_shard_that_was_run_again_the_last_end_counts(db: Database, keys: ExitStack) -> None:
+    """As after "Re-run failed jobs" of a run whose churned shards fail."""
+    await add_runs("hunter", "20-1", 1, "churn", "churn", "ok")
+    await add_runs("hunter", "20-1", 1, "ok", "churn", "churn")
+    await add_queries(100)
+    keys.enter_context(settings.override(maia_run_id="20-1"))
+    assert (await plan("hunter", wave=2))["churned"] == 2
+
+
+async def test_the_verdict_finds_what_the_plan_of_the_further_wave_said(db: Database, keys: ExitStack) -> None:
+    keys.enter_context(settings.override(maia_run_id="20-1"))
+    await add_runs("hunter", "20-1", 1, "churn")
+    assert (await read_run("hunter"))[1] == {}
+    await recorded("plan", "0/1", lambda: make_plan("hunter", PlanOptions(), 2), wave=2)
+    (row,), gate = await read_run("hunter")
+    assert row["outcome"] == "churn"
+    assert (gate["wave"], gate["shards"], gate["outcome"]) == (2, 0, "idle")
+    assert gate["reason"].startswith("1 shard of wave 1 met a rate limit; the search queue is empty")
+    assert (await read_run("tracker"))[1] == {}
+
+
 async def test_a_later_wave_starts_no_more_shards_than_a_plan_would_now(db: Database, keys: ExitStack) -> None:
     await add_runs("hunter", "20-1", 1, *["churn"] * 4)
     keys.enter_context(settings.override(maia_run_id="20-1"))
@@ -470,7 +492,7 @@ async def test_the_rows_of_a_run_come_by_wave_and_shard(keys: ExitStack) -> None
     await add_runs("plan", "20-1", 1, "ok")
     await add_runs("hunter", "20-2", 1, "ok")
     keys.enter_context(settings.override(maia_run_id="20-1"))
-    rows = await read_run("hunter")
+    rows, _ = await read_run("hunter")
     assert [(row["wave"], row["shard"]) for row in rows] == [*((1, f"{n}/12") for n in range(12)), (2, "0/1")]
     assert rows[-2]["outcome"] is None
     assert rows[0]["stats"] == {"searches": 2, "calls": {"search": 2}}

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from atlas.config import settings
 from atlas.database import Database
 from atlas.errors import KeysRejected, SchemaError
+from maia.errors import Unconfirmed
+from maia.janitor import _confirm
 
 from ...markdown import CHECKOUT
 from .steps import FakeDocker, Step, ran, result
@@ -19,7 +21,7 @@ from .steps import FakeDocker, Step, ran, result
 advice = pytest.importorskip("action.advice", reason="the action is part of the checkout, not of the wheel")
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-COMMANDS = ("`atlas migrate`", "`maia keys", "`maia queue add", "`maia hunter`")
+COMMANDS = ("`atlas migrate`", "`maia keys", "`maia queue add", "`maia hunter`", "`maia janitor")
 MIGRATE = (
     "un the workflow by hand with *Bring the database's schema up to date first* ticked (the plan's input `migrate`)."
 )
@@ -68,21 +70,43 @@ def test_rejected_keys_are_tried_again_by_the_form(step: Step, docker: FakeDocke
     assert "maia keys" not in error
 
 
+async def test_the_janitors_own_form_brings_no_schema_up_to_date(step: Step, docker: FakeDocker) -> None:
+    docker.plays(run=[ran(78, result=result("janitor", "config", 78, error=await refused("0001")))])
+    (error,) = step.here(command="janitor").annotations("error")
+    assert "Run the workflow Hunter by hand with *Bring the database's schema up to date first* ticked" in error
+
+
+def test_a_deletion_beyond_the_bound_is_confirmed_by_the_form(step: Step, docker: FakeDocker) -> None:
+    with pytest.raises(Unconfirmed) as refusal:
+        _confirm(cast("Any", SimpleNamespace(beyond=lambda _: ["9 of 10 rows of videos (90%, bound 20%)"])), None)
+    docker.plays(run=[ran(2, result=result("janitor", "failure", 2, error=str(refusal.value)))])
+    (error,) = step.here(command="janitor").annotations("error")
+    assert "*Delete nothing, and say what would go* ticked (the input `dry-run`)" in error
+    assert "*Delete even if it is more than the bound (JANITOR_MAX_SHARE) of a table* ticked (the input `yes`)" in error
+    assert "maia janitor" not in error
+
+
 def test_the_ticks_are_named_as_in_the_forms() -> None:
     for agent in ("hunter", "tracker"):
         form = (CHECKOUT / f".github/workflows/{agent}.yml").read_text(encoding="utf-8")
         for name, label in (("migrate", advice.MIGRATE), ("resume-keys", advice.RESUME_KEYS)):
             assert f"      {name}:\n        description: {label}\n" in form
+    form = (CHECKOUT / ".github/workflows/janitor.yml").read_text(encoding="utf-8")
+    for name, label in (("dry-run", advice.DRY_RUN), ('"yes"', advice.CONFIRM)):
+        assert f"      {name}:\n        description: {label}\n" in form
 
 
-MODULES = ("database", "errors", "adapters/hunting", "adapters/tracking", "schema")
+MODULES = (
+    "atlas/database", "atlas/errors", "atlas/adapters/hunting", "atlas/adapters/tracking", "atlas/schema",
+    "maia/janitor",
+)  # fmt: skip
 """Those whose messages can end a plan, a migration or a shard, and name a command."""
 
 
 def texts() -> Iterator[str]:
     """Every text of these modules that names a command, without its variable parts."""
     for name in MODULES:
-        tree = ast.parse((CHECKOUT / "atlas" / f"{name}.py").read_text(encoding="utf-8"))
+        tree = ast.parse((CHECKOUT / f"{name}.py").read_text(encoding="utf-8"))
         docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED)}
         parts = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in ast.walk(tree):

@@ -108,7 +108,12 @@ def test_fail_on_churn_changes_nothing_else(step: Step) -> None:
     [
         (ran(1, result=result(outcome="failure", code=1, error="boom")), "failure", "failure (1)", "read the log"),
         (ran(2, output="Error: no such option\n"), "failure", "usage (2)", "correct the input"),
-        (ran(69, result=result(outcome="unavailable", code=69)), "unavailable", "unavailable (69)", "check that the"),
+        (
+            ran(69, result=result(outcome="unavailable", code=69)),
+            "unavailable",
+            "unavailable (69)",
+            "check that what the message names",
+        ),
         (
             ran(78, result=result(outcome="config", code=78, error="Empty KeyRing")),
             "config",

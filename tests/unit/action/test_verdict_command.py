@@ -95,7 +95,8 @@ ACHIEVED = "12 new videos, 12 snapshots, 4 calls (search 3, units 1)"
         (("ok", "quota-exhausted"), {}, "quota-exhausted", "No shard failed, and the quota is spent.",
          [f"1 of 2 shards stopped because the quota is spent (1/2): {RESETS}"]),
         (("idle", "idle"), {}, "idle", "No shard found anything due.", ["2 of 2 shards found nothing due (0/2, 1/2)"]),
-        (("ok", "churn"), {"churned": "shards"}, "churn", "Shards of the last wave still met YouTube's rate limit; ",
+        (("ok", "churn"), {"churned": "shards"}, "churn",
+         "Shards met YouTube's rate limit, and no further wave was started; ",
          ["1 of 2 shards of wave 1 met YouTube's rate limit (1/2); their work is left to the next run"]),
         (("quota-exhausted", "idle", "ok"), {}, "quota-exhausted", "No shard failed, and the quota is spent.",
          [f"1 of 3 shards stopped because the quota is spent (0/3): {RESETS}",
@@ -124,6 +125,23 @@ def test_it_says_what_was_achieved_and_why_not_more(
     assert done.summary.startswith(f"### Maia hunter, all shards: {outcome}\n\n{first}")
     assert f"```text\n{words}\n```\n" in done.summary
     assert ("All shards ended well" in done.summary) is (outcome == "ok")
+
+
+def test_a_run_that_churned_and_whose_gate_found_the_quota_spent_says_so(step: Step, docker: FakeDocker) -> None:
+    gate = {
+        "wave": 2,
+        "shards": 0,
+        "outcome": "quota-exhausted",
+        "reason": f"1 shard of wave 1 met a rate limit; {RESETS}",
+    }
+    docker.plays(run=[ended("ok", "churn", gate=gate)])
+    done = step.here(command="verdict", needs=needs("shards", gate="success"))
+    assert (done.code, done.outputs["outcome"], done.outputs["churned"]) == (0, "quota-exhausted", "true")
+    (notice,) = done.annotations("notice")
+    assert notice.startswith("Maia: quota-exhausted: hunter, all shards: ")
+    assert f"(1/2); no further shard was started: {RESETS}" in notice
+    assert any("and no further wave was started" in text for text in done.annotations("warning"))
+    assert "last wave" not in done.log + done.summary
 
 
 def test_where_the_rows_are_not_known_it_claims_nothing_of_the_shards(step: Step, docker: FakeDocker) -> None:

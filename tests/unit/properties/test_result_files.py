@@ -245,7 +245,16 @@ def test_the_rows_of_a_run_are_told_whatever_their_stats_hold(rows: list[dict[st
     Seen to catch: `figures` that takes any name, so that a column of the table is called as an image pleases.
     """
     whole_rows = [
-        {"wave": 1, "shard": "0/1", "outcome": "ok", "exit_code": 0, "started_at": NOW, "finished_at": NOW, **row}
+        {
+            "wave": 1,
+            "shard": "0/1",
+            "outcome": "ok",
+            "exit_code": 0,
+            "started_at": NOW,
+            "finished_at": NOW,
+            "error": None,
+        }
+        | row
         for row in rows
     ]
     stats = told("hunter", whole_rows)  # type: ignore[arg-type]
