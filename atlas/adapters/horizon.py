@@ -46,14 +46,6 @@ class Holder:
             return self.transactions > _MANY_TRANSACTIONS
         return self.seconds > _LONG_SECONDS
 
-    @property
-    def remedy(self) -> str:
-        """The statement that ends it, for people."""
-        name = self.name.replace("'", "''")
-        if self.kind == "session":
-            return f"SELECT pg_terminate_backend({name})"
-        return f"SELECT pg_drop_replication_slot('{name}')" if self.since is None else f"ROLLBACK PREPARED '{name}'"
-
     def __str__(self) -> str:
         parts = [f"{name} {value}" for name in ("user", "application", "client") if (value := getattr(self, name))]
         who = f"{'process' if self.kind == 'session' else self.kind} {self.name}"

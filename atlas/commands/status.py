@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from atlas.adapters.horizon import Horizon, read_horizon
+from atlas.adapters.horizon import Holder, Horizon, read_horizon
 from atlas.adapters.report import Ahead, ReportDAO, Tally, Totals
 from atlas.clock import clock
 from atlas.commands.pipes import echo_json
@@ -25,7 +25,7 @@ from atlas.snapshots.moving import Purpose
 from atlas.snapshots.summary import COUNTED, Summary, summarize
 from atlas.times import iso
 
-__all__ = ["status"]
+__all__ = ["remedy", "status"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class _Status:
         lines = []
         if (holder := self.horizon.holder) is not None and holder.long:
             lines.append(
-                f"the oldest snapshot is {holder}: dead rows stay as long, and claims slow down. To end it: "
-                f"{holder.remedy}"
+                f"the oldest snapshot is {holder}: dead rows stay as long, and claims slow down. {remedy(holder)}"
             )
         newest = self.summary.newest
         if newest is not None and newest > self.totals.at + clock.tolerance:
@@ -61,6 +60,16 @@ class _Status:
 
     def _put_off(self) -> dict[str, Tally]:
         return {"videos": self.ahead.videos, "queries": self.ahead.queries}
+
+
+def remedy(holder: Holder) -> str:
+    """Say by which statement a person ends what holds a snapshot."""
+    name = holder.name.replace("'", "''")
+    if holder.kind == "session":
+        return f"To end it: SELECT pg_terminate_backend({name})"
+    if holder.since is None:
+        return f"To end it: SELECT pg_drop_replication_slot('{name}')"
+    return f"To end it: ROLLBACK PREPARED '{name}'"
 
 
 def status(

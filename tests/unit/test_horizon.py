@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from atlas.adapters.horizon import Holder
+from atlas.commands.status import remedy
 
 SINCE = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SESSION = Holder("session", "4711", SINCE, 125.4, 12, "ana", "psql", "10.0.0.5", "idle in transaction")
@@ -16,7 +17,7 @@ PREPARED = Holder("prepared transaction", "order 66", SINCE, 7_200.0, 3, "ana", 
 
 
 @pytest.mark.parametrize(
-    ("holder", "words", "remedy"),
+    ("holder", "words", "statement"),
     [
         (
             SESSION,
@@ -35,8 +36,8 @@ PREPARED = Holder("prepared transaction", "order 66", SINCE, 7_200.0, 3, "ana", 
         ),
     ],
 )
-def test_a_holder_is_named_with_what_ends_it(holder: Holder, words: str, remedy: str) -> None:
-    assert (str(holder), holder.remedy, holder.long) == (words, remedy, True)
+def test_a_holder_is_named_with_what_ends_it(holder: Holder, words: str, statement: str) -> None:
+    assert (str(holder), remedy(holder), holder.long) == (words, f"To end it: {statement}", True)
 
 
 def test_what_is_short_is_not_warned_of() -> None:
