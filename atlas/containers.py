@@ -24,8 +24,8 @@ def network_advice(place: str) -> str:
     if inside is None:
         return ""
     return (
-        f" In a container, {inside} is the container itself: set the input `network: host` (action, workflow), or give "
-        "`docker run` the option --network host."
+        f" In a container without its host's network, {inside} is the container itself: set the input `network: host` "
+        "(action, workflow), or give `docker run` the option --network host."
     )
 
 

@@ -44,8 +44,8 @@ def image(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 INSIDE = (
-    " In a container, {} is the container itself: set the input `network: host` (action, workflow), or give "
-    "`docker run` the option --network host."
+    " In a container without its host's network, {} is the container itself: set the input `network: host` "
+    "(action, workflow), or give `docker run` the option --network host."
 )
 
 
