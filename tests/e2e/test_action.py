@@ -105,7 +105,7 @@ def test_a_container_that_looks_for_a_database_in_itself_is_told_of_the_network(
     done = step.run(network="none")
     check(done, 69, "unavailable", 69)
     (error,) = done.annotations("error")
-    assert "In a container without its host's network, 127.0.0.1 is the container itself: set the input `network: host`" in error
+    assert "127.0.0.1 is the container itself: set the input `network: host`" in error
 
 
 def test_nothing_due_starts_nothing_and_says_why(step: Step) -> None:
