@@ -37,7 +37,8 @@ def run(step: Step) -> Ending:
     # without a shard there is no row to show, and an image is not pulled for nothing
     table = _table(step) if needs.ran else _Table()
     # the results of the jobs decide; of those that ended well, the rows know how
-    if outcome is Outcome.OK and table.outcome in {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED}:
+    # (also of a churn: a job of one's own may hand on no output, and GitHub drops one that holds a masked value)
+    if outcome is Outcome.OK and table.outcome in {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED, Outcome.CHURN}:
         outcome = table.outcome
     elif outcome is Outcome.CHURN and table.outcome is Outcome.QUOTA_EXHAUSTED and not needs.continued:
         outcome = table.outcome  # why the gate started no further wave
@@ -50,7 +51,7 @@ def run(step: Step) -> Ending:
         text += fenced("\n".join(table.words)) + "\n"
     text += table.text
     outputs = {"outcome": str(outcome), "exit-code": str(int(code)), "stats": numbers(table.totals)}
-    if needs.churned:
+    if needs.churned or outcome is Outcome.CHURN:
         outputs["churned"] = "true"
     return Ending(code, outputs, text)
 
@@ -99,6 +100,7 @@ _ENDED = {
     Outcome.OK: "All shards ended well",
     Outcome.IDLE: "No shard found anything due",
     Outcome.QUOTA_EXHAUSTED: "No shard failed, and the quota is spent",
+    Outcome.CHURN: "No shard failed, and YouTube's rate limit was met",
 }
 
 

@@ -98,6 +98,8 @@ ACHIEVED = "12 new videos, 12 snapshots, 4 calls (search 3, units 1)"
         (("ok", "churn"), {"churned": "shards"}, "churn",
          "Shards met YouTube's rate limit, and no further wave was started; ",
          ["1 of 2 shards of wave 1 met YouTube's rate limit (1/2); their work is left to the next run"]),
+        (("ok", "churn"), {}, "churn", "No shard failed, and YouTube's rate limit was met.",
+         ["1 of 2 shards of wave 1 met YouTube's rate limit (1/2); their work is left to the next run"]),
         (("quota-exhausted", "idle", "ok"), {}, "quota-exhausted", "No shard failed, and the quota is spent.",
          [f"1 of 3 shards stopped because the quota is spent (0/3): {RESETS}",
           "1 of 3 shards found nothing due (1/3)"]),
@@ -120,6 +122,7 @@ def test_it_says_what_was_achieved_and_why_not_more(
     done = step.here(command="verdict", needs=needs(**given))
     assert done.outputs["outcome"] == outcome
     assert done.code == (1 if outcome in {"failure", "cancelled"} else 0)
+    assert done.outputs.get("churned") == ("true" if outcome == "churn" else None)
     words = "\n".join([ACHIEVED, *lines])
     assert done.annotations("notice") == [f"Maia: {outcome}: hunter, all shards: {words}"]
     assert done.summary.startswith(f"### Maia hunter, all shards: {outcome}\n\n{first}")
