@@ -127,21 +127,24 @@ class Tracking(Claims):
         (seen,) = await self._db.fetch(
             sql("check_freeze"), list(ids), since, now - _YOUNG, policy.FREEZE_INTERVAL, policy.FREEZE_GAIN
         )
+        is_open = seen["started_at"] is not None
         still = seen["expected"] - seen["grown"]
         stands = seen["expected"] > 0 and seen["grown"] <= policy.FREEZE_STILL_SHARE * seen["expected"]
         if seen["confirmed"]:
             moves = seen["moved"] >= max(policy.FREEZE_ENDS_VIDEOS, policy.FREEZE_ENDS_SHARE * seen["compared"])
         else:
-            moves = seen["open"] and seen["expected"] > 0 and not stands
-        if moves:
+            moves = is_open and seen["expected"] > 0 and not stands
+        # no video that is young now has a rate of the time before it: nothing could confirm it, or end it
+        unproven = is_open and not seen["confirmed"] and seen["started_at"] < now - _YOUNG
+        if moves or unproven:
             async with self._db.transaction():
-                for ended in await self._db.fetch(sql("end_freeze"), seen["first_moved"]):
+                for ended in await self._db.fetch(sql("end_freeze"), None if unproven else seen["first_moved"]):
                     if ended["confirmed_at"]:
                         await events.emit(
                             events.EventType.COUNTS_MOVING, since=ended["started_at"], until=ended["ended_at"],
                             store=self._db,
                         )  # fmt: skip
-        elif stands and not seen["confirmed"] and (seen["open"] or still >= policy.FREEZE_OPENS_VIDEOS):
+        elif stands and not seen["confirmed"] and (is_open or still >= policy.FREEZE_OPENS_VIDEOS):
             async with self._db.transaction():
                 (known,) = await self._db.fetch(
                     sql("note_freeze"), seen["first_still"], still, seen["channels"],

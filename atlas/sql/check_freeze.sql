@@ -46,5 +46,5 @@ SELECT count(*) AS compared, count(*) FILTER (WHERE moved) AS moved, count(*) FI
     count(*) FILTER (WHERE expected AND moved) AS grown,
     count(DISTINCT channel) FILTER (WHERE expected AND NOT moved) AS channels,
     min(observed_at) FILTER (WHERE NOT moved) AS first_still, min(observed_at) FILTER (WHERE moved) AS first_moved,
-    EXISTS (SELECT FROM open) AS open, EXISTS (SELECT FROM open WHERE confirmed_at IS NOT NULL) AS confirmed
+    (SELECT started_at FROM open) AS started_at, EXISTS (SELECT FROM open WHERE confirmed_at IS NOT NULL) AS confirmed
 FROM judged

@@ -126,6 +126,20 @@ async def test_a_short_freeze_that_is_not_confirmed_makes_no_breakouts_either(wo
     assert await world.freezes() == [(1.0, 2.0, False, 20)]
 
 
+async def test_one_that_nothing_can_confirm_any_more_hides_no_breakout(world: World) -> None:
+    ids = await world.add("a", 20)
+    for hour in range(-2, 2):
+        await world.read(ids, hour, frozen)
+    assert await world.freezes() == [(1.0, None, False, 20)]
+    later = 14 * 24  # nothing was read meanwhile, and no video is young that was
+    new = await world.add("new", 2, age=-(later - 3) * HOUR)
+    for hour in range(3):
+        assert await world.read(new, later + hour, growing) == 0
+    assert await world.read(new, later + 3, lambda hour: growing(hour) + 50_000) == 2
+    assert await world.freezes() == [(1.0, 1.0, False, 20)]
+    assert await world.events() == []
+
+
 @pytest.mark.parametrize(
     ("number", "age", "channels", "curve"),
     [
