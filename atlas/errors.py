@@ -204,9 +204,10 @@ class Problems:
 # The last line of defence for texts of foreign libraries: known secrets by value, and what looks like one.
 _known: set[str] = set()
 _LOOKS_SECRET = (
-    (re.compile(r"(://[^/\s:@]*):\S*@"), r"\1:***@"),
+    # bounded, since each colon of a long text without blanks begins a search
+    (re.compile(r"(://[^/\s:@]*):\S{0,4096}@"), r"\1:***@"),
     # without a scheme; not the digest of an image
-    (re.compile(r"(?<![\w/])([\w.+%~-]{1,64}):(?!//)\S*@(?!sha256:)(?=[\w\[.-])"), r"\1:***@"),
+    (re.compile(r"(?<![\w/])([\w.+%~-]{1,64}):(?!//)\S{0,1024}@(?!sha256:)(?=[\w\[.-])"), r"\1:***@"),
     (re.compile(r"(?i)\b(key|token|password|signature|x-goog-api-key)(=|:\s*)[^\s&'\",;]+"), r"\1\2***"),
     (re.compile(r"(?i)([\w-](?:key|token|password|secret|signature)=)[^\s&'\",;]+"), r"\1***"),
     (re.compile(r"(?i)(['\"][\w-]*(?:key|token|password|secret)['\"]:\s*['\"])[^'\"]+"), r"\1***"),

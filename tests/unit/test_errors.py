@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -99,6 +101,13 @@ def test_what_looks_like_a_secret_is_removed(text: str) -> None:
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert scrub(text) == text
+
+
+def test_a_long_text_without_blanks_is_scrubbed_in_time_that_grows_with_its_length() -> None:
+    text = json.dumps({f"key{n}": f"http://host{n}:80" for n in range(20_000)}, separators=(",", ":"))
+    began = time.process_time()
+    assert scrub(text) == text
+    assert time.process_time() - began < 5
 
 
 def test_a_known_secret_is_removed_wherever_it_stands() -> None:
