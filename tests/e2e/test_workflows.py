@@ -195,6 +195,8 @@ def test_a_shard_churned_and_then_the_days_quota_is_gone_so_that_no_further_runn
     assert ("plan", 2, "0/1", "quota-exhausted") in found
     assert {outcome for agent, wave, _, outcome in found if (agent, wave) == ("hunter", 1)} >= {"churn"}
     assert "No further shard is started: " in acted.output
+    assert "; no further shard was started: " in acted.output
+    assert re.search(r"/Verdict .*::set-output:: outcome=quota-exhausted$", acted.output, re.MULTILINE)
     assert "before wave 2" not in acted.output, "nothing is waited for"
     assert unsearched(query) == QUERIES
     assert held(query) == 0
