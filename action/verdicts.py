@@ -67,7 +67,7 @@ _OUTCOMES: Final = {
 _ADVICE: Final = {
     ExitCode.USAGE: "correct the input that the log names; an image of another version may know other options",
     ExitCode.CHURN: "nothing: the next wave or run goes on with a fresh container",
-    ExitCode.CONFIG: "mend what the message names: settings and secrets come by `env:` or the input `settings`",
+    ExitCode.CONFIG: "fix what the message names: settings and secrets come by `env:` or the input `settings`",
     ExitCode.SIGINT: "run it again when you want",
     ExitCode.SIGTERM: "run it again when you want",
 }

@@ -94,7 +94,7 @@ EXIT_CODES: tuple[ExitCodeEntry, ...] = (
         "config",
         "a setting is missing or wrong, the schema is missing, older or newer, the database's user lacks a right, "
         "this machine's clock is wrong, or no key of the ring works",
-        "mend what the message names",
+        "fix what the message names",
     ),
     ExitCodeEntry(
         ExitCode.SIGINT, "cancelled", "SIGINT (Ctrl-C); the claims are released", "run it again when you want"

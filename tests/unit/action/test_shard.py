@@ -118,7 +118,7 @@ def test_fail_on_churn_changes_nothing_else(step: Step) -> None:
             ran(78, result=result(outcome="config", code=78, error="Empty KeyRing")),
             "config",
             "config (78)",
-            "mend what",
+            "fix what",
         ),
         (ran(125, started=False, output="docker: no such network\n"), "failure", "container engine (125)", "read what"),
         (ran(126, output="not executable\n"), "failure", "not executable (126)", "another processor"),
