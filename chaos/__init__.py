@@ -11,5 +11,6 @@ What is where::
     server, proxy, steps    PostgreSQL, the way to it that sees what an agent does, and the steps that it is known by
     fleet, fates, weather   agents in their places, what befalls each, and what befalls all
     watch, evidence, checks the history in the database, what was gathered after the run, and what it must show
+    extremes                a wrong clock, a silent server and hostile files, after the run
     mutants, shard          deliberate faults of Maia, each of which a check has to catch
 """

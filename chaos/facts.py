@@ -14,7 +14,7 @@ from typing import Any
 
 __all__ = ["Call", "Change", "Evidence", "Fault", "Process", "ResultFile", "Who"]
 
-_SPOILT = frozenset({"restart", "cut", "delay", "freeze"})
+_SPOILT = frozenset({"restart", "cut", "delay", "freeze", "silence"})
 
 
 @dataclass(frozen=True, order=True)
@@ -110,7 +110,7 @@ class Fault:
     """Something that the driver did.
 
     Attributes:
-        kind: kill, term, freeze, restart, cut, delay.
+        kind: kill, term, freeze, restart, cut, delay, silence.
         place: whom it struck; None: all.
         step: at which a process was struck, or ``at random``.
     """

@@ -107,13 +107,17 @@ class Fleet:
             if code == 0:
                 await asyncio.sleep(_BREATH)
 
-    async def run(self, place: Place, fate: Fate) -> int:
-        """One process, from its start to its end. Returns its code; negative: the signal that ended it."""
-        environment = {
+    def settings_of(self, place: Place) -> dict[str, str]:
+        """The environment of a place's processes."""
+        return {
             **self.environment,
             "DATABASE_URL": self.environment["DATABASE_URL"].replace("PORT", str(place.database.port)),
             "YOUTUBE_API_BASE_URL": self.environment["YOUTUBE_API_BASE_URL"].replace("PORT", str(place.api.port)),
         }
+
+    async def run(self, place: Place, fate: Fate) -> int:
+        """One process, from its start to its end. Returns its code; negative: the signal that ended it."""
+        environment = self.settings_of(place)
         meeting = _Meeting(self, place, fate)
         started = now()
         meeting.prepare()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chaos import patches
+from chaos.extremes import HOSTILE_ARCHIVE, SILENT_SERVER, WRONG_CLOCK
 
 __all__ = ["MUTANTS", "Mutant"]
 
@@ -122,6 +123,9 @@ MUTANTS: Mapping[str, Mutant] = {
         "every result file says that all is well", "every result file is whole and fits", patches.result_always_ok
     ),
     "result-torn": Mutant("result files are cut short", "every result file is whole and fits", patches.result_torn),
+    "clock-believed": Mutant("a machine's clock is believed, however wrong it is", WRONG_CLOCK, patches.clock_believed),
+    "deadline-endless": Mutant("a silent server is waited for without end", SILENT_SERVER, patches.deadline_endless),
+    "part-swallowed": Mutant("parts of the archive are unpacked whole", HOSTILE_ARCHIVE, patches.part_swallowed),
     "errors-raw": Mutant(
         "errors of the database's driver reach the agents", "no process wrote a traceback", patches.errors_of_the_driver
     ),

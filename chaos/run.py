@@ -13,6 +13,7 @@ from rich.console import Console
 from atlas.errors import AtlasError
 from chaos import evidence, leaks
 from chaos.checks import CHECKS, Checked
+from chaos.extremes import Extremes
 from chaos.fates import Fate, Kind
 from chaos.fleet import AgentStuck, Fleet, Place
 from chaos.notes import Notes
@@ -100,12 +101,12 @@ async def _play(options: Options, console: Console, children: Children, server: 
         struck = await api.struck()
         await api.set_faults([])
         rested = await _come_to_rest(fleet)
-    gathered = await evidence.gather(options.folder, server.dsn)
-    checks = [check(gathered) for check in CHECKS]
-    found = await leaks.everywhere(options.folder, server.dsn, watcher, SECRETS)
-    return Report.of(
-        options, fleet, weather, struck, [rested, *checks, found], seconds=progress.seconds, enough=progress.enough
-    )
+        gathered = await evidence.gather(options.folder, server.dsn)
+        checks = [check(gathered) for check in CHECKS]
+        extremes = [] if options.calm else await Extremes(fleet, server).checks()
+        found = await leaks.everywhere(options.folder, server.dsn, watcher, SECRETS)
+    results = [rested, *checks, *extremes, found]
+    return Report.of(options, fleet, weather, struck, results, seconds=progress.seconds, enough=progress.enough)
 
 
 def _fleet_of(options: Options) -> list[tuple[str, int, int]]:

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,11 +70,37 @@ class Postgres:
                 raise ServerFailed(f"PostgreSQL did not come back; see {self._folder.log}")
             await asyncio.sleep(_GLANCE)
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Has the server stand still, with all its processes: it takes connections, and answers nothing."""
+        running = self._folder.running()
+        pids = [] if running is None else [running.pid]
+        for pid in pids:  # grows: the children of one that stands still are all that it will have
+            _send(pid, signal.SIGSTOP)
+            if pid == pids[0]:
+                pids += _children_of(pid)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                _send(pid, signal.SIGCONT)
+
     async def stop(self) -> None:
         """Takes it down."""
         if self._client is not None:
             await self._client.leave()
         await embedded.stop(self._folder.path)
+
+
+def _send(pid: int, signum: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signum)
+
+
+def _children_of(pid: int) -> list[int]:
+    command = ["pgrep", "-P", str(pid)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [int(word) for word in found.stdout.split()]
 
 
 @dataclass

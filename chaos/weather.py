@@ -15,7 +15,7 @@ from chaos.server import Postgres
 
 __all__ = ["API_FAULTS", "KINDS", "Weather"]
 
-KINDS = ("restart", "cut", "delay")
+KINDS = ("restart", "cut", "delay", "silence")
 """Faults of the database and of the ways to it."""
 
 API_FAULTS = {
@@ -38,6 +38,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 _PAUSE = (0.4, 1.6)  # seconds between two of them
 _AFTER_RESTART = 2.0  # seconds that a server is left alone; its keeper gives up one that does not stay
 _DELAY = (0.2, 3.0)
+_SILENCE = (0.2, 3.0)
 _ALL = 0.3  # share of the faults that strike all places at once
 
 
@@ -77,6 +78,9 @@ class Weather:
                 with self.notes.fault(kind, detail=signum.name):
                     await self.server.restart(signum)
                 await asyncio.sleep(_AFTER_RESTART)
+            case "silence":
+                with self.notes.fault(kind), self.server.frozen():
+                    await asyncio.sleep(random.uniform(*_SILENCE))
             case "cut":
                 with self.notes.fault(kind, place=place):
                     for _, way in whom:

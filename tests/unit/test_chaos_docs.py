@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("chaos", reason="the fault harness is part of the checkout, not of the wheel")
 
 from chaos.checks import CHECKS
+from chaos.extremes import EXTREMES
 from chaos.facts import Evidence
 from chaos.fates import Kind
 from chaos.mutants import MUTANTS
@@ -18,13 +19,16 @@ from ..markdown import document, table
 
 def test_every_check_is_explained() -> None:
     named = [check for check, _ in table(document("docs/chaos.md"), "check", "what it proves")]
-    assert named[1:-1] == [check(Evidence()).name for check in CHECKS]
+    assert named[1:-1] == [*(check(Evidence()).name for check in CHECKS), *EXTREMES]
 
 
 def test_every_mutant_is_named_with_the_check_that_finds_it() -> None:
     rows = list(table(document("docs/chaos.md"), "mutant", "what is taken out", "found by"))
     assert rows == [(name, mutant.what, mutant.found_by) for name, mutant in MUTANTS.items()]
-    assert {mutant.found_by for mutant in MUTANTS.values()} <= {check(Evidence()).name for check in CHECKS}
+    assert {mutant.found_by for mutant in MUTANTS.values()} <= {
+        *(check(Evidence()).name for check in CHECKS),
+        *EXTREMES,
+    }
 
 
 def test_every_kind_of_fault_is_explained() -> None:

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("chaos", reason="the harness is part of the checkout, not of the wheel")
 
 from chaos.checks import CHECKS
+from chaos.extremes import EXTREMES
 from chaos.facts import Evidence
 from chaos.mutants import MUTANTS
 from chaos.patches import in_statement
@@ -31,7 +32,7 @@ def test_every_mutant_can_be_put_in() -> None:
 def test_every_check_has_a_mutant_and_no_mutant_waits_for_a_check_that_is_not_there() -> None:
     names = [check(Evidence()).name for check in CHECKS]
     assert len(set(names)) == len(names)
-    assert {mutant.found_by for mutant in MUTANTS.values()} == set(names)
+    assert {mutant.found_by for mutant in MUTANTS.values()} == {*names, *EXTREMES}
 
 
 def test_a_mutant_that_maia_has_grown_out_of_says_so() -> None:
