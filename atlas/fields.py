@@ -198,7 +198,7 @@ class Settings(BaseSettings):
     maia_wave: Annotated[int, Field(ge=1, le=32_767)] | None = Field(None, description="The wave of that run, from 1")
     maia_wave_pause_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
         60,
-        description="A further wave waits so long, and up to half as long again, before it is planned; 0: not at all",
+        description="Pause before a further wave is planned, lengthened at random by up to half; 0: no pause",
     )
 
     @model_validator(mode="before")

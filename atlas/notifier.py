@@ -6,8 +6,8 @@ message, is logged once per process, with the reason that the service gave. Thes
 passwords), so the log names an entry by its place only; what Apprise and urllib3 would log about them is held back, and
 of it only the reason is shown, with every part of the URL masked.
 
-A message is one request to each service, shortened to what that service takes: see ``atlas.messages``. What is told of
-which event, and how often, is ``atlas.telling``'s.
+A message is one request to each service, shortened to what that service takes: see ``atlas.messages``. Which events are
+sent, and how often, is decided by ``atlas.telling``.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ async def hunter(
     Args:
         batch_size: Queries of one cycle. Empty: the setting HUNTER_BATCH_SIZE (10).
         cycles: How many cycles at most; the run ends sooner when nothing is due.
-        max_minutes: Repeat cycles for so many minutes instead, or until nothing is due. Leave cycles at 1.
+        max_minutes: Repeat cycles for this many minutes instead, or until nothing is due. Leave cycles at 1.
         shard: Which of N parallel runs this is, as I/N with I from 0 to N-1. It names the run in leases, logs and the
             table runs, and picks its first key. Any shard may take any row.
     """
@@ -61,7 +61,7 @@ async def tracker(
     Args:
         batch_size: Videos of one cycle. Empty: the setting TRACKER_BATCH_SIZE (50).
         cycles: How many cycles at most; the run ends sooner when nothing is due.
-        max_minutes: Repeat cycles for so many minutes instead, or until nothing is due. Leave cycles at 1.
+        max_minutes: Repeat cycles for this many minutes instead, or until nothing is due. Leave cycles at 1.
         shard: Which of N parallel runs this is, as I/N with I from 0 to N-1. It names the run in leases, logs and the
             table runs, and picks its first key. Any shard may take any row.
     """
@@ -85,7 +85,7 @@ async def janitor(
 
     Args:
         batch_size: Rows that one transaction deletes. Empty: the setting JANITOR_BATCH_SIZE.
-        max_minutes: Begin nothing new after so many minutes; the next run goes on. Empty: no limit.
+        max_minutes: Start nothing new after this many minutes; the next run continues. Empty: no limit.
         dry_run: Delete nothing, and report what would be deleted.
         yes: Delete even more than JANITOR_MAX_SHARE of a table allows. Look with dry_run first.
     """

@@ -81,7 +81,7 @@ class Claims:
 
         Args:
             what: the rows, in words.
-            statement: repairs at most so many rows, ``$1``, at a schedule time, ``$2``, and says how many.
+            statement: repairs at most ``$1`` rows at the schedule time ``$2``, and returns their number.
             arguments: for its ``$3`` and so on.
         """
         moment = time.monotonic()

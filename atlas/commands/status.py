@@ -182,8 +182,8 @@ def _horizon(horizon: Horizon) -> list[str]:
     lines = [str(horizon.holder) if horizon.holder is not None else "none is held"]
     if horizon.hidden:
         lines.append(
-            f"{horizon.hidden:,} sessions of other users are hidden from {horizon.reader}: GRANT pg_read_all_stats TO "
-            f"{horizon.reader}"
+            f"{horizon.hidden:,} session(s) of other users are hidden from {horizon.reader}: GRANT pg_read_all_stats "
+            f"TO {horizon.reader}"
         )
     return lines
 

@@ -1,5 +1,5 @@
 -- Topics that rest for longer than the policy allows, since a clock was ahead when they were searched: they are due now.
--- Walks the index of those that wait from the shortest rest on. $1 at most so many, $2 schedule time, $3 what may lie ahead
+-- Walks the index of those that wait from the shortest rest on. $1 most rows, $2 schedule time, $3 what may lie ahead
 -- of it, $4 the shortest rest, $5 the longest
 WITH ahead AS (
     SELECT id FROM $schema.search_queue

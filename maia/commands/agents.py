@@ -49,7 +49,7 @@ MaxMinutes = Annotated[
     typer.Option(
         min=0,
         max=MOST_MINUTES,
-        help="Repeat for so long instead, or until nothing is due; 0: as without this option.",
+        help="Repeat for this long instead, or until nothing is due; 0: as without this option.",
     ),
 ]
 ResultFile = Annotated[

@@ -34,7 +34,7 @@ MaxMinutes = Annotated[
     typer.Option(
         min=0,
         max=MOST_MINUTES,
-        help="Begin nothing new after so long; the next run goes on. 0: as without this option.",
+        help="Start nothing new after this long; the next run continues. 0: as without this option.",
     ),
 ]
 ShardOption = Annotated[
