@@ -23,6 +23,7 @@ A message says what happened, to which thing, and what to do. It never holds a k
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
@@ -226,9 +227,9 @@ _ADDRESS_NAME = re.compile(r"(?i)(?:_url|_urls|_uri|_dsn|_proxy|_endpoint|_conne
 
 
 def remember_secret(value: str) -> None:
-    """Makes ``scrub`` remove this value wherever it stands."""
+    """Make ``scrub`` remove this value wherever it stands, also as Python and JSON show it in quotation marks."""
     if len(value) >= _SHORTEST_KNOWN:
-        _known.add(value)
+        _known.update((value, repr(value)[1:-1], json.dumps(value)[1:-1]))
 
 
 def remember_password(address: str) -> None:
@@ -239,7 +240,10 @@ def remember_password(address: str) -> None:
     """
     for password in _passwords(address):
         meant = unquote(password)
-        for form in (password, meant, quote(meant, safe=""), quote(meant), *_DELIMITERS.split(password)):
+        pieces = _DELIMITERS.split(password)
+        # what a parser cuts off first and decodes then
+        pieces += [unquote(piece) for piece in pieces] + _DELIMITERS.split(meant)
+        for form in (password, meant, quote(meant, safe=""), quote(meant), *pieces):
             if form in {password, meant} or len(form) >= _SHORTEST_PIECE:
                 remember_secret(form)
 

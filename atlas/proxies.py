@@ -6,6 +6,7 @@ These are the variables of every HTTP client, not settings of ours: the standard
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -15,6 +16,9 @@ from atlas.fields import environment
 from atlas.hosts import is_this_machine
 
 __all__ = ["Proxy", "authority_advice", "proxy_of"]
+
+
+_HOST = re.compile(r"[\w.:%-]+")
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,15 @@ def proxy_of(address: str) -> Proxy | None:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    # an @ behind the host: what seems to be the host may be half a password
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.path + parts.query + parts.fragment:
+    # an @ behind the host, or what no host holds: what seems to be the host may be half a password
+    host, elsewhere = parts.hostname or "", parts.path + parts.query + parts.fragment
+    if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(host) or "@" in elsewhere:
         raise ConfigError(
             f"{setting} is not the address of an HTTP proxy. Write it like http://proxy.example.com:3128, with "
             "USER:PASSWORD@ before the host where it asks for them (special characters percent-encoded). SOCKS is not "
             "supported."
         )
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    name = f"[{host}]" if ":" in host else host
     url = f"{parts.scheme}://{name}:{port or (443 if parts.scheme == 'https' else 80)}"
     user = None if parts.username is None else unquote(parts.username)
     return Proxy(setting, url, user, unquote(parts.password or ""))

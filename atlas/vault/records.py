@@ -30,8 +30,9 @@ __all__ = [
 MARK = "_maia"
 """The one top-level key of a record that is not YouTube's: what the vault itself has to say about it."""
 
-MAX_RECORD = 2 * 2**20
-"""Bytes of a record. YouTube's answers about a video have some thousand; read as JSON, they take 30 times as much."""
+MAX_RECORD = 8 * 2**20
+"""Bytes of a record: as many as the largest answer that is read, so that no text of it is lost. What YouTube says about
+a video has some thousand; read as JSON, they take up to 30 times as much."""
 
 # Wider than today's ids (11 characters), but nothing that could leave the folder or hide in it.
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -149,6 +149,7 @@ OWN_FORMATS = {
     "atlas/vault/layout.py": "names of files, days, and a column that sorts",
     "atlas/vault/records.py": "days",
     "atlas/verification.py": "a text that sorts",
+    "maia/early.py": "the result file, while nothing else can be imported",
     "maia/sandbox/admin.py": "for programs",
     "maia/sandbox/quota.py": "days, for programs",
     "maia/sandbox/replay.py": "for programs",

@@ -185,7 +185,7 @@ def change(draw: st.DrawFn, document: Any, place: Place, odd: st.SearchStrategy[
     else:
         how = "replace"
         # rarely: it is slow, and once is enough to know
-        parent[name] = "x" * LONG if draw(st.integers(0, 400)) == 400 else copy.deepcopy(draw(odd))
+        parent[name] = "x" * (LONG // 5) if draw(st.integers(0, 400)) == 400 else copy.deepcopy(draw(odd))
     return how
 
 

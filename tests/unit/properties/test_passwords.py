@@ -86,6 +86,7 @@ def parts_of(password: str) -> set[str]:
 @given(st.sampled_from(ADDRESSES), st.sampled_from(FORMS), passwords, ways)
 @example("VAULT_URL", "user:{}@host/x", "correcthorse", str)
 @example("HTTPS_PROXY", "http://user:{}@host/x", "12/correcthorse", str)
+@example("HTTPS_PROXY", "host=h user=u password={} dbname=x", "correcthorse", str)
 def test_no_part_of_a_password_is_in_an_error(name: str, form: str, password: str, way: Any) -> None:
     with given_as(name, form.format(way(password))):
         for said in said_by_parts():
@@ -94,6 +95,8 @@ def test_no_part_of_a_password_is_in_an_error(name: str, form: str, password: st
 
 @profile(deadline=None)
 @given(st.sampled_from([*ADDRESSES, *WORDS]), st.sampled_from(FORMS), passwords, ways)
+@example("HF_TOKEN", "user:{}@host/x", r"correcthorse\batterystaple", str)
+@example("DATABASE_URL", "postgres:/user:{}@h/x", "correcthorse:batterystaple", lambda text: quote(text, safe=""))
 def test_a_foreign_text_that_shows_a_setting_shows_no_password(name: str, form: str, password: str, way: Any) -> None:
     written = password if name in WORDS else way(password)
     value = written if name in WORDS else form.format(written)
