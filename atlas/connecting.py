@@ -214,7 +214,7 @@ async def patiently(work: Callable[[], Awaitable[T]], seconds: float, watch: Wat
         if watch.ending or not seconds:
             raise
     until = seconds + (time.monotonic() if since is None else max(since, watch.heard))
-    # half of it is certain, which bounds the tries (9 in 10 s, 17 in 30 s), half random, which spreads the shards
+    # half of it is certain, which bounds the tries (10 in 10 s, 18 in 30 s), half random, which spreads the shards
     pause = wait_exponential(multiplier=0.1, max=2.5) + wait_random_exponential(multiplier=0.1, max=2.5)
     retrying = AsyncRetrying(
         retry=retry_if_exception_type((DatabaseUnavailable, Contended)) & retry_if_not_exception_type(ReadOnly),

@@ -238,13 +238,16 @@ def remember_password(address: str) -> None:
     Args:
         address: with or without a scheme, or in libpq's form ``name=value``; it need not be correct.
     """
-    for password in _passwords(address):
+    found = list(_passwords(address))
+    for password in found:
+        # where a password holds an @, what stands before it is a piece
+        cut = any(other.startswith(f"{password}@") and "/" not in other[len(password) :] for other in found)
         meant = unquote(password)
         pieces = _DELIMITERS.split(password)
         # what a parser cuts off first and decodes then
         pieces += [unquote(piece) for piece in pieces] + _DELIMITERS.split(meant)
         for form in (password, meant, quote(meant, safe=""), quote(meant), *pieces):
-            if form in {password, meant} or len(form) >= _SHORTEST_PIECE:
+            if (form in {password, meant} and not cut) or len(form) >= _SHORTEST_PIECE:
                 remember_secret(form)
 
 

@@ -200,8 +200,8 @@ class Hunting(Claims):
             [v.category_id for v in videos],
             [v.duration for v in videos],
             [zone for zone, _ in plan],
-            # its first due time is its first snapshot plus the interval: a partial video has none yet
-            [None if v.partial else due - (now - at) for v, (_, due), at in zip(videos, plan, observed, strict=True)],
+            # its first due time is its first snapshot plus the interval; a partial video that is new has none yet
+            [due - (now - at) for (_, due), at in zip(plan, observed, strict=True)],
             [not v.partial for v in videos],
             [v.views for v in videos],
             [v.likes for v in videos],

@@ -18,7 +18,8 @@ WITH input AS (
     INSERT INTO $schema.videos (id, channel_id, title, published_at, tags, category_id, duration, first_seen_at,
                         last_updated_at, zone, due_at, enriched_at)
     SELECT id, channel_id, title, published_at, string_to_array(tags, E'\x1f'), category_id, duration, observed_at,
-           CASE WHEN enriched THEN observed_at END, zone, due_at, CASE WHEN enriched THEN observed_at END
+           CASE WHEN enriched THEN observed_at END, zone, CASE WHEN enriched THEN due_at END,
+           CASE WHEN enriched THEN observed_at END
     FROM input
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
@@ -41,7 +42,8 @@ WITH input AS (
         due_at = CASE WHEN excluded.enriched_at IS NOT NULL AND (videos.enriched_at IS NULL OR videos.retired_at IS NOT NULL)
                       THEN excluded.due_at
                       WHEN excluded.published_at <> videos.published_at AND videos.due_at IS NOT NULL
-                      THEN least(videos.due_at, excluded.due_at) ELSE videos.due_at END,
+                      THEN least(videos.due_at, (SELECT input.due_at FROM input WHERE input.id = excluded.id))
+                      ELSE videos.due_at END,
         archived_at = CASE WHEN excluded.published_at > videos.published_at + $16::interval THEN NULL
                            ELSE videos.archived_at END,
         absences = CASE WHEN excluded.enriched_at IS NOT NULL THEN 0 ELSE videos.absences END,

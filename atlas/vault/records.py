@@ -30,7 +30,7 @@ __all__ = [
 MARK = "_maia"
 """The one top-level key of a record that is not YouTube's: what the vault itself has to say about it."""
 
-MAX_RECORD = 8 * 2**20
+MAX_RECORD = 16 * 2**20
 """Bytes of a record: as many as the largest answer that is read, so that no text of it is lost. What YouTube says about
 a video has some thousand; read as JSON, they take up to 30 times as much."""
 

@@ -21,7 +21,7 @@ RATIO_APPLIES_ABOVE = 256 * 2**20
 MAX_RATIO = 100
 """How many bytes each byte of a part may unpack to; records shrink to about an eighth."""
 
-MAX_LINE = 32 * 2**20
+MAX_LINE = 64 * 2**20
 """Bytes of a line: a record of the largest size, escaped, and its columns."""
 
 MAX_LINES = 1_000_000

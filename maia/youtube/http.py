@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BODY", "Reply", "Transport", "Whereabouts"]
 
-MAX_BODY: Final = 8 * 2**20
+MAX_BODY: Final = 16 * 2**20
 """Bytes, before and after decompression. A full page is below 1 MiB; more than this is not the API."""
 
 _CHUNK: Final = 2**16

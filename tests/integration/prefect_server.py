@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,16 @@ class PrefectServer:
 
     def _call(self, path: str, body: bytes | None) -> Any:
         request = urllib.request.Request(f"{self.api_url}{path}", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                # another write had locked its database: nothing was done, and Prefect's own client repeats the call
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def environment(self, **more: str) -> dict[str, str]:
         """This process's environment for clients of this server: commands, workers, and what they start."""

@@ -310,7 +310,7 @@ async def test_a_redirect_is_not_followed(serve: Serve) -> None:
 BOMBS = {
     "one member": (gzip.compress(bytes(20 * 2**20)), "gzip"),
     "many members": (gzip.compress(bytes(2**20)) * 20, "gzip"),
-    "empty members without end": (gzip.compress(b"") * 2**19, "gzip"),
+    "empty members without end": (gzip.compress(b"") * 2**20, "gzip"),
     "deflate": (zlib.compress(bytes(20 * 2**20)), "deflate"),
     "as it is": (bytes(20 * 2**20), "identity"),
 }
@@ -321,7 +321,7 @@ async def test_a_bomb_is_not_swallowed(serve: Serve, bomb: bytes, encoding: str)
     server, ring = await serve(says_and_cuts(response(bomb, f"Content-Encoding: {encoding}"))), Ring()
 
     async with client_of(server.url, ring) as client:
-        with pytest.raises(Malformed, match="more than 8388608 bytes"):
+        with pytest.raises(Malformed, match="more than 16777216 bytes"):
             await client.videos(["a"])
 
     assert ring.counted() == len(server.requests) == 3

@@ -351,6 +351,15 @@ async def test_a_publish_time_that_moved_asks_for_no_later_reading(db: Database)
     assert row["due_at"] == pytest.approx(NOON + HOUR, abs=timedelta(seconds=1))
 
 
+async def test_a_video_that_a_search_finds_younger_is_read_as_soon_as_its_new_zone_asks_for(db: Database) -> None:
+    dao = MaiaDAO()
+    with at(NOON):
+        await dao.ingest_video_metadata([Video(id="a", published_at=NOON - 3 * DAY, views=1)])
+        await dao.ingest_video_metadata([Video(id="a", published_at=NOON - 2 * HOUR, partial=True)])
+        (row,) = await rows(db, "videos")
+    assert (row["zone"], row["due_at"]) == (1, pytest.approx(NOON + HOUR, abs=timedelta(seconds=1)))
+
+
 async def test_a_video_that_a_search_finds_at_a_later_publish_time_is_not_known(db: Database) -> None:
     dao = MaiaDAO()
     await dao.ingest_video_metadata(

@@ -57,14 +57,14 @@ PARTS: dict[str, tuple[Callable[[], bytes], str, list[str]]] = {
     ),
     "a line of 100 MiB between good ones": (
         lambda: packed([good("a"), b'{"record":"', *repeat(b"x" * MIB, 100), b'"}\n', good("b")]),
-        "line 2: it has more than 33,554,432 bytes", ["a", "b"],
+        "line 2: it has more than 67,108,864 bytes", ["a", "b"],
     ),
     "a last line of 100 MiB": (
-        lambda: packed([good("a"), *repeat(b"[" * MIB, 100)]), "line 2: it has more than 33,554,432 bytes", ["a"],
+        lambda: packed([good("a"), *repeat(b"[" * MIB, 100)]), "line 2: it has more than 67,108,864 bytes", ["a"],
     ),
-    "a record of 9 MiB": (
-        lambda: packed([line('{"id":"hostile","x":"%s"}' % ("x" * 9 * MIB)), good("b")]),
-        "line 1: the record has 9,437,[0-9]+ bytes; 8,388,608 are possible", ["b"],
+    "a record of 17 MiB": (
+        lambda: packed([line('{"id":"hostile","x":"%s"}' % ("x" * 17 * MIB)), good("b")]),
+        "line 1: the record has 17,825,[0-9]+ bytes; 16,777,216 are possible", ["b"],
     ),
     "a window of 64 MiB": (lambda: packed([good("a"), *repeat(bytes(MIB), 70)], window_log=26), "too much memory", []),
     "a short one": (lambda: packed([good("a")])[:-5], "its end is missing", []),
@@ -98,7 +98,7 @@ def test_a_hostile_part_is_named_and_the_rest_is_read(body: Callable[[], bytes],
 
 
 FILES: dict[str, tuple[bytes, str]] = {
-    "8 MiB and a byte": (b"{}".ljust(MAX_RECORD + 1), "it has 8,388,609 bytes; no more than 8,388,608 are read"),
+    "16 MiB and a byte": (b"{}".ljust(MAX_RECORD + 1), "it has 16,777,217 bytes; no more than 16,777,216 are read"),
     "deep nesting": (b"[" * 100_000, "nested too deeply"),
     "an integer of 100,000 digits": (b'{"id":%s}' % (b"9" * 100_000), "the record of hostile"),
     "empty": (b"", "is no JSON"),
@@ -142,7 +142,7 @@ def test_one_file_that_is_asked_for_is_not_read_where_it_is_too_large(tmp_path: 
 
 def test_no_record_is_written_that_could_not_be_read() -> None:
     encode({"id": "a", "text": "x" * (MAX_RECORD - 30)})
-    with pytest.raises(EncodingError, match=r"it has 8,388,6[0-9]+ bytes; 8,388,608 are possible"):
+    with pytest.raises(EncodingError, match=r"it has 16,777,2[0-9]+ bytes; 16,777,216 are possible"):
         encode({"id": "a", "text": "x" * MAX_RECORD})
 
 
