@@ -120,7 +120,7 @@ def test_a_migration_comes_before_the_plan(step: Step, empty_dsn: str) -> None:
     step.env["DATABASE_URL"] = empty_dsn
     without = step.run(command="plan")
     check(without, 78, "config", 78)
-    assert "atlas migrate" in without.annotations("error")[0]
+    assert "*Bring the database's schema up to date first*" in without.annotations("error")[0]
     step.env["MIGRATE_DATABASE_URL"] = empty_dsn
     done = step.run(command="plan", migrate="true")
     check(done, 0, "idle", 0)
@@ -134,9 +134,11 @@ def test_a_rate_limit_passes_and_a_second_wave_goes_on(step: Step, sandbox: Sand
     assert done.outputs["churned"] == "true"
     assert any(text.startswith("Maia: churn (75)") for text in done.annotations("notice"))
 
+    step.env["MAIA_WAVE_PAUSE_SECONDS"] = "1"
     gate = step.run(command="plan", wave="2", run=plan.outputs["run"])
     check(gate, 0, "ok", 0)
     assert gate.outputs["shards"] == "[0]"
+    assert "before wave 2: the rate limit of wave 1 may hold" in gate.log
     sandbox.faults()
     check(step.run(shard="0/1", run=plan.outputs["run"], wave="2"), 0, "ok", 0)
     assert step.run(command="plan", wave="3", run=plan.outputs["run"]).outputs["shards"] == "[]"
