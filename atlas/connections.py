@@ -200,7 +200,7 @@ class Connections:
         The driver waits for the end of a statement that it has cancelled, which a silent server never confirms.
         """
         try:
-            async with asyncio.timeout(self._watch.goodbye):
+            async with asyncio.timeout(self._watch.closing):
                 with contextlib.suppress(asyncpg.InternalClientError):  # lost just now: the driver has freed it itself
                     await pool.release(connection)
         except TimeoutError:

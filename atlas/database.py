@@ -191,7 +191,7 @@ class Database:
         pool, self._pool = self._pool, None
         if pool is not None and self._loop is asyncio.get_running_loop():
             try:
-                await asyncio.wait_for(pool.close(), 2 * self._watch.goodbye)
+                await asyncio.wait_for(pool.close(), 2 * self._watch.closing)
             except (*LOST, asyncpg.InterfaceError):
                 pool.terminate()
         embedded, self._embedded = self._embedded, None

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-__all__ = ["result_path"]
+__all__ = ["option_values", "result_path"]
 
-_OPTION = "--result-file"
+
+def option_values(arguments: Sequence[str], option: str) -> Iterator[str]:
+    """Yield what follows an option on a command line that is not parsed yet, as `OPTION VALUE` or `OPTION=VALUE`."""
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=False):
+        if word == option:
+            yield after
+        elif word.startswith(f"{option}="):
+            yield word.partition("=")[2]
 
 
 def result_path(arguments: Sequence[str]) -> str | None:
     """Return what the option says, or else the environment (`MAIA_RESULT_FILE`; not `.env`); None for neither."""
-    for word, after in zip(arguments, [*arguments[1:], ""], strict=False):
-        if word == _OPTION:
-            return after or None
-        if word.startswith(f"{_OPTION}="):
-            return word.partition("=")[2] or None
+    for given in option_values(arguments, "--result-file"):
+        return given or None
     value = os.environ.get("MAIA_RESULT_FILE", "").strip()
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":  # docker's --env-file keeps them
         value = value[1:-1].strip()

@@ -3,7 +3,7 @@
 A server that is gone breaks its connections. A silent one does not: its machine stands still, the way to it drops
 packets, or a proxy on the way has lost its far side and goes on acknowledging what it is sent, so that the kernel's own
 timeouts never fire. From its own session, a long statement looks the same. So while a session has waited for some
-seconds, the server is asked for a trifle on a connection of its own:
+seconds, the server is asked a small question on a connection of its own:
 
 - It does not answer: after ``DEADLINE`` seconds without any answer, all sessions that wait are ended.
 - It answers: the session may wait as long as its statement's own time limit says. Where the server keeps saying that
@@ -42,7 +42,7 @@ SHUTDOWN: Final = 3.0
 """Real seconds that all steps on the way out have together once the database is given up."""
 
 _HURRIED_SHUTDOWN: Final = 1.0  # the same after a signal
-_GOODBYE: Final = 2.0  # seconds for a connection's end in good order
+_CLOSING: Final = 2.0  # seconds for closing a connection
 _LEAST: Final = 0.5  # seconds that a step on the way out has in any case: the server may be back
 _TICK: Final = 0.5
 _SOON: Final = 0.3  # seconds of waiting after which the server is asked, on the way out
@@ -108,9 +108,9 @@ class Watch:
         return lost_at + (SHUTDOWN if self._hurried_at is None else _HURRIED_SHUTDOWN)
 
     @property
-    def goodbye(self) -> float:
-        """Seconds for ending a connection in good order."""
-        return _LEAST if self.ending else _GOODBYE
+    def closing(self) -> float:
+        """Seconds for closing a connection."""
+        return _LEAST if self.ending else _CLOSING
 
     @contextlib.asynccontextmanager
     async def limited(self, seconds: float) -> AsyncIterator[asyncio.Timeout]:
@@ -311,9 +311,9 @@ class _Watched:
         return getattr(self._inner, name)
 
     async def close(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  the driver's
-        """End the session in good order, or at once where that takes long: the driver may wait without end."""
+        """Close the session, or cut it off where that takes long: the driver may wait without end."""
         try:
-            async with asyncio.timeout(self._watch.goodbye):
+            async with asyncio.timeout(self._watch.closing):
                 await self._inner.close(timeout)
         except TimeoutError:
             self._inner.abort()

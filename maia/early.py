@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from atlas.result_path import result_path
+from atlas.result_path import option_values, result_path
 
 __all__ = ["Early", "current"]
 
 _COMMANDS = frozenset({"hunter", "tracker", "janitor", "plan", "verdict"})
-_OPTION = "--shard"
 
 
 class Early:
@@ -69,9 +68,8 @@ class Early:
 
 def _shard(arguments: Sequence[str]) -> str:
     """What --shard says, as far as it can be read; else the default."""
-    for word, after in zip(arguments, [*arguments[1:], ""], strict=False):
-        given = after if word == _OPTION else word.removeprefix(f"{_OPTION}=")
-        if word.startswith(_OPTION) and re.fullmatch(r"[0-9]{1,6}/[0-9]{1,6}", given):
+    for given in option_values(arguments, "--shard"):
+        if re.fullmatch(r"[0-9]{1,6}/[0-9]{1,6}", given):
             return given
     return "0/1"
 

@@ -7,11 +7,12 @@ import contextlib
 import html
 import json
 import re
-import threading
 from collections.abc import AsyncIterator, Iterator
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
+
+from .services import listening
 
 __all__ = ["ChatServices", "chat_services", "mail_server"]
 
@@ -173,17 +174,8 @@ def chat_services() -> Iterator[ChatServices]:
             self.end_headers()
             self.wfile.write(answer.encode())
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    state.port = http.server_port
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listening(Handler) as state.port:
         yield state
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["Service", "service"]
+__all__ = ["Service", "listening", "service"]
 
 
 class Service:
@@ -34,6 +34,21 @@ class Service:
 
 
 @contextlib.contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """Serve HTTP on this machine until the block ends; gives the port."""
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    http.daemon_threads = True
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield http.server_port
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+@contextlib.contextmanager
 def service() -> Iterator[Service]:
     """A service that is there until the block ends."""
     state = Service()
@@ -52,15 +67,8 @@ def service() -> Iterator[Service]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    state.port = http.server_port
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield state
-    finally:
-        state.answering.set()
-        http.shutdown()
-        thread.join()
-        http.server_close()
+    with listening(Handler) as state.port:
+        try:
+            yield state
+        finally:
+            state.answering.set()
