@@ -22,6 +22,7 @@ RUN python3 container/slim.py /opt/maia
 COPY pyproject.toml README.md LICENSE ./
 COPY atlas atlas
 COPY maia maia
+COPY youtube_sandbox youtube_sandbox
 # .dockerignore lets files without an extension through: none of them is ours but py.typed.
 RUN find atlas maia -type f ! -name '*.py' ! -name '*.sql' ! -name py.typed -delete \
     && /opt/build/bin/python -m hatchling build --target wheel --directory /dist \

@@ -43,13 +43,13 @@ e2e: install ## Run the container, the action and the workflows for real (needs 
 	$(BIN)/pytest tests/e2e $(PYTEST_OPTIONS)
 
 chaos: install ## Kill agents, servers and connections at work, and check that nothing was lost (CHAOS_OPTIONS=...)
-	$(BIN)/python -m chaos $(CHAOS_OPTIONS)
+	$(BIN)/python -m harness.chaos $(CHAOS_OPTIONS)
 
 chaos-mutants: install ## See that the checks find each deliberate fault of Maia
-	$(BIN)/python -m chaos.trial $(CHAOS_OPTIONS)
+	$(BIN)/python -m harness.chaos.trial $(CHAOS_OPTIONS)
 
 load: install ## Watch 64 shards on one database for 10 minutes (LOAD_OPTIONS=...)
-	$(BIN)/python -m load $(LOAD_OPTIONS)
+	$(BIN)/python -m harness.load $(LOAD_OPTIONS)
 
 SHELL_SCRIPTS = .ci/run $(shell find . -path ./$(VENV) -prune -o -name '*.sh' -print)
 
@@ -69,10 +69,10 @@ lint: install ## Check style, types, layers, workflows and shell scripts
 		test -z "$$CI"; fi
 
 bench: $(VENV)/.bench ## Measure everything against its limit, in some 12 minutes (BENCH_OPTIONS=...)
-	$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
+	$(BIN)/python -m harness.benchmarks $(BENCH_OPTIONS)
 
 bench-long: install ## Measure a million updates, ten minutes of them, and what they do to the database (BENCH_OPTIONS=...)
-	$(BIN)/python -m benchmarks --long $(BENCH_OPTIONS)
+	$(BIN)/python -m harness.benchmarks --long $(BENCH_OPTIONS)
 
 install: $(VENV)/.installed ## Make the virtual environment with the locked dependencies (the others do it too)
 

@@ -21,13 +21,14 @@ from action.result import DamagedError, Result
 from action.runner import Runner
 from action.settings import network_of
 from action.text import last_line
-from maia.exitcodes import ExitCode
+from maia.runtime.exitcodes import ExitCode
 
 __all__ = ["STOP_SECONDS", "Containers", "Ended", "Times"]
 
 STOP_SECONDS = 7
 """Seconds between SIGTERM and kill. An agent lets calls in flight finish for 5 s and gives its claims back in 2 s more
-(maia.stop); 10 s after its first signal the runner kills us, and until then the container is to be removed."""
+(maia.runtime.shutdown); 10 s after its first signal the runner kills us, and until then the container is to be
+removed."""
 
 _STOPS = 5
 _UNSEEN = "bind source path does not exist"

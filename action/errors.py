@@ -9,7 +9,7 @@ Cancelled           a signal: not an error of ours          130, 143
 
 from __future__ import annotations
 
-from maia.exitcodes import ExitCode, Outcome
+from maia.runtime.exitcodes import ExitCode, Outcome
 
 __all__ = ["ENGINE", "ActionError", "Cancelled", "EngineError", "SettingError", "UsageError"]
 

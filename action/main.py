@@ -19,7 +19,7 @@ from action.inputs import PREFIX, Inputs
 from action.masks import Masks
 from action.runner import Runner
 from action.step import Ending, Step
-from maia.exitcodes import ExitCode, Outcome
+from maia.runtime.exitcodes import ExitCode, Outcome
 
 __all__ = ["main"]
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-from maia.exitcodes import ExitCode, Outcome
+from maia.runtime.exitcodes import ExitCode, Outcome
 
 __all__ = ["LARGEST", "PATH", "DamagedError", "Result", "figures", "parse", "unpacked"]
 
 PATH = "/run/maia/result.json"
 LARGEST = 8_000_000
-"""Bytes of a result file. The verdict's is the largest: at most 1,000 rows (maia/verdict.py), each 0.8 kB, or 2.8 kB
+"""Bytes of a result file. The verdict's is the largest: at most 1,000 rows (maia/workflow/run_report.py), each 0.8
+kB, or 2.8 kB
 with the longest reason in it."""
 
 # a figure's name, a bucket's, or a zone's number

@@ -18,7 +18,7 @@ from action.result import figures
 from action.runner import Runner
 from action.text import one_line
 from action.verdicts import NOT_EXECUTABLE, Verdict, verdict_of
-from maia.exitcodes import Outcome
+from maia.runtime.exitcodes import Outcome
 
 __all__ = ["Ending", "Judgement", "Step", "judge", "numbers", "tell_damage"]
 

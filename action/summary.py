@@ -9,7 +9,7 @@ from action.markdown import fenced, table
 from action.result import figures
 from action.settings import cleaned
 from action.step import Judgement
-from maia.exitcodes import Outcome
+from maia.runtime.exitcodes import Outcome
 
 __all__ = ["archive", "failed", "figure_table", "heading", "judged", "shard", "split", "waves"]
 

@@ -1,6 +1,7 @@
 """The one table of verdicts: what each exit code of a container means for the step.
 
-Maia's own codes come from `maia.exitcodes`; the engine adds 125 to 127 and 137. docs/action.md repeats the table, and
+Maia's own codes come from `maia.runtime.exitcodes`; the engine adds 125 to 127 and 137. docs/action.md repeats the
+table, and
 a test compares them.
 """
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from action.errors import ENGINE
-from maia.exitcodes import EXIT_CODES, ExitCode, Outcome
+from maia.runtime.exitcodes import EXIT_CODES, ExitCode, Outcome
 
 __all__ = ["NOT_EXECUTABLE", "OUT_OF_MEMORY", "VERDICTS", "Level", "Verdict", "verdict_of"]
 

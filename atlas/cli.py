@@ -7,8 +7,8 @@ import sys
 import typer
 
 from atlas.commands import database, events, export, forget, notify, rebuild, roles, status, vault
+from atlas.docs_pages import page
 from atlas.help import verbatim
-from atlas.pages import page
 from atlas.streams import usable_streams
 
 __all__ = ["app", "main"]

@@ -1,6 +1,7 @@
 """``clock``, the process's schedule clock: what ages, due times, search windows and the quota day follow.
 
-It is the one that ``ATLAS_CLOCK`` asks for, see ``atlas.clocks``. Real time is the database's: machines that work on
+It is the one that ``ATLAS_CLOCK`` asks for, see ``atlas.schedule_clock``. Real time is the database's: machines that
+work on
 one database must agree about the time, and their own clocks may not. The difference is measured when the process
 connects.
 """
@@ -10,9 +11,9 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 
-from atlas.clocks import LARGEST_OFFSET, MAY_DIFFER, NOISE, WARNED_OFFSET, Clock
 from atlas.config import settings
 from atlas.errors import ConfigError
+from atlas.schedule_clock import LARGEST_OFFSET, MAY_DIFFER, NOISE, WARNED_OFFSET, Clock
 from atlas.times import iso
 
 __all__ = ["Clock", "clock"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from atlas.fields import in_image
-from atlas.hosts import is_this_machine
+from atlas.config.definitions import in_image
+from atlas.db.hosts import is_this_machine
 
 __all__ = ["network_advice", "network_advice_for_url"]
 

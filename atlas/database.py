@@ -1,7 +1,7 @@
 """The way to PostgreSQL: one pool per process, transactions that follow the task, and bounded patience.
 
 ``database`` is the process's own. It opens at first use (or by ``async with database.session()``, as the flows do) and
-raises what ``atlas.connecting`` makes of the driver's errors: DatabaseUnavailable, StatementFailed or ConfigError.
+raises what ``atlas.db.connect`` makes of the driver's errors: DatabaseUnavailable, StatementFailed or ConfigError.
 """
 
 from __future__ import annotations
@@ -15,22 +15,31 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from atlas import connecting, silence
 from atlas.clock import clock
 from atlas.config import settings
-from atlas.connecting import COMMAND_TIMEOUT, LOST, connect, open_pool, opening, patiently, translated
-from atlas.dotenv import left_out
+from atlas.config.dotenv import left_out
+from atlas.db import connect as connecting
+from atlas.db import deadline
+from atlas.db.connect import (
+    COMMAND_TIMEOUT,
+    LOST,
+    connect,
+    open_pool,
+    opening,
+    patiently,
+    translated,
+)
+from atlas.db.deadline import Watch
+from atlas.db.errors import making
+from atlas.db.queries import sql
+from atlas.db.server_info import SCHEMA_VERSION, State, read_state
 from atlas.errors import ConfigError, DatabaseUnavailable, OlderSchema, SchemaError
-from atlas.inspection import SCHEMA_VERSION, State, read_state
-from atlas.refusals import making
-from atlas.silence import Watch
-from atlas.statements import sql
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from atlas.connections import Connections
-    from atlas.embedded import EmbeddedServer
+    from atlas.db.embedded import EmbeddedServer
+    from atlas.db.pool import Connections
 
 __all__ = ["Database", "database"]
 
@@ -74,7 +83,7 @@ class Database:
         """The address: DATABASE_URL, or that of the embedded server, which is started if it is not running."""
         if settings.database_url is not None:
             return settings.database_url.get_secret_value()
-        from atlas.embedded import start  # noqa: PLC0415  the extra need not be installed
+        from atlas.db.embedded import start  # noqa: PLC0415  the extra need not be installed
 
         if self._embedded is None:
             asked = settings.embedded_asked_for
@@ -86,7 +95,7 @@ class Database:
                     f"its folder, such as {settings.atlas_embedded_path}."
                 )
             async with self._watching().limited(_EMBEDDED):
-                self._embedded = await start(settings.atlas_embedded_path, asked=asked, silent=silence.DEADLINE)
+                self._embedded = await start(settings.atlas_embedded_path, asked=asked, silent=deadline.DEADLINE)
         return self._embedded.dsn
 
     async def connect(self, *, seconds: float = COMMAND_TIMEOUT) -> asyncpg.Connection:
@@ -159,7 +168,7 @@ class Database:
         if found == SCHEMA_VERSION:
             await self._require_clock(pool)
         elif settings.database_url is None:
-            from atlas.schema import migrate  # noqa: PLC0415  Alembic is slow to import and seldom needed
+            from atlas.schema.migrate import migrate  # noqa: PLC0415  Alembic is slow to import and seldom needed
 
             await migrate(self)
         elif found is None:
@@ -179,7 +188,7 @@ class Database:
         if clock.is_real:
             return
         async with self._taken(pool) as connection:
-            (row,) = await _rows(connection, sql("used_with_real_clock"), (), None)
+            (row,) = await _rows(connection, sql("schema/used_with_real_clock"), (), None)
         if row["used"]:
             raise ConfigError(
                 f"ATLAS_CLOCK: the database was used with the real clock, and this process's is {clock}: it would take "
@@ -341,7 +350,7 @@ class Database:
 
 
 async def _state_of(connection: asyncpg.Connection) -> State:
-    with translated(statement=sql("schema_state")):
+    with translated(statement=sql("schema/schema_state")):
         return await read_state(connection)
 
 

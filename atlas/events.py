@@ -1,6 +1,6 @@
 """The append-only record of what happened: ``events``, and one row of ``runs`` per process.
 
-People are told of some of it: see ``atlas.telling``. The words are ``atlas.vocabulary``'s.
+People are told of some of it: see ``atlas.notifier.dispatcher``. The words are ``atlas.event_types``'s.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from atlas import telling
 from atlas.clock import clock
 from atlas.database import Database, database
+from atlas.db.queries import sql
 from atlas.errors import scrub
-from atlas.statements import sql
-from atlas.vocabulary import EventType
+from atlas.event_types import EventType
+from atlas.notifier import dispatcher
 
 __all__ = ["EventType", "Run", "emit", "emit_all"]
 
@@ -37,9 +37,11 @@ async def emit_all(event: EventType, payloads: Sequence[Mapping[str, Any]], *, s
         return
     store = store or database
     run = _current.get()
-    await store.fetch(sql("emit_events"), clock.now(), str(event), run and run.id, [dict(each) for each in payloads])
+    await store.fetch(
+        sql("runs/emit_events"), clock.now(), str(event), run and run.id, [dict(each) for each in payloads]
+    )
     for payload in payloads:
-        forget = telling.teller.note(event, payload, who=str(run or ""))
+        forget = dispatcher.teller.note(event, payload, who=str(run or ""))
         store.on_rollback(forget)
 
 
@@ -67,12 +69,12 @@ class Run:
         """Writes the row and its event; events emitted by this task from now on name it."""
         started = {"agent": self.agent, "shard": self.shard}
         await (store or database).fetch(
-            sql("start_run"), self.id, self.agent, self.shard, self.run_id, self.wave, clock.real(),
+            sql("runs/start_run"), self.id, self.agent, self.shard, self.run_id, self.wave, clock.real(),
             clock.now(), str(EventType.RUN_STARTED), started, str(clock),
         )  # fmt: skip
         self._begun = True
         _current.set(self)
-        telling.teller.note(EventType.RUN_STARTED, started, who=str(self))
+        dispatcher.teller.note(EventType.RUN_STARTED, started, who=str(self))
 
     async def finish(
         self, outcome: str, exit_code: int, stats: Mapping[str, Any], error: str | None, store: Database | None = None
@@ -89,9 +91,9 @@ class Run:
             ended[EventType.CHURN] = {"agent": self.agent, "reason": text}
         ended[EventType.RUN_FINISHED] = finished(self.agent, self.shard, outcome, exit_code, text)
         for event, payload in ended.items():
-            telling.teller.note(event, payload, who=str(self))
+            dispatcher.teller.note(event, payload, who=str(self))
         await (store or database).fetch(
-            sql("finish_run"), self.id, clock.real(), outcome, exit_code, dict(stats), text,
+            sql("runs/finish_run"), self.id, clock.real(), outcome, exit_code, dict(stats), text,
             clock.now(), [str(event) for event in ended], list(ended.values()),
         )  # fmt: skip
 

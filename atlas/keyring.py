@@ -21,12 +21,12 @@ from pydantic import SecretStr
 from atlas import events, policy
 from atlas.clock import clock
 from atlas.config import settings
+from atlas.config.keypool import KeyPool, fingerprint
 from atlas.database import Database, database
+from atlas.db.queries import sql
 from atlas.errors import Contended, DatabaseUnavailable, EmptyKeyRing, KeysRejected, RingExhausted
-from atlas.keypool import KeyPool, fingerprint
-from atlas.quota import Bucket, quota_day, quota_reset, quota_start
-from atlas.statements import sql
-from atlas.tickets import NO_CALLS, Calls, Ticket, counted, open_ones, slot
+from atlas.quota.buckets import Bucket, quota_day, quota_reset, quota_start
+from atlas.quota.reservations import NO_CALLS, Calls, Ticket, counted, open_ones, slot
 from atlas.times import ahead
 
 __all__ = ["KeyRing", "Suspension", "Ticket", "fingerprint", "longest"]
@@ -140,7 +140,7 @@ class KeyRing:
             task.exception()  # the waiters raise it; where all were cancelled, nobody is there to warn
 
     async def _load(self) -> dict[tuple[str, str], Suspension]:
-        rows = await self._db.fetch(sql("load_suspensions"), self.keys(), clock.now(), self._pool, longest())
+        rows = await self._db.fetch(sql("quota/load_suspensions"), self.keys(), clock.now(), self._pool, longest())
         found = self._suspended = {
             (row["fingerprint"], row["bucket"]): Suspension(
                 row["fingerprint"], row["bucket"], row["reason"], row["suspended_until"], row["quota_limit"]
@@ -170,7 +170,7 @@ class KeyRing:
         waiters, place = self._reserving.pop((key, bucket, day)), slot()
         try:
             rows = await self._db.fetch(
-                sql("reserve_calls"), day, key, str(bucket), place, len(waiters), now, self._pool, longest()
+                sql("quota/reserve_calls"), day, key, str(bucket), place, len(waiters), now, self._pool, longest()
             )
             left = sum(granted.cancelled() for granted in waiters)  # no call will be made for these
             if rows and left:
@@ -195,7 +195,7 @@ class KeyRing:
         with self.settling(tickets) as calls:
             if calls.days:
                 none = [0] * len(calls.days)
-                await self._db.fetch(sql("settle_calls"), *calls, none, none)
+                await self._db.fetch(sql("quota/settle_calls"), *calls, none, none)
 
     async def refuse(self, ticket: Ticket) -> None:
         """This call was refused for quota, rate or its key: it has ended and cost nothing. Else like ``settle``."""
@@ -272,7 +272,7 @@ class KeyRing:
         reserved, refused = (none, numbers) if made else ([-number for number in numbers], none)
         try:
             async with self._db.transaction():  # outside of one, a statement is tried again by itself
-                await self._db.fetch(sql("settle_calls"), days, prints, buckets, slots, none, reserved, refused)
+                await self._db.fetch(sql("quota/settle_calls"), days, prints, buckets, slots, none, reserved, refused)
         except (DatabaseUnavailable, Contended) as error:
             what = "refused calls" if made else "reserved calls that were not made"
             logger.warning("%d %s stay counted: %s", sum(numbers), what, error)
@@ -298,7 +298,7 @@ class KeyRing:
 
         async def suspend() -> bool:
             rows = await self._db.fetch(
-                sql("suspend_bucket"), ticket.fingerprint, bucket, reason, now, until, project, limit, longest()
+                sql("quota/suspend_bucket"), ticket.fingerprint, bucket, reason, now, until, project, limit, longest()
             )
             if rows:
                 await events.emit(
@@ -320,7 +320,7 @@ class KeyRing:
 
         async def suspend() -> bool:
             rows = await self._db.fetch(
-                sql("suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project, longest()
+                sql("quota/suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project, longest()
             )
             if rows:
                 await events.emit(

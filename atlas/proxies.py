@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from atlas.config.definitions import environment
+from atlas.db.hosts import is_this_machine
 from atlas.errors import ConfigError, remember_password
-from atlas.fields import environment
-from atlas.hosts import is_this_machine
 
 __all__ = ["Proxy", "authority_advice", "proxy_of"]
 

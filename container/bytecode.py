@@ -16,7 +16,7 @@ from py_compile import PycInvalidationMode, compile  # noqa: A004  its name
 
 from typer.testing import CliRunner
 
-OURS = ("maia", "atlas")
+OURS = ("maia", "atlas", "youtube_sandbox")
 NEVER = ("maia.__main__", "atlas.migrations.env", "atlas.parquet")
 """Importing these runs something, or needs an extra that the image does not have."""
 

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from atlas.embedded import stop
+from atlas.db.embedded import stop
 from atlas.errors import AtlasError
 from demo.children import Busy, end_leftovers, end_owner
 

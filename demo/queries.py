@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from maia.sandbox.dataset import Record
+    from youtube_sandbox.dataset import Record
 
 __all__ = ["SEEDS", "frequent"]
 

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from atlas.adapters.report import Calls, Growth, Totals
-from atlas.plain import harmless
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
+from atlas.sanitize import harmless
 from demo.audit import Audit
 from demo.screen import ZONES, Screen, span
 

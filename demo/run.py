@@ -9,14 +9,14 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from atlas import embedded
 from atlas.adapters.queue import QueueDAO
 from atlas.adapters.report import Calls, ReportDAO, Totals
 from atlas.config import settings
 from atlas.database import database
+from atlas.db import embedded
 from atlas.errors import AtlasError, ConfigError
-from atlas.quota import Bucket
-from atlas.schema import migrate
+from atlas.quota.buckets import Bucket
+from atlas.schema.migrate import migrate
 from demo.audit import audit
 from demo.calls import CallFile, spent
 from demo.children import Busy, Children, alone, end_leftovers
@@ -29,7 +29,7 @@ from demo.screen import Screen, View, span
 from demo.shards import Fleet, ShardFailed
 from demo.stage import StageFailed, start_sandbox, start_server, whole
 from demo.state import State
-from maia.sandbox.dataset import Dataset, load
+from youtube_sandbox.dataset import Dataset, load
 
 __all__ = ["run"]
 

@@ -10,7 +10,7 @@ from atlas.times import iso
 from demo.options import Options
 from demo.queries import SEEDS, frequent
 from demo.state import State, start_clock
-from maia.sandbox.dataset import Dataset
+from youtube_sandbox.dataset import Dataset
 
 __all__ = ["Scene", "set_scene", "tell_scene"]
 

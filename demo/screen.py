@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from atlas.adapters.report import Totals
-from atlas.plain import plain
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
+from atlas.sanitize import plain
 from atlas.times import iso
 from demo.calls import Call, spent
 from demo.shards import Place

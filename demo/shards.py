@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas.clock import Clock
-from atlas.quota import quota_reset
+from atlas.quota.buckets import quota_reset
 from demo.children import Child, Children
 
 __all__ = ["Fleet", "Place", "ShardFailed", "cycle_of"]

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from atlas import embedded
-from atlas.embedded import EmbeddedServer
-from atlas.quota import Bucket
+from atlas.db import embedded
+from atlas.db.embedded import EmbeddedServer
+from atlas.quota.buckets import Bucket
 from demo.children import Children
 from demo.environment import KEYS, PROJECT
 from demo.options import Options
-from maia.sandbox.dataset import Dataset
+from youtube_sandbox.dataset import Dataset
 
 __all__ = ["StageFailed", "start_sandbox", "start_server", "whole"]
 

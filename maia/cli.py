@@ -12,9 +12,9 @@ from typing import Annotated
 
 import typer
 
+from atlas.docs_pages import page
 from atlas.errors import AtlasError
 from atlas.help import verbatim
-from atlas.pages import page
 from atlas.streams import usable_streams
 from maia import __version__
 from maia.commands import agents
@@ -68,8 +68,7 @@ def _shards(epilog: str | None = None) -> typer.Typer:
 @functools.cache
 def app() -> typer.Typer:
     """``maia`` with every command."""
-    from maia.commands import janitor, keys, plan, queue  # noqa: PLC0415  a shard does not pay for these
-    from maia.sandbox import command as sandbox  # noqa: PLC0415
+    from maia.commands import janitor, keys, plan, queue, sandbox  # noqa: PLC0415  a shard does not pay for these
 
     found = _shards(verbatim(f"All settings:\n  {page('configuration.md')}"))
     kept = verbatim(f"What is kept for how long:\n  {page('retention.md#what-is-kept-for-how-long')}")

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import prefect
 from pydantic import Field
 
-from maia import deployed
 from maia.commands.agents import MOST_MINUTES, MOST_ROWS
+from maia.prefect import deployed
 
 __all__ = ["hunter", "janitor", "tracker"]
 

@@ -9,19 +9,19 @@ from datetime import datetime
 from typing import Any
 
 from atlas import vault
-from atlas.adapters.rounds import PageRead
-from atlas.adapters.rows import TopicRow, TopicStatus
+from atlas.adapters.search_rounds import PageRead
 from atlas.config import settings
 from atlas.errors import ConfigError, RingExhausted, StatementFailed
-from atlas.quota import Bucket
+from atlas.models.rows import TopicRow, TopicStatus
+from atlas.quota.buckets import Bucket
 from atlas.times import iso
-from maia.bounded import Unfinished, run_bounded
-from maia.enrichment import archive_when_due, enrich, finish_earlier
-from maia.exitcodes import Outcome
+from maia.agents.enrichment import archive_when_due, enrich, finish_earlier
+from maia.agents.session import AgentSession, agent_session
+from maia.agents.snowball import Snowball
 from maia.orchestration import flow, get_run_logger, task
-from maia.session import AgentSession, agent_session
-from maia.snowball import Snowball
-from maia.stop import Stop, record_stats
+from maia.runtime.concurrency import Unfinished, run_bounded
+from maia.runtime.exitcodes import Outcome
+from maia.runtime.shutdown import Stop, record_stats
 from maia.youtube import BadRequest, NotFound, PageTokenInvalid, RateLimited, SearchPage, Stopped, YouTubeError
 
 __all__ = ["Searched", "fetch_batch", "ingest_results", "run_hunter_cycle", "search_youtube"]

@@ -14,21 +14,21 @@ from typing import Any, Final, NoReturn
 
 from atlas import vault
 from atlas.adapters.expiry import ALWAYS_ALLOWED, ExpiryDAO, Outlook
-from atlas.adapters.keeping import Limits
+from atlas.adapters.retention import Limits
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import ArchiveUnavailable, StatementFailed
 from atlas.times import iso
-from atlas.vault.old_days import ArchiveOutlook
+from atlas.vault.expiry import ArchiveOutlook
 from maia import orchestration
+from maia.agents.janitor_session import JanitorSession, cut_off, describe_counts, janitor_session, through
+from maia.agents.session import Shard, check_start
 from maia.errors import Unconfirmed
-from maia.exitcodes import Outcome
 from maia.orchestration import flow, get_run_logger, task
-from maia.process import recorded, run_process
-from maia.run_view import RunView, current_view
-from maia.session import Shard, check_start
-from maia.stop import record_stats
-from maia.upkeep import JanitorSession, cut_off, describe_counts, janitor_session, through
+from maia.prefect.run_view import RunView, current_view
+from maia.run import recorded, run_process
+from maia.runtime.exitcodes import Outcome
+from maia.runtime.shutdown import record_stats
 
 __all__ = [
     "JanitorOptions", "beyond", "check", "keep_notes", "keep_queue", "keep_records", "keep_snapshots", "keep_videos",

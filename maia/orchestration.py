@@ -2,7 +2,7 @@
 
 `flow` and `task` decorate async functions. A decorated function is called like the plain one. It *is* the plain one,
 and Prefect is not even imported, unless `activate` found a server; then the call is reported there as a run. Prefect
-only watches: the body runs exactly once beside it, whatever becomes of the server (see `maia.engine`).
+only watches: the body runs exactly once beside it, whatever becomes of the server (see `maia.prefect.engine`).
 
 A task is a stage over a whole batch, never one API call: each costs Prefect 6 to 9 ms.
 """
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from pydantic import SecretStr
 
+from atlas.config.prefect_environment import configure_prefect
 from atlas.containers import network_advice_for_url
 from atlas.errors import scrub
-from atlas.prefect_env import configure_prefect
-from maia.body import AsyncFunction, Body, inside_run
-from maia.stop import run_scope
+from maia.prefect.callable import AsyncFunction, Body, inside_run
+from maia.runtime.shutdown import run_scope
 
 __all__ = ["Flow", "RunLogger", "Task", "activate", "engine_available", "flow", "get_run_logger", "task"]
 
@@ -94,7 +94,7 @@ def _import_engine() -> None:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
     with ThreadPoolExecutor(1, "prefect-import") as thread:
-        thread.submit(importlib.import_module, "maia.engine").result()
+        thread.submit(importlib.import_module, "maia.prefect.engine").result()
 
 
 def engine_available(api_url: str, api_key: SecretStr | None = None, *, limit: float = PROBE_SECONDS) -> bool:
@@ -146,7 +146,7 @@ class Flow(Body[P, R]):
         with run_scope():
             if _server is None or inside_run.get():
                 return await self.fn(*args, **kwargs)
-            from maia import engine  # noqa: PLC0415
+            from maia.prefect import engine  # noqa: PLC0415
 
             return await engine.watch_flow(self, _server.answers, *args, **kwargs)
 
@@ -158,7 +158,7 @@ class Task(Body[P, R]):
         """Run it: as a task run within a flow that Prefect watches, plain anywhere else."""
         if not inside_run.get():
             return await self.fn(*args, **kwargs)
-        from maia import engine  # noqa: PLC0415
+        from maia.prefect import engine  # noqa: PLC0415
 
         return await engine.watch_task(self, *args, **kwargs)
 

@@ -1,7 +1,8 @@
 """The top of a process: runs one agent, and sees to it that it ends in time, with the right code and its result.
 
-What the agents need to stop in good order lives in `maia.stop` and `maia.bounded`, the exit codes in
-`maia.exitcodes`; all are given on here, so that `maia.resilience` is the one name to import from.
+What the agents need to stop in good order lives in `maia.runtime.shutdown` and `maia.runtime.concurrency`, the exit
+codes in
+`maia.runtime.exitcodes`; all are given on here, so that `maia.resilience` is the one name to import from.
 """
 
 import asyncio
@@ -18,12 +19,12 @@ from typing import Any, NoReturn
 
 from atlas.clock import clock
 from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, scrub
-from maia.bounded import NOT_STARTED, Unfinished, run_bounded
 from maia.errors import Unconfirmed
-from maia.exitcodes import EXIT_CODES, ExitCode, ExitCodeEntry, Outcome, entry
-from maia.exits import CancelledExit, ChurnExit, exit_within, leaves
-from maia.result import RunResult, describe, one_line, outcome_of
-from maia.stop import (
+from maia.runtime.concurrency import NOT_STARTED, Unfinished, run_bounded
+from maia.runtime.exitcodes import EXIT_CODES, ExitCode, ExitCodeEntry, Outcome, entry
+from maia.runtime.exits import CancelledExit, ChurnExit, exit_within, leaves
+from maia.runtime.result_file import RunResult, describe, one_line, outcome_of
+from maia.runtime.shutdown import (
     CLEANUP_SECONDS,
     GRACE_SECONDS,
     Run,

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from atlas.adapters.rows import TargetRow
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import StatementFailed
-from maia.absence import WITNESSES
-from maia.bounded import run_bounded
-from maia.enrichment import archive_when_due
-from maia.exitcodes import Outcome
+from atlas.models.rows import TargetRow
+from maia.agents.absence import WITNESSES
+from maia.agents.enrichment import archive_when_due
+from maia.agents.session import AgentSession, agent_session
+from maia.agents.stats_calls import Answered, Call, aged, read, reschedule, skip
 from maia.orchestration import flow, get_run_logger, task
-from maia.reading import Answered, Call, aged, read, reschedule, skip
-from maia.session import AgentSession, agent_session
-from maia.stop import record_stats
+from maia.runtime.concurrency import run_bounded
+from maia.runtime.exitcodes import Outcome
+from maia.runtime.shutdown import record_stats
 from maia.youtube import MAX_IDS
 
 __all__ = ["fetch_targets", "run_tracker_cycle", "update_stats"]

@@ -12,8 +12,8 @@ import pytest
 from atlas import errors
 from atlas.config import Settings, settings
 
-from . import secrets_plugin
-from .cases import pytest_runtest_call, pytest_terminal_summary
+from .support import secrets_plugin
+from .support.counted_cases import pytest_runtest_call, pytest_terminal_summary
 
 __all__ = ["pytest_runtest_call", "pytest_terminal_summary"]  # hooks
 

@@ -1,6 +1,7 @@
 """Compares two runs of the benchmarks: how far each ratio to its limit has moved.
 
-    compare_benchmarks.py BEFORE AFTER [--name NAME]    two files of `python -m benchmarks --json`; NAME of the first
+    compare_benchmarks.py BEFORE AFTER [--name NAME]    two files of `python -m harness.benchmarks --json`; NAME of
+    the first
 
 Prints Markdown, also into GITHUB_STEP_SUMMARY. A ratio has fallen where it is worse by more than a fifth: smaller where
 its goal is a least, larger where it is a most. The outputs are `fell` (true or false) and, where one has, `report`.

@@ -12,7 +12,7 @@ from action.markdown import fenced
 from action.result import PATH
 from action.settings import MIGRATION, SECRETS, cleaned
 from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
-from maia.exitcodes import ExitCode, Outcome
+from maia.runtime.exitcodes import ExitCode, Outcome
 
 __all__ = ["run"]
 

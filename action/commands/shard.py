@@ -11,7 +11,7 @@ from action.result import PATH
 from action.settings import cleaned
 from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
 from action.verdicts import verdict_of
-from maia.exitcodes import Outcome
+from maia.runtime.exitcodes import Outcome
 
 __all__ = ["run"]
 

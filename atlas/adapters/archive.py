@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from atlas.adapters.maia import MaiaDAO
 from atlas.database import Database, database
-from atlas.resources import Video
-from atlas.statements import sql
+from atlas.db.queries import sql
+from atlas.models.youtube import Video
 
 __all__ = ["ArchiveDAO", "Restored"]
 
@@ -41,13 +41,13 @@ class ArchiveDAO:
 
     async def any_video(self) -> bool:
         """Whether the database holds a video at all."""
-        return bool(await self._db.fetch(sql("any_row", table="videos")))
+        return bool(await self._db.fetch(sql("snapshots/common/table_has_rows", table="videos")))
 
     async def archived(self) -> AsyncIterator[list[tuple[str, datetime | None]]]:
         """Every video's id and ``archived_at``, in pages, each read on its own: nothing is held open meanwhile."""
         last = ""
         while True:
-            rows = await self._db.fetch(sql("page_of_archived"), last, _PAGE)
+            rows = await self._db.fetch(sql("archive/page_of_archived"), last, _PAGE)
             if not rows:
                 return
             yield [(row["id"], row["archived_at"]) for row in rows]
@@ -55,7 +55,7 @@ class ArchiveDAO:
 
     async def unmark(self, ids: Iterable[str], before: datetime) -> int:
         """Has a later run archive these videos again; returns how many. Those archived at ``before`` or later stay."""
-        return len(await self._db.fetch(sql("unmark_archived"), list(ids), before))
+        return len(await self._db.fetch(sql("archive/unmark_archived"), list(ids), before))
 
     async def mark(self, times: Mapping[str, datetime]) -> int:
         """The archive holds these videos, since then. Returns how many have a row."""
@@ -77,7 +77,7 @@ class ArchiveDAO:
 
         async def write() -> Restored:
             async with self._maia.transaction():
-                known = {row["id"]: row for row in await self._db.fetch(sql("lock_known"), list(videos))}
+                known = {row["id"]: row for row in await self._db.fetch(sql("archive/lock_known"), list(videos))}
                 wanted = {id_: found for id_, found in videos.items() if _adds(found[0], known.get(id_))}
                 times = {id_: at for id_, (at, _) in wanted.items()}
                 stored = await self._maia.ingest_video_metadata([v for _, v in wanted.values()], observed_at=times)

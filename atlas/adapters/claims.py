@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from atlas import policy
-from atlas.adapters.rows import TargetRow, TopicRow
 from atlas.clock import clock
 from atlas.database import Database, database
-from atlas.statements import sql
+from atlas.db.queries import sql
+from atlas.models.rows import TargetRow, TopicRow
 
 __all__ = ["Claims"]
 
@@ -97,10 +97,10 @@ class Claims:
 
     async def _repair_videos(self) -> None:
         intervals = [zone.interval for zone in policy.ZONES]
-        await self._repair("videos", sql("repair_videos"), intervals, policy.ZONES[-1].interval)
+        await self._repair("videos", sql("claims/repair_videos"), intervals, policy.ZONES[-1].interval)
 
     async def _repair_topics(self) -> None:
-        await self._repair("queries", sql("repair_topics"), policy.TOPIC_INTERVAL, policy.TOPIC_INTERVAL_MAX)
+        await self._repair("queries", sql("claims/repair_topics"), policy.TOPIC_INTERVAL, policy.TOPIC_INTERVAL_MAX)
 
     def _forget(self, finished: Iterable[int | str]) -> None:
         """These leases have ended; inside a transaction only once it has committed."""
@@ -150,10 +150,10 @@ class Claims:
         released = 0
         if topics:
             arguments = [row["id"] for row in topics], [row["lease_token"] for row in topics]
-            released += len(await self._db.fetch(sql("release_topics"), *arguments))
+            released += len(await self._db.fetch(sql("claims/release_topics"), *arguments))
         if videos:
             pairs = [row["id"] for row in videos], [row["lease_token"] for row in videos]
-            released += len(await self._db.fetch(sql("release_videos"), *pairs))
+            released += len(await self._db.fetch(sql("claims/release_videos"), *pairs))
         self._forget([*(row["id"] for row in topics), *(row["id"] for row in videos)])
         return released
 

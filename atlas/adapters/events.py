@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from atlas.database import Database, database
-from atlas.statements import sql
-from atlas.vocabulary import EventType
+from atlas.db.queries import sql
+from atlas.event_types import EventType
 
 __all__ = ["Event", "EventsDAO"]
 
@@ -57,5 +57,5 @@ class EventsDAO:
             limit: at most so many.
         """
         wanted = [str(each) for each in types] or None
-        rows = await self._db.fetch(sql("list_events"), wanted, since, limit)
+        rows = await self._db.fetch(sql("runs/list_events"), wanted, since, limit)
         return [Event(**dict(row)) for row in reversed(rows)]

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from atlas.adapters.keeping import Limits
+from atlas.adapters.retention import Limits
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database, database
-from atlas.sessions import WHOLE_TABLE
-from atlas.statements import sql
+from atlas.db.pooler import WHOLE_TABLE
+from atlas.db.queries import sql
 
 __all__ = ["ALWAYS_ALLOWED", "Example", "Expired", "ExpiryDAO", "Outlook"]
 
@@ -96,7 +96,8 @@ class ExpiryDAO:
         """Look at every table. Rows that shards hold count too; snapshots that go with a younger video do not."""
         limits = Limits.now()
         rows = await self._db.fetch(
-            sql("expired_rows"), limits.metadata, limits.retired, limits.snapshots if limits.keeps_counts else None,
+            sql("retention/expired_rows"), limits.metadata, limits.retired, limits.snapshots if limits.keeps_counts
+            else None,
             limits.events, limits.runs, limits.told, limits.calls, _SAMPLE, limits.snapshots,
             seconds=WHOLE_TABLE,
         )  # fmt: skip
@@ -105,19 +106,19 @@ class ExpiryDAO:
             samples.setdefault((row["table_name"], row["reason"], row["rows"]), []).append(
                 Example(row["id"], row["title"])
             )
-        (older,) = await self._db.fetch(sql("count_older"), limits.snapshots, seconds=WHOLE_TABLE)
+        (older,) = await self._db.fetch(sql("snapshots/maintenance/count_older"), limits.snapshots, seconds=WHOLE_TABLE)
         expired = [Expired("video_stats_log", "statistics", older["count"])] if older["count"] else []
         expired += [Expired(*key, sample) for key, sample in samples.items()]
-        (run,) = await self._db.fetch(sql("last_good_run"), "janitor", _LONGEST_SILENCE / clock.speed)
+        (run,) = await self._db.fetch(sql("retention/last_good_run"), "janitor", _LONGEST_SILENCE / clock.speed)
         days = None if run["days"] is None else run["days"] * clock.speed
         return Outlook(expired, await self._totals({part.table for part in expired}), days, limits)
 
     async def _totals(self, tables: set[str]) -> dict[str, int]:
-        counted = {row["name"]: row for row in await self._db.fetch(sql("report_tables"), _COUNTED)}
+        counted = {row["name"]: row for row in await self._db.fetch(sql("report/report_tables"), _COUNTED)}
         totals = {}
         for table in tables:
             if table not in counted:
-                (row,) = await self._db.fetch(sql("count_rows", table=table), seconds=WHOLE_TABLE)
+                (row,) = await self._db.fetch(sql("snapshots/conversion/count_rows", table=table), seconds=WHOLE_TABLE)
                 totals[table] = row["count"]
             elif counted[table]["counted"] < _COUNTED:
                 totals[table] = counted[table]["counted"]

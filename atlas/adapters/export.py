@@ -10,9 +10,9 @@ from enum import StrEnum
 
 import asyncpg
 
-from atlas.connecting import translated
 from atlas.database import Database, database
-from atlas.statements import sql
+from atlas.db.connect import translated
+from atlas.db.queries import sql
 
 __all__ = ["Column", "ExportDAO", "Exported"]
 
@@ -36,16 +36,16 @@ class Exported(StrEnum):
 
 
 _STATEMENTS: dict[Exported, Callable[[str], str]] = {
-    Exported.VIDEOS: lambda tags: sql("export_videos", tags=tags),
-    Exported.CHANNELS: lambda _: sql("export_channels"),
-    Exported.VIDEO_STATS_LOG: lambda _: sql("export_video_stats_log"),
-    Exported.SEARCH_QUEUE: lambda _: sql("export_search_queue"),
-    Exported.EVENTS: lambda _: sql("export_events"),
-    Exported.RUNS: lambda _: sql("export_runs"),
-    Exported.COUNT_FREEZES: lambda _: sql("export_count_freezes"),
-    Exported.VIDEO_VELOCITY: lambda _: sql("export_video_velocity"),
-    Exported.VIDEO_STATS_HOURLY: lambda _: sql("export_video_stats_hourly"),
-    Exported.VIDEO_STATS_DAILY: lambda _: sql("export_video_stats_daily"),
+    Exported.VIDEOS: lambda tags: sql("export/export_videos", tags=tags),
+    Exported.CHANNELS: lambda _: sql("export/export_channels"),
+    Exported.VIDEO_STATS_LOG: lambda _: sql("export/export_video_stats_log"),
+    Exported.SEARCH_QUEUE: lambda _: sql("export/export_search_queue"),
+    Exported.EVENTS: lambda _: sql("export/export_events"),
+    Exported.RUNS: lambda _: sql("export/export_runs"),
+    Exported.COUNT_FREEZES: lambda _: sql("export/export_count_freezes"),
+    Exported.VIDEO_VELOCITY: lambda _: sql("export/export_video_velocity"),
+    Exported.VIDEO_STATS_HOURLY: lambda _: sql("export/export_video_stats_hourly"),
+    Exported.VIDEO_STATS_DAILY: lambda _: sql("export/export_video_stats_daily"),
 }
 
 
@@ -111,7 +111,9 @@ class ExportDAO:
                 with translated():
                     columns = (await connection.prepare(query, timeout=_LONG)).get_attributes()
                     names, types = [column.name for column in columns], [column.type.name for column in columns]
-                    query = await connection.fetchval(sql("export_as_text"), query, names, types, escape_formulas)
+                    query = await connection.fetchval(
+                        sql("export/export_as_text"), query, names, types, escape_formulas
+                    )
                     status: str = await connection.copy_from_query(
                         query, since, until, output=give, format="csv", header=True, timeout=_LONG
                     )
@@ -153,7 +155,7 @@ class ExportDAO:
             with translated():
                 transaction = connection.transaction(isolation="repeatable_read", readonly=True)
                 await transaction.start()
-                await connection.execute(sql("export_settings"))
+                await connection.execute(sql("export/export_settings"))
             yield connection
             with translated():
                 await transaction.commit()

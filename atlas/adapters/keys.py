@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from atlas.clock import clock
 from atlas.config import settings
+from atlas.config.keypool import RINGS, KeyPool, fingerprint
 from atlas.database import Database, database
+from atlas.db.queries import sql
 from atlas.errors import KeysRejected
-from atlas.keypool import RINGS, KeyPool, fingerprint
 from atlas.keyring import WHOLE_KEY, longest
-from atlas.quota import Bucket, quota_day, quota_reset
-from atlas.statements import sql
+from atlas.quota.buckets import Bucket, quota_day, quota_reset
 
 __all__ = ["BucketReport", "CallsLeft", "KeyDAO", "KeyReport", "Lifted"]
 
@@ -162,10 +162,12 @@ class KeyDAO:
 
     async def _read(self, pool: KeyPool) -> _Books:
         prints, now = _prints(pool, *RINGS), clock.now()
-        projects = {row["fingerprint"]: row["project"] for row in await self._db.fetch(sql("key_projects"), prints)}
-        suspended = await self._db.fetch(sql("load_suspensions"), prints, now, pool.version(), longest())
-        named = await self._db.fetch(sql("key_limits"), prints)
-        usage = await self._db.fetch(sql("key_usage"), quota_day(now), prints)
+        projects = {
+            row["fingerprint"]: row["project"] for row in await self._db.fetch(sql("quota/key_projects"), prints)
+        }
+        suspended = await self._db.fetch(sql("quota/load_suspensions"), prints, now, pool.version(), longest())
+        named = await self._db.fetch(sql("quota/key_limits"), prints)
+        usage = await self._db.fetch(sql("quota/key_usage"), quota_day(now), prints)
         together: dict[str, list[str]] = defaultdict(list)
         for key in prints:
             together[f"project {projects[key]}" if key in projects else key].append(key)
@@ -180,7 +182,7 @@ class KeyDAO:
 
     async def resume(self, *prefixes: str) -> list[Lifted]:
         """Lift every suspension of the keys whose fingerprint begins so, and of the keys of their projects."""
-        rows = await self._db.fetch(sql("resume_key"), [prefix.lower() for prefix in prefixes], clock.now())
+        rows = await self._db.fetch(sql("quota/resume_key"), [prefix.lower() for prefix in prefixes], clock.now())
         return sorted(Lifted(row["fingerprint"], row["bucket"], row["reason"]) for row in rows)
 
     async def resume_ring(self, pool: KeyPool, ring: str) -> list[Lifted]:

@@ -7,8 +7,8 @@ first snapshots are idempotent and always kept.
 
 from __future__ import annotations
 
-from atlas.adapters.hunting import Hunting
-from atlas.adapters.tracking import Tracking
+from atlas.adapters.hunter import Hunting
+from atlas.adapters.tracker import Tracking
 
 __all__ = ["MaiaDAO"]
 

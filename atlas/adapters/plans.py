@@ -8,7 +8,7 @@ from typing import Any, TypedDict, cast
 from atlas import policy
 from atlas.clock import clock
 from atlas.database import Database, database
-from atlas.statements import sql
+from atlas.db.queries import sql
 
 __all__ = ["PlanDAO", "RunRow"]
 
@@ -45,26 +45,28 @@ class PlanDAO:
 
     async def due_queries(self, limit: int) -> int:
         """Queries that a Hunter could claim now."""
-        (row,) = await self._db.fetch(sql("count_due_queries"), limit, clock.now())
+        (row,) = await self._db.fetch(sql("plan/count_due_queries"), limit, clock.now())
         return min(limit, int(row["due"]))
 
     async def unfinished_videos(self, limit: int, *, archive: bool) -> int:
         """Videos that a Hunter has to enrich or, with ``archive``, to archive."""
         now = clock.now()
         (row,) = await self._db.fetch(
-            sql("count_unfinished"), limit, now - policy.ARCHIVE_AFTER, now - policy.ABSENCE_SPACING, archive
+            sql("plan/count_unfinished"), limit, now - policy.ARCHIVE_AFTER, now - policy.ABSENCE_SPACING, archive
         )
         return min(limit, int(row["unfinished"]))
 
     async def due_videos(self, limit: int) -> dict[int, int]:
         """Zone → videos that a Tracker could claim now."""
-        return {row["zone"]: row["due"] for row in await self._db.fetch(sql("count_due_videos"), limit, clock.now())}
+        return {
+            row["zone"]: row["due"] for row in await self._db.fetch(sql("plan/count_due_videos"), limit, clock.now())
+        }
 
     async def churned(self, run_id: str, wave: int, agent: str, limit: int) -> int:
         """How many processes of this wave a rate limit has ended."""
-        (row,) = await self._db.fetch(sql("count_churned"), run_id, wave, agent, limit)
+        (row,) = await self._db.fetch(sql("plan/count_churned"), run_id, wave, agent, limit)
         return int(row["churned"])
 
     async def runs(self, run_id: str, agent: str, limit: int) -> list[RunRow]:
         """The processes of a workflow run, the latest first, at most ``limit``."""
-        return [cast("RunRow", dict(row)) for row in await self._db.fetch(sql("list_runs"), run_id, agent, limit)]
+        return [cast("RunRow", dict(row)) for row in await self._db.fetch(sql("plan/list_runs"), run_id, agent, limit)]

@@ -9,9 +9,9 @@ from typing import TypedDict, cast
 from atlas import policy
 from atlas.clock import clock
 from atlas.database import Database, database
+from atlas.db.queries import sql
 from atlas.errors import StatementFailed
-from atlas.statements import sql
-from atlas.terms import query_term, spelling
+from atlas.search_terms import query_term, spelling
 
 __all__ = ["QueryRow", "QueueDAO"]
 
@@ -84,7 +84,7 @@ class QueueDAO:
             last = highest
             async with self._db.transaction():
                 rows = await self._db.fetch(
-                    sql("add_queries"), list(wanted), list(wanted.values()), priority, clock.now()
+                    sql("queue/add_queries"), list(wanted), list(wanted.values()), priority, clock.now()
                 )
                 ids = {row["query_term"]: row["id"] for row in rows if row["unsearched"]}
                 displaced: list[str] = []
@@ -94,7 +94,7 @@ class QueueDAO:
                         displaced.append(term)
                     last = max(last, ids[term])
                 if displaced:
-                    last = max(row["id"] for row in await self._db.fetch(sql("place_queries"), displaced))
+                    last = max(row["id"] for row in await self._db.fetch(sql("queue/place_queries"), displaced))
             return sum(row["created"] for row in rows), last
 
         return await self._db.patiently(write)
@@ -110,22 +110,24 @@ class QueueDAO:
             await self._adopt()
 
     async def _adopt(self) -> None:
-        older = await self._db.fetch(sql("older_queries"))
+        older = await self._db.fetch(sql("queue/older_queries"))
         if older:
             terms = [_term_or_itself(row["query_term"]) for row in older]
             ids = [row["id"] for row in older]
-            await self._db.patiently(lambda: self._db.fetch(sql("adopt_queries"), ids, terms, policy.USER_PRIORITY))
+            await self._db.patiently(
+                lambda: self._db.fetch(sql("hunter/adopt_queries"), ids, terms, policy.USER_PRIORITY)
+            )
 
     async def list(self, limit: int = 50) -> list[QueryRow]:
         """The queries in the order in which they are searched, at most ``limit``."""
-        return [cast("QueryRow", dict(row)) for row in await self._db.fetch(sql("list_queries"), limit)]
+        return [cast("QueryRow", dict(row)) for row in await self._db.fetch(sql("queue/list_queries"), limit)]
 
     async def pause(self, queries: Iterable[str]) -> frozenset[str]:
         """Set queries aside until they are added again. Return those that exist, in the spelling given."""
         # an earlier release's other spelling of a query has a row of its own
         forms = {query: {query_term(query), spelling(query)} for query in queries}
         await self.adopt()
-        return await self._change(sql("pause_queries"), forms)
+        return await self._change(sql("queue/pause_queries"), forms)
 
     async def remove(self, queries: Iterable[str]) -> frozenset[str]:
         """Delete queries; a tag may come back by the Snowball. Return those that existed, in the spelling given.
@@ -134,10 +136,10 @@ class QueueDAO:
         """
         terms = {query: query_term(query) for query in queries}
         await self.adopt()
-        rows = await self._db.fetch(sql("stored_queries"), sorted({spelling(query) for query in terms}))
+        rows = await self._db.fetch(sql("queue/stored_queries"), sorted({spelling(query) for query in terms}))
         exact = {row["query_term"] for row in rows}
         forms = {query: {spelling(query)} & exact or {term} for query, term in terms.items()}
-        return await self._change(sql("remove_queries"), forms)
+        return await self._change(sql("queue/remove_queries"), forms)
 
     async def _change(self, statement: str, forms: dict[str, set[str]]) -> frozenset[str]:
         rows = await self._db.fetch(statement, sorted({form for each in forms.values() for form in each}))

@@ -9,8 +9,8 @@ from datetime import date, datetime
 from atlas import policy
 from atlas.clock import clock
 from atlas.database import Database, database
-from atlas.quota import Bucket, quota_day
-from atlas.statements import sql
+from atlas.db.queries import sql
+from atlas.quota.buckets import Bucket, quota_day
 
 __all__ = ["COUNTED", "Ahead", "Calls", "Growth", "ReportDAO", "Tally", "Totals"]
 
@@ -144,10 +144,10 @@ class ReportDAO:
     async def totals(self, *, limit: int = COUNTED) -> Totals:
         """What is there and what is due, each counted no further than ``limit``, so that its cost is bounded."""
         now = clock.now()
-        rows = {row["name"]: row for row in await self._db.fetch(sql("report_tables"), limit)}
+        rows = {row["name"]: row for row in await self._db.fetch(sql("report/report_tables"), limit)}
         tables = {name: _tally(row["counted"], limit, row["estimated"]) for name, row in rows.items()}
-        zones = await self._db.fetch(sql("report_videos"), limit, now)
-        queries = await self._db.fetch(sql("report_queries"), limit)
+        zones = await self._db.fetch(sql("report/report_videos"), limit, now)
+        queries = await self._db.fetch(sql("report/report_queries"), limit)
         return Totals(
             at=now,
             videos=tables["videos"],
@@ -165,7 +165,7 @@ class ReportDAO:
         """What lies further ahead than the policy allows, each counted no further than ``limit``."""
         now, tolerance = clock.now(), clock.tolerance
         (row,) = await self._db.fetch(
-            sql("count_ahead"), limit, now, tolerance, [zone.interval for zone in policy.ZONES],
+            sql("claims/count_ahead"), limit, now, tolerance, [zone.interval for zone in policy.ZONES],
             policy.ZONES[-1].interval, policy.TOPIC_INTERVAL, policy.TOPIC_INTERVAL_MAX, quota_day(now + tolerance),
         )  # fmt: skip
         videos, queries = (_tally(row[name], limit) for name in ("videos", "queries"))
@@ -173,7 +173,7 @@ class ReportDAO:
 
     async def calls(self, day: date | None = None) -> dict[Bucket, Calls]:
         """The calls by bucket of a Pacific day, or of all days."""
-        rows = {row["bucket"]: row for row in await self._db.fetch(sql("report_calls"), day)}
+        rows = {row["bucket"]: row for row in await self._db.fetch(sql("report/report_calls"), day)}
         return {
             bucket: Calls(rows[bucket]["reserved"], rows[bucket]["settled"], rows[bucket]["refused"])
             if bucket in rows
@@ -191,7 +191,7 @@ class ReportDAO:
             until: as it was at this schedule time: later snapshots are left out.
             candidates: how many videos of each zone are looked at, those that were read last: this bounds the cost.
         """
-        rows = await self._db.fetch(sql("fastest_growing"), limit, candidates, until)
+        rows = await self._db.fetch(sql("report/fastest_growing"), limit, candidates, until)
         return [Growth(**dict(row)) for row in rows]
 
     async def early_snapshots(self, since: datetime) -> list[tuple[str, datetime, datetime]]:
@@ -207,7 +207,7 @@ class ReportDAO:
         """
         zones = [zone for zone in policy.ZONES if zone.below is not None]
         rows = await self._db.fetch(
-            sql("early_snapshots"),
+            sql("report/find_early_snapshots"),
             since,
             [zone.below for zone in zones],
             [zone.interval for zone in zones],
@@ -222,11 +222,11 @@ class ReportDAO:
         Args:
             after: count leases that end later alone (real time), without those of shards that were killed before.
         """
-        return {row["shard"]: row["held"] for row in await self._db.fetch(sql("held_claims"), after)}
+        return {row["shard"]: row["held"] for row in await self._db.fetch(sql("report/list_active_leases"), after)}
 
     async def births(self, ids: Iterable[str]) -> dict[str, datetime]:
         """From when the age of each of these videos counts; ids that are not stored are left out."""
-        return {row["id"]: row["born"] for row in await self._db.fetch(sql("births"), list(ids))}
+        return {row["id"]: row["born"] for row in await self._db.fetch(sql("report/video_ages"), list(ids))}
 
 
 def _tally(counted: int, limit: int, estimated: int | None = None) -> Tally:

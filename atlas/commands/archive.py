@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from atlas.docs_pages import page
 from atlas.errors import ConfigError
-from atlas.pages import page
 from atlas.vault.archive import Archive, Damage
 from atlas.vault.buffer import Vault
-from atlas.vault.choose import provider_from_settings
+from atlas.vault.factory import provider_from_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

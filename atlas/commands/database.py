@@ -9,7 +9,7 @@ import typer
 from atlas.adapters.queue import QueueDAO
 from atlas.commands.running import run
 from atlas.database import database
-from atlas.inspection import Storage
+from atlas.db.server_info import Storage
 from atlas.snapshots import conversion
 
 __all__ = ["migrate"]
@@ -36,7 +36,7 @@ def migrate(
     hypertable; elsewhere into partitions by time. The user of DATABASE_URL has to own the schema; agents need no such
     right afterwards.
     """
-    from atlas.schema import migrate as run_migrations  # noqa: PLC0415  Alembic is slow to import
+    from atlas.schema.migrate import migrate as run_migrations  # noqa: PLC0415  Alembic is slow to import
 
     if to_timescaledb and undo_conversion:
         raise typer.BadParameter("--to-timescaledb and --undo-conversion are opposites")

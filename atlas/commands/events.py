@@ -17,9 +17,9 @@ from atlas.commands.pipes import echo_json, quietly
 from atlas.commands.running import run
 from atlas.commands.times import moment
 from atlas.database import database
-from atlas.plain import harmless
+from atlas.event_types import VOCABULARY, EventType, level_of
+from atlas.sanitize import harmless
 from atlas.times import iso
-from atlas.vocabulary import VOCABULARY, EventType, level_of
 
 __all__ = ["events"]
 

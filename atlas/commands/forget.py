@@ -13,13 +13,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from atlas.adapters.forget import ForgetDAO
+from atlas.adapters.erasure import ForgetDAO
 from atlas.commands.archive import archive_or_none
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.database import database
-from atlas.forgetting import Forgetting, forget_everywhere
-from atlas.plain import harmless
+from atlas.operations.erase import Forgetting, forget_everywhere
+from atlas.sanitize import harmless
 from atlas.vault.records import check_video_id
 
 __all__ = ["forget"]

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from atlas import notifier, routes
+from atlas import notifier
 from atlas.commands.running import run
-from atlas.config import settings
+from atlas.config import notify_urls, settings
+from atlas.docs_pages import page
 from atlas.errors import ConfigError
-from atlas.messages import Message
-from atlas.pages import page
-from atlas.telling import is_told
-from atlas.vocabulary import FAILED, VOCABULARY, EventType, Level, level_of
+from atlas.event_types import FAILED, VOCABULARY, EventType, Level, level_of
+from atlas.notifier.dispatcher import is_told
+from atlas.notifier.messages import Message
 
 __all__ = ["notify"]
 
@@ -46,7 +46,7 @@ async def _notify(*, test: bool) -> bool:
             "NOTIFY_URLS required: set it to the Apprise URLs of the services, separated by spaces, such as "
             f"tgram://TOKEN/CHAT. See {page('events.md#telling-people')}."
         )
-    entries = routes.parse(secret.get_secret_value())
+    entries = notify_urls.parse(secret.get_secret_value())
     if not test:
         for entry in entries:
             typer.echo(f"entry {entry.place} of {len(entries)} is told of {_events(entry)}")
@@ -58,7 +58,7 @@ async def _notify(*, test: bool) -> bool:
     return len(deliveries) < len(entries) or any(delivery.problem for delivery in deliveries)
 
 
-def _events(entry: routes.Entry) -> str:
+def _events(entry: notify_urls.Entry) -> str:
     """The types it gets by NOTIFY_LEVEL, and those that it names in vain."""
     told = [event for event in EventType if entry.takes(event) and any(map(partial(is_told, event), _levels(event)))]
     words = ", ".join(told) or "nothing"

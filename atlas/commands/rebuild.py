@@ -11,8 +11,8 @@ from atlas.commands.archive import configured_archive, telling
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.database import database
-from atlas.rebuilding import Rebuilt
-from atlas.rebuilding import rebuild as rebuild_all
+from atlas.operations.rebuild import Rebuilt
+from atlas.operations.rebuild import rebuild as rebuild_all
 
 __all__ = ["rebuild"]
 

@@ -8,7 +8,7 @@ import typer
 
 from atlas.commands.running import run
 from atlas.database import database
-from atlas.roles import Names, make_roles, planned
+from atlas.schema.roles import Names, make_roles, planned
 
 __all__ = ["roles"]
 

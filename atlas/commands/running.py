@@ -13,7 +13,7 @@ import typer
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import AtlasError, scrub
-from atlas.plain import harmless
+from atlas.sanitize import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from atlas.adapters.horizon import Holder, Horizon, read_horizon
+from atlas.adapters.oldest_snapshot import Holder, Horizon, read_horizon
 from atlas.adapters.report import Ahead, ReportDAO, Tally, Totals
 from atlas.clock import clock
 from atlas.commands.pipes import echo_json
 from atlas.commands.running import run
 from atlas.config import settings
 from atlas.database import database
-from atlas.inspection import SCHEMA_VERSION, Inspection, Storage, inspect
-from atlas.plain import harmless
+from atlas.db.server_info import SCHEMA_VERSION, Inspection, Storage, inspect
+from atlas.sanitize import harmless
 from atlas.snapshots.moving import Purpose
 from atlas.snapshots.summary import COUNTED, Summary, summarize
 from atlas.times import iso

@@ -15,9 +15,9 @@ from atlas.commands.archive import configured_archive, telling
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.database import database
-from atlas.vault.compacting import compact as compact_day
-from atlas.verification import EXAMPLES, Verification
-from atlas.verification import verify as verify_all
+from atlas.operations.verify import EXAMPLES, Verification
+from atlas.operations.verify import verify as verify_all
+from atlas.vault.compaction import compact as compact_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""Alembic's entry: runs all revisions on the connection that ``atlas.schema`` hands over, inside its transaction."""
+"""Alembic's entry: runs all revisions on the connection that ``atlas.schema.migrate`` hands over, inside its
+transaction."""
 
 from alembic import context
 

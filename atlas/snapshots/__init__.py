@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atlas.inspection import Storage
+from atlas.db.server_info import Storage
 from atlas.snapshots.maintenance import Maintenance, ensure, maintain
 
 __all__ = ["Maintenance", "Storage", "ensure", "maintain"]

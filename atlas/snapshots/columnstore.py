@@ -1,6 +1,6 @@
 """The columnstore of TimescaleDB's Community edition: older snapshots kept by column, about ten times smaller.
 
-``python -m benchmarks.storage`` measures it.
+``python -m harness.benchmarks.storage`` measures it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import logging
 
 import asyncpg
 
+from atlas.db.queries import sql
 from atlas.snapshots.steps import shortly
-from atlas.statements import sql
 
 __all__ = ["community", "ensure", "ensure_of_aggregate"]
 
@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 async def community(connection: asyncpg.Connection) -> str | None:
     """The schema of TimescaleDB's functions where it is the Community edition and holds the snapshots, else None."""
-    extension: str | None = await connection.fetchval(sql("community_edition"))
-    if extension is None or not await connection.fetchval(sql("is_hypertable")):
+    extension: str | None = await connection.fetchval(sql("snapshots/hypertable/community_edition"))
+    if extension is None or not await connection.fetchval(sql("snapshots/common/is_hypertable")):
         return None
     return extension
 
@@ -30,14 +30,16 @@ async def ensure(connection: asyncpg.Connection, extension: str) -> None:
 
     Settings that somebody has given the table stay. Raises Contended when it stays in use by others.
     """
-    if await connection.fetchval(sql("has_columnstore")):
+    if await connection.fetchval(sql("snapshots/hypertable/has_columnstore")):
         return
 
     async def work() -> None:
-        if await connection.fetchval(sql("has_columnstore")):
+        if await connection.fetchval(sql("snapshots/hypertable/has_columnstore")):
             return  # another process was faster
-        await connection.execute(sql("columnstore_snapshots"))
-        await connection.execute(sql("columnstore_policy", extension=extension, relation="video_stats_log"))
+        await connection.execute(sql("snapshots/hypertable/columnstore_snapshots"))
+        await connection.execute(
+            sql("snapshots/hypertable/columnstore_policy", extension=extension, relation="video_stats_log")
+        )
 
     try:
         await shortly(connection, work)
@@ -52,7 +54,7 @@ async def ensure_of_aggregate(connection: asyncpg.Connection, extension: str, vi
     """
     try:
         async with connection.transaction():
-            await connection.execute(sql("columnstore_aggregate", view=view))
-            await connection.execute(sql("columnstore_policy", extension=extension, relation=view))
+            await connection.execute(sql("snapshots/hypertable/columnstore_aggregate", view=view))
+            await connection.execute(sql("snapshots/hypertable/columnstore_policy", extension=extension, relation=view))
     except asyncpg.PostgresError as error:
         logger.warning("%s stays a rowstore: TimescaleDB cannot make it a columnstore (%s)", view, error)

@@ -13,14 +13,14 @@ from datetime import timedelta
 import asyncpg
 
 from atlas.config import settings
-from atlas.connecting import translated
+from atlas.db.connect import translated
+from atlas.db.queries import sql
+from atlas.db.server_info import Storage, inspect
 from atlas.errors import ConfigError
-from atlas.inspection import Storage, inspect
 from atlas.snapshots import draining, hypertable, moving, partitions, views
 from atlas.snapshots.moving import REPLACED, Job, Progress, Purpose
 from atlas.snapshots.partitions import SNAPSHOTS
 from atlas.snapshots.steps import LOCK, Connects, perform, shortly
-from atlas.statements import sql
 
 __all__ = ["TARGET", "Conversion", "finish", "give_up", "replace_empty", "to_timescaledb"]
 
@@ -135,8 +135,8 @@ async def finish(connection: asyncpg.Connection) -> None:
 async def _create_extension(connection: asyncpg.Connection) -> None:
     try:
         async with connection.transaction():
-            await connection.fetchval(sql("hold_structure"), LOCK)
-            await connection.execute(sql("create_extension"))
+            await connection.fetchval(sql("snapshots/common/lock_schema_change"), LOCK)
+            await connection.execute(sql("snapshots/conversion/create_extension"))
     except asyncpg.PostgresError as error:
         raise ConfigError(
             f"DATABASE_URL: the extension timescaledb cannot be created ({error}). Have an administrator of the "
@@ -145,7 +145,7 @@ async def _create_extension(connection: asyncpg.Connection) -> None:
 
 
 async def _check_dependents(connection: asyncpg.Connection) -> None:
-    hanging = [row["dependent"] for row in await connection.fetch(sql("dependents"))]
+    hanging = [row["dependent"] for row in await connection.fetch(sql("snapshots/conversion/find_dependents"))]
     if hanging:
         raise ConfigError(
             f"video_stats_log is used by {', '.join(hanging)}, which would stay with the old table. Drop these, "
@@ -155,7 +155,7 @@ async def _check_dependents(connection: asyncpg.Connection) -> None:
 
 async def _parts(connection: asyncpg.Connection) -> list[str]:
     """The partitions, the newest first; the default one, whose rows may be of any time, last."""
-    rows = await connection.fetch(sql("list_partitions"), SNAPSHOTS)
+    rows = await connection.fetch(sql("snapshots/common/list_partitions"), SNAPSHOTS)
     return [row["name"] for row in sorted(rows, key=lambda row: row["is_default"]) if not row["is_default"]][::-1] + [
         row["name"] for row in rows if row["is_default"]
     ]
@@ -166,7 +166,7 @@ async def _swap_timed(connection: asyncpg.Connection, job: Job) -> float | None:
     if await moving.under_way(connection) != job:
         return None
     began = time.monotonic()
-    await connection.execute(sql("lock_snapshots"))
+    await connection.execute(sql("snapshots/conversion/lock_snapshots"))
     await _check_dependents(connection)
     await _swap(connection)
     return began
@@ -175,22 +175,26 @@ async def _swap_timed(connection: asyncpg.Connection, job: Job) -> float | None:
 async def _swap(connection: asyncpg.Connection) -> None:
     """Puts the copy in the place of the snapshots, in the caller's transaction, which holds the lock."""
     await moving.end(connection)
-    await connection.execute(sql("rename_table", table=SNAPSHOTS, new_name=REPLACED))
-    await connection.execute(sql("rename_index", index=f"{SNAPSHOTS}_pkey", new_name=f"{REPLACED}_pkey"))
-    await connection.execute(sql("rename_table", table=TARGET, new_name=SNAPSHOTS))
-    await connection.execute(sql("rename_index", index=f"{TARGET}_pkey", new_name=f"{SNAPSHOTS}_pkey"))
-    await perform(connection, sql("grants"), REPLACED, SNAPSHOTS)
+    await connection.execute(sql("snapshots/conversion/rename_table", table=SNAPSHOTS, new_name=REPLACED))
+    await connection.execute(
+        sql("snapshots/conversion/rename_index", index=f"{SNAPSHOTS}_pkey", new_name=f"{REPLACED}_pkey")
+    )
+    await connection.execute(sql("snapshots/conversion/rename_table", table=TARGET, new_name=SNAPSHOTS))
+    await connection.execute(
+        sql("snapshots/conversion/rename_index", index=f"{TARGET}_pkey", new_name=f"{SNAPSHOTS}_pkey")
+    )
+    await perform(connection, sql("snapshots/common/grants"), REPLACED, SNAPSHOTS)
 
 
 async def replace_empty(connection: asyncpg.Connection, width: timedelta) -> bool:
     """Makes the snapshots a hypertable where there are none yet, which ``finish`` has to follow. Returns whether."""
 
     async def work() -> bool:
-        await connection.execute(sql("create_extension"))
+        await connection.execute(sql("snapshots/conversion/create_extension"))
         if (await inspect(connection)).storage is Storage.HYPERTABLE:
             return True  # another process was faster
-        await connection.execute(sql("lock_snapshots"))
-        if await connection.fetchval(sql("any_row", table=SNAPSHOTS)):
+        await connection.execute(sql("snapshots/conversion/lock_snapshots"))
+        if await connection.fetchval(sql("snapshots/common/table_has_rows", table=SNAPSHOTS)):
             return False
         await _check_dependents(connection)
         await hypertable.create(connection, TARGET, width)

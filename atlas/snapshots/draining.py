@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from atlas.sessions import WHOLE_TABLE
+from atlas.db.pooler import WHOLE_TABLE
+from atlas.db.queries import sql
 from atlas.snapshots import moving
 from atlas.snapshots.moving import REPLACED, Job, Progress, Purpose
 from atlas.snapshots.partitions import (
@@ -27,7 +28,6 @@ from atlas.snapshots.partitions import (
     ranges_for,
 )
 from atlas.snapshots.steps import perform, shortly
-from atlas.statements import sql
 
 __all__ = ["TARGET", "drain", "new_ranges"]
 
@@ -49,9 +49,9 @@ def _silent(part: str, done: int, pages: int) -> None:
 async def new_ranges(connection: asyncpg.Connection, now: datetime, width: timedelta) -> list[Range]:
     """The partitions that rows of the default one lack, and with them those ahead of now; none: no row lacks one."""
     source = await default(connection)
-    if source is None or not await connection.fetchval(sql("any_row", table=source)):
+    if source is None or not await connection.fetchval(sql("snapshots/common/table_has_rows", table=source)):
         return []
-    rows = await connection.fetch(sql("days_with_rows", table=source), timeout=WHOLE_TABLE)
+    rows = await connection.fetch(sql("snapshots/conversion/list_days_with_rows", table=source), timeout=WHOLE_TABLE)
     days = [row["day"] for row in rows]
     taken = await attached(connection)
     for_rows = ranges_for(days, width, taken, now=now, ahead=-1)[-_MOST:]
@@ -78,7 +78,7 @@ async def drain(
         wanted = await new_ranges(connection, now, width)
         source = await default(connection)
         # what an earlier draining replaced and nobody could drop yet has the name that the next one needs
-        if not wanted or source is None or await connection.fetchval(sql("name_taken"), REPLACED):
+        if not wanted or source is None or await connection.fetchval(sql("snapshots/common/relation_exists"), REPLACED):
             return [], 0
 
         async def make_target() -> None:
@@ -112,8 +112,8 @@ async def drain(
 
 
 async def _make_target(connection: asyncpg.Connection, wanted: Sequence[Range]) -> None:
-    await connection.execute(sql("create_partitioned_like", table=TARGET))
-    await perform(connection, sql("give_to_owner"), TARGET)
+    await connection.execute(sql("snapshots/conversion/create_partitioned_like", table=TARGET))
+    await perform(connection, sql("snapshots/common/alter_owner"), TARGET)
     for one in wanted:
         await create(connection, one, parent=TARGET)
     await create_default(connection, _REST, parent=TARGET)
@@ -123,21 +123,25 @@ async def _swap(connection: asyncpg.Connection, job: Job) -> list[str]:
     """Attaches the new partitions and takes the old default one away; no row is read for it."""
     if await moving.under_way(connection) != job:
         return []  # another process was faster
-    await connection.execute(sql("lock_snapshots"))
+    await connection.execute(sql("snapshots/conversion/lock_snapshots"))
     await moving.end(connection)
     source = await default(connection)
     assert source is not None  # noqa: S101  only this function takes it away
-    await connection.execute(sql("detach_partition", parent=SNAPSHOTS, table=source))
-    await connection.execute(sql("rename_table", table=source, new_name=REPLACED))
-    await connection.execute(sql("rename_index", index=f"{DEFAULT}_pkey", new_name=f"{REPLACED}_pkey"))
+    await connection.execute(sql("snapshots/conversion/detach_partition", parent=SNAPSHOTS, table=source))
+    await connection.execute(sql("snapshots/conversion/rename_table", table=source, new_name=REPLACED))
+    await connection.execute(
+        sql("snapshots/conversion/rename_index", index=f"{DEFAULT}_pkey", new_name=f"{REPLACED}_pkey")
+    )
     new = await attached(connection, TARGET)
     for one in new:
-        await connection.execute(sql("detach_partition", parent=TARGET, table=one.name))
-        await perform(connection, sql("attach_partition"), SNAPSHOTS, one.name, one.lower, one.upper)
-        await connection.execute(sql("unbound_rows", table=one.name))
-    await connection.execute(sql("detach_partition", parent=TARGET, table=_REST))
-    await connection.execute(sql("rename_table", table=_REST, new_name=DEFAULT))
-    await connection.execute(sql("rename_index", index=f"{_REST}_pkey", new_name=f"{DEFAULT}_pkey"))
-    await connection.execute(sql("attach_default", parent=SNAPSHOTS, table=DEFAULT))
-    await connection.execute(sql("drop_table", table=TARGET))
+        await connection.execute(sql("snapshots/conversion/detach_partition", parent=TARGET, table=one.name))
+        await perform(connection, sql("snapshots/common/attach_partition"), SNAPSHOTS, one.name, one.lower, one.upper)
+        await connection.execute(sql("snapshots/common/drop_range_check", table=one.name))
+    await connection.execute(sql("snapshots/conversion/detach_partition", parent=TARGET, table=_REST))
+    await connection.execute(sql("snapshots/conversion/rename_table", table=_REST, new_name=DEFAULT))
+    await connection.execute(
+        sql("snapshots/conversion/rename_index", index=f"{_REST}_pkey", new_name=f"{DEFAULT}_pkey")
+    )
+    await connection.execute(sql("snapshots/common/attach_default", parent=SNAPSHOTS, table=DEFAULT))
+    await connection.execute(sql("snapshots/common/drop_table", table=TARGET))
     return [one.name for one in new]

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from atlas.inspection import Inspection
+from atlas.db.queries import sql
+from atlas.db.server_info import Inspection
 from atlas.snapshots.partitions import Range
 from atlas.snapshots.steps import perform, shortly
-from atlas.statements import sql
 
 __all__ = ["chunks", "create", "drop_before", "set_width", "why_not"]
 
@@ -26,20 +26,27 @@ def why_not(found: Inspection) -> str | None:
 
 async def create(connection: asyncpg.Connection, name: str, width: timedelta) -> None:
     """Makes an empty hypertable like the table of the snapshots, in the caller's transaction."""
-    await connection.execute(sql("create_like", table=name))
-    await perform(connection, sql("give_to_owner"), name)
-    await connection.execute(sql("create_hypertable", table=name, extension=await _extension(connection)), width)
+    await connection.execute(sql("snapshots/common/create_like", table=name))
+    await perform(connection, sql("snapshots/common/alter_owner"), name)
+    await connection.execute(
+        sql("snapshots/hypertable/create_hypertable", table=name, extension=await _extension(connection)), width
+    )
 
 
 async def set_width(connection: asyncpg.Connection, width: timedelta) -> None:
     """Has the chunks to come hold this much time."""
-    if await connection.fetchval(sql("chunk_width")) != width:
-        await connection.fetchval(sql("set_chunk_width", extension=await _extension(connection)), width)
+    if await connection.fetchval(sql("snapshots/hypertable/chunk_width")) != width:
+        await connection.fetchval(
+            sql("snapshots/hypertable/set_chunk_width", extension=await _extension(connection)), width
+        )
 
 
 async def chunks(connection: asyncpg.Connection) -> list[Range]:
     """The chunks, the oldest first."""
-    return [Range(row["name"], row["lower"], row["upper"]) for row in await connection.fetch(sql("list_chunks"))]
+    return [
+        Range(row["name"], row["lower"], row["upper"])
+        for row in await connection.fetch(sql("snapshots/hypertable/list_chunks"))
+    ]
 
 
 async def drop_before(connection: asyncpg.Connection, keep_from: datetime) -> list[str]:
@@ -48,11 +55,11 @@ async def drop_before(connection: asyncpg.Connection, keep_from: datetime) -> li
     old = [chunk.name for chunk in await chunks(connection) if chunk.upper <= keep_from]
     if not old:
         return []
-    statement = sql("drop_chunks", extension=await _extension(connection))
+    statement = sql("snapshots/hypertable/drop_chunks", extension=await _extension(connection))
     dropped = {name for (name,) in await shortly(connection, lambda: connection.fetch(statement, keep_from))}
     return [name for name in old if name in dropped]
 
 
 async def _extension(connection: asyncpg.Connection) -> str:
     """The schema of TimescaleDB's functions: it need not be on the search_path."""
-    return str(await connection.fetchval(sql("extension_schema")))
+    return str(await connection.fetchval(sql("snapshots/hypertable/extension_schema")))

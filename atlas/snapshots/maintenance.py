@@ -10,15 +10,15 @@ import asyncpg
 
 from atlas.clock import clock
 from atlas.config import settings
-from atlas.connecting import translated
+from atlas.db.connect import translated
+from atlas.db.pooler import WHOLE_TABLE
+from atlas.db.queries import sql
+from atlas.db.server_info import Inspection, Storage, inspect
 from atlas.errors import AtlasError, Contended
-from atlas.inspection import Inspection, Storage, inspect
-from atlas.sessions import WHOLE_TABLE
 from atlas.snapshots import conversion, draining, hypertable, moving, partitions, views
 from atlas.snapshots.moving import Purpose
 from atlas.snapshots.partitions import Range
 from atlas.snapshots.steps import Connects
-from atlas.statements import sql
 
 __all__ = ["Maintenance", "ensure", "maintain"]
 
@@ -78,7 +78,7 @@ async def _made_hypertable(connection: asyncpg.Connection, found: Inspection) ->
     if job is not None and job.purpose is Purpose.CONVERT:
         logger.warning("a conversion has not ended: run `atlas migrate --to-timescaledb` again")
         return False
-    if await connection.fetchval(sql("any_row", table=partitions.SNAPSHOTS)):
+    if await connection.fetchval(sql("snapshots/common/table_has_rows", table=partitions.SNAPSHOTS)):
         logger.warning("TimescaleDB is there, but the snapshots are not in it: run `atlas migrate --to-timescaledb`")
         return False
     try:
@@ -126,7 +126,7 @@ async def maintain(
             if found.storage is Storage.PARTITIONED:
                 made, moved = await _made(connection, now)
                 if made or dropped or deleted:
-                    await connection.execute(sql("analyze_snapshots"), timeout=WHOLE_TABLE)
+                    await connection.execute(sql("snapshots/maintenance/analyze_snapshots"), timeout=WHOLE_TABLE)
             return Maintenance(tuple(made), tuple(dropped), deleted, moved)
     finally:
         await connection.close()
@@ -163,12 +163,12 @@ async def _delete(connection: asyncpg.Connection, found: Inspection, keep_from: 
     deleted, last = 0, ""
     while True:
         async with connection.transaction():
-            row = await connection.fetchrow(sql("oldest_batch"), keep_from, last, batch)
+            row = await connection.fetchrow(sql("snapshots/maintenance/oldest_batch"), keep_from, last, batch)
             if row["last"] is None:
                 return deleted
             if found.edition == "timescale":
-                await connection.fetchval(sql("lift_decompression_limit"))
-            tag = await connection.execute(sql("delete_batch"), keep_from, last, row["last"])
+                await connection.fetchval(sql("snapshots/common/lift_decompression_limit"))
+            tag = await connection.execute(sql("snapshots/maintenance/delete_batch"), keep_from, last, row["last"])
         deleted += int(tag.rpartition(" ")[2])
         last = row["last"]
 
@@ -194,11 +194,13 @@ async def _outlook(
     connection: asyncpg.Connection, found: Inspection, now: datetime, keep_from: datetime
 ) -> Maintenance:
     """What ``maintain`` would do."""
-    owned = await connection.fetchval(sql("owns_snapshots"))
+    owned = await connection.fetchval(sql("snapshots/maintenance/owns_snapshots"))
     dropped = await _old(connection, found, keep_from) if owned else []  # anybody else deletes row by row
-    older = await connection.fetchval(sql("count_older"), keep_from, timeout=WHOLE_TABLE)
+    older = await connection.fetchval(sql("snapshots/maintenance/count_older"), keep_from, timeout=WHOLE_TABLE)
     for one in dropped:
-        older -= await connection.fetchval(sql("count_between"), one.lower, one.upper, timeout=WHOLE_TABLE)
+        older -= await connection.fetchval(
+            sql("snapshots/maintenance/count_between"), one.lower, one.upper, timeout=WHOLE_TABLE
+        )
     made: list[Range] = []
     if found.storage is Storage.PARTITIONED:
         taken = [one for one in await partitions.attached(connection) if one not in dropped]

@@ -15,10 +15,10 @@ from enum import StrEnum
 
 import asyncpg
 
+from atlas.db.pooler import WHOLE_TABLE
+from atlas.db.queries import sql
 from atlas.errors import StatementFailed
-from atlas.sessions import WHOLE_TABLE
 from atlas.snapshots.steps import perform, shortly
-from atlas.statements import sql
 
 __all__ = ["REPLACED", "Job", "Progress", "Purpose", "abandon", "begin", "clean", "copy", "end", "under_way", "verify"]
 
@@ -54,11 +54,11 @@ class Job:
 
 async def under_way(connection: asyncpg.Connection) -> Job | None:
     """The copying that has begun and not ended."""
-    if not await connection.fetchval(sql("name_taken"), MOVING):
+    if not await connection.fetchval(sql("snapshots/common/relation_exists"), MOVING):
         return None
     try:
         async with connection.transaction():
-            row = await connection.fetchrow(sql("moving_job"))
+            row = await connection.fetchrow(sql("snapshots/conversion/current_copy_job"))
     except asyncpg.UndefinedTableError:
         return None  # another process has brought it to its end meanwhile
     return Job(row["job"], Purpose(row["purpose"]))
@@ -89,19 +89,21 @@ async def begin(
 
     async def work() -> Job | None:
         there = await under_way(connection)
-        if there is not None or not await connection.fetchval(sql("is_partitioned")):
+        if there is not None or not await connection.fetchval(sql("snapshots/common/is_partitioned")):
             return there
         job = Job(uuid.uuid4(), purpose)
         await make_target()
-        await connection.execute(sql("create_moving"))
-        await perform(connection, sql("give_to_owner"), MOVING)
-        await connection.execute(sql("mirror_function", source=source, target=target))
-        await connection.execute(sql("mirror_insert"))  # waits for all who write, and has the next ones wait
-        await connection.execute(sql("mirror_update"))
-        await connection.execute(sql("mirror_delete"))
-        await connection.execute(sql("mirror_truncate"))
+        await connection.execute(sql("snapshots/conversion/create_copy_table"))
+        await perform(connection, sql("snapshots/common/alter_owner"), MOVING)
+        await connection.execute(sql("snapshots/conversion/mirror_function", source=source, target=target))
+        await connection.execute(
+            sql("snapshots/conversion/mirror_insert")
+        )  # waits for all who write, and has the next ones wait
+        await connection.execute(sql("snapshots/conversion/mirror_update"))
+        await connection.execute(sql("snapshots/conversion/mirror_delete"))
+        await connection.execute(sql("snapshots/conversion/mirror_truncate"))
         for place, part in enumerate(parts):
-            await connection.execute(sql("plan_moving"), job.id, purpose, place, part)
+            await connection.execute(sql("snapshots/conversion/plan_copy"), job.id, purpose, place, part)
         return job
 
     return await shortly(connection, work, tries=20)
@@ -112,17 +114,17 @@ async def copy(connection: asyncpg.Connection, job: Job, target: str, progress: 
     while True:
         try:
             async with connection.transaction():
-                row = await connection.fetchrow(sql("next_part"), job.id)
+                row = await connection.fetchrow(sql("snapshots/conversion/claim_copy_part"), job.id)
                 if row is not None:
                     left = max(0, row["remaining"] - _PAGES)
-                    statement = sql("copy_pages", part=row["part"], target=target)
+                    statement = sql("snapshots/conversion/copy_pages", part=row["part"], target=target)
                     await connection.execute(statement, left, row["remaining"])
-                    await connection.execute(sql("note_copied"), row["part"], left)
+                    await connection.execute(sql("snapshots/conversion/update_copy_progress"), row["part"], left)
         except asyncpg.DeadlockDetectedError:
             continue  # with one who deletes: this batch is done again
         if row is not None:
             progress(row["part"], row["pages"] - left, row["pages"])
-        elif any(part["remaining"] for part in await connection.fetch(sql("moving_parts"), job.id)):
+        elif any(part["remaining"] for part in await connection.fetch(sql("snapshots/common/list_copy_parts"), job.id)):
             await asyncio.sleep(_OTHERS)
         else:
             return
@@ -142,10 +144,12 @@ async def verify(connection: asyncpg.Connection, source: str, parts: Sequence[st
         if not lacking and not extra:
             return rows
         for part, (oldest, newest) in lacking.items():
-            statement = sql("copy_missing", part=part, target=target)
+            statement = sql("snapshots/conversion/copy_missing", part=part, target=target)
             await connection.execute(statement, oldest, newest, timeout=WHOLE_TABLE)
         if extra:
-            await connection.execute(sql("delete_extra", source=source, target=target), timeout=WHOLE_TABLE)
+            await connection.execute(
+                sql("snapshots/conversion/delete_extra", source=source, target=target), timeout=WHOLE_TABLE
+            )
     rows, lacking, extra = await _differences(connection, parts, target)
     if lacking or extra:
         raise StatementFailed(
@@ -163,26 +167,26 @@ async def _differences(
     lacking: dict[str, tuple[object, object]] = {}
     missing = 0
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        await connection.execute(sql("hold_snapshots"))
-        await connection.fetchval(sql("set_locally"), "statement_timeout", "0")
+        await connection.execute(sql("snapshots/conversion/lock_snapshots_shared"))
+        await connection.fetchval(sql("snapshots/common/set_local"), "statement_timeout", "0")
         for part in parts:
-            span = await connection.fetchrow(sql("time_range", table=part), timeout=WHOLE_TABLE)
+            span = await connection.fetchrow(sql("snapshots/common/time_range", table=part), timeout=WHOLE_TABLE)
             if span["oldest"] is None:
                 continue
-            statement = sql("count_difference", part=part, target=target)
+            statement = sql("snapshots/conversion/count_copy_mismatches", part=part, target=target)
             found = await connection.fetchrow(statement, span["oldest"], span["newest"], timeout=WHOLE_TABLE)
             rows += found["rows"]
             missing += found["missing"]
             if found["missing"]:
                 lacking[part] = span["oldest"], span["newest"]
-        copied = await connection.fetchval(sql("count_rows", table=target), timeout=WHOLE_TABLE)
+        copied = await connection.fetchval(sql("snapshots/conversion/count_rows", table=target), timeout=WHOLE_TABLE)
     return rows, lacking, copied > rows - missing
 
 
 async def end(connection: asyncpg.Connection) -> None:
     """Ends the mirroring, in the caller's transaction."""
-    await connection.execute(sql("drop_mirror"))
-    await connection.execute(sql("drop_table", table=MOVING))
+    await connection.execute(sql("snapshots/conversion/drop_mirror"))
+    await connection.execute(sql("snapshots/common/drop_table", table=MOVING))
 
 
 async def abandon(connection: asyncpg.Connection, target: str, job: Job) -> None:
@@ -192,16 +196,16 @@ async def abandon(connection: asyncpg.Connection, target: str, job: Job) -> None
         if await under_way(connection) != job:
             return
         await end(connection)
-        await connection.execute(sql("drop_table", table=target))
+        await connection.execute(sql("snapshots/common/drop_table", table=target))
 
     await shortly(connection, work, tries=20)
 
 
 async def clean(connection: asyncpg.Connection) -> None:
     """Drops what the snapshots were in before, once nobody needs it."""
-    if not await connection.fetchval(sql("name_taken"), REPLACED):
+    if not await connection.fetchval(sql("snapshots/common/relation_exists"), REPLACED):
         return
     try:
-        await shortly(connection, lambda: connection.execute(sql("drop_table", table=REPLACED)))
+        await shortly(connection, lambda: connection.execute(sql("snapshots/common/drop_table", table=REPLACED)))
     except asyncpg.DependentObjectsStillExistError as error:
         logger.warning("%s holds old snapshots and cannot be dropped: %s (%s)", REPLACED, error, error.detail)

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from atlas.db.queries import sql
 from atlas.snapshots import moving
 from atlas.snapshots.steps import perform, shortly
-from atlas.statements import sql
 
 __all__ = [
     "AHEAD",
@@ -88,14 +88,14 @@ async def attached(connection: asyncpg.Connection, parent: str = SNAPSHOTS) -> l
     first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     return [
         Range(row["name"], row["lower"] or first, row["upper"] or last)
-        for row in await connection.fetch(sql("list_partitions"), parent)
+        for row in await connection.fetch(sql("snapshots/common/list_partitions"), parent)
         if not row["is_default"]
     ]
 
 
 async def default(connection: asyncpg.Connection) -> str | None:
     """The partition of the rows that fit in no range."""
-    rows = await connection.fetch(sql("list_partitions"), SNAPSHOTS)
+    rows = await connection.fetch(sql("snapshots/common/list_partitions"), SNAPSHOTS)
     return next((row["name"] for row in rows if row["is_default"]), None)
 
 
@@ -107,23 +107,23 @@ async def create(connection: asyncpg.Connection, wanted: Range, *, parent: str =
     """
     name = wanted.name
     for number in range(2, _NAMES):
-        if not await connection.fetchval(sql("name_taken"), name):
+        if not await connection.fetchval(sql("snapshots/common/relation_exists"), name):
             break
         name = f"{wanted.name}_{number}"
-    await connection.execute(sql("create_like", table=name))
-    await perform(connection, sql("give_to_owner"), name)
-    await perform(connection, sql("bound_rows"), name, wanted.lower, wanted.upper)
-    await perform(connection, sql("attach_partition"), parent, name, wanted.lower, wanted.upper)
+    await connection.execute(sql("snapshots/common/create_like", table=name))
+    await perform(connection, sql("snapshots/common/alter_owner"), name)
+    await perform(connection, sql("snapshots/partitions/add_range_check"), name, wanted.lower, wanted.upper)
+    await perform(connection, sql("snapshots/common/attach_partition"), parent, name, wanted.lower, wanted.upper)
     if parent == SNAPSHOTS:
-        await connection.execute(sql("unbound_rows", table=name))
+        await connection.execute(sql("snapshots/common/drop_range_check", table=name))
     return Range(name, wanted.lower, wanted.upper)
 
 
 async def create_default(connection: asyncpg.Connection, name: str, *, parent: str = SNAPSHOTS) -> None:
     """Makes the partition for all that fits in no other, in the caller's transaction."""
-    await connection.execute(sql("create_like", table=name))
-    await perform(connection, sql("give_to_owner"), name)
-    await connection.execute(sql("attach_default", parent=parent, table=name))
+    await connection.execute(sql("snapshots/common/create_like", table=name))
+    await perform(connection, sql("snapshots/common/alter_owner"), name)
+    await connection.execute(sql("snapshots/common/attach_default", parent=parent, table=name))
 
 
 async def ensure_default(connection: asyncpg.Connection) -> None:
@@ -162,7 +162,7 @@ async def drop(connection: asyncpg.Connection, name: str) -> bool:
     async def work() -> bool:
         if not await may_change(connection):
             return False
-        await connection.execute(sql("drop_table", table=name))
+        await connection.execute(sql("snapshots/common/drop_table", table=name))
         return True
 
     return await shortly(connection, work)
@@ -170,4 +170,7 @@ async def drop(connection: asyncpg.Connection, name: str) -> bool:
 
 async def may_change(connection: asyncpg.Connection) -> bool:
     """Whether the partitions may be others after this step: not while they are copied, nor in a hypertable's place."""
-    return bool(await connection.fetchval(sql("is_partitioned"))) and await moving.under_way(connection) is None
+    return (
+        bool(await connection.fetchval(sql("snapshots/common/is_partitioned")))
+        and await moving.under_way(connection) is None
+    )

@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
+from atlas.db.pooler import COMMAND_TIMEOUT
+from atlas.db.queries import sql
 from atlas.errors import Contended
-from atlas.sessions import COMMAND_TIMEOUT
-from atlas.statements import sql
 
 __all__ = ["LOCK", "Connects", "perform", "shortly"]
 
@@ -43,8 +43,10 @@ async def shortly(connection: asyncpg.Connection, work: Callable[[], Awaitable[T
     for remaining in reversed(range(tries)):
         try:
             async with connection.transaction():
-                await connection.fetchval(sql("hold_structure"), LOCK)  # only such steps hold it: it is soon free
-                await connection.fetchval(sql("set_locally"), "lock_timeout", LOCK_WAIT)
+                await connection.fetchval(
+                    sql("snapshots/common/lock_schema_change"), LOCK
+                )  # only such steps hold it: it is soon free
+                await connection.fetchval(sql("snapshots/common/set_local"), "lock_timeout", LOCK_WAIT)
                 return await work()
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
             if not remaining:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from atlas.inspection import Inspection, Storage
-from atlas.sessions import WHOLE_TABLE
+from atlas.db.pooler import WHOLE_TABLE
+from atlas.db.queries import sql
+from atlas.db.server_info import Inspection, Storage
 from atlas.snapshots import hypertable, moving, partitions
 from atlas.snapshots.moving import Purpose
 from atlas.snapshots.partitions import Range
-from atlas.statements import sql
 
 __all__ = ["COUNTED", "Summary", "summarize"]
 
@@ -51,15 +51,15 @@ async def summarize(connection: asyncpg.Connection, found: Inspection) -> Summar
     in_default: int | None = 0
     if plain and (default := await partitions.default(connection)) is not None:
         try:
-            in_default = await connection.fetchval(sql("count_up_to", table=default), COUNTED)
+            in_default = await connection.fetchval(sql("snapshots/maintenance/count_up_to", table=default), COUNTED)
             if in_default:
-                span = await connection.fetchrow(sql("time_range", table=default), timeout=WHOLE_TABLE)
+                span = await connection.fetchrow(sql("snapshots/common/time_range", table=default), timeout=WHOLE_TABLE)
                 ends += span["oldest"], span["newest"]
         except asyncpg.InsufficientPrivilegeError:
             in_default = None
     times = [end for end in ends if end is not None]
     job = await moving.under_way(connection)
-    left = await connection.fetch(sql("moving_parts"), job.id) if job else []
+    left = await connection.fetch(sql("snapshots/common/list_copy_parts"), job.id) if job else []
     pages = sum(part["pages"] for part in left)
     return Summary(
         parts=len(parts),
@@ -68,14 +68,16 @@ async def summarize(connection: asyncpg.Connection, found: Inspection) -> Summar
         in_default=in_default,
         copying=job.purpose if job else None,
         copied=1 - sum(part["remaining"] for part in left) / pages if pages else 1.0,
-        views={row["name"]: row["continuous"] for row in await connection.fetch(sql("found_views"))},
+        views={row["name"]: row["continuous"] for row in await connection.fetch(sql("snapshots/common/list_views"))},
     )
 
 
 async def _first(connection: asyncpg.Connection, parts: Iterable[Range], end: str) -> datetime | None:
     """One end of what the parts hold: that of the first part which holds anything."""
     for part in parts:
-        row = await connection.fetchrow(sql("time_range_within"), part.lower, part.upper, timeout=WHOLE_TABLE)
+        row = await connection.fetchrow(
+            sql("snapshots/maintenance/time_range_within"), part.lower, part.upper, timeout=WHOLE_TABLE
+        )
         if row[end] is not None:
             at: datetime = row[end]
             return at.astimezone(UTC)

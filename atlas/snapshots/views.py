@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from atlas.config import settings
-from atlas.sessions import WHOLE_TABLE
+from atlas.db.pooler import WHOLE_TABLE
+from atlas.db.queries import sql
 from atlas.snapshots import columnstore
 from atlas.snapshots.steps import perform, shortly
-from atlas.statements import sql
 
 __all__ = ["ensure_views", "expire", "forget"]
 
@@ -82,18 +82,20 @@ async def expire(connection: asyncpg.Connection, keep_from: datetime) -> None:
     extension = await columnstore.community(connection)
     if extension is None:
         return
-    for row in await connection.fetch(sql("list_aggregates")):
+    for row in await connection.fetch(sql("snapshots/views/list_aggregates")):
         view, width = row["view"], _WIDTHS[row["view"]]
         bucket = keep_from - (keep_from - _EPOCH) % width  # a part of it is kept
         if row["owned"]:
-            await connection.fetch(sql("expire_aggregate_chunks", extension=extension, view=view), bucket)
+            await connection.fetch(
+                sql("snapshots/views/expire_aggregate_chunks", extension=extension, view=view), bucket
+            )
         if row["deletable"]:
             async with connection.transaction():
-                await connection.fetchval(sql("lift_decompression_limit"))
-                expire = sql("expire_aggregate", space=row["space"], kept=row["kept"])
+                await connection.fetchval(sql("snapshots/common/lift_decompression_limit"))
+                expire = sql("snapshots/views/expire_aggregate", space=row["space"], kept=row["kept"])
                 await connection.execute(expire, bucket, timeout=WHOLE_TABLE)
         if row["owned"]:
-            refresh = sql("refresh_aggregate", extension=extension, view=view)
+            refresh = sql("snapshots/views/refresh_aggregate", extension=extension, view=view)
             await connection.execute(refresh, bucket, bucket + width, timeout=WHOLE_TABLE)
         else:
             logger.info("%s: the rest of what is too old goes when its owner's policy runs, every half hour", view)
@@ -107,12 +109,14 @@ async def forget(connection: asyncpg.Connection, video_ids: Sequence[str]) -> in
     if await columnstore.community(connection) is None:
         return 0
     removed = 0
-    for row in await connection.fetch(sql("list_aggregates")):
+    for row in await connection.fetch(sql("snapshots/views/list_aggregates")):
         space, kept = row["space"], row["kept"]
         async with connection.transaction():
-            await connection.fetchval(sql("lift_decompression_limit"))
-            await connection.execute(sql("hold_aggregate", space=space, kept=kept))
-            tag = await connection.execute(sql("forget_in_aggregate", space=space, kept=kept), list(video_ids))
+            await connection.fetchval(sql("snapshots/common/lift_decompression_limit"))
+            await connection.execute(sql("snapshots/views/lock_aggregate", space=space, kept=kept))
+            tag = await connection.execute(
+                sql("snapshots/views/erase_in_aggregate", space=space, kept=kept), list(video_ids)
+            )
         removed += int(tag.rpartition(" ")[2])
     return removed
 
@@ -120,17 +124,17 @@ async def forget(connection: asyncpg.Connection, video_ids: Sequence[str]) -> in
 def _computed() -> dict[str, str]:
     """What makes each view on any server."""
     return {
-        "video_velocity": sql("create_velocity"),
-        "video_stats_hourly": sql("create_hourly"),
-        "video_stats_daily": sql("create_daily"),
+        "video_velocity": sql("snapshots/views/create_velocity"),
+        "video_stats_hourly": sql("snapshots/views/create_hourly"),
+        "video_stats_daily": sql("snapshots/views/create_daily"),
     }
 
 
 def _aggregates(extension: str) -> dict[str, str]:
     """What makes those that the Community edition keeps."""
     return {
-        "video_stats_hourly": sql("aggregate_hourly", extension=extension),
-        "video_stats_daily": sql("aggregate_daily", extension=extension),
+        "video_stats_hourly": sql("snapshots/views/aggregate_hourly", extension=extension),
+        "video_stats_daily": sql("snapshots/views/aggregate_daily", extension=extension),
     }
 
 
@@ -140,7 +144,7 @@ def _mark(definition: str) -> str:
 
 
 async def _found(connection: asyncpg.Connection) -> dict[str, _Found]:
-    rows = await connection.fetch(sql("found_views"))
+    rows = await connection.fetch(sql("snapshots/common/list_views"))
     return {row["name"]: _Found(row["comment"] or "", row["continuous"], row["reads_log"]) for row in rows}
 
 
@@ -153,18 +157,22 @@ async def _make(connection: asyncpg.Connection, name: str, definition: str, *, c
     found = (await _found(connection)).get(name)
     if found is None:
         await connection.execute(definition)
-        await perform(connection, sql("grants_of_snapshots"), name)
+        await perform(connection, sql("snapshots/views/grants_of_snapshots"), name)
     elif found.is_made_by(definition):
         return False
     elif not (continuous or found.continuous):
         await connection.execute(definition)  # CREATE OR REPLACE
     else:
-        grants = await connection.fetch(sql("grants"), name, name)
-        await connection.execute(sql("drop_aggregate", view=name) if found.continuous else sql("drop_view", view=name))
+        grants = await connection.fetch(sql("snapshots/common/grants"), name, name)
+        await connection.execute(
+            sql("snapshots/views/drop_aggregate", view=name)
+            if found.continuous
+            else sql("snapshots/views/drop_view", view=name)
+        )
         await connection.execute(definition)
         for (grant,) in grants:
             await connection.execute(grant)
-    await perform(connection, sql("describe_view"), name, f"{_SAID[name]} {_mark(definition)}")
+    await perform(connection, sql("snapshots/views/describe_view"), name, f"{_SAID[name]} {_mark(definition)}")
     return True
 
 
@@ -174,8 +182,8 @@ async def _aggregate(connection: asyncpg.Connection, name: str, extension: str) 
     async def work() -> None:
         if await _make(connection, name, _aggregates(extension)[name], continuous=True):
             width = timedelta(days=settings.database_chunk_days)
-            await connection.fetch(sql("aggregate_width", extension=extension, view=name), width)
-            await connection.fetch(sql("refresh_policy", extension=extension, view=name))
+            await connection.fetch(sql("snapshots/views/aggregate_width", extension=extension, view=name), width)
+            await connection.fetch(sql("snapshots/views/refresh_policy", extension=extension, view=name))
             await columnstore.ensure_of_aggregate(connection, extension, name)
 
     try:

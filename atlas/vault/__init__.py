@@ -30,16 +30,16 @@ from atlas.background import call_in_background
 from atlas.config import settings
 from atlas.errors import ArchiveUnavailable
 from atlas.vault.buffer import FlushReport, Vault
-from atlas.vault.choose import chosen, provider_from_settings
-from atlas.vault.provider import Provider
+from atlas.vault.factory import chosen, provider_from_settings
+from atlas.vault.providers.base import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime
 
-    from atlas.vault.erasing import ExpireReport
-    from atlas.vault.forgetting import Forgotten
-    from atlas.vault.old_days import ArchiveOutlook
+    from atlas.vault.deletion import ExpireReport
+    from atlas.vault.erasure import Forgotten
+    from atlas.vault.expiry import ArchiveOutlook
 
     enabled: bool
     """False for VAULT_PROVIDER=off: nothing is archived, nothing needs to be asked for again."""
@@ -119,14 +119,14 @@ def load_metadata(video_id: str, day: date) -> dict[str, Any] | None:
 
 
 async def outlook(before: date, *, share: float, counted: int, seconds: float = 600.0) -> ArchiveOutlook:
-    """Look at what ``expire`` would delete, and delete nothing. See ``atlas.vault.old_days``.
+    """Look at what ``expire`` would delete, and delete nothing. See ``atlas.vault.expiry``.
 
     Raises:
         ArchiveUnavailable: the place cannot be reached, or gives no answer.
         ConfigError: a setting is missing or wrong.
     """
     from atlas.vault.archive import Archive  # noqa: PLC0415  as in expire
-    from atlas.vault.old_days import ArchiveOutlook, look  # noqa: PLC0415
+    from atlas.vault.expiry import ArchiveOutlook, look  # noqa: PLC0415
 
     archive = Archive(_vault().provider)
     if not archive.provider.enabled:
@@ -153,9 +153,9 @@ async def expire(before: date, *, dry_run: bool = False, seconds: float = 600.0)
         ConfigError: a setting is missing or wrong.
     """
     # an agent, which only adds to the archive, does not pay for what deletes from it
-    from atlas.vault import erasing  # noqa: PLC0415
+    from atlas.vault import deletion  # noqa: PLC0415
     from atlas.vault.archive import Archive  # noqa: PLC0415
-    from atlas.vault.erasing import ExpireReport  # noqa: PLC0415
+    from atlas.vault.deletion import ExpireReport  # noqa: PLC0415
 
     archive = Archive(_vault().provider)
     if not archive.provider.enabled:
@@ -163,14 +163,14 @@ async def expire(before: date, *, dry_run: bool = False, seconds: float = 600.0)
     deadline = time.monotonic() + seconds
     try:
         return await call_in_background(
-            lambda: erasing.expire(archive, before, dry_run=dry_run, deadline=deadline),
-            seconds=seconds + erasing.COMMIT_SECONDS,
+            lambda: deletion.expire(archive, before, dry_run=dry_run, deadline=deadline),
+            seconds=seconds + deletion.COMMIT_SECONDS,
             name="vault-expire",
         )
     except ArchiveUnavailable as error:
         return ExpireReport(error=str(error))
     except TimeoutError:
-        return ExpireReport(error=f"the archive gave no answer within {seconds + erasing.COMMIT_SECONDS:g} s")
+        return ExpireReport(error=f"the archive gave no answer within {seconds + deletion.COMMIT_SECONDS:g} s")
 
 
 async def forget(video_ids: Iterable[str], *, since: date | None = None, seconds: float = 600.0) -> Forgotten:
@@ -185,16 +185,16 @@ async def forget(video_ids: Iterable[str], *, since: date | None = None, seconds
         ArchiveUnavailable: the place cannot be reached, or gives no answer; the next call goes on.
         ConfigError: a setting is missing or wrong.
     """
-    from atlas.vault import forgetting  # noqa: PLC0415  as in expire
+    from atlas.vault import erasure  # noqa: PLC0415  as in expire
     from atlas.vault.archive import Archive  # noqa: PLC0415
-    from atlas.vault.forgetting import Forgotten, Wanted  # noqa: PLC0415
+    from atlas.vault.erasure import Forgotten, Wanted  # noqa: PLC0415
 
     archive, wanted = Archive(_vault().provider), Wanted(frozenset(video_ids))
     if not archive.provider.enabled:
         return Forgotten()
     try:
         return await call_in_background(
-            lambda: forgetting.forget(archive, wanted, since=since), seconds=seconds, name="vault-forget"
+            lambda: erasure.forget(archive, wanted, since=since), seconds=seconds, name="vault-forget"
         )
     except TimeoutError:
         raise ArchiveUnavailable(f"the archive gave no answer within {seconds:g} s") from None

@@ -27,14 +27,14 @@ from atlas.vault.layout import (
     read_lines,
     video_of,
 )
-from atlas.vault.provider import MAX_FILE, Refused, TooLarge
+from atlas.vault.providers.base import MAX_FILE, Refused, TooLarge
 from atlas.vault.records import MAX_RECORD, Record, decode, observed_at
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
     from datetime import date
 
-    from atlas.vault.provider import Entry, Provider
+    from atlas.vault.providers.base import Entry, Provider
 
 __all__ = ["Archive", "Contents", "Damage", "Stored"]
 

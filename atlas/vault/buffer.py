@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from atlas.background import call_in_background
 from atlas.clock import clock
 from atlas.errors import one_line
-from atlas.vault.reading import load
+from atlas.vault.reader import load
 from atlas.vault.records import EncodingError, Record, check_video_id, decode, encode, mark
-from atlas.vault.writing import Writer
+from atlas.vault.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import date, datetime
 
-    from atlas.vault.provider import Provider
-    from atlas.vault.writing import Layout
+    from atlas.vault.providers.base import Provider
+    from atlas.vault.writer import Layout
 
 __all__ = ["FLUSH_DUE_BYTES", "FLUSH_DUE_RECORDS", "FLUSH_SECONDS", "FlushReport", "Vault"]
 

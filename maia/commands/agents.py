@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from atlas.help import verbatim
-from maia import agent
-from maia.agent import AgentOptions
-from maia.exitcodes import EXIT_CODES
-from maia.logs import set_up_logging
-from maia.session import Shard
+from maia.agents.session import Shard
+from maia.cycles import AgentOptions, run
+from maia.runtime.exitcodes import EXIT_CODES
+from maia.runtime.logs import set_up_logging
 
 __all__ = ["EPILOG", "MOST_MINUTES", "MOST_ROWS", "hunter", "parse_shard", "tracker"]
 
@@ -66,7 +65,7 @@ def _start(
 ) -> None:
     if max_minutes and cycles != 1:
         raise typer.BadParameter("give --cycles or --max-minutes, not both")
-    agent.run(name, AgentOptions(parse_shard(shard), batch_size, cycles, max_minutes or None, result_file))
+    run(name, AgentOptions(parse_shard(shard), batch_size, cycles, max_minutes or None, result_file))
 
 
 def hunter(

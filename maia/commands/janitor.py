@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from atlas.adapters.expiry import Outlook
-from atlas.plain import harmless
-from atlas.vault.old_days import ArchiveOutlook
+from atlas.sanitize import harmless
+from atlas.vault.expiry import ArchiveOutlook
 from maia.commands.agents import (
     MOST_MINUTES,
     MOST_ROWS,
@@ -19,7 +19,7 @@ from maia.commands.agents import (
     Verbose,
     parse_shard,
 )
-from maia.logs import set_up_logging
+from maia.runtime.logs import set_up_logging
 
 __all__ = ["janitor"]
 

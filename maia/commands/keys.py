@@ -13,10 +13,10 @@ from rich.text import Text
 from atlas.adapters.keys import KeyDAO, KeyReport, Lifted
 from atlas.clock import clock
 from atlas.config import settings
+from atlas.config.keypool import KeyPool
 from atlas.database import database
 from atlas.errors import ConfigError
-from atlas.keypool import KeyPool
-from atlas.plain import harmless
+from atlas.sanitize import harmless
 from atlas.times import iso
 from maia.commands.running import run
 

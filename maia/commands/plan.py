@@ -14,16 +14,16 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-import maia.plan
+import maia.workflow.plan
 from atlas.adapters.plans import RunRow
-from atlas.plain import harmless
+from atlas.sanitize import harmless
+from maia.agents.session import Shard
 from maia.commands.agents import BatchSize, JsonLogs, ResultFile, Verbose
-from maia.logs import set_up_logging
-from maia.plan import MOST_SHARDS, PlanOptions
-from maia.process import run_process
-from maia.queries import read_queries
-from maia.session import Shard
-from maia.verdict import read_run, told
+from maia.commands.query_input import read_queries
+from maia.run import run_process
+from maia.runtime.logs import set_up_logging
+from maia.workflow.plan import MOST_SHARDS, PlanOptions
+from maia.workflow.run_report import read_run, told
 
 __all__ = ["plan", "verdict"]
 
@@ -102,7 +102,7 @@ def plan(
     for problem in found.problems():
         logger.warning("a query is not added: %s", problem)
     options = PlanOptions(max_shards, batch_size, wave, found.wanted, resume_keys, migrate, result_file)
-    maia.plan.run(agent.value, options)
+    maia.workflow.plan.run(agent.value, options)
 
 
 def verdict(

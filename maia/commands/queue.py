@@ -17,11 +17,11 @@ from atlas.adapters.queue import QueryRow, QueueDAO
 from atlas.commands.pipes import echo_json
 from atlas.commands.progress import Progress
 from atlas.database import database
-from atlas.plain import harmless
 from atlas.policy import USER_PRIORITY
+from atlas.sanitize import harmless
 from atlas.times import iso
+from maia.commands.query_input import Queries, read_queries
 from maia.commands.running import run
-from maia.queries import Queries, read_queries
 
 __all__ = ["app"]
 

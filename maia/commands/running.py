@@ -10,8 +10,8 @@ import typer
 
 from atlas.config import settings
 from atlas.errors import AtlasError
-from atlas.plain import harmless
-from maia.result import describe
+from atlas.sanitize import harmless
+from maia.runtime.result_file import describe
 
 __all__ = ["leave", "run"]
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Self
 
-from atlas.parsing import usable_id
-from atlas.quota import Bucket
+from atlas.models.parsing import usable_id
+from atlas.quota.buckets import Bucket
 from atlas.times import iso
 from maia import __version__
-from maia.youtube.calls import Caller, Method, Stop
-from maia.youtube.http import Transport
+from maia.youtube.executor import Caller, Method, Stop
 from maia.youtube.models import ChannelList, PlaylistPage, SearchPage, StatsList, VideoList
 from maia.youtube.reservations import Ring
+from maia.youtube.transport import Transport
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -27,9 +27,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from atlas.errors import scrub
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from maia.errors import MaiaError
-from maia.youtube.wire import ErrorBody, retry_after_of
+from maia.youtube.decoding import ErrorBody, retry_after_of
 
 __all__ = [
     "BadRequest",

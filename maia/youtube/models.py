@@ -1,4 +1,4 @@
-"""Answers of the API's list methods: what they hold is modelled in `atlas.resources`."""
+"""Answers of the API's list methods: what they hold is modelled in `atlas.models.youtube`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
 
 from atlas.errors import scrub
-from atlas.parsing import clean_text, parse_count
-from atlas.resources import Channel, PlaylistItem, SearchItem, Video, VideoStats
+from atlas.models.parsing import clean_text, parse_count
+from atlas.models.youtube import Channel, PlaylistItem, SearchItem, Video, VideoStats
 from maia.youtube.errors import Malformed
 
 if TYPE_CHECKING:

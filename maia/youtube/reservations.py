@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from atlas.keyring import Ticket
-    from atlas.quota import Bucket
+    from atlas.quota.buckets import Bucket
 
 __all__ = ["Reservations", "Ring"]
 

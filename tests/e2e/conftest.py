@@ -19,16 +19,16 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from atlas.embedded import start
-from maia.sandbox import RunningSandbox, SandboxConfig, running
-from maia.sandbox.log import CallLog
+from atlas.db.embedded import start
+from youtube_sandbox import RunningSandbox, SandboxConfig, running
+from youtube_sandbox.log import CallLog
 
-from ..background import PATIENCE, Background
-from ..markdown import CHECKOUT
-from ..planted import HUNTING, TRACKING
-from ..postgres import execute, fresh_database, make_template
-from ..wire import wire_to
-from .engine import Containers, Docker
+from ..support.databases import execute, fresh_database, make_template
+from ..support.docker_engine import Containers, Docker
+from ..support.documents import CHECKOUT
+from ..support.event_loop import PATIENCE, Background
+from ..support.fake_secrets import HUNTING, TRACKING
+from ..support.tcp_proxy import wire_to
 
 IMAGE = "pleiades-maia:latest"
 TEMPLATE = "maia_e2e_template"

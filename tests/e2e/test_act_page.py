@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from ..markdown import CHECKOUT, document, sections
-from .acting import AT_MOST, EXPORT, PASSED, Acted, missing, tracked_files
-from .engine import Docker
+from ..support.act import AT_MOST, EXPORT, PASSED, Acted, missing, tracked_files
+from ..support.docker_engine import Docker
+from ..support.documents import CHECKOUT, document, sections
 
 pytestmark = pytest.mark.e2e
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ..unit.action.steps import Done, Step
+from ..support.action_step import Done, Step
+from ..support.docker_engine import Docker
 from .conftest import POOL, Query, Sandbox
-from .engine import Docker
 
 pytestmark = pytest.mark.e2e
 

@@ -15,10 +15,10 @@ import pytest
 
 import maia
 
-from ..markdown import CHECKOUT
-from .acting import Acted, Repository, missing, read_values, tracked_files
+from ..support.act import Acted, Repository, missing, read_values, tracked_files
+from ..support.docker_engine import Docker
+from ..support.documents import CHECKOUT
 from .conftest import Sandbox
-from .engine import Docker
 
 pytestmark = pytest.mark.e2e
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ..background import PATIENCE
-from ..integration.prefect_server import PrefectServer, prefect_server
-from ..markdown import document, sections
+from ..support.docker_engine import HARDENED, RESULT, Containers, Docker, Ended
+from ..support.documents import document, sections
+from ..support.event_loop import PATIENCE
+from ..support.prefect_server import PrefectServer, prefect_server
 from .conftest import Query, Sandbox
-from .engine import HARDENED, RESULT, Containers, Docker, Ended
 
 __all__ = ["prefect_server"]  # a fixture
 

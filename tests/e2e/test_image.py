@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ..markdown import CHECKOUT
+from ..support.docker_engine import Containers, Docker
+from ..support.documents import CHECKOUT
 from .conftest import Query
-from .engine import Containers, Docker
 
 pytestmark = pytest.mark.e2e
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ..markdown import CHECKOUT
+from ..support.documents import CHECKOUT
 
-pytest.importorskip("benchmarks", reason="the benchmarks are part of the checkout")
+pytest.importorskip("harness.benchmarks", reason="the benchmarks are part of the checkout")
 
 pytestmark = pytest.mark.e2e
 
@@ -32,14 +32,14 @@ def figures(*command: str) -> str:
 
 @pytest.mark.usefixtures("image")
 def test_the_time_of_a_shard_is_split() -> None:
-    shown = figures("benchmarks.container", "--runs", "1")
+    shown = figures("harness.benchmarks.container", "--runs", "1")
     for word in ("image start", "Python start", "work", "end", "whole", "hunter", "tracker"):
         assert word in shown
 
 
 @pytest.mark.usefixtures("image")
 def test_what_the_image_is_made_of_is_listed() -> None:
-    shown = figures("benchmarks.image", "--no-compressed")
+    shown = figures("harness.benchmarks.image", "--no-compressed")
     for word in ("the layers of Maia", "bytecode", "SQLAlchemy", "debugging symbols", "web pages of a Prefect server"):
         assert word in shown
 
@@ -47,12 +47,14 @@ def test_what_the_image_is_made_of_is_listed() -> None:
 @pytest.mark.usefixtures("image")
 def test_row_10_explains_each_megabyte_and_times_the_start(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
-    figures("benchmarks", "--rows", "10", "--quick", "--json", str(file))
+    figures("harness.benchmarks", "--rows", "10", "--quick", "--json", str(file))
     whole, layers, *parts = json.loads(file.read_text())["lines"]
     starts = [parts.pop(), parts.pop()]
     assert layers["figure"] == pytest.approx(whole["figure"] - whole["limit"])
     assert sum(line["figure"] for line in parts) == pytest.approx(layers["figure"])
-    assert not [line["what"] for line in parts if "?" in line["what"]], "benchmarks.rows.container.PURPOSE has no word"
+    assert not [line["what"] for line in parts if "?" in line["what"]], (
+        "harness.benchmarks.rows.container.PURPOSE has no word"
+    )
     assert parts[-1]["what"] == "image: links, configuration, the user"
     assert parts[-1]["figure"] < 1
     for line in starts:

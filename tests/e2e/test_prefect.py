@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ..background import Background
-from ..children import child, finished
-from ..integration.prefect_server import PrefectServer, prefect_server
-from ..markdown import CHECKOUT, document, sections
-from ..secrets_plugin import beside, shown
+from ..support.child_processes import child, finished
+from ..support.documents import CHECKOUT, document, sections
+from ..support.event_loop import Background
+from ..support.prefect_server import PrefectServer, prefect_server
+from ..support.secrets_plugin import beside, shown
 from .conftest import Query
 
 __all__ = ["prefect_server"]  # a fixture

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from ..markdown import CHECKOUT
-from .acting import FOREIGN, Acted, Repository, missing
+from ..support.act import FOREIGN, Acted, Repository, missing
+from ..support.documents import CHECKOUT
 
 pytestmark = pytest.mark.e2e
 

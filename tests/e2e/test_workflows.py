@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from atlas.keypool import fingerprint
+from atlas.config.keypool import fingerprint
 
-from ..markdown import CHECKOUT
-from .acting import (
+from ..support.act import (
     EXPORT,
     FOREIGN,
     HUNTER,
@@ -29,8 +28,9 @@ from .acting import (
     read_values,
     tracked_files,
 )
+from ..support.docker_engine import Containers, Docker
+from ..support.documents import CHECKOUT
 from .conftest import PASSWORD, Query, Sandbox
-from .engine import Containers, Docker
 
 pytestmark = pytest.mark.e2e
 

@@ -11,11 +11,11 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database, database
-from atlas.embedded import start
+from atlas.db.embedded import start
 
-from ..logins import drop_logins, make_logins
-from ..postgres import execute, fresh_database, make_template
-from .prefect_server import mortal_server, prefect_server
+from ..support.database_logins import drop_logins, make_logins
+from ..support.databases import execute, fresh_database, make_template
+from ..support.prefect_server import mortal_server, prefect_server
 
 __all__ = ["mortal_server", "prefect_server"]  # fixtures
 

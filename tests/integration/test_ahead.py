@@ -12,16 +12,16 @@ import pytest
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.adapters.report import ReportDAO
-from atlas.adapters.rows import Presence, TopicStatus, VideoUpdate
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db.queries import sql
 from atlas.errors import KeysRejected, RingExhausted
 from atlas.keyring import KeyRing
-from atlas.quota import Bucket
-from atlas.resources import Video
-from atlas.statements import sql
+from atlas.models.rows import Presence, TopicStatus, VideoUpdate
+from atlas.models.youtube import Video
+from atlas.quota.buckets import Bucket
 
-from ..schedule import standing_at
+from ..support.clock_settings import standing_at
 
 pytestmark = pytest.mark.integration
 
@@ -140,10 +140,10 @@ async def test_a_process_looks_once_in_ten_minutes(db: Database, monkeypatch: py
         await dao.fetch_tracker_targets()
         await dao.fetch_unfinished(10, archive=True)
         await dao.fetch_hunter_batch()
-    assert (sent.count(sql("repair_videos")), sent.count(sql("repair_topics"))) == (1, 1)
+    assert (sent.count(sql("claims/repair_videos")), sent.count(sql("claims/repair_topics"))) == (1, 1)
     monkeypatch.setattr("atlas.adapters.claims._REPAIRED_EVERY", 0.0)
     await dao.fetch_tracker_targets()
-    assert sent.count(sql("repair_videos")) == 2
+    assert sent.count(sql("claims/repair_videos")) == 2
 
 
 # ── topics ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..ignoring import ignoring
+from ..support.ignored_signals import ignoring
 
 pytestmark = pytest.mark.integration
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("benchmarks", reason="the benchmarks are part of the checkout")
+pytest.importorskip("harness.benchmarks", reason="the benchmarks are part of the checkout")
 
-from benchmarks.fillfactor import rounds_with
+from harness.benchmarks.fillfactor import rounds_with
 
 pytestmark = pytest.mark.integration
 

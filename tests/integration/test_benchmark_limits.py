@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from ..markdown import CHECKOUT
+from ..support.documents import CHECKOUT
 
-pytest.importorskip("benchmarks", reason="the benchmarks are part of the checkout")
+pytest.importorskip("harness.benchmarks", reason="the benchmarks are part of the checkout")
 
 from atlas.config import settings
 from atlas.database import Database
-from benchmarks.bare.hunter import hunt
-from benchmarks.bare.tools import bare
-from benchmarks.bare.tracker import track
-from benchmarks.tables import due_queries, due_videos
-from benchmarks.world import POOL, api
+from harness.benchmarks.bare.hunter import hunt
+from harness.benchmarks.bare.tools import bare
+from harness.benchmarks.bare.tracker import track
+from harness.benchmarks.tables import due_queries, due_videos
+from harness.benchmarks.world import POOL, api
 from maia.hunter import run_hunter_cycle
 from maia.tracker import run_tracker_cycle
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 def test_rows_1_2_and_5_measure(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--rows", "1,2,5", "--runs", "1", "--quick", "--json", str(file)],
+        [sys.executable, "-m", "harness.benchmarks", "--rows", "1,2,5", "--runs", "1", "--quick", "--json", str(file)],
         cwd=CHECKOUT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     lines = json.loads(file.read_text())["lines"]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ..markdown import CHECKOUT
+from ..support.documents import CHECKOUT
 
-pytest.importorskip("benchmarks", reason="the benchmarks are part of the checkout")
+pytest.importorskip("harness.benchmarks", reason="the benchmarks are part of the checkout")
 
-from benchmarks import cores
-from benchmarks.long import shard, steady
-from benchmarks.rows import million
+from harness.benchmarks import cores
+from harness.benchmarks.long import shard, steady
+from harness.benchmarks.rows import million
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 def test_rows_9_11_and_12_measure(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--long", "--quick", "--json", str(file)],
+        [sys.executable, "-m", "harness.benchmarks", "--long", "--quick", "--json", str(file)],
         cwd=CHECKOUT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stderr == ""

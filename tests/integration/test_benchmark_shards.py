@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ..markdown import CHECKOUT
+from ..support.documents import CHECKOUT
 
-pytest.importorskip("benchmarks", reason="the benchmarks are part of the checkout")
+pytest.importorskip("harness.benchmarks", reason="the benchmarks are part of the checkout")
 
-from benchmarks import cores, first_call, fleet
-from benchmarks.rows import shards, start
+from harness.benchmarks import cores, first_call, fleet
+from harness.benchmarks.rows import shards, start
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 def test_rows_6_and_7_measure(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--rows", "6,7", "--quick", "--json", str(file)],
+        [sys.executable, "-m", "harness.benchmarks", "--rows", "6,7", "--quick", "--json", str(file)],
         cwd=CHECKOUT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     lines = json.loads(file.read_text())["lines"]

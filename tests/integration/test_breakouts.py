@@ -9,7 +9,7 @@ import pytest
 
 from atlas.adapters.maia import MaiaDAO
 from atlas.database import Database
-from atlas.statements import sql
+from atlas.db.queries import sql
 
 pytestmark = pytest.mark.integration
 

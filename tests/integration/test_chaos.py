@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from ..children import child, finished
+from ..support.child_processes import child, finished
 
-pytest.importorskip("chaos", reason="the fault harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the fault harness is part of the checkout, not of the wheel")
 
-from chaos.options import ROOT
+from harness.chaos.options import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +29,7 @@ PATIENCE = 300.0  # seconds: only a defect lasts so long, even on a busy machine
 async def harness(folder: Path, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """The harness with one Hunter, one Tracker and one Janitor."""
     async with child(
-        sys.executable, "-m", "chaos", "--folder", str(folder / "run"), "--json", str(folder / "report.json"),
+        sys.executable, "-m", "harness.chaos", "--folder", str(folder / "run"), "--json", str(folder / "report.json"),
         "--hunters", "1", "--trackers", "1", "--seed", "5", *options,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT, start_new_session=True,
         stop=signal.SIGTERM,
@@ -70,7 +70,7 @@ async def test_without_faults_every_call_is_counted(tmp_path: Path) -> None:
 
 async def test_a_mutant_is_found_by_the_check_that_has_to_find_it() -> None:
     code, said, _ = await finished(
-        sys.executable, "-m", "chaos.trial", "counted-twice", "--kills", "1", "--faults", "0",
+        sys.executable, "-m", "harness.chaos.trial", "counted-twice", "--kills", "1", "--faults", "0",
         timeout=PATIENCE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT,
     )  # fmt: skip
     assert code == 0, said.decode()

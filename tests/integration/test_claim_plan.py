@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from atlas.database import Database
-from atlas.statements import sql
+from atlas.db.queries import sql
 
 pytestmark = pytest.mark.integration
 
@@ -108,7 +108,7 @@ TOPICS = (10, LEASE, uuid.UUID(int=1), "shard")
 async def test_a_claim_of_videos_probes_the_index_of_due_times_once_per_zone(
     full: asyncpg.Connection, size: int
 ) -> None:
-    plan = await explain(full, "claim_videos", size, *VIDEOS[1:])
+    plan = await explain(full, "tracker/claim_videos", size, *VIDEOS[1:])
     check(plan, "videos_due")
     probes = [node for node in plan if node.get("Index Name") == "videos_due"]
     assert len(probes) == 3
@@ -126,8 +126,8 @@ async def test_a_claim_of_videos_keeps_its_plan_when_it_was_run_often(full: asyn
     await full.execute("SET plan_cache_mode = auto")
     (row,) = await full.fetch("SELECT count(*) AS due FROM videos WHERE due_at <= $1", NOW)
     assert row["due"] > ROWS / 3, "many are due, which tempts the planner into reading them all"
-    check(await explain(full, "claim_videos", *VIDEOS, warm=True), "videos_due")
-    statement = "PREPARE claim (bigint, timestamptz, double precision, uuid, text) AS " + sql("claim_videos")
+    check(await explain(full, "tracker/claim_videos", *VIDEOS, warm=True), "videos_due")
+    statement = "PREPARE claim (bigint, timestamptz, double precision, uuid, text) AS " + sql("tracker/claim_videos")
     await full.execute(statement)
     execute = f"EXECUTE claim (50, '{NOW.isoformat()}', 300, '{uuid.UUID(int=1)}', 'shard')"
     for _ in range(10):
@@ -139,9 +139,12 @@ async def test_a_claim_of_videos_keeps_its_plan_when_it_was_run_often(full: asyn
 
 
 LITERALS = {
-    "claim_videos": ("bigint, timestamptz, double precision, uuid, text", (50, NOW, LEASE, uuid.UUID(int=1), "shard")),
-    "claim_topics": ("bigint, double precision, uuid, text", (10, LEASE, uuid.UUID(int=1), "shard")),
-    "promote_topics": ("timestamptz, bigint", (NOW, 100)),
+    "tracker/claim_videos": (
+        "bigint, timestamptz, double precision, uuid, text",
+        (50, NOW, LEASE, uuid.UUID(int=1), "shard"),
+    ),
+    "hunter/claim_topics": ("bigint, double precision, uuid, text", (10, LEASE, uuid.UUID(int=1), "shard")),
+    "hunter/promote_topics": ("timestamptz, bigint", (NOW, 100)),
 }
 
 
@@ -149,8 +152,8 @@ LITERALS = {
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        ("claim_videos", "videos_due"), ("claim_topics", "search_queue_claim"),
-        ("promote_topics", "search_queue_waiting"),
+        ("tracker/claim_videos", "videos_due"), ("hunter/claim_topics", "search_queue_claim"),
+        ("hunter/promote_topics", "search_queue_waiting"),
     ],
 )  # fmt: skip
 async def test_claims_walk_their_index_when_all_is_due_and_little_fits_into_memory(
@@ -167,7 +170,7 @@ async def test_claims_walk_their_index_when_all_is_due_and_little_fits_into_memo
         " status = CASE WHEN $2 THEN 'waiting' ELSE 'active' END,"
         " due_at = CASE WHEN $2 THEN $1::timestamptz - make_interval(secs => abs(hashtext(query_term)) / 1e5) END",
         NOW,
-        name == "promote_topics",
+        name == "hunter/promote_topics",
     )
     for table in ("videos", "search_queue"):
         await full.execute(f"VACUUM ANALYZE {table}")
@@ -184,18 +187,18 @@ async def test_claims_walk_their_index_when_all_is_due_and_little_fits_into_memo
 
 
 async def test_a_claim_of_topics_walks_the_index_in_their_rank(full: asyncpg.Connection) -> None:
-    plan = await explain(full, "claim_topics", *TOPICS, warm=True)
+    plan = await explain(full, "hunter/claim_topics", *TOPICS, warm=True)
     check(plan, "search_queue_claim")
     assert not [node for node in plan if node["Node Type"] in {"Sort", "Incremental Sort"}]
 
 
 async def test_making_topics_claimable_reads_those_that_are_due(full: asyncpg.Connection) -> None:
-    check(await explain(full, "promote_topics", NOW, 500), "search_queue_waiting")
+    check(await explain(full, "hunter/promote_topics", NOW, 500), "search_queue_waiting")
 
 
 async def test_a_claim_of_unfinished_videos_walks_its_indexes(full: asyncpg.Connection) -> None:
     arguments = (50, NOW, LEASE, uuid.UUID(int=1), "shard", True, NOW)
-    plan = await explain(full, "claim_unfinished", *arguments, warm=True)
+    plan = await explain(full, "hunter/claim_unfinished", *arguments, warm=True)
     check(plan, "videos_unenriched", "videos_unarchived")
 
 
@@ -208,11 +211,11 @@ async def test_a_repair_walks_indexes_from_where_what_is_ahead_begins(
     full: asyncpg.Connection, late: timedelta
 ) -> None:
     now = NOW + late
-    plan = await explain(full, "repair_videos", 50, now, MINUTES, INTERVALS, DAY, warm=True)
+    plan = await explain(full, "claims/repair_videos", 50, now, MINUTES, INTERVALS, DAY, warm=True)
     check(plan, "videos_due", "videos_unenriched", "videos_unarchived")
     walked = [node for node in plan if node.get("Index Name", "").startswith("videos_")]
     assert sum(node["Actual Rows"] for node in walked) <= (0 if late else 150)
-    plan = await explain(full, "repair_topics", 50, now, MINUTES, INTERVALS[1], WEEK, warm=True)
+    plan = await explain(full, "claims/repair_topics", 50, now, MINUTES, INTERVALS[1], WEEK, warm=True)
     check(plan, "search_queue_waiting")
     (walk,) = (node for node in plan if node.get("Index Name") == "search_queue_waiting")
     assert walk["Actual Rows"] == (0 if late else 50)
@@ -221,14 +224,14 @@ async def test_a_repair_walks_indexes_from_where_what_is_ahead_begins(
 async def test_an_empty_claim_costs_next_to_nothing(full: asyncpg.Connection) -> None:
     await full.execute("UPDATE videos SET due_at = due_at + interval '1 year'")
     await full.execute("VACUUM ANALYZE videos")
-    plan = await explain(full, "claim_videos", *VIDEOS)
+    plan = await explain(full, "tracker/claim_videos", *VIDEOS)
     check(plan, "videos_due")
     assert sum(node["Actual Rows"] for node in plan if node.get("Index Name") == "videos_due") == 0
 
 
-@pytest.mark.parametrize("name", ["tracking_outlook", "witnesses"])
+@pytest.mark.parametrize("name", ["tracker/tracking_outlook", "tracker/select_control_ids"])
 async def test_questions_about_what_is_due_walk_the_index(full: asyncpg.Connection, name: str) -> None:
-    plan = await explain(full, name, *([5] if name == "witnesses" else []))
+    plan = await explain(full, name, *([5] if name == "tracker/select_control_ids" else []))
     assert "videos_due" in indexes(plan)
     assert sum(node["Actual Rows"] for node in plan if node.get("Index Name") == "videos_due") <= 30
 
@@ -238,14 +241,14 @@ async def test_questions_about_what_is_due_walk_the_index(full: asyncpg.Connecti
 
 @pytest.mark.parametrize("limit", [1, 40, 400])
 async def test_due_queries_are_counted_along_the_indexes_of_the_claim(full: asyncpg.Connection, limit: int) -> None:
-    plan = await explain(full, "count_due_queries", limit, NOW)
+    plan = await explain(full, "plan/count_due_queries", limit, NOW)
     check(plan, "search_queue_claim", "search_queue_waiting")
     assert sum(node["Actual Rows"] for node in plan if node["Node Type"].startswith("Index")) <= 2 * limit
 
 
 @pytest.mark.parametrize("limit", [1, 40, 400])
 async def test_due_videos_are_counted_along_the_index_of_the_claim(full: asyncpg.Connection, limit: int) -> None:
-    plan = await explain(full, "count_due_videos", limit, NOW)
+    plan = await explain(full, "plan/count_due_videos", limit, NOW)
     check(plan, "videos_due")
     (probe,) = (node for node in plan if node.get("Index Name") == "videos_due")
     assert "zone" in probe["Index Cond"]
@@ -255,9 +258,9 @@ async def test_due_videos_are_counted_along_the_index_of_the_claim(full: asyncpg
 
 
 async def test_unfinished_videos_are_counted_along_the_indexes_of_their_claim(full: asyncpg.Connection) -> None:
-    plan = await explain(full, "count_unfinished", 200, NOW, NOW, True)
+    plan = await explain(full, "plan/count_unfinished", 200, NOW, NOW, True)
     check(plan, "videos_unenriched", "videos_unarchived")
-    archived = await explain(full, "count_unfinished", 200, NOW, NOW, False)
+    archived = await explain(full, "plan/count_unfinished", 200, NOW, NOW, False)
     walked = [node for node in archived if node.get("Index Name") == "videos_unarchived"]
     assert not any(node["Actual Loops"] for node in walked), "without an archive, nobody looks there"
 
@@ -269,7 +272,10 @@ async def test_the_shards_of_a_run_are_found_by_its_id(full: asyncpg.Connection)
         " FROM generate_series(1, 10000) AS n"
     )
     await full.execute("ANALYZE runs")
-    for name, arguments in (("count_churned", ("run 77", 1, "hunter", 255)), ("list_runs", ("run 77", "hunter", 1000))):
+    for name, arguments in (
+        ("plan/count_churned", ("run 77", 1, "hunter", 255)),
+        ("plan/list_runs", ("run 77", "hunter", 1000)),
+    ):
         plan = await explain(full, name, *arguments)
         assert "Seq Scan" not in {node["Node Type"] for node in plan}
         assert indexes(plan) == {"runs_by_run"}

@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 
 from atlas.database import Database
-from atlas.statements import sql
+from atlas.db.queries import sql
 
-from ..background import PATIENCE
-from .faults.gate import until
+from ..support.event_loop import PATIENCE
+from ..support.statement_gate import until
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,7 @@ async def test_what_another_session_changes_meanwhile_is_left_to_it_or_to_the_ne
         " generate_series(1, 5) AS n",
         NOW,
     )
-    statement = sql("claim_videos")
+    statement = sql("tracker/claim_videos")
     assert statement.count(BEGINS) == 1
     held_up = statement.replace(BEGINS, f"LIMIT (SELECT $1::bigint FROM pg_advisory_xact_lock_shared({GATE}))")
     first, second = await db.connect(), await db.connect()

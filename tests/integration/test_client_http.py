@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from maia.youtube import Malformed, NetworkError, YouTubeClient
 
-from ..memory import run_measured
+from ..support.memory_limit import run_measured
 
 pytestmark = pytest.mark.integration
 
@@ -378,7 +378,7 @@ async def test_encodings_that_were_not_asked_for_are_not_unpacked(
 INFLATED = """
     import asyncio, gzip, zlib
     from pydantic import SecretStr
-    from maia.youtube.http import Transport, Whereabouts
+    from maia.youtube.transport import Transport, Whereabouts
 
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join([*(packer.compress(bytes(2**20)) for _ in range(500)), packer.flush()])

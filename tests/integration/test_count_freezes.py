@@ -13,9 +13,9 @@ from atlas import policy
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.statements import sql
+from atlas.db.queries import sql
 
-from ..schedule import standing_at
+from ..support.clock_settings import standing_at
 
 pytestmark = pytest.mark.integration
 

@@ -9,12 +9,12 @@ import pytest
 
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
-from atlas.adapters.rounds import PageRead
-from atlas.adapters.rows import TopicStatus
+from atlas.adapters.search_rounds import PageRead
 from atlas.config import settings
 from atlas.database import Database
+from atlas.models.rows import TopicStatus
 
-from ..schedule import standing_at
+from ..support.clock_settings import standing_at
 
 pytestmark = pytest.mark.integration
 

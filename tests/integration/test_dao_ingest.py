@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from atlas.adapters.maia import MaiaDAO
-from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.config import settings
 from atlas.database import Database
-from atlas.resources import SearchItem, Video
+from atlas.models.rows import Presence, VideoUpdate
+from atlas.models.youtube import SearchItem, Video
 
-from ..postgres import WAITING
-from ..schedule import standing_at
+from ..support.clock_settings import standing_at
+from ..support.databases import WAITING
 
 pytestmark = pytest.mark.integration
 

@@ -12,19 +12,19 @@ import asyncpg
 import orjson
 import pytest
 
-from atlas.adapters.keeping import Batch, KeepingDAO, Limits
 from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.retention import Batch, KeepingDAO, Limits
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database
-from atlas.quota import quota_day
-from atlas.sessions import WHOLE_TABLE
-from atlas.statements import sql
+from atlas.db.pooler import WHOLE_TABLE
+from atlas.db.queries import sql
+from atlas.quota.buckets import quota_day
 
-from ..background import PATIENCE
-from ..postgres import WAITING
-from ..schedule import running_from
-from .keeping import DAY, put_channel, put_query, put_snapshots, put_video, values
+from ..support.clock_settings import running_from
+from ..support.databases import WAITING
+from ..support.event_loop import PATIENCE
+from ..support.retention_rows import DAY, put_channel, put_query, put_snapshots, put_video, values
 
 pytestmark = pytest.mark.integration
 
@@ -106,7 +106,7 @@ async def test_rows_of_the_same_moment_are_more_than_a_batch(db: Database) -> No
 async def test_a_table_is_read_again_only_for_more_than_one_reading_finds(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atlas.adapters.keeping._FOUND_AT_ONCE", 10)
+    monkeypatch.setattr("atlas.adapters.retention._FOUND_AT_ONCE", 10)
     now = clock.now()
     for number in range(25):
         await put_video(db, f"video{number:02}", now, seen=40, enriched=40 + number % 3)
@@ -118,9 +118,16 @@ async def test_a_table_is_read_again_only_for_more_than_one_reading_finds(
             dao = KeepingDAO(store)
             assert (await done(dao.keep_videos(4 * 72, dry_run=dry_run)))["videos_deleted"] == 25
             assert await done(dao.keep_channels(4, dry_run=dry_run)) == {"channels_deleted": 25}
-            assert store.asked[sql("find_stale_videos")] == store.asked[sql("find_empty_channels")] == 3
-            assert store.asked[sql("lock_stale_videos")] == 3 + 3 + 2
-        assert store.long == {sql(f) for f in ("find_stale_videos", "find_empty_channels", "delete_empty_channels")}
+            assert (
+                store.asked[sql("retention/find_stale_videos")]
+                == store.asked[sql("retention/find_empty_channels")]
+                == 3
+            )
+            assert store.asked[sql("retention/lock_stale_videos")] == 3 + 3 + 2
+        assert store.long == {
+            sql(f)
+            for f in ("retention/find_stale_videos", "retention/find_empty_channels", "retention/delete_empty_channels")
+        }
     assert not await values(db, "SELECT id FROM videos") + await values(db, "SELECT id FROM channels")
 
 
@@ -209,7 +216,7 @@ async def test_a_video_that_was_refreshed_or_claimed_since_it_was_found_stays(
         await other.execute("UPDATE videos SET enriched_at = $1 WHERE id = 'refreshed'", now)
         await other.execute("UPDATE videos SET leased_until = now() + interval '1 min' WHERE id = 'claimed'")
 
-    store = Interrupted(sql("find_stale_videos"), change)
+    store = Interrupted(sql("retention/find_stale_videos"), change)
     async with store.session():
         assert await done(KeepingDAO(store).keep_videos(5_000)) == {"videos_deleted": 1}
     assert await values(db, "SELECT id FROM videos ORDER BY id") == ["claimed", "refreshed"]
@@ -240,7 +247,7 @@ async def test_no_snapshot_outlives_its_video(db: Database, other: asyncpg.Conne
     async def late() -> None:
         await other.execute("INSERT INTO video_stats_log (video_id, observed_at) VALUES ('old', $1)", now)
 
-    store = Interrupted(sql("lock_stale_videos"), late)
+    store = Interrupted(sql("retention/lock_stale_videos"), late)
     async with store.session():
         assert await done(KeepingDAO(store).keep_videos(5_000)) == {"videos_deleted": 1, "snapshots_deleted": 2}
     assert not await values(db, "SELECT 1 FROM video_stats_log")
@@ -262,7 +269,7 @@ async def test_a_channel_that_gets_a_video_meanwhile_stays(db: Database, other: 
             "INSERT INTO videos (id, channel_id, first_seen_at, zone) VALUES ('x', 'filled', $1, 1)", now
         )
 
-    store = Interrupted(sql("find_empty_channels"), fill)
+    store = Interrupted(sql("retention/find_empty_channels"), fill)
     dao = MaiaDAO("hunter 0/1")
     async with store.session(), dao.transaction():
         await dao.ingest_video_metadata(found("new", "filling"))  # and not committed yet
@@ -281,7 +288,7 @@ async def test_a_video_that_waits_for_its_channel_to_go_stores_it_anew(db: Datab
             while not await other.fetchval(WAITING):
                 await asyncio.sleep(0.01)  # polling: until it waits for the lock
 
-    store = Interrupted(sql("lock_channels"), find)
+    store = Interrupted(sql("retention/lock_channels"), find)
     async with store.session():
         assert await done(KeepingDAO(store).keep_channels(10)) == {"channels_deleted": 1}
     await asyncio.gather(*hunters)
@@ -400,19 +407,23 @@ async def plan_of(connection: asyncpg.Connection, statement: str, *arguments: An
     ("statement", "arguments", "index"),
     [
         (
-            sql("lock_stale_videos"),
+            sql("retention/lock_stale_videos"),
             lambda limits: ([f"video{number}" for number in range(70)], limits.metadata, limits.retired),
             "videos_pkey",
         ),
-        (sql("lock_unread_videos"), lambda limits: (limits.metadata, None, 70, None, None), "videos_unenriched"),
         (
-            sql("lock_retired_videos"),
+            sql("retention/lock_unread_videos"),
+            lambda limits: (limits.metadata, None, 70, None, None),
+            "videos_unenriched",
+        ),
+        (
+            sql("retention/lock_retired_videos"),
             lambda limits: (limits.metadata, limits.metadata, None, 70, None, None),
             "videos_retired",
         ),
-        (sql("expire_events"), lambda limits: (limits.events, True, 100, None, None), "events_by_time"),
-        (sql("expire_runs"), lambda limits: (limits.runs, True, 100, None, None), "runs_by_start"),
-        (sql("forget_snapshots"), lambda _: ([f"video{number}" for number in range(70)],), "_pkey"),
+        (sql("retention/expire_events"), lambda limits: (limits.events, True, 100, None, None), "events_by_time"),
+        (sql("retention/expire_runs"), lambda limits: (limits.runs, True, 100, None, None), "runs_by_start"),
+        (sql("erasure/erase_snapshots"), lambda _: ([f"video{number}" for number in range(70)],), "_pkey"),
     ],
     ids=["stale", "unread", "retired", "events", "runs", "snapshots"],
 )
@@ -429,9 +440,9 @@ async def test_a_batch_walks_an_index_and_not_the_table(
 @pytest.mark.parametrize(
     ("statement", "arguments"),
     [
-        (sql("find_stale_videos"), lambda limits: (limits.metadata, limits.retired, 50_000, None, None)),
-        (sql("find_empty_channels"), lambda _: (50_000, None)),
-        (sql("delete_empty_channels"), lambda _: ([f"channel{number}" for number in range(5_000)],)),
+        (sql("retention/find_stale_videos"), lambda limits: (limits.metadata, limits.retired, 50_000, None, None)),
+        (sql("retention/find_empty_channels"), lambda _: (50_000, None)),
+        (sql("retention/delete_empty_channels"), lambda _: ([f"channel{number}" for number in range(5_000)],)),
     ],
     ids=["stale", "empty channels", "channels"],
 )

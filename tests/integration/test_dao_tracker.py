@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from atlas.adapters.maia import MaiaDAO
-from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.config import settings
 from atlas.database import Database
 from atlas.keyring import KeyRing
-from atlas.quota import Bucket
-from atlas.resources import Video
+from atlas.models.rows import Presence, VideoUpdate
+from atlas.models.youtube import Video
+from atlas.quota.buckets import Bucket
 
-from ..schedule import running_from, standing_at
+from ..support.clock_settings import running_from, standing_at
 
 pytestmark = pytest.mark.integration
 

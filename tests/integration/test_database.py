@@ -11,15 +11,15 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from atlas import connecting as module
-from atlas import connections, sessions
 from atlas.config import settings
-from atlas.connecting import COMMAND_TIMEOUT
 from atlas.database import Database
+from atlas.db import connect as module
+from atlas.db import pool, pooler
+from atlas.db.connect import COMMAND_TIMEOUT
 from atlas.errors import ConfigError, DatabaseUnavailable, StatementFailed
 
-from ..planted import DATABASE_PASSWORD
-from ..wire import wire_to
+from ..support.fake_secrets import DATABASE_PASSWORD
+from ..support.tcp_proxy import wire_to
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +30,7 @@ PASSWORD = quote(DATABASE_PASSWORD, safe="")
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.3)
     monkeypatch.setattr(module, "START_PATIENCE", 0.3)
-    monkeypatch.setattr(sessions, "_CONNECT_TIMEOUT", 5.0)
+    monkeypatch.setattr(pooler, "_CONNECT_TIMEOUT", 5.0)
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ async def test_a_connection_lost_at_the_commit_is_unavailable(db: Database) -> N
 async def test_a_stalled_transaction_does_not_hold_up_others_and_is_done_again(
     dsn: str, patience: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "STALLED_TRANSACTION", 1.0)
+    monkeypatch.setattr(pooler, "STALLED_TRANSACTION", 1.0)
     db = Database()
     tries = 0
 
@@ -262,7 +262,7 @@ async def test_connections_that_were_forgotten_on_the_way_are_ended_without_a_wo
             async with store.session():
                 await asyncio.gather(*(store.fetch("SELECT pg_sleep(0.1)") for _ in range(4)))
                 wire.forget_connections()
-                monkeypatch.setattr(connections, "LONGEST_IDLE", 0.0)
+                monkeypatch.setattr(pool, "LONGEST_IDLE", 0.0)
                 async with asyncio.timeout(COMMAND_TIMEOUT / 2):
                     assert len(await asyncio.gather(*(store.fetch("SELECT 1") for _ in range(4)))) == 4
 

@@ -15,21 +15,21 @@ from pathlib import Path
 
 import pytest
 
-from ..children import child, finished
+from ..support.child_processes import child, finished
 
 pytest.importorskip("demo", reason="the demo is part of the checkout, not of the wheel")
 
-from atlas import embedded
 from atlas.adapters.report import ReportDAO, Totals
 from atlas.clock import Clock
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db import embedded
 from demo import environment
 from demo.children import Busy, Children, alone, end_leftovers, end_owner
 from demo.options import ROOT
 from demo.shards import Fleet, ShardFailed
 from demo.state import State
-from maia.sandbox.dataset import load
+from youtube_sandbox.dataset import load
 
 pytestmark = pytest.mark.integration
 

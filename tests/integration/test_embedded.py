@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from atlas.embedded import EmbeddedServer, start, stop
-from atlas.embedded._folder import Folder, command_line
-from atlas.embedded._lock import FileLock
+from atlas.db.embedded import EmbeddedServer, start, stop
+from atlas.db.embedded._folder import Folder, command_line
+from atlas.db.embedded._lock import FileLock
 from atlas.errors import ConfigError, DatabaseUnavailable
 
-from ..children import child, end
+from ..support.child_processes import child, end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -40,7 +40,7 @@ CLIENT = textwrap.dedent("""
     import asyncio, sys
     from pathlib import Path
     import asyncpg
-    from atlas.embedded import start
+    from atlas.db.embedded import start
 
     async def main():
         server = await start(Path(sys.argv[1]), grace=float(sys.argv[2]))
@@ -463,7 +463,7 @@ def unprivileged() -> tuple[str, ...]:
     as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     # Where the interpreter is in a folder that only root may enter, the user may read everywhere, but still not write.
     may_read = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-    again = 'exec "$0" -c "import atlas.embedded, asyncpg"'
+    again = 'exec "$0" -c "import atlas.db.embedded, asyncpg"'
     for prefix in (as_nobody, (*as_nobody, *may_read)):
         ran = subprocess.run(
             [*prefix, "sh", "-c", again, sys.executable], capture_output=True, check=False, cwd=CHECKOUT

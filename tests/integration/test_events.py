@@ -12,12 +12,12 @@ from atlas import events
 from atlas.adapters.events import EventsDAO
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db.queries import sql
 from atlas.events import EventType, Run
-from atlas.statements import sql
-from maia.exitcodes import ExitCode, Outcome
+from maia.runtime.exitcodes import ExitCode, Outcome
 
-from ..schedule import standing_at
-from .command import atlas
+from ..support.clock_settings import standing_at
+from ..support.commands import atlas
 
 pytestmark = pytest.mark.integration
 

@@ -30,13 +30,13 @@ from atlas.cli import app
 from atlas.database import Database
 from atlas.errors import StatementFailed
 from atlas.events import EventType, Run, emit
-from atlas.resources import Video
+from atlas.models.youtube import Video
 
-from ..background import PATIENCE
-from ..children import child, finished, popen
-from ..markdown import document, needs_documents
-from ..markdown import table as table_of
-from .command import ATLAS, atlas
+from ..support.child_processes import child, finished, popen
+from ..support.commands import ATLAS, atlas
+from ..support.documents import document, needs_documents
+from ..support.documents import table as table_of
+from ..support.event_loop import PATIENCE
 
 pytestmark = pytest.mark.integration
 

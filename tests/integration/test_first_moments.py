@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ..children import popen
+from ..support.child_processes import popen
 
 pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
@@ -66,9 +66,10 @@ sys.argv[1:] = {arguments!r}
 runpy.run_module("maia", run_name="__main__")
 """
 MODULES = [
-    # by which maia.early itself is imported
-    "maia.early", "json", "json.decoder", "atlas.result_path",
-    "maia.cli", "typer", "atlas.config", "pydantic", "aiohttp", "atlas.telling", "maia.youtube", "maia.agent",
+    # by which maia.runtime.early_result itself is imported
+    "maia.runtime.early_result", "json", "json.decoder", "atlas.result_path",
+    "maia.cli", "typer", "atlas.config", "pydantic", "aiohttp", "atlas.notifier.dispatcher", "maia.youtube",
+    "maia.cycles",
     "maia.commands.running",
 ]  # fmt: skip
 COMMANDS = {
@@ -105,8 +106,12 @@ def check(path: Path, agent: str, shard: str, signum: signal.Signals) -> None:
     ("command", "module", "signum"),
     [
         *(("hunter", module, signal.SIGTERM) for module in MODULES),
-        *(("hunter", module, signal.SIGINT) for module in ("maia.early", "maia.cli", "aiohttp")),
-        *((command, module, signal.SIGTERM) for command in COMMANDS for module in ("maia.cli", "atlas.telling")),
+        *(("hunter", module, signal.SIGINT) for module in ("maia.runtime.early_result", "maia.cli", "aiohttp")),
+        *(
+            (command, module, signal.SIGTERM)
+            for command in COMMANDS
+            for module in ("maia.cli", "atlas.notifier.dispatcher")
+        ),
     ],
 )
 def test_a_process_that_is_still_importing_leaves_a_result_file(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ..package_index import Unreachable, configured_index, package_index, wheel
+from ..support.package_index import Unreachable, configured_index, package_index, wheel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCKS = sorted(ROOT.glob("requirements*.txt"))

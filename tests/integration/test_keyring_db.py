@@ -16,17 +16,17 @@ from atlas.adapters.keys import KeyDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
+from atlas.config.keypool import fingerprint
 from atlas.database import Database
+from atlas.db.queries import sql
 from atlas.errors import EmptyKeyRing, KeysRejected, RingExhausted
-from atlas.keypool import fingerprint
 from atlas.keyring import KeyRing, Ticket
-from atlas.quota import Bucket
-from atlas.statements import sql
-from atlas.tickets import NO_CALLS
+from atlas.quota.buckets import Bucket
+from atlas.quota.reservations import NO_CALLS
 from atlas.utils import KeyRing as PublicKeyRing
 
-from ..schedule import running_from, standing_at
-from ..wire import wire_to
+from ..support.clock_settings import running_from, standing_at
+from ..support.tcp_proxy import wire_to
 
 pytestmark = pytest.mark.integration
 
@@ -54,7 +54,10 @@ def three_keys(db: Database) -> Iterator[None]:
 @pytest.fixture
 def statements(db: Database, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each statement was sent."""
-    names = {sql(name): name for name in ("reserve_calls", "settle_calls", "load_suspensions", "suspend_bucket")}
+    names = {
+        sql(name): name
+        for name in ("quota/reserve_calls", "quota/settle_calls", "quota/load_suspensions", "quota/suspend_bucket")
+    }
     counted: Counter[str] = Counter()
     fetch = db.fetch
 
@@ -377,8 +380,8 @@ async def test_a_refusal_is_counted_once_though_an_answer_of_the_database_is_los
 
     async def losing(statement: str, *arguments: Any) -> Any:
         nonlocal settling
-        settling += statement == sql("settle_calls")
-        now = statement == sql("settle_calls") and settling == lost
+        settling += statement == sql("quota/settle_calls")
+        now = statement == sql("quota/settle_calls") and settling == lost
         if now and how == "rate" and lost == 1:
             deaf()  # of the statement: it stands alone
         rows = await fetch(statement, *arguments)
@@ -424,12 +427,12 @@ async def test_a_call_that_never_left_is_not_counted(db: Database) -> None:
 async def test_calls_that_start_together_are_reserved_together(db: Database, statements: Counter[str]) -> None:
     ring = KeyRing("hunting")
     await asyncio.gather(*(ring.acquire(SEARCH) for _ in range(50)))
-    assert statements["reserve_calls"] <= 2
+    assert statements["quota/reserve_calls"] <= 2
     assert await counts(db) == {(A, "search"): (50, 0)}
     again = await asyncio.gather(*(ring.acquire(bucket) for bucket in [SEARCH, UNITS] * 25))
-    assert statements["reserve_calls"] <= 5
+    assert statements["quota/reserve_calls"] <= 5
     await ring.settle(again)
-    assert statements["settle_calls"] == 1
+    assert statements["quota/settle_calls"] == 1
     assert await counts(db) == {(A, "search"): (75, 25), (A, "units"): (25, 25)}
 
 
@@ -527,7 +530,7 @@ async def test_what_a_callers_statement_settles_is_settled_once(db: Database, st
     with ring.settling(tickets) as again:
         assert again == NO_CALLS
     await ring.settle(tickets)
-    assert statements["settle_calls"] == 0
+    assert statements["quota/settle_calls"] == 0
     assert await counts(db) == {(A, "search"): (1, 1), (A, "units"): (2, 2)}
 
 
@@ -642,7 +645,7 @@ async def test_a_suspension_survives_a_lost_connection(db: Database, monkeypatch
     fetch, lost = db.fetch, []
 
     async def losing(statement: str, *arguments: Any) -> Any:
-        if statement == sql("settle_calls") and not lost:
+        if statement == sql("quota/settle_calls") and not lost:
             lost.append(True)
             await lose_connection(db, fetch)
         return await fetch(statement, *arguments)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from ..children import child
+from ..support.child_processes import child
 
-pytest.importorskip("load", reason="the load run is part of the checkout, not of the wheel")
+pytest.importorskip("harness.load", reason="the load run is part of the checkout, not of the wheel")
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
@@ -55,7 +55,7 @@ class Load:
 @contextlib.asynccontextmanager
 async def load(*options: str) -> AsyncIterator[Load]:
     async with child(
-        sys.executable, "-m", "load", *options,
+        sys.executable, "-m", "harness.load", *options,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT, start_new_session=True,
         stop=signal.SIGTERM,
     ) as process:  # fmt: skip

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from atlas.embedded import stop
+from atlas.db.embedded import stop
 
-from ..background import PATIENCE
-from ..postgres import execute
-from ..secrets_plugin import shown
+from ..support.databases import execute
+from ..support.event_loop import PATIENCE
+from ..support.secrets_plugin import shown
 
 pytestmark = pytest.mark.integration
 

@@ -19,12 +19,12 @@ from pydantic import SecretStr
 
 from atlas import notifier
 from atlas.config import settings
-from atlas.messages import Message
-from atlas.vocabulary import EventType
-from atlas.wording import message, worded
+from atlas.event_types import EventType
+from atlas.notifier.messages import Message
+from atlas.notifier.templates import message, worded
 
-from ..chat_services import ChatServices, chat_services, mail_server
-from ..planted import NOTIFY_TOKEN as TOKEN
+from ..support.fake_chat_services import ChatServices, chat_services, mail_server
+from ..support.fake_secrets import NOTIFY_TOKEN as TOKEN
 
 pytestmark = [
     pytest.mark.integration,

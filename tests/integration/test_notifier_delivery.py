@@ -10,10 +10,10 @@ from pydantic import SecretStr
 
 from atlas import notifier
 from atlas.config import settings
-from atlas.vocabulary import EventType
+from atlas.event_types import EventType
 
-from ..planted import NOTIFY_TOKEN
-from ..services import Service, service
+from ..support.fake_secrets import NOTIFY_TOKEN
+from ..support.fake_webhook import Service, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

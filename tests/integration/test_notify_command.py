@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..planted import NOTIFY_TOKEN
-from ..services import Service, service
-from .command import Done, atlas
+from ..support.commands import Done, atlas
+from ..support.fake_secrets import NOTIFY_TOKEN
+from ..support.fake_webhook import Service, service
 
 pytestmark = pytest.mark.integration
 

@@ -20,44 +20,22 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from atlas import connecting, sessions
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db import connect as connecting
+from atlas.db import pooler as sessions
+from atlas.db.server_info import SCHEMA_VERSION
 from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError
-from atlas.inspection import SCHEMA_VERSION
-from atlas.resources import Video
-from atlas.schema import migrate
+from atlas.models.youtube import Video
+from atlas.schema.migrate import migrate
 
-from ..children import finished
-from ..markdown import document
-from ..markdown import sections as sections_of
-from ..pooler import Pooler, pgbouncer
-from ..postgres import closing, with_database
-from .command import ATLAS
-from .test_dao_hunter import (  # noqa: F401
-    test_a_late_shard_writes_no_page_token,
-    test_many_claims_at_once_never_share_a_topic,
-    test_shards_that_lock_each_others_topics_do_not_deadlock,
-    test_what_is_rolled_back_stays_claimed_and_can_be_released,
-)
-from .test_dao_tracker import (  # noqa: F401
-    test_a_claim_names_its_shard_and_holds_until_the_lease_ends,
-    test_a_late_shard_writes_nothing,
-    test_an_update_writes_snapshot_zone_due_time_and_the_end_of_the_lease,
-    test_many_claims_at_once_never_share_a_video,
-    test_what_is_rolled_back_stays_claimed,
-)
-from .test_database import (  # noqa: F401
-    patience,
-    test_a_cancelled_transaction_is_rolled_back_and_its_connection_is_usable,
-    test_a_commit_that_is_refused_is_undone_too,
-    test_a_stalled_transaction_does_not_hold_up_others_and_is_done_again,
-    test_a_transaction_commits_whole_or_not_at_all,
-    test_a_transaction_inside_another_is_a_savepoint,
-    test_the_loser_of_a_deadlock_is_done_again,
-    test_transactions_of_two_tasks_are_apart,
-)
+from ..support.child_processes import finished
+from ..support.commands import ATLAS
+from ..support.databases import closing, with_database
+from ..support.documents import document
+from ..support.documents import sections as sections_of
+from ..support.pgbouncer import Pooler, pgbouncer
 
 pytestmark = pytest.mark.integration
 
@@ -276,7 +254,7 @@ async def test_times_are_the_same_whatever_the_servers_timezone_is(
 async def test_what_the_server_ends_is_done_again(
     db: Database,
     direct: asyncpg.Connection,
-    patience: None,  # noqa: F811
+    patience: None,
 ) -> None:
     tries = 0
 
@@ -331,7 +309,7 @@ async def test_a_database_without_the_schema_says_so(empty_dsn: str) -> None:
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connecting, "PATIENCE", 0.3)
     monkeypatch.setattr(connecting, "START_PATIENCE", 0.3)
-    monkeypatch.setattr(sessions, "_CONNECT_TIMEOUT", 2.0)
+    monkeypatch.setattr(pooler, "_CONNECT_TIMEOUT", 2.0)
 
 
 async def refused(dsn: str) -> str:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ..certificates import Authority
-from ..children import finished
-from ..markdown import CHECKOUT
+from ..support.certificates import Authority
+from ..support.child_processes import finished
+from ..support.documents import CHECKOUT
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +30,7 @@ import asyncio, logging, sys
 from dataclasses import dataclass
 from pydantic import SecretStr
 from atlas.errors import ConfigError
-from maia.logs import set_up_logging
+from maia.runtime.logs import set_up_logging
 from maia.youtube import YouTubeClient, YouTubeError
 
 @dataclass(eq=False)

@@ -19,9 +19,9 @@ from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database, database
 
-from ..logins import ROLES, address
-from ..postgres import WAITING
-from .command import maia
+from ..support.commands import maia
+from ..support.database_logins import ROLES, address
+from ..support.databases import WAITING
 
 pytestmark = pytest.mark.integration
 

@@ -14,8 +14,8 @@ import pytest
 
 from atlas.database import Database
 
-from ..children import popen
-from ..markdown import document, needs_documents, sections
+from ..support.child_processes import popen
+from ..support.documents import document, needs_documents, sections
 
 pytestmark = [pytest.mark.integration, needs_documents]
 

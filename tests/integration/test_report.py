@@ -11,10 +11,10 @@ from atlas.adapters.queue import QueueDAO
 from atlas.adapters.report import Calls, ReportDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.quota import Bucket, quota_day
-from atlas.statements import sql
+from atlas.db.queries import sql
+from atlas.quota.buckets import Bucket, quota_day
 
-from ..schedule import standing_at
+from ..support.clock_settings import standing_at
 
 pytestmark = pytest.mark.integration
 
@@ -129,7 +129,7 @@ async def test_growth_looks_at_so_many_videos_and_reads_no_table_whole(db: Datab
     assert {row.id for row in await ReportDAO().fastest_growing(10, candidates=2)} == {"v28", "v29"}
     async with db.transaction():
         await db.fetch("SET LOCAL enable_seqscan = off")
-        plan = await db.fetch("EXPLAIN " + sql("fastest_growing"), 10, 1000, None)
+        plan = await db.fetch("EXPLAIN " + sql("report/fastest_growing"), 10, 1000, None)
     text = "\n".join(row[0] for row in plan)
     assert text.count("videos_due") == 3
     assert "Seq Scan on video_stats_log" not in text

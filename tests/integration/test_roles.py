@@ -11,12 +11,12 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.schema import migrate
+from atlas.schema.migrate import migrate
 
-from ..logins import ROLES, address
-from ..markdown import document, sections
-from ..postgres import closing, execute
-from .command import atlas
+from ..support.commands import atlas
+from ..support.database_logins import ROLES, address
+from ..support.databases import closing, execute
+from ..support.documents import document, sections
 
 pytestmark = pytest.mark.integration
 

@@ -10,9 +10,9 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
+from atlas.config.keypool import fingerprint
 from atlas.errors import ConfigError
-from atlas.keypool import fingerprint
-from maia.sandbox import ManualClock, RunningSandbox, SandboxConfig, running, serve
+from youtube_sandbox import ManualClock, RunningSandbox, SandboxConfig, running, serve
 
 pytestmark = pytest.mark.integration
 

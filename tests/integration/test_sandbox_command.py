@@ -11,15 +11,15 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
-from ..children import child, finished
-from ..ignoring import ignoring
-from ..schedule import running_from
+from ..support.child_processes import child, finished
+from ..support.clock_settings import running_from
+from ..support.ignored_signals import ignoring
 
 pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
 PROGRAM = """
 import typer
-from maia.sandbox.command import EPILOG, sandbox
+from maia.commands.sandbox import EPILOG, sandbox
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command("sandbox", epilog=EPILOG)(sandbox)
 app.callback()(lambda: None)

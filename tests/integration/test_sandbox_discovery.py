@@ -14,10 +14,10 @@ from aiohttp import ClientSession
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from maia.sandbox import ManualClock, RunningSandbox, SandboxConfig, running
-from maia.sandbox.parameters import ACCEPTED
-from maia.sandbox.resources import VIDEO_PARTS
-from maia.sandbox.schema import KNOWN
+from youtube_sandbox import ManualClock, RunningSandbox, SandboxConfig, running
+from youtube_sandbox.parameters import ACCEPTED
+from youtube_sandbox.resources import VIDEO_PARTS
+from youtube_sandbox.schema import KNOWN
 
 pytestmark = pytest.mark.integration
 

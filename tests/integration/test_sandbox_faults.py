@@ -9,7 +9,7 @@ import orjson
 import pytest
 from aiohttp import ClientPayloadError, ClientSession, ServerDisconnectedError
 
-from maia.sandbox import ManualClock, RunningSandbox, SandboxConfig, running
+from youtube_sandbox import ManualClock, RunningSandbox, SandboxConfig, running
 
 pytestmark = pytest.mark.integration
 

@@ -13,18 +13,18 @@ import asyncpg
 import pytest
 from alembic.script import ScriptDirectory
 
-from atlas import schema
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db.server_info import SCHEMA_VERSION, Storage
 from atlas.errors import ConfigError, Contended, MissingRight, SchemaError
-from atlas.inspection import SCHEMA_VERSION, Storage
-from atlas.schema import expand, migrate
+from atlas.schema import migrate as migrating
+from atlas.schema.migrate import expand, migrate
 from atlas.snapshots import draining
 from atlas.snapshots.steps import LOCK
 
-from ..children import finished
-from .revisions import alembic, down
-from .snapshots.logs import first_release
+from ..support.child_processes import finished
+from ..support.earlier_schema import alembic, down
+from ..support.snapshot_rows import first_release
 
 pytestmark = pytest.mark.integration
 
@@ -89,7 +89,7 @@ async def test_many_at_once_in_one_process(empty: asyncpg.Connection) -> None:
 
 async def test_many_processes_at_once(empty: asyncpg.Connection, empty_dsn: str) -> None:
     code = (
-        "import asyncio; from atlas.database import Database; from atlas.schema import migrate;"
+        "import asyncio; from atlas.database import Database; from atlas.schema.migrate import migrate;"
         "print(asyncio.run(migrate(Database())).before)"
     )
     environment = {**os.environ, "DATABASE_URL": empty_dsn}
@@ -241,8 +241,8 @@ async def test_an_older_schema_is_brought_up_to_date_where_that_only_adds(empty:
 async def test_a_reader_that_keeps_a_table_is_not_waited_for_with_all_agents_behind(
     empty: asyncpg.Connection, empty_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atlas.schema._LOCK_WAIT", "100ms")
-    monkeypatch.setattr("atlas.schema._PAUSE", 0.01)
+    monkeypatch.setattr("atlas.schema.migrate._LOCK_WAIT", "100ms")
+    monkeypatch.setattr("atlas.schema.migrate._PAUSE", 0.01)
     await migrate(Database())
     await down("0003")
     reader = await asyncpg.connect(empty_dsn)
@@ -303,7 +303,7 @@ async def test_a_user_who_may_not_read_the_tables_is_told_so(empty: asyncpg.Conn
 
 
 async def test_a_server_that_is_too_old_is_refused(empty: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "_OLDEST_SERVER", 990_000)
+    monkeypatch.setattr(migrating, "_OLDEST_SERVER", 990_000)
     with pytest.raises(ConfigError, match=r"^DATABASE_URL: the server is PostgreSQL \d+"):
         await migrate(Database())
     assert await tables(empty) == set()

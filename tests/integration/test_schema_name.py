@@ -24,23 +24,23 @@ from atlas.adapters.keys import KeyDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.adapters.report import ReportDAO
-from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.config import settings
 from atlas.database import Database, database
+from atlas.db.queries import names, sql
+from atlas.db.server_info import SCHEMA_VERSION, inspect
 from atlas.errors import ConfigError, SchemaError
-from atlas.inspection import SCHEMA_VERSION, inspect
 from atlas.keyring import KeyRing
-from atlas.quota import Bucket
-from atlas.resources import Video
-from atlas.roles import make_roles
-from atlas.schema import migrate
-from atlas.statements import names, sql
+from atlas.models.rows import Presence, VideoUpdate
+from atlas.models.youtube import Video
+from atlas.quota.buckets import Bucket
+from atlas.schema.migrate import migrate
+from atlas.schema.roles import make_roles
 
-from ..children import finished
-from ..logins import ROLES, address
-from ..pooler import pgbouncer
-from ..postgres import closing, execute
-from ..schedule import running_from
+from ..support.child_processes import finished
+from ..support.clock_settings import running_from
+from ..support.database_logins import ROLES, address
+from ..support.databases import closing, execute
+from ..support.pgbouncer import pgbouncer
 
 pytestmark = pytest.mark.integration
 

@@ -16,9 +16,9 @@ from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
 from atlas.streams import BROKEN_PIPE
 
-from ..background import PATIENCE
-from ..children import popen
-from ..markdown import CHECKOUT
+from ..support.child_processes import popen
+from ..support.documents import CHECKOUT
+from ..support.event_loop import PATIENCE
 
 pytestmark = pytest.mark.integration
 

@@ -13,16 +13,17 @@ import pytest
 from apprise.plugins.telegram import NotifyTelegram
 from pydantic import SecretStr
 
-from atlas import events, notifier, telling
+from atlas import events, notifier
 from atlas.config import settings
 from atlas.database import Database
+from atlas.event_types import EventType
 from atlas.events import finished
-from atlas.telling import Teller
-from atlas.vocabulary import EventType
+from atlas.notifier import dispatcher
+from atlas.notifier.dispatcher import Teller
 
-from ..chat_services import chat_services
-from ..services import Service, service
-from ..wire import wire_to
+from ..support.fake_chat_services import chat_services
+from ..support.fake_webhook import Service, service
+from ..support.tcp_proxy import wire_to
 
 pytestmark = [
     pytest.mark.integration,
@@ -39,7 +40,7 @@ SUSPENDED = EventType.KEY_SUSPENDED
 def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service that NOTIFY_URLS names, and a process that has told nobody yet."""
     monkeypatch.setattr(notifier, "_said", set())
-    monkeypatch.setattr(telling, "teller", Teller())
+    monkeypatch.setattr(dispatcher, "teller", Teller())
     with service() as state:
         monkeypatch.setenv("NOTIFY_URLS", state.url())
         settings.reload()
@@ -206,7 +207,7 @@ async def test_a_service_that_never_answers_holds_up_no_process(
 async def test_an_event_is_told_once_its_transaction_is_committed(db: Database, people: Service) -> None:
     async with db.transaction():
         await events.emit(SUSPENDED, **KEY)
-    await telling.teller.finish()
+    await dispatcher.teller.finish()
     assert len(people.received) == 1
 
 
@@ -221,7 +222,7 @@ async def test_an_event_that_was_rolled_back_is_not_told(db: Database, people: S
             async with db.transaction():
                 await events.emit(SUSPENDED, **KEY)
                 raise ZeroDivisionError
-    await telling.teller.finish()
+    await dispatcher.teller.finish()
     assert people.titles == ["key ffffffffffff is suspended: API_KEY_INVALID"]
     assert len(await db.fetch("SELECT FROM events")) == 1
 
@@ -229,7 +230,7 @@ async def test_an_event_that_was_rolled_back_is_not_told(db: Database, people: S
 async def test_a_message_names_the_process_that_tells(db: Database, people: Service) -> None:
     await events.Run("hunter", "3/4").begin()
     await events.emit(SUSPENDED, **KEY)
-    await telling.teller.finish()
+    await dispatcher.teller.finish()
     assert people.received[0][1]["message"].endswith("Told by maia hunter 3/4.")
 
 
@@ -244,7 +245,7 @@ async def test_without_notify_urls_nothing_is_kept(db: Database, monkeypatch: py
 async def test_more_than_can_be_kept_are_counted(
     db: Database, people: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telling, "_MOST_NOTES", 3)
+    monkeypatch.setattr(dispatcher, "_MOST_NOTES", 3)
     await told(*({"video_id": f"v{n}", "views_per_hour": 5.0, "views": 9} for n in range(10)), event=EventType.BREAKOUT)
     ((_, body),) = people.received
     assert body["title"] == "10 events: breakout"
@@ -284,7 +285,7 @@ async def lost(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]
 async def test_a_process_without_a_database_goes_by_its_own_memory(
     lost: None, people: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(telling, "_CLAIM_SECONDS", 0.2)
+    monkeypatch.setattr(dispatcher, "_CLAIM_SECONDS", 0.2)
     teller = Teller(Database())
     for _ in range(2):
         teller.note(SUSPENDED, KEY)

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from atlas import connecting
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db import connect
 from atlas.errors import ConfigError
 
-from ..certificates import Authority, Certificate
-from ..children import finished
-from ..pooler import Pooler, pgbouncer
-from ..wire import wire_to
-from .command import ATLAS
+from ..support.certificates import Authority, Certificate
+from ..support.child_processes import finished
+from ..support.commands import ATLAS
+from ..support.pgbouncer import Pooler, pgbouncer
+from ..support.tcp_proxy import wire_to
 
 pytestmark = pytest.mark.integration
 
@@ -127,7 +127,7 @@ async def test_a_server_without_tls_that_is_to_have_it_is_a_config_error(
 async def test_an_address_that_cannot_be_right_is_tried_once(
     dsn: str, pooler: Pooler, stranger: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "START_PATIENCE", 600.0)
+    monkeypatch.setattr(connect, "START_PATIENCE", 600.0)
     async with wire_to(pooler.dsn(dsn)) as wire:
         address = wire.dsn() + f"?sslmode=verify-ca&sslrootcert={stranger.file}"
         with settings.override(database_url=address), pytest.raises(ConfigError):

@@ -18,11 +18,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from ..background import Background
-from ..children import popen
-from ..logins import ROLES, address
-from ..markdown import CHECKOUT, document, needs_documents, sections, slug
-from ..postgres import execute
+from ..support.child_processes import popen
+from ..support.database_logins import ROLES, address
+from ..support.databases import execute
+from ..support.documents import CHECKOUT, document, needs_documents, sections, slug
+from ..support.event_loop import Background
 
 pytestmark = [pytest.mark.integration, needs_documents]
 

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from atlas import connecting, silence
 from atlas.config import settings
 from atlas.database import Database
-from atlas.embedded import start
+from atlas.db import connect, deadline
+from atlas.db.embedded import start
 from atlas.errors import DatabaseUnavailable, ReadOnly
-from atlas.schema import migrate
+from atlas.schema.migrate import migrate
 
-from ..logins import ROLES, address
-from ..postgres import execute, with_database
-from .command import ATLAS, MAIA, Done, run
+from ..support.commands import ATLAS, MAIA, Done, run
+from ..support.database_logins import ROLES, address
+from ..support.databases import execute, with_database
 
 pytestmark = pytest.mark.integration
 
@@ -239,8 +239,8 @@ async def test_who_waits_for_a_server_is_told_for_which(silent: int) -> None:
 
 @pytest.mark.parametrize("use", ["open", "connect"])
 async def test_all_steps_of_opening_have_one_deadline(silent: int, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
-    monkeypatch.setattr(silence, "DEADLINE", 0.2)
-    monkeypatch.setattr(connecting, "_QUIET", 60.0)
+    monkeypatch.setattr(deadline, "DEADLINE", 0.2)
+    monkeypatch.setattr(connect, "_QUIET", 60.0)
     with settings.override(database_url=f"postgresql://me@127.0.0.1:{silent}/maia"):
         told = rf"^the database at 127\.0\.0\.1:{silent} gave no answer within 0 s\. Check that it runs"
         with pytest.raises(DatabaseUnavailable, match=told):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maia.absence import proves_absence
+from maia.agents.absence import proves_absence
 from maia.youtube import VideoList
 
 

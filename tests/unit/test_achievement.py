@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maia.achievement import achieved, outcome_of_run, why_not_more
+from maia.workflow.achievement import achieved, outcome_of_run, why_not_more
 
 RESETS = "every key of the ring 'hunting' has spent the day's 'search' quota; it resets at 2026-11-21T08:00:00Z"
 LIMIT = "HUNTER_MAX_SEARCHES_PER_RUN is reached"

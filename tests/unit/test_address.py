@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from atlas.address import Address, check_url
+from atlas.db.url import Address, check_url
 from atlas.errors import scrub
 
 NEAR = [

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from atlas.errors import ArchiveUnavailable
-from atlas.vault import compacting
+from atlas.vault import compaction
 from atlas.vault.archive import Archive
-from atlas.vault.compacting import compact
+from atlas.vault.compaction import compact
 from atlas.vault.layout import decode_part, encode_part, is_part
-from atlas.vault.reading import load
+from atlas.vault.reader import load
 
-from ..archives import DAY, Killed, MemoryProvider, all_records, contents, put_files, put_part, record
+from ..support.archives import DAY, Killed, MemoryProvider, all_records, contents, put_files, put_part, record
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_large_part_is_left_alone_and_files_that_it_holds_already_only_go(
     archive: Archive, place: MemoryProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = put_part(place, record("a", title="packed"), record("b", title="older"))
-    monkeypatch.setattr(compacting, "SMALL_PART", len(place.files[large]))
+    monkeypatch.setattr(compaction, "SMALL_PART", len(place.files[large]))
     body = place.files[large]
     put_files(place, record("a", title="packed"), record("b", hour=20, title="newer"), record("c"))
     compact(archive, DAY)
@@ -89,7 +89,7 @@ def test_files_that_are_packed_already_go_without_a_new_part(
     archive: Archive, place: MemoryProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = put_part(place, record("a"), record("b"))
-    monkeypatch.setattr(compacting, "SMALL_PART", 1)
+    monkeypatch.setattr(compaction, "SMALL_PART", 1)
     put_files(place, record("a"), record("b"))
     done = compact(archive, DAY)
     assert list(place.files) == [large]
@@ -100,7 +100,7 @@ def test_a_part_holds_no_more_than_its_limit(
     archive: Archive, place: MemoryProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     each = len(record("v00").body)
-    monkeypatch.setattr(compacting, "PART_BYTES", each * 4)
+    monkeypatch.setattr(compaction, "PART_BYTES", each * 4)
     put_files(place, *(record(f"v{n:02}") for n in range(10)))
     done = compact(archive, DAY)
     assert [len(list(decode_part(place.files[path]))) for path in parts(place)] in ([4, 4, 2], [4, 2, 4], [2, 4, 4])
@@ -135,7 +135,7 @@ def test_what_is_damaged_and_what_is_unknown_stays_and_is_named(archive: Archive
 def test_a_kill_at_any_moment_loses_nothing_and_the_next_run_finishes(
     archive: Archive, place: MemoryProvider, monkeypatch: pytest.MonkeyPatch, kill_after: int
 ) -> None:
-    monkeypatch.setattr(compacting, "PART_BYTES", len(record("v0").body) * 5)
+    monkeypatch.setattr(compaction, "PART_BYTES", len(record("v0").body) * 5)
     put_files(place, *(record(f"v{n}") for n in range(4)))
     put_part(place, record("v4"), record("v5"), token="1")
     put_part(place, record("v6"), record("v7"), token="2")

@@ -11,11 +11,11 @@ from atlas import vault
 from atlas.config import settings
 from atlas.errors import ArchiveUnavailable
 from atlas.vault.archive import Archive
-from atlas.vault.erasing import NOTE, expire
-from atlas.vault.forgetting import Wanted, forget, search
+from atlas.vault.deletion import NOTE, expire
+from atlas.vault.erasure import Wanted, forget, search
 from atlas.vault.layout import decode_part, is_part
 
-from ..archives import DAY, Killed, MemoryProvider, all_records, contents, put_files, put_part, record
+from ..support.archives import DAY, Killed, MemoryProvider, all_records, contents, put_files, put_part, record
 
 LATER = [DAY + timedelta(days=n) for n in range(4)]
 

@@ -12,7 +12,7 @@ from atlas.errors import ArchiveUnavailable
 from atlas.vault.archive import Archive, Damage, Stored, found
 from atlas.vault.layout import encode_part
 
-from ..archives import DAY, MemoryProvider, put_files, put_part, record
+from ..support.archives import DAY, MemoryProvider, put_files, put_part, record
 
 NEXT = DAY + timedelta(days=1)
 

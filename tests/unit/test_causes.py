@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from atlas.errors import StatementFailed, remember_secret
-from atlas.quota import Bucket
-from maia.causes import Causes
-from maia.result import LONGEST_LINE
+from atlas.quota.buckets import Bucket
+from maia.agents.failure_causes import Causes
+from maia.runtime.result_file import LONGEST_LINE
 from maia.youtube import BadRequest, Forbidden, Malformed, NetworkError, NotFound, ServerError, YouTubeError, classify
 
 BAD = b'{"error": {"code": 400, "message": "No filter selected.", "errors": [{"reason": "invalidParameter"}]}}'

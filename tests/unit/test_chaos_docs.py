@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("chaos", reason="the fault harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the fault harness is part of the checkout, not of the wheel")
 
-from chaos.checks import CHECKS
-from chaos.extremes import EXTREMES
-from chaos.facts import Evidence
-from chaos.fates import Kind
-from chaos.mutants import MUTANTS
-from chaos.options import parse
-from chaos.weather import KINDS
+from harness.chaos.checks import CHECKS
+from harness.chaos.extremes import EXTREMES
+from harness.chaos.facts import Evidence
+from harness.chaos.fates import Kind
+from harness.chaos.mutants import MUTANTS
+from harness.chaos.options import parse
+from harness.chaos.weather import KINDS
 
-from ..markdown import document, table
+from ..support.documents import document, table
 
 
 def test_every_check_is_explained() -> None:

@@ -8,15 +8,15 @@ from collections import Counter
 
 import pytest
 
-pytest.importorskip("chaos", reason="the fault harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the fault harness is part of the checkout, not of the wheel")
 
-from atlas.statements import sql
-from chaos.fates import Kind, draw
-from chaos.protocols import Http, Postgres
-from chaos.proxy import Proxy, Trap
-from chaos.steps import STEPS, Moment, Step, name_of
+from atlas.db.queries import sql
+from harness.chaos.fates import Kind, draw
+from harness.chaos.protocols import Http, Postgres
+from harness.chaos.proxy import Proxy, Trap
+from harness.chaos.steps import STEPS, Moment, Step, name_of
 
-CLAIM = Step("claim_topics", Moment.BEFORE)
+CLAIM = Step("hunter/claim_topics", Moment.BEFORE)
 
 
 def message(kind: bytes, body: bytes) -> bytes:
@@ -44,12 +44,12 @@ async def steps_of(conversation: Postgres | Http, data: bytes) -> list[str | Non
 
 
 async def test_a_statement_is_known_where_it_runs_and_not_where_it_is_prepared() -> None:
-    data = said(parse(b"s1", sql("claim_topics")), bind(b"s1"), message(b"Q", b"COMMIT;\0"), bind(b"s1"))
-    assert await steps_of(Postgres(), data) == [None, None, "claim_topics", "commit", "claim_topics"]
+    data = said(parse(b"s1", sql("hunter/claim_topics")), bind(b"s1"), message(b"Q", b"COMMIT;\0"), bind(b"s1"))
+    assert await steps_of(Postgres(), data) == [None, None, "hunter/claim_topics", "commit", "hunter/claim_topics"]
 
 
 async def test_what_an_end_cuts_short_is_no_message() -> None:
-    data = said(parse(b"s1", sql("claim_topics")), bind(b"s1"))
+    data = said(parse(b"s1", sql("hunter/claim_topics")), bind(b"s1"))
     assert await steps_of(Postgres(), data[:-1]) == [None, None]
 
 
@@ -118,9 +118,9 @@ async def test_a_trap_strikes_before_a_step_or_after_it(moment: Moment, dead: bo
     reader, writer = await asyncio.open_connection("127.0.0.1", way.port)
     try:
         async with asyncio.timeout(30):
-            writer.write(said(parse(b"s", sql("claim_topics"))))
+            writer.write(said(parse(b"s", sql("hunter/claim_topics"))))
             await reader.readexactly(3)
-            way.trap = Trap(Step("claim_topics", moment), spring)
+            way.trap = Trap(Step("hunter/claim_topics", moment), spring)
             writer.write(bind(b"s"))
             assert await reader.read(3) == answer
         assert sprung == ["once"]

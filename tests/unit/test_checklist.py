@@ -13,7 +13,7 @@ import pytest
 import atlas
 import maia
 
-from ..markdown import CHECKOUT, document, sections
+from ..support.documents import CHECKOUT, document, sections
 
 PACKAGES = {"atlas": Path(atlas.__file__).parent, "maia": Path(maia.__file__).parent}
 
@@ -87,11 +87,11 @@ def test_what_make_lint_and_make_test_are_relied_on_for_is_configured() -> None:
 # ── checks that stand nowhere else ──────────────────────────────────────────────────────────────────────────────────
 
 MAY_TOUCH_THE_ENVIRONMENT = {
-    "atlas/fields.py": "the settings: XDG_DATA_HOME, for the defaults",
+    "atlas/config/definitions.py": "the settings: XDG_DATA_HOME, for the defaults",
     "atlas/result_path.py": "before the settings can be read: where to say that a signal ended the process",
-    "atlas/prefect_env.py": "writes what Prefect reads for itself",
-    "atlas/embedded/_client.py": "hands a few variables on to processes that outlive their client",
-    "atlas/embedded/_keeper.py": "likewise",
+    "atlas/config/prefect_environment.py": "writes what Prefect reads for itself",
+    "atlas/db/embedded/_client.py": "hands a few variables on to processes that outlive their client",
+    "atlas/db/embedded/_keeper.py": "likewise",
 }
 
 
@@ -124,11 +124,11 @@ def writes(node: ast.AST) -> bool:
     return called in {"open", "fdopen"} and writable
 
 
-MAY_WRITE_FILES = {"maia/result.py", "maia/sandbox/log.py"}
+MAY_WRITE_FILES = {"maia/runtime/result_file.py"}
 STORES = {"sqlite3", "shelve", "dbm", "pickle", "diskcache"}
 
 
-def test_maia_writes_no_files_but_its_result_and_the_sandboxs_log() -> None:
+def test_maia_writes_no_files_but_its_result() -> None:
     found = set()
     for name, tree in sources("maia"):
         for node in ast.walk(tree):
@@ -141,7 +141,7 @@ def test_maia_writes_no_files_but_its_result_and_the_sandboxs_log() -> None:
 
 
 # where a SystemExit is carried as a value to whoever raises it again, or ends the process with its code
-CARRIERS = {"maia/resilience.py", "maia/engine.py", "maia/bounded.py", "maia/deployed.py"}
+CARRIERS = {"maia/resilience.py", "maia/prefect/engine.py", "maia/runtime/concurrency.py", "maia/prefect/deployed.py"}
 WIDE = {"SystemExit", "BaseException", "BaseExceptionGroup", "ChurnExit", "CancelledExit"}
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from atlas.clock import Clock, _ConfiguredClock, clock
-from atlas.clocks import measured_offset
 from atlas.config import settings
 from atlas.errors import ConfigError
+from atlas.schedule_clock import measured_offset
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 

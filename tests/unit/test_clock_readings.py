@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..markdown import CHECKOUT
+from ..support.documents import CHECKOUT
 
 READERS = {"now", "utcnow", "today"}
 """Methods that read a clock: ``datetime.now``, ``clock.now``, ``date.today``, ``Limits.now`` and their like."""
 
-PACKAGES = ("action", "atlas", "maia")
-HARNESSES = ("benchmarks", "chaos", "demo", "load")
+PACKAGES = ("action", "atlas", "maia", "youtube_sandbox")
+HARNESSES = ("demo", "harness")
 
 TWICE = {
     "action/container.py:_run": "when a container began and when it ended, for the times that docker tells",
@@ -129,4 +129,4 @@ FAST_FROM_NOW = {
 def test_a_fast_clock_in_a_test_begins_at_a_moment_that_the_test_chose() -> None:
     # one that begins now crosses a midnight within a second of any test that is unlucky enough
     found = sources("tests/integration", "tests/e2e", only=r"[\"' =](?!1x[\"'])[\d.]+x(@[^=\"']*)?[\"']")
-    assert found.keys() == FAST_FROM_NOW.keys(), "use tests/schedule.py, or give the reason"
+    assert found.keys() == FAST_FROM_NOW.keys(), "use tests/support/clock_settings.py, or give the reason"

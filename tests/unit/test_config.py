@@ -13,7 +13,7 @@ import pytest
 from atlas.config import Settings, settings
 from atlas.errors import ConfigError, scrub
 
-from ..planted import HF_TOKEN
+from ..support.fake_secrets import HF_TOKEN
 
 SECRET = HF_TOKEN
 

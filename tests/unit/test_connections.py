@@ -8,8 +8,8 @@ import itertools
 import asyncpg
 import pytest
 
-from atlas import connections as module
-from atlas.connections import LONGEST_COURTESY, LONGEST_IDLE, LONGEST_PAUSE, SHORTEST_PAUSE, Connections
+from atlas.db import pool as module
+from atlas.db.pool import LONGEST_COURTESY, LONGEST_IDLE, LONGEST_PAUSE, SHORTEST_PAUSE, Connections
 from atlas.errors import NoConnectionLeft
 
 FULL = asyncpg.TooManyConnectionsError("sorry, too many clients already")

@@ -12,10 +12,10 @@ import yaml
 
 import maia.cli
 from atlas.config import Settings
-from maia.exitcodes import EXIT_CODES, ExitCode
-from maia.stop import CLEANUP_SECONDS, GRACE_SECONDS
+from maia.runtime.exitcodes import EXIT_CODES, ExitCode
+from maia.runtime.shutdown import CLEANUP_SECONDS, GRACE_SECONDS
 
-from ..markdown import CHECKOUT, document, needs_documents, sections, table
+from ..support.documents import CHECKOUT, document, needs_documents, sections, table
 from .test_docs import parses
 
 pytestmark = needs_documents

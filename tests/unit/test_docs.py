@@ -19,14 +19,14 @@ import maia.cli
 from atlas import policy
 from atlas.adapters.export import Exported
 from atlas.config import Settings
+from atlas.config.keypool import RINGS, KeyPool
+from atlas.event_types import FAILED, VOCABULARY, level_of
 from atlas.events import EventType
-from atlas.keypool import RINGS, KeyPool
 from atlas.migrations import versions
-from atlas.vocabulary import FAILED, VOCABULARY, level_of
-from maia.exitcodes import EXIT_CODES, Outcome
+from maia.runtime.exitcodes import EXIT_CODES, Outcome
 from maia.youtube import errors
 
-from ..markdown import CHECKOUT, anchors, document, documents, prose, sections, table
+from ..support.documents import CHECKOUT, anchors, document, documents, prose, sections, table
 
 DOCUMENTS = [str(path.relative_to(CHECKOUT)) for path in documents()]
 every_document = pytest.mark.parametrize("name", DOCUMENTS or ["README.md"])
@@ -129,7 +129,7 @@ def test_what_can_be_exported_is_that_of_the_code() -> None:
     assert [row[0].strip("`") for row in rows] == [str(each) for each in Exported]
     folder = Path(atlas.__file__).parent / "sql"
     for name, time, _ in rows:
-        statement = (folder / f"export_{name.strip('`')}.sql").read_text(encoding="utf-8")
+        statement = (folder / f"export/export_{name.strip('`')}.sql").read_text(encoding="utf-8")
         assert f"{time.strip('`')} >= $1) AND ($2::timestamptz IS NULL OR {time.strip('`')} < $2)" in statement
 
 

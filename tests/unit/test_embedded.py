@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from atlas.embedded import _binaries, _client
-from atlas.embedded._binaries import Binaries, foreign_user
-from atlas.embedded._folder import Folder, Postmaster, command_line, private_folder
-from atlas.embedded._keeper import server_settings
-from atlas.embedded._lock import FileLock
+from atlas.db.embedded import _binaries, _client
+from atlas.db.embedded._binaries import Binaries, foreign_user
+from atlas.db.embedded._folder import Folder, Postmaster, command_line, private_folder
+from atlas.db.embedded._keeper import server_settings
+from atlas.db.embedded._lock import FileLock
 from atlas.errors import ConfigError
 
 PID_FILE = "4711\n/somewhere/data\n1795334685\n5432\n/somewhere/run\n\n  1234567   3\nready   \n"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from atlas.quota import PACIFIC, quota_reset, quota_start
+from atlas.quota.buckets import PACIFIC, quota_reset, quota_start
 
-from ..children import finished
 from ..clocks import run as clocks
+from ..support.child_processes import finished
 
 SECOND = timedelta(seconds=1)
 

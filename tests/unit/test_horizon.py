@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from atlas.adapters.horizon import Holder
+from atlas.adapters.oldest_snapshot import Holder
 from atlas.commands.status import remedy
 
 SINCE = datetime(2026, 11, 22, 12, tzinfo=UTC)

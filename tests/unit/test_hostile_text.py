@@ -25,14 +25,14 @@ from atlas.commands import events as events_command
 from atlas.commands.running import run as run_atlas
 from atlas.config import settings
 from atlas.errors import ConfigError
-from atlas.plain import defused, plain, unaddressed
-from atlas.quota import Bucket
-from atlas.vocabulary import EventType
-from atlas.wording import message, worded
+from atlas.event_types import EventType
+from atlas.notifier.templates import message, worded
+from atlas.quota.buckets import Bucket
+from atlas.sanitize import defused, plain, unaddressed
 from maia.commands import keys as keys_command
 from maia.commands import queue as queue_command
-from maia.logs import _CHATTY, set_up_logging
-from maia.result import one_line
+from maia.runtime.logs import _CHATTY, set_up_logging
+from maia.runtime.result_file import one_line
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SET_OUTPUT = "::set-output name=shards::[9]"

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from atlas.adapters.keeping import Batch, KeepingDAO
+from atlas.adapters.retention import Batch, KeepingDAO
 from atlas.errors import DatabaseUnavailable, StatementFailed
-from maia import upkeep
+from maia.agents import janitor_session
+from maia.agents.janitor_session import JanitorSession, cut_off, through
 from maia.janitor import _outcome
-from maia.stop import Stop
-from maia.upkeep import JanitorSession, cut_off, through
+from maia.runtime.shutdown import Stop
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def test_work_is_cut_off_when_its_time_is_up(session: JanitorSession) -> N
 async def test_work_is_cut_off_after_the_grace_of_a_signal(
     session: JanitorSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maia.stop.GRACE_SECONDS", 0.01)
+    monkeypatch.setattr("maia.runtime.shutdown.GRACE_SECONDS", 0.01)
     asyncio.get_running_loop().call_soon(session.stop.cancel, signal.SIGTERM)
     assert await cut_off(session, never, 60.0) is None
     assert not session.cut_short
@@ -97,7 +97,7 @@ async def test_no_batch_begins_after_the_end_was_asked_for(session: JanitorSessi
 async def test_long_work_says_how_far_it_is(
     session: JanitorSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(upkeep, "_SAY_EVERY", 0.0)
+    monkeypatch.setattr(janitor_session, "_SAY_EVERY", 0.0)
     with caplog.at_level("INFO", logger="maia"):
         await through(session, "videos", batches(Batch({"videos_deleted": 1_000}), Batch({"videos_deleted": 234})))
     said = [record.getMessage() for record in caplog.records]
@@ -107,10 +107,10 @@ async def test_long_work_says_how_far_it_is(
 
 
 def test_a_dry_run_never_says_that_it_deleted() -> None:
-    said = upkeep.describe_counts(dict.fromkeys(upkeep.COUNTS, 2), dry_run=True)
+    said = janitor_session.describe_counts(dict.fromkeys(janitor_session.COUNTS, 2), dry_run=True)
     assert said.startswith("would delete 2 snapshots, 2 videos, 2 channels, ")
     assert not re.search("deleted|expired|dropped|made|blanked", said)
-    assert upkeep.describe_counts({"videos_deleted": 2, "failed": 0}) == "videos_deleted 2"
+    assert janitor_session.describe_counts({"videos_deleted": 2, "failed": 0}) == "videos_deleted 2"
 
 
 async def test_a_dry_runs_log_says_what_it_would_do(session: JanitorSession, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,8 +7,8 @@ import json
 import pytest
 from pydantic import SecretStr
 
+from atlas.config.keypool import RINGS, KeyPool, fingerprint
 from atlas.errors import ConfigError
-from atlas.keypool import RINGS, KeyPool, fingerprint
 
 
 def dealt(count: int, tracking: int = 1, archeology: int = 1) -> tuple[list[str], list[str], list[str]]:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ..children import popen
-from ..leaks import SHORTEST, find_leaks, process_list
+from ..support.child_processes import popen
+from ..support.secret_search import SHORTEST, find_leaks, process_list
 
 SECRET = "AIza\"Sy/9+q&ü-<3'x\\7@k Zr%4"
 NOISE = "".join(random.Random(7).choices(string.printable, k=5_000))
@@ -102,7 +102,7 @@ def test_the_list_of_processes_has_what_stands_on_a_command_line() -> None:
 
 SUITE = """
 import logging, pytest, sys
-from {package} import planted, secrets_plugin
+from {package}.support import fake_secrets as planted, secrets_plugin
 
 def test_prints(): print("key:", planted.HUNTING[0])
 def test_logs(): logging.getLogger("x").warning("%s", planted.HF_TOKEN.encode().hex())
@@ -119,11 +119,11 @@ def test_late(loud): pass
 
 
 def test_a_test_that_shows_a_planted_secret_fails(tmp_path: Path) -> None:
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).resolve().parents[1]
     checkout = package.parent
     (tmp_path / "test_it.py").write_text(SUITE.format(package=package.name))
     (tmp_path / "conftest.py").write_text(
-        f"import sys\nsys.path.insert(0, {str(checkout)!r})\nfrom {package.name} import secrets_plugin\n"
+        f"import sys\nsys.path.insert(0, {str(checkout)!r})\nfrom {package.name}.support import secrets_plugin\n"
         "def pytest_configure(config): config.pluginmanager.register(secrets_plugin)\n"
     )
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from atlas.config import Settings, settings
-from atlas.lookalikes import lookalikes
+from atlas.config.similar_names import lookalikes
 
 from ..conftest import CHECKOUT
 

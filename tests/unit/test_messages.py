@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.messages import Limits, Message, escape_markdown, fit, json_bytes, utf16_units
+from atlas.notifier.messages import Limits, Message, escape_markdown, fit, json_bytes, utf16_units
 
 ITEMS = tuple(f"item {n} " + "x" * 40 for n in range(30))
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=300)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from atlas.pages import DISTRIBUTION, page
+from atlas.docs_pages import DISTRIBUTION, page
 from maia import __version__
 
-from ..markdown import CHECKOUT, anchors, needs_documents
+from ..support.documents import CHECKOUT, anchors, needs_documents
 
 SOURCE = "https://github.com/pleiades/maia"
 
@@ -93,7 +93,7 @@ def test_no_message_names_a_file_of_the_checkout() -> None:
         for path in modules()
         for number, text in texts(path)
         if re.search(r"(?<![\w/])docs/|\b(CHANGELOG|CONTRIBUTING|SECURITY)\.md|pyproject\.toml|Makefile", text)
-        and path.relative_to(CHECKOUT).as_posix() != "atlas/pages.py"
+        and path.relative_to(CHECKOUT).as_posix() != "atlas/docs_pages.py"
     ]
     assert found == []
 

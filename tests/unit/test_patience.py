@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from atlas.connecting import patiently
+from atlas.db.connect import patiently
+from atlas.db.deadline import Watch
 from atlas.errors import DatabaseUnavailable
-from atlas.silence import Watch
 
 
 async def test_what_is_done_again_is_awaited_whatever_kind_of_callable_it_is() -> None:

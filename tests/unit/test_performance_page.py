@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-pytest.importorskip("benchmarks", reason="the benchmarks are part of the checkout")
+pytest.importorskip("harness.benchmarks", reason="the benchmarks are part of the checkout")
 
-from benchmarks.lines import Goal, Line, write_json
-from benchmarks.page import FIGURES, PAGE, Figures, merged, shown, written
+from harness.benchmarks.lines import Goal, Line, write_json
+from harness.benchmarks.page import FIGURES, PAGE, Figures, merged, shown, written
 
 MACHINE = {"cores": 2, "memory_mib": 7_950, "system": "Linux x86_64", "python": "3.11.7", "load": [0.1, 0.2, 0.3]}
 MARKS = "before\n<!-- figures: of docs/performance.json -->\nold\n<!-- /figures -->\nafter\n"

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from atlas.quota import Bucket
-from maia.exitcodes import Outcome
-from maia.plan import MOST_SHARDS, Job, plan_next_wave, plan_shards
+from atlas.quota.buckets import Bucket
+from maia.runtime.exitcodes import Outcome
+from maia.workflow.plan import MOST_SHARDS, Job, plan_next_wave, plan_shards
 
 MIDNIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
 NOW = MIDNIGHT - timedelta(hours=5, minutes=30)

@@ -11,7 +11,7 @@ import yaml
 
 from atlas.config import Settings
 
-from ..markdown import CHECKOUT, document, needs_documents, sections
+from ..support.documents import CHECKOUT, document, needs_documents, sections
 
 pytestmark = needs_documents
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from maia.queries import MOST_SHOWN, read_queries
+from maia.commands.query_input import MOST_SHOWN, read_queries
 
 
 def wanted(queries: list[str] | None, file: Path | None) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from atlas.quota import Bucket, quota_day, quota_reset
+from atlas.quota.buckets import Bucket, quota_day, quota_reset
 
 
 def utc(text: str) -> datetime:

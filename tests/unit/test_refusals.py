@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from atlas.db.errors import making, no_connection_left, translated
+from atlas.db.queries import sql
 from atlas.errors import (
     AtlasError,
     ConfigError,
@@ -14,8 +16,6 @@ from atlas.errors import (
     ReadOnly,
     StatementFailed,
 )
-from atlas.refusals import making, no_connection_left, translated
-from atlas.statements import sql
 
 
 @pytest.mark.parametrize(
@@ -121,19 +121,31 @@ DENIED = "permission denied for table {}"
 @pytest.mark.parametrize(
     ("message", "statement", "says"),
     [
-        (DENIED.format("runs"), sql("start_run"), "lacks INSERT on table runs: .* GRANT maia_agent TO"),
-        (DENIED.format("events"), sql("start_run"), "lacks INSERT on table events"),
-        (DENIED.format("runs"), sql("finish_run"), "lacks UPDATE on table runs"),
-        (DENIED.format("search_queue"), sql("remove_queries"), "lacks UPDATE and DELETE on .* GRANT maia_janitor TO"),
-        (DENIED.format("videos"), sql("known_videos"), r"lacks SELECT on table videos: .* GRANT maia_reader \(to read"),
+        (DENIED.format("runs"), sql("runs/start_run"), "lacks INSERT on table runs: .* GRANT maia_agent TO"),
+        (DENIED.format("events"), sql("runs/start_run"), "lacks INSERT on table events"),
+        (DENIED.format("runs"), sql("runs/finish_run"), "lacks UPDATE on table runs"),
+        (
+            DENIED.format("search_queue"),
+            sql("queue/remove_queries"),
+            "lacks UPDATE and DELETE on .* GRANT maia_janitor TO",
+        ),
+        (
+            DENIED.format("videos"),
+            sql("hunter/known_videos"),
+            r"lacks SELECT on table videos: .* GRANT maia_reader \(to read",
+        ),
         (
             DENIED.format("api_keys"),
-            sql("key_projects"),
+            sql("quota/key_projects"),
             "lacks SELECT on table api_keys: .* GRANT maia_agent TO this user ",
         ),
         (DENIED.format("videos"), "", "lacks a right: permission denied for table videos"),
-        ("permission denied for schema public", sql("start_run"), "lacks a right: permission denied for schema public"),
-        ("keine Berechtigung für Tabelle runs", sql("start_run"), "lacks a right: keine Berechtigung"),
+        (
+            "permission denied for schema public",
+            sql("runs/start_run"),
+            "lacks a right: permission denied for schema public",
+        ),
+        ("keine Berechtigung für Tabelle runs", sql("runs/start_run"), "lacks a right: keine Berechtigung"),
         ("must be owner of table videos", "", "must be owner of table videos. Run it as the owner"),
     ],
 )

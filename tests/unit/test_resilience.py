@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from atlas.errors import DatabaseUnavailable, EmptyKeyRing, remember_secret
-from maia import stop as stop_module
-from maia.exitcodes import EXIT_CODES, ExitCode, Outcome, entry
 from maia.resilience import (
     NOT_STARTED,
     CancelledExit,
@@ -27,9 +25,11 @@ from maia.resilience import (
     run_scope,
     verdict,
 )
-from maia.result import LONGEST_LINE, RunResult, describe, one_line
+from maia.runtime import shutdown as stop_module
+from maia.runtime.exitcodes import EXIT_CODES, ExitCode, Outcome, entry
+from maia.runtime.result_file import LONGEST_LINE, RunResult, describe, one_line
 
-from ..ignoring import ignoring
+from ..support.ignored_signals import ignoring
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from atlas import policy
-from atlas.parsing import MAX_COUNT, clean_text, parse_count, parse_duration, parse_time, usable_id
-from atlas.resources import Channel, PlaylistItem, SearchItem, Video, VideoStats
+from atlas.models.parsing import MAX_COUNT, clean_text, parse_count, parse_duration, parse_time, usable_id
+from atlas.models.youtube import Channel, PlaylistItem, SearchItem, Video, VideoStats
 
 
 def a_video(**sections: Any) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from atlas import policy
-from atlas.adapters import rounds
-from atlas.adapters.rounds import PageRead
-from atlas.adapters.rows import TopicRow
+from atlas.adapters import search_rounds
+from atlas.adapters.search_rounds import PageRead
+from atlas.models.rows import TopicRow
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AFTER = NOON - timedelta(hours=24)
@@ -35,8 +35,8 @@ def hours(*before_noon: float) -> list[datetime]:
     return [NOON - timedelta(hours=number) for number in before_noon]
 
 
-def read(row: TopicRow, token: str | None, *published: datetime, new: int = 0, results: int = 50) -> rounds.Step:
-    return rounds.page_read(row, PageRead(token, results, published, new), most_pages=MOST)
+def read(row: TopicRow, token: str | None, *published: datetime, new: int = 0, results: int = 50) -> search_rounds.Step:
+    return search_rounds.page_read(row, PageRead(token, results, published, new), most_pages=MOST)
 
 
 MIDDLE = {"next_page_token": "A", "page": 1, "round_pages": 1, "slice_results": 50, "oldest_read": hours(2)[0]}
@@ -159,11 +159,11 @@ def test_page_tokens_in_a_circle_end() -> None:
 def test_an_answer_without_results_is_asked_again_and_then_the_round_ends_unread() -> None:
     row = topic(barren_rounds=2, round_ended_at=AFTER, round_pages=0)
     for number in range(policy.ASKED_AGAIN):
-        step = rounds.page_unread(row, 81)
+        step = search_rounds.page_unread(row, 81)
         assert (step.rest, step.gap) == (policy.ASKED_AGAIN_AFTER, None)
         assert step.row == row | {"status": "waiting", "empty_answers": number + 1}
         row = step.row
-    step = rounds.page_unread(row, 81)
+    step = search_rounds.page_unread(row, 81)
     assert step.gap is not None
     assert (step.gap.published_after, step.gap.published_before) == (AFTER, NOON)
     assert "4 answers without readable results, of 81" in step.gap.reason
@@ -172,7 +172,7 @@ def test_an_answer_without_results_is_asked_again_and_then_the_round_ends_unread
 
 
 def test_an_unread_page_in_the_middle_gives_up_what_lies_behind_it() -> None:
-    step = rounds.page_unread(topic(**MIDDLE, empty_answers=policy.ASKED_AGAIN, barren_rounds=1), 81)
+    step = search_rounds.page_unread(topic(**MIDDLE, empty_answers=policy.ASKED_AGAIN, barren_rounds=1), 81)
     assert step.gap is not None
     assert (step.gap.published_after, step.gap.published_before) == (AFTER, hours(2)[0])
     assert (step.row["round_ended_at"], step.row["barren_rounds"]) == (NOON, 1)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from atlas import routes
-from atlas.config import settings
+from atlas.config import notify_urls, settings
 from atlas.errors import ConfigError, scrub
-from atlas.vocabulary import EventType
+from atlas.event_types import EventType
 
 SECRET = "verySecretWord"
 
 
 def parsed(text: str) -> list[tuple[int, set[str], str]]:
-    return [(entry.place, {str(each) for each in entry.types}, entry.url) for entry in routes.parse(text)]
+    return [(entry.place, {str(each) for each in entry.types}, entry.url) for entry in notify_urls.parse(text)]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +31,7 @@ def test_entries_are_read_in_their_order(text: str, entries: list[tuple[int, set
 
 
 def test_an_entry_without_types_takes_every_event_and_any_takes_what_is_about_none() -> None:
-    everything, some = routes.parse("json://a churn=json://b")
+    everything, some = notify_urls.parse("json://a churn=json://b")
     assert all(everything.takes(event) for event in [*EventType, None])
     assert [event for event in EventType if some.takes(event)] == [EventType.CHURN]
     assert some.takes(None)
@@ -57,11 +56,11 @@ def test_a_word_that_is_no_type_is_an_error_that_names_the_place_and_the_types(
 
 def test_types_without_a_url_are_an_error() -> None:
     with pytest.raises(ValueError, match="entry 2 has no URL after its types"):
-        routes.parse("json://a churn=")
+        notify_urls.parse("json://a churn=")
 
 
 def test_no_text_of_an_entry_shows_its_url() -> None:
-    assert SECRET not in repr(routes.parse(f"churn=json://{SECRET}"))
+    assert SECRET not in repr(notify_urls.parse(f"churn=json://{SECRET}"))
 
 
 def test_the_url_of_an_entry_with_types_is_scrubbed_from_foreign_texts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from atlas.config import settings
-from maia.exitcodes import Outcome
-from maia.run_view import RunView, state_message
+from maia.prefect.run_view import RunView, state_message
+from maia.runtime.exitcodes import Outcome
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from atlas import silence
+from atlas.db import deadline as module
+from atlas.db.deadline import Watch, _Watched
 from atlas.errors import DatabaseUnavailable
-from atlas.silence import Watch, _Watched
 
 PID = 4711
 
@@ -50,7 +50,7 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(silence, "DEADLINE", 1.2)
+    monkeypatch.setattr(module, "DEADLINE", 1.2)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ async def test_a_session_that_the_server_calls_idle_has_lost_its_answer() -> Non
 
 async def test_a_process_that_stood_still_does_not_blame_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its machine slept, or it was stopped: by its clock, the server has been silent all the while."""
-    monkeypatch.setattr(silence, "DEADLINE", 3.0)
+    monkeypatch.setattr(module, "DEADLINE", 3.0)
     is_asked = asyncio.Event()
 
     async def ask(_: Sequence[int]) -> Collection[int]:
@@ -135,7 +135,7 @@ async def test_nothing_is_asked_while_nobody_waits_for_long() -> None:
 
 
 async def test_a_signal_shortens_the_wait_for_a_silent_server() -> None:
-    silence.DEADLINE = 60.0  # the fixture puts it back
+    module.DEADLINE = 60.0  # the fixture puts it back
     watch = Watch("the database", Server(TimeoutError()))
     asked = asyncio.create_task(Session(watch).ask())
     await asyncio.sleep(0)
@@ -143,7 +143,7 @@ async def test_a_signal_shortens_the_wait_for_a_silent_server() -> None:
     began = time.monotonic()
     with pytest.raises(DatabaseUnavailable, match=r"^the database gave no answer\. "):
         await asked
-    assert time.monotonic() - began < silence.HURRY + 1
+    assert time.monotonic() - began < module.HURRY + 1
 
 
 async def test_a_signal_shortens_the_making_of_a_connection_and_the_pauses() -> None:
@@ -160,18 +160,18 @@ async def test_a_signal_shortens_the_making_of_a_connection_and_the_pauses() -> 
     connected, paused = await waiting
     assert isinstance(connected, DatabaseUnavailable)
     assert paused is None
-    assert time.monotonic() - began < silence.HURRY + 1
+    assert time.monotonic() - began < module.HURRY + 1
 
 
 async def test_steps_on_the_way_out_share_their_time_until_the_server_answers() -> None:
     watch = Watch(ask=Server(TimeoutError()))
     watch.lose()
-    assert silence.SHUTDOWN - 1 < watch.left(60) <= silence.SHUTDOWN
+    assert module.SHUTDOWN - 1 < watch.left(60) <= module.SHUTDOWN
     began = time.monotonic()
     for _ in range(3):
         with pytest.raises(DatabaseUnavailable):
             await Session(watch).ask()
-    assert time.monotonic() - began < silence.SHUTDOWN + 3
+    assert time.monotonic() - began < module.SHUTDOWN + 3
     session = Session(watch)
     session.answered.set_result("back")
     assert await session.ask() == "back"

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from ..markdown import CHECKOUT, needs_documents
+from ..support.documents import CHECKOUT, needs_documents
 
 pytestmark = needs_documents
 

@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from atlas.config import settings
-from maia.snowball import LONGEST, SHORTEST, Snowball, normalise
+from maia.agents.snowball import LONGEST, SHORTEST, Snowball, normalise
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import atlas
-from atlas.statements import names, sql
+from atlas.db.queries import names, sql
 
 pytestmark = pytest.mark.wheel
 
@@ -92,7 +92,7 @@ def texts(path: Path) -> list[tuple[int, str, bool]]:
 
 
 # what a migration and `atlas status` ask of the server itself; of the tables of Atlas they read the version alone
-OWN_SQL = {"schema.py", "database.py", "status.py"}
+OWN_SQL = {"migrate.py", "database.py", "status.py"}
 # a lock's number: a constant of the module
 PUT_TOGETHER = {"SELECT pg_advisory_xact_lock(x)"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..markdown import CHECKOUT, document, needs_documents, sections
+from ..support.documents import CHECKOUT, document, needs_documents, sections
 
 TEXT = "docs/threat-model.md"
 

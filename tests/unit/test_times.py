@@ -17,10 +17,10 @@ from atlas.commands.pipes import echo_json
 from atlas.commands.times import moment
 from atlas.config import settings
 from atlas.times import ahead, iso, time_as_json
-from maia.logs import set_up_logging
+from maia.runtime.logs import set_up_logging
 
-from ..markdown import CHECKOUT, needs_documents
-from ..schedule import standing_at
+from ..support.clock_settings import standing_at
+from ..support.documents import CHECKOUT, needs_documents
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -144,17 +144,17 @@ def test_each_line_of_a_log_has_its_time_in_utc(
 
 OWN_FORMATS = {
     "atlas/times.py": "the one way",
-    "atlas/clocks.py": "ATLAS_CLOCK, to the microsecond",
+    "atlas/schedule_clock.py": "ATLAS_CLOCK, to the microsecond",
     "atlas/snapshots/partitions.py": "names of partitions",
     "atlas/vault/layout.py": "names of files, days, and a column that sorts",
     "atlas/vault/records.py": "days",
-    "atlas/verification.py": "a text that sorts",
-    "maia/early.py": "the result file, while nothing else can be imported",
-    "maia/sandbox/admin.py": "for programs",
-    "maia/sandbox/quota.py": "days, for programs",
-    "maia/sandbox/replay.py": "for programs",
-    "maia/sandbox/server.py": "for programs",
-    "maia/sandbox/world.py": "for programs",
+    "atlas/operations/verify.py": "a text that sorts",
+    "maia/runtime/early_result.py": "the result file, while nothing else can be imported",
+    "youtube_sandbox/admin.py": "for programs",
+    "youtube_sandbox/quota.py": "days, for programs",
+    "youtube_sandbox/replay.py": "for programs",
+    "youtube_sandbox/server.py": "for programs",
+    "youtube_sandbox/world.py": "for programs",
     "demo/scene.py": "the demo's own file",
 }
 
@@ -173,7 +173,7 @@ def _formats_a_time(node: ast.AST) -> bool:
 def test_nothing_else_formats_a_time() -> None:
     found = {
         path.relative_to(CHECKOUT).as_posix()
-        for package in ("atlas", "maia", "action", "demo")
+        for package in ("atlas", "maia", "youtube_sandbox", "action", "demo")
         for path in (CHECKOUT / package).rglob("*.py")
         if any(map(_formats_a_time, ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
     }

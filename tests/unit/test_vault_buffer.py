@@ -13,13 +13,13 @@ import pytest
 
 from atlas.vault import FlushReport, Vault, buffer
 from atlas.vault.layout import decode_part
-from atlas.vault.off import OffProvider
+from atlas.vault.providers.off import OffProvider
 from atlas.vault.records import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from atlas.vault.provider import Entry
+    from atlas.vault.providers.base import Entry
 
 
 AN_EMPTY_ONE = encode({"_maia": {"observed_at": "2026-11-22T08:00:00.000000Z"}})

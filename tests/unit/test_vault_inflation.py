@@ -14,14 +14,14 @@ import pytest
 import zstandard
 
 from atlas.vault.archive import Archive, Damage, Stored
-from atlas.vault.compacting import SMALL_PART
+from atlas.vault.compaction import SMALL_PART
 from atlas.vault.layout import decode_part, encode_part, part_path
-from atlas.vault.local import LocalProvider
-from atlas.vault.reading import load
+from atlas.vault.providers.local import LocalProvider
+from atlas.vault.reader import load
 from atlas.vault.records import MAX_RECORD, EncodingError, Record, encode
 
-from ..archives import DAY, MemoryProvider, put_bytes, put_files, put_part, record
-from ..memory import run_measured
+from ..support.archives import DAY, MemoryProvider, put_bytes, put_files, put_part, record
+from ..support.memory_limit import run_measured
 
 MIB = 2**20
 PART = part_path(DAY, datetime(2026, 11, 20, tzinfo=UTC), "ff")
@@ -163,11 +163,11 @@ WORK = """
     from pathlib import Path
     import orjson, zstandard, tempfile
     from atlas.vault.archive import Archive, Damage
-    from atlas.vault.compacting import compact
-    from atlas.vault.erasing import expire
-    from atlas.vault.forgetting import Wanted, forget, search
-    from atlas.vault.local import LocalProvider
-    from atlas.vault.reading import load
+    from atlas.vault.compaction import compact
+    from atlas.vault.deletion import expire
+    from atlas.vault.erasure import Wanted, forget, search
+    from atlas.vault.providers.local import LocalProvider
+    from atlas.vault.reader import load
     archive, day = Archive(LocalProvider(Path(sys.argv[1]))), date.fromisoformat(sys.argv[2])
     def read():
         return sum(1 for each in archive.records(day) if not isinstance(each, Damage))

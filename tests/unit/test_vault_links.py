@@ -12,14 +12,14 @@ import pytest
 
 from atlas.errors import ConfigError
 from atlas.vault.archive import Archive, Damage, Stored
-from atlas.vault.compacting import compact
-from atlas.vault.erasing import expire
-from atlas.vault.filesystem import FilesystemProvider
-from atlas.vault.forgetting import Wanted, forget
-from atlas.vault.local import LocalProvider
-from atlas.vault.provider import LINK, SPECIAL
+from atlas.vault.compaction import compact
+from atlas.vault.deletion import expire
+from atlas.vault.erasure import Wanted, forget
+from atlas.vault.providers.base import LINK, SPECIAL
+from atlas.vault.providers.filesystem import FilesystemProvider
+from atlas.vault.providers.local import LocalProvider
 
-from ..archives import DAY, put_files, put_part, record
+from ..support.archives import DAY, put_files, put_part, record
 
 Make = Callable[[Path], LocalProvider | FilesystemProvider]
 

@@ -13,8 +13,8 @@ import pytest
 
 from atlas.errors import ConfigError
 from atlas.vault import Vault
-from atlas.vault.local import LocalProvider
-from atlas.vault.provider import Entry
+from atlas.vault.providers.base import Entry
+from atlas.vault.providers.local import LocalProvider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

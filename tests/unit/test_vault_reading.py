@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from atlas.vault.layout import encode_part, part_path
-from atlas.vault.local import LocalProvider
-from atlas.vault.reading import load
+from atlas.vault.providers.local import LocalProvider
+from atlas.vault.reader import load
 from atlas.vault.records import Record, encode, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from atlas.vault.provider import Entry
+    from atlas.vault.providers.base import Entry
 
 DAY = date(2026, 11, 22)
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)

@@ -13,10 +13,10 @@ from pydantic import SecretStr
 from atlas import vault
 from atlas.config import settings
 from atlas.errors import ConfigError, scrub
-from atlas.vault import filesystem
-from atlas.vault.choose import provider_from_settings
+from atlas.vault.factory import provider_from_settings
+from atlas.vault.providers import filesystem
 
-from ..schedule import standing_at
+from ..support.clock_settings import standing_at
 
 if TYPE_CHECKING:
     from pathlib import Path

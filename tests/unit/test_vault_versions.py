@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from fsspec.implementations.memory import MemoryFileSystem
 from s3fs.errors import translate_boto_error
 
-from atlas.vault import versions
-from atlas.vault.versions import erase_versions
+from atlas.vault.providers import s3_versions
+from atlas.vault.providers.s3_versions import erase_versions
 
 BUCKET = "archives"
 FOLDERS = (f"{BUCKET}/maia/metadata/", f"{BUCKET}/maia/packed/")
@@ -104,7 +104,7 @@ class Store(MemoryFileSystem):  # type: ignore[misc]
         return answer
 
     def _delete(self, Delete: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
-        assert 0 < len(Delete["Objects"]) <= versions._AT_ONCE
+        assert 0 < len(Delete["Objects"]) <= s3_versions._AT_ONCE
         for one in Delete["Objects"]:
             kept = self.kept[one["Key"]]
             kept[:] = [each for each in kept if each["VersionId"] != one["VersionId"]]
@@ -173,7 +173,7 @@ def test_an_empty_bucket_is_looked_at_and_left() -> None:
 def test_long_histories_go_page_by_page(
     monkeypatch: pytest.MonkeyPatch, page: int, at_once: int, forgetful: bool
 ) -> None:
-    monkeypatch.setattr(versions, "_AT_ONCE", at_once)
+    monkeypatch.setattr(s3_versions, "_AT_ONCE", at_once)
     store = Store()
     store.page, store.forgetful = page, forgetful
     names = [f"maia/metadata/{n}.json" for n in range(5)]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from atlas.vault.layout import decode_part, files_folder, is_part
-from atlas.vault.provider import Entry, Refused
+from atlas.vault.providers.base import Entry, Refused
 from atlas.vault.records import Record
-from atlas.vault.writing import Writer
+from atlas.vault.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

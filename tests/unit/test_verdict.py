@@ -9,9 +9,9 @@ import pytest
 
 from atlas.adapters.plans import RunRow
 from maia import hunter, tracker
-from maia.exitcodes import ExitCode, Outcome
-from maia.result import RunResult
-from maia.verdict import _MOST_ROWS, _gate, told
+from maia.runtime.exitcodes import ExitCode, Outcome
+from maia.runtime.result_file import RunResult
+from maia.workflow.run_report import _MOST_ROWS, _gate, told
 
 BEGAN = datetime(2026, 11, 20, 20, tzinfo=UTC)
 

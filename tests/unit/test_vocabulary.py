@@ -12,11 +12,11 @@ import pytest
 
 import atlas
 import maia
+from atlas.event_types import FAILED, VOCABULARY, EventType, Level, level_of, subject_of
 from atlas.events import finished
-from atlas.messages import Message
-from atlas.vocabulary import FAILED, VOCABULARY, EventType, Level, level_of, subject_of
-from atlas.wording import message, worded
-from maia.exitcodes import ExitCode, Outcome
+from atlas.notifier.messages import Message
+from atlas.notifier.templates import message, worded
+from maia.runtime.exitcodes import ExitCode, Outcome
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 EXAMPLES: dict[EventType, dict[str, Any]] = {

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-import maia.session
+import maia.agents.session
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database, database
-from maia.sandbox import RunningSandbox, SandboxConfig, running
 from maia.youtube import YouTubeClient
+from youtube_sandbox import RunningSandbox, SandboxConfig, running
 
-from ...logins import ROLES, address
-from ...secrets_plugin import shown
-from ...wire import Wire, wire_to
-from .harness import HUNTING, NOON, TRACKING, Timeline, pool
-from .processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import HUNTING, NOON, TRACKING, Timeline, pool
+from ...support.database_logins import ROLES, address
+from ...support.secrets_plugin import shown
+from ...support.tcp_proxy import Wire, wire_to
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def api(
     """
     keys = {key: f"project of {key}" for key in (*HUNTING, *TRACKING)}
     # pauses between tries are real time, and the tests of the client are about them
-    monkeypatch.setattr(maia.session, "YouTubeClient", functools.partial(YouTubeClient, backoff=0.01))
+    monkeypatch.setattr(maia.agents.session, "YouTubeClient", functools.partial(YouTubeClient, backoff=0.01))
     config = SandboxConfig(clock=clock, keys=keys, videos=20_000)
     async with running(dataclasses.replace(config, **getattr(request, "param", {}))) as sandbox:
         monkeypatch.setenv("YOUTUBE_API_BASE_URL", sandbox.base_url)

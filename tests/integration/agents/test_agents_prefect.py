@@ -11,11 +11,11 @@ import pytest
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ..prefect_server import PrefectServer
-from .harness import Timeline, assert_every_call_is_counted, discover, nothing_is_claimed, value
-from .processes import Children, Ended
+from ...support.agent_processes import Children, Ended
+from ...support.agents import Timeline, assert_every_call_is_counted, discover, nothing_is_claimed, value
+from ...support.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.integration
 

@@ -17,11 +17,11 @@ from atlas.database import Database
 from atlas.vault.layout import decode_part, is_part, record_at
 from atlas.vault.records import decode
 from maia.hunter import run_hunter_cycle
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ...hub import DATASET, Hub, running_hub
-from .harness import Timeline, fetch, value
-from .processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, fetch, value
+from ...support.fake_hf_hub import DATASET, Hub, running_hub
 
 pytestmark = pytest.mark.integration
 

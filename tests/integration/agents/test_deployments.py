@@ -17,13 +17,13 @@ import pytest
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ...children import child
-from ...markdown import CHECKOUT
-from ...secrets_plugin import shown
-from ..prefect_server import PrefectServer
-from .harness import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, pool, value
+from ...support.agents import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, pool, value
+from ...support.child_processes import child
+from ...support.documents import CHECKOUT
+from ...support.prefect_server import PrefectServer
+from ...support.secrets_plugin import shown
 
 pytestmark = pytest.mark.integration
 

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from atlas import vault
-from atlas.adapters.forget import ForgetDAO
+from atlas.adapters.erasure import ForgetDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.commands.archive import archive_or_none
 from atlas.database import Database
-from atlas.forgetting import Forgetting, forget_everywhere
-from maia import enrichment
+from atlas.operations.erase import Forgetting, forget_everywhere
+from maia.agents import enrichment
+from maia.agents.session import agent_session
 from maia.hunter import run_hunter_cycle
-from maia.sandbox import RunningSandbox
-from maia.session import agent_session
 from maia.tracker import fetch_targets, update_stats
+from youtube_sandbox import RunningSandbox
 
-from ...logins import ROLES
-from .harness import Timeline, discover, fetch, value
+from ...support.agents import Timeline, discover, fetch, value
+from ...support.database_logins import ROLES
 
 pytestmark = pytest.mark.integration
 

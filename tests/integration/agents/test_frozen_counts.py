@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
 from maia.tracker import run_tracker_cycle
+from youtube_sandbox import RunningSandbox
 
-from .harness import Timeline, discover, fetch, value
-from .processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, discover, fetch, value
 
 pytestmark = pytest.mark.integration
 

@@ -15,17 +15,17 @@ import pytest
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
+from atlas.config.keypool import fingerprint
 from atlas.database import Database
 from atlas.errors import KeysRejected, StatementFailed
-from atlas.keypool import fingerprint
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
+from maia.agents.session import agent_session
 from maia.hunter import run_hunter_cycle
 from maia.resilience import ChurnExit
-from maia.sandbox import RunningSandbox
-from maia.session import agent_session
 from maia.youtube import YouTubeClient
+from youtube_sandbox import RunningSandbox
 
-from .harness import (
+from ...support.agents import (
     HUNTING,
     NOON,
     Timeline,

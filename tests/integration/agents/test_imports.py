@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from .harness import Timeline, discover
-from .processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, discover
 
 pytestmark = pytest.mark.integration
 
@@ -26,12 +26,14 @@ UNUSED = {
 }  # fmt: skip
 """Packages that a run has no use for without engine, notifications and a database of its own."""
 UNUSED_OF_OURS = {
-    "maia.deployed", "maia.engine", "maia.flows", "maia.janitor", "maia.plan", "maia.verdict", "maia.upkeep",
-    "maia.queries",
-    "maia.sandbox", "maia.commands.janitor", "maia.commands.keys", "maia.commands.plan", "maia.commands.queue",
-    "atlas.migrations", "atlas.schema", "atlas.commands", "atlas.embedded", "atlas.snapshots", "atlas.parquet",
-    "atlas.vault.archive", "atlas.vault.compacting", "atlas.vault.erasing", "atlas.vault.filesystem",
-    "atlas.vault.forgetting", "atlas.vault.huggingface",
+    "maia.prefect.deployed", "maia.prefect.engine", "maia.flows", "maia.janitor", "maia.workflow.plan",
+    "maia.workflow.run_report", "maia.agents.janitor_session",
+    "maia.commands.query_input",
+    "youtube_sandbox", "maia.commands.janitor", "maia.commands.keys", "maia.commands.plan", "maia.commands.queue",
+    "atlas.migrations", "atlas.schema.migrate", "atlas.commands", "atlas.db.embedded", "atlas.snapshots",
+    "atlas.parquet",
+    "atlas.vault.archive", "atlas.vault.compaction", "atlas.vault.deletion", "atlas.vault.providers.filesystem",
+    "atlas.vault.erasure", "atlas.vault.providers.huggingface",
 }  # fmt: skip
 
 
@@ -65,4 +67,4 @@ async def test_a_shard_imports_nothing_that_its_run_does_not_use(
     assert not found & UNUSED_OF_OURS
     other = {"hunter": "tracker", "tracker": "hunter"}[agent]
     assert f"maia.{other}" not in found
-    assert ("atlas.vault.local" in found) == (vault == "local")
+    assert ("atlas.vault.providers.local" in found) == (vault == "local")

@@ -15,13 +15,14 @@ from atlas.adapters.queue import QueueDAO
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database
-from maia.enrichment import finish_earlier
+from maia.agents.enrichment import finish_earlier
 from maia.errors import Unconfirmed
 from maia.hunter import run_hunter_cycle
 from maia.janitor import run_janitor_cycle
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ..keeping import (
+from ...support.agents import Timeline, fetch, refuse_writes, survivors, value
+from ...support.retention_rows import (
     DAY,
     counts,
     everything,
@@ -33,7 +34,6 @@ from ..keeping import (
     put_video,
     values,
 )
-from .harness import Timeline, fetch, refuse_writes, survivors, value
 
 pytestmark = pytest.mark.integration
 

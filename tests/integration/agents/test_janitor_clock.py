@@ -13,14 +13,14 @@ from atlas import vault
 from atlas.adapters.expiry import ExpiryDAO, Outlook
 from atlas.config import settings
 from atlas.database import Database
+from maia.agents.janitor_session import JanitorSession
 from maia.errors import Unconfirmed
 from maia.janitor import run_janitor_cycle
-from maia.upkeep import JanitorSession
 
-from ...schedule import running_from
-from ..keeping import DAY, everything, put_snapshots, put_video
-from .harness import Timeline, value
-from .processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, value
+from ...support.clock_settings import running_from
+from ...support.retention_rows import DAY, everything, put_snapshots, put_video
 
 FAKETIME = shutil.which("faketime")
 ATLAS = (sys.executable, "-c", "from atlas.cli import main; main()")

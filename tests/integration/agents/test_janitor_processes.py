@@ -15,17 +15,17 @@ import pytest
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
+from maia.agents.janitor_session import COUNTS
 from maia.hunter import run_hunter_cycle
 from maia.janitor import run_janitor_cycle
-from maia.sandbox import RunningSandbox
-from maia.upkeep import COUNTS
+from youtube_sandbox import RunningSandbox
 
-from ...logins import ROLES, address
-from ...markdown import document, needs_documents, sections, table
-from ..keeping import DAY, put_notes, put_snapshots, put_video, values
-from ..prefect_server import PrefectServer
-from .harness import Timeline, fetch, refuse_writes, value
-from .processes import PATIENCE, Children, Ended
+from ...support.agent_processes import PATIENCE, Children, Ended
+from ...support.agents import Timeline, fetch, refuse_writes, value
+from ...support.database_logins import ROLES, address
+from ...support.documents import document, needs_documents, sections, table
+from ...support.prefect_server import PrefectServer
+from ...support.retention_rows import DAY, put_notes, put_snapshots, put_video, values
 from .test_processes import IMPATIENT, check
 
 pytestmark = pytest.mark.integration

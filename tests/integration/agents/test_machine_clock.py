@@ -11,10 +11,10 @@ import pytest
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from .harness import fetch, value
-from .processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import fetch, value
 
 FAKETIME = shutil.which("faketime")
 

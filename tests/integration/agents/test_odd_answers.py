@@ -11,10 +11,10 @@ import pytest
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
 from maia.hunter import run_hunter_cycle
-from maia.sandbox import RunningSandbox
 from maia.tracker import run_tracker_cycle
+from youtube_sandbox import RunningSandbox
 
-from .harness import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, value
+from ...support.agents import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, value
 
 pytestmark = pytest.mark.integration
 

@@ -8,14 +8,14 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.roles import make_roles
-from atlas.schema import migrate
-from maia.sandbox import RunningSandbox
+from atlas.schema.migrate import migrate
+from atlas.schema.roles import make_roles
+from youtube_sandbox import RunningSandbox
 
-from ...logins import ROLES
-from ...postgres import execute
-from .harness import NOON, Timeline, value
-from .processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import NOON, Timeline, value
+from ...support.database_logins import ROLES
+from ...support.databases import execute
 
 pytestmark = pytest.mark.integration
 

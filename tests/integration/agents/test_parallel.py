@@ -15,10 +15,10 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ...postgres import execute
-from .harness import (
+from ...support.agent_processes import PATIENCE, Child, Children, Ended
+from ...support.agents import (
     Timeline,
     assert_every_call_is_counted,
     calls_counted,
@@ -28,7 +28,7 @@ from .harness import (
     nothing_is_claimed,
     value,
 )
-from .processes import PATIENCE, Child, Children, Ended
+from ...support.databases import execute
 
 pytestmark = pytest.mark.integration
 

@@ -10,18 +10,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from atlas import telling
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.telling import Teller
-from maia.sandbox import RunningSandbox
+from atlas.notifier import dispatcher
+from atlas.notifier.dispatcher import Teller
 from maia.tracker import run_tracker_cycle
+from youtube_sandbox import RunningSandbox
 
-from ...services import Service, service
-from ...wire import Wire
-from .harness import HUNTING, Timeline, discover, fetch, pool
-from .processes import Children, Ended
+from ...support.agent_processes import Children, Ended
+from ...support.agents import HUNTING, Timeline, discover, fetch, pool
+from ...support.fake_webhook import Service, service
+from ...support.tcp_proxy import Wire
 
 pytestmark = [
     pytest.mark.integration,
@@ -33,14 +33,14 @@ IMPATIENT = (
     sys.executable,
     "-c",
     # the same program, with less patience for a lost database than users have
-    "import atlas.connecting as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
+    "import atlas.db.connect as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
 )
 
 
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service that NOTIFY_URLS names, to this process and its children."""
-    monkeypatch.setattr(telling, "teller", Teller())
+    monkeypatch.setattr(dispatcher, "teller", Teller())
     with service() as state:
         monkeypatch.setenv("NOTIFY_URLS", state.url("secretPath"))
         settings.reload()

@@ -16,19 +16,19 @@ from atlas.adapters.keys import KeyDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
+from atlas.config.keypool import fingerprint
 from atlas.database import Database
 from atlas.database import database as atlas_database
 from atlas.errors import KeysRejected
-from atlas.keypool import fingerprint
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from atlas.utils import KeyRing
-from maia.exitcodes import Outcome
-from maia.plan import PlanOptions, make_plan
-from maia.process import recorded
-from maia.stop import CancelledExit, Run, Stop, run_scope
-from maia.verdict import read_run
+from maia.run import recorded
+from maia.runtime.exitcodes import Outcome
+from maia.runtime.shutdown import CancelledExit, Run, Stop, run_scope
+from maia.workflow.plan import PlanOptions, make_plan
+from maia.workflow.run_report import read_run
 
-from .harness import HUNTING, TRACKING, Timeline, fetch, pool, value
+from ...support.agents import HUNTING, TRACKING, Timeline, fetch, pool, value
 
 pytestmark = pytest.mark.integration
 
@@ -275,7 +275,7 @@ async def test_a_ring_of_blocked_keys_is_a_matter_of_configuration(db: Database)
 async def test_the_suspensions_of_the_agents_ring_are_lifted_where_that_is_asked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", "maia.plan")
+    caplog.set_level("INFO", "maia.workflow.plan")
     ring, other = KeyRing("hunting"), KeyRing("tracking")
     for _ in HUNTING:
         await ring.reject(await ring.acquire(Bucket.SEARCH), reason="API_KEY_INVALID")
@@ -448,7 +448,7 @@ class Clockwork(Stop):
 async def test_a_later_wave_waits_for_the_limit_to_pass_and_counts_after_that(
     keys: ExitStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "maia.plan")
+    caplog.set_level("INFO", "maia.workflow.plan")
     await add_runs("hunter", "20-1", 1, "churn", "churn", "churn")
     keys.enter_context(settings.override(maia_run_id="20-1", maia_wave_pause_seconds=60))
     others_work = "UPDATE search_queue SET status = 'paused' WHERE query_term <> 'query 1'"

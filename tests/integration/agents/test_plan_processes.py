@@ -13,16 +13,16 @@ from atlas import events
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.inspection import SCHEMA_VERSION
-from atlas.quota import Bucket
+from atlas.db.server_info import SCHEMA_VERSION
+from atlas.quota.buckets import Bucket
 from atlas.utils import KeyRing
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ...logins import ROLES
-from ...wire import Wire
-from ..revisions import down
-from .harness import HUNTING, Timeline, discover, fetch, pool, value
-from .processes import Children, Ended
+from ...support.agent_processes import Children, Ended
+from ...support.agents import HUNTING, Timeline, discover, fetch, pool, value
+from ...support.database_logins import ROLES
+from ...support.earlier_schema import down
+from ...support.tcp_proxy import Wire
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +30,7 @@ RUN = "20260-1"
 IMPATIENT = (
     sys.executable,
     "-c",
-    "import atlas.connecting as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
+    "import atlas.db.connect as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
 )
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ...pooler import Pooler, pgbouncer
-from .harness import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, value
-from .processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, value
+from ...support.pgbouncer import Pooler, pgbouncer
 
 pytestmark = pytest.mark.integration
 

@@ -21,14 +21,14 @@ import pytest
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
-from maia.exitcodes import Outcome
-from maia.sandbox import RunningSandbox
+from maia.runtime.exitcodes import Outcome
+from youtube_sandbox import RunningSandbox
 
-from ...background import PATIENCE
-from ...children import child, finished
-from ...markdown import CHECKOUT, document, needs_documents, sections, table
-from ...secrets_plugin import shown
-from .harness import fetch
+from ...support.agents import fetch
+from ...support.child_processes import child, finished
+from ...support.documents import CHECKOUT, document, needs_documents, sections, table
+from ...support.event_loop import PATIENCE
+from ...support.secrets_plugin import shown
 
 pytestmark = [pytest.mark.integration, needs_documents]
 

@@ -13,16 +13,13 @@ from urllib.parse import quote
 import pytest
 
 from atlas.adapters.queue import QueueDAO
+from atlas.config.keypool import fingerprint
 from atlas.database import Database
-from atlas.keypool import fingerprint
-from atlas.quota import Bucket
-from maia.sandbox import RunningSandbox
+from atlas.quota.buckets import Bucket
+from youtube_sandbox import RunningSandbox
 
-from ...planted import DATABASE_PASSWORD, HF_TOKEN, NOTIFY_TOKEN, PLANTED, PREFECT_KEY
-from ...postgres import execute
-from ...secrets_plugin import shown
-from ...wire import Wire
-from .harness import (
+from ...support.agent_processes import PATIENCE, Children, Ended
+from ...support.agents import (
     HUNTING,
     Timeline,
     assert_every_call_is_counted,
@@ -32,7 +29,10 @@ from .harness import (
     pool,
     value,
 )
-from .processes import PATIENCE, Children, Ended
+from ...support.databases import execute
+from ...support.fake_secrets import DATABASE_PASSWORD, HF_TOKEN, NOTIFY_TOKEN, PLANTED, PREFECT_KEY
+from ...support.secrets_plugin import shown
+from ...support.tcp_proxy import Wire
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +41,7 @@ IMPATIENT = (
     sys.executable,
     "-c",
     # the same program, with less patience for a lost database than the half minute that users have
-    "import atlas.connecting as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
+    "import atlas.db.connect as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
 )
 
 

@@ -11,13 +11,13 @@ from atlas import vault
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
 from maia.hunter import run_hunter_cycle
-from maia.sandbox import RunningSandbox
 from maia.tracker import run_tracker_cycle
+from youtube_sandbox import RunningSandbox
 
-from ...logins import ROLES
-from ..keeping import DAY, keep, values
-from .harness import Timeline, survivors, value
-from .processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, survivors, value
+from ...support.database_logins import ROLES
+from ...support.retention_rows import DAY, keep, values
 from .test_processes import check
 
 pytestmark = pytest.mark.integration

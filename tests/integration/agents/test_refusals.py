@@ -7,14 +7,15 @@ import pytest
 from atlas.adapters.keys import KeyDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
+from atlas.config.keypool import fingerprint
 from atlas.database import Database
-from atlas.keypool import fingerprint
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from maia.hunter import run_hunter_cycle
-from maia.sandbox import RunningSandbox
-from maia.sandbox.ids import project_number
+from youtube_sandbox import RunningSandbox
+from youtube_sandbox.ids import project_number
 
-from .harness import (
+from ...support.agent_processes import Children, Ended
+from ...support.agents import (
     HUNTING,
     TRACKING,
     Timeline,
@@ -25,7 +26,6 @@ from .harness import (
     pool,
     value,
 )
-from .processes import Children, Ended
 
 pytestmark = pytest.mark.integration
 

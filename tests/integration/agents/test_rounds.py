@@ -16,14 +16,14 @@ from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
 from maia.hunter import run_hunter_cycle
-from maia.sandbox import RunningSandbox, server
-from maia.sandbox.catalogue import Catalogue, Shelf
-from maia.sandbox.curves import Curve
-from maia.sandbox.endpoints import ROUTES, Answer, Route
-from maia.sandbox.ids import channel_id
-from maia.sandbox.model import Channel, Video
+from youtube_sandbox import RunningSandbox, server
+from youtube_sandbox.catalogue import Catalogue, Shelf
+from youtube_sandbox.curves import Curve
+from youtube_sandbox.endpoints import ROUTES, Answer, Route
+from youtube_sandbox.ids import channel_id
+from youtube_sandbox.model import Channel, Video
 
-from .harness import NOON, Timeline, assert_every_call_is_counted, fetch, nothing_is_claimed, value
+from ...support.agents import NOON, Timeline, assert_every_call_is_counted, fetch, nothing_is_claimed, value
 
 pytestmark = pytest.mark.integration
 

@@ -15,18 +15,18 @@ import pytest
 from atlas import database as way
 from atlas import policy
 from atlas.adapters.maia import MaiaDAO
+from atlas.config.keypool import fingerprint
 from atlas.database import Database
+from atlas.db.queries import sql
 from atlas.errors import DatabaseUnavailable, StatementFailed
-from atlas.keypool import fingerprint
-from atlas.quota import Bucket
-from atlas.statements import sql
+from atlas.quota.buckets import Bucket
+from maia.agents.session import agent_session
 from maia.hunter import run_hunter_cycle
 from maia.resilience import ChurnExit
-from maia.sandbox import RunningSandbox
-from maia.session import agent_session
 from maia.tracker import fetch_targets, run_tracker_cycle, update_stats
+from youtube_sandbox import RunningSandbox
 
-from .harness import (
+from ...support.agents import (
     TRACKING,
     Timeline,
     assert_every_call_is_counted,
@@ -383,7 +383,7 @@ async def test_errors_of_the_server_are_0_updates_and_a_failure(
     api.faults.add("backend-error")
     stats = await run_tracker_cycle(500)
     assert (stats["outcome"], stats["updated"], stats["failed"]) == ("failure", 0, len(ids))
-    assert [r.levelno for r in caplog.records if r.name == "maia.reading" and r.levelno > logging.INFO] == [
+    assert [r.levelno for r in caplog.records if r.name == "maia.agents.stats_calls" and r.levelno > logging.INFO] == [
         logging.ERROR
     ]
     assert await nothing_is_claimed(db)
@@ -466,7 +466,7 @@ async def test_without_the_witnesses_it_needs_a_call_is_skipped_alone(
     ask = way._rows
 
     async def rows(connection: asyncpg.Connection, statement: str, *more: Any) -> list[asyncpg.Record]:
-        if statement == sql("witnesses"):
+        if statement == sql("tracker/select_control_ids"):
             raise StatementFailed("canceling statement due to statement timeout")
         return await ask(connection, statement, *more)
 
@@ -517,7 +517,7 @@ async def test_a_write_whose_answer_is_lost_is_counted_and_not_done_twice(
 
     async def rows(connection: asyncpg.Connection, statement: str, *more: Any) -> list[asyncpg.Record]:
         found = await ask(connection, statement, *more)
-        if statement == sql("update_videos") and not lost:
+        if statement == sql("tracker/update_videos") and not lost:
             lost.append(len(found))
             raise DatabaseUnavailable("its answer was lost")
         return found

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from atlas.config import settings
-from atlas.vault.choose import provider_from_settings
+from atlas.vault.factory import provider_from_settings
 
-from ...buckets import memory_bucket
-from ...hub import DATASET, running_hub
-from ...schedule import standing_at
+from ...support.clock_settings import standing_at
+from ...support.fake_hf_hub import DATASET, running_hub
+from ...support.memory_bucket import memory_bucket
 
 if TYPE_CHECKING:
-    from atlas.vault.provider import Provider
+    from atlas.vault.providers.base import Provider
 
-    from ...hub import Hub
+    from ...support.fake_hf_hub import Hub
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 """What the schedule clock shows in these tests, and nearly stands still at."""

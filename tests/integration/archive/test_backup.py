@@ -21,12 +21,12 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import Database
 from atlas.vault import Vault
-from atlas.vault.provider import Provider
+from atlas.vault.providers.base import Provider
 
-from ...archives import resource
-from ...children import finished
-from ...markdown import document, sections
-from ...postgres import execute, with_database
+from ...support.archives import resource
+from ...support.child_processes import finished
+from ...support.databases import execute, with_database
+from ...support.documents import document, sections
 from .conftest import NOW, atlas
 
 pytestmark = pytest.mark.integration

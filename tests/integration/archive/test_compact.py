@@ -11,15 +11,15 @@ import pytest
 
 from atlas import vault
 from atlas.vault.archive import Archive
-from atlas.vault.compacting import compact
-from atlas.vault.erasing import NOTE
+from atlas.vault.compaction import compact
+from atlas.vault.deletion import NOTE
 from atlas.vault.layout import is_part
-from atlas.vault.provider import Provider
-from atlas.vault.reading import load
+from atlas.vault.providers.base import Provider
+from atlas.vault.reader import load
 
-from ...archives import all_records, contents, put_bytes, put_files, put_part, record
-from ...children import child
-from ..command import ATLAS
+from ...support.archives import all_records, contents, put_bytes, put_files, put_part, record
+from ...support.child_processes import child
+from ...support.commands import ATLAS
 from .conftest import NOW, atlas
 
 pytestmark = pytest.mark.integration

@@ -16,21 +16,21 @@ import asyncpg
 import pytest
 
 from atlas import events
-from atlas.adapters.forget import ForgetDAO
+from atlas.adapters.erasure import ForgetDAO
 from atlas.adapters.maia import MaiaDAO
-from atlas.adapters.rows import Presence, VideoUpdate
 from atlas.database import Database, database
-from atlas.forgetting import Forgetting, forget_everywhere
+from atlas.models.rows import Presence, VideoUpdate
+from atlas.operations.erase import Forgetting, forget_everywhere
 from atlas.snapshots import columnstore
 from atlas.vault.archive import Archive
-from atlas.vault.erasing import NOTE
+from atlas.vault.deletion import NOTE
 from atlas.vault.layout import decode_part, is_part
-from atlas.vault.provider import Entry, Provider
+from atlas.vault.providers.base import Entry, Provider
 
-from ...archives import MemoryProvider, contents, put_bytes, put_files, put_part, record, resource
-from ...background import PATIENCE
-from ...children import PIPE, child, finished
-from ..command import ATLAS
+from ...support.archives import MemoryProvider, contents, put_bytes, put_files, put_part, record, resource
+from ...support.child_processes import PIPE, child, finished
+from ...support.commands import ATLAS
+from ...support.event_loop import PATIENCE
 from .conftest import NOW, atlas
 
 pytestmark = pytest.mark.integration

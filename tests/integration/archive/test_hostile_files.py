@@ -12,9 +12,9 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import Database
 from atlas.vault.layout import part_path
-from atlas.vault.provider import Provider
+from atlas.vault.providers.base import Provider
 
-from ...archives import put_bytes, put_files, put_part, record, resource
+from ...support.archives import put_bytes, put_files, put_part, record, resource
 from .conftest import NOW, atlas
 
 pytestmark = pytest.mark.integration

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from atlas.database import Database
-from atlas.vault.provider import Provider
+from atlas.vault.providers.base import Provider
 
-from ...archives import put_files, record
-from ...markdown import document, sections
+from ...support.archives import put_files, record
+from ...support.documents import document, sections
 from .conftest import NOW, atlas
 
 pytestmark = pytest.mark.integration

@@ -16,17 +16,17 @@ from atlas.adapters.archive import ArchiveDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.rebuilding import NotEmpty, Rebuilt, rebuild
+from atlas.operations.rebuild import NotEmpty, Rebuilt, rebuild
+from atlas.operations.verify import verify
 from atlas.vault import Vault
 from atlas.vault.archive import Archive, Damage
-from atlas.vault.provider import Provider
-from atlas.verification import verify
+from atlas.vault.providers.base import Provider
 
-from ...archives import MemoryProvider, put_bytes, put_files, put_part, record, resource
-from ...background import PATIENCE
-from ...children import child
-from ...postgres import fresh_database
-from ..command import ATLAS
+from ...support.archives import MemoryProvider, put_bytes, put_files, put_part, record, resource
+from ...support.child_processes import child
+from ...support.commands import ATLAS
+from ...support.databases import fresh_database
+from ...support.event_loop import PATIENCE
 from ..conftest import TEMPLATE
 from .conftest import NOW, atlas
 
@@ -181,7 +181,7 @@ async def test_one_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(db: D
 
 
 async def test_thousands_of_records_are_rebuilt_from_either_layout(server: str, db: Database, tmp_path: Path) -> None:
-    fill = pytest.importorskip("benchmarks.rebuild", reason="only in a checkout").fill
+    fill = pytest.importorskip("harness.benchmarks.rebuild", reason="only in a checkout").fill
     found = {}
     for layout in ("files", "packed"):
         fill(tmp_path / layout, 2_000, layout)

@@ -11,11 +11,11 @@ from atlas.adapters.archive import ArchiveDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.database import Database
 from atlas.errors import ArchiveUnavailable
+from atlas.operations.verify import Verification, verify
 from atlas.vault.archive import Archive, Damage
-from atlas.vault.provider import Provider
-from atlas.verification import Verification, verify
+from atlas.vault.providers.base import Provider
 
-from ...archives import MemoryProvider, ids, put_bytes, put_files, put_part, record, resource
+from ...support.archives import MemoryProvider, ids, put_bytes, put_files, put_part, record, resource
 from .conftest import NOW, atlas
 
 pytestmark = pytest.mark.integration

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ...postgres import execute, make_template
+from ...support.databases import execute, make_template
 from ..agents.conftest import api, children, timeline
 
 if TYPE_CHECKING:
-    from load.server import Server
+    from harness.load.server import Server
 
 __all__ = ["api", "children", "timeline"]  # fixtures
 
@@ -23,8 +23,8 @@ TEMPLATE = "faults_template"
 @pytest.fixture(scope="session")
 def private_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of this folder's own, that runs."""
-    pytest.importorskip("load", reason="the server that can be lost is part of the checkout, not of the wheel")
-    from load.server import Server  # noqa: PLC0415
+    pytest.importorskip("harness.load", reason="the server that can be lost is part of the checkout, not of the wheel")
+    from harness.load.server import Server  # noqa: PLC0415
 
     server = Server(tmp_path_factory.mktemp("faults") / "postgres", {"shared_buffers": "32MB"})
     try:

@@ -9,15 +9,15 @@ import pytest
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
-from maia.sandbox.catalogue import Query
-from maia.sandbox.model import Channel
+from youtube_sandbox import RunningSandbox
+from youtube_sandbox.catalogue import Query
+from youtube_sandbox.model import Channel
 
-from ...postgres import closing
-from ..agents.harness import Timeline, assert_every_call_is_counted, fetch, nothing_is_claimed, value
-from ..agents.processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, assert_every_call_is_counted, fetch, nothing_is_claimed, value
+from ...support.databases import closing
+from ...support.statement_gate import gate, until
 from ..agents.test_processes import check
-from .gate import gate, until
 
 pytestmark = pytest.mark.integration
 

@@ -11,16 +11,16 @@ import pytest
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ...background import PATIENCE
-from ..agents.harness import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, value
-from ..agents.processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, value
+from ...support.event_loop import PATIENCE
+from ...support.statement_gate import gate
 from ..agents.test_processes import IMPATIENT, check
-from .gate import gate
 
 if TYPE_CHECKING:
-    from load.server import Server
+    from harness.load.server import Server
 
 pytestmark = pytest.mark.integration
 

@@ -7,13 +7,13 @@ import pytest
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ...postgres import closing
-from ..agents.harness import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, value
-from ..agents.processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, assert_every_call_is_counted, discover, fetch, nothing_is_claimed, value
+from ...support.databases import closing
+from ...support.statement_gate import gate, waiting_for_locks
 from ..agents.test_processes import check
-from .gate import gate, waiting_for_locks
 
 pytestmark = pytest.mark.integration
 

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from atlas import silence
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db import deadline
+from atlas.db.queries import sql
 from atlas.errors import DatabaseUnavailable
-from atlas.statements import sql
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ...background import PATIENCE
-from ...wire import Wire, wire_to
-from ..agents.harness import Timeline, assert_every_call_is_counted, discover, nothing_is_claimed, pool
-from ..agents.processes import Child, Children, Ended
+from ...support.agent_processes import Child, Children, Ended
+from ...support.agents import Timeline, assert_every_call_is_counted, discover, nothing_is_claimed, pool
+from ...support.event_loop import PATIENCE
+from ...support.tcp_proxy import Wire, wire_to
 from ..agents.test_processes import check
 
 if TYPE_CHECKING:
-    from load.server import Server
+    from harness.load.server import Server
 
 pytestmark = pytest.mark.integration
 
@@ -49,21 +49,21 @@ COMMIT = "COMMIT;"
 LOCK = "pg_advisory_xact_lock"
 # a statement in the middle of each command's work
 IN_MID_WORK = {
-    "hunter": sql("claim_topics"),
-    "tracker": sql("claim_videos"),
-    "janitor": sql("expire_runs"),
-    "plan": sql("count_due_queries"),
-    "status": sql("report_tables"),
+    "hunter": sql("hunter/claim_topics"),
+    "tracker": sql("tracker/claim_videos"),
+    "janitor": sql("retention/expire_runs"),
+    "plan": sql("plan/count_due_queries"),
+    "status": sql("report/report_tables"),
     "migrate": LOCK,
-    "export": sql("export_videos", tags="text"),
-    "forget": sql("forget_videos"),
+    "export": sql("export/export_videos", tags="text"),
+    "forget": sql("erasure/erase_videos"),
 }
 
 
 async def start(children: Children, command: str, dsn: str, deadline: float = DEADLINE) -> Child:
     """Start a command whose deadline is shorter."""
     name, *arguments = COMMANDS[command]
-    run = f"import atlas.silence as s; s.DEADLINE = {deadline}; from {name}.cli import main; main()"
+    run = f"import atlas.db.deadline as s; s.DEADLINE = {deadline}; from {name}.cli import main; main()"
     return await children.start(*arguments, command=(sys.executable, "-c", run), DATABASE_URL=dsn)
 
 
@@ -127,10 +127,16 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "cases",
     [
-        {"hunter": [sql("claim_topics"), sql("reserve_calls"), COMMIT], "plan": [sql("count_due_queries")]},
-        {"tracker": [sql("claim_videos"), sql("update_videos")], "janitor": [sql("expire_runs")]},
-        {"status": [sql("found_views"), sql("report_tables")], "migrate": [LOCK, COMMIT]},
-        {"export": [sql("export_videos", tags="text"), COMMIT], "forget": [sql("forget_videos"), COMMIT]},
+        {
+            "hunter": [sql("hunter/claim_topics"), sql("quota/reserve_calls"), COMMIT],
+            "plan": [sql("plan/count_due_queries")],
+        },
+        {
+            "tracker": [sql("tracker/claim_videos"), sql("tracker/update_videos")],
+            "janitor": [sql("retention/expire_runs")],
+        },
+        {"status": [sql("snapshots/common/list_views"), sql("report/report_tables")], "migrate": [LOCK, COMMIT]},
+        {"export": [sql("export/export_videos", tags="text"), COMMIT], "forget": [sql("erasure/erase_videos"), COMMIT]},
     ],
     ids=" ".join,
 )
@@ -177,7 +183,7 @@ async def test_a_server_that_stands_still_ends_the_run_after_the_deadline_that_u
 ) -> None:
     await QueueDAO().add(["python"])
     api.faults.set(["slow:search:seconds=2"])
-    child = await start(children, "hunter", dsn, silence.DEADLINE)
+    child = await start(children, "hunter", dsn, deadline.DEADLINE)
     await api.log.wait_for(lambda log: bool(log.calls("search")))
     postgres.freeze()
     began = time.monotonic()
@@ -232,7 +238,7 @@ async def test_an_answer_that_got_lost_on_the_way_is_noticed_and_the_work_done_a
 async def test_a_long_statement_of_a_server_that_answers_is_waited_for(
     db: Database, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(silence, "DEADLINE", 0.8)
+    monkeypatch.setattr(deadline, "DEADLINE", 0.8)
     own = Database()
     async with own.session():
         began = time.monotonic()
@@ -248,7 +254,7 @@ async def test_a_transaction_that_the_client_leaves_open_is_no_lost_answer(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only a session that waits for an answer is looked after."""
-    monkeypatch.setattr(silence, "DEADLINE", 0.8)
+    monkeypatch.setattr(deadline, "DEADLINE", 0.8)
     own = Database()
     async with own.session(), own.transaction():
         await own.fetch("SELECT 1")
@@ -308,7 +314,7 @@ async def test_a_signal_ends_a_command_whose_database_never_answered(
 @pytest.fixture
 async def wired(db: Database, dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Wire, Database]]:
     """A database of one's own at the end of a wire, with a short deadline."""
-    monkeypatch.setattr(silence, "DEADLINE", 1.0)
+    monkeypatch.setattr(deadline, "DEADLINE", 1.0)
     own = Database()
     async with wire_to(dsn) as wire:
         with settings.override(database_url=wire.dsn()):
@@ -330,7 +336,7 @@ async def test_all_that_is_left_to_do_shares_a_few_seconds(wired: tuple[Wire, Da
     with pytest.raises(DatabaseUnavailable):
         await connecting
     await own.close()
-    assert time.monotonic() - began < silence.DEADLINE + silence.SHUTDOWN + 2.5
+    assert time.monotonic() - began < deadline.DEADLINE + deadline.SHUTDOWN + 2.5
 
 
 async def test_a_cancelled_statement_does_not_hold_up_its_task(wired: tuple[Wire, Database]) -> None:
@@ -354,5 +360,5 @@ async def test_tasks_that_wait_for_a_connection_learn_it_at_the_same_time(wired:
     began = time.monotonic()
     asked = await asyncio.gather(*(own.fetch("SELECT 1") for _ in range(20)), return_exceptions=True)
     assert all(isinstance(error, DatabaseUnavailable) for error in asked), asked
-    assert time.monotonic() - began < silence.DEADLINE + silence.SHUTDOWN + 2.5
+    assert time.monotonic() - began < deadline.DEADLINE + deadline.SHUTDOWN + 2.5
     await own.close()

@@ -12,22 +12,22 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from atlas import connecting
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db import connect
 from atlas.errors import DatabaseUnavailable, NoConnectionLeft
-from maia.sandbox import RunningSandbox
+from youtube_sandbox import RunningSandbox
 
-from ...background import PATIENCE
-from ...postgres import closing
-from ...wire import Wire, wire_to
-from ..agents.harness import Timeline, assert_every_call_is_counted, discover
-from ..agents.processes import Children
+from ...support.agent_processes import Children
+from ...support.agents import Timeline, assert_every_call_is_counted, discover
+from ...support.databases import closing
+from ...support.event_loop import PATIENCE
+from ...support.statement_gate import until
+from ...support.tcp_proxy import Wire, wire_to
 from ..agents.test_processes import IMPATIENT, check
-from .gate import until
 
 if TYPE_CHECKING:
-    from load.server import Server
+    from harness.load.server import Server
 
 pytestmark = pytest.mark.integration
 
@@ -99,7 +99,7 @@ async def fleet(number: int, dsn: str) -> AsyncIterator[list[Shard]]:
 async def test_64_shards_at_once_are_served_or_told_and_try_a_bounded_number_of_times(
     crowded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "START_PATIENCE", WAIT)
+    monkeypatch.setattr(connect, "START_PATIENCE", WAIT)
     async with fleet(SHARDS, crowded) as shards:
         began = time.monotonic()
         ends = await asyncio.gather(*(shard.open() for shard in shards), return_exceptions=True)
@@ -127,7 +127,7 @@ async def test_64_shards_at_once_are_served_or_told_and_try_a_bounded_number_of_
 async def test_a_shard_that_loses_its_connections_to_others_tries_as_one_not_as_its_tasks(
     crowded: str, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "PATIENCE", WAIT)
+    monkeypatch.setattr(connect, "PATIENCE", WAIT)
     async with (
         closing(asyncpg.connect(dsn)) as owner,
         fleet(1, crowded) as (shard,),

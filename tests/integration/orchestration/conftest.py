@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ...children import popen
+from ...support.child_processes import popen
 
 SCRIPT = Path(__file__).parent / "scripts" / "agent.py"
 PATIENCE = 90.0  # seconds: only a defect lasts so long, even on a busy machine

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ...ignoring import ignoring
+from ...support.ignored_signals import ignoring
 
 pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 

@@ -20,14 +20,14 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.resources import Video
+from atlas.models.youtube import Video
 from atlas.vault.records import decode
 from maia.hunter import run_hunter_cycle
 from maia.tracker import run_tracker_cycle
 
-from ...cases import thorough
-from ...unit.properties.mutants import LONG, Place, damaged, is_json, odd_values, places, put, said, same, written
-from ...unit.youtube import bodies
+from ...support import youtube_bodies as bodies
+from ...support.counted_cases import thorough
+from ...support.json_damage import LONG, Place, damaged, is_json, odd_values, places, put, said, same, written
 
 pytestmark = pytest.mark.integration
 

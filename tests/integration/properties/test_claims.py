@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from .fleet import Fleet
-from .machine import Shards
+from ...support.claim_machine import Shards
+from ...support.claim_shards import Fleet
 
 pytestmark = pytest.mark.integration
 

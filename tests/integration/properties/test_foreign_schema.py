@@ -11,19 +11,21 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from atlas import obstacles
 from atlas.config import settings as configured
 from atlas.database import Database
+from atlas.db.server_info import SCHEMA_VERSION, inspect
 from atlas.errors import ConfigError, SchemaError
-from atlas.inspection import SCHEMA_VERSION, inspect
-from atlas.schema import migrate
+from atlas.schema import name_conflicts
+from atlas.schema.migrate import migrate
 
 pytestmark = pytest.mark.integration
 
 T = TypeVar("T")
 
-RELATIONS = {name for names in (obstacles.RELATIONS, obstacles.INDEXES) for group in names.values() for name in group}
-OURS = sorted(RELATIONS | {obstacles.VERSION_TABLE, "video_stats_log_mirror"})
+RELATIONS = {
+    name for names in (name_conflicts.RELATIONS, name_conflicts.INDEXES) for group in names.values() for name in group
+}
+OURS = sorted(RELATIONS | {name_conflicts.VERSION_TABLE, "video_stats_log_mirror"})
 THEIRS = [
     "customers",
     "videos_of_ours",
@@ -183,6 +185,8 @@ def test_the_names_that_are_looked_for_are_all_that_a_migration_makes(server_of_
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND NOT relispartition"
         )
     )
-    by_the_server = {f"{name}_{what}" for names in obstacles.RELATIONS.values() for name in names for what in ("pkey",)}
+    by_the_server = {
+        f"{name}_{what}" for names in name_conflicts.RELATIONS.values() for name in names for what in ("pkey",)
+    }
     by_the_server |= {"search_queue_query_term_key", "atlas_schema_version_pkc"}
     assert {row["relname"] for row in made} - by_the_server <= set(OURS)

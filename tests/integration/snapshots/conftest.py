@@ -14,12 +14,12 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.inspection import Storage, inspect
-from atlas.schema import migrate
+from atlas.db.server_info import Storage, inspect
+from atlas.schema.migrate import migrate
 
-from ...postgres import execute, fresh_database, make_template
-from ...schedule import running_from
-from .series import NOW
+from ...support.clock_settings import running_from
+from ...support.count_series import NOW
+from ...support.databases import execute, fresh_database, make_template
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,11 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db.queries import sql
 from atlas.snapshots import columnstore, maintain
 from atlas.snapshots.views import ensure_views, expire, forget
-from atlas.statements import sql
 
-from .series import DAY, HOUR, NOW, Sample, Series, buckets, generated, store, velocity
+from ...support.count_series import DAY, HOUR, NOW, Sample, Series, buckets, generated, store, velocity
 
 pytestmark = pytest.mark.integration
 
@@ -149,8 +149,8 @@ async def make_plain(connection: asyncpg.Connection) -> None:
     """Puts the views of other servers in the place of the aggregates."""
     for view in reversed(VIEWS):
         await connection.execute(f"DROP MATERIALIZED VIEW {view}")
-    await connection.execute(sql("create_hourly"))
-    await connection.execute(sql("create_daily"))
+    await connection.execute(sql("snapshots/views/create_hourly"))
+    await connection.execute(sql("snapshots/views/create_daily"))
 
 
 async def test_plain_views_become_aggregates_and_keep_their_grants(
@@ -339,7 +339,7 @@ async def test_more_rows_than_timescaledb_lets_one_statement_take_out_of_the_col
     await nothing_older(connection, keep_from)
     ids = [f"video{number}" for number in range(1, 700)]
     async with connection.transaction():
-        await connection.fetchval(sql("lift_decompression_limit"))
+        await connection.fetchval(sql("snapshots/common/lift_decompression_limit"))
         await connection.execute("DELETE FROM video_stats_log WHERE video_id = ANY ($1)", ids)
     assert await forget(connection, ids) == 699 * (163 + 7)
     assert await counts(connection) == {"video_stats_hourly": 163, "video_stats_daily": 7}

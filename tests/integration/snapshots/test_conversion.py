@@ -15,14 +15,14 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.inspection import Storage, inspect
-from atlas.schema import migrate
+from atlas.db.server_info import Storage, inspect
+from atlas.schema.migrate import migrate
 from atlas.snapshots import draining, maintain, moving, partitions
 from atlas.snapshots.conversion import to_timescaledb
 
-from ...pooler import pgbouncer
-from .converting import convert, ended, is_clean, migrating, run, until_it_waits_for
-from .logs import DAY, NOW, Shards, add_video, everything, fill, insert
+from ...support.conversions import convert, ended, is_clean, migrating, run, until_it_waits_for
+from ...support.pgbouncer import pgbouncer
+from ...support.snapshot_rows import DAY, NOW, Shards, add_video, everything, fill, insert
 
 pytestmark = pytest.mark.integration
 

@@ -9,16 +9,16 @@ import asyncpg
 import pytest
 
 from atlas.database import Database
+from atlas.db.server_info import Storage, inspect
 from atlas.errors import ConfigError, Contended
-from atlas.inspection import Storage, inspect
-from atlas.schema import migrate
+from atlas.schema.migrate import migrate
 from atlas.snapshots import conversion, draining, maintain, moving, steps
 from atlas.snapshots.conversion import to_timescaledb
 from atlas.snapshots.moving import Purpose
 
-from . import logs
-from .converting import convert, is_clean, run
-from .logs import DAY, NOW, Shards, add_video, everything, fill, insert
+from ...support import snapshot_rows
+from ...support.conversions import convert, is_clean, run
+from ...support.snapshot_rows import DAY, NOW, Shards, add_video, everything, fill, insert
 
 pytestmark = pytest.mark.integration
 
@@ -87,7 +87,7 @@ async def test_who_does_not_own_the_table_is_told_so(timescale: None, plain: asy
     with pytest.raises(ConfigError, match=r"may not convert video_stats_log .* Run it as the owner"):
         await to_timescaledb(Stranger(), lambda *_: None)
     assert await moving.under_way(plain) is None
-    assert "video_stats_log_converting" not in await logs.tables(plain)
+    assert "video_stats_log_converting" not in await snapshot_rows.tables(plain)
 
 
 async def test_a_table_that_stays_in_use_is_swapped_the_next_time(
@@ -142,7 +142,7 @@ async def test_one_that_was_killed_after_the_swap_is_finished_by_the_next_migrat
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         patch.setattr(conversion, "finish", kill)
         await convert()
-    assert "video_stats_log_replaced" in await logs.tables(plain)
+    assert "video_stats_log_replaced" in await snapshot_rows.tables(plain)
     await add_video(plain, "v")
     await insert(plain, NOW + DAY)
     done = await migrate(Database())
@@ -166,7 +166,7 @@ async def test_one_that_was_killed_is_told_by_migrate_and_status_and_can_be_undo
     code, out, _ = await run("--undo-conversion")
     assert (code, "The copy is dropped." in out) == (0, True)
     assert await everything(plain) == before
-    assert await logs.tables(plain) == {*await logs.partitions(plain), "video_stats_log"}
+    assert await snapshot_rows.tables(plain) == {*await snapshot_rows.partitions(plain), "video_stats_log"}
     code, out, _ = await run("--undo-conversion")
     assert (code, "No conversion is under way." in out) == (0, True)
     assert await convert() is not None
@@ -205,7 +205,7 @@ async def test_two_at_once_do_it_once(timescale: None, plain: asyncpg.Connection
 async def test_an_installation_whose_partitions_somebody_has_dropped_is_converted(
     timescale: None, plain: asyncpg.Connection
 ) -> None:
-    for name in await logs.partitions(plain):
+    for name in await snapshot_rows.partitions(plain):
         await plain.execute(f"DROP TABLE {name}")
     assert await convert() is not None
     assert await is_clean(plain)

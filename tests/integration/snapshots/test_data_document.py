@@ -9,8 +9,8 @@ import pytest
 
 from atlas.database import Database
 
-from ...markdown import Section, document, needs_documents, sections, table
-from .series import DAY, HOUR, Sample, store
+from ...support.count_series import DAY, HOUR, Sample, store
+from ...support.documents import Section, document, needs_documents, sections, table
 
 pytestmark = [pytest.mark.integration, needs_documents]
 

@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 
 from atlas.database import Database
+from atlas.db.server_info import Storage
 from atlas.errors import Contended
-from atlas.inspection import Storage
-from atlas.schema import migrate
+from atlas.schema.migrate import migrate
 from atlas.snapshots import draining, ensure, moving, partitions, steps
 from atlas.snapshots.moving import Purpose
 
-from . import logs
-from .logs import DAY, NOW, Shards, everything, fill, insert
+from ...support import snapshot_rows
+from ...support.snapshot_rows import DAY, NOW, Shards, everything, fill, insert
 
 pytestmark = pytest.mark.integration
 
@@ -27,16 +27,16 @@ WEEK = timedelta(days=7)
 
 async def test_rows_of_the_default_partition_get_partitions_of_their_own(plain: asyncpg.Connection) -> None:
     number = await fill(plain, now=NOW - 40 * DAY)
-    assert (await logs.partitions(plain))["video_stats_log_default"] == number
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == number
     before = await everything(plain)
     made, moved = await draining.drain(plain, NOW, WEEK)
     assert moved == number
-    found = await logs.partitions(plain)
+    found = await snapshot_rows.partitions(plain)
     assert found["video_stats_log_default"] == 0
     assert set(made) <= set(found)
     assert sum(found[name] for name in made) == number
     assert await everything(plain) == before
-    assert await logs.tables(plain) == {*found, "video_stats_log"}, "nothing is left behind"
+    assert await snapshot_rows.tables(plain) == {*found, "video_stats_log"}, "nothing is left behind"
     assert await draining.drain(plain, NOW, WEEK) == ([], 0)
 
 
@@ -45,7 +45,7 @@ async def test_a_partition_keeps_its_name_from_a_table_that_has_it(plain: asyncp
     await plain.execute("CREATE TABLE video_stats_log_20260105 (kept text)")
     made, moved = await draining.drain(plain, NOW, WEEK)
     assert (made, moved) == (["video_stats_log_20260105_2"], 1)
-    assert (await logs.partitions(plain))["video_stats_log_20260105_2"] == 1
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_20260105_2"] == 1
 
 
 async def test_at_most_a_hundred_partitions_are_made_at_once_those_of_the_newest_rows(
@@ -54,10 +54,10 @@ async def test_at_most_a_hundred_partitions_are_made_at_once_those_of_the_newest
     await insert(plain, *(datetime(2020, 1, 1, tzinfo=UTC) + n * DAY for n in range(140)))
     made, _ = await draining.drain(plain, NOW, DAY)
     assert len(made) == 100
-    assert (await logs.partitions(plain))["video_stats_log_default"] == 40
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 40
     made, _ = await draining.drain(plain, NOW, DAY)
     assert len(made) == 40
-    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0
 
 
 async def test_draining_while_shards_write_loses_nothing(plain: asyncpg.Connection) -> None:
@@ -75,7 +75,7 @@ async def test_draining_while_shards_write_loses_nothing(plain: asyncpg.Connecti
     assert set(before) <= set(after)
     assert sorted((row[0], row[2]) for row in set(after) - set(before)) == sorted(shards.written)
     assert len(after) == len(before) + len(shards.written)
-    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0
 
 
 async def test_what_is_deleted_or_changed_while_it_is_drained_stays_so(plain: asyncpg.Connection) -> None:
@@ -127,7 +127,7 @@ async def test_a_drain_that_was_given_up_is_gone_on_with(plain: asyncpg.Connecti
     done = await migrate(Database(), try_timescaledb=False)
     assert done.storage is Storage.PARTITIONED
     assert [row for row in await everything(plain) if row[0] != "meanwhile"] == before
-    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0
     assert len(await everything(plain)) == number + 1
     assert await moving.under_way(plain) is None
 
@@ -143,7 +143,7 @@ async def test_several_at_once_do_the_work_once(plain: asyncpg.Connection) -> No
             await each.close()
     assert sorted(moved for _, moved in done) == [0, 0, len(before)]
     assert await everything(plain) == before
-    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0
 
 
 async def test_a_table_that_stays_in_use_is_left_as_it_is(
@@ -167,7 +167,7 @@ async def test_a_table_that_stays_in_use_is_left_as_it_is(
     finally:
         await holder.close()
     assert [row for row in await everything(plain) if row[0] != "held"] == before
-    assert await logs.tables(plain) == {*await logs.partitions(plain), "video_stats_log"}
+    assert await snapshot_rows.tables(plain) == {*await snapshot_rows.partitions(plain), "video_stats_log"}
 
 
 async def test_an_owner_who_is_no_superuser_does_all_of_it(owned: asyncpg.Connection) -> None:
@@ -178,7 +178,7 @@ async def test_an_owner_who_is_no_superuser_does_all_of_it(owned: asyncpg.Connec
         made, moved = await draining.drain(owned, NOW, WEEK)
         await shards.more()
     assert moved >= len(before)
-    assert set(made) <= set(await logs.partitions(owned))
+    assert set(made) <= set(await snapshot_rows.partitions(owned))
     after = await everything(owned)
     assert set(before) <= set(after)
     assert len(after) == len(before) + len(shards.written)
@@ -225,4 +225,4 @@ async def test_a_partition_that_somebody_makes_meanwhile_ends_it_and_the_next_on
     _, moved = await draining.drain(plain, NOW, WEEK)
     assert moved == len(before)
     assert await everything(plain) == before
-    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0

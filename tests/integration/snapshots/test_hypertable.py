@@ -9,12 +9,12 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.inspection import Storage, inspect
-from atlas.schema import migrate
+from atlas.db.server_info import Storage, inspect
+from atlas.schema.migrate import migrate
 from atlas.snapshots import ensure, hypertable
 
-from . import logs
-from .logs import DAY, NOW, everything, fill, insert
+from ...support import snapshot_rows
+from ...support.snapshot_rows import DAY, NOW, everything, fill, insert
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ async def test_a_new_installation_is_in_one_with_weekly_chunks_and_no_index_but_
     ) == timedelta(days=7)
     indexes = await hyper.fetch("SELECT indexname FROM pg_indexes WHERE tablename = 'video_stats_log'")
     assert [row["indexname"] for row in indexes] == ["video_stats_log_pkey"]
-    assert await logs.tables(hyper) == {"video_stats_log"}, "no partition is left"
+    assert await snapshot_rows.tables(hyper) == {"video_stats_log"}, "no partition is left"
 
 
 async def test_a_row_of_any_time_has_a_chunk(hyper: asyncpg.Connection) -> None:
@@ -56,7 +56,7 @@ async def test_a_hypertable_of_an_earlier_release_stays_one_with_its_rows(
     settings.reload()
     connection = await Database().connect()
     try:
-        await logs.first_release(connection)
+        await snapshot_rows.first_release(connection)
         await connection.execute("CREATE EXTENSION timescaledb")
         await connection.execute(
             "SELECT create_hypertable('video_stats_log', by_range('observed_at', INTERVAL '7 days'))"

@@ -13,12 +13,12 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.inspection import Storage, inspect
+from atlas.db.server_info import Storage, inspect
 from atlas.snapshots import Maintenance, ensure, hypertable, maintain, partitions
 
-from ...pooler import pgbouncer
-from . import logs
-from .logs import DAY, NOW, Shards, everything, fill, insert
+from ...support import snapshot_rows
+from ...support.pgbouncer import pgbouncer
+from ...support.snapshot_rows import DAY, NOW, Shards, everything, fill, insert
 
 pytestmark = pytest.mark.integration
 
@@ -73,14 +73,14 @@ async def test_it_ends_where_nothing_is_left(log: asyncpg.Connection) -> None:
 async def test_rows_that_came_while_no_janitor_was_there_get_partitions(plain: asyncpg.Connection) -> None:
     await fill(plain, days=range(70))
     rows = await everything(plain)
-    assert (await logs.partitions(plain))["video_stats_log_default"] > 0
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] > 0
     done = await maintain(Database(), NOW, KEEP_FROM, batch=1_000)
-    found = await logs.partitions(plain)
+    found = await snapshot_rows.partitions(plain)
     assert found["video_stats_log_default"] == 0
     assert await everything(plain) == [row for row in rows if row[1] >= KEEP_FROM]
     assert set(done.made) <= set(found)
     assert done.moved == sum(found[name] for name in done.made)
-    assert done.moved + done.deleted + (await logs.partitions(plain))[_this_week()] == len(rows)
+    assert done.moved + done.deleted + (await snapshot_rows.partitions(plain))[_this_week()] == len(rows)
 
 
 def _this_week() -> str:
@@ -92,9 +92,9 @@ async def test_partitions_are_made_ahead_of_the_given_time(plain: asyncpg.Connec
     later = NOW + 35 * DAY
     done = await maintain(Database(), later, KEEP_FROM, batch=1_000)
     assert done.made
-    assert set(done.made) <= set(await logs.partitions(plain))
+    assert set(done.made) <= set(await snapshot_rows.partitions(plain))
     await insert(plain, later, later + 28 * DAY)
-    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0
 
 
 async def test_shards_write_meanwhile(log: asyncpg.Connection) -> None:
@@ -184,4 +184,4 @@ async def test_by_way_of_a_pooler(
     assert done.deleted
     assert done.moved
     assert await everything(plain) == [row for row in rows if row[1] >= KEEP_FROM]
-    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0

@@ -10,13 +10,13 @@ import orjson
 import pytest
 
 from atlas.config import settings
-from atlas.inspection import Storage
+from atlas.db.queries import sql
+from atlas.db.server_info import Storage
 from atlas.snapshots import draining, ensure, partitions
-from atlas.statements import sql
 
-from ...schedule import standing_at
-from . import logs
-from .logs import DAY, NOW, fill, insert
+from ...support import snapshot_rows
+from ...support.clock_settings import standing_at
+from ...support.snapshot_rows import DAY, NOW, fill, insert
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ async def test_a_new_installation_has_this_week_and_four_more(plain: asyncpg.Con
 
 async def test_an_insert_never_fails_for_want_of_a_partition(plain: asyncpg.Connection) -> None:
     await insert(plain, NOW - 4000 * DAY, NOW, NOW + 4000 * DAY)
-    found = await logs.partitions(plain)
+    found = await snapshot_rows.partitions(plain)
     assert found["video_stats_log_default"] == 2
     assert sum(found.values()) == 3
 
@@ -55,7 +55,7 @@ async def test_the_schedule_clock_says_which_partitions_are_made_ahead(plain: as
     assert sum(one.lower <= later < one.upper for one in ranges) == 1
     assert ranges[-1].upper > later + 4 * WEEK
     await insert(plain, later)
-    assert (await logs.partitions(plain))["video_stats_log_default"] == 0
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0
 
 
 async def test_where_the_width_has_changed_new_partitions_begin_where_the_old_end(plain: asyncpg.Connection) -> None:
@@ -96,7 +96,7 @@ async def test_the_newest_two_of_a_video_are_one_probe_of_the_key_in_each_partit
         "video7",
     )
     scans = [node for node in nodes if "Relation Name" in node]
-    assert {node["Relation Name"] for node in scans} == set(await logs.partitions(full))
+    assert {node["Relation Name"] for node in scans} == set(await snapshot_rows.partitions(full))
     assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
     assert all("video_id" in node["Index Cond"] for node in scans)
     assert sum(node["Actual Rows"] for node in scans) <= len(scans) + 2
@@ -128,11 +128,11 @@ async def test_an_insert_touches_the_partition_of_its_time_alone(full: asyncpg.C
 
 async def test_old_rows_are_found_along_the_key_of_the_partition_that_holds_them(full: asyncpg.Connection) -> None:
     keep_from = NOW - 25 * DAY
-    nodes = await explain(full, sql("oldest_batch"), keep_from, "video5", 50)
+    nodes = await explain(full, sql("snapshots/maintenance/oldest_batch"), keep_from, "video5", 50)
     scans = [node for node in nodes if "Relation Name" in node]
     assert {node["Node Type"] for node in scans} == {"Index Only Scan"}
     assert len(scans) <= 3, "that one, the one before and the default one"
     assert sum(node["Actual Rows"] for node in scans) <= 52
     async with full.transaction():
-        deleted = await explain(full, sql("delete_batch"), keep_from, "video5", "video51")
+        deleted = await explain(full, sql("snapshots/maintenance/delete_batch"), keep_from, "video5", "video51")
     assert "Seq Scan" not in {node["Node Type"] for node in deleted if "default" not in node.get("Relation Name", "")}

@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 from atlas.cli import app
 from atlas.config import settings
 from atlas.database import Database
-from atlas.inspection import Storage, inspect
+from atlas.db.server_info import Storage, inspect
 from atlas.snapshots import draining
 from atlas.snapshots.conversion import to_timescaledb
 from atlas.snapshots.partitions import attached, drop
 from atlas.snapshots.summary import summarize
 from atlas.times import iso
 
-from ...markdown import document, needs_documents, sections
-from ...schedule import running_from
-from .logs import DAY, NOW, fill, insert
+from ...support.clock_settings import running_from
+from ...support.documents import document, needs_documents, sections
+from ...support.snapshot_rows import DAY, NOW, fill, insert
 
 pytestmark = pytest.mark.integration
 
@@ -155,7 +155,7 @@ async def test_the_oldest_snapshot_is_named_with_its_owner(
             assert f"by process {pid}, user postgres, application a [red]report, client " in said
             assert "idle in transaction" in said
             assert "warning" not in said
-            monkeypatch.setattr("atlas.adapters.horizon._LONG_SECONDS", 0.0)
+            monkeypatch.setattr("atlas.adapters.oldest_snapshot._LONG_SECONDS", 0.0)
             said = await atlas("status")
             assert re.search(rf"warning: the oldest snapshot is held for \d+ s by process {pid},", said), said
             assert f"claims slow down. To end it: SELECT pg_terminate_backend({pid})" in said

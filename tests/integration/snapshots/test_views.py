@@ -13,11 +13,23 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.schema import migrate
+from atlas.schema.migrate import migrate
 from atlas.snapshots import maintain
 from atlas.snapshots.views import ensure_views
 
-from .series import DAY, HOUR, NOW, Sample, Series, buckets, edges, generated, partition, store, velocity
+from ...support.count_series import (
+    DAY,
+    HOUR,
+    NOW,
+    Sample,
+    Series,
+    buckets,
+    edges,
+    generated,
+    partition,
+    store,
+    velocity,
+)
 
 pytestmark = pytest.mark.integration
 

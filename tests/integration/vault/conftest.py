@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ...hub import running_hub
-from ...planted import S3_SECRET
+from ...support.fake_hf_hub import running_hub
+from ...support.fake_secrets import S3_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...hub import Hub
+    from ...support.fake_hf_hub import Hub
 
 BUCKET = "archives"
 

@@ -14,14 +14,14 @@ from pydantic import SecretStr
 
 from atlas.errors import ConfigError
 from atlas.vault import FlushReport, Provider, Vault
-from atlas.vault.filesystem import FilesystemProvider
-from atlas.vault.huggingface import HuggingFaceProvider
 from atlas.vault.layout import is_part
-from atlas.vault.local import LocalProvider
-from atlas.vault.off import OffProvider
-from atlas.vault.patience import Patience
+from atlas.vault.providers.filesystem import FilesystemProvider
+from atlas.vault.providers.hub_retries import Patience
+from atlas.vault.providers.huggingface import HuggingFaceProvider
+from atlas.vault.providers.local import LocalProvider
+from atlas.vault.providers.off import OffProvider
 
-from ...buckets import memory_bucket
+from ...support.memory_bucket import memory_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -312,7 +312,7 @@ def test_only_who_uses_a_library_pays_for_its_import(tmp_path: Path, layout: str
         "import asyncio, sys, pathlib\n"
         "from atlas import vault\n"
         "from atlas.vault import Vault\n"
-        "from atlas.vault.local import LocalProvider\n"
+        "from atlas.vault.providers.local import LocalProvider\n"
         "store = Vault(LocalProvider(pathlib.Path(sys.argv[1])), sys.argv[2])\n"
         "store.store_metadata('aaaaaaaaaaa', {})\n"
         "assert asyncio.run(store.flush()).stored\n"

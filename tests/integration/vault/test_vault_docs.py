@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from atlas.vault import Vault, buffer
-from atlas.vault.huggingface import FOLDER_LIMIT
-from atlas.vault.local import LocalProvider
-from atlas.vault.patience import TRIES
-from atlas.vault.writing import FOLDER_SHARE
-from maia.enrichment import VIDEOS_A_CALL
-from maia.stop import GRACE_SECONDS
+from atlas.vault.providers.hub_retries import TRIES
+from atlas.vault.providers.huggingface import FOLDER_LIMIT
+from atlas.vault.providers.local import LocalProvider
+from atlas.vault.writer import FOLDER_SHARE
+from maia.agents.enrichment import VIDEOS_A_CALL
+from maia.runtime.shutdown import GRACE_SECONDS
 
-from ...markdown import document, sections
+from ...support.documents import document, sections
 
 pytestmark = pytest.mark.integration
 

@@ -22,12 +22,13 @@ from fsspec.implementations.memory import MemoryFileSystem
 from atlas import vault
 from atlas.config import settings
 from atlas.errors import ConfigError
-from atlas.vault import Vault, filesystem
-from atlas.vault.filesystem import FilesystemProvider
-from atlas.vault.provider import Entry
+from atlas.vault import Vault
+from atlas.vault.providers import filesystem
+from atlas.vault.providers.base import Entry
+from atlas.vault.providers.filesystem import FilesystemProvider
 
-from ...buckets import memory_bucket
-from ...schedule import standing_at
+from ...support.clock_settings import standing_at
+from ...support.memory_bucket import memory_bucket
 from .conftest import BUCKET
 
 pytestmark = pytest.mark.integration
@@ -157,7 +158,7 @@ def test_erasing_history_leaves_no_version_of_what_is_gone(
     s3: str, store: Any, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", str(at_once))
-    monkeypatch.setattr("atlas.vault.versions._AT_ONCE", at_once)
+    monkeypatch.setattr("atlas.vault.providers.s3_versions._AT_ONCE", at_once)
     store.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     provider = FilesystemProvider(s3)
     put(provider, {FILE: b"1\n", OTHER: b"1\n", PART: b"1", "notes/mine.txt": b"1"})
@@ -180,7 +181,7 @@ def test_what_was_deleted_is_not_the_file_again_while_its_versions_go(
     s3: str, store: Any, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of the listing may end between a mark of deletion and the versions that it hides."""
-    monkeypatch.setattr("atlas.vault.versions._AT_ONCE", at_once)
+    monkeypatch.setattr("atlas.vault.providers.s3_versions._AT_ONCE", at_once)
     store.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     names = [f"maia/metadata/2026-01-01/{n:04}.json" for n in range(8)]
     for name in [*names, *names]:

@@ -14,14 +14,14 @@ import yaml
 from pydantic import SecretStr
 
 from atlas.vault import Vault
-from atlas.vault.card import CARD
-from atlas.vault.huggingface import HuggingFaceProvider
+from atlas.vault.dataset_card import CARD
 from atlas.vault.layout import COLUMNS, encode_part
-from atlas.vault.patience import Patience
-from atlas.vault.provider import Entry, Refused
+from atlas.vault.providers.base import Entry, Refused
+from atlas.vault.providers.hub_retries import Patience
+from atlas.vault.providers.huggingface import HuggingFaceProvider
 from atlas.vault.records import Record
 
-from ...hub import DATASET, Fault, Hub
+from ...support.fake_hf_hub import DATASET, Fault, Hub
 
 pytestmark = pytest.mark.integration
 

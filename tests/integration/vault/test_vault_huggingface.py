@@ -22,13 +22,14 @@ from pydantic import SecretStr
 from atlas import vault
 from atlas.config import settings
 from atlas.errors import ConfigError
-from atlas.vault import Vault, huggingface
-from atlas.vault.huggingface import HuggingFaceProvider
+from atlas.vault import Vault
 from atlas.vault.layout import decode_part
-from atlas.vault.patience import TRIES, Patience
+from atlas.vault.providers import huggingface
+from atlas.vault.providers.hub_retries import TRIES, Patience
+from atlas.vault.providers.huggingface import HuggingFaceProvider
 
-from ...hub import DATASET, Fault, Hub
-from ...schedule import standing_at
+from ...support.clock_settings import standing_at
+from ...support.fake_hf_hub import DATASET, Fault, Hub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -428,7 +429,7 @@ def test_a_hanging_flush_does_not_keep_the_process_alive(hub: Hub, tmp_path: Pat
         "import asyncio, os\n"
         "from pydantic import SecretStr\n"
         "from atlas.vault import Vault\n"
-        "from atlas.vault.huggingface import HuggingFaceProvider\n"
+        "from atlas.vault.providers.huggingface import HuggingFaceProvider\n"
         f"store = Vault(HuggingFaceProvider({DATASET!r}, SecretStr({hub.token!r})), flush_seconds=2.0)\n"
         "store.store_metadata('abcdefghijk', {})\n"
         "print(asyncio.run(store.flush()).failed)\n"

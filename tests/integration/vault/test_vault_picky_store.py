@@ -12,12 +12,12 @@ import pytest
 
 from atlas.errors import ArchiveRefused, ArchiveUnavailable, ConfigError
 from atlas.vault.archive import Archive
-from atlas.vault.erasing import expire
-from atlas.vault.filesystem import FilesystemProvider
-from atlas.vault.forgetting import Wanted, forget
+from atlas.vault.deletion import expire
+from atlas.vault.erasure import Wanted, forget
+from atlas.vault.providers.filesystem import FilesystemProvider
 
-from ...archives import DAY, put_files, put_part, record
-from ...picky_s3 import PickyStore, picky_store
+from ...support.archives import DAY, put_files, put_part, record
+from ...support.strict_s3 import PickyStore, picky_store
 from .conftest import BUCKET
 
 pytestmark = pytest.mark.integration

@@ -12,12 +12,12 @@ import tenacity
 from pydantic import SecretStr
 
 from atlas.vault import Vault
-from atlas.vault.huggingface import HuggingFaceProvider
 from atlas.vault.layout import decode_part, is_part, video_of
-from atlas.vault.patience import Patience
-from atlas.vault.reading import load
+from atlas.vault.providers.hub_retries import Patience
+from atlas.vault.providers.huggingface import HuggingFaceProvider
+from atlas.vault.reader import load
 
-from ...hub import DATASET, Fault, Hub
+from ...support.fake_hf_hub import DATASET, Fault, Hub
 
 pytestmark = pytest.mark.integration
 

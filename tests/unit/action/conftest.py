@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .steps import DSN, POOL, FakeDocker, Step
+from ...support.action_step import DSN, POOL, FakeDocker, Step
 
 
 @pytest.fixture

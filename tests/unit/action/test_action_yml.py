@@ -14,7 +14,7 @@ pytest.importorskip("action", reason="the action is part of the checkout, not of
 
 from action.inputs import PREFIX, Inputs
 
-from ...markdown import CHECKOUT, document
+from ...support.documents import CHECKOUT, document
 
 SOURCES = sorted((CHECKOUT / "action").rglob("*.py"))
 
@@ -115,7 +115,7 @@ def test_only_the_standard_library_is_imported() -> None:
     """And of Maia itself the modules that need nothing else."""
     import sys  # noqa: PLC0415
 
-    of_maia = {"maia.achievement", "maia.exitcodes", "maia.utf8"}
+    of_maia = {"maia.workflow.achievement", "maia.runtime.exitcodes", "maia.utf8"}
     for path in [*SOURCES, *(SOURCES[0].parent.parent / f"{name.replace('.', '/')}.py" for name in of_maia)]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = (

@@ -15,8 +15,8 @@ from atlas.errors import KeysRejected, SchemaError
 from maia.errors import Unconfirmed
 from maia.janitor import _confirm
 
-from ...markdown import CHECKOUT
-from .steps import FakeDocker, Step, ran, result
+from ...support.action_step import FakeDocker, Step, ran, result
+from ...support.documents import CHECKOUT
 
 advice = pytest.importorskip("action.advice", reason="the action is part of the checkout, not of the wheel")
 
@@ -50,7 +50,7 @@ async def refused(schema: str | None, **given: Any) -> str:
 async def test_a_missing_schema_is_brought_up_to_date_by_the_form(
     schema: str | None, given: dict[str, str], said: str, step: Step, docker: FakeDocker
 ) -> None:
-    from atlas.inspection import SCHEMA_VERSION  # noqa: PLC0415
+    from atlas.db.server_info import SCHEMA_VERSION  # noqa: PLC0415
 
     message = await refused(schema, **given)
     assert "`atlas migrate`" in message, "on a command line, it is the command"
@@ -97,7 +97,7 @@ def test_the_ticks_are_named_as_in_the_forms() -> None:
 
 
 MODULES = (
-    "atlas/database", "atlas/errors", "atlas/adapters/hunting", "atlas/adapters/tracking", "atlas/schema",
+    "atlas/database", "atlas/errors", "atlas/adapters/hunter", "atlas/adapters/tracker", "atlas/schema/migrate",
     "maia/janitor",
 )  # fmt: skip
 """Those whose messages can end a plan, a migration or a shard, and name a command."""

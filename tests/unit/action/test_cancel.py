@@ -11,9 +11,9 @@ pytest.importorskip("action", reason="the action is part of the checkout, not of
 from action.cancel import Cancel
 from action.container import STOP_SECONDS
 from action.errors import Cancelled
-from maia.stop import CLEANUP_SECONDS, GRACE_SECONDS
+from maia.runtime.shutdown import CLEANUP_SECONDS, GRACE_SECONDS
 
-from .steps import FakeDocker, Step, ran, result
+from ...support.action_step import FakeDocker, Step, ran, result
 
 BLOCKED = ran(143, block=True, output="at work\n", result=result(outcome="cancelled", code=143))
 

@@ -17,7 +17,7 @@ from action.masks import SHORT
 from action.settings import MIGRATION, SECRETS
 from action.verdicts import OUT_OF_MEMORY, VERDICTS
 
-from ...markdown import CHECKOUT, document, sections, table
+from ...support.documents import CHECKOUT, document, sections, table
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ pytest.importorskip("action", reason="the action is part of the checkout, not of
 import action.main
 from action.cancel import Cancel
 
-from ...markdown import CHECKOUT
-from .steps import FakeDocker, Step, commands, outputs_of, ran
+from ...support.action_step import FakeDocker, Step, commands, outputs_of, ran
+from ...support.documents import CHECKOUT
 
 
 def test_nothing_of_the_workspace_is_imported(step: Step) -> None:

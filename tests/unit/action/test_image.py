@@ -17,8 +17,8 @@ from action.errors import SettingError
 from action.image import published
 from action.main import main
 
-from ...markdown import CHECKOUT
-from .steps import FakeDocker, Step
+from ...support.action_step import FakeDocker, Step
+from ...support.documents import CHECKOUT
 
 
 @pytest.fixture

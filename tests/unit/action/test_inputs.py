@@ -12,7 +12,7 @@ pytest.importorskip("action", reason="the action is part of the checkout, not of
 from action.errors import SettingError, UsageError
 from action.inputs import Inputs
 
-from .steps import FakeDocker, Step
+from ...support.action_step import FakeDocker, Step
 
 
 def read(workspace: Path | None = None, environ: dict[str, str] | None = None, **inputs: str) -> Inputs:

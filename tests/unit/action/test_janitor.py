@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
-from .steps import DSN, FakeDocker, Step, ran, result
+from ...support.action_step import DSN, FakeDocker, Step, ran, result
 
 STATS = {
     "snapshots_deleted": 123_456,

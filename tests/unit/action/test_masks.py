@@ -12,7 +12,7 @@ pytest.importorskip("action", reason="the action is part of the checkout, not of
 from action.masks import Masks
 from action.runner import Runner
 
-from .steps import DSN, KEYS, FakeDocker, Step, commands, ran, result
+from ...support.action_step import DSN, KEYS, FakeDocker, Step, commands, ran, result
 
 
 def masked(**environ: str) -> list[str]:

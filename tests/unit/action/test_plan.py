@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
-from .steps import DSN, FakeDocker, Step, ran, result
+from ...support.action_step import DSN, FakeDocker, Step, ran, result
 
 OWNER = "postgresql://owner:own%3Apassword@127.0.0.1:5432/maia"
 

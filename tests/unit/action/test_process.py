@@ -12,7 +12,7 @@ from action.cancel import Cancel
 from action.errors import EngineError
 from action.process import Work, ask
 
-from .steps import FakeDocker, Step
+from ...support.action_step import FakeDocker, Step
 
 
 @pytest.fixture

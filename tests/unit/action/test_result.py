@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
 from action.result import LARGEST, DamagedError, figures, parse
-from maia.exitcodes import Outcome
+from maia.runtime.exitcodes import Outcome
 
-from .steps import FakeDocker, Step, ran, result
+from ...support.action_step import FakeDocker, Step, ran, result
 
 
 def packed(**more: Any) -> bytes:

@@ -11,7 +11,7 @@ pytest.importorskip("action", reason="the action is part of the checkout, not of
 
 from action.runner import LARGEST_SUMMARY, Runner
 
-from .steps import commands, outputs_of
+from ...support.action_step import commands, outputs_of
 
 HOSTED = {"GITHUB_ACTIONS": "true"}
 

@@ -14,7 +14,7 @@ from action import settings
 from action.errors import SettingError
 from atlas.config import Settings
 
-from .steps import DSN, POOL, FakeDocker, Step, ran, result
+from ...support.action_step import DSN, POOL, FakeDocker, Step, ran, result
 
 
 def test_the_names_are_those_of_the_settings() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
-from .steps import DSN, FakeDocker, Step, commands, ran, result
+from ...support.action_step import DSN, FakeDocker, Step, commands, ran, result
 
 
 def test_a_shard_that_ran_is_green_with_its_figures(step: Step) -> None:

@@ -12,7 +12,7 @@ from action import markdown
 from action.runner import command
 from action.text import defused, last_line, one_line, printable
 
-from .steps import commands
+from ...support.action_step import commands
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from action.commands import verdict
 from action.errors import UsageError
 from action.needs import Needs
 
-from .steps import Done, FakeDocker, Step, ran, result
+from ...support.action_step import Done, FakeDocker, Step, ran, result
 
 WAITING = ["gate", "wave-2"]
 

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
 from action.verdicts import OUT_OF_MEMORY, VERDICTS, verdict_of
-from maia.exitcodes import EXIT_CODES, Outcome
+from maia.runtime.exitcodes import EXIT_CODES, Outcome
 
 CODES = [int(row.code) for row in EXIT_CODES]
 

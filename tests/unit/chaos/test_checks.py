@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("chaos", reason="the harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
-from chaos.checks import CHECKS
-from chaos.facts import Evidence, Who
+from harness.chaos.checks import CHECKS
+from harness.chaos.facts import Evidence, Who
 
-from .story import HUNTER, LEASE, OTHER, TRACKER, Story, page_token
+from ...support.fault_record import HUNTER, LEASE, OTHER, TRACKER, Story, page_token
 
 NEXT = Who(TRACKER.place, 23)
 

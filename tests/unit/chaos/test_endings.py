@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("chaos", reason="the harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
-from chaos.checks.counts import calls_counted
-from chaos.checks.endings import code_fits, no_traceback, result_fits
-from chaos.facts import ResultFile
+from harness.chaos.checks.counts import calls_counted
+from harness.chaos.checks.endings import code_fits, no_traceback, result_fits
+from harness.chaos.facts import ResultFile
 
-from .story import HUNTER, OTHER, Story
+from ...support.fault_record import HUNTER, OTHER, Story
 
 RATE_LIMIT: dict[str, Any] = {"status": 429, "reason": "rateLimitExceeded", "fault": "rate-limit"}
 

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("chaos", reason="the harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
-from chaos import evidence
-from chaos.facts import Change, Evidence, Fault, Process, Who
+from harness.chaos import evidence
+from harness.chaos.facts import Change, Evidence, Fault, Process, Who
 
 AT = "2026-11-22T08:00:00.5+00:00"
 MARKED = """
 import os
-from chaos import shard
+from harness.chaos import shard
 shard._mark()
-from atlas import connecting
-from maia import session
+from atlas.db import connect as connecting
+from maia.agents import session
 print(connecting.options("maia hunter 0/3")["server_settings"]["application_name"])
 print(f"maia/{session.__version__} (hunter 0/3)")
 """

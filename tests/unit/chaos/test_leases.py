@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-pytest.importorskip("chaos", reason="the harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
-from chaos.checks.leases import claims_given_back, lease_holds, written_by_holder
-from chaos.facts import Process, Who
+from harness.chaos.checks.leases import claims_given_back, lease_holds, written_by_holder
+from harness.chaos.facts import Process, Who
 
-from .story import HUNTER, LEASE, OTHER, TRACKER, Story, page_token
+from ...support.fault_record import HUNTER, LEASE, OTHER, TRACKER, Story, page_token
 
 LATE = Who("tracker 1/2", 22)
 

@@ -7,17 +7,17 @@ import sys
 
 import pytest
 
-pytest.importorskip("chaos", reason="the harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
-from chaos.checks import CHECKS
-from chaos.extremes import EXTREMES
-from chaos.facts import Evidence
-from chaos.mutants import MUTANTS
-from chaos.patches import in_statement
+from harness.chaos.checks import CHECKS
+from harness.chaos.extremes import EXTREMES
+from harness.chaos.facts import Evidence
+from harness.chaos.mutants import MUTANTS
+from harness.chaos.patches import in_statement
 
 PUT_IN = """
-from atlas import statements
-from chaos.mutants import MUTANTS
+from atlas.db import queries as statements
+from harness.chaos.mutants import MUTANTS
 read = statements._text
 for mutant in MUTANTS.values():
     statements._text = read
@@ -37,4 +37,4 @@ def test_every_check_has_a_mutant_and_no_mutant_waits_for_a_check_that_is_not_th
 
 def test_a_mutant_that_maia_has_grown_out_of_says_so() -> None:
     with pytest.raises(LookupError, match=r"advance_topic\.sql has no 'no such text'"):
-        in_statement("advance_topic", ("no such text", ""))()
+        in_statement("hunter/advance_topic", ("no such text", ""))()

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-pytest.importorskip("chaos", reason="the harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
-from chaos.checks import Checked
-from chaos.checks.searches import page_stored_once, search_stored, token_goes_forward
-from chaos.scene import INDEX_LAG
+from harness.chaos.checks import Checked
+from harness.chaos.checks.searches import page_stored_once, search_stored, token_goes_forward
+from harness.chaos.scene import INDEX_LAG
 
-from .story import HUNTER, OTHER, Story, page_token
+from ...support.fault_record import HUNTER, OTHER, Story, page_token
 
 
 def checked(story: Story) -> list[Checked]:

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-pytest.importorskip("chaos", reason="the harness is part of the checkout, not of the wheel")
+pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
-from chaos.checks.archive import archived_or_listed
-from chaos.checks.snapshots import first_snapshot, snapshot_once, snapshot_times
+from harness.chaos.checks.archive import archived_or_listed
+from harness.chaos.checks.snapshots import first_snapshot, snapshot_once, snapshot_times
 
-from .story import HUNTER, SPEED, TRACKER, Story
+from ...support.fault_record import HUNTER, SPEED, TRACKER, Story
 
 
 def known_videos(*ids: str) -> Story:

@@ -13,7 +13,7 @@ pytest.importorskip("demo", reason="the demo is part of the checkout, not of the
 from rich.console import Console
 
 from atlas.adapters.report import Calls, Growth, Tally, Totals
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from demo.audit import Audit
 from demo.report import Ending, tell
 from demo.screen import Screen, View

@@ -22,8 +22,8 @@ from demo.scene import Scene, set_scene, tell_scene
 from demo.screen import span
 from demo.shards import cycle_of
 from demo.state import State
-from maia.sandbox.dataset import Dataset, Point, Record
-from maia.sandbox.themes import THEMES
+from youtube_sandbox.dataset import Dataset, Point, Record
+from youtube_sandbox.themes import THEMES
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 FIRST = datetime(2017, 9, 13, tzinfo=UTC)
@@ -176,6 +176,6 @@ def test_spans_read_as_people_say_them(minutes: float, text: str) -> None:
 
 
 def test_what_an_agent_said_of_its_last_cycle_is_read_from_its_log() -> None:
-    line = "08:59:22 INFO     maia.agent: cycle 12, 0.1 s: ok, topics 10, calls: search 10"
+    line = "08:59:22 INFO     maia.cycles: cycle 12, 0.1 s: ok, topics 10, calls: search 10"
     assert cycle_of(line) == "ok, topics 10, calls: search 10"
     assert cycle_of("08:59:22 INFO     maia.hunter: claimed 10 queries") == ""

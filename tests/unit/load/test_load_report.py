@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("load", reason="the load run is part of the checkout, not of the wheel")
+pytest.importorskip("harness.load", reason="the load run is part of the checkout, not of the wheel")
 
 from dataclasses import replace
 from unittest.mock import Mock
 
 from demo.audit import Audit
-from load.measures import Distribution, Measures, growth
-from load.options import parse
-from load.report import Ending, as_json, problems
-from load.watch import Ledger, Watch
+from harness.load.measures import Distribution, Measures, growth
+from harness.load.options import parse
+from harness.load.report import Ending, as_json, problems
+from harness.load.watch import Ledger, Watch
 
 LEDGER = Ledger(wal=0, pages=0, writes=0, fsyncs=0, commits=0, deadlocks=0, read=0, hit=0, size=0)
 

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.parsing import MAX_COUNT
-from atlas.quota import Bucket
-from atlas.resources import PlaylistItem, Video
+from atlas.models.parsing import MAX_COUNT
+from atlas.models.youtube import PlaylistItem, Video
+from atlas.quota.buckets import Bucket
 from atlas.vault.records import EncodingError, decode, encode, mark
-from maia.snowball import Snowball
+from maia.agents.snowball import Snowball
 from maia.youtube import Answer, Malformed
-from maia.youtube.calls import Method, _understand
-from maia.youtube.http import Reply
+from maia.youtube.executor import Method, _understand
+from maia.youtube.transport import Reply
 
-from ...cases import thorough
-from .captures import KEY, READ, SOURCES, Capture, Corpus, captured_answers, own_answers
-from .mutants import LONG, Damaged, Place, damaged, odd_values, places, said, same, take, written
+from ...support.api_captures import KEY, READ, SOURCES, Capture, Corpus, captured_answers, own_answers
+from ...support.counted_cases import thorough
+from ...support.json_damage import LONG, Damaged, Place, damaged, odd_values, places, said, same, take, written
 
 ASKED = Method("some.list", "/some", Bucket.UNITS)
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)

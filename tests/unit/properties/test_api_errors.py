@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.errors import remember_secret
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from maia.youtube import (
     BadRequest,
     KeyBlocked,
@@ -28,11 +28,11 @@ from maia.youtube import (
     YouTubeError,
     classify,
 )
-from maia.youtube.wire import ErrorBody, retry_after_of
+from maia.youtube.decoding import ErrorBody, retry_after_of
 
-from ...cases import thorough
-from .captures import KEY, Corpus, Refusal, captured_errors, own_errors
-from .mutants import damaged, is_json, odd_values, places, put, take, written
+from ...support.api_captures import KEY, Corpus, Refusal, captured_errors, own_errors
+from ...support.counted_cases import thorough
+from ...support.json_damage import damaged, is_json, odd_values, places, put, take, written
 
 OPAQUE = "plain-key-that-looks-like-nothing"
 """A key that only its value gives away."""

@@ -11,16 +11,16 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.resources import Video
+from atlas.models.youtube import Video
 from atlas.vault.archive import Archive, Damage, Stored, found
-from atlas.vault.forgetting import Wanted, search
+from atlas.vault.erasure import Wanted, search
 from atlas.vault.layout import COLUMNS, decode_part, encode_part, part_path
-from atlas.vault.reading import load
+from atlas.vault.reader import load
 from atlas.vault.records import EncodingError, Record, decode, encode, mark, observed_at, record_path
 
-from ...archives import DAY, MemoryProvider, record, resource
-from ...cases import thorough
-from .mutants import damaged, is_json, odd_values, said, same, written
+from ...support.archives import DAY, MemoryProvider, record, resource
+from ...support.counted_cases import thorough
+from ...support.json_damage import damaged, is_json, odd_values, said, same, written
 
 AT = datetime(2026, 11, 20, 23, tzinfo=UTC)
 PART = part_path(DAY, AT, "0badcafe")

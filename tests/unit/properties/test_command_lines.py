@@ -22,8 +22,8 @@ import atlas.cli
 import maia.cli
 from atlas.config import settings as configured
 from atlas.errors import ConfigError
+from maia.commands import sandbox
 from maia.commands.agents import parse_shard
-from maia.sandbox import command as sandbox
 
 REACHED = 78
 PLANTED = "pl4nted-s3cret-value"
@@ -46,7 +46,7 @@ def nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"mysql://{PLANTED}@nowhere")
     monkeypatch.setenv("VAULT_PROVIDER", "off")
     monkeypatch.setattr(sandbox, "_serve", _reached)
-    for module in ("maia.agent", "maia.janitor", "maia.plan"):
+    for module in ("maia.cycles", "maia.janitor", "maia.workflow.plan"):
         monkeypatch.setattr(f"{module}.run", _begin)
     monkeypatch.setattr("maia.commands.plan.run_process", _begin)
     monkeypatch.setattr("maia.commands.agents.set_up_logging", lambda **_: None)
@@ -211,7 +211,7 @@ def test_no_minutes_are_no_option_as_in_the_workflows(
         begun.append(arguments[-1])
         raise ReachedError("the work")
 
-    monkeypatch.setattr("maia.janitor.run" if agent == "janitor" else "maia.agent.run", begin)
+    monkeypatch.setattr("maia.janitor.run" if agent == "janitor" else "maia.cycles.run", begin)
     assert Ended(maia.cli.main, [agent, "--max-minutes", minutes]).code == REACHED
     assert [options.max_minutes for options in begun] == [meant]
 

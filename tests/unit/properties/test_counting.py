@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HOOKS = Path(__file__).resolve().parents[2] / "cases.py"
+HOOKS = Path(__file__).resolve().parents[2] / "support" / "counted_cases.py"
 
 PROPERTIES = """
 import asyncio

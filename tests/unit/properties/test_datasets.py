@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.errors import ConfigError
-from maia.sandbox.dataset import Dataset, load
-from maia.sandbox.replay import ReplayWorld
-from maia.sandbox.resources import search_item, video_item
+from youtube_sandbox.dataset import Dataset, load
+from youtube_sandbox.replay import ReplayWorld
+from youtube_sandbox.resources import search_item, video_item
 
-from ...cases import thorough
+from ...support.counted_cases import thorough
 
 DAILY = [
     "video_id", "title", "channel_title", "category_id", "tags", "views", "likes", "dislikes", "comment_total",

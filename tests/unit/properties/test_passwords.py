@@ -20,7 +20,7 @@ from atlas import errors
 from atlas.config import settings
 from atlas.errors import AtlasError, scrub
 from atlas.proxies import proxy_of
-from atlas.vault.choose import provider_from_settings
+from atlas.vault.factory import provider_from_settings
 
 ADDRESSES = [
     "DATABASE_URL", "MIGRATE_DATABASE_URL", "JANITOR_DATABASE_URL", "VAULT_URL", "HTTPS_PROXY", "PREFECT_API_URL",

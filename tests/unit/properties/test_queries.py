@@ -11,9 +11,9 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from atlas.terms import LONGEST_QUERY, query_term, spelling
-from maia.queries import read_queries
-from maia.snowball import LONGEST, SHORTEST, Snowball, normalise
+from atlas.search_terms import LONGEST_QUERY, query_term, spelling
+from maia.agents.snowball import LONGEST, SHORTEST, Snowball, normalise
+from maia.commands.query_input import read_queries
 
 ODD = (
     "\0\x01\x07\x08\x1b\x7f\x85\xa0\xad\u0345\u061c\u115f\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202e\u2066"

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from atlas.quota import PACIFIC, quota_day, quota_reset, quota_start
+from atlas.quota.buckets import PACIFIC, quota_day, quota_reset, quota_start
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)

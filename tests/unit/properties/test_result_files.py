@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maia.exitcodes import ExitCode, Outcome
-from maia.result import RunResult, outcome_of
-from maia.verdict import told
+from maia.runtime.exitcodes import ExitCode, Outcome
+from maia.runtime.result_file import RunResult, outcome_of
+from maia.workflow.run_report import told
 
-from ...cases import thorough
-from .captures import KEY
-from .mutants import Damaged, damaged, nested, odd_values, said, written
+from ...support.api_captures import KEY
+from ...support.counted_cases import thorough
+from ...support.json_damage import Damaged, damaged, nested, odd_values, said, written
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
@@ -33,7 +33,7 @@ from action.runner import Runner
 from action.step import judge, numbers, tell_damage
 from action.text import one_line
 
-from ..action.steps import commands, result
+from ...support.action_step import commands, result
 
 CODES = (0, 1, 2, 69, 75, 78, 125, 126, 127, 130, 137, 143, 99)
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)

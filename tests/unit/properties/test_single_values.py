@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.parsing import (
+from atlas.models.parsing import (
     MAX_COUNT,
     clean_text,
     clean_texts,
@@ -19,10 +19,10 @@ from atlas.parsing import (
     parse_time,
     usable_id,
 )
-from maia.snowball import normalise
+from maia.agents.snowball import normalise
 
-from ...cases import thorough
-from .mutants import odd_values
+from ...support.counted_cases import thorough
+from ...support.json_damage import odd_values
 
 ANYTHING = odd_values()
 numbers = st.integers() | st.sampled_from([edge + n for edge in (0, 2**31, 2**63, 2**64) for n in (-2, -1, 0, 1, 2)])

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from atlas import policy
-from atlas.clocks import Clock
+from atlas.schedule_clock import Clock
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)

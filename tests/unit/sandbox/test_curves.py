@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from maia.sandbox.curves import STEP, Curve, Shape
+from youtube_sandbox.curves import STEP, Curve, Shape
 
 HOUR = 3600
 DAY = 24 * HOUR

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from atlas.errors import ConfigError
-from maia.sandbox.catalogue import Query
-from maia.sandbox.dataset import load
-from maia.sandbox.replay import ReplayWorld
+from youtube_sandbox.catalogue import Query
+from youtube_sandbox.dataset import load
+from youtube_sandbox.replay import ReplayWorld
 
 DAILY = "video_id,title,channel_title,category_id,tags,views,likes,dislikes,comment_total,thumbnail_link,date"
 TRENDING = (

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from atlas.quota import Bucket
-from maia.sandbox import errors
+from atlas.quota.buckets import Bucket
+from youtube_sandbox import errors
 
 NOW = datetime(2026, 11, 22, 20, tzinfo=UTC)
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from atlas.config.keypool import fingerprint
 from atlas.errors import ConfigError
-from atlas.keypool import fingerprint
-from atlas.quota import Bucket
-from maia.sandbox.faults import ENDPOINTS, GRAMMAR, Fault, Faults, Kind
+from atlas.quota.buckets import Bucket
+from youtube_sandbox.faults import ENDPOINTS, GRAMMAR, Fault, Faults, Kind
 
 NOW = datetime(2026, 11, 22, 20, tzinfo=UTC)
 KEY = fingerprint("some key")

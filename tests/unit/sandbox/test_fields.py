@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from maia.sandbox.errors import ApiError
-from maia.sandbox.fields import parse_fields, select
-from maia.sandbox.schema import KNOWN
+from youtube_sandbox.errors import ApiError
+from youtube_sandbox.fields import parse_fields, select
+from youtube_sandbox.schema import KNOWN
 
 DOCUMENT: dict[str, Any] = {
     "kind": "list",

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from maia.sandbox.log import CallLog, Entry
+from youtube_sandbox.log import CallLog, Entry
 
 
 def entry(log: CallLog, endpoint: str = "search", status: int = 200, key: str = "k", agent: str = "") -> Entry:

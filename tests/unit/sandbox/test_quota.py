@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from atlas.quota import Bucket
-from maia.sandbox.quota import QuotaBook, day_start
+from atlas.quota.buckets import Bucket
+from youtube_sandbox.quota import QuotaBook, day_start
 
 NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)  # noon in California
 

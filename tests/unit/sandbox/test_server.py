@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock, Mock
 from aiohttp import ClientConnectionResetError
 from aiohttp.test_utils import make_mocked_request
 
-from maia.sandbox.server import Sandbox
+from youtube_sandbox.server import Sandbox
 
 
 async def test_whoever_has_gone_before_a_cut_answer_is_no_error() -> None:

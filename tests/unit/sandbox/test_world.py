@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from maia.sandbox.catalogue import CEILING, Query, words
-from maia.sandbox.ids import Scrambler, project_number, video_id
-from maia.sandbox.model import Video, iso_duration
-from maia.sandbox.themes import THEMES
-from maia.sandbox.world import SeededWorld
+from youtube_sandbox.catalogue import CEILING, Query, words
+from youtube_sandbox.ids import Scrambler, project_number, video_id
+from youtube_sandbox.model import Video, iso_duration
+from youtube_sandbox.themes import THEMES
+from youtube_sandbox.world import SeededWorld
 
 DAY = 86_400
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC).timestamp()

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from .checkout import SCRIPTS, Programs
-from .releases import make_clone
+from ...support.release_clones import make_clone
+from ...support.workflow_files import SCRIPTS, Programs
 
 
 @pytest.fixture(scope="session")

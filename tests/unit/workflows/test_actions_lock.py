@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ...markdown import document, sections
-from .checkout import WORKFLOWS, load, needs_checkout, steps
-from .reading import FOLDER
+from ...support.documents import document, sections
+from ...support.workflow_files import WORKFLOWS, load, needs_checkout, steps
+from ...support.workflow_reading import FOLDER
 
 pytestmark = needs_checkout
 

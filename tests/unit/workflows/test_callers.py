@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .reading import AGENTS, CALLERS, MAIA, jobs, text, uses, workflow
+from ...support.workflow_reading import AGENTS, CALLERS, MAIA, jobs, text, uses, workflow
 
 every_caller = pytest.mark.parametrize("name", CALLERS)
 

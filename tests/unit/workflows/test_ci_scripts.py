@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ...markdown import CHECKOUT
-from .checkout import ACTION, SCRIPTS, WORKFLOWS, Programs, load, needs_checkout, steps
+from ...support.documents import CHECKOUT
+from ...support.workflow_files import ACTION, SCRIPTS, WORKFLOWS, Programs, load, needs_checkout, steps
 
 pytestmark = needs_checkout
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from .checkout import SCRIPTS, Programs, load, needs_checkout
+from ...support.workflow_files import SCRIPTS, Programs, load, needs_checkout
 
-benchmarks_lines = pytest.importorskip("benchmarks.lines", reason="the benchmarks are part of the checkout")
+benchmarks_lines = pytest.importorskip("harness.benchmarks.lines", reason="the benchmarks are part of the checkout")
 Goal, Line, write_json = benchmarks_lines.Goal, benchmarks_lines.Line, benchmarks_lines.write_json
 
 pytestmark = needs_checkout
@@ -187,7 +187,7 @@ def test_benchmarks_that_break_fail_the_job(programs: Programs, tmp_path: Path) 
 def test_ci_measures_rows_that_there_are() -> None:
     steps = load(SCRIPTS.parent / "workflows" / "ci.yml")["jobs"]["benchmarks"]["steps"]
     (command,) = (step["run"] for step in steps if "benchmarks.sh" in step.get("run", ""))
-    main = (SCRIPTS.parents[1] / "benchmarks" / "__main__.py").read_text(encoding="utf-8")
+    main = (SCRIPTS.parents[1] / "harness" / "benchmarks" / "__main__.py").read_text(encoding="utf-8")
     for row in command.split()[1].split(","):
         assert re.search(rf"\b{row}: \"", main), row
     assert json.loads(f"[{command.split()[1]}]"), "numbers"

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from ...markdown import document, sections, table
-from .reading import AGENTS, CALLERS, JANITOR, MAIA, jobs, step_of_maia, text, workflow
+from ...support.documents import document, sections, table
+from ...support.workflow_reading import AGENTS, CALLERS, JANITOR, MAIA, jobs, step_of_maia, text, workflow
 
 DOCUMENT = "docs/actions.md"
 START = 1

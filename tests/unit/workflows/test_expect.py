@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from maia.exitcodes import ExitCode, Outcome
+from maia.runtime.exitcodes import ExitCode, Outcome
 
-from .checkout import ACTION, SCRIPTS, load, needs_checkout
+from ...support.workflow_files import ACTION, SCRIPTS, load, needs_checkout
 
 pytestmark = needs_checkout
 

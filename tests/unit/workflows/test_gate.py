@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from .checkout import SCRIPTS, WORKFLOWS, load, needs_checkout
+from ...support.workflow_files import SCRIPTS, WORKFLOWS, load, needs_checkout
 
 pytestmark = needs_checkout
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ...markdown import CHECKOUT
-from .reading import CALLERS, JANITOR, MAIA, jobs, step_of_maia, text, uses, workflow
+from ...support.documents import CHECKOUT
+from ...support.workflow_reading import CALLERS, JANITOR, MAIA, jobs, step_of_maia, text, uses, workflow
 
 
 def job() -> dict[str, Any]:

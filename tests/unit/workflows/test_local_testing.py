@@ -10,9 +10,9 @@ import pytest
 
 from atlas.config import Settings
 
-from ...e2e.acting import COMMANDS, EXPORT, FOREIGN, read_values
-from ...markdown import CHECKOUT, document, sections
-from .reading import AGENTS, CALLERS, MAIA, text, workflow
+from ...support.act import COMMANDS, EXPORT, FOREIGN, read_values
+from ...support.documents import CHECKOUT, document, sections
+from ...support.workflow_reading import AGENTS, CALLERS, MAIA, text, workflow
 
 DOCUMENT = "docs/local-testing-with-act.md"
 TESTED = re.compile(r"(act |rm |git ls-files )")
@@ -39,7 +39,7 @@ def test_the_foreign_command_has_the_options_that_are_in_actrc() -> None:
 
 def test_it_names_the_version_of_act_that_is_tested() -> None:
     (named,) = set(re.findall(r"nektos/act@v[\d.]+", document(DOCUMENT)))
-    assert named in (CHECKOUT / "tests/e2e/acting.py").read_text(encoding="utf-8")
+    assert named in (CHECKOUT / "tests/support/act.py").read_text(encoding="utf-8")
     assert named in (CHECKOUT / ".github/scripts/go-tools.sh").read_text(encoding="utf-8")
 
 

@@ -10,8 +10,8 @@ import yaml
 
 from atlas.config import Settings
 
-from ...markdown import CHECKOUT
-from .reading import AGENTS, MAIA, jobs, step_of_maia, text, uses, workflow
+from ...support.documents import CHECKOUT
+from ...support.workflow_reading import AGENTS, MAIA, jobs, step_of_maia, text, uses, workflow
 
 LEGS = {"shards": "plan", "wave-2": "gate"}
 """The jobs that run shards, each with the job that says how many."""

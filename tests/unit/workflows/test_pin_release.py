@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ...markdown import document, sections
-from .checkout import Programs, needs_checkout
-from .reading import CALLERS, JANITOR
-from .releases import DIGEST, OTHER, TAG, VERSION, commit, copy_clone, git
+from ...support.documents import document, sections
+from ...support.release_clones import DIGEST, OTHER, TAG, VERSION, commit, copy_clone, git
+from ...support.workflow_files import Programs, needs_checkout
+from ...support.workflow_reading import CALLERS, JANITOR
 
 pytestmark = needs_checkout
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ...markdown import CHECKOUT
-from .checkout import ACTION, SCRIPTS, WORKFLOWS, load, needs_checkout
+from ...support.documents import CHECKOUT
+from ...support.workflow_files import ACTION, SCRIPTS, WORKFLOWS, load, needs_checkout
 
 pytestmark = needs_checkout
 

@@ -12,9 +12,9 @@ import pytest
 
 import maia
 
-from ...markdown import document
-from .checkout import needs_checkout
-from .releases import CHANGELOG, DIGEST, TAG, commit, copy_clone, git
+from ...support.documents import document
+from ...support.release_clones import CHANGELOG, DIGEST, TAG, commit, copy_clone, git
+from ...support.workflow_files import needs_checkout
 
 pytestmark = needs_checkout
 

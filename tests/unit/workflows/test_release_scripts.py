@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .checkout import SCRIPTS, Programs, load, needs_checkout
+from ...support.workflow_files import SCRIPTS, Programs, load, needs_checkout
 
 pytestmark = needs_checkout
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ...markdown import CHECKOUT
-from .checkout import SCRIPTS, WORKFLOWS, load, needs_checkout, steps
+from ...support.documents import CHECKOUT
+from ...support.workflow_files import SCRIPTS, WORKFLOWS, load, needs_checkout, steps
 
 pytestmark = needs_checkout
 

@@ -7,7 +7,7 @@ from aioresponses import aioresponses
 
 from maia.youtube import YouTubeClient
 
-from .fakes import BASE, FakeRing, FakeStop
+from ...support.youtube_fakes import BASE, FakeRing, FakeStop
 
 
 @pytest.fixture

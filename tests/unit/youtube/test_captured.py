@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from atlas.quota import Bucket
-from atlas.resources import Channel, PlaylistItem, Video
+from atlas.models.youtube import Channel, PlaylistItem, Video
+from atlas.quota.buckets import Bucket
 from maia.youtube import (
     Answer,
     BadRequest,

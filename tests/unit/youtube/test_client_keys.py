@@ -10,13 +10,13 @@ import pytest
 from aioresponses import aioresponses
 
 from atlas.errors import KeysRejected, RingExhausted
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from maia.youtube import (
     YouTubeClient,
 )
 
-from . import bodies
-from .fakes import ANY, FakeRing, calls, keys, no_connection
+from ...support import youtube_bodies as bodies
+from ...support.youtube_fakes import ANY, FakeRing, calls, keys, no_connection
 
 WINDOW = {
     "published_after": datetime(2026, 11, 21, 12, tzinfo=UTC),

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from aioresponses import aioresponses
 
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from maia.youtube import (
     Malformed,
     YouTubeClient,
 )
 
-from . import bodies
-from .fakes import ANY, FakeRing, calls
+from ...support import youtube_bodies as bodies
+from ...support.youtube_fakes import ANY, FakeRing, calls
 
 WINDOW = {
     "published_after": datetime(2026, 11, 21, 12, tzinfo=UTC),
@@ -25,7 +25,10 @@ OK = bodies.video_list(bodies.video())
 
 async def test_search(client: YouTubeClient, api: aioresponses, ring: FakeRing) -> None:
     other = {"id": {"kind": "youtube#channel", "channelId": "UC1"}}
-    api.get(ANY, body=bodies.search_page(bodies.search_result("a"), other, bodies.search_result("b"), token="CBQQAA"))
+    api.get(
+        ANY,
+        body=bodies.search_page(bodies.search_result("a"), other, bodies.search_result("b"), token="CBQQAA"),
+    )
 
     page = await client.search(
         "häuser & co", page_token="CAoQAA", region="DE", language="de", safe_search="none", category=10, **WINDOW
@@ -104,7 +107,12 @@ async def test_a_window_may_be_open(client: YouTubeClient, api: aioresponses) ->
             Bucket.BATCH,
             bodies.listing("batchGetStatsResponse", bodies.video_stats("a")),
         ),
-        ("channels", "/channels", Bucket.UNITS, bodies.listing("channelListResponse", bodies.channel("a"))),
+        (
+            "channels",
+            "/channels",
+            Bucket.UNITS,
+            bodies.listing("channelListResponse", bodies.channel("a")),
+        ),
     ],
 )
 class TestByIds:
@@ -263,7 +271,7 @@ async def test_an_empty_list_may_come_short(client: YouTubeClient, api: aiorespo
 async def test_a_body_without_end_is_given_up(
     client: YouTubeClient, api: aioresponses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maia.youtube.http.MAX_BODY", 100)
+    monkeypatch.setattr("maia.youtube.transport.MAX_BODY", 100)
     api.get(ANY, body=OK, repeat=True)
     with pytest.raises(Malformed, match="more than"):
         await client.videos(["a"])

@@ -9,7 +9,7 @@ from aioresponses import CallbackResult, aioresponses
 from yarl import URL
 
 from atlas.errors import RingExhausted
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from maia.youtube import (
     BadRequest,
     Forbidden,
@@ -25,8 +25,8 @@ from maia.youtube import (
     YouTubeError,
 )
 
-from . import bodies
-from .fakes import ANY, BASE, MIDNIGHT, FakeRing, FakeStop, calls, no_connection
+from ...support import youtube_bodies as bodies
+from ...support.youtube_fakes import ANY, BASE, MIDNIGHT, FakeRing, FakeStop, calls, no_connection
 
 OK = bodies.video_list(bodies.video())
 

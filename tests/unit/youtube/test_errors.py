@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import maia.youtube
-from atlas.quota import Bucket
+from atlas.quota.buckets import Bucket
 from maia.errors import MaiaError
 from maia.youtube import (
     BadRequest,
@@ -33,7 +33,7 @@ from maia.youtube import (
     classify,
 )
 
-from . import bodies
+from ...support import youtube_bodies as bodies
 
 FORBIDDEN_BY_YOUTUBE = bodies.current(
     403, "SERVICE_UNAVAILABLE", None, "The caller may not.", domain="youtube.CoreErrorDomain"
@@ -67,7 +67,13 @@ CASES = [
         {"bucket": Bucket.SEARCH, "project": "123456789012", "limit": 100},
     ),
     Case("a limit of zero is a limit", 429, bodies.search_day_spent(limit="0"), QuotaExhausted, {"limit": 0}),
-    Case("day by unit alone", 429, bodies.over_limit(quota_unit="1/d/{project}"), QuotaExhausted, {"project": None}),
+    Case(
+        "day by unit alone",
+        429,
+        bodies.over_limit(quota_unit="1/d/{project}"),
+        QuotaExhausted,
+        {"project": None},
+    ),
     Case("day by limit alone", 429, bodies.over_limit(quota_limit="SearchPerDayPerProject"), QuotaExhausted),
     Case("day by message alone", 429, bodies.over_limit(message="limit 'Queries per day' of it"), QuotaExhausted),
     Case(
@@ -111,7 +117,12 @@ CASES = [
     Case("429 in HTML", 429, b"<html>unusual traffic from your computer network</html>", RateLimited),
     Case("429 with an empty body", 429, b"", RateLimited),
     Case("rate, as 403", 403, bodies.legacy(403, "rateLimitExceeded", domain="usageLimits"), RateLimited),
-    Case("user's rate, as 403", 403, bodies.legacy(403, "userRateLimitExceeded", domain="usageLimits"), RateLimited),
+    Case(
+        "user's rate, as 403",
+        403,
+        bodies.legacy(403, "userRateLimitExceeded", domain="usageLimits"),
+        RateLimited,
+    ),
     Case(
         "RetryInfo",
         429,
@@ -123,7 +134,12 @@ CASES = [
     Case("wrong key", 400, bodies.key_invalid(), KeyInvalid, {"reason": "API_KEY_INVALID"}),
     Case("wrong key, older", 400, bodies.legacy(400, "keyInvalid", "Bad Request", "usageLimits"), KeyInvalid),
     Case("expired key", 400, bodies.current(400, "badRequest", "API_KEY_EXPIRED"), KeyInvalid),
-    Case("wrong key by message", 400, bodies.legacy(400, "badRequest", "API key not valid. Pass one."), KeyInvalid),
+    Case(
+        "wrong key by message",
+        400,
+        bodies.legacy(400, "badRequest", "API key not valid. Pass one."),
+        KeyInvalid,
+    ),
     # the key is blocked
     *(
         Case(info, 403, bodies.key_blocked(info), KeyBlocked, {"reason": info, "project": "123456789012"})
@@ -153,7 +169,10 @@ CASES = [
     ),
     Case("no key", 403, bodies.current(403, "forbidden", None, UNREGISTERED), KeyBlocked),
     Case(
-        "blocked by message", 403, bodies.legacy(403, "forbidden", "Requests from referer X are blocked."), KeyBlocked
+        "blocked by message",
+        403,
+        bodies.legacy(403, "forbidden", "Requests from referer X are blocked."),
+        KeyBlocked,
     ),
     Case(
         "no signup",
@@ -251,7 +270,10 @@ CASES = [
             (401, "authError", "Request had invalid authentication credentials.", KeyInvalid, None),
             (401, "required", "Login Required.", KeyInvalid, None),
         )
-        for body in (bodies.legacy(status, reason, message), bodies.current(status, reason, None, message))
+        for body in (
+            bodies.legacy(status, reason, message),
+            bodies.current(status, reason, None, message),
+        )
     ),
     Case(
         "the gateway, without a list of errors",

@@ -1,0 +1,419 @@
+"""What the Hunter asks of the database: topics and their rounds, videos, tags, and what is unfinished."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from atlas import events, policy
+from atlas.adapters import search_rounds
+from atlas.adapters.claims import Claims
+from atlas.clock import clock
+from atlas.config import settings
+from atlas.db.queries import sql
+from atlas.models.rows import Ingested, TargetRow, TopicRow, TopicStatus
+from atlas.models.youtube import Video
+from atlas.quota.reservations import NO_CALLS, Calls
+from atlas.schedule_clock import LARGEST_OFFSET
+from atlas.times import iso
+
+__all__ = ["Hunting"]
+
+_PROMOTED_AT_ONCE = 5_000  # topics made claimable by one claim: bounds its cost after a long pause
+_TAG_SEPARATOR = "\x1f"
+_SHORTEST_WINDOW = timedelta(seconds=1)
+
+
+class Hunting(Claims):
+    """The Hunter's half of MaiaDAO."""
+
+    async def fetch_hunter_batch(self, batch_size: int = 10) -> list[TopicRow]:
+        """Claims topics that are due, first those that rank first, each with the window that is to be asked.
+
+        A round begins HUNTER_INDEX_LAG_MINUTES before the end of the last one, no further back than
+        HUNTER_PUBLISHED_WITHIN_HOURS; nor does a slice of it begin further back. A page token older than 12 h is not
+        used: a slice begins at the oldest publish time read. What is given up is an event ``search_gap``.
+        """
+        now = self._now()
+        await self._repair_topics()
+        await self._db.fetch(sql("hunter/promote_topics"), now, _PROMOTED_AT_ONCE)
+        token = uuid.uuid4()
+        lease = settings.hunter_lease_seconds
+        records = await self._db.fetch(sql("hunter/claim_topics"), batch_size, lease, token, self.shard)
+        rows = [cast("TopicRow", dict(record)) for record in records]
+        rows.sort(
+            key=lambda r: (-r["priority"], r["last_searched_at"] is not None, r["last_searched_at"] or now, r["id"])
+        )
+        self._topics.update((row["id"], row) for row in rows)
+        for row in rows:
+            if row["published_after"] is not None and row["published_after"] >= now + _may_be_ahead():
+                self._replace(row, _never_begun(row))
+            if row["published_before"] is not None:
+                await self._take_up_round(row, now)
+            after, before = row["published_after"], row["published_before"]
+            if after is None or before is None or after >= before:
+                self._open_window(row, now)
+        return rows
+
+    async def _take_up_round(self, row: TopicRow, now: datetime) -> None:
+        """An open round goes on. Where a slice is to begin, what is left of the window must not be too old."""
+        searched = row["last_searched_at"]
+        # what was searched in the future, by a clock that was ahead, is of unknown age
+        too_old = searched is not None and not -clock.tolerance <= now - searched <= policy.TOKEN_MAX_AGE
+        if row["next_page_token"] and not too_old:
+            return
+        unread = row["oldest_read"] or row["published_before"]
+        if unread is not None and unread < now - timedelta(hours=settings.hunter_published_within_hours):
+            await self._drop_window(row, "the rest of the window is older than HUNTER_PUBLISHED_WITHIN_HOURS")
+        elif row["next_page_token"] and (row["oldest_read"] is None or search_rounds.unread_part(row, "") is None):
+            await self._drop_window(row, "page token older than 12 h")
+        elif row["next_page_token"]:
+            await self._begin_slice(row, refused=False)
+
+    def _open_window(self, row: TopicRow, now: datetime) -> None:
+        """A new round begins a little before the end of the last one, since YouTube lists some videos late.
+
+        What lies further back than HUNTER_PUBLISHED_WITHIN_HOURS will not be read. The event for it is written with the
+        round's first page, since a claim whose search fails gives up nothing. The end of the last round may lie in the
+        future, where another shard's clock was ahead. Minutes are searched again; of more, nothing is known of what was
+        read, and the window is as wide as it may be.
+        """
+        end = now.replace(microsecond=0)  # it is asked in whole seconds
+        oldest = end - timedelta(hours=settings.hunter_published_within_hours)
+        begin, ended = oldest, row["round_ended_at"]
+        if ended is not None and ended <= end + _may_be_ahead():
+            begin = max(min(ended, end) - timedelta(minutes=settings.hunter_index_lag_minutes), oldest)
+        row["published_after"] = min(begin.replace(microsecond=0), end - _SHORTEST_WINDOW)
+        row["published_before"] = end
+        # the previous release ends rounds without these columns
+        row["round_before"] = row["oldest_read"] = None
+        row["slice_results"] = row["round_pages"] = row["empty_answers"] = 0
+
+    async def _drop_window(self, row: TopicRow, reason: str) -> None:
+        """The rest of an open round is given up; the claim is kept."""
+        gaps = search_rounds.rested_part(row), search_rounds.unread_part(row, reason)
+
+        async def write() -> bool:
+            async with self._db.transaction():
+                if not await self._db.fetch(sql("hunter/drop_window"), row["id"], row["lease_token"]):
+                    return False
+                await self._give_up(row, gaps)
+            return True
+
+        if await self.patiently(write):
+            ended = search_rounds.end_round(row, barren_rounds=row["barren_rounds"])
+            ended["status"], ended["round_new"] = row["status"], row["round_new"]  # it goes on with another round
+            self._replace(row, ended)
+
+    async def _begin_slice(self, row: TopicRow, *, refused: bool) -> bool:
+        """A page token is not used any more; whether the lease was still held."""
+        begun = search_rounds.begin_slice(row)
+        written = await self._db.fetch(
+            sql("hunter/restart_slice"), row["id"], row["lease_token"], begun["published_before"],
+            begun["round_before"],
+            refused,
+        )  # fmt: skip
+        if written:
+            self._replace(row, begun)
+        return bool(written)
+
+    def _replace(self, row: TopicRow, state: TopicRow) -> None:
+        """Gives a claimed row its new state, until the transaction around it is rolled back."""
+        before = row.copy()
+        self._db.on_rollback(lambda: row.update(before))
+        row.update(state)
+
+    async def _give_up(self, row: TopicRow, gaps: Iterable[search_rounds.Gap | None]) -> None:
+        for gap in filter(None, gaps):
+            await events.emit(
+                events.EventType.SEARCH_GAP,
+                topic=row["id"],
+                query_term=row["query_term"],
+                published_after=gap.published_after,
+                published_before=gap.published_before,
+                pages_read=gap.pages_read,
+                reason=gap.reason,
+                store=self._db,
+            )
+
+    async def why_no_topics(self) -> str:
+        """One line for people: why a claim came back empty, and what to do."""
+        outlook = (await self._db.fetch(sql("hunter/queue_outlook")))[0]
+        if not outlook["queries"]:
+            return 'the search queue is empty: fill it with `maia queue add "your query"`'
+        if outlook["queries"] == outlook["paused"]:
+            return 'every query is paused: `maia queue add "query"` resumes one'
+        if outlook["leased"]:
+            return f"{outlook['leased']} due queries are held by other shards"
+        due = outlook["next_due"]
+        return f"no query is due before {iso(due, 'minutes')}" if due else "no query is due"
+
+    async def known_videos(self, published: Mapping[str, datetime | None]) -> frozenset[str]:
+        """Those of the ids that are stored with their metadata: enriching them would cost a call for nothing.
+
+        Args:
+            published: id → publish time, as a search found it. A video whose publish time has moved on since it was
+                read (a premiere that was broadcast) is not known: it is read again.
+        """
+        records = await self._db.fetch(sql("hunter/known_videos"), list(published))
+        return frozenset(
+            record["id"]
+            for record in records
+            if not policy.publish_time_moved(record["published_at"], published[record["id"]])
+        )
+
+    async def ingest_video_metadata(
+        self,
+        video_data: Video | Mapping[str, Any] | Sequence[Video | Mapping[str, Any]],
+        *,
+        observed_at: Mapping[str, datetime] | None = None,
+    ) -> Ingested:
+        """Stores videos, their channels and first snapshots; known ones are refreshed.
+
+        Args:
+            video_data: one video resource of the API or a sequence of them, as parsed or as it came. One without a
+                usable id raises ValueError.
+            observed_at: id → when YouTube said so (schedule clock, UTC), for what comes from the archive; now for all
+                others.
+        """
+        given = [video_data] if isinstance(video_data, Video | Mapping) else list(video_data)
+        parsed = (item if isinstance(item, Video) else Video.from_resource(item) for item in given)
+        videos = sorted({video.id: video for video in parsed}.values(), key=lambda video: video.id)
+        if not videos:
+            return Ingested(frozenset(), frozenset())
+        now = self._now()
+        observed = [(observed_at or {}).get(video.id, now) for video in videos]
+        plan = [
+            policy.schedule(v.published_at or at, now, pending=v.duration == timedelta())
+            for v, at in zip(videos, observed, strict=True)
+        ]
+        records = await self._db.fetch(
+            sql("hunter/ingest_videos"),
+            [v.id for v in videos],
+            [v.channel_id for v in videos],
+            [v.channel_title for v in videos],
+            [v.title for v in videos],
+            [v.published_at for v in videos],
+            [_joined_tags(v) for v in videos],
+            [v.category_id for v in videos],
+            [v.duration for v in videos],
+            [zone for zone, _ in plan],
+            # its first due time is its first snapshot plus the interval; a partial video that is new has none yet
+            [due - (now - at) for (_, due), at in zip(plan, observed, strict=True)],
+            [not v.partial for v in videos],
+            [v.views for v in videos],
+            [v.likes for v in videos],
+            [v.comments for v in videos],
+            observed,
+            policy.PUBLISH_TIME_MOVED,
+        )
+        return Ingested(
+            frozenset(record["id"] for record in records if record["created"]),
+            frozenset(record["id"] for record in records if record["newly_enriched"]),
+            now,
+        )
+
+    async def lock_videos(self, ids: Iterable[str]) -> frozenset[str]:
+        """Locks rows in the order of their keys: first in a transaction that writes them by several statements.
+
+        Returns:
+            those that are there: a claimed video that was deleted meanwhile must not be ingested again.
+        """
+        return frozenset(record["id"] for record in await self._db.fetch(sql("hunter/lock_videos"), list(ids)))
+
+    async def queue_room(self) -> int:
+        """How many more queries the queue may take (HUNTER_MAX_QUEUE)."""
+        limit = settings.hunter_max_queue
+        rows = await self._db.fetch(sql("hunter/queue_size"), limit)
+        return limit - int(rows[0]["size"])
+
+    async def add_to_search_queue(
+        self, tags: Iterable[str], *, most_new: int | None = None, topic: str | None = None
+    ) -> int:
+        """Feeds tags back as queries.
+
+        Args:
+            tags: normalised tags; one that stands n times is mentioned by n videos. A known one gains its mentions.
+            most_new: how many may become new queries, the most mentioned first; None: all.
+            topic: the query whose row the same transaction updates: it is locked in order with the others.
+
+        Returns:
+            the number of new queries.
+        """
+        mentions = Counter(tags)
+        if topic is not None:
+            mentions.setdefault(topic, 0)
+        if not mentions:
+            return 0
+        room = len(mentions) if most_new is None else max(most_new, 0)
+        rows = await self._db.fetch(sql("hunter/add_tags"), list(mentions), list(mentions.values()), room, self._now())
+        return int(rows[0]["added"])
+
+    async def update_search_state(
+        self,
+        topic_id: int,
+        next_token: str | None,
+        count: int,
+        status: TopicStatus | str,
+        *,
+        new: int = 0,
+        read: bool = True,
+        calls: Calls = NO_CALLS,
+    ) -> bool:
+        """Writes how far a claimed topic is, and ends its lease.
+
+        Args:
+            topic_id: of a topic that this DAO claimed.
+            next_token: the next page's token, with ``active``.
+            count: results on this page.
+            status: ``active``: another page follows; ``waiting``: read through, due again after an interval that grows
+                when the round brought nothing new.
+            new: how many of them were new videos.
+            read: whether the window was read; if not, the next round begins where this one did.
+            calls: what the page and its videos were asked by, which the same statement settles (``KeyRing.settling``).
+
+        Returns:
+            whether it was written: False if the lease had passed to another shard.
+        """
+
+        def follow(topic: TopicRow) -> search_rounds.Step:
+            row = search_rounds.go_on(topic, next_token, results=count, new=new)
+            if status != TopicStatus.WAITING:
+                row["status"] = str(status)
+                return search_rounds.Step(row)
+            ended = search_rounds.end_round(row, read=read)
+            return search_rounds.Step(ended, policy.topic_interval(ended["barren_rounds"]))
+
+        return await self._advance(topic_id, follow, count, calls, read=read)
+
+    async def page_read(
+        self, topic_id: int, page: search_rounds.PageRead, count: int, *, calls: Calls = NO_CALLS
+    ) -> bool:
+        """Writes how a topic goes on after a page: the next page, a new slice, or the end of its round.
+
+        What the round gives up is an event ``search_gap``.
+
+        Args:
+            topic_id: of a topic that this DAO claimed.
+            page: what the answer brought.
+            count: its videos, each once.
+            calls: as of ``update_search_state``.
+
+        Returns:
+            whether it was written: False if the lease had passed to another shard.
+        """
+        most = settings.hunter_max_pages_per_round
+        return await self._advance(
+            topic_id, lambda topic: search_rounds.page_read(topic, page, most_pages=most), count, calls
+        )
+
+    async def page_unread(self, topic_id: int, total: int, *, calls: Calls = NO_CALLS) -> bool:
+        """Writes that an answer held no readable result, though YouTube counts ``total``: it is asked again later.
+
+        After a bounded number of times the round ends with an event ``search_gap``. Returns as ``page_read``.
+        """
+        return await self._advance(
+            topic_id, lambda topic: search_rounds.page_unread(topic, total), 0, calls, read=False
+        )
+
+    async def _advance(
+        self,
+        topic_id: int,
+        follow: Callable[[TopicRow], search_rounds.Step],
+        count: int,
+        calls: Calls,
+        *,
+        read: bool = True,
+    ) -> bool:
+        topic = self._topics.get(topic_id)
+        if topic is None:
+            if calls.days:
+                none = [0] * len(calls.days)
+                await self._db.fetch(sql("quota/settle_calls"), *calls, none, none)
+            return False
+        step = follow(topic)
+        gaps = (search_rounds.rested_part(topic) if read else None), step.gap
+        if not any(gaps):
+            written = await self._write_state(step, count, calls)
+        else:
+            async with self._db.transaction():
+                written = await self._write_state(step, count, calls)
+                if written:
+                    await self._give_up(topic, gaps)
+        self._forget([topic_id])
+        return written
+
+    async def _write_state(self, step: search_rounds.Step, count: int, calls: Calls) -> bool:
+        now, row = self._now(), step.row
+        due = None if step.rest is None else now + step.rest
+        return bool(
+            await self._db.fetch(
+                sql("hunter/advance_topic"), row["id"], row["lease_token"], str(row["status"]),
+                row["next_page_token"], now,
+                due, count, row["published_after"], row["published_before"], row["round_before"],
+                row["round_ended_at"], row["oldest_read"], row["page"], row["restarts"], row["slice_results"],
+                row["round_pages"], row["round_new"], row["barren_rounds"], row["empty_answers"], *calls,
+            )
+        )  # fmt: skip
+
+    async def restart_round(self, topic_id: int) -> bool:
+        """The page token was refused: the slice begins anew at the oldest publish time read, once a round.
+
+        The second time the round ends there, and the gap is an event. Returns whether the lease was still held.
+        """
+        row = self._topics.get(topic_id)
+        if row is None:
+            return False
+        if row["restarts"] or search_rounds.unread_part(row, "") is None:
+            twice = "page token refused twice"
+            return await self.patiently(
+                lambda: self._advance(topic_id, lambda topic: search_rounds.stop(topic, twice), 0, NO_CALLS)
+            )
+        written = await self._begin_slice(row, refused=True)
+        self._forget([topic_id])
+        return written
+
+    async def fetch_unfinished(self, batch_size: int, *, archive: bool) -> list[TargetRow]:
+        """Claims videos stored without their metadata and, with ``archive``, those that were never archived."""
+        await self._repair_videos()
+        now = self._now()
+        lease, token = settings.hunter_lease_seconds, uuid.uuid4()
+        records = await self._db.fetch(
+            sql("hunter/claim_unfinished"), batch_size, now - policy.ARCHIVE_AFTER, lease, token, self.shard, archive,
+            now - policy.ABSENCE_SPACING,
+        )  # fmt: skip
+        return self._claimed(records)
+
+    async def mark_archived(self, ids: Iterable[str] | Mapping[str, datetime]) -> frozenset[str]:
+        """The archive holds these videos now or, where a time is given for each, since then.
+
+        Returns:
+            those that have a row: the others were deleted meanwhile.
+        """
+        times = dict(ids) if isinstance(ids, Mapping) else dict.fromkeys(ids, clock.now())
+        if not times:
+            return frozenset()
+        rows = await self._db.fetch(sql("hunter/mark_archived"), list(times), list(times.values()))
+        return frozenset(row["id"] for row in rows)
+
+
+def _may_be_ahead() -> timedelta:
+    """By how much a window of another shard may lie in the future: by what its machine's clock may be wrong."""
+    return max(clock.tolerance, LARGEST_OFFSET)
+
+
+def _never_begun(row: TopicRow) -> TopicRow:
+    """Return a claimed topic without its window, which lies in the future: nothing of it was read."""
+    ended = search_rounds.end_round(row, read=False, barren_rounds=row["barren_rounds"])
+    ended["status"] = row["status"]
+    return ended
+
+
+def _joined_tags(video: Video) -> str | None:
+    """The tags as one text that the statement splits again: a ragged array of arrays cannot be a parameter."""
+    if video.partial:
+        return None
+    return _TAG_SEPARATOR.join(tag.replace(_TAG_SEPARATOR, " ") for tag in video.tags)

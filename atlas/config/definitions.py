@@ -1,0 +1,320 @@
+"""Every setting with its meaning, its default and what it may be. ``atlas.config.settings`` is how they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from atlas.config import iso_codes, notify_urls
+from atlas.config.dotenv import Quoted
+from atlas.config.keypool import KeyPool
+from atlas.db.url import check_url
+from atlas.errors import ConfigError
+from atlas.schedule_clock import Clock
+
+__all__ = ["Settings", "cleaned", "environment", "in_image"]
+
+
+def _user_data() -> Path:
+    """The user's data folder, by the XDG convention."""
+    import os  # noqa: PLC0415  this module is the one reader of the environment
+
+    base = os.environ.get("XDG_DATA_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "share") / "pleiades"
+    except RuntimeError:  # a container's user without a home
+        return Path(".pleiades")
+
+
+class _Unmatched(str):
+    """A value that begins or ends with a quote which has no counterpart."""
+
+    __slots__ = ()
+
+
+_QUOTES = "'\""
+_TYPOGRAPHIC = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+
+
+def cleaned(value: str) -> str:
+    """A value without surrounding blanks and one pair of quotes; empty means unset."""
+    text = value.strip()
+    if isinstance(value, Quoted):  # its quotes are gone
+        return text
+    if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
+        return text[1:-1].strip()
+    ends = {text[:1], text[-1:]} & set(_QUOTES)
+    return _Unmatched(text) if any(text.count(quote) % 2 for quote in ends) else text
+
+
+def environment() -> dict[str, str]:
+    """What the environment sets, by name; empty means unset."""
+    import os  # noqa: PLC0415
+
+    return {name: value for name, value in os.environ.items() if cleaned(value)}
+
+
+def in_image() -> bool:
+    """Return whether Maia runs in its image, whose Dockerfile sets this variable."""
+    import os  # noqa: PLC0415
+
+    return os.environ.get("ATLAS_VAULT_DEFAULT") == "off"
+
+
+Vault = Literal["local", "huggingface", "fsspec", "off"]
+
+
+def _vault_default() -> Vault:
+    """`local`; in the image `off`, since a container has no disk that lasts, and an empty VAULT_PROVIDER is unset."""
+    return "off" if in_image() else "local"
+
+
+# The upper ends are those of PostgreSQL's integer and of the calendar: what lies beyond would be found out in mid-run.
+_MOST = 2**31 - 1
+_CENTURY = 36_500  # days
+Count = Annotated[int, Field(ge=1, le=_MOST)]
+Share = Annotated[int, Field(ge=0, le=_MOST)]
+Seconds = Annotated[float, Field(ge=1, le=604_800)]  # a week: nobody waits longer for what a lost shard held
+
+
+class Settings(BaseSettings):
+    """Every setting, named as in the environment (lower case). See docs/configuration.md."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    database_url: SecretStr | None = Field(None, description="PostgreSQL 15 or newer; unset: the embedded PostgreSQL")
+    atlas_embedded_path: Path = Field(
+        default_factory=lambda: _user_data() / "postgres", description="Data folder of the embedded PostgreSQL"
+    )
+    database_schema: Annotated[str, Field(pattern="^[a-z_][a-z0-9_]{0,62}$")] = Field(
+        "public", description="Schema that Atlas's tables are in, for a database that others use too"
+    )
+    database_chunk_days: Annotated[int, Field(ge=1, le=366)] = Field(
+        7, description="Days of snapshots in one chunk or partition"
+    )
+    database_pool_size: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        4, description="Most connections that one process opens"
+    )
+
+    youtube_api_key_pool_json: SecretStr | None = Field(
+        None, description='{"hunting": […], "tracking": […], "archeology": […]}, or a list that is dealt out'
+    )
+    key_pool_archeology_size: Share = Field(1, description="Of a list, the last so many keys go to archeology")
+    key_pool_tracking_size: Share = Field(1, description="Of a list, the so many keys before them go to tracking")
+    youtube_api_base_url: str = Field("https://www.googleapis.com/youtube/v3", description="Where the API is")
+    youtube_concurrency: Count = Field(32, description="Most API calls in flight in one process")
+    quota_search_per_day: Share = Field(
+        100, description="Search calls a day and key that plans and reports reckon with"
+    )
+    quota_units_per_day: Share = Field(10_000, description="Units a day and key that plans and reports reckon with")
+    quota_batch_per_day: Share = Field(
+        10_000, description="batchGetStats calls a day and key that plans and reports reckon with"
+    )
+
+    vault_provider: Vault = Field(default_factory=_vault_default, description="Where the cold archive is")
+    vault_path: Path = Field(default_factory=lambda: _user_data() / "vault", description="Folder of the local archive")
+    vault_url: str | None = Field(
+        None, description="Where `fsspec` keeps the archive, such as s3://bucket/archive or file:///mnt/archive"
+    )
+    vault_layout: Literal["files", "packed"] = Field(
+        "files", description="How records are stored: one file each, or one part for all of a flush"
+    )
+    hf_dataset_id: str | None = Field(None, description="Hugging Face dataset of the archive, such as me/maia-archive")
+    hf_token: SecretStr | None = Field(None, description="Hugging Face token that may write to it")
+
+    hf_dataset_private: bool = Field(True, description="Whether a dataset that Atlas makes is private")
+
+    youtube_audited: bool = Field(
+        False, description="YouTube has audited and accepted this client: statistics may be kept up to 36 months"
+    )
+    retention_statistics_days: Annotated[int, Field(ge=1, le=1096)] = Field(
+        30, description="Days that snapshots are kept; beyond 30 only with `YOUTUBE_AUDITED`"
+    )
+    retention_metadata_days: Annotated[int, Field(ge=1, le=30)] = Field(
+        30, description="Days that metadata is kept without being read again, in the database and the archive"
+    )
+    retention_retired_days: Annotated[int, Field(ge=0, le=_CENTURY)] = Field(
+        7, description="Days that a video is kept after it is gone from YouTube"
+    )
+    retention_events_days: Annotated[int, Field(ge=1, le=_CENTURY)] = Field(
+        30, description="Days that events, runs and call counts are kept"
+    )
+    janitor_batch_size: Count = Field(5_000, description="Rows that one transaction of the Janitor deletes")
+    janitor_max_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.2, description="Share of a table or of the archive beyond which the Janitor deletes only with `--yes`"
+    )
+
+    hunter_batch_size: Count = Field(10, description="Queries of one cycle")
+    hunter_published_within_hours: Annotated[float, Field(gt=0, le=24 * _CENTURY)] = Field(
+        24, description="Only videos published in this window before the search"
+    )
+    hunter_index_lag_minutes: Annotated[float, Field(ge=0, le=10_080)] = Field(
+        60, description="How far a round reaches back into the last one, for videos that YouTube lists late"
+    )
+    hunter_max_pages_per_round: Count = Field(
+        20, description="Most pages of one round of a query; what it has not read then is a `search_gap`"
+    )
+    hunter_max_searches_per_run: Count | None = Field(None, description="Most searches of one process; unset: no cap")
+    hunter_region: str | None = Field(
+        None, description="ISO 3166-1 country whose viewers can see the results, such as US or GB"
+    )
+    hunter_language: str | None = Field(
+        None, description="ISO 639-1 language that results are relevant to, such as en; or zh-Hans, zh-Hant"
+    )
+    hunter_safe_search: Literal["none", "moderate", "strict"] | None = Field(None, description="YouTube's safe search")
+    hunter_category: Share | None = Field(None, description="Only this YouTube category, such as 28")
+    hunter_tag_allow: str | None = Field(None, description="Regular expression: only tags that hold it are queued")
+    hunter_tag_deny: str | None = Field(None, description="Regular expression: tags that hold it are not queued")
+    hunter_tags_per_video: Share = Field(10, description="Most tags of one video that are queued; 0 stops the Snowball")
+    hunter_new_queries_per_search: Share = Field(20, description="Most new queries that one search may add")
+    hunter_max_queue: Share = Field(50_000, description="No tag is queued beyond so many queries")
+    hunter_lease_seconds: Seconds = Field(600, description="How long a claimed query is held")
+
+    tracker_batch_size: Count = Field(50, description="Videos of one cycle")
+    tracker_lease_seconds: Seconds = Field(300, description="How long a claimed video is held")
+
+    atlas_clock: str = Field("real", description="The schedule clock: real, or a faster one for demos and simulations")
+    notify_urls: SecretStr | None = Field(
+        None, description="Apprise URLs, space-separated, each for all events or as `type,type=URL` for some"
+    )
+    notify_level: Literal["info", "warning", "error"] = Field(
+        "warning", description="The lowest level of an event that people are told of"
+    )
+    notify_interval_minutes: Annotated[float, Field(ge=0, le=525_600)] = Field(
+        60, description="The same thing is told again after so long at the soonest, by whichever process"
+    )
+    breakout_views_per_hour: Count | None = Field(
+        None, description="A video that comes to gain so many views an hour is an event; unset: none is"
+    )
+    prefect_api_url: str | None = Field(None, description="A Prefect server that runs are reported to")
+    prefect_api_key: SecretStr | None = Field(None, description="Its key")
+    maia_result_file: Path | None = Field(None, description="Where the result file is written")
+    maia_run_id: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="The workflow run that this process is part of"
+    )
+    maia_wave: Annotated[int, Field(ge=1, le=32_767)] | None = Field(None, description="The wave of that run, from 1")
+    maia_wave_pause_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        60,
+        description="Pause before a further wave is planned, lengthened at random by up to half; 0: no pause",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        texts = {name: cleaned(value) if isinstance(value, str) else value for name, value in values.items()}
+        return {name: value for name, value in texts.items() if value != ""}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("it holds bytes that are no text in UTF-8") from None
+            if type(value) is _Unmatched:
+                raise ValueError("its quotes do not match; remove them, or put the whole value in quotes")
+            if {value[:1], value[-1:]} & set(_TYPOGRAPHIC):
+                raise ValueError("it stands in typographic quotes; write \" or '")
+        return value
+
+    @field_validator("retention_statistics_days")
+    @classmethod
+    def _retention(cls, value: int, info: ValidationInfo) -> int:
+        if value > 30 and not info.data.get("youtube_audited"):
+            raise ValueError(
+                "YouTube lets statistics that were read with an API key be kept for 30 days; longer needs an audited "
+                "client, which YOUTUBE_AUDITED=true declares"
+            )
+        return value
+
+    @field_validator("atlas_clock")
+    @classmethod
+    def _clock(cls, value: str) -> str:
+        try:
+            Clock.parse(value)
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("ATLAS_CLOCK: ")) from None
+        return value
+
+    @field_validator("notify_urls")
+    @classmethod
+    def _routes(cls, value: SecretStr | None) -> SecretStr | None:
+        notify_urls.parse(value.get_secret_value() if value else "")
+        return value
+
+    @field_validator("hunter_tag_allow", "hunter_tag_deny")
+    @classmethod
+    def _pattern(cls, value: str | None) -> str | None:
+        import re  # noqa: PLC0415
+        import warnings  # noqa: PLC0415
+
+        try:
+            with warnings.catch_warnings(action="ignore"):  # what a later Python may read otherwise, works today
+                re.compile(value or "", re.IGNORECASE)
+        except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}, or thousands of groups in groups
+            raise ValueError(f"it is no regular expression ({error})") from None
+        return value
+
+    @field_validator("youtube_api_base_url", "prefect_api_url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("it must start with http:// or https://")
+        return value.rstrip("/") if value else value
+
+    @field_validator("database_schema")
+    @classmethod
+    def _schema(cls, value: str) -> str:
+        if value.startswith("pg_") or value == "information_schema":
+            raise ValueError("names that begin with pg_, and information_schema, are PostgreSQL's own")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _dsn(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            check_url(value.get_secret_value())
+        return value
+
+    @field_validator("vault_path", "atlas_embedded_path", "maia_result_file")
+    @classmethod
+    def _path(cls, value: Path | None) -> Path | None:
+        try:
+            _ = value and value.expanduser()
+        except RuntimeError:
+            raise ValueError("its ~ names no user with a home folder") from None
+        return value
+
+    @field_validator("hunter_region")
+    @classmethod
+    def _region(cls, value: str | None) -> str | None:
+        return value and iso_codes.region(value)
+
+    @field_validator("hunter_language")
+    @classmethod
+    def _language(cls, value: str | None) -> str | None:
+        return value and iso_codes.language(value)
+
+    @property
+    def key_rings(self) -> KeyPool:
+        """The rings of the key pool. Raises ConfigError naming YOUTUBE_API_KEY_POOL_JSON."""
+        raw = self.youtube_api_key_pool_json
+        return KeyPool.parse(
+            raw.get_secret_value() if raw else None,
+            tracking_size=self.key_pool_tracking_size,
+            archeology_size=self.key_pool_archeology_size,
+        )
+
+    def quota_per_day(self, bucket: str) -> int:
+        """The calls a day and key that plans and reports reckon with for a bucket."""
+        return {
+            "search": self.quota_search_per_day,
+            "units": self.quota_units_per_day,
+            "batchGetStats": self.quota_batch_per_day,
+        }[bucket]

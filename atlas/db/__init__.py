@@ -1,0 +1,1 @@
+"""How PostgreSQL is reached, and what its errors mean."""

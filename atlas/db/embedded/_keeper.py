@@ -1,0 +1,258 @@
+"""The keeper: the detached process that looks after one folder's server (``python -m atlas.db.embedded._keeper``).
+
+It is launched by a client, takes the keeper's lock, detaches, starts the server and then looks about once a second:
+
+- nobody has held the clients' lock for the grace time: stops the server and ends;
+- the server died under its clients: starts it again (their connection pools reconnect);
+- the folder was removed or replaced, or SIGTERM came: stops the server and ends.
+
+A keeper that was killed leaves the server running; the next keeper adopts it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atlas.db.embedded._binaries import Binaries
+from atlas.db.embedded._folder import PORT, Folder
+from atlas.db.embedded._lock import FileLock
+from atlas.errors import AtlasError
+from atlas.times import iso
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["Keeper", "main", "server_settings"]
+
+_LOCK_PATIENCE = 2.0  # seconds; a client that only looks at the lock holds it for an instant
+_MOST_LAUNCHES = 8  # within _LAUNCH_WINDOW; a server that needs more does not stay up
+_LAUNCH_WINDOW = 10.0  # seconds
+_LAUNCH_SPACING = 0.25  # seconds; what is left of a killed server needs a moment to go
+_STOPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))  # fast, immediate, by force
+
+
+def server_settings(socket_dir: Path) -> dict[str, str]:
+    """PostgreSQL's settings. They are given at each start, so that a folder made by an older release has them too."""
+    return {
+        "listen_addresses": "",
+        "unix_socket_directories": str(socket_dir),
+        "unix_socket_permissions": "0700",
+        "port": str(PORT),
+        "max_connections": "200",
+        "shared_buffers": "128MB",
+        "autovacuum": "on",
+        # PostgreSQL's defaults, said because they look like a cheap thing to change: without them the last half second
+        # of commits is lost when the server is killed (they wait in its memory), not only when the power is cut.
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "lc_messages": "C",
+        "log_checkpoints": "off",
+        # The log may be shown in an error: it names what failed, but not the statement with what it carried.
+        "log_min_error_statement": "panic",
+    }
+
+
+class Keeper:
+    """Looks after one folder's server.
+
+    Args:
+        folder: the folder.
+        binaries: PostgreSQL's programs.
+        grace: seconds without any client after which the server is stopped.
+    """
+
+    def __init__(self, folder: Folder, binaries: Binaries, grace: float) -> None:
+        self.folder = folder
+        self.binaries = binaries
+        self.grace = grace
+        self.lock = FileLock(folder.keeper_lock)
+        self.clients = FileLock(folder.clients_lock)
+        self.stopping = False
+        self._child: subprocess.Popen[bytes] | None = None
+        self._adopted: int | None = None
+        self._socket_dir: Path | None = None
+        self._launches: deque[float] = deque(maxlen=_MOST_LAUNCHES)
+        self._wake, self._waker = os.pipe()
+
+    def take_lock(self) -> bool:
+        """Becomes the keeper of the folder. False when there is another one."""
+        deadline = time.monotonic() + _LOCK_PATIENCE
+        while not self.lock.acquire():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def listen(self) -> None:
+        """Wakes up at once when the server ends or SIGTERM comes."""
+
+        def stop(_signum: int, _frame: FrameType | None) -> None:
+            self.stopping = True
+
+        def only_wake(_signum: int, _frame: FrameType | None) -> None:
+            pass
+
+        for end in (self._wake, self._waker):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, stop)
+        # Handlers rather than SIG_IGN, which the server would inherit.
+        for signum in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
+            signal.signal(signum, only_wake)
+
+    def run(self) -> int:
+        """Serves until nobody needs the server. Returns the exit code: 1 when the server does not stay up."""
+        running = self.folder.running()
+        if running:
+            self._adopted, self._socket_dir = running.pid, running.socket_dir
+            self.say(f"adopted the server {running.pid} of a keeper that was killed")
+        idle_since = None
+        try:
+            self.make_data()
+            while not self.stopping and self.lock.is_current():
+                now = time.monotonic()
+                if not self.clients.acquire():
+                    idle_since = None
+                elif idle_since is None:
+                    idle_since = now
+                if idle_since is not None and now - idle_since >= self.grace:
+                    break  # with the clients' lock in hand: who comes now waits for the stop, then starts anew
+                self.clients.release()
+
+                if self.alive():
+                    self.rest(min(1.0, max(self.grace / 4, 0.02)))
+                elif self._launches and now - self._launches[-1] < _LAUNCH_SPACING:
+                    self.rest(0.05)
+                elif len(self._launches) == _MOST_LAUNCHES and now - self._launches[0] < _LAUNCH_WINDOW:
+                    self.say("the server does not stay up")
+                    return 1
+                else:
+                    self._launches.append(now)
+                    self.launch()
+            return 0
+        finally:
+            self.stop()
+            self.lock.erase()
+
+    def make_data(self) -> None:
+        """Makes the data folder when there is none: beside its place, then renamed, so that it is never half made."""
+        for leftover in self.folder.path.glob("data.new-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        if self.folder.data_version() is not None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            self.folder.data.rmdir()  # an empty one is as good as none; anything else is not ours to remove
+        new = tempfile.mkdtemp(prefix="data.new-", dir=self.folder.path)
+        # The builtin provider sorts and folds case alike on every system, whatever locales are installed.
+        locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        made = self.binaries.command(
+            "initdb", f"--pgdata={new}", "--username=postgres", "--auth=trust", "--no-instructions", *locale
+        )
+        subprocess.run(made, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
+        Path(new).rename(self.folder.data)
+
+    def launch(self) -> None:
+        """Starts the server. It may end again at once; ``alive`` tells."""
+        self._socket_dir = socket_dir = self.folder.socket_dir()
+        for leftover in socket_dir.glob(".s.PGSQL.*"):
+            leftover.unlink(missing_ok=True)
+        environment = dict(os.environ)
+        stale = self.folder.recorded()
+        if stale is not None:
+            # Not a server of this folder (``running`` looked), but perhaps some other process by now, and PostgreSQL
+            # would not start while a process of that number lives. This is how pg_ctl tells it to look away; the
+            # check for the dead server's shared memory stays, unlike when the file is removed.
+            environment["PG_GRANDPARENT_PID"] = str(stale.pid)
+            self.end_orphans()
+        settings = [part for name, value in server_settings(socket_dir).items() for part in ("-c", f"{name}={value}")]
+        command = self.binaries.command("postgres", "-D", str(self.folder.data), *settings)
+        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)  # noqa: S603 - our own command
+        self._adopted = None
+
+    def alive(self) -> bool:
+        """Whether the server process lives."""
+        if self._child is not None:
+            return self._child.poll() is None
+        if self._adopted is not None:
+            running = self.folder.running()
+            return running is not None and running.pid == self._adopted
+        return False
+
+    def end_orphans(self) -> None:
+        """Ends what is left of a server that was killed: a backend in the midst of a long query does not notice by
+        itself, and no other server would start beside it. Where there is no /proc, its end is waited for a while."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                title = (process / "cmdline").read_bytes()
+                if title.startswith(b"postgres: ") and (process / "cwd").readlink() == self.folder.data:
+                    os.kill(int(process.name), signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Stops the server, gently first, and waits until it is gone."""
+        for signum, patience in _STOPS:
+            if not self.alive():
+                break
+            pid = self._child.pid if self._child is not None else self._adopted
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signum)
+            deadline = time.monotonic() + patience
+            while self.alive() and time.monotonic() < deadline:
+                self.rest(0.02)
+        if self._socket_dir is not None and self._socket_dir.parent != self.folder.path:
+            with contextlib.suppress(OSError):  # leaves nothing in the temp folder
+                self._socket_dir.rmdir()
+
+    def rest(self, seconds: float) -> None:
+        """Waits, but not beyond a signal."""
+        if select.select([self._wake], [], [], seconds)[0]:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake, 4096)
+
+    @staticmethod
+    def say(text: str) -> None:
+        """One line in the log."""
+        sys.stderr.write(f"{iso(datetime.now(UTC))} [{os.getpid()}] KEEPER:  {text}\n")
+        sys.stderr.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Takes the lock, detaches, and keeps. What launched it gets 0 as soon as the folder has a keeper."""
+    parser = argparse.ArgumentParser(prog="atlas.db.embedded._keeper")
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--binaries", type=Path, required=True, help="the folder with initdb and postgres")
+    parser.add_argument("--grace", type=float, default=5.0, help="seconds without any client")
+    options = parser.parse_args(arguments)
+    os.umask(0o077)
+    try:
+        keeper = Keeper(Folder.at(options.path), Binaries(options.binaries), options.grace)
+        if not keeper.take_lock():
+            return 0
+        # The child keeps the lock, for it has the same open file; nobody has to collect it when it ends.
+        if os.fork():
+            os._exit(0)
+        keeper.lock.sign()
+        keeper.listen()
+        return keeper.run()
+    except (AtlasError, OSError, subprocess.CalledProcessError) as error:
+        Keeper.say(f"{type(error).__name__}: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""What the database is: its server, TimescaleDB and its edition, the schema. For `atlas status`."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import asyncpg
+
+from atlas.clock import clock
+from atlas.db.queries import sql
+from atlas.errors import ConfigError, SchemaError
+from atlas.schedule_clock import measured_offset
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Inspection",
+    "State",
+    "Storage",
+    "inspect",
+    "is_revision",
+    "newer_schema",
+    "read_state",
+    "schema_version",
+]
+
+# the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
+SCHEMA_VERSION = "0005"
+
+# there is no schema, or what has the name of its table is another's
+_NO_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.WrongObjectTypeError)
+
+
+class Storage(StrEnum):
+    """What the snapshots are kept in."""
+
+    PARTITIONED = "partitioned"
+    """Plain PostgreSQL: one partition for each range of time, and a default one."""
+    HYPERTABLE = "hypertable"
+    """TimescaleDB's chunks."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The database as it was found.
+
+    Attributes:
+        server: its version, such as ``18.4``.
+        name: the database's.
+        timescaledb: the installed extension's version, or None.
+        edition: of TimescaleDB: ``apache`` or ``timescale`` (community), or None.
+        available: TimescaleDB's version that could be installed, or None.
+        preloaded: whether the server loads TimescaleDB, without which the extension cannot be created.
+        storage: what the snapshots are kept in, or None: in a table of a release before partitions, or nowhere.
+        schema: the schema's revision, or None where there is none.
+        expected: the revision that this release needs.
+    """
+
+    server: str
+    name: str
+    timescaledb: str | None
+    edition: str | None
+    available: str | None
+    preloaded: bool
+    storage: Storage | None
+    schema: str | None
+    expected: str = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class State:
+    """What decides whether a database can be used.
+
+    Attributes:
+        schema: the schema's revision, or None where Atlas has no schema: nothing, or something of another's.
+        encoding: of the database, such as ``UTF8``.
+        standby: the server repeats what another one writes, and takes no writes itself.
+        read_only: transactions of this session take no writes.
+        offset: how far the database's clock is ahead of this machine's.
+    """
+
+    schema: str | None
+    encoding: str
+    standby: bool
+    read_only: bool
+    offset: timedelta
+
+    def require(self) -> None:
+        """Follow the database's clock. Raise ConfigError where this release cannot work on the database."""
+        clock.follow(self.offset)
+        if self.encoding != "UTF8":
+            raise ConfigError(
+                f"DATABASE_URL: the database's encoding is {self.encoding}, which cannot hold every title. Make one "
+                "with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the data (pg_dump, pg_restore)."
+            )
+        if self.schema is not None and self.schema > SCHEMA_VERSION:
+            raise newer_schema(self.schema)
+
+
+def newer_schema(found: str) -> SchemaError:
+    """Return what to raise where a later release has migrated the database."""
+    return SchemaError(
+        f"The database's schema is {found}, newer than this release's {SCHEMA_VERSION}: "
+        "update the image or the package."
+    )
+
+
+async def inspect(connection: asyncpg.Connection) -> Inspection:
+    """Looks, and changes nothing."""
+    row = await connection.fetchrow(sql("schema/inspect_server"))
+    schema = await schema_version(connection) if row["has_schema"] else None
+    storage = Storage.PARTITIONED if row["kind"] == "p" else None
+    if row["has_hypertables"] and await connection.fetchval(sql("snapshots/common/is_hypertable")):
+        storage = Storage.HYPERTABLE
+    return Inspection(
+        server=row["server"],
+        name=row["name"],
+        timescaledb=row["timescaledb"],
+        edition=row["edition"],
+        available=row["available"],
+        preloaded=row["preloaded"],
+        storage=storage,
+        schema=schema,
+    )
+
+
+async def read_state(connection: asyncpg.Connection) -> State:
+    """Return the database's state, by one statement where Atlas has a schema. Not for use in a transaction."""
+    for statement in (sql("schema/schema_state"), sql("schema/server_state")):
+        asked, began = datetime.now(UTC), time.monotonic()
+        try:
+            row = await connection.fetchrow(statement)
+        except _NO_SCHEMA:
+            continue
+        offset = measured_offset(row["now"], asked, time.monotonic() - began)
+        return State(_revision(row["version_num"]), row["encoding"], row["standby"], row["read_only"], offset)
+    raise AssertionError("unreachable")
+
+
+async def schema_version(connection: asyncpg.Connection) -> str | None:
+    """Return the revision that the database is at, or None where Atlas has no schema."""
+    try:
+        return _revision(await connection.fetchval(sql("schema/schema_version")))
+    except _NO_SCHEMA:
+        return None
+
+
+def _revision(version: object) -> str | None:
+    return version if isinstance(version, str) and is_revision(version) else None
+
+
+def is_revision(text: str) -> bool:
+    """Whether this is written as a revision of ours, be it of a later release."""
+    return re.fullmatch(r"[0-9]{4}", text) is not None

@@ -1,0 +1,244 @@
+"""What DATABASE_URL says beside where the server is: whether a pooler stands before it, and how TLS is to be.
+
+Where it does not say how TLS is to be (``sslmode``), that depends on where the server is: near, on this machine or a
+private network whose names no public authority signs for, TLS is used if the server has it; anywhere else the server
+has to prove by a certificate that it is who the address names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
+
+from atlas.db.hosts import is_near
+from atlas.errors import ConfigError
+
+__all__ = ["Address", "check_url"]
+
+# what hosts put into the addresses they hand out for libpq: the driver would send them to the server, which refuses
+_LIBPQ_ONLY = {
+    "channel_binding", "connect_timeout", "gssencmode", "keepalives", "keepalives_count", "keepalives_idle",
+    "keepalives_interval", "load_balance_hosts", "pgbouncer", "sslcompression", "sslnegotiation", "sslsni",
+    "tcp_user_timeout",
+}  # fmt: skip
+_TLS = {"sslmode", "sslrootcert", "sslcert", "sslkey"}
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+_EXAMPLE = "postgresql://user:password@host:5432/database"
+_SCHEME = re.compile(r"(?:psql\s+)?['\"]?(jdbc:)?(\w+)(\+\w+)?://(.*)", re.DOTALL | re.IGNORECASE)
+_POSTGRES = {"postgresql", "postgres"}
+_RAW = re.compile(r"%(?![0-9A-Fa-f]{2})|[@#/?\[\]]")  # what has a meaning of its own in an address
+_PORTS = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?(,(\[[^\]]*\]|[^:,]*)(:\d*)?)*")
+_PLACE = re.compile(r"^\?[^=]*@[^@/?#&=]+/[^@/?#&=]+(\?|$)")
+_POOL = "set DATABASE_POOL_SIZE"
+_LEAVE_OUT = "leave it out"
+_SCHEMA = "set DATABASE_SCHEMA"
+_SSLMODE = "write sslmode=require"
+# parameters of other tools, which the server would refuse or which would have no effect; by name in lower case
+_FOREIGN = {
+    # Prisma
+    "connection_limit": _POOL, "pool_timeout": _LEAVE_OUT, "schema": _SCHEMA, "socket_timeout": _LEAVE_OUT,
+    "sslaccept": "write sslmode=verify-full or sslmode=require", "sslidentity": "write sslcert and sslkey",
+    # SQLAlchemy and Django
+    "pool_size": _POOL, "max_overflow": _POOL, "pool_recycle": _LEAVE_OUT, "pool_pre_ping": _LEAVE_OUT,
+    "prepared_statement_cache_size": _LEAVE_OUT, "statement_cache_size": _LEAVE_OUT, "async_fallback": _LEAVE_OUT,
+    "conn_max_age": _LEAVE_OUT, "ssl_require": _SSLMODE,
+    # JDBC
+    "currentschema": _SCHEMA, "ssl": _SSLMODE, "sslfactory": _LEAVE_OUT, "logintimeout": _LEAVE_OUT,
+    "sockettimeout": _LEAVE_OUT, "tcpkeepalive": _LEAVE_OUT, "stringtype": _LEAVE_OUT, "preparethreshold": _LEAVE_OUT,
+    "rewritebatchedinserts": _LEAVE_OUT, "targetservertype": "write target_session_attrs",
+    # Rails, Go, Node and hosts
+    "pool": _POOL, "adapter": _LEAVE_OUT, "encoding": "write client_encoding, or leave it out", "reconnect": _LEAVE_OUT,
+    "pool_max_conns": _POOL, "pool_min_conns": _LEAVE_OUT, "default_query_exec_mode": _LEAVE_OUT,
+    "binary_parameters": _LEAVE_OUT, "uselibpqcompat": _LEAVE_OUT, "supa": _LEAVE_OUT, "workaround": _LEAVE_OUT,
+}  # fmt: skip
+_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address as the driver can use it.
+
+    Attributes:
+        dsn: without the parameters that only libpq knows.
+        pooled: what ``pgbouncer=`` says, in the convention of Prisma and Supabase: True for a pooler in transaction
+            mode, False for none or one in session mode, None where it is left to be found out.
+        tls: what makes a connection safe, where the driver cannot make it of the parameters by itself.
+        verified_unasked: the server is not near and no sslmode is given: that its certificate is verified was not asked
+            for, and people may wonder.
+        place: the server's host and port for messages, without user, password and database; empty where the address
+            cannot be read for sure.
+    """
+
+    dsn: str
+    pooled: bool | None = None
+    tls: ssl.SSLContext | None = None
+    verified_unasked: bool = False
+    place: str = field(default="", compare=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Reads a DATABASE_URL. Raises ConfigError for a parameter that cannot be; no part of it but that is shown."""
+        address, _, query = url.partition("?")
+        # one without a value says nothing, to the driver too: NAME= is as if it were not there
+        parts = [part for part in query.split("&") if part and part.partition("=")[1:] != ("=", "")]
+        given = {unquote_plus(name): unquote_plus(value) for name, _, value in (part.partition("=") for part in parts)}
+        for name in _FILES:
+            _look_at_file(name, given.get(name, ""))
+        unasked = "sslmode" not in given and not all(map(is_near, _hosts(address, given)))
+        if unasked:
+            given.setdefault("sslrootcert", "system")
+        if "sslmode" not in given and given.get("sslrootcert"):
+            parts.append("sslmode=verify-full")  # whoever names an authority wants it asked
+        tls = _system_trust(given) if given.get("sslrootcert") == "system" else None
+        dropped = _LIBPQ_ONLY | (_TLS if tls else set())
+        kept = [part for part in parts if unquote_plus(part.partition("=")[0]) not in dropped]
+        dsn = address + ("?" + "&".join(kept) if kept else "")
+        return cls(dsn, _pooled(given.get("pgbouncer")), tls, unasked, _place(url, given))
+
+
+def check_url(url: str) -> None:
+    """Finds everything in a DATABASE_URL that cannot be, without asking anybody.
+
+    Raises ValueError, which shows no password.
+    """
+    match = _SCHEME.fullmatch(url)
+    if match is None:
+        raise ValueError(f"it must be a URL such as {_EXAMPLE}")
+    jdbc, scheme, driver, rest = match.groups()
+    start = url[: match.start(4)]
+    if jdbc or (driver and scheme.lower() in _POSTGRES):
+        tool = "JDBC's" if jdbc else "SQLAlchemy's"
+        raise ValueError(f"{start} is {tool} way to begin; write postgresql://, as in {_EXAMPLE}")
+    if start not in {"postgresql://", "postgres://"}:
+        raise ValueError(f"it must begin with postgresql://, as in {_EXAMPLE}")
+    if re.search(r"[\x00-\x20\x7f]", rest):
+        raise ValueError("it holds a blank or a line break; copy it again, or write it as %20 in user and password")
+    if hint := _unencoded(rest):
+        raise ValueError(hint)
+    if problems := _problems(rest):
+        raise ValueError("; ".join(problems))
+
+
+def _unencoded(rest: str) -> str | None:
+    """What to say of a character of user or password that ends them for the driver; None where there is none.
+
+    Args:
+        rest: the address behind ``postgresql://``.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    tail = rest[len(authority) :]
+    path = re.split(r"[?#]", tail, maxsplit=1)[0]
+    # an @ further on belongs to a parameter, unless what stands before is no host and port, or host and database follow
+    early = "#" in tail or "@" in path
+    if "@" in tail and "@" not in authority:
+        early = early or not _PORTS.fullmatch(authority) or _PLACE.search(tail) is not None
+    login, at, place = (rest if early else authority).rpartition("@")
+    found = dict.fromkeys(_RAW.findall(login))
+    if not found:
+        return "it holds a #; in user, password and database, # is written as %23" if early else None
+    user, colon, password = login.partition(":")
+    raw = dict.fromkeys(_RAW.findall(password))
+    hidden = f"[password with {' '.join(quote(char, safe='') for char in raw)}]" if raw else "[password]"
+    place = re.split(r"[?#]", place if early else place + path, maxsplit=1)[0]
+    if "@" in tail and not early:
+        place = "…"  # it may be that the password goes on there
+    codes = ", ".join(f"{char} as {quote(char, safe='')}" for char in found)
+    shown = f"postgresql://{quote(user, safe='%')}{colon}{hidden if colon else ''}{at}{place}"
+    return f"in user and password, write {codes}: {shown}"
+
+
+def _problems(rest: str) -> list[str]:
+    """What the driver or the server would refuse, or take for something else."""
+    address, _, query = rest.partition("?")
+    given = [(unquote_plus(part.partition("=")[0]), unquote_plus(part.partition("=")[2])) for part in query.split("&")]
+    named = {name: value for name, value in given if value}
+    found = []
+    authority, _, database = address.partition("/")
+    if not _PORTS.fullmatch(authority.rpartition("@")[2]):
+        found.append("host and port cannot be read; the port is a number")
+    if not database and not named.keys() & {"dbname", "database", "service"}:
+        found.append(f"it names no database; add its name behind host and port, as in {_EXAMPLE}")
+    found += [
+        f"the parameter {name} is another tool's; {_FOREIGN[name.lower()]}"
+        for name in named
+        if name.lower() in _FOREIGN
+    ]
+    return found
+
+
+def _hosts(address: str, given: dict[str, str]) -> list[str]:
+    """The hosts that the driver will try; none where the address cannot be read, which the driver then says."""
+    with contextlib.suppress(ValueError):
+        listed = urlsplit(address).netloc.split("@", 1)[-1] or given.get("host", "")  # as the driver splits it
+        return [_host(unquote(one)) for one in listed.split(",")]
+    return []
+
+
+def _place(url: str, given: dict[str, str]) -> str:
+    """The servers as host:port. Nothing of an address in which an @ stands where it may be a password's."""
+    with contextlib.suppress(ValueError):
+        netloc = urlsplit(url).netloc
+        if "@" in url.partition("://")[2][len(netloc) :]:
+            return ""
+        port = given.get("port", "5432")
+        servers = (netloc.rpartition("@")[2] or given.get("host") or "localhost").split(",")
+        return ", ".join(_with_port(unquote(server), port) for server in servers)
+    return ""
+
+
+def _with_port(server: str, port: str) -> str:
+    if server.startswith(("/", "@")):
+        return f"{server}/.s.PGSQL.{port}"
+    return server if re.search(r":\d+$", server.rpartition("]")[2]) else f"{server}:{port}"
+
+
+def _host(listed: str) -> str:
+    """One of the hosts without its port; an IPv6 address stands in brackets, and a socket's folder holds colons."""
+    if listed.startswith("/"):
+        return listed
+    if listed.startswith("["):
+        return listed[1:].partition("]")[0]
+    return listed.partition(":")[0] if listed.count(":") == 1 else listed
+
+
+def _pooled(word: str | None) -> bool | None:
+    if word is None:
+        return None
+    try:
+        return _WORDS[word.lower()]
+    except KeyError:
+        raise ConfigError(
+            "DATABASE_URL: pgbouncer= is true for a pooler in transaction mode, false for one in session mode; "
+            "leave it out otherwise."
+        ) from None
+
+
+def _look_at_file(name: str, path: str) -> None:
+    if not path or (name == "sslrootcert" and path == "system"):
+        return
+    try:
+        with Path(path).open("rb"):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"DATABASE_URL: {name}={path} cannot be read: {error.strerror}. "
+            "Name a file of the machine that this runs on; a container needs it mounted."
+        ) from None
+
+
+def _system_trust(given: dict[str, str]) -> ssl.SSLContext:
+    """As libpq has it: the authorities that this machine trusts, who sign for anybody; so the host's name must fit."""
+    if given.get("sslmode", "verify-full") != "verify-full":
+        raise ConfigError("DATABASE_URL: sslrootcert=system goes with sslmode=verify-full alone. Write both.")
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["postgresql"])
+    if "sslcert" in given:
+        try:
+            context.load_cert_chain(given["sslcert"], given.get("sslkey"))
+        except ssl.SSLError as error:
+            raise ConfigError(f"DATABASE_URL: sslcert and sslkey cannot be used: {error.reason}.") from None
+    return context

@@ -1,0 +1,1 @@
+"""Typed models of API answers and of rows."""

@@ -1,0 +1,1 @@
+"""Operations over the database and the archive together."""

@@ -1,0 +1,1 @@
+"""YouTube's daily quota: buckets and reservations."""

@@ -1,0 +1,1 @@
+"""The schema: migrations, roles and name conflicts."""

@@ -1,0 +1,1 @@
+"""Where an archive can be stored, one module per provider."""

@@ -1,0 +1,227 @@
+"""The time limits and retries of talks with the Hugging Face Hub.
+
+huggingface_hub's one HTTP client has no time limit, and waits by itself, for minutes where the Hub asks for it, before
+it tries some requests again. Here every request ends by a deadline, and each retry is decided in one place: the whole
+of what was to be done is done again, which the caller makes harmless.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay, wait_random_exponential
+
+from atlas.clock import clock
+from atlas.vault.providers.base import TIME_IS_UP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tenacity import RetryCallState
+    from tenacity.wait import wait_base
+
+__all__ = ["TRIES", "NoAnswer", "Overtaken", "Patience", "TimeIsUp", "asked_for", "status_of"]
+
+TRIES = 8
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 10.0  # seconds; full jitter, since shards that collided once must not do so again
+_CONNECT_SECONDS = 10.0
+_REQUEST_SECONDS = 20.0  # but for what may take the Hub a minute
+_SLOW = ("/commit/", "/super-squash/", "/lfs-files")
+
+# 409 and 412: another shard commits at this moment. 408, 429 and 5xx: the Hub is busy. Others come back the same.
+_TRANSIENT = frozenset({408, 409, 412, 429})
+# A part that was uploaded a moment ago was swept away by another process before it was committed.
+_SWEPT = "LFS pointer pointed to a file that does not exist"
+# as the Hub words its limits of commits: "… (128 per hour). You can retry this action in about 1 hour", …
+_RETRY_IN = re.compile(
+    r"\b(?:re)?try (?:this action |again )?(?:in|after) (?:about |around |approximately )?(an?|one|[0-9]{1,6}) "
+    r"(second|minute|hour|day)s?\b",
+    re.IGNORECASE,
+)
+# … and "You have exceeded our hourly quotas for action: commit. We invite you to retry later."
+_HOURLY = re.compile(r"\bhourly (?:quota|limit|rate limit)s?\b|\bper hour\b", re.IGNORECASE)
+_UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
+# huggingface_hub 1 rides on httpx, 2 on httpx2; neither re-exports it
+_HTTP_LIBRARIES = frozenset({"httpx", "httpx2"})
+
+T = TypeVar("T")
+
+
+class NoAnswer(OSError):
+    """The Hub gave no answer, or half of one."""
+
+
+class Overtaken(OSError):
+    """Another process has just done a part of what this one is about to do."""
+
+
+class TimeIsUp(OSError):
+    """Nothing more is asked of the Hub."""
+
+    def __init__(self) -> None:
+        super().__init__(TIME_IS_UP)
+
+
+class Patience:
+    """Does things that talk with the Hub again until they are done, as long as that may help.
+
+    Args:
+        wait: between tries; what the Hub asks for comes on top of it.
+        sleep: waits so many seconds.
+    """
+
+    def __init__(self, wait: wait_base | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._wait = wait or wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
+        self._sleep = sleep
+
+    def __call__(self, call: Callable[[], T], deadline: float, *, tries: int = TRIES) -> T:
+        """The call's answer; it is made again after what may pass.
+
+        Args:
+            call: something that may be done twice; its requests are made in this thread.
+            deadline: in ``time.monotonic()`` seconds.
+            tries: how often at most.
+
+        Raises:
+            Exception: the last try's.
+        """
+        if deadline <= time.monotonic():
+            raise TimeIsUp
+        retrying = Retrying(
+            retry=retry_if_exception(_may_pass),
+            stop=stop_after_attempt(tries) | stop_before_delay(deadline - time.monotonic()),
+            wait=self._pause,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        with _bounded(deadline):
+            return retrying(call)
+
+    def _pause(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        return self._wait(state) + (asked_for(error) if error else 0.0)
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that is behind an error, or None where there was no answer."""
+    response = _response(error)
+    status = getattr(response, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _response(error: BaseException | None) -> Any:
+    # an upload's error is another error's cause
+    while error is not None:
+        response = getattr(error, "response", None)
+        if response is not None:
+            return response
+        error = error.__cause__
+    return None
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, Overtaken):
+        return True
+    status = status_of(error)
+    if status is not None:
+        # the last one: a large object that was uploaded a moment ago was swept away before it was committed
+        return (
+            status in _TRANSIENT or status >= 500 or "LFS pointer pointed to a file that does not exist" in str(error)
+        )
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (NoAnswer, json.JSONDecodeError)):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def asked_for(error: BaseException) -> float:
+    """Return the seconds that the Hub asks to wait, by its RateLimit or Retry-After headers and by its text."""
+    response = _response(error)
+    if response is None:
+        return 0.0
+    seconds = _in_headers(response)
+    return max(seconds, _in_text(str(error), seconds)) if response.status_code == 429 else seconds
+
+
+def _in_headers(response: Any) -> float:
+    limit = _library().parse_ratelimit_headers(response.headers)
+    if limit is not None and limit.remaining == 0 and response.status_code == 429:
+        return float(limit.reset_in_seconds)
+    after = str(response.headers.get("Retry-After", "")).strip()
+    if after.isdecimal():
+        return float(after)
+    try:
+        return max(0.0, (parsedate_to_datetime(after) - clock.real()).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _in_text(text: str, otherwise: float) -> float:
+    """The limit of commits is in the text alone; where that names no time, an hour for an hourly limit."""
+    if match := _RETRY_IN.search(text):
+        return (1 if match[1].lower() in {"a", "an", "one"} else int(match[1])) * _UNITS[match[2].lower()]
+    return otherwise or (_UNITS["hour"] if _HOURLY.search(text) else 0.0)
+
+
+def _library() -> Any:
+    from huggingface_hub import utils  # noqa: PLC0415  slow
+
+    return utils
+
+
+_deadline: ContextVar[float | None] = ContextVar("_deadline", default=None)
+_ours: WeakSet[Any] = WeakSet()
+_lock = threading.Lock()
+
+
+@contextmanager
+def _bounded(deadline: float) -> Iterator[None]:
+    """Within it, the requests of huggingface_hub in this context end by the deadline and are not tried again by it."""
+    with _lock:
+        client = _library().get_session()
+        if client not in _ours:
+            client.send = partial(_send, client.send)
+            _ours.add(client)
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def _send(send: Callable[..., Any], request: Any, **options: Any) -> Any:
+    """In the place of the client's own ``send``, with the deadline of who asks, if there is one.
+
+    huggingface_hub waits and tries again after httpx's errors and after answers that it looks at itself; of neither it
+    gets to see one here.
+    """
+    deadline = _deadline.get()
+    if deadline is None:
+        return send(request, **options)
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeIsUp
+    if not any(part in str(request.url) for part in _SLOW):
+        left = min(left, _REQUEST_SECONDS)
+    limits = {"connect": min(left, _CONNECT_SECONDS), "read": left, "write": left, "pool": left}
+    request.extensions = {**request.extensions, "timeout": limits}
+    try:
+        response = send(request, **options)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in _HTTP_LIBRARIES:
+            raise
+        raise NoAnswer(f"no answer from {request.url.host}: {error or type(error).__name__}") from None
+    if response.status_code in {408, 429} or response.status_code >= 500:
+        _library().hf_raise_for_status(response)
+    return response

@@ -1,0 +1,115 @@
+"""From records to the files of a layout, and into a provider."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import defaultdict
+from typing import TYPE_CHECKING, Literal
+
+from atlas.vault.layout import encode_part, files_folder, part_path
+from atlas.vault.providers.base import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+
+    from atlas.vault.providers.base import Provider
+    from atlas.vault.records import Record
+
+__all__ = ["FOLDER_SHARE", "Layout", "Writer"]
+
+logger = logging.getLogger(__name__)
+
+Layout = Literal["files", "packed"]
+
+FOLDER_SHARE = 0.9
+"""How full a day's folder may get; the rest is for shards that counted at the same moment."""
+
+
+class Writer:
+    """Stores records in the layout asked for; a day whose folder is nearly full goes over to parts.
+
+    Args:
+        provider: where they go.
+        layout: ``files`` or ``packed``.
+    """
+
+    def __init__(self, provider: Provider, layout: Layout = "files") -> None:
+        self._provider = provider
+        self._layout = layout
+        # Files of a day's folder: counted once, then with what was added here. What other shards add meanwhile is not
+        # known; the margin is for them, and where it does not do the place refuses and the day is counted again.
+        self._held: dict[date, int] = {}
+        self._said: set[date] = set()
+
+    def store(self, records: Sequence[Record], at: datetime, deadline: float) -> Mapping[str, str]:
+        """One commit for all of them, or a second one where the place has no room for so many files.
+
+        Args:
+            records: at most one for each video and day.
+            at: the schedule clock's time.
+            deadline: in ``time.monotonic()`` seconds.
+
+        Returns:
+            What was not stored, by the record's path, with the reason.
+
+        Raises:
+            Exception: nothing was stored.
+        """
+        days: dict[date, list[Record]] = defaultdict(list)
+        for record in records:
+            days[record.day].append(record)
+        packed = {day for day, of_day in days.items() if self._packs(day, len(of_day))}
+        try:
+            return self._commit(days, packed, at, deadline)
+        except Refused as error:
+            if self._provider.folder_limit is None or packed == set(days):
+                raise
+            logger.warning("vault: the files were refused, and are packed instead: %s", error)
+            for day in days:
+                self._held.pop(day, None)
+            return self._commit(days, set(days), at, deadline)
+
+    def _packs(self, day: date, new: int) -> bool:
+        """Whether the records of a day go into a part."""
+        limit = self._provider.folder_limit
+        if self._layout == "packed" or limit is None:
+            return self._layout == "packed"
+        if day not in self._held:
+            self._held[day] = self._count(files_folder(day))
+        if self._held[day] + new <= limit * FOLDER_SHARE:
+            return False
+        if day not in self._said:
+            self._said.add(day)
+            logger.info(
+                "vault: %s holds %d of at most %d files; its records are packed", files_folder(day), self._held[day],
+                limit,
+            )  # fmt: skip
+        return True
+
+    def _count(self, folder: str) -> int:
+        try:
+            return sum(1 for _ in self._provider.list(folder))
+        except FileNotFoundError:  # the whole place is missing, and may be made at the first commit
+            return 0
+
+    def _commit(
+        self, days: Mapping[date, Sequence[Record]], packed: set[date], at: datetime, deadline: float
+    ) -> dict[str, str]:
+        add: dict[str, bytes] = {}
+        records: dict[str, Sequence[Record]] = {}
+        for day, of_day in days.items():
+            if day in packed:
+                path = part_path(day, at, secrets.token_hex(4))
+                add[path], records[path] = encode_part(of_day), of_day
+            else:
+                add.update((record.path, record.body) for record in of_day)
+                records.update((record.path, [record]) for record in of_day)
+        number = sum(map(len, records.values()))
+        message = f"Archive {number} video{'' if number == 1 else 's'}"
+        failed = self._provider.commit(add, (), message=message, deadline=deadline)
+        for day, of_day in days.items():
+            if day in self._held and day not in packed:
+                self._held[day] += sum(1 for record in of_day if record.path not in failed)
+        return {record.path: reason for path, reason in failed.items() for record in records.get(path, ())}

@@ -1,0 +1,1 @@
+"""Fault runs, load runs and benchmarks. Not part of the wheel."""

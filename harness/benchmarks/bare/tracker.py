@@ -1,0 +1,76 @@
+"""The Tracker by hand.
+
+The same: claims of so many videos; their calls of 50 each, reserved together, 32 at once; the answers decoded and read
+into the same models; zone and due time; each answer written and its call settled, by the same statement; four sessions.
+
+Left out: key rings and suspensions, retries and what errors mean, refreshes and absences, leases that are handed on or
+back, the end by a signal, the archive, logs, and the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from atlas.models.youtube import VideoStats
+from harness.benchmarks.bare.tools import CONCURRENCY, Bare, zone_and_due
+
+__all__ = ["claim", "track", "update"]
+
+_LEASE = 300.0
+_AT_ONCE = 50
+_PARTS = "id,snippet,statistics,contentDetails"
+_FIELDS = "kind,items(id,snippet/publishTime,statistics,contentDetails)"
+
+
+async def track(tools: Bare, batch: int) -> int:
+    """One cycle; how many videos were updated."""
+    rows = await tools.fetch("tracker/claim_videos", *claim(batch))
+    rows.sort(key=lambda row: (row["zone"], row["due_at"], row["id"]))
+    calls = [{row["id"]: row for row in rows[i : i + _AT_ONCE]} for i in range(0, len(rows), _AT_ONCE)]
+    day = await tools.reserve("batchGetStats", len(calls))
+    turn = asyncio.Semaphore(CONCURRENCY)
+
+    async def call(targets: dict[str, Any]) -> int:
+        async with turn:
+            params = {"part": _PARTS, "id": ",".join(targets), "fields": _FIELDS}
+            answer = await tools.get("/videos:batchGetStats", params)
+        found = sorted((VideoStats.from_resource(item) for item in answer["items"]), key=lambda video: video.id)
+        calls = tools.answered((day, "batchGetStats"))
+        return len(await tools.fetch("tracker/update_videos", *update(targets, found), *calls))
+
+    return sum(await asyncio.gather(*map(call, calls)))
+
+
+def claim(batch: int) -> tuple[Any, ...]:
+    """What the statement of a claim is given."""
+    return batch, datetime.now(UTC), _LEASE, uuid.uuid4(), "bare 0/1"
+
+
+def update(targets: dict[str, Any], found: list[VideoStats]) -> tuple[Any, ...]:
+    """What the statement of an update is given of videos, all of which are there; the calls come after it."""
+    now = datetime.now(UTC)
+    rows = [targets[video.id] for video in found]
+    plan = [
+        zone_and_due(video.published_at or row["published_at"], now) for row, video in zip(rows, found, strict=True)
+    ]
+    number = len(found)
+    return (
+        [video.id for video in found],
+        [row["lease_token"] for row in rows],
+        [zone for zone, _ in plan],
+        [due for _, due in plan],
+        [True] * number,
+        [False] * number,
+        [video.views for video in found],
+        [video.likes for video in found],
+        [video.comments for video in found],
+        [video.published_at for video in found],
+        [video.duration for video in found],
+        now,
+        now - timedelta(hours=6),
+        3,
+        timedelta(minutes=1),
+    )

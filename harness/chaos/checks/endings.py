@@ -1,0 +1,105 @@
+"""How processes end: with a code of the contract that fits, a whole result file, and no traceback."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+
+from harness.chaos.checks.checked import Checked
+from harness.chaos.facts import Evidence, Process, ResultFile
+from maia.runtime.exitcodes import ExitCode, Outcome, entry
+
+__all__ = ["code_fits", "no_traceback", "result_fits"]
+
+_RATE_LIMITS = frozenset({"rate-limit", "user-rate-limit"})
+
+
+def code_fits(evidence: Evidence) -> Checked:
+    """Every process ended with a code of the contract, and with one that its fate explains.
+
+    By a signal only where the driver sent that one; by SIGTERM itself, rather than with 143, only a process that had
+    not begun to do anything: until Python runs, nobody can take the signal. 143 where the driver sent SIGTERM, 75 where
+    the API has answered it with a rate limit, 69 where something kept it from its database, 1 where a call of its went
+    wrong. 2, 78 and 130 have no cause in a run.
+    """
+    violations = [
+        f"{process} ended with {process.code}: {reason}"
+        for process in evidence.processes
+        if (reason := _unfit(evidence, process))
+    ]
+    return Checked("every process ends with a code of the contract", len(evidence.processes), violations)
+
+
+def _unfit(evidence: Evidence, process: Process) -> str | None:
+    code = process.code
+    calls = evidence.calls_of.get(process.who, ())
+    if code < 0:
+        if process.killed != _name(-code):
+            return f"the driver sent it {process.killed or 'nothing'}"
+        if -code == signal.SIGKILL:
+            return None
+        began = bool(calls) or any(change.who == process.who for change in evidence.changes)
+        return "it was at work, and did not end by itself" if began else None
+    if entry(code) is None:
+        return "that is no code of the contract"
+    causes = {
+        ExitCode.OK: True,
+        ExitCode.FAILURE: any(not call.good for call in calls),
+        ExitCode.UNAVAILABLE: bool(evidence.struck(process)),
+        ExitCode.CHURN: any(call.fault in _RATE_LIMITS for call in calls),
+        ExitCode.SIGTERM: process.killed == "SIGTERM",
+    }
+    return None if causes.get(ExitCode(code), False) else "nothing that befell it explains that"
+
+
+def _name(number: int) -> str | None:
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return None
+
+
+def result_fits(evidence: Evidence) -> Checked:
+    """Every result file is whole, of its process, and says what its exit code says; every process that ended by itself
+    has left one. A process that was killed may have written it just before."""
+    files = {file.name: file for file in evidence.results}
+    violations: list[str] = []
+    for process in evidence.processes:
+        agent, _, shard = process.place.partition(" ")
+        name = f"{agent}-{shard.partition('/')[0]}-{process.run}.json"
+        file = files.pop(name, None)
+        if file is not None:
+            violations += [f"{name}, {process}: {reason}" for reason in _misfit(file, process)]
+        elif process.code in (ExitCode.OK, ExitCode.FAILURE, ExitCode.UNAVAILABLE, ExitCode.CHURN):
+            violations.append(f"{process} ended with {process.code} and left no {name}")
+    violations += [f"{name}: of no process" for name in files]
+    return Checked("every result file is whole and fits", len(evidence.results), violations)
+
+
+def _misfit(file: ResultFile, process: Process) -> Iterator[str]:
+    told = file.value
+    if told is None:
+        yield "it is no whole JSON object"
+        return
+    if f"{told.get('agent')} {told.get('shard')}" != process.place:
+        yield f"it is of {told.get('agent')} {told.get('shard')}"
+    code = told.get("exit_code")
+    if process.code >= 0 and code != process.code:
+        yield f"it says {code}, and the process ended with {process.code}"
+    try:
+        outcome = Outcome(told["outcome"])
+    except (KeyError, ValueError):
+        yield f"its outcome is {told.get('outcome')!r}"
+        return
+    cancelled = outcome is Outcome.CANCELLED and code in (ExitCode.SIGINT, ExitCode.SIGTERM)
+    if code != outcome.exit_code and not cancelled:
+        yield f"its outcome is {outcome}, its code {code}"
+    if (code == ExitCode.OK) is ("error" in told):
+        yield "it has an error for success" if code == ExitCode.OK else "it does not say what went wrong"
+    if not isinstance(told.get("stats"), dict):
+        yield "it has no stats"
+
+
+def no_traceback(evidence: Evidence) -> Checked:
+    """No process wrote a traceback, or left a task's exception to the interpreter."""
+    return Checked("no process wrote a traceback", sum(evidence.logs.values()), list(evidence.leftover))

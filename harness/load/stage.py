@@ -1,0 +1,138 @@
+"""What the shards work with: a database as after two weeks of work, and the local YouTube."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from atlas import policy
+from atlas.adapters.queue import QueueDAO
+from atlas.database import database
+from atlas.schema.migrate import migrate
+from demo.children import Child, Children
+from harness.load.options import Options
+from harness.load.server import Server
+from youtube_sandbox.themes import THEMES
+from youtube_sandbox.world import SeededWorld
+
+__all__ = ["NotEmpty", "SandboxFailed", "fill", "open_server", "start_sandbox"]
+
+_WEEKS = 2
+_PATIENCE = 120.0  # seconds: the sandbox makes its whole world before the shards come
+_PLENTY = "1000000000"  # calls a day: no shard is to rest
+_COLUMNS = ["id", "title", "published_at", "first_seen_at", "last_updated_at", "zone", "due_at", "enriched_at",
+            "archived_at"]  # fmt: skip
+
+_SERVER = {
+    "shared_buffers": "256MB",
+    # one statement in ten, without what it carries: how long claims take in the server alone
+    "log_min_duration_sample": "0",
+    "log_statement_sample_rate": "0.1",
+    "log_parameter_max_length": "0",
+    "log_checkpoints": "off",
+}
+
+
+class NotEmpty(Exception):
+    """The database that was named holds videos or queries."""
+
+
+class SandboxFailed(Exception):
+    """The sandbox does not come up; the message ends with what it said."""
+
+
+@contextlib.asynccontextmanager
+async def open_server(options: Options) -> AsyncIterator[tuple[str, int | None]]:
+    """The database's address, and the process of the server if it is one of our own."""
+    if options.database_url is not None:
+        yield options.database_url, None
+        return
+    server = Server(options.folder / "postgres", {"max_connections": str(options.max_connections), **_SERVER})
+    await asyncio.to_thread(server.create)
+    try:
+        await server.start()
+        connection = await asyncpg.connect(server.dsn())
+        await connection.execute("CREATE DATABASE load")
+        await connection.close()
+        yield server.dsn("load"), server.process.pid if server.process else None
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def fill(options: Options, dsn: str, now: datetime, begins: datetime) -> int:
+    """Migrates, and stores two weeks of the sandbox's videos and some queries. Returns the number of videos.
+
+    In the zones 1 and 2 the videos are due one after the other, as they come to be in time; those of zone 3 are all
+    due at once, so that there is more to do than the shards can.
+
+    Args:
+        now: schedule time.
+        begins: schedule time at which the measuring begins.
+    """
+    await migrate(database)
+    if await database.fetch("SELECT FROM videos LIMIT 1") or await database.fetch("SELECT FROM search_queue LIMIT 1"):
+        raise NotEmpty("the database holds videos or queries: name an empty one, which the load run may fill")
+    rows = await asyncio.to_thread(lambda: list(_videos(options, now, begins)))
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.copy_records_to_table("videos", records=rows, columns=_COLUMNS)
+        await connection.execute("ANALYZE videos")
+    finally:
+        await connection.close()
+    await QueueDAO().add(sorted({subject for theme in THEMES for subject in (theme.name, *theme.subjects)}))
+    return len(rows)
+
+
+def _videos(options: Options, now: datetime, begins: datetime) -> Iterator[tuple[Any, ...]]:
+    order = random.Random(options.seed)  # noqa: S311  a load, not a secret
+    oldest = now.timestamp() - _WEEKS * 7 * 86_400
+    world = SeededWorld(seed=options.seed, begin=oldest, videos=options.videos)
+    last = policy.ZONES[-1].number
+    for shelf in world.shelves(oldest, now.timestamp()):
+        for video in shelf.videos:
+            if not video.alive(now.timestamp()):
+                continue
+            published = datetime.fromtimestamp(video.published, UTC)
+            zone, next_due = policy.schedule(published, now)
+            due = (
+                begins + order.random() * (next_due - now) if zone != last else now - order.random() * (next_due - now)
+            )
+            yield video.id, video.title, published, published, now - timedelta(days=1), zone, due, published, published
+
+
+async def start_sandbox(children: Children, options: Options, environment: Mapping[str, str]) -> tuple[Child, str]:
+    """The local YouTube Data API with all of its world made, and its base URL."""
+    command = [
+        sys.executable, "-m", "maia", "sandbox", "--port", "0", "--log", str(options.folder / "calls.jsonl"),
+        "--seed", str(options.seed), "--videos", str(options.videos), "--latency", str(options.latency),
+        "--history-days", str(_WEEKS * 7),
+        "--quota-search", _PLENTY, "--quota-units", _PLENTY, "--quota-batch", _PLENTY,
+    ]  # fmt: skip
+    log = options.folder / "logs" / "sandbox.log"
+    child = children.start("sandbox", command, log, environment)
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline and child.process.poll() is None:
+        address = next((line for line in child.last_lines() if line.startswith("http://")), None)
+        if address:
+            await asyncio.to_thread(_make_world, address)
+            return child, address
+        await asyncio.sleep(0.05)
+    raise SandboxFailed("\n    ".join([f"the sandbox did not start. The end of its log ({log}):", *child.last_lines()]))
+
+
+def _make_world(address: str) -> None:
+    """A search that finds nothing looks at everything."""
+    request = urllib.request.Request(  # noqa: S310  our own server
+        f"{address}/search?part=snippet&type=video&order=date&q=nosuchword", headers={"X-Goog-Api-Key": "warm-up"}
+    )
+    with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310  likewise
+        answer.read()

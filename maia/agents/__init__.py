@@ -1,0 +1,1 @@
+"""What Hunter, Tracker and Janitor are built from."""

@@ -1,0 +1,171 @@
+"""What one pass of the Janitor works with: the database alone, its time, and what it has done so far."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from atlas.adapters.expiry import Outlook
+from atlas.adapters.retention import Batch, KeepingDAO
+from atlas.database import database
+from atlas.vault.expiry import ArchiveOutlook
+from maia.agents.session import Shard, check_start
+from maia.orchestration import get_run_logger
+from maia.runtime.concurrency import Unfinished, run_bounded
+from maia.runtime.shutdown import Stop, current_stop
+
+__all__ = ["COUNTS", "JanitorSession", "cut_off", "describe_counts", "janitor_session", "through"]
+
+T = TypeVar("T")
+
+COUNTS = (
+    "snapshots_deleted", "partitions_dropped", "partitions_made", "videos_deleted", "videos_blanked",
+    "channels_deleted", "queries_deleted", "events_deleted", "runs_deleted", "calls_deleted", "suspensions_deleted",
+    "keys_deleted", "freezes_deleted", "notifications_deleted", "days_expired", "records_expired", "parts_expired",
+    "failed",
+)  # fmt: skip
+"""What a run's stats always have, 0 or not."""
+
+_VERBS: Final = {
+    "deleted": "delete", "expired": "delete", "dropped": "drop", "made": "make", "blanked": "clear the metadata of",
+}  # fmt: skip
+"""What a dry run would do, by the last word of a count's name."""
+
+_SAY_EVERY: Final = 15.0
+"""Seconds between two lines about work that takes long."""
+
+
+@dataclass
+class JanitorSession:
+    """The Janitor at work.
+
+    Attributes:
+        counts: what was done so far, or would be.
+        failures: what could not be done, one line each.
+        ends: when its time is up, in ``time.monotonic()`` seconds; None: it has as long as it takes.
+        cut_short: its time was up before all was looked at.
+        outlook: what was too old when it began; None: it was not asked.
+        archive: the same of the archive; None: there is none, or it could not be looked at.
+        archive_error: why it could not.
+        confirmed: whether it may delete more than its bound.
+        dry_run: nothing is deleted.
+    """
+
+    dao: KeepingDAO
+    stop: Stop
+    counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTS, 0)))
+    failures: list[str] = field(default_factory=list)
+    ends: float | None = None
+    cut_short: bool = False
+    outlook: Outlook | None = None
+    archive: ArchiveOutlook | None = None
+    archive_error: str | None = None
+    confirmed: bool = False
+    dry_run: bool = False
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until its time is up; None: it has as long as it takes."""
+        return None if self.ends is None else max(0.0, self.ends - time.monotonic())
+
+    def goes_on(self) -> bool:
+        """Asked before anything new is begun: whether there is time, and nobody asked for the end."""
+        self.cut_short = self.cut_short or self.seconds_left == 0
+        return not (self.cut_short or self.stop.requested)
+
+    def fail(self, what: str, reason: object) -> None:
+        """Notes what could not be done. The rest is done all the same."""
+        get_run_logger().error("%s: %s", what, reason)
+        self.failures.append(f"{what}: {reason}")
+        self.counts["failed"] += 1
+
+
+_current: contextvars.ContextVar[JanitorSession | None] = contextvars.ContextVar("maia_janitor", default=None)
+
+
+@contextlib.asynccontextmanager
+async def janitor_session(shard: Shard | None = None, *, dry_run: bool = False) -> AsyncIterator[JanitorSession]:
+    """The session that is open, or a new one that is closed at the end. It opens the database and nothing else.
+
+    Raises:
+        ConfigError: a setting is missing or wrong, or the schema is missing.
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    if (current := _current.get()) is not None:
+        yield current
+        return
+    await check_start(archive=not dry_run)
+    database.application_name = f"maia janitor {shard or Shard()}"
+    async with database.session():
+        token = _current.set(session := JanitorSession(KeepingDAO(), current_stop(), dry_run=dry_run))
+        try:
+            yield session
+        finally:
+            _current.reset(token)
+
+
+async def cut_off(session: JanitorSession, work: Callable[[], Awaitable[T]], seconds: float | None = None) -> T | None:
+    """The result of work that cannot be asked to stop; None where a signal or the end of so many seconds cut it off."""
+
+    async def limited(_: None) -> T | None:
+        timeout = asyncio.timeout(seconds)
+        try:
+            async with timeout:
+                return await work()
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            session.cut_short = True
+            return None
+
+    (result,) = await run_bounded([None], limited, limit=1, stop=session.stop)
+    if isinstance(result, Exception):
+        raise result
+    return None if isinstance(result, Unfinished) else result
+
+
+async def through(session: JanitorSession, what: str, batches: AsyncGenerator[Batch]) -> dict[str, int]:
+    """Does one batch after the other until none is left, the time is up, or the end is asked for."""
+    logger = get_run_logger()
+    done: Counter[str] = Counter()
+    began = said = time.monotonic()
+    async with contextlib.aclosing(batches) as steps:
+        # after a signal it has its grace, and is then cut off: the reading of a whole table may take long
+        while session.goes_on() and (batch := await cut_off(session, lambda: anext(steps, None))) is not None:
+            if batch.error is not None:
+                session.fail(what, batch.error)
+            done.update(batch.counts)
+            session.counts.update(batch.counts)
+            if time.monotonic() - said >= _SAY_EVERY:
+                said = time.monotonic()
+                logger.info("%s, %.0f s so far: %s", what, said - began, describe_counts(done, dry_run=session.dry_run))
+    if any(done.values()):
+        logger.info("%s, %.1f s: %s", what, time.monotonic() - began, describe_counts(done, dry_run=session.dry_run))
+    return dict(done)
+
+
+def describe_counts(counts: Mapping[str, int], *, dry_run: bool = False) -> str:
+    """Return the counts that are not 0 on one line; of a dry run, what it would delete, make or clear."""
+    done = {name: number for name, number in counts.items() if number}
+    if not dry_run:
+        return ", ".join(f"{name} {number:,}" for name, number in done.items())
+    planned: dict[str, list[str]] = {}
+    rest = []
+    for name, number in done.items():
+        noun, _, word = name.rpartition("_")
+        if word in _VERBS:
+            noun = _IN_THE_ARCHIVE.get(noun, noun)
+            planned.setdefault(_VERBS[word], []).append(f"{number:,} {noun.removesuffix('s') if number == 1 else noun}")
+        else:
+            rest.append(f"{name} {number:,}")
+    words = [f"{verb} {', '.join(things)}" for verb, things in planned.items()]
+    return "; ".join([*([f"would {'; '.join(words)}"] if words else []), *rest])
+
+
+_IN_THE_ARCHIVE: Final = {"days": "archived days", "records": "archived records", "parts": "archived parts"}

@@ -1,0 +1,1 @@
+"""Prefect: used only where a server is configured."""

@@ -1,0 +1,101 @@
+"""What a deployed flow does: a run of an agent like one of the command line, within a flow run that a worker began.
+
+The row in ``runs``, the notifications and the reaction to signals are those of the command line; there is no result
+file, and no exit code comes out of a worker: the state of the flow run and its message say how it went.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import prefect
+import prefect.runtime.flow_run
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+
+from atlas.errors import ConfigError
+from maia import janitor
+from maia.agents.session import Shard
+from maia.cycles import AgentOptions, check, work
+from maia.janitor import JanitorOptions
+from maia.orchestration import get_run_logger
+from maia.prefect.callable import inside_run
+from maia.prefect.engine import final_state
+from maia.prefect.run_view import RunView
+from maia.run import run_checked
+from maia.runtime.result_file import describe
+from maia.runtime.shutdown import handle_signals, run_scope
+
+__all__ = ["run_agent", "run_janitor", "run_name"]
+
+TAG_SECONDS: Final = 10.0
+"""How long the server may take to tag a flow run; the work does not wait any longer."""
+
+Work = Callable[[str], Awaitable[Mapping[str, Any]]]
+
+
+async def run_agent(
+    name: str, batch_size: int | None, cycles: int, max_minutes: float | None, shard: str
+) -> "prefect.State[Mapping[str, Any]]":
+    """Run the Hunter or the Tracker; return the state of the flow run."""
+    if max_minutes is not None and cycles != 1:
+        raise ValueError("give cycles or max_minutes, not both")
+    options = AgentOptions(Shard.parse(shard), batch_size, cycles, max_minutes)
+    return await _run(name, shard, lambda run_id: work(name, options, run_id=run_id), lambda: check(name))
+
+
+async def run_janitor(
+    batch_size: int | None, max_minutes: float | None, *, dry_run: bool, yes: bool
+) -> "prefect.State[Mapping[str, Any]]":
+    """Run the Janitor; return the state of the flow run."""
+    options = JanitorOptions(Shard(), batch_size, max_minutes, dry_run=dry_run, yes=yes)
+    return await _run(
+        "janitor",
+        str(options.shard),
+        lambda run_id: janitor.work(options, run_id=run_id),
+        lambda: janitor.check(options),
+    )
+
+
+async def _run(
+    name: str, shard: str, work: Work, check: Callable[[], Awaitable[None]]
+) -> "prefect.State[Mapping[str, Any]]":
+    ending: Mapping[str, Any] | BaseException
+    token = inside_run.set(True)
+    try:
+        with run_scope() as run, handle_signals(run):
+            await _tag(name, shard)
+            try:
+                ending = await run_checked(name, shard, lambda: work(prefect.runtime.flow_run.id), check)
+            except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the state tells
+                ending = error
+            return final_state(ending, run.stop, run.stats)
+    finally:
+        inside_run.reset(token)
+
+
+def run_name() -> str:
+    """Return what the current flow run is called."""
+    parameters = prefect.runtime.flow_run.parameters
+    return _view(prefect.runtime.flow_run.flow_name, parameters.get("shard", str(Shard()))).name
+
+
+def _view(name: str, shard: str) -> RunView:
+    try:
+        return RunView.of(name, shard)
+    except ConfigError:  # the run itself reports it
+        return RunView(name, shard)
+
+
+async def _tag(name: str, shard: str) -> None:
+    """Add the tags of the run to those of its deployment. A server that fails to does not stop the work."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    known = context.flow_run.tags
+    try:
+        async with asyncio.timeout(TAG_SECONDS), get_client() as client:
+            tags = [*known, *(tag for tag in _view(name, shard).tags if tag not in known)]
+            await client.update_flow_run(context.flow_run.id, tags=tags)
+    except Exception as error:  # noqa: BLE001 - whatever a client raises
+        get_run_logger().warning("the flow run cannot be tagged: %s", describe(error))

@@ -1,0 +1,92 @@
+"""How a run is shown on a Prefect server: its name, its tags, and the message of its last state."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+from atlas.config import settings
+from maia.runtime.exitcodes import Outcome
+from maia.runtime.result_file import one_line
+
+__all__ = ["RunView", "current_view", "state_message", "work_done"]
+
+_TITLES: Final = {outcome: str(outcome).replace("-", " ").capitalize() for outcome in Outcome}
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """What a flow run is called.
+
+    Attributes:
+        agent: such as ``hunter``.
+        shard: I/N with I from 0, as in logs, results and the table ``runs``.
+        run_id: the workflow run or flow run that it is part of, or None.
+        wave: the wave of that run, from 1, or None.
+        cycle: which cycle of its process it is, from 1.
+    """
+
+    agent: str
+    shard: str
+    run_id: str | None = None
+    wave: int | None = None
+    cycle: int = 1
+
+    @classmethod
+    def of(cls, agent: str, shard: object, *, cycle: int = 1) -> "RunView":
+        """Return the view of a run of this process, with the settings MAIA_RUN_ID and MAIA_WAVE."""
+        return cls(agent, str(shard), settings.maia_run_id, settings.maia_wave, cycle)
+
+    @property
+    def name(self) -> str:
+        """Such as ``hunter 2/4 of run 1234.1``; from the second cycle of a process on with its number."""
+        name = f"{self.agent} {self.shard}" + (f" of run {self.run_id}" if self.run_id else "")
+        return name if self.cycle == 1 else f"{name}, cycle {self.cycle}"
+
+    @property
+    def tags(self) -> list[str]:
+        """Such as ``agent:hunter``, ``shard:2/4``, ``wave:1``, ``run:1234.1``."""
+        parts = {"agent": self.agent, "shard": self.shard, "wave": self.wave, "run": self.run_id}
+        return [f"{name}:{value}" for name, value in parts.items() if value is not None]
+
+
+current_view: ContextVar[RunView | None] = ContextVar("maia_run_view", default=None)
+"""How the flow that is called next is shown; None: under a name of Prefect's own."""
+
+
+def state_message(outcome: Outcome, reason: str | None, stats: Mapping[str, Any]) -> str:
+    """Return one line: how the run ended, why, and what it stored.
+
+    Args:
+        outcome: how it ended.
+        reason: the error, or why there was nothing (more) to do.
+        stats: of the run.
+    """
+    why = f"{_TITLES[outcome]}: {reason.rstrip('. ')}" if reason else _TITLES[outcome]
+    done = work_done(stats)
+    return one_line(f"{why}; {done}" if done else why)
+
+
+def work_done(stats: Mapping[str, Any]) -> str:
+    """Return what the stats of an agent's run say was stored and released; empty where they say nothing."""
+
+    def number(*names: str) -> int:
+        return sum(int(stats.get(name, 0)) for name in names)
+
+    if stats.get("dry_run"):
+        return ""  # the reason says what it would do
+    if "videos_new" in stats:
+        # a video that is enriched comes with its first snapshot
+        new, snapshots = number("videos_new"), number("videos_enriched")
+        done = [f"{_count(new, 'video')} and {_count(snapshots, 'snapshot')} stored"]
+    elif "updated" in stats:
+        done = [f"{_count(number('updated'), 'snapshot')} stored"]
+    else:
+        done = [f"{name} {value:,}" for name, value in stats.items() if type(value) is int and value]
+    if "released" in stats and {"videos_new", "updated"} & stats.keys():
+        done.append(f"{_count(number('released'), 'claim')} released")
+    return ", ".join(done)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

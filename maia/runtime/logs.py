@@ -1,0 +1,85 @@
+"""How a process logs: people read lines (rich on a terminal), machines read JSON.
+
+No secret gets through either, and nothing that would steer a terminal or GitHub's runner. Of a text of several
+lines the others are indented, so that none of them can pass for a line of the log's own.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+from atlas.errors import scrub
+from atlas.sanitize import defused, plain
+from atlas.times import iso
+
+__all__ = ["set_up_logging"]
+
+# what these say at INFO is about single requests
+_CHATTY = (
+    *("httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub", "alembic", "asyncio", "aiohttp"),
+    *("fsspec", "s3fs", "botocore", "aiobotocore"),
+)
+
+
+def _written(record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG001  as logging calls it
+    """Return when the record was made."""
+    return iso(datetime.fromtimestamp(record.created, UTC))
+
+
+class _Scrubbing(logging.Formatter):
+    """Formats like another formatter, and takes out what is or looks like a secret, and what would be obeyed."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = plain(scrub(self._inner.format(record)), keep="\n")
+        return defused(text.replace("\n", "\n    "))
+
+
+class _ScrubbingJson(_Scrubbing):
+    """The same for JSON, in whose strings every control character is escaped already."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return scrub(self._inner.format(record)).replace("##[", "#\\u0023[")
+
+
+def set_up_logging(*, json: bool = False, verbose: bool = False) -> None:
+    """Sends the log to stderr.
+
+    Args:
+        json: one JSON object a line.
+        verbose: DEBUG of our own packages too.
+    """
+    handler: logging.Handler
+    if json:
+        from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415
+
+        handler = logging.StreamHandler(sys.stderr)
+        names = {"asctime": "time", "levelname": "level", "name": "logger"}
+        inner: logging.Formatter = JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=names)
+    elif sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415
+        from rich.logging import RichHandler  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        # titles and queries may hold what looks like markup: it is text
+        handler = RichHandler(
+            console=Console(stderr=True), show_path=False, markup=False, highlighter=None,
+            log_time_format=lambda at: Text(iso(at)),
+        )  # fmt: skip
+        inner = logging.Formatter("%(message)s")
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        inner = logging.Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s")
+    inner.formatTime = _written  # type: ignore[method-assign]
+    handler.setFormatter(_ScrubbingJson(inner) if json else _Scrubbing(inner))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if verbose:
+        for name in ("maia", "atlas"):
+            logging.getLogger(name).setLevel(logging.DEBUG)

@@ -1,0 +1,1 @@
+"""What a workflow run asks before, between and after its shards."""

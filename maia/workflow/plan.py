@@ -1,0 +1,302 @@
+"""`maia plan`: how many shards are worth starting, from what is due and from what the keys can still spend today.
+
+Every wave is planned from the queue, the videos and the quota. A later one starts no more shards than met a rate limit
+in the wave before, after a pause. Which of them did does not matter: they have released their claims.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from math import ceil
+from pathlib import Path
+from typing import Any, NoReturn
+
+from atlas.adapters.keys import CallsLeft, KeyDAO
+from atlas.adapters.maia import MaiaDAO
+from atlas.adapters.plans import PlanDAO
+from atlas.adapters.queue import QueueDAO
+from atlas.clock import clock
+from atlas.config import settings
+from atlas.database import database
+from atlas.errors import ConfigError, OlderSchema
+from atlas.quota.buckets import Bucket
+from atlas.times import ahead
+from atlas.utils import KeyRing
+from maia.agents.enrichment import CALLS_A_CYCLE, VIDEOS_A_CALL
+from maia.agents.session import RING_OF, Shard
+from maia.run import recorded, run_process
+from maia.runtime.exitcodes import Outcome
+from maia.runtime.shutdown import current_stop, record_stats
+from maia.youtube import MAX_IDS
+
+__all__ = ["MOST_SHARDS", "Job", "Plan", "PlanOptions", "make_plan", "plan_next_wave", "plan_shards", "run"]
+
+logger = logging.getLogger(__name__)
+
+MOST_SHARDS = 255
+"""A matrix of GitHub Actions has at most 256 jobs."""
+
+_COUNTED_PAST = 1_000  # rows beyond those that the plan needs, so that it can say how many are due
+
+
+@dataclass(frozen=True)
+class Job:
+    """One kind of work that is due, and how much of it one cycle of one shard does.
+
+    Attributes:
+        what: in words, in the plural.
+        items: how many are due; ``more`` if they were counted no further.
+        calls: bucket → calls left today; any of the buckets will do.
+        until: when the first spent calls come back (schedule clock).
+        now: when the plan is made (schedule clock).
+    """
+
+    what: str
+    items: int
+    calls: Mapping[Bucket, int]
+    until: datetime
+    now: datetime
+    items_a_cycle: int
+    calls_a_cycle: int
+    more: bool = False
+
+    @property
+    def shards(self) -> int:
+        """How many shards have both an item to work on and a call to spend on it."""
+        return min(ceil(self.items / self.items_a_cycle), ceil(sum(self.calls.values()) / self.calls_a_cycle))
+
+    def __str__(self) -> str:
+        due = f"{self.items:,}{' or more' if self.more else ''} {self.what}"
+        if self.items and not sum(self.calls.values()):
+            return f"{due}, but no '{_or(self.calls)}' call is left; the quota resets at {ahead(self.until, self.now)}"
+        return f"{due}, calls left: " + ", ".join(f"'{bucket}' {number:,}" for bucket, number in self.calls.items())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many shards to start, and why in words (one line)."""
+
+    shards: int
+    outcome: Outcome
+    reason: str
+
+
+def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "", bound: str = "the most that may start") -> Plan:
+    """Return how many shards are worth starting: those of the job that needs most, since a shard does some of each.
+
+    Args:
+        jobs: every kind of work.
+        most: no more shards than this.
+        outlook: one line on what comes next, for when nothing is due.
+        bound: what `most` is, in words.
+    """
+    due = [job for job in jobs if job.items]
+    if not due:
+        return Plan(0, Outcome.IDLE, outlook or "nothing is due")
+    wanted = max(job.shards for job in due)
+    work = "; ".join(map(str, due))
+    if not wanted:
+        return Plan(0, Outcome.QUOTA_EXHAUSTED, work)
+    cut = f", {bound}" if wanted > most else ""
+    return Plan(min(wanted, most), Outcome.OK, f"{work}: {_shards(min(wanted, most))}{cut}")
+
+
+def plan_next_wave(churned: int, wave: int, jobs: Sequence[Job], most: int, outlook: str = "") -> Plan:
+    """Return what a first wave would start now, but no more shards than churned in the wave before this one."""
+    if not churned:
+        return Plan(0, Outcome.IDLE, f"no shard of wave {wave - 1} met a rate limit")
+    if churned < most:
+        plan = plan_shards(jobs, churned, outlook, "as many as met it")
+    else:
+        plan = plan_shards(jobs, most, outlook)
+    return replace(plan, reason=f"{_shards(churned)} of wave {wave - 1} met a rate limit; {plan.reason}")
+
+
+def _shards(number: int) -> str:
+    return f"{number} shard{'' if number == 1 else 's'}"
+
+
+def _or(buckets: Mapping[Bucket, int]) -> str:
+    return "' or '".join(buckets)
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the command line says of a plan.
+
+    Attributes:
+        max_shards: no more than so many.
+        batch_size: rows of one cycle of one shard; None: the setting.
+        wave: None: the setting MAIA_WAVE, or 1.
+        queries: added to the queue before the first wave.
+        resume_keys: lift the suspensions of the ring's keys before the first wave is planned.
+        migrate: bring an older schema up to date before the first wave, where that only adds and this user may.
+        result_file: None: the setting MAIA_RESULT_FILE.
+    """
+
+    max_shards: int = 4
+    batch_size: int | None = None
+    wave: int | None = None
+    queries: Sequence[str] = field(default=())
+    resume_keys: bool = False
+    migrate: bool = True
+    result_file: Path | None = None
+
+
+def run(agent: str, options: PlanOptions) -> NoReturn:
+    """Plans a wave of an agent and ends the process with the code that says how that went."""
+    shard = str(Shard())
+
+    async def work() -> Mapping[str, Any]:
+        wave = options.wave or settings.maia_wave or 1
+        if wave > 1 and settings.maia_run_id is None:
+            raise ConfigError(
+                f"MAIA_RUN_ID required to plan wave {wave}: set it to the id that the shards of wave {wave - 1} had, "
+                "as `maia plan` of wave 1 and they did."
+            )
+        KeyRing(RING_OF[agent]).keys()  # an empty ring is a matter of configuration, whatever is due
+        database.application_name = f"maia plan {agent}"
+        try:
+            return await planned(wave)
+        except OlderSchema:
+            if not (options.migrate and wave == 1 and await _migrate()):
+                raise
+            return await planned(wave)
+
+    async def planned(wave: int) -> Mapping[str, Any]:
+        async with database.session():
+            return await recorded("plan", shard, lambda: make_plan(agent, options, wave), wave=wave)
+
+    run_process("plan", shard, work, result_file=options.result_file)
+
+
+async def _migrate() -> bool:
+    """Bring an older schema up to date, and return whether it is."""
+    from atlas.schema.migrate import expand  # noqa: PLC0415  Alembic is slow to import and seldom needed
+
+    done = await expand(database)
+    if done is not None:
+        async with database.session():
+            await QueueDAO().adopt()
+        logger.info("the schema was %s and is %s now", done.before, done.after)
+    return done is not None
+
+
+async def make_plan(agent: str, options: PlanOptions, wave: int) -> dict[str, Any]:
+    """Adds the queries, and plans a wave.
+
+    Returns:
+        the stats of the result file: ``agent``, ``shards``, ``wave``, ``queries_new``, ``keys_resumed``
+        (fingerprints, where that was asked for), ``due``, ``unfinished`` (videos,
+        Hunter) or ``zones`` (Tracker), ``churned`` (from wave 2 on), ``calls_left``, ``outcome``, ``reason``. What is
+        due is counted no further than is needed, and 1,000.
+
+    Raises:
+        ConfigError: every key of the ring is wrong or blocked.
+        DatabaseUnavailable.
+        CancelledExit: a signal came during the pause.
+    """
+    stats: dict[str, Any] = {"agent": agent, "shards": 0, "wave": wave, "queries_new": 0}
+    if wave == 1 and options.queries:
+        stats["queries_new"] = await QueueDAO().add(options.queries)
+    if wave == 1 and options.resume_keys:
+        stats["keys_resumed"] = await _resume_keys(RING_OF[agent])
+    record_stats(stats)
+    plan, counts = await _count(agent, options, wave)
+    if wave > 1 and plan.shards:
+        await _pause(wave)
+        # counted again: meanwhile another run may have done the work or spent the quota
+        plan, counts = await _count(agent, options, wave)
+    logger.info("%s, wave %d: %s", agent, wave, plan.reason)
+    return {**stats, **counts, "shards": plan.shards, "outcome": plan.outcome, "reason": plan.reason}
+
+
+async def _resume_keys(ring: str) -> list[str]:
+    """Lift the suspensions of a ring's keys, and of the keys of their projects. Return the fingerprints."""
+    lifted = await KeyDAO().resume_ring(settings.key_rings, ring)
+    for one in lifted:
+        logger.info("suspension lifted: %s", one)
+    if not lifted:
+        logger.info("no key of the ring '%s' is suspended", ring)
+    return list(dict.fromkeys(one.fingerprint for one in lifted))
+
+
+async def _pause(wave: int) -> None:
+    """Wait until a per-minute limit that the wave before met has passed. Up to half the setting is added at random.
+
+    Raises CancelledExit as soon as a signal comes.
+    """
+    seconds = settings.maia_wave_pause_seconds * random.uniform(1.0, 1.5)  # noqa: S311  no secret
+    if not seconds:
+        return
+    logger.info(
+        "waiting %.0f s before wave %d: the rate limit of wave %d may hold for a minute (MAIA_WAVE_PAUSE_SECONDS)",
+        seconds, wave, wave - 1,
+    )  # fmt: skip
+    stop = current_stop()
+    await stop.wait(seconds)
+    stop.raise_if_requested()
+
+
+async def _count(agent: str, options: PlanOptions, wave: int) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan of a wave as of now, and its counts for the stats."""
+    left = await KeyDAO().calls_left(settings.key_rings, RING_OF[agent])
+    jobs, counts, outlook = await (_hunter if agent == "hunter" else _tracker)(options, left)
+    if wave == 1:
+        plan = plan_shards(jobs, options.max_shards, outlook)
+    else:
+        churned = await PlanDAO().churned(settings.maia_run_id or "", wave - 1, agent, MOST_SHARDS)
+        plan = plan_next_wave(churned, wave, jobs, options.max_shards, outlook)
+        counts["churned"] = churned
+    counts["calls_left"] = {str(bucket): number for bucket, number in left.number.items()}
+    return plan, counts
+
+
+_Work = tuple[list[Job], dict[str, Any], str]
+"""The jobs, their counts for the stats, and what comes next if there are none."""
+
+
+async def _hunter(options: PlanOptions, left: CallsLeft) -> _Work:
+    """Queries to search, each a call; and videos that an earlier cycle had to leave, since each cycle begins with some.
+
+    A shard makes at most HUNTER_MAX_SEARCHES_PER_RUN searches, however large its batch. Searching needs no units: what
+    cannot be enriched is stored all the same.
+    """
+    dao, most = PlanDAO(), options.max_shards
+    searches = options.batch_size or settings.hunter_batch_size
+    if settings.hunter_max_searches_per_run is not None:
+        searches = min(searches, settings.hunter_max_searches_per_run)
+    videos = CALLS_A_CYCLE * VIDEOS_A_CALL
+    query_limit, video_limit = most * searches + _COUNTED_PAST, most * videos + _COUNTED_PAST
+    queries = await dao.due_queries(query_limit)
+    # not by the vault itself, whose secrets a plan does not need
+    unfinished = await dao.unfinished_videos(video_limit, archive=settings.vault_provider != "off")
+    jobs = [
+        _job("due queries", queries, query_limit, left, searches, searches, Bucket.SEARCH),
+        _job("videos to enrich or archive", unfinished, video_limit, left, videos, CALLS_A_CYCLE, Bucket.UNITS),
+    ]
+    outlook = "" if queries or unfinished else await MaiaDAO().why_no_topics()
+    return jobs, {"due": queries, "unfinished": unfinished}, outlook
+
+
+async def _tracker(options: PlanOptions, left: CallsLeft) -> _Work:
+    """Videos to read, 50 a call: of videos.batchGetStats or, once that is spent, of videos.list."""
+    size = options.batch_size or settings.tracker_batch_size
+    limit = options.max_shards * size + _COUNTED_PAST
+    zones = await PlanDAO().due_videos(limit)
+    due = min(limit, sum(zones.values()))
+    jobs = [_job("due videos", due, limit, left, size, ceil(size / MAX_IDS), Bucket.BATCH, Bucket.UNITS)]
+    outlook = "" if due else await MaiaDAO().why_no_targets()
+    return jobs, {"due": due, "zones": {str(zone): number for zone, number in zones.items()}}, outlook
+
+
+def _job(
+    what: str, items: int, limit: int, left: CallsLeft, items_a_cycle: int, calls_a_cycle: int, *buckets: Bucket
+) -> Job:
+    calls = {bucket: left.number[bucket] for bucket in buckets}
+    until = min(left.until[bucket] for bucket in buckets)
+    return Job(what, items, calls, until, clock.now(), items_a_cycle, calls_a_cycle, more=items >= limit)

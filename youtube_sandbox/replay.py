@@ -1,0 +1,129 @@
+"""A world that replays a data set of daily view counts."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any
+
+from youtube_sandbox.catalogue import Catalogue, Shelf
+from youtube_sandbox.curves import Counts
+from youtube_sandbox.ids import channel_id, digest
+from youtube_sandbox.model import Channel, Video
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from youtube_sandbox.dataset import Dataset, Record
+
+__all__ = ["ReplayWorld", "Series"]
+
+
+class Series:
+    """The counts of a video between and around the days that are known.
+
+    Straight between two days; from zero at publication to the first day, where publication is known; constant after the
+    last day.
+    """
+
+    __slots__ = ("_rows", "_times", "_visible")
+
+    def __init__(self, record: Record) -> None:
+        rows = [(point.at, point.views, point.likes, point.comments) for point in record.points]
+        if record.published is not None and record.published < rows[0][0]:
+            rows.insert(0, (record.published, 0, 0, 0))
+        self._rows = rows
+        self._times = [row[0] for row in rows]
+        self._visible = (not record.likes_hidden, not record.comments_off)
+
+    def counts(self, at: float) -> Counts:
+        """The counts at a time (seconds since 1970)."""
+        place = bisect_right(self._times, at)
+        if place == 0:
+            views, likes, comments = self._rows[0][1:]
+        elif place == len(self._rows):
+            views, likes, comments = self._rows[-1][1:]
+        else:
+            before, after = self._rows[place - 1], self._rows[place]
+            share = (at - before[0]) / (after[0] - before[0])
+            views, likes, comments = (round(a + (b - a) * share) for a, b in zip(before[1:], after[1:], strict=True))
+        return Counts(views, likes if self._visible[0] else None, comments if self._visible[1] else None)
+
+
+class ReplayWorld(Catalogue):
+    """The videos of a data set, each from its publication on (or from the day it was first seen) until it was removed.
+
+    The data sets tell neither a channel's id nor a video's length: both are made from what is told.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__()
+        self.dataset = dataset
+        channels: dict[str, Channel] = {}
+        for record in dataset.records:
+            if record.channel not in channels:
+                channels[record.channel] = _channel(record)
+        self._channels = {channel.id: channel for channel in channels.values()}
+        videos = sorted((_video(record, channels[record.channel]) for record in dataset.records), key=_by_publication)
+        self._videos = {video.id: video for video in videos}
+        self._shelf = Shelf(videos)
+
+    def shelves(self, after: float | None, before: float) -> Iterator[Shelf]:  # noqa: ARG002  one shelf has all
+        yield self._shelf
+
+    def find_video(self, identifier: str, at: float) -> Video | None:
+        video = self._videos.get(identifier)
+        return video if video is not None and video.published <= at else None
+
+    def channel(self, identifier: str) -> Channel | None:
+        return self._channels.get(identifier)
+
+    def describe(self) -> dict[str, Any]:
+        dataset = self.dataset
+        return {
+            "kind": "replay",
+            "dataset": dataset.name,
+            "format": dataset.kind,
+            "first": dataset.first.isoformat(),
+            "last": dataset.last.isoformat(),
+            "age": "since publication" if dataset.published_known else "since first seen",
+            "channels": len(self._channels),
+            "videos": len(self._videos),
+            "rows": dataset.rows,
+            "rows_skipped": dict(dataset.skipped),
+            "videos_deleted_on_request": len(self.removed),
+        }
+
+
+def _by_publication(video: Video) -> tuple[int, str]:
+    return video.published, video.id
+
+
+def _channel(record: Record) -> Channel:
+    draw = int.from_bytes(digest("replay", record.channel)[:6], "big")
+    return Channel(
+        id=channel_id("replay", record.channel),
+        title=record.channel,
+        description="",
+        handle="@" + "".join(letter for letter in record.channel.casefold() if letter.isalnum()),
+        published=1_136_073_600 + draw % 300_000_000,
+        country="US",
+        subscribers=1_000 + draw % 5_000_000,
+        popularity=1.0,
+        theme=0,
+    )
+
+
+def _video(record: Record, channel: Channel) -> Video:
+    return Video(
+        id=record.id,
+        channel=channel,
+        title=record.title,
+        description=record.description,
+        tags=record.tags,
+        category=record.category,
+        published=int(record.points[0].at if record.published is None else record.published),
+        duration=60 + int.from_bytes(digest("length", record.id)[:4], "big") % 1_140,
+        growth=Series(record),
+        deleted=record.removed,
+        born_known=record.published is not None,
+    )
