@@ -23,11 +23,7 @@ A message says what happened, to which thing, and what to do. It never holds a k
 from __future__ import annotations
 
 import contextlib
-import json
-import re
-from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import quote, unquote
 
 from atlas.times import ahead
 
@@ -51,12 +47,6 @@ __all__ = [
     "RingExhausted",
     "SchemaError",
     "StatementFailed",
-    "one_line",
-    "remember_environment",
-    "remember_password",
-    "remember_secret",
-    "scrub",
-    "without_login",
 ]
 
 
@@ -200,100 +190,3 @@ class Problems:
             raise self._found[0]
         if texts:
             raise ConfigError(" ".join(texts))
-
-
-# The last line of defence for texts of foreign libraries: known secrets by value, and what looks like one.
-_known: set[str] = set()
-_LOOKS_SECRET = (
-    # bounded, since each colon of a long text without blanks begins a search
-    (re.compile(r"(://[^/\s:@]*):\S{0,4096}@"), r"\1:***@"),
-    # without a scheme; not the digest of an image
-    (re.compile(r"(?<![\w/])([\w.+%~-]{1,64}):(?!//)\S{0,1024}@(?!sha256:)(?=[\w\[.-])"), r"\1:***@"),
-    (re.compile(r"(?i)\b(key|token|password|signature|x-goog-api-key)(=|:\s*)[^\s&'\",;]+"), r"\1\2***"),
-    (re.compile(r"(?i)([\w-](?:key|token|password|secret|signature)=)[^\s&'\",;]+"), r"\1***"),
-    (re.compile(r"(?i)(['\"][\w-]*(?:key|token|password|secret)['\"]:\s*['\"])[^'\"]+"), r"\1***"),
-    (re.compile(r"(?i)\b(bearer )[^\s'\",;]+"), r"\1***"),
-    (re.compile(r"AIza[0-9A-Za-z_-]{20,}"), "***"),
-    (re.compile(r"hf_[A-Za-z0-9]{20,}"), "***"),
-)
-_SHORTEST_KNOWN = 4  # a one-letter key must not blank every text
-_SHORTEST_PIECE = 8  # nor a part of a password, or a variable that merely looks as if it held a secret
-_DELIMITERS = re.compile(r"[/?#@:&;=\[\]\s\\]+")  # where a parser may have cut a password
-_NAMED_PASSWORD = re.compile(
-    r"(?i)\b\w*(?:password|passwd|pwd|secret|token|accountkey|signature|sig)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;]+)"
-)
-_SECRET_NAME = re.compile(r"(?i)(?:password|passwd|secret|token|(?:access|secret|api|account)_?key)$")
-_ADDRESS_NAME = re.compile(r"(?i)(?:_url|_urls|_uri|_dsn|_proxy|_endpoint|_connection_string)(?:_\w+)?$")
-
-
-def remember_secret(value: str) -> None:
-    """Make ``scrub`` remove this value wherever it stands, also as Python and JSON show it in quotation marks."""
-    if len(value) >= _SHORTEST_KNOWN:
-        _known.update((value, repr(value)[1:-1], json.dumps(value)[1:-1]))
-
-
-def remember_password(address: str) -> None:
-    """Make ``scrub`` remove the passwords of an address, as it is written and as it is meant.
-
-    Args:
-        address: with or without a scheme, or in libpq's form ``name=value``; it need not be correct.
-    """
-    found = list(_passwords(address))
-    for password in found:
-        # where a password holds an @, what stands before it is a piece
-        cut = any(other.startswith(f"{password}@") and "/" not in other[len(password) :] for other in found)
-        meant = unquote(password)
-        pieces = _DELIMITERS.split(password)
-        # what a parser cuts off first and decodes then
-        pieces += [unquote(piece) for piece in pieces] + _DELIMITERS.split(meant)
-        for form in (password, meant, quote(meant, safe=""), quote(meant), *pieces):
-            if (form in {password, meant} and not cut) or len(form) >= _SHORTEST_PIECE:
-                remember_secret(form)
-
-
-def remember_environment(variables: Mapping[str, str]) -> None:
-    """Make ``scrub`` remove what variables hold by whose names they are secrets or addresses with passwords.
-
-    They need not be settings of Maia, and need not be correct: a client or a message may show their values.
-    """
-    for name, value in variables.items():
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_PIECE:
-            remember_secret(value)
-        if _ADDRESS_NAME.search(name):
-            for word in value.split():
-                remember_password(word)
-            remember_password(value)
-
-
-def without_login(address: str) -> str:
-    """Return an address without user, password and parameters, for messages."""
-    scheme, colon, rest = address.rpartition("://")
-    place = rest.rpartition("@")[2] if "@" in rest else rest
-    return f"{scheme}{colon}{'***@' if '@' in rest else ''}{re.split('[?#]', place, maxsplit=1)[0]}"
-
-
-def _passwords(address: str) -> Iterator[str]:
-    rest = address.partition("://")[2] or address
-    before = rest.partition("?")[0]
-    # where the password holds an @, each may be its end; those of parameters are not, unless there is no other
-    for at in islice(re.finditer("@", before if "@" in before else rest), 20):
-        _, colon, password = rest[: at.start()].partition(":")
-        if colon and password:
-            yield password
-    for match in _NAMED_PASSWORD.finditer(rest):
-        value = match[1]
-        yield re.sub(r"\\(.)", r"\1", value[1:-1]) if value[0] == "'" and value[-1] == "'" and value[1:] else value
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, in one line without any secret; its class where it says nothing."""
-    return " ".join(scrub(str(error)).split()) or type(error).__name__
-
-
-def scrub(text: str) -> str:
-    """The text without any secret that is known or looks like one."""
-    for secret in sorted(_known, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    for pattern, replacement in _LOOKS_SECRET:
-        text = pattern.sub(replacement, text)
-    return text

@@ -13,9 +13,9 @@ from typing import Any
 from atlas.clock import clock
 from atlas.database import Database, database
 from atlas.db.queries import sql
-from atlas.errors import scrub
 from atlas.event_types import EventType
 from atlas.notifier import dispatcher
+from atlas.redaction import scrub
 
 __all__ = ["EventType", "Run", "emit", "emit_all"]
 

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from atlas.config.prefect_environment import configure_prefect
 from atlas.containers import network_advice_for_url
-from atlas.errors import scrub
+from atlas.redaction import scrub
 from maia.prefect.callable import AsyncFunction, Body, inside_run
 from maia.runtime.shutdown import run_scope
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from atlas.clock import clock
-from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable, scrub
+from atlas.errors import AtlasError, ConfigError, DatabaseUnavailable
+from atlas.redaction import scrub
 from maia.errors import Unconfirmed
 from maia.runtime.concurrency import NOT_STARTED, Unfinished, run_bounded
 from maia.runtime.exitcodes import EXIT_CODES, ExitCode, ExitCodeEntry, Outcome, entry

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas import errors
+from atlas import redaction
 from atlas.config import Settings, settings
 
 from .support import secrets_plugin
@@ -47,7 +47,7 @@ def clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "no-users-data"))
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
-    monkeypatch.setattr(errors, "_known", set(errors._known))
+    monkeypatch.setattr(redaction, "_known", set(redaction._known))
     settings.reload()
     yield
     settings.reload()

@@ -12,7 +12,8 @@ import typer
 
 from atlas.config import settings
 from atlas.database import database
-from atlas.errors import AtlasError, scrub
+from atlas.errors import AtlasError
+from atlas.redaction import scrub
 from atlas.sanitize import harmless
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from atlas.config.notify_urls import bare_url
 from atlas.config.similar_names import POOL, lookalikes
 from atlas.db.hosts import is_near
 from atlas.docs_pages import page
-from atlas.errors import ConfigError, remember_environment, remember_password, remember_secret
+from atlas.errors import ConfigError
+from atlas.redaction import remember_environment, remember_password, remember_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

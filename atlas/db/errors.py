@@ -23,8 +23,8 @@ from atlas.errors import (
     NoConnectionLeft,
     ReadOnly,
     StatementFailed,
-    scrub,
 )
+from atlas.redaction import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

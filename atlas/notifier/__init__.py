@@ -28,9 +28,9 @@ from urllib.parse import unquote
 
 from atlas.background import call_in_background
 from atlas.config import notify_urls, settings
-from atlas.errors import scrub
 from atlas.event_types import Level
 from atlas.notifier.messages import Limits, Message, escape_markdown, fit, json_bytes, utf16_units
+from atlas.redaction import scrub
 from atlas.sanitize import plain, unaddressed
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from atlas.errors import ArchiveRefused, ArchiveUnavailable, one_line
+from atlas.errors import ArchiveRefused, ArchiveUnavailable
+from atlas.redaction import one_line
 from atlas.vault.layout import (
     FILES,
     PACKED,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from atlas.background import call_in_background
 from atlas.clock import clock
-from atlas.errors import one_line
+from atlas.redaction import one_line
 from atlas.vault.reader import load
 from atlas.vault.records import EncodingError, Record, check_video_id, decode, encode, mark
 from atlas.vault.writer import Writer

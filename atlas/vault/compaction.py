@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from atlas.clock import clock
-from atlas.errors import ArchiveRefused, ArchiveUnavailable, one_line
+from atlas.errors import ArchiveRefused, ArchiveUnavailable
+from atlas.redaction import one_line
 from atlas.vault.archive import Damage, Stored, found
 from atlas.vault.layout import encode_part, is_part, part_path
 from atlas.vault.providers.base import Refused

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atlas.errors import ArchiveRefused, ArchiveUnavailable, one_line
+from atlas.errors import ArchiveRefused, ArchiveUnavailable
+from atlas.redaction import one_line
 from atlas.vault.providers.base import LINK, SPECIAL, Refused
 
 if TYPE_CHECKING:

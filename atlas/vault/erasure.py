@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from atlas.errors import one_line
+from atlas.redaction import one_line
 from atlas.vault.archive import Damage
 from atlas.vault.deletion import commit_erasing, delete_for_good, finish_erasing
 from atlas.vault.layout import decode_part, encode_part, record_at, video_of

@@ -10,7 +10,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from atlas.errors import scrub
+from atlas.redaction import scrub
 from atlas.sanitize import defused, plain
 from atlas.times import iso
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from atlas.errors import scrub
+from atlas.redaction import scrub
 from atlas.sanitize import harmless
 from atlas.times import iso
 from maia.runtime.exitcodes import ExitCode, Outcome

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, Self
 import orjson
 
 from atlas.clock import clock
-from atlas.errors import scrub
+from atlas.redaction import scrub
 
 __all__ = ["ErrorBody", "read_json", "retry_after_of"]
 

@@ -26,8 +26,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from atlas.errors import scrub
 from atlas.quota.buckets import Bucket
+from atlas.redaction import scrub
 from maia.errors import MaiaError
 from maia.youtube.decoding import ErrorBody, retry_after_of
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from atlas.errors import remember_secret
+from atlas.redaction import remember_secret
 from maia.youtube.decoding import read_json
 from maia.youtube.errors import (
     KeyInvalid,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
 
-from atlas.errors import scrub
 from atlas.models.parsing import clean_text, parse_count
 from atlas.models.youtube import Channel, PlaylistItem, SearchItem, Video, VideoStats
+from atlas.redaction import scrub
 from maia.youtube.errors import Malformed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from atlas.db.url import Address, check_url
-from atlas.errors import scrub
+from atlas.redaction import scrub
 
 NEAR = [
     "localhost", "LOCALHOST", "localhost.", "db.localhost", "127.0.0.1", "127.8.9.10", "[::1]", "postgres",

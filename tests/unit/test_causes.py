@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from atlas.errors import StatementFailed, remember_secret
+from atlas.errors import StatementFailed
 from atlas.quota.buckets import Bucket
+from atlas.redaction import remember_secret
 from maia.agents.failure_causes import Causes
 from maia.runtime.result_file import LONGEST_LINE
 from maia.youtube import BadRequest, Forbidden, Malformed, NetworkError, NotFound, ServerError, YouTubeError, classify

@@ -11,7 +11,8 @@ from urllib.parse import unquote
 import pytest
 
 from atlas.config import Settings, settings
-from atlas.errors import ConfigError, scrub
+from atlas.errors import ConfigError
+from atlas.redaction import scrub
 
 from ..support.fake_secrets import HF_TOKEN
 

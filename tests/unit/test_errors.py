@@ -18,10 +18,8 @@ from atlas.errors import (
     RingExhausted,
     SchemaError,
     StatementFailed,
-    remember_secret,
-    scrub,
-    without_login,
 )
+from atlas.redaction import remember_secret, scrub, without_login
 
 
 def test_the_tree_is_as_drawn() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from atlas.errors import ConfigError, scrub
+from atlas.errors import ConfigError
 from atlas.proxies import proxy_of
+from atlas.redaction import scrub
 
 API = "https://www.googleapis.com/youtube/v3"
 PROXY = "http://proxy.example:3128"

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from atlas.errors import DatabaseUnavailable, EmptyKeyRing, remember_secret
+from atlas.errors import DatabaseUnavailable, EmptyKeyRing
+from atlas.redaction import remember_secret
 from maia.resilience import (
     NOT_STARTED,
     CancelledExit,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from atlas.config import notify_urls, settings
-from atlas.errors import ConfigError, scrub
+from atlas.errors import ConfigError
 from atlas.event_types import EventType
+from atlas.redaction import scrub
 
 SECRET = "verySecretWord"
 

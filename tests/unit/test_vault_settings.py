@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from atlas import vault
 from atlas.config import settings
-from atlas.errors import ConfigError, scrub
+from atlas.errors import ConfigError
+from atlas.redaction import scrub
 from atlas.vault.factory import provider_from_settings
 from atlas.vault.providers import filesystem
 

@@ -14,7 +14,8 @@ from concurrent.futures import TimeoutError as OutOfTime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from atlas.errors import ConfigError, one_line, remember_password, without_login
+from atlas.errors import ConfigError
+from atlas.redaction import one_line, remember_password, without_login
 from atlas.vault.layout import FILES, PACKED
 from atlas.vault.providers.base import LINK, SPECIAL, TIME_IS_UP, Entry, Refused
 from atlas.vault.providers.s3_versions import erase_versions

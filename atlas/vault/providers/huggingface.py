@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 from atlas.clock import clock
-from atlas.errors import ConfigError, remember_secret, scrub
+from atlas.errors import ConfigError
+from atlas.redaction import remember_secret, scrub
 from atlas.times import iso
 from atlas.vault.dataset_card import CARD, CARD_PATH
 from atlas.vault.layout import day_of

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.errors import remember_secret
 from atlas.quota.buckets import Bucket
+from atlas.redaction import remember_secret
 from maia.youtube import (
     BadRequest,
     KeyBlocked,

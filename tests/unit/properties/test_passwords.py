@@ -16,10 +16,11 @@ from hypothesis import example, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from atlas import errors
+from atlas import redaction
 from atlas.config import settings
-from atlas.errors import AtlasError, scrub
+from atlas.errors import AtlasError
 from atlas.proxies import proxy_of
+from atlas.redaction import scrub
 from atlas.vault.factory import provider_from_settings
 
 ADDRESSES = [
@@ -48,8 +49,8 @@ def given_as(name: str, value: str) -> Iterator[None]:
     """The environment of a command that would reach nothing, and nothing that was remembered before."""
     variables = {"DATABASE_URL": "mysql://nowhere", "VAULT_PROVIDER": "fsspec", "HF_DATASET_ID": "me/x", name: value}
     before = {each: os.environ.get(each) for each in variables}
-    known = set(errors._known)
-    errors._known.clear()
+    known = set(redaction._known)
+    redaction._known.clear()
     os.environ.update(variables)
     settings.reload()
     try:
@@ -60,7 +61,7 @@ def given_as(name: str, value: str) -> Iterator[None]:
                 del os.environ[each]
             else:
                 os.environ[each] = old
-        errors._known.update(known)
+        redaction._known.update(known)
         settings.reload()
 
 
@@ -79,7 +80,7 @@ def said_by_parts() -> Iterator[str]:
 
 
 def parts_of(password: str) -> set[str]:
-    return {piece for piece in errors._DELIMITERS.split(password.replace("%", "/")) if len(piece) > 8} | {password}
+    return {piece for piece in redaction._DELIMITERS.split(password.replace("%", "/")) if len(piece) > 8} | {password}
 
 
 @profile(deadline=None)

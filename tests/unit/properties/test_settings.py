@@ -19,7 +19,8 @@ from pydantic import SecretStr
 
 from atlas.clock import clock
 from atlas.config import Settings, settings
-from atlas.errors import ConfigError, scrub
+from atlas.errors import ConfigError
+from atlas.redaction import scrub
 
 NAMES = sorted(Settings.model_fields)
 SECRETS = [name for name in NAMES if SecretStr in get_args(Settings.model_fields[name].annotation)]
