@@ -13,6 +13,7 @@ __all__ = [
     "ASKED_AGAIN",
     "ASKED_AGAIN_AFTER",
     "FREEZE_CHANNELS",
+    "FREEZE_CHECK_INTERVAL",
     "FREEZE_ENDS_SHARE",
     "FREEZE_ENDS_VIDEOS",
     "FREEZE_GAIN",
@@ -115,6 +116,7 @@ FREEZE_OPENS_VIDEOS = 5
 FREEZE_STILL_SHARE = 0.05
 FREEZE_ENDS_SHARE = 0.1
 FREEZE_ENDS_VIDEOS = 2
+FREEZE_CHECK_INTERVAL = timedelta(minutes=1)
 
 # A page token is an opaque offset whose lifetime is not documented; past this age it is not used.
 TOKEN_MAX_AGE = timedelta(hours=12)

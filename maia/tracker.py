@@ -129,7 +129,8 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
             targets = await fetch_targets(batch_size)
             stats["targets"] = len(targets)
             stats.update(await update_stats(targets))
-            await _note_freeze(session, targets, began)
+            if session.fatal is None and not session.stop.cancelled:
+                await session.counts.add((target["id"] for target in targets), began)
             stats.update(await _breakouts(session, targets, began))
             stats["archived"] += await archive_when_due(session)
             session.raise_if_over()
@@ -137,16 +138,6 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
             record_stats({**stats, **session.calls_since(*before)})
             record_stats({"released": await session.dao.release_claims()})
         return {**stats, **session.calls_since(*before), **await _outcome(session, stats)}
-
-
-async def _note_freeze(session: AgentSession, targets: Sequence[TargetRow], since: datetime) -> None:
-    """See whether the counts of all videos stand still, or move again."""
-    if not targets or session.fatal is not None or session.stop.cancelled:
-        return
-    try:
-        await session.dao.note_freeze([target["id"] for target in targets], since)
-    except StatementFailed as error:
-        get_run_logger().warning("cannot see whether counts stand still: %s", error)
 
 
 async def _breakouts(session: AgentSession, targets: Sequence[TargetRow], since: datetime) -> dict[str, int]:

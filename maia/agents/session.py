@@ -18,6 +18,7 @@ from atlas.notifier import dispatcher
 from atlas.quota.buckets import Bucket
 from atlas.utils import KeyRing
 from maia import __version__
+from maia.agents.counts_watch import CountsWatch
 from maia.agents.failure_causes import Causes
 from maia.orchestration import get_run_logger
 from maia.runtime.shutdown import Stop, current_stop
@@ -62,6 +63,7 @@ class AgentSession:
     ring: KeyRing
     client: YouTubeClient
     stop: Stop
+    counts: CountsWatch
     exhausted: dict[str, str] = field(default_factory=dict)
     failures: defaultdict[str, Causes] = field(default_factory=lambda: defaultdict(Causes))
     fatal: Exception | None = None
@@ -169,9 +171,12 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
     )
     database.application_name = f"maia {agent} {shard}"
     async with database.session(), client:
-        token = _current.set(session := AgentSession(agent, shard, MaiaDAO(f"{agent} {shard}"), ring, client, stop))
+        dao = MaiaDAO(f"{agent} {shard}")
+        token = _current.set(session := AgentSession(agent, shard, dao, ring, client, stop, CountsWatch(dao)))
         try:
             yield session
+            with contextlib.suppress(AtlasError):  # the work is done; only evidence is lost
+                await session.counts.check()
         finally:
             _current.reset(token)
             with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway

@@ -236,7 +236,7 @@ async def test_the_check_goes_by_the_index_of_the_snapshots(world: World, db: Da
     plan = "\n".join(
         row[0]
         for row in await db.fetch(
-            f"EXPLAIN {sql('check_freeze')}", ids[:50], NOON, NOON - 7 * 24 * HOUR, policy.FREEZE_INTERVAL, 20.0
+            f"EXPLAIN {sql('tracker/check_freeze')}", ids[:50], NOON, NOON - 7 * 24 * HOUR, policy.FREEZE_INTERVAL, 20.0
         )
     )
     assert "Seq Scan on video_stats_log" not in plan
