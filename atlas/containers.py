@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from atlas.config.definitions import in_image
-from atlas.db.hosts import is_this_machine
+from atlas.hosts import is_this_machine
 
 __all__ = ["network_advice", "network_advice_for_url"]
 

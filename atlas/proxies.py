@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from atlas.config.definitions import environment
-from atlas.db.hosts import is_this_machine
 from atlas.errors import ConfigError
+from atlas.hosts import is_this_machine
 from atlas.redaction import remember_password
 
 __all__ = ["Proxy", "authority_advice", "proxy_of"]

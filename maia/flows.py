@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import prefect
 from pydantic import Field
 
+from maia import deployments
 from maia.commands.agents import MOST_MINUTES, MOST_ROWS
-from maia.prefect import deployed
 
 __all__ = ["hunter", "janitor", "tracker"]
 
@@ -27,7 +27,7 @@ ShardName = Annotated[str, Field(pattern=r"^\d{1,6}/\d{1,6}$")]
 @prefect.flow(
     name="hunter",
     description="Discover videos: search the queries that are due, store what they find, queue its tags.",
-    flow_run_name=deployed.run_name,
+    flow_run_name=deployments.run_name,
     retries=0,
     persist_result=False,
 )
@@ -43,13 +43,13 @@ async def hunter(
         shard: Which of N parallel runs this is, as I/N with I from 0 to N-1. It names the run in leases, logs and the
             table runs, and picks its first key. Any shard may take any row.
     """
-    return await deployed.run_agent("hunter", batch_size, cycles, max_minutes, shard)
+    return await deployments.run_agent("hunter", batch_size, cycles, max_minutes, shard)
 
 
 @prefect.flow(
     name="tracker",
     description="Track views: read the counts of the videos that are due, and schedule their next reading.",
-    flow_run_name=deployed.run_name,
+    flow_run_name=deployments.run_name,
     retries=0,
     persist_result=False,
 )
@@ -65,13 +65,13 @@ async def tracker(
         shard: Which of N parallel runs this is, as I/N with I from 0 to N-1. It names the run in leases, logs and the
             table runs, and picks its first key. Any shard may take any row.
     """
-    return await deployed.run_agent("tracker", batch_size, cycles, max_minutes, shard)
+    return await deployments.run_agent("tracker", batch_size, cycles, max_minutes, shard)
 
 
 @prefect.flow(
     name="janitor",
     description="Delete what is older than it may be kept, from the database and the archive.",
-    flow_run_name=deployed.run_name,
+    flow_run_name=deployments.run_name,
     retries=0,
     persist_result=False,
 )
@@ -89,4 +89,4 @@ async def janitor(
         dry_run: Delete nothing, and report what would be deleted.
         yes: Delete even more than JANITOR_MAX_SHARE of a table allows. Look with dry_run first.
     """
-    return await deployed.run_janitor(batch_size, max_minutes, dry_run=dry_run, yes=yes)
+    return await deployments.run_janitor(batch_size, max_minutes, dry_run=dry_run, yes=yes)

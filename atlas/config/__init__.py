@@ -24,9 +24,9 @@ from atlas.config import dotenv
 from atlas.config.definitions import Settings, cleaned, environment
 from atlas.config.notify_urls import bare_url
 from atlas.config.similar_names import POOL, lookalikes
-from atlas.db.hosts import is_near
 from atlas.docs_pages import page
 from atlas.errors import ConfigError
+from atlas.hosts import is_near
 from atlas.redaction import remember_environment, remember_password, remember_secret
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from atlas.config import iso_codes, notify_urls
+from atlas.config.database_url import check_url
 from atlas.config.dotenv import Quoted
 from atlas.config.keypool import KeyPool
-from atlas.db.url import check_url
 from atlas.errors import ConfigError
 from atlas.schedule_clock import Clock
 

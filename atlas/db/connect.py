@@ -19,12 +19,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from atlas.config.database_url import Address
 from atlas.db import deadline
 from atlas.db.errors import LOST, TlsRefused, making, place_said, refused_parameter, translated
 from atlas.db.pool import Connections
 from atlas.db.pooler import COMMAND_TIMEOUT, Bounded, Shared, is_own, options
 from atlas.db.queries import sql
-from atlas.db.url import Address
 from atlas.errors import ConfigError, Contended, DatabaseUnavailable, ReadOnly
 from atlas.times import time_as_json
 

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from atlas import notifier
-from atlas.adapters.notifications import Claim, Key, TellingDAO
 from atlas.config import notify_urls, settings
 from atlas.database import Database
 from atlas.errors import AtlasError, ConfigError
 from atlas.event_types import LEVELS, EventType, Level, level_of, subject_of
 from atlas.notifier import NOTIFY_SECONDS
+from atlas.notifier.dedup import Claim, Key, TellingDAO
 from atlas.notifier.templates import message, worded
 
 __all__ = ["NOTIFY_SECONDS", "Teller", "is_told", "teller"]

@@ -10,7 +10,7 @@ start it twice, or take its result away:
 - Prefect fails after the body has ended, or takes too long: a warning, and the result is given.
 
 A flow ends there in a state whose message says how the run ended and what it stored. Under a Prefect worker, where
-Prefect itself calls the flow, `maia.prefect.deployed` does the same.
+Prefect itself calls the flow, `maia.deployments` does the same.
 """
 
 import asyncio

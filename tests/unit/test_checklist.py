@@ -141,7 +141,7 @@ def test_maia_writes_no_files_but_its_result() -> None:
 
 
 # where a SystemExit is carried as a value to whoever raises it again, or ends the process with its code
-CARRIERS = {"maia/resilience.py", "maia/prefect/engine.py", "maia/runtime/concurrency.py", "maia/prefect/deployed.py"}
+CARRIERS = {"maia/resilience.py", "maia/prefect/engine.py", "maia/runtime/concurrency.py", "maia/deployments.py"}
 WIDE = {"SystemExit", "BaseException", "BaseExceptionGroup", "ChurnExit", "CancelledExit"}
 
 

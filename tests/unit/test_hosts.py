@@ -7,8 +7,8 @@ import pytest
 from atlas.config import settings
 from atlas.containers import network_advice, network_advice_for_url
 from atlas.db.errors import _unavailable
-from atlas.db.hosts import is_near, is_this_machine
 from atlas.errors import DatabaseUnavailable
+from atlas.hosts import is_near, is_this_machine
 
 
 @pytest.mark.parametrize(

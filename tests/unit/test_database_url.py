@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from atlas.db.url import Address, check_url
+from atlas.config.database_url import Address, check_url
 from atlas.redaction import scrub
 
 NEAR = [

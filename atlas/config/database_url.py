@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
-from atlas.db.hosts import is_near
 from atlas.errors import ConfigError
+from atlas.hosts import is_near
 
 __all__ = ["Address", "check_url"]
 
