@@ -26,10 +26,10 @@ from atlas.database import Database, database
 from atlas.db.queries import sql
 from atlas.errors import Contended, DatabaseUnavailable, EmptyKeyRing, KeysRejected, RingExhausted
 from atlas.quota.buckets import Bucket, quota_day, quota_reset, quota_start
-from atlas.quota.reservations import NO_CALLS, Calls, Ticket, counted, open_ones, slot
+from atlas.quota.reservations import NO_CALLS, Calls, Reservation, counted, open_ones, slot
 from atlas.times import ahead
 
-__all__ = ["KeyRing", "Suspension", "Ticket", "fingerprint", "longest"]
+__all__ = ["KeyRing", "Reservation", "Suspension", "fingerprint", "longest"]
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class KeyRing:
             self._pool = pool.version()
         return list(self._keys)
 
-    async def acquire(self, bucket: Bucket) -> Ticket:
+    async def acquire(self, bucket: Bucket) -> Reservation:
         """Reserves one call of a bucket under the first key that is not suspended for it.
 
         Raises:
@@ -103,7 +103,7 @@ class KeyRing:
             place = await self._reserve(chosen, bucket, day, now)
             if place is not None:
                 self.calls[str(bucket)] += 1
-                return Ticket(self._keys[chosen], chosen, bucket, day, place)
+                return Reservation(self._keys[chosen], chosen, bucket, day, place)
             self._suspended = None  # another shard has suspended it since
 
     async def _choose(self, bucket: Bucket) -> tuple[str, datetime]:
@@ -187,42 +187,42 @@ class KeyRing:
                 if not granted.done():
                     granted.set_result(place if rows else None)
 
-    async def settle(self, tickets: Iterable[Ticket]) -> None:
+    async def settle(self, reservations: Iterable[Reservation]) -> None:
         """These calls were answered; part of the task's transaction if it is in one. Settling twice does nothing.
 
-        If the transaction is rolled back, its tickets wait to be settled again.
+        If the transaction is rolled back, its reservations wait to be settled again.
         """
-        with self.settling(tickets) as calls:
+        with self.settling(reservations) as calls:
             if calls.days:
                 none = [0] * len(calls.days)
                 await self._db.fetch(sql("quota/settle_calls"), *calls, none, none)
 
-    async def refuse(self, ticket: Ticket) -> None:
+    async def refuse(self, reservation: Reservation) -> None:
         """This call was refused for quota, rate or its key: it has ended and cost nothing. Else like ``settle``."""
-        if ticket.open:
-            await self.settle([ticket])
-            await self._count_as_refused(ticket)
+        if reservation.open:
+            await self.settle([reservation])
+            await self._count_as_refused(reservation)
 
-    async def _count_as_refused(self, ticket: Ticket) -> None:
+    async def _count_as_refused(self, reservation: Reservation) -> None:
         """Take a refused call, which is settled, out of those that cost quota."""
 
         def count(number: int) -> None:
-            self.calls[str(ticket.bucket)] -= number
-            self.refused[str(ticket.bucket)] += number
+            self.calls[str(reservation.bucket)] -= number
+            self.refused[str(reservation.bucket)] += number
 
-        if await self._free(counted([ticket]), made=True):
+        if await self._free(counted([reservation]), made=True):
             count(1)
             self._db.on_rollback(lambda: count(-1))
 
     @contextlib.contextmanager
-    def settling(self, tickets: Iterable[Ticket]) -> Iterator[Calls]:
+    def settling(self, reservations: Iterable[Reservation]) -> Iterator[Calls]:
         """As ``settle``, by a statement of the caller's own: it is given those calls that are not settled yet.
 
-        If what is inside fails, or the transaction around it is rolled back, its tickets wait to be settled again. So
-        where the answer to what was written is lost, they are settled again; a counter shard never counts more settled
-        calls than reserved ones.
+        If what is inside fails, or the transaction around it is rolled back, its reservations wait to be settled again.
+        So where the answer to what was written is lost, they are settled again; a counter shard never counts more
+        settled calls than reserved ones.
         """
-        still_open = open_ones(tickets)
+        still_open = open_ones(reservations)
         if not still_open:
             yield NO_CALLS
             return
@@ -234,17 +234,17 @@ class KeyRing:
             self._mark(still_open, is_open=True)
             raise
 
-    async def give_back(self, ticket: Ticket) -> None:
+    async def release(self, reservation: Reservation) -> None:
         """This call never left the machine: it is not counted. If the database is lost meanwhile, it stays counted."""
-        still_open = open_ones([ticket])
+        still_open = open_ones([reservation])
         if not still_open:
             return
 
         def mark(*, is_open: bool) -> None:
-            if ticket.open is is_open:
+            if reservation.open is is_open:
                 return  # by what failed inside a transaction, and again by its end
             self._mark(still_open, is_open=is_open)
-            self.calls[str(ticket.bucket)] += 1 if is_open else -1
+            self.calls[str(reservation.bucket)] += 1 if is_open else -1
 
         mark(is_open=False)
         self._db.on_rollback(lambda: mark(is_open=True))
@@ -257,9 +257,9 @@ class KeyRing:
             mark(is_open=True)
 
     @staticmethod
-    def _mark(tickets: Iterable[Ticket], *, is_open: bool) -> None:
-        for ticket in tickets:
-            ticket.open = is_open
+    def _mark(reservations: Iterable[Reservation], *, is_open: bool) -> None:
+        for reservation in reservations:
+            reservation.open = is_open
 
     async def _free(self, calls: Calls, *, made: bool) -> bool:
         """Take out calls that cost nothing: those that were not made, or those that were made and refused.
@@ -279,77 +279,87 @@ class KeyRing:
             return False
         return True
 
-    async def quota_spent(self, ticket: Ticket, *, project: str | None = None, limit: int | None = None) -> None:
+    async def quota_spent(
+        self, reservation: Reservation, *, project: str | None = None, limit: int | None = None
+    ) -> None:
         """YouTube said that this bucket's day is spent: closed until midnight Pacific, for every key of the project.
 
         Args:
-            ticket: the call that was refused.
+            reservation: the call that was refused.
             project: the Google Cloud project's number, where the error body names it.
             limit: the limit that it names.
         """
         now = clock.now()
-        until = _closed_until(ticket.day, now)
+        until = _closed_until(reservation.day, now)
         if until <= now:
             # the day that was spent has ended since the call was reserved
-            await self.refuse(ticket)
+            await self.refuse(reservation)
             return
         reason = "day quota spent" if limit is None else f"day quota spent (YouTube names a limit of {limit})"
-        bucket = str(ticket.bucket)
+        bucket = str(reservation.bucket)
 
         async def suspend() -> bool:
             rows = await self._db.fetch(
-                sql("quota/suspend_bucket"), ticket.fingerprint, bucket, reason, now, until, project, limit, longest()
+                sql("quota/suspend_bucket"),
+                reservation.fingerprint,
+                bucket,
+                reason,
+                now,
+                until,
+                project,
+                limit,
+                longest(),
             )
             if rows:
                 await events.emit(
-                    events.EventType.QUOTA_SPENT, fingerprint=ticket.fingerprint, bucket=bucket, project=project,
+                    events.EventType.QUOTA_SPENT, fingerprint=reservation.fingerprint, bucket=bucket, project=project,
                     limit=limit, until=until, store=self._db,
                 )  # fmt: skip
             return bool(rows)
 
-        if await self._suspend(ticket, suspend):
+        if await self._suspend(reservation, suspend):
             logger.info(
-                "key %s: %s of '%s'; it resets at %s; the next key goes on", ticket.fingerprint, reason, ticket.bucket,
+                "key %s: %s of '%s'; it resets at %s; the next key goes on", reservation.fingerprint, reason, bucket,
                 ahead(until, now),
             )  # fmt: skip
 
-    async def reject(self, ticket: Ticket, *, reason: str, project: str | None = None) -> None:
+    async def reject(self, reservation: Reservation, *, reason: str, project: str | None = None) -> None:
         """The key is wrong or blocked: suspended whole for 24 h, or until the pool changes."""
         now = clock.now()
         until = now + REJECTED_FOR
 
         async def suspend() -> bool:
             rows = await self._db.fetch(
-                sql("quota/suspend_key"), ticket.fingerprint, reason, now, until, self._pool, project, longest()
+                sql("quota/suspend_key"), reservation.fingerprint, reason, now, until, self._pool, project, longest()
             )
             if rows:
                 await events.emit(
-                    events.EventType.KEY_SUSPENDED, fingerprint=ticket.fingerprint, reason=reason, until=until,
+                    events.EventType.KEY_SUSPENDED, fingerprint=reservation.fingerprint, reason=reason, until=until,
                     store=self._db,
                 )  # fmt: skip
             return bool(rows)
 
-        if await self._suspend(ticket, suspend):
-            logger.warning("key %s is suspended for 24 h: %s", ticket.fingerprint, reason)
+        if await self._suspend(reservation, suspend):
+            logger.warning("key %s is suspended for 24 h: %s", reservation.fingerprint, reason)
 
-    async def _suspend(self, ticket: Ticket, suspend: Callable[[], Awaitable[bool]]) -> bool:
+    async def _suspend(self, reservation: Reservation, suspend: Callable[[], Awaitable[bool]]) -> bool:
         """Write a suspension, and settle the refused call that led to it, in one transaction.
 
         Args:
-            ticket: the call.
+            reservation: the call.
             suspend: writes the suspension and its event. Returns whether it is a new one, as this does.
         """
 
         async def write() -> bool:
             async with self._db.transaction():
                 fresh = await suspend()
-                await self.settle([ticket])
+                await self.settle([reservation])
             return fresh
 
-        was_open = ticket.open
+        was_open = reservation.open
         fresh = await self._db.patiently(write)
         if was_open:
-            await self._count_as_refused(ticket)
+            await self._count_as_refused(reservation)
         await self._load()
         return fresh
 

@@ -97,7 +97,7 @@ def read_twice(readings: Sequence[Call], births: Mapping[str, datetime]) -> list
 
     A reading is written after it was asked for, the next is due one interval after that, and is asked for when it is
     due: between two questions there is never less than the interval. No tolerance is needed. videos.list is left out:
-    a Tracker asks it a second time on purpose, for what videos.batchGetStats left out, and along with witnesses.
+    a Tracker asks it a second time on purpose, for what videos.batchGetStats left out, and along with control ids.
     """
     found: list[str] = []
     before: dict[str, Call] = {}

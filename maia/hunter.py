@@ -95,7 +95,7 @@ async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
                 if outcome.failed:
                     session.dao.set_aside([outcome.topic["id"]])
             elif isinstance(outcome, Exception):
-                session.note_fatal(outcome)
+                session.record_fatal(outcome)
         return searched
 
 
@@ -119,27 +119,27 @@ async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinish
         session.churn(error)
         return Unfinished.LEFT
     except RingExhausted as error:
-        session.note_exhausted(error, "the other queries wait until then")
+        session.record_exhausted(error, "the other queries wait until then")
         return Unfinished.NOT_STARTED
     except PageTokenInvalid:
         logger.warning("'%s': YouTube refused the page token; the round goes on without it", query)
         return Searched(topic, restart=True)
     except (BadRequest, NotFound) as error:
         if refused := _refused_setting(error):
-            session.note_fatal(refused)
+            session.record_fatal(refused)
             return Unfinished.LEFT
         logger.warning("'%s': YouTube refuses this query: %s", query, error)
-        session.failures["searches"].note(error)
+        session.failures["searches"].record(error)
         return Searched(topic, refused=True)
     except Stopped:
         return Unfinished.NOT_STARTED
     except YouTubeError as error:
         logger.warning("'%s' is skipped: %s", query, error)
-        session.failures["searches"].note(error)
+        session.failures["searches"].record(error)
         return Searched(topic, failed=True)
     except StatementFailed as error:
         logger.error("'%s' is skipped: %s", query, error)
-        session.failures["searches"].note(error)
+        session.failures["searches"].record(error)
         return Searched(topic, failed=True)
     return Searched(topic, page=page)
 
@@ -172,7 +172,9 @@ async def ingest_results(searched: Sequence[Searched]) -> dict[str, int]:
             counts.update(await _ingest_all(session, answered))
         finally:
             # of searches that could not be stored: they were made, and are counted
-            await session.ring.settle([ticket for found in answered if found.page for ticket in found.page.tickets])
+            await session.ring.settle(
+                [reservation for found in answered if found.page for reservation in found.page.reservations]
+            )
         counts["archived"] += await archive_when_due(session)
         return dict(counts)
 
@@ -193,11 +195,11 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
         elif isinstance(outcome, StatementFailed):
             shown = found.topic["display_term"] or found.topic["query_term"]
             get_run_logger().error("'%s' is skipped: %s", shown, outcome)
-            session.failures["searches"].note(outcome)
+            session.failures["searches"].record(outcome)
             counts["failed"] += 1
             session.dao.set_aside([found.topic["id"]])
         elif isinstance(outcome, Exception):
-            session.note_fatal(outcome)
+            session.record_fatal(outcome)
     return counts
 
 
@@ -243,7 +245,7 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
     # what another search asks about is stored here too: that one may fail, and this page is not read again
     shared = [item.to_video() for item in unknown if item.id in batch.taken]
     batch.taken.update(item.id for item in new)
-    enriched, tickets = await enrich(session, new)
+    enriched, reservations = await enrich(session, new)
     videos = [*enriched, *shared]
     counts: Counter[str] = Counter(searches=1, videos_found=len(items))
     if page.dropped:
@@ -262,7 +264,7 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
             snowball = Snowball.configured()
             tags = [query for v in videos if v.id in stored.newly_enriched for query in snowball.queries(v.tags)]
             added = await dao.add_to_search_queue(tags, most_new=share, topic=topic["query_term"])
-            with session.ring.settling([*page.tickets, *tickets]) as calls:
+            with session.ring.settling([*page.reservations, *reservations]) as calls:
                 read = PageRead(page.next_page_token, listed, published, len(stored.created))
                 await dao.page_read(topic["id"], read, len(items), calls=calls)
         counts.update(videos_new=len(stored.created), videos_enriched=len(stored.newly_enriched), queries_new=added)
@@ -271,7 +273,7 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
         await dao.patiently(write)
         _log_search(topic, counts)
     except StatementFailed:
-        await session.ring.settle(tickets)  # the call was made, whatever became of its answer
+        await session.ring.settle(reservations)  # the call was made, whatever became of its answer
         raise
     finally:
         batch.put_back(share - counts["queries_new"])
@@ -306,7 +308,7 @@ async def _ask_again(session: AgentSession, topic: TopicRow, page: SearchPage) -
 
     async def write() -> None:
         async with session.dao.transaction():
-            with session.ring.settling(page.tickets) as calls:
+            with session.ring.settling(page.reservations) as calls:
                 await session.dao.page_unread(topic["id"], total, calls=calls)
 
     await session.dao.patiently(write)

@@ -11,7 +11,7 @@ from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import StatementFailed
 from atlas.models.rows import TargetRow
-from maia.agents.absence import WITNESSES
+from maia.agents.absence import CONTROL_IDS
 from maia.agents.enrichment import archive_when_due
 from maia.agents.session import AgentSession, agent_session
 from maia.agents.stats_calls import Answered, Call, aged, read, reschedule, skip
@@ -60,11 +60,11 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
         if suspects:
             present = [id_ for answered in first for id_ in answered.present]
             try:
-                witnesses = present[:WITNESSES] or await session.dao.fetch_witnesses(WITNESSES)
+                control_ids = present[:CONTROL_IDS] or await session.dao.fetch_control_ids(CONTROL_IDS)
             except StatementFailed as error:
                 first.append(skip(session, suspects, error))  # asked without them, they would be believed to be gone
             else:
-                calls += _calls(suspects, whole=True, suspect=True, witnesses=witnesses)
+                calls += _calls(suspects, whole=True, suspect=True, control_ids=control_ids)
         second = await _pass(session, calls) if calls and not session.over else []
         counts: Counter[str] = Counter()
         if not second:
@@ -80,10 +80,10 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
 
 
 def _calls(
-    targets: Sequence[TargetRow], *, whole: bool, suspect: bool = False, witnesses: Sequence[str] = ()
+    targets: Sequence[TargetRow], *, whole: bool, suspect: bool = False, control_ids: Sequence[str] = ()
 ) -> list[Call]:
     known = {target["id"] for target in targets}
-    others = tuple(id_ for id_ in witnesses if id_ not in known)
+    others = tuple(id_ for id_ in control_ids if id_ not in known)
     size = MAX_IDS - len(others)
     return [Call(targets[i : i + size], whole, suspect, others) for i in range(0, len(targets), size)]
 
@@ -98,7 +98,7 @@ async def _pass(session: AgentSession, calls: Sequence[Call]) -> list[Answered]:
             answered.append(outcome)
             continue
         if isinstance(outcome, Exception):
-            session.note_fatal(outcome)
+            session.record_fatal(outcome)
         answered.append(Answered(Counter(left=len(call.targets))))
     return answered
 
@@ -146,7 +146,7 @@ async def _breakouts(session: AgentSession, targets: Sequence[TargetRow], since:
     if threshold is None or not targets or session.fatal is not None or session.stop.cancelled:
         return {}
     try:
-        return {"breakouts": await session.dao.note_breakouts([t["id"] for t in targets], since, threshold)}
+        return {"breakouts": await session.dao.record_breakouts([t["id"] for t in targets], since, threshold)}
     except StatementFailed as error:
         get_run_logger().warning("breakouts cannot be told: %s", error)
         return {}

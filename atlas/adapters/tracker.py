@@ -51,7 +51,7 @@ class Tracking(Claims):
             return "the videos that are due are held by other shards, or are being written"
         return f"no video is due before {iso(due, 'minutes')}" if due else "no video is due"
 
-    async def fetch_witnesses(self, number: int = 5) -> list[str]:
+    async def fetch_control_ids(self, number: int = 5) -> list[str]:
         """Ids of videos that were there lately: asked along with suspects, they tell an absence from a bad answer."""
         return [record["id"] for record in await self._db.fetch(sql("tracker/select_control_ids"), number)]
 
@@ -117,7 +117,7 @@ class Tracking(Claims):
         self._forget(update.id for update in mine)
         return sum(record["present"] for record in written)
 
-    async def note_freeze(self, ids: Sequence[str], since: datetime) -> None:
+    async def check_freeze(self, ids: Sequence[str], since: datetime) -> None:
         """Find out whether YouTube's counts stand still for all videos, and whether they move again.
 
         The evidence of all shards is in one row of ``count_freezes``. A cycle in which next to none of the videos that
@@ -161,7 +161,7 @@ class Tracking(Claims):
                         channels=known["channels"], store=self._db,
                     )  # fmt: skip
 
-    async def note_breakouts(self, ids: Sequence[str], since: datetime, threshold: int) -> int:
+    async def record_breakouts(self, ids: Sequence[str], since: datetime, threshold: int) -> int:
         """Emits an event for each video that came to gain so many views an hour: its last interval reached that, the
         one before did not, or there was none.
 

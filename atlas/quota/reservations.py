@@ -13,13 +13,13 @@ from pydantic import SecretStr
 
 from atlas.quota.buckets import Bucket
 
-__all__ = ["NO_CALLS", "Calls", "Ticket", "counted", "open_ones", "slot"]
+__all__ = ["NO_CALLS", "Calls", "Reservation", "counted", "open_ones", "slot"]
 
 _SLOTS = 64  # rows over which the shards' counts of one key and day are spread
 
 
 @dataclass(slots=True)
-class Ticket:
+class Reservation:
     """One call that may be made: reserved in the database under this key, bucket and Pacific day."""
 
     key: SecretStr
@@ -45,14 +45,14 @@ class Calls(NamedTuple):
 NO_CALLS = Calls()
 
 
-def open_ones(tickets: Iterable[Ticket]) -> list[Ticket]:
+def open_ones(reservations: Iterable[Reservation]) -> list[Reservation]:
     """Each that still waits to be settled or given back, once."""
-    return list({id(ticket): ticket for ticket in tickets if ticket.open}.values())
+    return list({id(reservation): reservation for reservation in reservations if reservation.open}.values())
 
 
-def counted(tickets: Sequence[Ticket]) -> Calls:
+def counted(reservations: Sequence[Reservation]) -> Calls:
     """These calls, of which there is at least one."""
-    counts = sorted(Counter((t.day, t.fingerprint, str(t.bucket), t.slot) for t in tickets).items())
+    counts = sorted(Counter((t.day, t.fingerprint, str(t.bucket), t.slot) for t in reservations).items())
     days, prints, buckets, slots = zip(*(key for key, _ in counts), strict=True)
     return Calls(days, prints, buckets, slots, [number for _, number in counts])
 

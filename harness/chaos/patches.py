@@ -177,8 +177,8 @@ def failed_calls_given_back() -> None:
 
     close = Reservations.close
 
-    async def given_back(self: Reservations, ticket: Any, **how: bool) -> None:
-        await close(self, ticket, **{**how, "made": False})
+    async def given_back(self: Reservations, reservation: Any, **how: bool) -> None:
+        await close(self, reservation, **{**how, "made": False})
 
     _put(Reservations, "close", given_back)
 

@@ -45,6 +45,6 @@ class CountsWatch:
         ids, since = list(self._ids)[-_MOST:], self._since
         self._ids, self._since, self._checked_at = {}, None, clock.now()
         try:
-            await self._dao.note_freeze(ids, since)
+            await self._dao.check_freeze(ids, since)
         except StatementFailed as error:
             get_run_logger().warning("cannot check whether counts stand still: %s", error)

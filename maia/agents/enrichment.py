@@ -13,10 +13,10 @@ from atlas import events, vault
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import AtlasError, RingExhausted, StatementFailed
-from atlas.keyring import Ticket
+from atlas.keyring import Reservation
 from atlas.models.rows import Presence, VideoUpdate
 from atlas.models.youtube import SearchItem, Video
-from maia.agents.absence import WITNESSES, proves_absence
+from maia.agents.absence import CONTROL_IDS, proves_absence
 from maia.agents.session import AgentSession, agent_session
 from maia.agents.snowball import Snowball
 from maia.orchestration import get_run_logger, task
@@ -26,14 +26,14 @@ from maia.youtube import MAX_IDS, RateLimited, Stopped, VideoList, YouTubeError
 
 __all__ = ["CALLS_A_CYCLE", "VIDEOS_A_CALL", "archive", "archive_when_due", "enrich", "finish_earlier"]
 
-VIDEOS_A_CALL = MAX_IDS - WITNESSES
+VIDEOS_A_CALL = MAX_IDS - CONTROL_IDS
 """Unfinished videos that one videos.list call asks about."""
 
 CALLS_A_CYCLE = 10
 """Most calls of one cycle for unfinished videos: a cycle without units may leave 500 of them."""
 
 
-async def enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[list[Video], tuple[Ticket, ...]]:
+async def enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[list[Video], tuple[Reservation, ...]]:
     """The videos of search results: whole where videos.list answers, as the search knows them where it does not.
 
     A search is too dear to lose: whatever fails here, its videos are stored, and a later cycle enriches them. After a
@@ -44,11 +44,11 @@ async def enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[li
         return list(partial.values()), ()
     (answer,) = await run_bounded([list(partial)], lambda ids: _ask_videos(session, ids), limit=1, stop=session.stop)
     if isinstance(answer, Exception):
-        session.note_fatal(answer)
+        session.record_fatal(answer)
     if not isinstance(answer, VideoList):
         return list(partial.values()), ()
     whole = {video.id: video for video in answer.items}
-    return list((partial | {id_: whole[id_] for id_ in partial if id_ in whole}).values()), answer.tickets
+    return list((partial | {id_: whole[id_] for id_ in partial if id_ in whole}).values()), answer.reservations
 
 
 async def _ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | None:
@@ -59,17 +59,17 @@ async def _ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | 
     except RateLimited as error:
         session.churn(error)
     except RingExhausted as error:
-        session.note_exhausted(error, "videos are stored without their metadata until then")
+        session.record_exhausted(error, "videos are stored without their metadata until then")
     except Stopped:
         pass
     except YouTubeError as error:
         logger.warning("%d videos are not enriched now: %s", len(ids), error)
-        session.failures["videos"].note(error, len(ids))
+        session.failures["videos"].record(error, len(ids))
     except StatementFailed as error:
         logger.error("%d videos are not enriched now: %s", len(ids), error)
-        session.failures["videos"].note(error, len(ids))
+        session.failures["videos"].record(error, len(ids))
     except AtlasError as error:
-        session.note_fatal(error)
+        session.record_fatal(error)
     return None
 
 
@@ -141,17 +141,17 @@ async def finish_earlier() -> dict[str, int]:
 async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
     dao = session.dao
     try:
-        witnesses = [id_ for id_ in await dao.fetch_witnesses(WITNESSES) if id_ not in ids]
+        control_ids = [id_ for id_ in await dao.fetch_control_ids(CONTROL_IDS) if id_ not in ids]
     except StatementFailed as error:
         return _left(session, ids, error)
-    answer = await _ask_videos(session, [*ids, *witnesses])
+    answer = await _ask_videos(session, [*ids, *control_ids])
     if answer is None:
         if not session.over and "units" not in session.exhausted:
             dao.set_aside(ids)
         return Counter(unfinished_failed=len(ids))
     found = {video.id: video for video in answer.items if video.id in ids}
     missing = [id_ for id_ in ids if id_ not in found]
-    proves = proves_absence(answer, ids, witnesses)
+    proves = proves_absence(answer, ids, control_ids)
     counts: Counter[str] = Counter()
     observed: datetime | None = None
 
@@ -169,13 +169,13 @@ async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
             added = await dao.add_to_search_queue(tags, most_new=room)
             if proves:
                 await dao.update_video_stats_batch([VideoUpdate(id_, Presence.ABSENT) for id_ in missing])
-            await session.ring.settle(answer.tickets)
+            await session.ring.settle(answer.reservations)
         counts.update(videos_enriched=len(stored.newly_enriched), queries_new=added)
 
     try:
         await dao.patiently(write)
     except StatementFailed as error:
-        await session.ring.settle(answer.tickets)
+        await session.ring.settle(answer.reservations)
         return _left(session, ids, error)
     if not proves:
         dao.set_aside(missing)  # of these nothing is known: not asked again at once
@@ -187,6 +187,6 @@ async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
 def _left(session: AgentSession, ids: Sequence[str], error: StatementFailed) -> Counter[str]:
     """Leaves these videos to a later process."""
     get_run_logger().error("%d videos are not finished now: %s", len(ids), error)
-    session.failures["videos"].note(error, len(ids))
+    session.failures["videos"].record(error, len(ids))
     session.dao.set_aside(ids)
     return Counter(unfinished_failed=len(ids))

@@ -21,7 +21,7 @@ class Causes:
         self._times: Counter[str] = Counter()
         self._said: dict[str, str] = {}
 
-    def note(self, error: Exception, times: int = 1) -> None:
+    def record(self, error: Exception, times: int = 1) -> None:
         """Count an error. Those of the same status and reason, or of the same text, are one cause."""
         cause, said = (error.cause, error.said) if isinstance(error, YouTubeError) else (str(error), "")
         cause = _short(cause) or type(error).__name__

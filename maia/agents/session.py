@@ -90,7 +90,7 @@ class AgentSession:
         refusals = dict(self.ring.refused - refused)
         return {"calls": dict(self.ring.calls - calls), **({"calls_refused": refusals} if refusals else {})}
 
-    def note_exhausted(self, error: RingExhausted, rest: str) -> None:
+    def record_exhausted(self, error: RingExhausted, rest: str) -> None:
         """Remember a spent bucket. That is the usual end of a day's work: one line at INFO.
 
         Args:
@@ -106,7 +106,7 @@ class AgentSession:
         get_run_logger().warning("rate limit: this process ends so that a fresh one goes on (%s)", error)
         self.stop.churn(str(error))
 
-    def note_fatal(self, error: Exception) -> None:
+    def record_fatal(self, error: Exception) -> None:
         """Remembers an error that ends the run, the first one; the siblings' answers are stored before it is raised."""
         self.fatal = self.fatal or error
 

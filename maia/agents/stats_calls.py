@@ -28,13 +28,13 @@ class Call:
     Attributes:
         whole: asks videos.list, which also brings titles and tags, and whose absences count.
         suspect: videos.batchGetStats has left them out in this cycle.
-        witnesses: ids that are asked along and were there lately; nothing is written about them.
+        control_ids: ids that are asked along and were there lately; nothing is written about them.
     """
 
     targets: Sequence[TargetRow]
     whole: bool
     suspect: bool = False
-    witnesses: tuple[str, ...] = ()
+    control_ids: tuple[str, ...] = ()
 
 
 @dataclass
@@ -83,13 +83,13 @@ async def read(session: AgentSession, call: Call) -> Answered:
     logger = get_run_logger()
     try:
         if call.whole:
-            answered = await _write_whole(session, call, await session.client.videos([*ids, *call.witnesses]))
+            answered = await _write_whole(session, call, await session.client.videos([*ids, *call.control_ids]))
         else:
             answered = await _write_stats(session, call, await session.client.batch_get_stats(ids))
     except RateLimited as error:
         session.churn(error)
     except RingExhausted as error:
-        session.note_exhausted(error, "videos that no other bucket can pay for wait until then")
+        session.record_exhausted(error, "videos that no other bucket can pay for wait until then")
         return await _without_quota(session, call)
     except Stopped:
         pass
@@ -112,7 +112,7 @@ def skip(session: AgentSession, targets: Sequence[TargetRow], error: YouTubeErro
     """Leaves these videos to a later process."""
     ids = [target["id"] for target in targets]
     get_run_logger().error("%d videos are skipped: %s", len(ids), error)
-    session.failures["videos"].note(error, len(ids))
+    session.failures["videos"].record(error, len(ids))
     session.dao.set_aside(ids)
     return Answered(Counter(failed=len(ids)))
 
@@ -153,7 +153,7 @@ async def _write_whole(session: AgentSession, call: Call, answer: VideoList) -> 
     ids = {target["id"] for target in call.targets}
     found = {video.id: video for video in answer.items if video.id in ids}
     missing = [id_ for id_ in ids if id_ not in found]
-    proves = proves_absence(answer, ids, call.witnesses)
+    proves = proves_absence(answer, ids, call.control_ids)
     if missing and not proves:
         get_run_logger().warning(
             "videos.list left out %d videos, in an answer that proves nothing%s", len(missing), answer.oddity
@@ -193,7 +193,7 @@ async def _write(
     dao, moment = session.dao, clock.now()
 
     async def update(at: datetime | None = None) -> int:
-        with session.ring.settling(answer.tickets) as calls:
+        with session.ring.settling(answer.reservations) as calls:
             return await dao.update_video_stats_batch(updates, calls=calls, at=at)
 
     async def write() -> tuple[int, Collection[str]]:
@@ -214,5 +214,5 @@ async def _write(
     try:
         return await dao.patiently(write)
     except StatementFailed:
-        await session.ring.settle(answer.tickets)  # the call was made, whatever became of its answer
+        await session.ring.settle(answer.reservations)  # the call was made, whatever became of its answer
         raise

@@ -1,8 +1,8 @@
 """How a call is made: a reserved key, up to three tries, and as many keys as it takes to be let in.
 
-Each ticket is accounted for exactly once: given back when the request never left this machine, settled when it failed,
-refused where quota, rate or key did not let it in, and handed to the caller with the answer (`answer.tickets`) when it
-succeeded.
+Each reservation is accounted for exactly once: released when the request never left this machine, settled when it
+failed, refused where quota, rate or key did not let it in, and handed to the caller with the answer
+(`answer.reservations`) when it succeeded.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from maia.youtube.transport import MAX_BODY, Reply, Transport, Whereabouts
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from atlas.keyring import Ticket
+    from atlas.keyring import Reservation
     from atlas.quota.buckets import Bucket
 
 __all__ = ["MAX_RETRY_AFTER", "TRIES", "Caller", "Method", "Stop"]
@@ -149,29 +149,29 @@ class Caller:
             while True:
                 if self._stopping:
                     raise Stopped
-                ticket = await self._reservations.acquire(method.bucket)
+                reservation = await self._reservations.acquire(method.bucket)
                 try:
-                    return await self._request(method, answer, params, ticket)
+                    return await self._request(method, answer, params, reservation)
                 except QuotaExhausted as error:
-                    await self._reservations.quota_spent(ticket, project=error.project, limit=error.limit)
+                    await self._reservations.quota_spent(reservation, project=error.project, limit=error.limit)
                 except KeyRefused as error:
-                    if ticket.fingerprint not in self._told:  # once, not for each call in flight
-                        self._told.add(ticket.fingerprint)
-                        logger.warning("Key %s drops out. %s", ticket.fingerprint, error)
-                    await self._reservations.reject(ticket, reason=error.why, project=error.project)
+                    if reservation.fingerprint not in self._told:  # once, not for each call in flight
+                        self._told.add(reservation.fingerprint)
+                        logger.warning("Key %s drops out. %s", reservation.fingerprint, error)
+                    await self._reservations.reject(reservation, reason=error.why, project=error.project)
 
-    async def _request(self, method: Method, answer: type[A], params: Mapping[str, str], ticket: Ticket) -> A:
-        """One request. Accounts for the ticket, except in the errors that `_try` accounts for, and in the answer."""
+    async def _request(self, method: Method, answer: type[A], params: Mapping[str, str], reservation: Reservation) -> A:
+        """Make one request; account for it, except where it is answered and in the errors that `_try` accounts for."""
         where = Whereabouts()
         try:
-            reply = await self._transport.get(method.path, params, _usable(ticket), where)
-            return _understand(reply, method, answer, ticket)
+            reply = await self._transport.get(method.path, params, _usable(reservation), where)
+            return _understand(reply, method, answer, reservation)
         except (QuotaExhausted, KeyRefused):
             raise
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
             refused = isinstance(error, RateLimited)
-            await self._reservations.close(ticket, made=where.sent, refused=refused, cancelled=cancelled)
+            await self._reservations.close(reservation, made=where.sent, refused=refused, cancelled=cancelled)
             raise
 
     @property
@@ -191,15 +191,15 @@ class Caller:
             await self._stop.wait(seconds)
 
 
-def _usable(ticket: Ticket) -> SecretStr:
-    key = ticket.key.get_secret_value()
+def _usable(reservation: Reservation) -> SecretStr:
+    key = reservation.key.get_secret_value()
     if not (key.isascii() and key.isprintable()):
         raise KeyInvalid("not printable ASCII")  # it could not even be written into a header
     remember_secret(key)
-    return ticket.key
+    return reservation.key
 
 
-def _understand(reply: Reply, method: Method, answer: type[A], ticket: Ticket) -> A:
+def _understand(reply: Reply, method: Method, answer: type[A], reservation: Reservation) -> A:
     if not 200 <= reply.status < 300:
         raise classify(reply.status, reply.body or b"", reply.headers, method.bucket)
     if reply.body is None:
@@ -211,7 +211,7 @@ def _understand(reply: Reply, method: Method, answer: type[A], ticket: Ticket) -
     if not readable:
         # Raised out here, so that the body, which JSON's errors carry along, is no part of it.
         raise Malformed(f"{method.name}: an answer of {len(reply.body)} bytes that is no JSON.")
-    return answer.read(said, (ticket,))
+    return answer.read(said, (reservation,))
 
 
 def _log_retry(method: Method, state: RetryCallState) -> None:

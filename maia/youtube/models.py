@@ -12,7 +12,7 @@ from atlas.redaction import scrub
 from maia.youtube.errors import Malformed
 
 if TYPE_CHECKING:
-    from atlas.keyring import Ticket
+    from atlas.keyring import Reservation
 
 __all__ = ["Answer", "ChannelList", "PlaylistPage", "SearchPage", "StatsList", "VideoList"]
 
@@ -48,7 +48,7 @@ class Answer(Generic[Item]):
             be found. They stay in `raw` and are read as nothing; who asks whether something is absent must not trust
             an answer that has one.
         raw: the answer as it came, for the archive.
-        tickets: the reserved calls behind it. Whoever stores the answer settles them in the same transaction.
+        reservations: the reserved calls behind it. Whoever stores the answer settles them in the same transaction.
     """
 
     kind: ClassVar[str]
@@ -59,10 +59,10 @@ class Answer(Generic[Item]):
     next_page_token: str | None = None
     extra: tuple[str, ...] = ()
     raw: dict[str, Any]
-    tickets: tuple[Ticket, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
 
     @classmethod
-    def read(cls, answer: object, tickets: tuple[Ticket, ...] = ()) -> Self:
+    def read(cls, answer: object, reservations: tuple[Reservation, ...] = ()) -> Self:
         """Read a decoded answer.
 
         A broken item costs only itself. Raises Malformed when this is not an answer of the expected kind at all. Of
@@ -88,7 +88,7 @@ class Answer(Generic[Item]):
             next_page_token=clean_text(answer.get("nextPageToken")) or None,
             extra=tuple(_what(name) for name in answer.keys() - _MEMBERS),
             raw=answer,
-            tickets=tickets,
+            reservations=reservations,
         )
 
     @property

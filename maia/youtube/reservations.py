@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from atlas.keyring import Ticket
+    from atlas.keyring import Reservation
     from atlas.quota.buckets import Bucket
 
 __all__ = ["Reservations", "Ring"]
@@ -21,23 +21,23 @@ T = TypeVar("T")
 class Ring(Protocol):
     """The key ring as the client needs it (`atlas.keyring.KeyRing`)."""
 
-    async def acquire(self, bucket: Bucket) -> Ticket:
+    async def acquire(self, bucket: Bucket) -> Reservation:
         """Reserve one call; raises RingExhausted, KeysRejected or EmptyKeyRing when no key is left."""
 
-    async def settle(self, tickets: Sequence[Ticket]) -> None:
+    async def settle(self, reservations: Sequence[Reservation]) -> None:
         """The calls were made and answered."""
 
-    async def refuse(self, ticket: Ticket) -> None:
+    async def refuse(self, reservation: Reservation) -> None:
         """The call was refused because of a rate: it costs nothing."""
 
-    async def give_back(self, ticket: Ticket) -> None:
+    async def release(self, reservation: Reservation) -> None:
         """The call never left this machine."""
 
-    async def quota_spent(self, ticket: Ticket, *, project: str | None, limit: int | None) -> None:
-        """The key's bucket is spent for the day; refuses the ticket too."""
+    async def quota_spent(self, reservation: Reservation, *, project: str | None, limit: int | None) -> None:
+        """The key's bucket is spent for the day; refuses the reservation too."""
 
-    async def reject(self, ticket: Ticket, *, reason: str, project: str | None) -> None:
-        """The key is wrong or blocked; refuses the ticket too."""
+    async def reject(self, reservation: Reservation, *, reason: str, project: str | None) -> None:
+        """The key is wrong or blocked; refuses the reservation too."""
 
 
 class Reservations:
@@ -47,7 +47,7 @@ class Reservations:
         self._ring = ring
         self._entries: set[asyncio.Task[Any]] = set()
 
-    async def acquire(self, bucket: Bucket) -> Ticket:
+    async def acquire(self, bucket: Bucket) -> Reservation:
         """Reserve a call. If the caller is cancelled meanwhile, the reservation is given back as soon as it stands."""
         reservation = self._enter(self._ring.acquire(bucket))
         try:
@@ -56,7 +56,9 @@ class Reservations:
             self._enter(self._return(reservation))
             raise
 
-    async def close(self, ticket: Ticket, *, made: bool, refused: bool = False, cancelled: bool = False) -> None:
+    async def close(
+        self, reservation: Reservation, *, made: bool, refused: bool = False, cancelled: bool = False
+    ) -> None:
         """Settle a call that was made, apart from those that were `refused`; give back one that was not made.
 
         If the call was `cancelled`, nothing but that reaches the caller: an entry that fails is logged, and the
@@ -64,21 +66,21 @@ class Reservations:
         """
         try:
             if refused:
-                await self._finish(self._ring.refuse(ticket))
+                await self._finish(self._ring.refuse(reservation))
             else:
-                await self._finish(self._ring.settle([ticket]) if made else self._ring.give_back(ticket))
+                await self._finish(self._ring.settle([reservation]) if made else self._ring.release(reservation))
         except Exception as error:
             if not cancelled:
                 raise
             logger.warning("A cancelled call could not be accounted for: %s", error)
 
-    async def quota_spent(self, ticket: Ticket, *, project: str | None, limit: int | None) -> None:
+    async def quota_spent(self, reservation: Reservation, *, project: str | None, limit: int | None) -> None:
         """Close the key's bucket for the day."""
-        await self._finish(self._ring.quota_spent(ticket, project=project, limit=limit))
+        await self._finish(self._ring.quota_spent(reservation, project=project, limit=limit))
 
-    async def reject(self, ticket: Ticket, *, reason: str, project: str | None) -> None:
+    async def reject(self, reservation: Reservation, *, reason: str, project: str | None) -> None:
         """Suspend the key."""
-        await self._finish(self._ring.reject(ticket, reason=reason, project=project))
+        await self._finish(self._ring.reject(reservation, reason=reason, project=project))
 
     async def finish(self) -> None:
         """Wait until everything is entered."""
@@ -94,8 +96,8 @@ class Reservations:
     async def _finish(self, entry: Coroutine[Any, Any, None]) -> None:
         await asyncio.shield(self._enter(entry))
 
-    async def _return(self, reservation: asyncio.Task[Ticket]) -> None:
+    async def _return(self, reservation: asyncio.Task[Reservation]) -> None:
         try:
-            await self._ring.give_back(await reservation)
+            await self._ring.release(await reservation)
         except Exception as error:  # noqa: BLE001 - nobody waits for it any more
             logger.warning("A reserved call could not be given back: %s", error)

@@ -214,8 +214,8 @@ def key() -> Iterator[None]:
 async def test_a_suspension_that_ends_later_than_any_can_holds_nothing(db: Database, key: None, what: str) -> None:
     async def suspend() -> None:
         ring = KeyRing("hunting")
-        ticket = await ring.acquire(Bucket.SEARCH)
-        await (ring.quota_spent(ticket) if what == "bucket" else ring.reject(ticket, reason="wrong"))
+        reservation = await ring.acquire(Bucket.SEARCH)
+        await (ring.quota_spent(reservation) if what == "bucket" else ring.reject(reservation, reason="wrong"))
 
     with at(AHEAD):
         await suspend()

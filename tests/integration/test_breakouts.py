@@ -59,7 +59,7 @@ async def breakouts(db: Database) -> dict[str, Any]:
 
 async def test_a_breakout_is_a_rate_that_was_not_there_an_interval_before(db: Database) -> None:
     await seed(db)
-    number = await MaiaDAO().note_breakouts(list(CURVES), NOW - timedelta(minutes=10), 100)
+    number = await MaiaDAO().record_breakouts(list(CURVES), NOW - timedelta(minutes=10), 100)
     found = await breakouts(db)
     assert {id_: payload["views_per_hour"] for id_, payload in found.items()} == FOUND
     assert number == len(FOUND)
@@ -68,9 +68,9 @@ async def test_a_breakout_is_a_rate_that_was_not_there_an_interval_before(db: Da
 
 async def test_only_the_videos_that_were_read_are_looked_at(db: Database) -> None:
     await seed(db)
-    assert await MaiaDAO().note_breakouts(["reaches it", "stays below"], NOW, 100) == 1
+    assert await MaiaDAO().record_breakouts(["reaches it", "stays below"], NOW, 100) == 1
     assert set(await breakouts(db)) == {"reaches it"}
-    assert await MaiaDAO().note_breakouts([], NOW, 100) == 0
+    assert await MaiaDAO().record_breakouts([], NOW, 100) == 0
 
 
 async def test_a_thousand_videos_are_looked_at_by_the_index(db: Database) -> None:

@@ -32,7 +32,7 @@ Handler = Callable[["Server", str, dict[str, str], asyncio.StreamWriter], Awaita
 
 
 @dataclass(eq=False)
-class Ticket:
+class Reservation:
     key: SecretStr
     fingerprint: str
     bucket: Bucket
@@ -41,25 +41,25 @@ class Ticket:
 
 @dataclass
 class Ring:
-    issued: list[Ticket] = field(default_factory=list)
-    settled: list[Ticket] = field(default_factory=list)
-    returned: list[Ticket] = field(default_factory=list)
+    issued: list[Reservation] = field(default_factory=list)
+    settled: list[Reservation] = field(default_factory=list)
+    returned: list[Reservation] = field(default_factory=list)
 
-    async def acquire(self, bucket: Bucket) -> Ticket:
-        self.issued.append(Ticket(SecretStr(KEY), "fp0", bucket))
+    async def acquire(self, bucket: Bucket) -> Reservation:
+        self.issued.append(Reservation(SecretStr(KEY), "fp0", bucket))
         return self.issued[-1]
 
-    async def settle(self, tickets: Sequence[Ticket]) -> None:
-        self.settled += tickets
+    async def settle(self, reservations: Sequence[Reservation]) -> None:
+        self.settled += reservations
 
-    async def refuse(self, ticket: Ticket) -> None:
-        self.settled.append(ticket)
+    async def refuse(self, reservation: Reservation) -> None:
+        self.settled.append(reservation)
 
-    async def give_back(self, ticket: Ticket) -> None:
-        self.returned.append(ticket)
+    async def release(self, reservation: Reservation) -> None:
+        self.returned.append(reservation)
 
     def counted(self, *answered: Any) -> int:
-        """Calls that count; fails unless each ticket ended exactly once."""
+        """Calls that count; fails unless each reservation ended exactly once."""
         ended = [*self.settled, *self.returned, *answered]
         assert Counter(map(id, ended)) == Counter(map(id, self.issued))
         return len(self.settled) + len(answered)
@@ -160,7 +160,7 @@ async def test_what_goes_over_the_wire(serve: Serve) -> None:
     assert headers["accept-encoding"] == "gzip"
     assert headers["user-agent"] == "maia/9 (hunter 0/4) gzip"
     assert server.connections == 1
-    assert ring.counted(*answer.tickets, *again.tickets) == len(server.requests) == 2
+    assert ring.counted(*answer.reservations, *again.reservations) == len(server.requests) == 2
 
 
 BROKEN: dict[str, Handler] = {
@@ -187,7 +187,7 @@ async def test_a_broken_answer_is_tried_again(serve: Serve, handler: Handler) ->
         answer = await client.videos(["a"])
 
     assert len(answer.items) == 1
-    assert ring.counted(*answer.tickets) == len(server.requests) == 2
+    assert ring.counted(*answer.reservations) == len(server.requests) == 2
 
 
 @pytest.mark.parametrize("handler", BROKEN.values(), ids=BROKEN)
@@ -200,7 +200,7 @@ async def test_every_request_that_arrives_is_counted_and_none_is_sent_in_secret(
         with pytest.raises((NetworkError, Malformed)):
             await client.videos(["a"])
 
-    assert ring.counted(*first.tickets) == len(server.requests) == 4
+    assert ring.counted(*first.reservations) == len(server.requests) == 4
 
 
 async def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
@@ -260,7 +260,7 @@ async def test_a_ring_that_fails_does_not_swallow_a_cancellation(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     class BrokenRing(Ring):
-        async def settle(self, tickets: Sequence[Ticket]) -> None:
+        async def settle(self, reservations: Sequence[Reservation]) -> None:
             raise OSError("database gone")
 
     server = await serve(hangs)

@@ -60,8 +60,8 @@ class World:
             ids, at, views(hour),
         )  # fmt: skip
         with settings.override(atlas_clock=standing_at(at)):
-            await self.dao.note_freeze(ids, at)
-            return await self.dao.note_breakouts(ids, at, THRESHOLD)
+            await self.dao.check_freeze(ids, at)
+            return await self.dao.record_breakouts(ids, at, THRESHOLD)
 
     async def events(self) -> list[tuple[str, dict[str, Any]]]:
         rows = await self.db.fetch("SELECT type, payload FROM events WHERE type LIKE 'counts_%' ORDER BY id")
@@ -103,7 +103,7 @@ async def test_without_the_freeze_the_thaw_would_be_a_breakout_of_each(world: Wo
     assert await world.read(ids, 4, frozen) == 4
     await db.fetch("INSERT INTO count_freezes (started_at, ended_at, videos, channels) VALUES ($1, $2, 1, 1)",
                    NOON + HOUR, NOON + 4 * HOUR)  # fmt: skip
-    assert await world.dao.note_breakouts(ids, NOON + 4 * HOUR, THRESHOLD) == 0
+    assert await world.dao.record_breakouts(ids, NOON + 4 * HOUR, THRESHOLD) == 0
 
 
 async def test_a_video_that_breaks_out_over_a_whole_freeze_is_one_still(world: World) -> None:
@@ -187,7 +187,7 @@ async def test_a_few_that_move_do_not_hide_a_freeze_and_many_do(world: World) ->
             ids, at, moving, growing(-1),
         )  # fmt: skip
         with settings.override(atlas_clock=standing_at(at)):
-            await world.dao.note_freeze(ids, at)
+            await world.dao.check_freeze(ids, at)
         assert [name for name, _ in await world.events()] == names
 
 

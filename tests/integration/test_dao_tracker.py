@@ -482,8 +482,8 @@ async def test_retirements_that_are_rolled_back_are_not_counted(db: Database) ->
         assert dao.retired == 1
 
 
-async def test_witnesses_are_videos_that_were_there_when_last_asked(db: Database) -> None:
+async def test_control_ids_are_videos_that_were_there_when_last_asked(db: Database) -> None:
     await seed(NOON - 10 * DAY, absent=5 * DAY, there=5 * DAY, hot=HOUR)
     await answered(Presence.ABSENT, NOON, "absent")
-    assert set(await MaiaDAO().fetch_witnesses(5)) == {"there", "hot"}
-    assert len(await MaiaDAO().fetch_witnesses(1)) == 1
+    assert set(await MaiaDAO().fetch_control_ids(5)) == {"there", "hot"}
+    assert len(await MaiaDAO().fetch_control_ids(1)) == 1

@@ -20,7 +20,7 @@ from atlas.config.keypool import fingerprint
 from atlas.database import Database
 from atlas.db.queries import sql
 from atlas.errors import EmptyKeyRing, KeysRejected, RingExhausted
-from atlas.keyring import KeyRing, Ticket
+from atlas.keyring import KeyRing, Reservation
 from atlas.quota.buckets import Bucket
 from atlas.quota.reservations import NO_CALLS
 from atlas.utils import KeyRing as PublicKeyRing
@@ -106,11 +106,11 @@ async def test_an_empty_ring_says_so_before_anything_is_asked(statements: Counte
     assert not statements
 
 
-async def test_a_ticket_holds_its_key_hidden_and_its_pacific_day(db: Database) -> None:
-    ticket = await KeyRing("hunting").acquire(SEARCH)
-    assert ticket.key.get_secret_value() == "key-a"
-    assert "key-a" not in repr(ticket)
-    assert (ticket.fingerprint, ticket.bucket, ticket.day.isoformat()) == (A, SEARCH, "2026-11-22")
+async def test_a_reservation_holds_its_key_hidden_and_its_pacific_day(db: Database) -> None:
+    reservation = await KeyRing("hunting").acquire(SEARCH)
+    assert reservation.key.get_secret_value() == "key-a"
+    assert "key-a" not in repr(reservation)
+    assert (reservation.fingerprint, reservation.bucket, reservation.day.isoformat()) == (A, SEARCH, "2026-11-22")
     with at(MIDNIGHT - timedelta(minutes=1)):
         assert (await KeyRing("hunting").acquire(SEARCH)).day.isoformat() == "2026-11-22"
     with at(MIDNIGHT + timedelta(minutes=1)):
@@ -193,11 +193,11 @@ async def test_midnight_comes_by_a_faster_clock(db: Database) -> None:
         async with asyncio.timeout(20):
             while True:
                 try:
-                    ticket = await ring.acquire(SEARCH)
+                    reservation = await ring.acquire(SEARCH)
                     break
                 except RingExhausted:
                     await asyncio.sleep(0.01)
-    assert ticket.day.isoformat() >= "2026-11-23"
+    assert reservation.day.isoformat() >= "2026-11-23"
 
 
 async def test_the_next_day_is_told_and_logged_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:
@@ -216,8 +216,8 @@ async def test_a_burst_that_is_refused_is_one_event_and_one_line(
 ) -> None:
     caplog.set_level(logging.INFO, "atlas.keyring")
     ring, other = KeyRing("hunting"), KeyRing("hunting")
-    tickets = [*await asyncio.gather(*(ring.acquire(SEARCH) for _ in range(10))), await other.acquire(SEARCH)]
-    spent = [*(ring.quota_spent(ticket) for ticket in tickets[:-1]), other.quota_spent(tickets[-1])]
+    reservations = [*await asyncio.gather(*(ring.acquire(SEARCH) for _ in range(10))), await other.acquire(SEARCH)]
+    spent = [*(ring.quota_spent(reservation) for reservation in reservations[:-1]), other.quota_spent(reservations[-1])]
     await asyncio.gather(*spent)
     assert await event_types(db) == ["quota_spent"]
     assert len(caplog.records) == 1
@@ -325,19 +325,19 @@ async def test_a_rejected_key_is_tried_again_when_the_pool_changes_and_a_spent_b
 
 async def test_a_call_is_reserved_before_it_is_made_and_settled_after(db: Database) -> None:
     ring = KeyRing("hunting")
-    tickets = [await ring.acquire(SEARCH), await ring.acquire(SEARCH), await ring.acquire(UNITS)]
+    reservations = [await ring.acquire(SEARCH), await ring.acquire(SEARCH), await ring.acquire(UNITS)]
     assert await counts(db) == {(A, "search"): (2, 0), (A, "units"): (1, 0)}
     assert ring.calls == {"search": 2, "units": 1}
-    await ring.settle(tickets)
+    await ring.settle(reservations)
     assert await counts(db) == {(A, "search"): (2, 2), (A, "units"): (1, 1)}
 
 
 async def test_settling_twice_counts_once(db: Database) -> None:
     ring = KeyRing("hunting")
-    ticket = await ring.acquire(SEARCH)
-    await ring.settle([ticket, ticket])
-    await ring.settle([ticket])
-    await ring.give_back(ticket)
+    reservation = await ring.acquire(SEARCH)
+    await ring.settle([reservation, reservation])
+    await ring.settle([reservation])
+    await ring.release(reservation)
     await ring.settle([])
     assert await counts(db) == {(A, "search"): (1, 1)}
     assert ring.calls == {"search": 1}
@@ -360,11 +360,11 @@ async def test_a_refused_call_is_counted_apart_and_not_as_spent(db: Database) ->
 @pytest.mark.parametrize("how", ["quota", "key"])
 async def test_a_refusal_for_quota_or_key_is_not_spent_either(db: Database, how: str) -> None:
     ring = KeyRing("hunting")
-    ticket = await ring.acquire(SEARCH)
+    reservation = await ring.acquire(SEARCH)
     if how == "quota":
-        await ring.quota_spent(ticket, limit=100)
+        await ring.quota_spent(reservation, limit=100)
     else:
-        await ring.reject(ticket, reason="forbidden: Project 4711 has been deleted.")
+        await ring.reject(reservation, reason="forbidden: Project 4711 has been deleted.")
     report = (await KeyDAO().report(settings.key_rings))[0].buckets[0]
     assert (report.spent, report.refused, ring.calls["search"], ring.refused["search"]) == (0, 1, 0, 1)
 
@@ -375,7 +375,7 @@ async def test_a_refusal_is_counted_once_though_an_answer_of_the_database_is_los
     db: Database, deaf: Callable[[], None], monkeypatch: pytest.MonkeyPatch, how: str, lost: int
 ) -> None:
     ring = KeyRing("hunting")
-    ticket = await ring.acquire(SEARCH)
+    reservation = await ring.acquire(SEARCH)
     fetch, settling = db.fetch, 0
 
     async def losing(statement: str, *arguments: Any) -> Any:
@@ -391,35 +391,35 @@ async def test_a_refusal_is_counted_once_though_an_answer_of_the_database_is_los
 
     monkeypatch.setattr(db, "fetch", losing)
     if how == "rate":
-        await ring.refuse(ticket)
+        await ring.refuse(reservation)
     elif how == "quota":
-        await ring.quota_spent(ticket)
+        await ring.quota_spent(reservation)
     else:
-        await ring.reject(ticket, reason="API key not valid")
+        await ring.reject(reservation, reason="API key not valid")
     assert settling >= 2
     usage = (await KeyDAO().report(settings.key_rings))[0].buckets[0]
-    assert (usage.spent, usage.refused, ticket.open) == (0, 1, False)
+    assert (usage.spent, usage.refused, reservation.open) == (0, 1, False)
 
 
 async def test_a_refusal_that_is_rolled_back_waits_to_be_counted(db: Database) -> None:
     ring = KeyRing("hunting")
-    ticket = await ring.acquire(SEARCH)
+    reservation = await ring.acquire(SEARCH)
     with pytest.raises(LookupError):
         async with db.transaction():
-            await ring.refuse(ticket)
+            await ring.refuse(reservation)
             raise LookupError
-    assert (ring.calls["search"], ring.refused["search"], ticket.open) == (1, 0, True)
-    await ring.refuse(ticket)
-    assert (ring.calls["search"], ring.refused["search"], ticket.open) == (0, 1, False)
+    assert (ring.calls["search"], ring.refused["search"], reservation.open) == (1, 0, True)
+    await ring.refuse(reservation)
+    assert (ring.calls["search"], ring.refused["search"], reservation.open) == (0, 1, False)
     assert await counts(db) == {(A, "search"): (1, 1)}
 
 
 async def test_a_call_that_never_left_is_not_counted(db: Database) -> None:
     ring = KeyRing("hunting")
-    ticket = await ring.acquire(SEARCH)
-    await ring.give_back(ticket)
-    await ring.give_back(ticket)
-    await ring.settle([ticket])
+    reservation = await ring.acquire(SEARCH)
+    await ring.release(reservation)
+    await ring.release(reservation)
+    await ring.settle([reservation])
     assert await counts(db) == {(A, "search"): (0, 0)}
     assert ring.calls["search"] == 0
 
@@ -440,8 +440,8 @@ async def test_a_burst_on_a_key_that_is_spent_since_rotates_as_a_whole(db: Datab
     ring, other = KeyRing("hunting"), KeyRing("hunting")
     await ring.acquire(SEARCH)
     await other.quota_spent(await other.acquire(SEARCH))
-    tickets = await asyncio.gather(*(ring.acquire(SEARCH) for _ in range(20)))
-    assert {ticket.fingerprint for ticket in tickets} == {B}
+    reservations = await asyncio.gather(*(ring.acquire(SEARCH) for _ in range(20)))
+    assert {reservation.fingerprint for reservation in reservations} == {B}
     assert await counts(db) == {(A, "search"): (2, 1), (B, "search"): (20, 0)}
 
 
@@ -457,9 +457,9 @@ async def test_shards_that_count_at_once_lose_nothing(db: Database) -> None:
 
 async def test_calls_count_for_the_day_on_which_they_were_reserved(db: Database) -> None:
     ring = KeyRing("hunting")
-    ticket = await ring.acquire(SEARCH)
+    reservation = await ring.acquire(SEARCH)
     with at(MIDNIGHT):
-        await ring.settle([ticket])
+        await ring.settle([reservation])
     assert {str(row["day"]) for row in await db.fetch("SELECT day FROM api_calls")} == {"2026-11-22"}
 
 
@@ -468,7 +468,7 @@ async def test_of_calls_that_start_together_each_counts_for_its_own_day(db: Data
     with at(MIDNIGHT - timedelta(seconds=1)):
         await ring.acquire(UNITS)  # the ring has looked at the suspensions
 
-        async def after_midnight() -> Ticket:
+        async def after_midnight() -> Reservation:
             with at(MIDNIGHT):
                 return await ring.acquire(SEARCH)
 
@@ -488,7 +488,7 @@ async def test_a_waiter_that_is_cancelled_makes_no_call_and_is_not_counted(db: D
         await asyncio.sleep(0)
     waiting[1].cancel()
     done = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(result).__name__ for result in done] == ["Ticket", "CancelledError", "Ticket"]
+    assert [type(result).__name__ for result in done] == ["Reservation", "CancelledError", "Reservation"]
     assert (await counts(db))[A, "search"] == (2, 0)
 
 
@@ -497,9 +497,9 @@ async def test_a_call_that_is_given_back_is_not_taken_out_twice_where_the_answer
 ) -> None:
     ring = KeyRing("hunting")
     made, first, second = [await ring.acquire(SEARCH) for _ in range(3)]
-    await ring.give_back(first)  # the connection knows the statement now: it is one message
+    await ring.release(first)  # the connection knows the statement now: it is one message
     deaf()
-    await ring.give_back(second)
+    await ring.release(second)
     assert (await counts(db))[A, "search"][0] >= 1, "one of them was made"
     await ring.settle([made])
 
@@ -509,59 +509,59 @@ async def test_a_call_that_is_given_back_is_not_taken_out_twice_where_the_answer
 
 async def test_what_was_settled_in_a_transaction_that_is_rolled_back_can_be_settled_again(db: Database) -> None:
     ring, dao = KeyRing("hunting"), MaiaDAO()
-    tickets = [await ring.acquire(SEARCH), await ring.acquire(UNITS)]
+    reservations = [await ring.acquire(SEARCH), await ring.acquire(UNITS)]
     with pytest.raises(RuntimeError):
         async with dao.transaction():
-            await ring.settle(tickets)
-            assert not any(ticket.open for ticket in tickets)
-            await ring.settle(tickets)
+            await ring.settle(reservations)
+            assert not any(reservation.open for reservation in reservations)
+            await ring.settle(reservations)
             raise RuntimeError
-    assert all(ticket.open for ticket in tickets)
+    assert all(reservation.open for reservation in reservations)
     assert await counts(db) == {(A, "search"): (1, 0), (A, "units"): (1, 0)}
-    await ring.settle(tickets)
+    await ring.settle(reservations)
     assert await counts(db) == {(A, "search"): (1, 1), (A, "units"): (1, 1)}
 
 
 async def test_what_a_callers_statement_settles_is_settled_once(db: Database, statements: Counter[str]) -> None:
     ring, dao = KeyRing("hunting"), MaiaDAO()
-    tickets = [await ring.acquire(SEARCH), await ring.acquire(UNITS), await ring.acquire(UNITS)]
-    with ring.settling(tickets) as calls:
+    reservations = [await ring.acquire(SEARCH), await ring.acquire(UNITS), await ring.acquire(UNITS)]
+    with ring.settling(reservations) as calls:
         assert await dao.update_video_stats_batch([], calls=calls) == 0
-    with ring.settling(tickets) as again:
+    with ring.settling(reservations) as again:
         assert again == NO_CALLS
-    await ring.settle(tickets)
+    await ring.settle(reservations)
     assert statements["quota/settle_calls"] == 0
     assert await counts(db) == {(A, "search"): (1, 1), (A, "units"): (2, 2)}
 
 
 async def test_what_a_callers_statement_failed_to_settle_can_be_settled_again(db: Database) -> None:
     ring = KeyRing("hunting")
-    ticket = await ring.acquire(SEARCH)
-    with pytest.raises(RuntimeError), ring.settling([ticket]):
-        assert not ticket.open
+    reservation = await ring.acquire(SEARCH)
+    with pytest.raises(RuntimeError), ring.settling([reservation]):
+        assert not reservation.open
         raise RuntimeError
     with pytest.raises(RuntimeError):
         async with db.transaction():
-            with ring.settling([ticket]) as calls:
+            with ring.settling([reservation]) as calls:
                 await MaiaDAO().update_search_state(0, None, 0, "waiting", calls=calls)
             raise RuntimeError
-    assert ticket.open
+    assert reservation.open
     assert await counts(db) == {(A, "search"): (1, 0)}
-    with ring.settling([ticket]) as calls:
+    with ring.settling([reservation]) as calls:
         await MaiaDAO().update_search_state(0, None, 0, "waiting", calls=calls)  # a topic that nobody holds
     assert await counts(db) == {(A, "search"): (1, 1)}
 
 
 async def test_a_write_that_is_done_again_after_the_connection_was_lost_settles_once(db: Database) -> None:
     ring, dao = KeyRing("hunting"), MaiaDAO()
-    ticket = await ring.acquire(SEARCH)
+    reservation = await ring.acquire(SEARCH)
     tries = 0
 
     async def write() -> None:
         nonlocal tries
         tries += 1
         async with dao.transaction():
-            await ring.settle([ticket])
+            await ring.settle([reservation])
             if tries == 1:
                 await lose_connection(db)
             await dao.add_to_search_queue(["tag"])
@@ -580,21 +580,21 @@ async def test_no_more_calls_are_settled_than_reserved_where_answers_are_lost(
     await QueueDAO().add(["python", "guitar", "cooking"])
     topics = [row["id"] for row in await dao.fetch_hunter_batch(3)]
 
-    async def settle(ticket: Ticket, topic: int) -> None:
+    async def settle(reservation: Reservation, topic: int) -> None:
         if how == "settle":
-            await ring.settle([ticket])
+            await ring.settle([reservation])
             return
-        with ring.settling([ticket]) as calls:
+        with ring.settling([reservation]) as calls:
             if how == "videos":
                 await dao.update_video_stats_batch([], calls=calls)
             else:
                 await dao.update_search_state(topic, None, 0, "waiting", calls=calls)
 
-    tickets = [*await asyncio.gather(ring.acquire(SEARCH), ring.acquire(SEARCH)), await ring.acquire(SEARCH)]
-    await settle(tickets[0], topics[0])  # the connection knows the statement now: it is one message
-    for ticket, topic in zip(tickets[1:], topics[1:], strict=True):
+    reservations = [*await asyncio.gather(ring.acquire(SEARCH), ring.acquire(SEARCH)), await ring.acquire(SEARCH)]
+    await settle(reservations[0], topics[0])  # the connection knows the statement now: it is one message
+    for reservation, topic in zip(reservations[1:], topics[1:], strict=True):
         deaf()
-        await settle(ticket, topic)
+        await settle(reservation, topic)
     assert await counts(db) == {(A, "search"): (3, 3)}
 
 
@@ -614,14 +614,14 @@ async def test_settled_in_a_savepoint_that_is_rolled_back_it_is_open_for_the_tra
 
 async def test_settled_in_a_savepoint_it_is_open_again_if_the_transaction_is_rolled_back(db: Database) -> None:
     ring = KeyRing("hunting")
-    ticket, back = await ring.acquire(SEARCH), await ring.acquire(SEARCH)
+    reservation, back = await ring.acquire(SEARCH), await ring.acquire(SEARCH)
     with pytest.raises(RuntimeError):
         async with db.transaction():
             async with db.transaction():
-                await ring.settle([ticket])
-                await ring.give_back(back)
+                await ring.settle([reservation])
+                await ring.release(back)
             raise RuntimeError
-    assert ticket.open
+    assert reservation.open
     assert back.open
     assert ring.calls == {"search": 2}
     assert await counts(db) == {(A, "search"): (2, 0)}
@@ -629,19 +629,19 @@ async def test_settled_in_a_savepoint_it_is_open_again_if_the_transaction_is_rol
 
 async def test_a_reservation_made_inside_a_transaction_does_not_go_with_it(db: Database) -> None:
     ring = KeyRing("hunting")
-    ticket: Ticket | None = None
+    reservation: Reservation | None = None
     with pytest.raises(RuntimeError):
         async with db.transaction():
-            ticket = await ring.acquire(SEARCH)
+            reservation = await ring.acquire(SEARCH)
             raise RuntimeError
-    assert ticket is not None
-    await ring.settle([ticket])
+    assert reservation is not None
+    await ring.settle([reservation])
     assert await counts(db) == {(A, "search"): (1, 1)}
 
 
 async def test_a_suspension_survives_a_lost_connection(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     ring = KeyRing("hunting")
-    ticket = await ring.acquire(SEARCH)
+    reservation = await ring.acquire(SEARCH)
     fetch, lost = db.fetch, []
 
     async def losing(statement: str, *arguments: Any) -> Any:
@@ -651,7 +651,7 @@ async def test_a_suspension_survives_a_lost_connection(db: Database, monkeypatch
         return await fetch(statement, *arguments)
 
     monkeypatch.setattr(db, "fetch", losing)
-    await ring.quota_spent(ticket)
+    await ring.quota_spent(reservation)
     assert lost
     assert (await ring.acquire(SEARCH)).fingerprint == B
     assert (await counts(db))[A, "search"] == (1, 1)
@@ -672,11 +672,11 @@ async def lose_connection(db: Database, fetch: Any = None) -> None:
 async def test_a_refusal_of_the_day_that_has_ended_closes_nothing_of_the_new_one(db: Database) -> None:
     ring = KeyRing("hunting")
     with at(MIDNIGHT - timedelta(seconds=1)):
-        ticket = await ring.acquire(SEARCH)
+        reservation = await ring.acquire(SEARCH)
     with at(MIDNIGHT + timedelta(seconds=1)):
-        await ring.quota_spent(ticket)
+        await ring.quota_spent(reservation)
         assert (await ring.acquire(SEARCH)).fingerprint == A
-    assert not ticket.open
+    assert not reservation.open
     assert await db.fetch("SELECT 1 FROM key_suspensions") == []
 
 

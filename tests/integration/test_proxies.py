@@ -34,17 +34,17 @@ from maia.runtime.logs import set_up_logging
 from maia.youtube import YouTubeClient, YouTubeError
 
 @dataclass(eq=False)
-class Ticket:
+class Reservation:
     bucket: str
     key: SecretStr = SecretStr(sys.argv[2])
     fingerprint: str = "fp0"
 
 class Ring:
     async def acquire(self, bucket):
-        return Ticket(bucket)
-    async def settle(self, tickets):
-        print("counted", len(list(tickets)))
-    async def give_back(self, ticket):
+        return Reservation(bucket)
+    async def settle(self, reservations):
+        print("counted", len(list(reservations)))
+    async def release(self, reservation):
         print("given back")
 
 async def main():

@@ -1,4 +1,4 @@
-"""A key ring and a stop in memory. The ring keeps book of every ticket, so that a test can balance it."""
+"""A key ring and a stop in memory. The ring keeps book of every reservation, so that a test can balance it."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ MIDNIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 @dataclass(eq=False)
-class FakeTicket:
+class FakeReservation:
     key: SecretStr
     fingerprint: str
     bucket: Bucket
@@ -33,53 +33,55 @@ class FakeTicket:
 @dataclass
 class FakeRing:
     keys: list[str] = field(default_factory=lambda: ["key-one", "key-two", "key-three"])
-    issued: list[FakeTicket] = field(default_factory=list)
-    closed: list[tuple[str, FakeTicket]] = field(default_factory=list)
+    issued: list[FakeReservation] = field(default_factory=list)
+    closed: list[tuple[str, FakeReservation]] = field(default_factory=list)
     told: list[tuple[object, ...]] = field(default_factory=list)
     spent: set[tuple[str, Bucket]] = field(default_factory=set)
     rejected: set[str] = field(default_factory=set)
     failure: Exception | None = None
 
-    async def acquire(self, bucket: Bucket) -> FakeTicket:
+    async def acquire(self, bucket: Bucket) -> FakeReservation:
         usable = [key for key in self.keys if key not in self.rejected]
         if not usable:
             raise KeysRejected("hunting", {f"fp{place}": "refused" for place in range(len(self.keys))})
         for key in usable:
             if (key, bucket) not in self.spent:
-                ticket = FakeTicket(SecretStr(key), f"fp{self.keys.index(key)}", bucket)
-                self.issued.append(ticket)
-                return ticket
+                reservation = FakeReservation(SecretStr(key), f"fp{self.keys.index(key)}", bucket)
+                self.issued.append(reservation)
+                return reservation
         raise RingExhausted("hunting", bucket, MIDNIGHT, MIDNIGHT)
 
-    async def settle(self, tickets: Sequence[FakeTicket]) -> None:
-        self._close("settled", *tickets)
+    async def settle(self, reservations: Sequence[FakeReservation]) -> None:
+        self._close("settled", *reservations)
 
-    async def refuse(self, ticket: FakeTicket) -> None:
-        self._close("refused", ticket)
+    async def refuse(self, reservation: FakeReservation) -> None:
+        self._close("refused", reservation)
 
-    async def give_back(self, ticket: FakeTicket) -> None:
-        self._close("given back", ticket)
+    async def release(self, reservation: FakeReservation) -> None:
+        self._close("given back", reservation)
 
-    async def quota_spent(self, ticket: FakeTicket, *, project: str | None, limit: int | None) -> None:
-        self.spent.add((ticket.key.get_secret_value(), ticket.bucket))
-        self.told.append((ticket.fingerprint, ticket.bucket, project, limit))
-        self._close("spent", ticket)
+    async def quota_spent(self, reservation: FakeReservation, *, project: str | None, limit: int | None) -> None:
+        self.spent.add((reservation.key.get_secret_value(), reservation.bucket))
+        self.told.append((reservation.fingerprint, reservation.bucket, project, limit))
+        self._close("spent", reservation)
 
-    async def reject(self, ticket: FakeTicket, *, reason: str, project: str | None) -> None:
-        self.rejected.add(ticket.key.get_secret_value())
-        self.told.append((ticket.fingerprint, reason, project))
-        self._close("rejected", ticket)
+    async def reject(self, reservation: FakeReservation, *, reason: str, project: str | None) -> None:
+        self.rejected.add(reservation.key.get_secret_value())
+        self.told.append((reservation.fingerprint, reason, project))
+        self._close("rejected", reservation)
 
-    def _close(self, how: str, *tickets: FakeTicket) -> None:
+    def _close(self, how: str, *reservations: FakeReservation) -> None:
         if self.failure is not None:
             raise self.failure
-        self.closed += [(how, ticket) for ticket in tickets]
+        self.closed += [(how, reservation) for reservation in reservations]
 
     def book(self, *handed_over: object) -> list[str]:
-        """How each ticket ended, in order of issue. Fails unless each has exactly one end."""
-        ends = [*self.closed, *(("answered", ticket) for ticket in handed_over)]
-        assert Counter(id(ticket) for _, ticket in ends) == Counter(id(ticket) for ticket in self.issued)
-        return [next(how for how, ended in ends if ended is ticket) for ticket in self.issued]
+        """How each reservation ended, in order of issue. Fails unless each has exactly one end."""
+        ends = [*self.closed, *(("answered", reservation) for reservation in handed_over)]
+        assert Counter(id(reservation) for _, reservation in ends) == Counter(
+            id(reservation) for reservation in self.issued
+        )
+        return [next(how for how, ended in ends if ended is reservation) for reservation in self.issued]
 
 
 class FakeStop:

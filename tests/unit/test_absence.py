@@ -18,7 +18,7 @@ MANY = [f"v{number}" for number in range(10)]
 
 
 @pytest.mark.parametrize(
-    ("given", "asked", "witnesses", "proves"),
+    ("given", "asked", "controls", "proves"),
     [
         (answer("a"), ["a", "b"], [], True),
         (answer("a", pageInfo={"totalResults": 1}), ["a", "b"], [], True),
@@ -38,8 +38,8 @@ MANY = [f"v{number}" for number in range(10)]
         (answer("a", "z"), ["a", "b"], [], False),
     ],
 )
-def test_an_odd_answer_proves_nothing(given: VideoList, asked: list[str], witnesses: list[str], proves: bool) -> None:
-    assert proves_absence(given, asked, witnesses) is proves
+def test_an_odd_answer_proves_nothing(given: VideoList, asked: list[str], controls: list[str], proves: bool) -> None:
+    assert proves_absence(given, asked, controls) is proves
 
 
 def test_an_unknown_member_stays_in_the_answer_and_is_named() -> None:

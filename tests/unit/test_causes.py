@@ -37,16 +37,16 @@ BACKEND = b'{"error": {"code": 503, "message": "Backend Error", "errors": [{"rea
 )  # fmt: skip
 def test_a_cause_is_its_status_and_reason_and_what_was_said(error: Exception, expected: str) -> None:
     causes = Causes()
-    causes.note(error)
+    causes.record(error)
     assert str(causes) == expected
 
 
 def test_the_most_frequent_comes_first_and_of_many_three_are_named() -> None:
     causes = Causes()
     for error, times in ((ServerError(500), 1), (NotFound(), 50), (BadRequest("a"), 2), (ServerError(502), 1)):
-        causes.note(error, times)
-    causes.note(ServerError(500, detail="the same cause, with words"))
-    causes.note(BadRequest("b", detail="x" * 10_000))
+        causes.record(error, times)
+    causes.record(ServerError(500, detail="the same cause, with words"))
+    causes.record(BadRequest("b", detail="x" * 10_000))
     assert str(causes) == "404 notFound (50); 500 (2): the same cause, with words; 400 a (2); and 2 more"
 
 
@@ -55,8 +55,8 @@ def test_a_text_of_others_is_one_short_line_without_secrets_and_commands() -> No
     causes = Causes()
     for number in range(3):
         text = f"::error::a-key-that-nobody-may-see\n\x1b[31m##[add-mask]{number}" + "y" * 10_000
-        causes.note(BadRequest(f"r{number}", detail=text))
-        causes.note(StatementFailed(text), 2)
+        causes.record(BadRequest(f"r{number}", detail=text))
+        causes.record(StatementFailed(text), 2)
     shown = str(causes)
     assert "a-key-that" not in shown
     assert "\n" not in shown
@@ -67,7 +67,7 @@ def test_a_text_of_others_is_one_short_line_without_secrets_and_commands() -> No
 
 def test_what_was_cleared_is_forgotten() -> None:
     causes = Causes()
-    causes.note(NotFound())
+    causes.record(NotFound())
     causes.clear()
     assert str(causes) == ""
 

@@ -24,7 +24,7 @@ class Checks(MaiaDAO):
         self.made: list[tuple[list[str], datetime]] = []
         self.failure: StatementFailed | None = None
 
-    async def note_freeze(self, ids: Sequence[str], since: datetime) -> None:
+    async def check_freeze(self, ids: Sequence[str], since: datetime) -> None:
         if self.failure is not None:
             raise self.failure
         self.made.append((list(ids), since))

@@ -586,7 +586,7 @@ async def test_a_statement_that_fails_before_the_enrichment_leaves_it_to_later(
     assert (await run_hunter_cycle(1))["videos_enriched"] >= stats["videos_new"]
 
 
-async def test_without_the_witnesses_it_needs_a_batch_of_unfinished_videos_waits(
+async def test_without_the_control_ids_it_needs_a_batch_of_unfinished_videos_waits(
     db: Database, api: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add(ONE_PAGE)
@@ -599,7 +599,7 @@ async def test_without_the_witnesses_it_needs_a_batch_of_unfinished_videos_waits
 
     await add("python")
     with monkeypatch.context() as patch:
-        patch.setattr(MaiaDAO, "fetch_witnesses", refused)
+        patch.setattr(MaiaDAO, "fetch_control_ids", refused)
         stats = await run_hunter_cycle(1)
     assert (stats["outcome"], stats["unfinished"], stats["unfinished_failed"], stats["searches"]) == ("ok", new, new, 1)
     assert await nothing_is_claimed(db), "what failed is given back with the session"

@@ -290,7 +290,7 @@ async def test_what_the_batch_leaves_out_is_asked_of_videos_list_and_retired_aft
     assert (stats["updated"], stats["absent"], stats["retired"], stats["outcome"]) == (len(ids) - 3, 3, 0, "ok")
     (call,) = asked(api, "videos")
     assert set(gone) < set(call)
-    assert len(call) == 3 + 5, "with witnesses"
+    assert len(call) == 3 + 5, "with control ids"
     assert await absences() == {1}
     assert await still_due(db, timeline) == 0, "rescheduled like the rest"
     timeline.advance(hours=1, minutes=1)
@@ -358,7 +358,7 @@ async def test_an_answer_without_any_video_proves_nothing(
     await assert_every_call_is_counted(db, api)
 
 
-async def test_a_few_videos_that_are_all_gone_are_believed_when_a_witness_is_there(
+async def test_a_few_videos_that_are_all_gone_are_believed_when_a_control_id_is_there(
     db: Database, api: RunningSandbox, timeline: Timeline
 ) -> None:
     ids = await discover(db, api, timeline, "python", "guitar")
@@ -452,7 +452,7 @@ async def test_a_video_of_which_nothing_is_known_and_that_cannot_be_put_off_is_s
     await assert_every_call_is_counted(db, api)
 
 
-async def test_without_the_witnesses_it_needs_a_call_is_skipped_alone(
+async def test_without_the_control_ids_it_needs_a_call_is_skipped_alone(
     db: Database,
     api: RunningSandbox,
     timeline: Timeline,
@@ -462,7 +462,7 @@ async def test_without_the_witnesses_it_needs_a_call_is_skipped_alone(
     ids = (await discover(db, api, timeline, *MANY[:3]))[:100]
     await db.fetch("DELETE FROM videos WHERE NOT id = ANY ($1)", ids)
     api.faults.add("not-found:batchGetStats:times=1")
-    api.faults.add("empty-items:batchGetStats")  # no video is there that could be a witness
+    api.faults.add("empty-items:batchGetStats")  # no video is there that could be a control id
     ask = way._rows
 
     async def rows(connection: asyncpg.Connection, statement: str, *more: Any) -> list[asyncpg.Record]:

@@ -26,7 +26,7 @@ def test_readings_one_after_another_are_lawful() -> None:
     story.track(TRACKER, "a")
     story.claim(TRACKER, "videos", "b")
     story.call(TRACKER, "batchGetStats", ["b"])
-    story.call(TRACKER, "videos", ["a", "b"])  # "b" is a witness for somebody else
+    story.call(TRACKER, "videos", ["a", "b"])  # "b" is a control id for somebody else
     story.pass_(3)  # the database was away
     story.update(TRACKER, "b")
     evidence = story.evidence()

@@ -48,7 +48,7 @@ async def test_a_spent_day_rotates(client: YouTubeClient, api: aioresponses, rin
 
     assert keys(api) == ["key-one", "key-two", "key-three", "key-one"]
     assert ring.told == [("fp0", Bucket.SEARCH, "4711", 100), ("fp1", Bucket.SEARCH, "0815", 100)]
-    assert ring.book(*page.tickets, *answer.tickets) == ["spent", "spent", "answered", "answered"]
+    assert ring.book(*page.reservations, *answer.reservations) == ["spent", "spent", "answered", "answered"]
 
 
 async def test_a_wrong_and_a_blocked_key_rotate_and_are_told_once(
@@ -61,7 +61,7 @@ async def test_a_wrong_and_a_blocked_key_rotate_and_are_told_once(
     answer = await client.videos(["a"])
 
     assert ring.told == [("fp0", "API_KEY_INVALID", None), ("fp1", "API_KEY_IP_ADDRESS_BLOCKED", "4711")]
-    assert ring.book(*answer.tickets) == ["rejected", "rejected", "answered"]
+    assert ring.book(*answer.reservations) == ["rejected", "rejected", "answered"]
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert ["fp0" in warnings[0], "fp1" in warnings[1], len(warnings)] == [True, True, 2]
 
@@ -75,7 +75,7 @@ async def test_a_key_that_fits_in_no_header_is_never_sent(
     answer = await client.videos(["a"])
 
     assert keys(api) == ["good"]
-    assert ring.book(*answer.tickets) == ["rejected", "rejected", "answered"]
+    assert ring.book(*answer.reservations) == ["rejected", "rejected", "answered"]
 
 
 async def test_the_ring_says_when_no_key_is_left(client: YouTubeClient, api: aioresponses, ring: FakeRing) -> None:
@@ -131,7 +131,7 @@ async def test_a_rotation_is_no_try(client: YouTubeClient, api: aioresponses, ri
 
     answer = await client.videos(["a"])
 
-    assert ring.book(*answer.tickets) == ["settled", "spent", "settled", "rejected", "answered"]
+    assert ring.book(*answer.reservations) == ["settled", "spent", "settled", "rejected", "answered"]
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

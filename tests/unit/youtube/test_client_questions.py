@@ -53,8 +53,8 @@ async def test_search(client: YouTubeClient, api: aioresponses, ring: FakeRing) 
         "safeSearch": "none",
         "videoCategoryId": "10",
     }
-    assert [ticket.bucket for ticket in page.tickets] == [Bucket.SEARCH]
-    assert ring.book(*page.tickets) == ["answered"]
+    assert [reservation.bucket for reservation in page.reservations] == [Bucket.SEARCH]
+    assert ring.book(*page.reservations) == ["answered"]
 
 
 async def test_search_leaves_out_what_is_not_asked(client: YouTubeClient, api: aioresponses) -> None:
@@ -135,8 +135,8 @@ class TestByIds:
         assert url.path == "/youtube/v3" + path
         assert url.query["id"].split(",") == ids
         assert [item.id for item in answer.items] == ["a"]
-        assert [ticket.bucket for ticket in ring.issued] == [bucket]
-        assert ring.book(*answer.tickets) == ["answered"]
+        assert [reservation.bucket for reservation in ring.issued] == [bucket]
+        assert ring.book(*answer.reservations) == ["answered"]
 
     @pytest.mark.parametrize("ids", [["a"] * 51, ["a,b"], [""], ["a", "ü"]])
     async def test_what_cannot_be_asked_is_refused(
@@ -157,7 +157,7 @@ class TestByIds:
     ) -> None:
         answer = await getattr(client, method)([])
 
-        assert (answer.items, answer.dropped, answer.tickets, ring.issued) == ([], 0, (), [])
+        assert (answer.items, answer.dropped, answer.reservations, ring.issued) == ([], 0, (), [])
 
 
 async def test_playlist_items(client: YouTubeClient, api: aioresponses, ring: FakeRing) -> None:
@@ -169,7 +169,7 @@ async def test_playlist_items(client: YouTubeClient, api: aioresponses, ring: Fa
     assert url.path == "/youtube/v3/playlistItems"
     assert (url.query["playlistId"], url.query["pageToken"], url.query["maxResults"]) == ("UU_channel", "S", "50")
     assert ([item.video_id for item in page.items], page.next_page_token) == (["a"], "T")
-    assert ring.book(*page.tickets) == ["answered"]
+    assert ring.book(*page.reservations) == ["answered"]
     with pytest.raises(ValueError, match="playlist"):
         await client.playlist_items("a&b")
 
@@ -259,7 +259,7 @@ async def test_an_answer_that_is_none_is_tried_again(
     answer = await client.videos(["a"])
 
     assert len(answer.items) == 1
-    assert ring.book(*answer.tickets) == ["settled", "answered"]
+    assert ring.book(*answer.reservations) == ["settled", "answered"]
 
 
 @pytest.mark.parametrize("body", [b'{"kind": "youtube#videoListResponse"}', b'{"items": []}'])

@@ -114,7 +114,7 @@ class TestTries:
 
         answer = await client.videos(["a"])
 
-        assert ring.book(*answer.tickets) == [end, end, "answered"]
+        assert ring.book(*answer.reservations) == [end, end, "answered"]
 
     async def test_none_follows_a_stop_in_the_pause(
         self,
@@ -209,7 +209,7 @@ async def test_without_a_stop_it_simply_sleeps(api: aioresponses, ring: FakeRing
     api.get(ANY, body=OK)
     async with YouTubeClient(ring, base_url=BASE, backoff=0.0) as client:  # type: ignore[arg-type]
         answer = await client.videos(["a"])
-    assert ring.book(*answer.tickets) == ["settled", "answered"]
+    assert ring.book(*answer.reservations) == ["settled", "answered"]
 
 
 async def test_a_closed_client_says_so_and_costs_nothing(ring: FakeRing) -> None:
@@ -276,10 +276,10 @@ async def test_a_call_cancelled_while_it_settles_is_settled_all_the_same(api: ai
         asked = asyncio.Event()
         go_on = asyncio.Event()
 
-        async def settle(self, tickets: Any) -> None:
+        async def settle(self, reservations: Any) -> None:
             self.asked.set()
             await self.go_on.wait()
-            await super().settle(tickets)
+            await super().settle(reservations)
 
     ring = SlowRing()
     api.get(ANY, status=404, body=bodies.legacy(404, "videoNotFound"))
