@@ -13,7 +13,7 @@ from atlas.adapters import search_rounds
 from atlas.adapters.claims import Claims
 from atlas.clock import clock
 from atlas.config import settings
-from atlas.db.queries import sql
+from atlas.db.queries import bind, sql
 from atlas.models.rows import Ingested, TargetRow, TopicRow, TopicStatus
 from atlas.models.youtube import Video
 from atlas.quota.reservations import NO_CALLS, Calls
@@ -348,16 +348,33 @@ class Hunting(Claims):
 
     async def _write_state(self, step: search_rounds.Step, count: int, calls: Calls) -> bool:
         now, row = self._now(), step.row
-        due = None if step.rest is None else now + step.rest
         return bool(
             await self._db.fetch(
-                sql("hunter/advance_topic"), row["id"], row["lease_token"], str(row["status"]),
-                row["next_page_token"], now,
-                due, count, row["published_after"], row["published_before"], row["round_before"],
-                row["round_ended_at"], row["oldest_read"], row["page"], row["restarts"], row["slice_results"],
-                row["round_pages"], row["round_new"], row["barren_rounds"], row["empty_answers"], *calls,
+                *bind(
+                    "hunter/advance_topic",
+                    topic=row["id"],
+                    lease_token=row["lease_token"],
+                    status=str(row["status"]),
+                    now=now,
+                    due_at=None if step.rest is None else now + step.rest,
+                    results=count,
+                    next_page_token=row["next_page_token"],
+                    published_after=row["published_after"],
+                    published_before=row["published_before"],
+                    round_before=row["round_before"],
+                    round_ended_at=row["round_ended_at"],
+                    oldest_read=row["oldest_read"],
+                    page=row["page"],
+                    restarts=row["restarts"],
+                    slice_results=row["slice_results"],
+                    round_pages=row["round_pages"],
+                    round_new=row["round_new"],
+                    barren_rounds=row["barren_rounds"],
+                    empty_answers=row["empty_answers"],
+                    **calls._asdict(),
+                )
             )
-        )  # fmt: skip
+        )
 
     async def restart_round(self, topic_id: int) -> bool:
         """The page token was refused: the slice begins anew at the oldest publish time read, once a round.

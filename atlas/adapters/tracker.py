@@ -10,7 +10,7 @@ from atlas import events, policy
 from atlas.adapters.claims import Claims
 from atlas.clock import clock
 from atlas.config import settings
-from atlas.db.queries import sql
+from atlas.db.queries import bind, sql
 from atlas.models.rows import Presence, TargetRow, VideoUpdate
 from atlas.quota.reservations import NO_CALLS, Calls
 from atlas.times import iso
@@ -91,23 +91,25 @@ class Tracking(Claims):
             for update, row in zip(mine, rows, strict=True)
         ]
         written = await self._db.fetch(
-            sql("tracker/update_videos"),
-            [update.id for update in mine],
-            [row["lease_token"] for row in rows],
-            [zone for zone, _ in plan],
-            [due for _, due in plan],
-            [update.presence == Presence.PRESENT for update in mine],
-            [update.presence == Presence.ABSENT for update in mine],
-            [update.views for update in mine],
-            [update.likes for update in mine],
-            [update.comments for update in mine],
-            [update.published_at for update in mine],
-            [update.duration for update in mine],
-            now,
-            now - policy.ABSENCE_SPACING,
-            policy.ABSENCES_TO_RETIRE,
-            policy.PUBLISH_TIME_MOVED,
-            *calls,
+            *bind(
+                "tracker/update_videos",
+                ids=[update.id for update in mine],
+                lease_tokens=[row["lease_token"] for row in rows],
+                zones=[zone for zone, _ in plan],
+                due_times=[due for _, due in plan],
+                present=[update.presence == Presence.PRESENT for update in mine],
+                absent=[update.presence == Presence.ABSENT for update in mine],
+                views=[update.views for update in mine],
+                likes=[update.likes for update in mine],
+                comments=[update.comments for update in mine],
+                publish_times=[update.published_at for update in mine],
+                durations=[update.duration for update in mine],
+                now=now,
+                old_absence=now - policy.ABSENCE_SPACING,
+                absences_to_retire=policy.ABSENCES_TO_RETIRE,
+                moved=policy.PUBLISH_TIME_MOVED,
+                **calls._asdict(),
+            )
         )
         retired = [record["id"] for record in written if record["retired"]]
         if retired:

@@ -1,7 +1,13 @@
 """The SQL: one statement per file in ``atlas/sql``, in a folder per caller, loaded as ``folder/name``.
 
-Tables are written ``$schema.videos``: the schema is a setting, and a name with its schema is found through any pooler,
-where a search_path may get lost between two transactions.
+Two kinds of names stand for what the caller fills in:
+
+- ``$word`` is an identifier, which is quoted here: ``$schema.videos``. ``$schema`` is DATABASE_SCHEMA unless given. A
+  table that is written with its schema is found through any pooler, where a search_path may get lost.
+- ``:word`` is a parameter. PostgreSQL knows only ``$1``, ``$2``, so ``:word`` becomes the number of its first place.
+
+A statement of up to about five parameters may number them itself: ``fetch(sql("quota/settle_calls"), day, key)``.
+A longer one names them, and ``bind`` puts the values in order: ``fetch(*bind("hunter/advance_topic", topic=1, ...))``.
 """
 
 from __future__ import annotations
@@ -10,36 +16,63 @@ import functools
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from atlas.config import settings
 
-__all__ = ["names", "sql"]
+__all__ = ["bind", "names", "sql"]
 
 _FOLDER = resources.files("atlas") / "sql"
-_NAME = re.compile(r"\$([a-z_]+)")  # $1, $2 … are the driver's
+_IDENTIFIER = re.compile(r"\$([a-z_]+)\b(?!\$)")  # $1, $2 … are the driver's, $body$ is a quote
+_PARAMETER = re.compile(
+    r"""
+    [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*'   # strings
+    | "[^"]*"                                   # quoted identifiers
+    | --[^\n]* | /\*.*?\*/                      # comments
+    | (?P<quote>\$\w*\$).*?(?P=quote)           # dollar quotes
+    | ::                                        # casts
+    | (?<![\w\]]):(?P<name>[a-z_][a-z0-9_]*)    # a parameter, and not the end of an array's slice
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def sql(name: str, **identifiers: str) -> str:
-    """The statement in ``atlas/sql/{name}.sql``.
+    """Return the statement in ``atlas/sql/{name}.sql`` as the driver takes it.
 
     Args:
         name: the file's path below ``atlas/sql``, without its ending: ``hunter/claim_topics``.
-        identifiers: what stands for ``$word`` in it, such as the name of a partition; quoted here. ``$schema`` is
-            DATABASE_SCHEMA unless given.
+        identifiers: what stands for ``$word`` in it, such as the name of a partition.
     """
     if not identifiers:
         return _in_schema(name, settings.database_schema)
     return _filled(name, {"schema": settings.database_schema, **identifiers})
 
 
+def bind(name: str, /, **values: Any) -> tuple[str, *tuple[Any, ...]]:
+    """Return a statement and the arguments for its parameters, in the driver's order.
+
+    Args:
+        name: as for ``sql``.
+        values: what stands for each ``:word``, and for each ``$word`` but ``$schema``.
+
+    Raises TypeError where the statement names other parameters.
+    """
+    parameters = _numbered(name)[1]
+    identifiers = {word: value for word, value in values.items() if word not in parameters}
+    try:
+        return sql(name, **identifiers), *(values[word] for word in parameters)
+    except KeyError as missing:
+        raise TypeError(f"{name}.sql needs {missing}") from None
+
+
 def names() -> list[str]:
-    """The names of all statements."""
+    """Return the names of all statements."""
     folder = Path(str(_FOLDER))
     return sorted(str(file.relative_to(folder).with_suffix("").as_posix()) for file in folder.rglob("*.sql"))
 
 
 def _quoted(identifier: str) -> str:
-    """As an identifier in a statement, whatever it holds."""
     return '"' + identifier.replace('"', '""') + '"'
 
 
@@ -49,7 +82,24 @@ def _in_schema(name: str, schema: str) -> str:
 
 
 def _filled(name: str, identifiers: dict[str, str]) -> str:
-    return _NAME.sub(lambda match: _quoted(identifiers[match[1]]), _text(name))
+    text = _numbered(name)[0]
+    if unknown := identifiers.keys() - {"schema", *_IDENTIFIER.findall(text)}:
+        raise TypeError(f"{name}.sql does not name {', '.join(sorted(unknown))}")
+    return _IDENTIFIER.sub(lambda match: _quoted(identifiers[match[1]]), text)
+
+
+@functools.cache
+def _numbered(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return a statement with ``$1``, ``$2`` … in place of its named parameters, and their names in that order."""
+    numbers: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        if match["name"] is None:
+            return match[0]
+        return f"${numbers.setdefault(match['name'], len(numbers) + 1)}"
+
+    text = _PARAMETER.sub(number, _text(name))
+    return text, tuple(numbers)
 
 
 @functools.cache

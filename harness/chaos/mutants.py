@@ -50,8 +50,9 @@ MUTANTS: Mapping[str, Mutant] = {
         patches.in_statement(
             "hunter/advance_topic",
             (
-                "next_page_token = $4",
-                "next_page_token = CASE WHEN $4::text IS NOT NULL THEN coalesce(next_page_token, $4) END",
+                "next_page_token = :next_page_token",
+                "next_page_token = CASE WHEN :next_page_token::text IS NOT NULL "
+                "THEN coalesce(next_page_token, :next_page_token) END",
             ),
         ),
     ),

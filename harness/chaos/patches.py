@@ -99,9 +99,7 @@ def last_search_dropped() -> None:
 def late_hunter() -> None:
     from maia import hunter
 
-    in_statement(
-        "hunter/advance_topic", ("WHERE id = $1 AND lease_token = $2", "WHERE id = $1 AND $2::uuid IS NOT NULL")
-    )()
+    in_statement("hunter/advance_topic", ("AND lease_token = :lease_token", "AND :lease_token::uuid IS NOT NULL"))()
     ingest = vars(hunter)["_ingest"]
 
     async def late(*of: Any) -> Any:

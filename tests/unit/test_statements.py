@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import atlas
-from atlas.db.queries import names, sql
+from atlas.db import queries
+from atlas.db.queries import bind, names, sql
 
 pytestmark = pytest.mark.wheel
 
@@ -28,13 +30,13 @@ def calls(path: Path) -> list[ast.Call]:
     return [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "sql"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"sql", "bind"}
     ]
 
 
 def used() -> set[str]:
     found = set()
-    for path in SOURCES:
+    for path in set(SOURCES) - {Path(queries.__file__)}:
         for call in calls(path):
             (argument,) = call.args
             assert isinstance(argument, ast.Constant), f"{path.name}:{call.lineno}: a statement is named by a literal"
@@ -46,28 +48,65 @@ def test_every_statement_is_used_and_every_one_that_is_used_exists() -> None:
     assert used() == set(names())
 
 
-def filled(name: str) -> str:
-    """The statement with something in the place of each identifier."""
-    written = (PACKAGE / "sql" / f"{name}.sql").read_text(encoding="utf-8")
-    return sql(name, **dict.fromkeys(re.findall(r"\$([a-z_]+)", written), "something"))
-
-
 @pytest.mark.parametrize("name", names())
 def test_a_file_holds_one_statement_that_says_what_its_parameters_are(name: str) -> None:
-    text = filled(name)
+    text = (PACKAGE / "sql" / f"{name}.sql").read_text(encoding="utf-8")
     assert text.startswith("-- ")
     comments = "\n".join(line for line in text.splitlines() if line.startswith("--"))
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
     assert ";" not in re.sub(r"AS \$\$\n.*?\n\$\$", "", body, flags=re.DOTALL), "but in a function's body"
     wanted = {int(number) for number in re.findall(r"\$(\d+)", body)}
     assert wanted == set(range(1, len(wanted) + 1)), "the parameters are numbered without a gap"
-    told = {int(number) for number in re.findall(r"\$(\d+)", comments)}
-    assert told == wanted, "the comment names each parameter"
+    explained = {int(number) for number in re.findall(r"\$(\d+)", comments)}
+    assert explained == wanted, "the comment says what each number is"
+    assert not wanted or not queries._numbered(name)[1], "parameters have names or numbers, not both"
 
 
 def test_a_name_without_a_file_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         sql("no_such_statement")
+
+
+@pytest.fixture
+def statement(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Sets the text of the statement ``any/name``."""
+    yield lambda text: monkeypatch.setattr(queries, "_text", lambda _name: text)
+    queries._numbered.cache_clear()
+    queries._in_schema.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "numbered", "parameters"),
+    [
+        ("SELECT :b, :a, :b", "SELECT $1, $2, $1", "b a"),
+        ("SELECT :a::text[], a::b, '1'::interval", "SELECT $1::text[], a::b, '1'::interval", "a"),
+        (r"SELECT ':x ''' || :a, E'\':x' || :b", r"SELECT ':x ''' || $1, E'\':x' || $2", "a b"),
+        ("SELECT \":x\" -- :y isn't\n, :a /* ':z */, :b", "SELECT \":x\" -- :y isn't\n, $1 /* ':z */, $2", "a b"),
+        ("DO $$ :x $$; DO $f$ $$ :y $f$; SELECT :a", "DO $$ :x $$; DO $f$ $$ :y $f$; SELECT $1", "a"),
+        ("SELECT l[1:n], l[:a], f(v := :b_2)", "SELECT l[1:n], l[$1], f(v := $2)", "a b_2"),
+        ("SELECT $2, $1", "SELECT $2, $1", ""),
+    ],
+)
+def test_named_parameters_become_numbers_in_the_order_of_their_first_place(
+    statement: Callable[[str], None], text: str, numbered: str, parameters: str
+) -> None:
+    statement(text)
+    values = {name: object() for name in parameters.split()}
+    assert bind("any/name", **values) == (numbered, *values.values())
+
+
+def test_identifiers_are_quoted_wherever_they_stand(statement: Callable[[str], None]) -> None:
+    statement("SELECT '$table'::regclass, :name FROM $schema.$table")
+    assert bind("any/name", table='a"b', name=1) == ("""SELECT '"a""b"'::regclass, $1 FROM "public"."a""b\"""", 1)
+
+
+@pytest.mark.parametrize("values", [{}, {"id": 1}, {"id": 1, "at": 2, "other": 3}])
+def test_values_are_exactly_those_that_a_statement_names(
+    statement: Callable[[str], None], values: dict[str, int]
+) -> None:
+    statement("SELECT :id, :at")
+    with pytest.raises(TypeError, match=r"^any/name\.sql (needs|does not name)"):
+        bind("any/name", **values)
 
 
 def texts(path: Path) -> list[tuple[int, str, bool]]:

@@ -22,8 +22,9 @@ from typing import Any
 
 import orjson
 
-from atlas.db.queries import sql
+from atlas.db.queries import bind, sql
 from atlas.models.youtube import SearchItem, Video
+from atlas.quota.reservations import Calls
 from harness.benchmarks.bare.tools import CONCURRENCY, Bare, zone_and_due
 
 __all__ = ["hunt"]
@@ -80,9 +81,7 @@ async def hunt(tools: Bare, batch: int, folder: Path) -> int:
             await session.fetch(sql("hunter/add_tags"), list(mentions), list(mentions.values()), _NEW_QUERIES, at)
             created = sum(row["created"] for row in stored)
             calls = tools.answered((day, "search"), (day, "units"))
-            await session.fetch(
-                sql("hunter/advance_topic"), *_advance(topic, token, len(items), created, now, at), *calls
-            )
+            await session.fetch(*_advance(topic, token, len(items), created, now, at, calls))
         records.update((video.id, _record(video, at)) for video in videos)
 
     await asyncio.gather(*map(store, found))
@@ -107,14 +106,32 @@ def _ingest(videos: list[Video], at: datetime) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _advance(topic: Any, token: str | None, count: int, new: int, now: datetime, at: datetime) -> tuple[Any, ...]:
-    status, due, ended = ("active", None, None) if token else ("waiting", at + timedelta(hours=6), now)
-    window = (now - _WINDOW, now) if token else (None, None)
-    page, found = (1, count) if token else (0, 0)
-    return (
-        topic["id"], topic["lease_token"], status, token, at, due, count, *window, None, ended, None, page, 0, found,
-        page, new if token else 0, 0, 0,
-    )  # fmt: skip
+def _advance(
+    topic: Any, token: str | None, count: int, new: int, now: datetime, at: datetime, calls: Calls
+) -> tuple[str, *tuple[Any, ...]]:
+    return bind(
+        "hunter/advance_topic",
+        topic=topic["id"],
+        lease_token=topic["lease_token"],
+        status="active" if token else "waiting",
+        next_page_token=token,
+        now=at,
+        due_at=None if token else at + timedelta(hours=6),
+        results=count,
+        published_after=now - _WINDOW if token else None,
+        published_before=now if token else None,
+        round_before=None,
+        round_ended_at=None if token else now,
+        oldest_read=None,
+        page=1 if token else 0,
+        restarts=0,
+        slice_results=count if token else 0,
+        round_pages=1 if token else 0,
+        round_new=new if token else 0,
+        barren_rounds=0,
+        empty_answers=0,
+        **calls._asdict(),
+    )
 
 
 def _record(video: Video, at: datetime) -> bytes:

@@ -15,6 +15,7 @@ import asyncpg
 import orjson
 
 from atlas.db.queries import sql
+from atlas.quota.reservations import Calls
 
 __all__ = ["CONCURRENCY", "KEY", "SESSIONS", "Bare", "bare", "zone_and_due"]
 
@@ -64,11 +65,11 @@ class Bare:
         return day
 
     @staticmethod
-    def answered(*calls: tuple[date, str]) -> tuple[Any, ...]:
-        """What a statement is given that settles one call of each day and bucket."""
+    def answered(*calls: tuple[date, str]) -> Calls:
+        """One call of each day and bucket, as a statement settles them."""
         days, buckets = zip(*sorted(calls), strict=True)
         number = len(calls)
-        return days, [_PRINT] * number, buckets, [random.randrange(64)] * number, [1] * number
+        return Calls(days, [_PRINT] * number, buckets, [random.randrange(64)] * number, [1] * number)
 
     async def get(self, path: str, params: dict[str, str]) -> dict[str, Any]:
         """One call, decoded."""

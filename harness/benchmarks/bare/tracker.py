@@ -14,7 +14,9 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from atlas.db.queries import bind
 from atlas.models.youtube import VideoStats
+from atlas.quota.reservations import NO_CALLS, Calls
 from harness.benchmarks.bare.tools import CONCURRENCY, Bare, zone_and_due
 
 __all__ = ["claim", "track", "update"]
@@ -39,7 +41,8 @@ async def track(tools: Bare, batch: int) -> int:
             answer = await tools.get("/videos:batchGetStats", params)
         found = sorted((VideoStats.from_resource(item) for item in answer["items"]), key=lambda video: video.id)
         calls = tools.answered((day, "batchGetStats"))
-        return len(await tools.fetch("tracker/update_videos", *update(targets, found), *calls))
+        async with tools.session() as session:
+            return len(await session.fetch(*update(targets, found, calls)))
 
     return sum(await asyncio.gather(*map(call, calls)))
 
@@ -49,28 +52,30 @@ def claim(batch: int) -> tuple[Any, ...]:
     return batch, datetime.now(UTC), _LEASE, uuid.uuid4(), "bare 0/1"
 
 
-def update(targets: dict[str, Any], found: list[VideoStats]) -> tuple[Any, ...]:
-    """What the statement of an update is given of videos, all of which are there; the calls come after it."""
+def update(targets: dict[str, Any], found: list[VideoStats], calls: Calls = NO_CALLS) -> tuple[str, *tuple[Any, ...]]:
+    """Return the statement of an update and its arguments, for videos all of which are present."""
     now = datetime.now(UTC)
     rows = [targets[video.id] for video in found]
     plan = [
         zone_and_due(video.published_at or row["published_at"], now) for row, video in zip(rows, found, strict=True)
     ]
     number = len(found)
-    return (
-        [video.id for video in found],
-        [row["lease_token"] for row in rows],
-        [zone for zone, _ in plan],
-        [due for _, due in plan],
-        [True] * number,
-        [False] * number,
-        [video.views for video in found],
-        [video.likes for video in found],
-        [video.comments for video in found],
-        [video.published_at for video in found],
-        [video.duration for video in found],
-        now,
-        now - timedelta(hours=6),
-        3,
-        timedelta(minutes=1),
+    return bind(
+        "tracker/update_videos",
+        ids=[video.id for video in found],
+        lease_tokens=[row["lease_token"] for row in rows],
+        zones=[zone for zone, _ in plan],
+        due_times=[due for _, due in plan],
+        present=[True] * number,
+        absent=[False] * number,
+        views=[video.views for video in found],
+        likes=[video.likes for video in found],
+        comments=[video.comments for video in found],
+        publish_times=[video.published_at for video in found],
+        durations=[video.duration for video in found],
+        now=now,
+        old_absence=now - timedelta(hours=6),
+        absences_to_retire=3,
+        moved=timedelta(minutes=1),
+        **calls._asdict(),
     )

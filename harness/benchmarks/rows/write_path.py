@@ -16,7 +16,6 @@ from atlas.database import database
 from atlas.db.queries import sql
 from atlas.models.rows import Presence, VideoUpdate
 from atlas.models.youtube import VideoStats
-from atlas.quota.reservations import NO_CALLS
 from harness.benchmarks.bare.tracker import claim, update
 from harness.benchmarks.comparing import alternate
 from harness.benchmarks.lines import Goal, Line
@@ -48,7 +47,7 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
             async def round_() -> int:
                 targets = {row["id"]: row for row in await session.fetch(sql("tracker/claim_videos"), *claim(_AT_ONCE))}
                 found = [VideoStats(id=id_, views=3_000, likes=1_000, comments=7) for id_ in sorted(targets)]
-                return len(await session.fetch(sql("tracker/update_videos"), *update(targets, found), *NO_CALLS))
+                return len(await session.fetch(*update(targets, found)))
 
             try:
                 return await _speed(round_, rounds)
