@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from atlas.clock import clock
 from atlas.config import settings
@@ -14,8 +14,8 @@ from atlas.config.keypool import RINGS, KeyPool, fingerprint
 from atlas.database import Database, database
 from atlas.db.queries import sql
 from atlas.errors import KeysRejected
-from atlas.keyring import WHOLE_KEY, longest
 from atlas.quota.buckets import Bucket, quota_day, quota_reset
+from atlas.quota.suspensions import WHOLE_KEY, Suspension, load_suspensions
 
 __all__ = ["BucketReport", "CallsLeft", "KeyDAO", "KeyReport", "Lifted"]
 
@@ -87,7 +87,7 @@ class _Books:
     at: datetime
     groups: Sequence[Sequence[str]]
     projects: Mapping[str, str]
-    suspended: Mapping[tuple[str, str], Mapping[str, Any]]
+    suspended: Mapping[tuple[str, str], Suspension]
     named: Mapping[tuple[str, str], int]
     usage: Mapping[tuple[str, str], Mapping[str, int]]
 
@@ -114,7 +114,7 @@ class KeyDAO:
             buckets = []
             for bucket in Bucket:
                 rows = [row for m in group for name in (WHOLE_KEY, bucket) if (row := books.suspended.get((m, name)))]
-                row = max(rows, key=lambda row: row["suspended_until"], default=None)
+                row = max(rows, key=lambda row: row.until, default=None)
                 buckets.append(
                     BucketReport(
                         bucket=bucket,
@@ -122,8 +122,8 @@ class KeyDAO:
                         refused=books.calls(group, bucket, "refused"),
                         setting=settings.quota_per_day(bucket),
                         named=books.limit_named(group, bucket),
-                        until=row["suspended_until"] if row else None,
-                        reason=row["reason"] if row else None,
+                        until=row.until if row else None,
+                        reason=row.reason if row else None,
                     )
                 )
             names = tuple(dict.fromkeys(ring for m in group for ring in RINGS if m in members[ring]))
@@ -141,7 +141,7 @@ class KeyDAO:
             KeysRejected: every key of the ring is wrong or blocked.
         """
         books, members = await self._read(pool), _prints(pool, ring)
-        rejected = {key: row["reason"] for key in members if (row := books.suspended.get((key, WHOLE_KEY)))}
+        rejected = {key: row.reason for key in members if (row := books.suspended.get((key, WHOLE_KEY)))}
         if rejected and len(rejected) == len(members):
             raise KeysRejected(ring, rejected)
         number = dict.fromkeys(Bucket, 0)
@@ -154,7 +154,7 @@ class KeyDAO:
                 setting, named = settings.quota_per_day(bucket), books.limit_named(group, bucket)
                 limit = setting if named is None else min(setting, named)
                 if rows:
-                    until[bucket].append(max(row["suspended_until"] for row in rows))
+                    until[bucket].append(max(row.until for row in rows))
                 else:
                     number[bucket] += max(0, limit - books.calls(group, bucket, "spent"))
                     until[bucket].append(quota_reset(books.at))
@@ -165,7 +165,6 @@ class KeyDAO:
         projects = {
             row["fingerprint"]: row["project"] for row in await self._db.fetch(sql("quota/key_projects"), prints)
         }
-        suspended = await self._db.fetch(sql("quota/load_suspensions"), prints, now, pool.version(), longest())
         named = await self._db.fetch(sql("quota/key_limits"), prints)
         usage = await self._db.fetch(sql("quota/key_usage"), quota_day(now), prints)
         together: dict[str, list[str]] = defaultdict(list)
@@ -175,7 +174,7 @@ class KeyDAO:
             at=now,
             groups=list(together.values()),
             projects=projects,
-            suspended={(row["fingerprint"], row["bucket"]): row for row in suspended},
+            suspended=await load_suspensions(self._db, prints, pool.version()),
             named={(row["fingerprint"], row["bucket"]): row["quota_limit"] for row in named},
             usage={(row["fingerprint"], row["bucket"]): row for row in usage},
         )

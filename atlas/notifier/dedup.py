@@ -61,7 +61,7 @@ class TellingDAO:
         # of what a message stands for it names one
         return Claim({(EventType(row["type"]), row["subject"]): max(0, row["told"] - 1) for row in rows}, token)
 
-    async def give_back(self, claim: Claim, keys: Collection[Key]) -> None:
+    async def release(self, claim: Claim, keys: Collection[Key]) -> None:
         """Nobody could be told of these: they are due again at once, and what they stood for counts as held back."""
         async with self._db.session():
             types, subjects = [event for event, _ in keys], [subject for _, subject in keys]

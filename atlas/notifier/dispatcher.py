@@ -185,7 +185,7 @@ class Teller:
                 note.count = 0  # the claim that is given back counts them
         if claim.token is not None:
             async with asyncio.timeout(_CLAIM_SECONDS):
-                await self._dao.give_back(claim, [note.key for note in untold])
+                await self._dao.release(claim, [note.key for note in untold])
 
 
 def is_told(event: EventType, level: Level) -> bool:

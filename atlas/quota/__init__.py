@@ -1,1 +1,1 @@
-"""YouTube's daily quota: buckets and reservations."""
+"""YouTube's daily quota: buckets, the count of calls, and suspensions of keys."""

@@ -1,10 +1,9 @@
-"""Reserved calls, and what a statement is given of those that were answered."""
+"""Reserved calls, and the form in which statements receive them."""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -13,50 +12,43 @@ from pydantic import SecretStr
 
 from atlas.quota.buckets import Bucket
 
-__all__ = ["NO_CALLS", "Calls", "Reservation", "counted", "open_ones", "slot"]
-
-_SLOTS = 64  # rows over which the shards' counts of one key and day are spread
+__all__ = ["NO_CALLS", "Calls", "Reservation", "group_calls"]
 
 
 @dataclass(slots=True)
 class Reservation:
-    """One call that may be made: reserved in the database under this key, bucket and Pacific day."""
+    """One call that may be made: counted in the database under its key, bucket and Pacific day.
+
+    Attributes:
+        counter_shard: which of the rows of this key, bucket and day counts the call; it is settled in the same row.
+        open: whether it still has to be settled or cancelled.
+    """
 
     key: SecretStr
     fingerprint: str
     bucket: Bucket
     day: date
-    slot: int
-    """Which of the key's counter shards the reservation stands in; it is settled there."""
+    counter_shard: int
     open: bool = True
-    """Whether it still waits to be settled or given back."""
 
 
 class Calls(NamedTuple):
-    """Answered calls as a statement is given them, sorted: the keys of their rows, and how many of each."""
+    """Calls as columns for a statement, sorted by the keys of their rows; `numbers` counts the calls of each row."""
 
     days: Sequence[date] = ()
     fingerprints: Sequence[str] = ()
     buckets: Sequence[str] = ()
-    slots: Sequence[int] = ()
+    counter_shards: Sequence[int] = ()
     numbers: Sequence[int] = ()
 
 
 NO_CALLS = Calls()
 
 
-def open_ones(reservations: Iterable[Reservation]) -> list[Reservation]:
-    """Each that still waits to be settled or given back, once."""
-    return list({id(reservation): reservation for reservation in reservations if reservation.open}.values())
-
-
-def counted(reservations: Sequence[Reservation]) -> Calls:
-    """These calls, of which there is at least one."""
-    counts = sorted(Counter((t.day, t.fingerprint, str(t.bucket), t.slot) for t in reservations).items())
-    days, prints, buckets, slots = zip(*(key for key, _ in counts), strict=True)
-    return Calls(days, prints, buckets, slots, [number for _, number in counts])
-
-
-def slot() -> int:
-    """Which of its rows a key's count goes to this time."""
-    return random.randrange(_SLOTS)  # noqa: S311  only spreads writers
+def group_calls(reservations: Sequence[Reservation]) -> Calls:
+    """Return the calls of these reservations by row."""
+    if not reservations:
+        return NO_CALLS
+    counts = sorted(Counter((r.day, r.fingerprint, str(r.bucket), r.counter_shard) for r in reservations).items())
+    days, prints, buckets, counter_shards = zip(*(row for row, _ in counts), strict=True)
+    return Calls(days, prints, buckets, counter_shards, [number for _, number in counts])

@@ -108,7 +108,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "counted-twice": Mutant(
         "more calls are reserved than are made",
         "calls are counted",
-        patches.in_statement("quota/reserve_calls", ("SELECT $1, $2, $3, $4, $5", "SELECT $1, $2, $3, $4, $5 + 1")),
+        patches.in_statement("quota/reserve_calls", (":counter_shard, :calls", ":counter_shard, :calls + 1")),
     ),
     "exit-429": Mutant(
         "a rate limit ends a process with 429, as far as that goes",

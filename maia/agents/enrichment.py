@@ -13,9 +13,9 @@ from atlas import events, vault
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import AtlasError, RingExhausted, StatementFailed
-from atlas.keyring import Reservation
 from atlas.models.rows import Presence, VideoUpdate
 from atlas.models.youtube import SearchItem, Video
+from atlas.quota.reservations import Reservation
 from maia.agents.absence import CONTROL_IDS, proves_absence
 from maia.agents.session import AgentSession, agent_session
 from maia.agents.snowball import Snowball

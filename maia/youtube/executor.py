@@ -35,8 +35,8 @@ from maia.youtube.transport import MAX_BODY, Reply, Transport, Whereabouts
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from atlas.keyring import Reservation
     from atlas.quota.buckets import Bucket
+    from atlas.quota.reservations import Reservation
 
 __all__ = ["MAX_RETRY_AFTER", "TRIES", "Caller", "Method", "Stop"]
 

@@ -12,7 +12,7 @@ from atlas.redaction import scrub
 from maia.youtube.errors import Malformed
 
 if TYPE_CHECKING:
-    from atlas.keyring import Reservation
+    from atlas.quota.reservations import Reservation
 
 __all__ = ["Answer", "ChannelList", "PlaylistPage", "SearchPage", "StatsList", "VideoList"]
 

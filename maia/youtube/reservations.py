@@ -8,8 +8,8 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from atlas.keyring import Reservation
     from atlas.quota.buckets import Bucket
+    from atlas.quota.reservations import Reservation
 
 __all__ = ["Reservations", "Ring"]
 

@@ -33,7 +33,7 @@ LEAD = 15
 QUOTA_TESTS = (
     "tests/integration/test_clocks.py",
     "tests/integration/test_dao_keeping.py",
-    "tests/integration/test_keyring_db.py",
+    "tests/integration/test_keyring.py",
     "tests/integration/test_report.py",
     "tests/integration/agents/test_plan.py",
     "tests/unit/sandbox/test_quota.py",

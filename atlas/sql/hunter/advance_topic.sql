@@ -5,7 +5,7 @@
 WITH settled AS (
     INSERT INTO $schema.api_calls (day, fingerprint, bucket, slot, settled)
     SELECT day, fingerprint, bucket, slot, settled
-    FROM unnest(:days::date[], :fingerprints::text[], :buckets::text[], :slots::smallint[], :numbers::bigint[])
+    FROM unnest(:days::date[], :fingerprints::text[], :buckets::text[], :counter_shards::smallint[], :numbers::bigint[])
         AS call (day, fingerprint, bucket, slot, settled)
     ORDER BY day, fingerprint, bucket, slot
     ON CONFLICT (day, fingerprint, bucket, slot)

@@ -1,3 +1,3 @@
--- The limit that YouTube last named for a key's bucket, past suspensions too. $1 fingerprints
+-- The limit that YouTube last named for a key's bucket, also of past suspensions. $1 fingerprints
 SELECT fingerprint, bucket, quota_limit FROM $schema.key_suspensions
 WHERE fingerprint = ANY ($1::text[]) AND quota_limit IS NOT NULL

@@ -1,4 +1,5 @@
--- What holds now; not what ends later than any suspension can, which a clock that was ahead has written.
--- $1 fingerprints, $2 schedule time, $3 pool, $4 the longest that one can last
-SELECT fingerprint, bucket, reason, suspended_at, suspended_until, quota_limit FROM $schema.key_suspensions
-WHERE fingerprint = ANY ($1::text[]) AND suspended_until > $2 AND suspended_until <= $2 + $4::interval AND (bucket <> '*' OR pool = $3)
+-- Suspensions that hold at a schedule time. One that ends later than a suspension can last was written by a clock that
+-- was ahead, and is left out. $1 fingerprints, $2 schedule time, $3 version of the key pool, $4 longest suspension
+SELECT fingerprint, bucket, reason, suspended_until FROM $schema.key_suspensions
+WHERE fingerprint = ANY ($1::text[]) AND suspended_until > $2 AND suspended_until <= $2 + $4::interval
+    AND (bucket <> '*' OR pool = $3)

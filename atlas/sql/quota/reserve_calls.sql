@@ -1,12 +1,10 @@
--- Counts calls before they are made, unless the key or its bucket is suspended: then no row comes back.
--- $1 day, $2 fingerprint, $3 bucket, $4 slot, $5 calls, $6 schedule time, $7 pool,
--- $8 the longest that a suspension can last
+-- Count calls before they are made. Returns no row if the key or its bucket is suspended at the schedule time :now.
 INSERT INTO $schema.api_calls (day, fingerprint, bucket, slot, reserved)
-SELECT $1, $2, $3, $4, $5
+SELECT :day, :fingerprint, :bucket, :counter_shard, :calls
 WHERE NOT EXISTS (
     SELECT 1 FROM $schema.key_suspensions
-    WHERE fingerprint = $2 AND suspended_until > $6 AND suspended_until <= $6 + $8::interval
-        AND (bucket = $3 OR (bucket = '*' AND pool = $7))
+    WHERE fingerprint = :fingerprint AND suspended_until > :now AND suspended_until <= :now + :longest::interval
+        AND (bucket = :bucket OR (bucket = '*' AND pool = :pool))
 )
 ON CONFLICT (day, fingerprint, bucket, slot) DO UPDATE SET reserved = api_calls.reserved + excluded.reserved
 RETURNING 1

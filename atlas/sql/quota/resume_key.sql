@@ -1,5 +1,5 @@
--- Ends every suspension of the keys whose fingerprint begins so, and of keys of the same project, and forgets the limits
--- that YouTube named. An agent may: nothing is deleted. $1 prefixes, $2 schedule time
+-- End every suspension of the keys whose fingerprint begins with a prefix, and of the keys of their projects, and remove
+-- the limits that YouTube named. It deletes nothing, so an agent may do it. $1 prefixes, $2 schedule time
 WITH meant AS (
     SELECT fingerprint FROM $schema.key_suspensions, unnest($1::text[]) AS prefix WHERE starts_with(fingerprint, prefix)
     UNION SELECT fingerprint FROM $schema.api_keys, unnest($1::text[]) AS prefix WHERE starts_with(fingerprint, prefix)

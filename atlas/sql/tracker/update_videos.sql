@@ -23,7 +23,7 @@ WITH input AS (
 ), settled AS (
     INSERT INTO $schema.api_calls (day, fingerprint, bucket, slot, settled)
     SELECT day, fingerprint, bucket, slot, settled
-    FROM unnest(:days::date[], :fingerprints::text[], :buckets::text[], :slots::smallint[], :numbers::bigint[])
+    FROM unnest(:days::date[], :fingerprints::text[], :buckets::text[], :counter_shards::smallint[], :numbers::bigint[])
         AS call (day, fingerprint, bucket, slot, settled)
     WHERE (SELECT count(*) FROM mine) IS NOT NULL -- the videos are locked first, as wherever both are written
     ORDER BY day, fingerprint, bucket, slot

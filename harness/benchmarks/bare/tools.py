@@ -61,7 +61,7 @@ class Bare:
         """Counts calls before they are made; the quota day that they count for."""
         now = datetime.now(UTC)
         day = now.astimezone(_PACIFIC).date()
-        await self.fetch("quota/reserve_calls", day, _PRINT, bucket, random.randrange(64), calls, now, _POOL, _LONGEST)
+        await self.fetch("quota/reserve_calls", day, _PRINT, bucket, random.randrange(64), calls, now, _LONGEST, _POOL)
         return day
 
     @staticmethod

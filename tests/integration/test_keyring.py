@@ -20,9 +20,9 @@ from atlas.config.keypool import fingerprint
 from atlas.database import Database
 from atlas.db.queries import sql
 from atlas.errors import EmptyKeyRing, KeysRejected, RingExhausted
-from atlas.keyring import KeyRing, Reservation
+from atlas.keyring import KeyRing
 from atlas.quota.buckets import Bucket
-from atlas.quota.reservations import NO_CALLS
+from atlas.quota.reservations import NO_CALLS, Reservation
 from atlas.utils import KeyRing as PublicKeyRing
 
 from ..support.clock_settings import running_from, standing_at
@@ -217,7 +217,10 @@ async def test_a_burst_that_is_refused_is_one_event_and_one_line(
     caplog.set_level(logging.INFO, "atlas.keyring")
     ring, other = KeyRing("hunting"), KeyRing("hunting")
     reservations = [*await asyncio.gather(*(ring.acquire(SEARCH) for _ in range(10))), await other.acquire(SEARCH)]
-    spent = [*(ring.quota_spent(reservation) for reservation in reservations[:-1]), other.quota_spent(reservations[-1])]
+    spent = [
+        *(ring.quota_spent(reservation) for reservation in reservations[:-1]),
+        other.quota_spent(reservations[-1]),
+    ]
     await asyncio.gather(*spent)
     assert await event_types(db) == ["quota_spent"]
     assert len(caplog.records) == 1
@@ -484,7 +487,7 @@ async def test_a_waiter_that_is_cancelled_makes_no_call_and_is_not_counted(db: D
     ring = KeyRing("hunting")
     await ring.acquire(UNITS)  # the ring has looked at the suspensions
     waiting = [asyncio.create_task(ring.acquire(SEARCH)) for _ in range(3)]
-    while not ring._reserving:
+    while not ring._bursts:
         await asyncio.sleep(0)
     waiting[1].cancel()
     done = await asyncio.gather(*waiting, return_exceptions=True)

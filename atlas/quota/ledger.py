@@ -1,0 +1,170 @@
+"""Count API calls in the database: reserved before they are made, settled when they have ended.
+
+Without kills the count equals the API's own log. With kills it exceeds the log by at most the calls in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+
+from atlas.database import Database
+from atlas.db.queries import bind
+from atlas.errors import Contended, DatabaseUnavailable
+from atlas.quota.buckets import Bucket
+from atlas.quota.reservations import Calls, Reservation, group_calls
+from atlas.quota.suspensions import longest_suspension
+
+__all__ = ["Ledger"]
+
+logger = logging.getLogger(__name__)
+
+_COUNTER_SHARDS = 64  # rows that share the count of one key, bucket and day, so that no row is hot
+
+
+class Ledger:
+    """The calls of one process. Constructing it does no I/O."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.calls: Counter[str] = Counter()
+        """Calls that cost quota, by bucket: reserved, neither cancelled nor refused."""
+        self.refused: Counter[str] = Counter()
+        """Calls that YouTube refused for quota, rate or key, by bucket: they cost nothing."""
+        self._bursts: dict[tuple[str, Bucket, date], list[asyncio.Future[int | None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def _count_reserved(self, key: str, bucket: Bucket, now: datetime, day: date, pool: str) -> int | None:
+        """Count one call with all others that start in this turn of the event loop, by one statement.
+
+        Returns:
+            The counter shard that counts it; None where the key or its bucket is suspended.
+        """
+        waiters = self._bursts.get((key, bucket, day))
+        if waiters is None:
+            waiters = self._bursts[key, bucket, day] = []
+            # in a context of its own: it commits at once, also for a caller inside a transaction
+            burst = self._count_burst(key, bucket, now, day, pool)
+            task = asyncio.create_task(burst, context=contextvars.Context())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        granted: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        waiters.append(granted)
+        return await granted
+
+    async def _count_burst(self, key: str, bucket: Bucket, now: datetime, day: date, pool: str) -> None:
+        waiters = self._bursts.pop((key, bucket, day))
+        counter_shard = random.randrange(_COUNTER_SHARDS)  # noqa: S311  spreads the writers
+        try:
+            rows = await self._db.fetch(
+                *bind(
+                    "quota/reserve_calls",
+                    day=day,
+                    fingerprint=key,
+                    bucket=str(bucket),
+                    counter_shard=counter_shard,
+                    calls=len(waiters),
+                    now=now,
+                    pool=pool,
+                    longest=longest_suspension(),
+                )
+            )
+            cancelled = sum(granted.cancelled() for granted in waiters)  # no call will be made for these
+            if rows and cancelled:
+                await self._correct(Calls([day], [key], [str(bucket)], [counter_shard], [cancelled]), made=False)
+        except BaseException as error:
+            for granted in waiters:
+                if not granted.done():
+                    granted.set_exception(error)
+                    granted.exception()  # its waiter raises it; without a waiter, asyncio must not warn
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for granted in waiters:
+                if not granted.done():
+                    granted.set_result(counter_shard if rows else None)
+
+    async def settle(self, reservations: Iterable[Reservation]) -> None:
+        """Count answered calls, in the task's transaction if there is one. Settling twice does nothing.
+
+        If the transaction is rolled back, its reservations are open again.
+        """
+        with self.settling(reservations) as calls:
+            if calls.days:
+                await self._adjust(calls, settled=calls.numbers)
+
+    @contextlib.contextmanager
+    def settling(self, reservations: Iterable[Reservation]) -> Iterator[Calls]:
+        """Settle by a statement of the caller's own, which gets the calls that are still open.
+
+        If the statement fails, or the transaction around it is rolled back, the reservations are open again and can be
+        settled again: a counter shard never counts more settled calls than reserved ones.
+        """
+        closing = list({id(each): each for each in reservations if each.open}.values())
+
+        def mark(*, is_open: bool) -> None:
+            for each in closing:
+                each.open = is_open
+
+        mark(is_open=False)
+        self._db.on_rollback(lambda: mark(is_open=True))
+        try:
+            yield group_calls(closing)
+        except BaseException:
+            mark(is_open=True)
+            raise
+
+    async def refuse(self, reservation: Reservation) -> None:
+        """Count a call that was refused for quota, rate or key: it has ended and cost nothing."""
+        if reservation.open:
+            await self.settle([reservation])
+            await self._count_as_refused(reservation)
+
+    async def _count_as_refused(self, reservation: Reservation) -> None:
+        if await self._correct(group_calls([reservation]), made=True):
+            self._add(self.calls, reservation.bucket, -1)
+            self._add(self.refused, reservation.bucket, 1)
+
+    async def release(self, reservation: Reservation) -> None:
+        """Take out a call that never left the machine. If the database is lost meanwhile, it stays counted."""
+        with self.settling([reservation]) as calls:
+            if not calls.days:
+                return
+            taken_out = await self._correct(calls, made=False)
+        if taken_out:
+            self._add(self.calls, reservation.bucket, -1)
+        else:
+            reservation.open = True
+
+    def _add(self, counter: Counter[str], bucket: Bucket, number: int) -> None:
+        counter[str(bucket)] += number
+        self._db.on_rollback(lambda: counter.update({str(bucket): -number}))
+
+    async def _correct(self, calls: Calls, *, made: bool) -> bool:
+        """Take out calls that cost nothing: never made, or made and refused. Return False if they stay counted.
+
+        It is not tried again: if only the answer to the first try was lost, a second try would take out other calls.
+        """
+        try:
+            async with self._db.transaction():  # outside of one, a statement is tried again by itself
+                if made:
+                    await self._adjust(calls, refused=calls.numbers)
+                else:
+                    await self._adjust(calls, reserved=[-number for number in calls.numbers])
+        except (DatabaseUnavailable, Contended) as error:
+            what = "refused calls" if made else "reserved calls that were not made"
+            logger.warning("%d %s stay counted: %s", sum(calls.numbers), what, error)
+            return False
+        return True
+
+    async def _adjust(self, calls: Calls, **numbers: Sequence[int]) -> None:
+        zeros = [0] * len(calls.days)
+        changes = {"settled": zeros, "reserved": zeros, "refused": zeros, **numbers}
+        rows = {name: column for name, column in calls._asdict().items() if name != "numbers"}
+        await self._db.fetch(*bind("quota/settle_calls", **rows, **changes))
