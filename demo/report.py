@@ -11,7 +11,7 @@ from rich.text import Text
 
 from atlas.adapters.report import Calls, Growth, Totals
 from atlas.quota.buckets import Bucket
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from demo.audit import Audit
 from demo.screen import ZONES, Screen, span
 
@@ -61,7 +61,7 @@ def growth_table(growing: Sequence[Growth], until: datetime | None = None) -> Ta
     for row in growing:
         table.add_row(
             f"{row.views_per_hour:+,.0f}", f"{row.views:,}", span(row.observed_at - row.previous_at), str(row.zone),
-            span(row.observed_at - row.born), Text(harmless(row.title or row.id)),
+            span(row.observed_at - row.born), Text(sanitize_line(row.title or row.id)),
         )  # fmt: skip
     return table
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from atlas.adapters.report import Totals
 from atlas.quota.buckets import Bucket
-from atlas.sanitize import plain
+from atlas.sanitize import sanitize
 from atlas.times import iso
 from demo.calls import Call, spent
 from demo.shards import Place
@@ -62,7 +62,7 @@ class Screen:
 
     def say(self, text: str, style: str | None = None) -> None:
         """A line."""
-        self.console.print(Text(plain(text, keep="\n\t"), style=style or ""), soft_wrap=True)
+        self.console.print(Text(sanitize(text, keep="\n\t"), style=style or ""), soft_wrap=True)
 
     def show(self, thing: RenderableType) -> None:
         """A table."""

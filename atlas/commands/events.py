@@ -18,7 +18,7 @@ from atlas.commands.running import run
 from atlas.commands.times import moment
 from atlas.database import database
 from atlas.event_types import VOCABULARY, EventType, level_of
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from atlas.times import iso
 
 __all__ = ["events"]
@@ -75,7 +75,7 @@ def _table(found: Sequence[Event]) -> Table:
     for event in found:
         process = " ".join(filter(None, (event.agent, event.shard)))
         style = _STYLES.get(_level(event), "")
-        what = Text(harmless(", ".join(f"{key} {_value(value)}" for key, value in _ordered(event))))
+        what = Text(sanitize_line(", ".join(f"{key} {_value(value)}" for key, value in _ordered(event))))
         table.add_row(iso(event.at), Text(event.type, style), Text(process), what)
     return table
 

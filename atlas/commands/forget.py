@@ -19,7 +19,7 @@ from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.database import database
 from atlas.operations.erase import Forgetting, forget_everywhere
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from atlas.vault.records import check_video_id
 
 __all__ = ["forget"]
@@ -94,7 +94,7 @@ async def _ask(dao: ForgetDAO, videos: list[str], channels: list[str], where: st
     titles = await dao.titles(wanted[:_NAMED], channels[:_NAMED])
     for kind, ids in (("video", wanted), ("channel", channels)):
         for id_ in ids[:_NAMED]:
-            title = harmless(titles[id_]) if id_ in titles else "(not in the database)"
+            title = sanitize_line(titles[id_]) if id_ in titles else "(not in the database)"
             typer.echo(f"{kind} {id_}  {title}".rstrip())
         if len(ids) > _NAMED:
             typer.echo(f"and {len(ids) - _NAMED:,} more {kind}s")

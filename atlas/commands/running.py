@@ -14,7 +14,7 @@ from atlas.config import settings
 from atlas.database import database
 from atlas.errors import AtlasError
 from atlas.redaction import scrub
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -45,12 +45,12 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "interrupted") -> T:
 
     stopped: list[signal.Signals] = []
     for line in settings.notices:
-        typer.echo(f"atlas: {harmless(line)}", err=True)
+        typer.echo(f"atlas: {sanitize_line(line)}", err=True)
     try:
         return asyncio.run(main())
     except (AtlasError, KeyboardInterrupt, asyncio.CancelledError) as error:
         if isinstance(error, AtlasError) and not stopped:
-            typer.echo(f"atlas: {harmless(scrub(str(error)))}", err=True)
+            typer.echo(f"atlas: {sanitize_line(scrub(str(error)))}", err=True)
             raise typer.Exit(error.exit_code) from None
         typer.echo(f"atlas: {interrupted}", err=True)
         raise typer.Exit(128 + (stopped[0] if stopped else signal.SIGINT)) from None

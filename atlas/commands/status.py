@@ -20,7 +20,7 @@ from atlas.commands.running import run
 from atlas.config import settings
 from atlas.database import database
 from atlas.db.server_info import SCHEMA_VERSION, Inspection, Storage, inspect
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from atlas.snapshots.moving import Purpose
 from atlas.snapshots.summary import COUNTED, Summary, summarize
 from atlas.times import iso
@@ -104,7 +104,7 @@ def status(
         console.print(_server(found, summary, shown.horizon))
         console.print(_contents(shown.totals))
         for line in shown.warnings():
-            typer.echo(f"warning: {harmless(line)}", err=True)
+            typer.echo(f"warning: {sanitize_line(line)}", err=True)
         return True
 
     if not run(work()):
@@ -124,7 +124,7 @@ def _server(found: Inspection, summary: Summary | None, horizon: Horizon | None 
         table.add_row(*row)
     if horizon is not None:
         for name, line in zip(("oldest snapshot", ""), _horizon(horizon), strict=False):
-            table.add_row(name, Text(harmless(line)))
+            table.add_row(name, Text(sanitize_line(line)))
     days = (
         f"snapshots {settings.retention_statistics_days} days, metadata {settings.retention_metadata_days} days, "
         f"retired videos {settings.retention_retired_days} days, events {settings.retention_events_days} days"

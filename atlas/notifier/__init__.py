@@ -31,7 +31,7 @@ from atlas.config import notify_urls, settings
 from atlas.event_types import Level
 from atlas.notifier.messages import Limits, Message, escape_markdown, fit, json_bytes, utf16_units
 from atlas.redaction import scrub
-from atlas.sanitize import plain, unaddressed
+from atlas.sanitize import escape_mentions, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,7 +208,7 @@ def _masked(text: str, url: str) -> str:
         border = r"\b" if len(part) < _SHORTEST_ANYWHERE else ""
         text = re.sub(border + re.escape(part) + border, "***", text, flags=re.IGNORECASE)
     text = re.sub(r"\S+@\S+|\b(?=[\w-]*\d)[\w-]{24,}", "***", scrub(text))
-    text = " ".join(plain(text).split())
+    text = " ".join(sanitize(text).split())
     return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "…"
 
 
@@ -270,4 +270,4 @@ def _say_once(url: str, problem: str, message: str) -> None:
 
 def _plain(text: str) -> str:
     """Without control characters, save tabs and line breaks, and such that it calls nobody."""
-    return unaddressed(plain(str(text), keep="\n\t", instead=""))
+    return escape_mentions(sanitize(str(text), keep="\n\t", instead=""))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from atlas.adapters.expiry import Outlook
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from atlas.vault.expiry import ArchiveOutlook
 from maia.commands.agents import (
     MOST_MINUTES,
@@ -86,7 +86,7 @@ def _print(outlook: Outlook, archive: ArchiveOutlook | None) -> None:
     for part in outlook.expired:
         typer.echo(f"{part.table}, {part.reason}: {part.rows:,} of {outlook.totals[part.table]:,} rows")
         for row in part.sample:
-            typer.echo(f"  {harmless(row.id)}  {harmless(row.title or '')}".rstrip())
+            typer.echo(f"  {sanitize_line(row.id)}  {sanitize_line(row.title or '')}".rstrip())
         if part.sample and part.rows > len(part.sample):
             typer.echo(f"  and {part.rows - len(part.sample):,} more")
     if archive is not None and archive.old:

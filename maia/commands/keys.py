@@ -16,7 +16,7 @@ from atlas.config import settings
 from atlas.config.keypool import KeyPool
 from atlas.database import database
 from atlas.errors import ConfigError
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from atlas.times import iso
 from maia.commands.running import run
 
@@ -49,7 +49,9 @@ def keys(context: typer.Context) -> None:
     kept = (Column(name, no_wrap=True) for name in ("ring", "key", "bucket", "today", "closed until"))
     table = Table(*kept, "reason", box=SIMPLE_HEAD, padding=0)
     for report in reports:
-        keys_ = "\n".join([*report.fingerprints, *([f"project {harmless(report.project)}"] if report.project else [])])
+        keys_ = "\n".join(
+            [*report.fingerprints, *([f"project {sanitize_line(report.project)}"] if report.project else [])]
+        )
         for number, bucket in enumerate(report.buckets):
             limit = f"{bucket.spent} of {bucket.setting}"
             if bucket.refused:
@@ -62,7 +64,7 @@ def keys(context: typer.Context) -> None:
                 bucket.bucket,
                 limit,
                 iso(bucket.until) if bucket.until else "",
-                Text(harmless(bucket.reason or "")),
+                Text(sanitize_line(bucket.reason or "")),
                 end_section=number == len(report.buckets) - 1,
             )
     Console().print(table)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 import maia.workflow.plan
 from atlas.adapters.plans import RunRow
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from maia.agents.session import Shard
 from maia.commands.agents import BatchSize, JsonLogs, ResultFile, Verbose
 from maia.commands.query_input import read_queries
@@ -122,7 +122,7 @@ def verdict(
             Console().print(_table(rows, stats["rows"]))
             typer.echo(f"achieved: {stats['achieved']}")
             for line in stats["why"]:
-                typer.echo(f"why not more: {harmless(line)}")
+                typer.echo(f"why not more: {sanitize_line(line)}")
         else:
             typer.echo(f"No {agent.value} of this run has begun.")
         return stats

@@ -18,7 +18,7 @@ from atlas.commands.pipes import echo_json
 from atlas.commands.progress import Progress
 from atlas.database import database
 from atlas.policy import USER_PRIORITY
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from atlas.times import iso
 from maia.commands.query_input import Queries, read_queries
 from maia.commands.running import run
@@ -124,7 +124,7 @@ def _table(rows: Iterable[QueryRow]) -> Table:
             rank = "first" if row["priority"] > USER_PRIORITY else "yours"
         times = [iso(time, "minutes") if time else "" for time in (row["last_searched_at"], row["due_at"])]
         numbers = str(row["searches"]), str(row["results"])
-        table.add_row(Text(harmless(row["display_term"])), Text(harmless(status)), rank, *numbers, *times)
+        table.add_row(Text(sanitize_line(row["display_term"])), Text(sanitize_line(status)), rank, *numbers, *times)
     return table
 
 

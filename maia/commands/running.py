@@ -10,7 +10,7 @@ import typer
 
 from atlas.config import settings
 from atlas.errors import AtlasError
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from maia.runtime.result_file import describe
 
 __all__ = ["leave", "run"]
@@ -25,7 +25,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         return await work()
 
     for line in settings.notices:
-        typer.echo(f"maia: {harmless(line)}", err=True)
+        typer.echo(f"maia: {sanitize_line(line)}", err=True)
     try:
         return asyncio.run(main())
     except AtlasError as error:

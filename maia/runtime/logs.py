@@ -11,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 
 from atlas.redaction import scrub
-from atlas.sanitize import defused, plain
+from atlas.sanitize import escape_workflow_commands, sanitize
 from atlas.times import iso
 
 __all__ = ["set_up_logging"]
@@ -36,8 +36,8 @@ class _Scrubbing(logging.Formatter):
         self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
-        text = plain(scrub(self._inner.format(record)), keep="\n")
-        return defused(text.replace("\n", "\n    "))
+        text = sanitize(scrub(self._inner.format(record)), keep="\n")
+        return escape_workflow_commands(text.replace("\n", "\n    "))
 
 
 class _ScrubbingJson(_Scrubbing):

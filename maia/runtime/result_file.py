@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from atlas.redaction import scrub
-from atlas.sanitize import harmless
+from atlas.sanitize import sanitize_line
 from atlas.times import iso
 from maia.runtime.exitcodes import ExitCode, Outcome
 
@@ -22,7 +22,7 @@ LONGEST_LINE: Final = 1000
 def one_line(text: str) -> str:
     """`text` on one line: nothing that steers what shows it, no secret, at most `LONGEST_LINE` characters."""
     # Scrubbed first: a secret that spans a line break must not slip through in a changed form.
-    line = " ".join(harmless(scrub(text)).split())
+    line = " ".join(sanitize_line(scrub(text)).split())
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
 
 
