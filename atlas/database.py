@@ -27,10 +27,9 @@ from atlas.db.connect import (
     open_pool,
     opening,
     patiently,
-    translated,
 )
 from atlas.db.deadline import Watch
-from atlas.db.errors import making
+from atlas.db.errors import map_address_errors, map_driver_errors
 from atlas.db.queries import sql
 from atlas.db.server_info import SCHEMA_VERSION, State, read_state
 from atlas.errors import ConfigError, DatabaseUnavailable, OlderSchema, SchemaError
@@ -237,7 +236,7 @@ class Database:
         return self._pool
 
     async def _take(self, pool: Connections) -> asyncpg.Connection:
-        with translated(pool.place), making():
+        with map_driver_errors(pool.place), map_address_errors():
             try:
                 # it makes one where all others are in use
                 return await pool.acquire(self._watch.left(COMMAND_TIMEOUT))
@@ -269,7 +268,7 @@ class Database:
         outer = self._current()
         async with self._connection() as connection:
             transaction = connection.transaction()
-            with translated():
+            with map_driver_errors():
                 await transaction.start()
             this = _Transaction(connection)
             token = self._transaction.set(this)
@@ -281,7 +280,7 @@ class Database:
                         await transaction.rollback()
                     raise
                 else:
-                    with translated():
+                    with map_driver_errors():
                         await transaction.commit()
             except BaseException:
                 for undo in reversed(this.undo):
@@ -350,7 +349,7 @@ class Database:
 
 
 async def _state_of(connection: asyncpg.Connection) -> State:
-    with translated(statement=sql("schema/schema_state")):
+    with map_driver_errors(statement=sql("schema/schema_state")):
         return await read_state(connection)
 
 
@@ -362,7 +361,7 @@ async def _give_back(pool: Connections, connection: asyncpg.Connection, *, clean
 async def _rows(
     connection: asyncpg.Connection, statement: str, arguments: Sequence[Any], seconds: float | None
 ) -> list[asyncpg.Record]:
-    with translated(statement=statement):
+    with map_driver_errors(statement=statement):
         rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments, timeout=seconds)
     return rows
 

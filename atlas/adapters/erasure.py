@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 from atlas.database import Database, database
-from atlas.db.connect import translated
+from atlas.db.errors import map_driver_errors
 from atlas.db.pooler import WHOLE_TABLE
 from atlas.db.queries import sql
 from atlas.snapshots import views
@@ -115,7 +115,7 @@ class ForgetDAO:
         """A connection of its own: an aggregate's rows go in transactions of their own."""
         connection = await self._db.connect()
         try:
-            with translated():
+            with map_driver_errors():
                 steps = range(0, len(ids), _VIDEOS_AT_ONCE)
                 return sum([await views.forget(connection, ids[n : n + _VIDEOS_AT_ONCE]) for n in steps])
         finally:

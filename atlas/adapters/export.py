@@ -11,7 +11,7 @@ from enum import StrEnum
 import asyncpg
 
 from atlas.database import Database, database
-from atlas.db.connect import translated
+from atlas.db.errors import map_driver_errors
 from atlas.db.queries import sql
 
 __all__ = ["Column", "ExportDAO", "Exported"]
@@ -108,7 +108,7 @@ class ExportDAO:
         try:
             async with self._snapshot() as connection:
                 query = _STATEMENTS[table]("text")
-                with translated():
+                with map_driver_errors():
                     columns = (await connection.prepare(query, timeout=_LONG)).get_attributes()
                     names, types = [column.name for column in columns], [column.type.name for column in columns]
                     query = await connection.fetchval(
@@ -131,14 +131,14 @@ class ExportDAO:
             since, until: as of ``csv``.
         """
         async with self._snapshot() as connection:
-            with translated():
+            with map_driver_errors():
                 statement = await connection.prepare(_STATEMENTS[table]("list"), timeout=_LONG)
                 cursor = await statement.cursor(since, until, timeout=_LONG)
             columns = [Column(attribute.name, attribute.type.name) for attribute in statement.get_attributes()]
 
             async def batches() -> AsyncIterator[Sequence[asyncpg.Record]]:
                 while True:
-                    with translated():
+                    with map_driver_errors():
                         batch = await cursor.fetch(_ROWS, timeout=_LONG)
                     if not batch:
                         return
@@ -152,12 +152,12 @@ class ExportDAO:
         await self._db.open()  # looks at the schema
         connection = await self._db.connect()
         try:
-            with translated():
+            with map_driver_errors():
                 transaction = connection.transaction(isolation="repeatable_read", readonly=True)
                 await transaction.start()
                 await connection.execute(sql("export/export_settings"))
             yield connection
-            with translated():
+            with map_driver_errors():
                 await transaction.commit()
                 await connection.close()
         finally:

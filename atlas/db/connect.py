@@ -21,7 +21,7 @@ from tenacity import (
 
 from atlas.config.database_url import Address
 from atlas.db import deadline
-from atlas.db.errors import LOST, TlsRefused, making, place_said, refused_parameter, translated
+from atlas.db.errors import LOST, TlsRefused, describe_server, map_address_errors, map_driver_errors, refused_parameter
 from atlas.db.pool import Connections
 from atlas.db.pooler import COMMAND_TIMEOUT, Bounded, Shared, is_own, options
 from atlas.db.queries import sql
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Dial = Callable[..., Awaitable[asyncpg.Connection]]
     Look = Callable[[asyncpg.Connection], Awaitable[None]]
 
-__all__ = ["COMMAND_TIMEOUT", "LOST", "PATIENCE", "connect", "open_pool", "opening", "patiently", "translated"]
+__all__ = ["COMMAND_TIMEOUT", "LOST", "PATIENCE", "connect", "open_pool", "opening", "patiently"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ async def opening(url: str, watch: Watch) -> AsyncIterator[None]:
 
     Raises DatabaseUnavailable when the time is up.
     """
-    watch.where = place_said(Address.parse(url).place)
+    watch.where = describe_server(Address.parse(url).place)
     notice = asyncio.get_running_loop().call_later(_QUIET, logger.warning, "waiting for %s", watch.where)
     try:
         async with watch.limited(deadline.DEADLINE) as limit:
@@ -150,7 +150,7 @@ async def _made(make: Callable[..., Awaitable[T]], url: str, application_name: s
         return connection
 
     async def attempt() -> T:
-        with translated(address.place), making():
+        with map_driver_errors(address.place), map_address_errors():
             if address.pooled is None:
                 with contextlib.suppress(_PoolerFoundError):
                     return await directly()

@@ -1,7 +1,7 @@
-"""What the driver's errors mean. The only place that knows them: they leave it as Atlas's.
+"""Turn the driver's errors into Atlas's: the only module that knows the driver's.
 
-``translated`` is for all that is done with the database, ``making`` within it while a connection is made, when an
-error can be the fault of the address: a ConfigError then, which nobody waits for, since trying again does not help.
+``map_driver_errors`` goes around everything that is done with the database. ``map_address_errors`` goes inside it while
+a connection is made, where an error can be the address's fault: a ConfigError, which is not tried again.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 __all__ = [
     "LOST",
     "TlsRefused",
-    "making",
+    "describe_server",
+    "map_address_errors",
+    "map_driver_errors",
     "no_connection_left",
-    "place_said",
     "read_only",
     "refused_parameter",
-    "translated",
 ]
 
 
 class TlsRefused(ConfigError):
-    """TLS with the server does not come about as it is to be."""
+    """TLS with the server cannot be set up as DATABASE_URL asks for it."""
 
 
 LOST = (
@@ -57,36 +57,36 @@ LOST = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.IdleSessionTimeoutError,
 )
-# of a session's start: the server has no memory, no disk, or a broken one
-_AILING = (asyncpg.InsufficientResourcesError, asyncpg.PostgresSystemError)
+# at the start of a session: the server has no memory, no disk, or a broken one
+_SERVER_TROUBLE = (asyncpg.InsufficientResourcesError, asyncpg.PostgresSystemError)
 _MISCONFIGURED = (
     asyncpg.InvalidAuthorizationSpecificationError,  # also a wrong password
     asyncpg.InvalidCatalogNameError,
 )
 _PREPARED = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 
-# PgBouncer has one SQLSTATE for all that it says itself, "protocol violation", which is also a lost connection's class
+# PgBouncer reports everything by one SQLSTATE, "protocol violation", whose class is that of a lost connection
 _POOLER_REFUSES = re.compile(r"no such (user|database)|does not exist|authentication failed|auth failed|SSL required")
 _TLS_WANTED = re.compile(r"no encryption|SSL off|insecure|(SSL|TLS)\b.* required")
-# of servers and poolers, whatever SQLSTATE it comes with
+# of servers and poolers, with any SQLSTATE
 _FULL = re.compile(r"too many (clients|connections)|max client|no more connections|connection slots", re.IGNORECASE)
-# what somebody has to do where a statement is refused for no fault of its own
+# what to do where a statement is refused for no fault of its own
 _NO_SPACE = "make space on the server's disk: later runs take up what could not be stored"
 _SEE_LOG = "see the server's log"
 _TIMED_OUT = (
     "another session holds what it needs (see pg_stat_activity), or the server's statement_timeout is too short for it"
 )
-# how a server that goes away in the middle of TLS's first words looks; anything else there is no accident
+# a server that goes away during the TLS handshake; any other TLS error is no accident
 _CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 @contextlib.contextmanager
-def translated(place: str = "", *, statement: str = "") -> Iterator[None]:
+def map_driver_errors(place: str = "", *, statement: str = "") -> Iterator[None]:
     """Turn the driver's errors into Atlas's.
 
     Args:
-        place: the server's host and port, where a connection to it is made.
-        statement: the SQL that is run, which tells what right is missing where one is.
+        place: the server's host and port, while a connection to it is made.
+        statement: the SQL that runs, from which a message names a missing right.
     """
     try:
         yield
@@ -97,8 +97,7 @@ def translated(place: str = "", *, statement: str = "") -> Iterator[None]:
     except LOST as error:
         raise _unavailable(error, place) from None
     except asyncpg.InterfaceError as error:
-        # the driver says "closed" by this class too, and of a connection that was lost while a transaction held it that
-        # it is "released back to the pool"; anything else of it is a fault of ours
+        # the driver raises this for a closed connection too; anything else is a mistake of ours
         if "clos" not in str(error) and "released back to the pool" not in str(error):
             raise
         raise DatabaseUnavailable(f"the connection to the database was lost: {_line(error)}.") from None
@@ -115,15 +114,17 @@ def translated(place: str = "", *, statement: str = "") -> Iterator[None]:
     except asyncpg.ReadOnlySQLTransactionError as error:
         raise read_only(f"{_line(error)} ({error.sqlstate})") from error
     except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
-        raise Contended(f"the database let another transaction go first: {_line(error)} ({error.sqlstate})") from error
+        raise Contended(
+            f"transaction aborted by PostgreSQL (deadlock or serialization failure): {_line(error)} ({error.sqlstate})"
+        ) from error
     except asyncpg.PostgresError as error:
         said = f"the database refused a statement: {_line(error)} ({error.sqlstate})"
         raise StatementFailed("; ".join(filter(None, (said, _todo(error))))) from error
 
 
 @contextlib.contextmanager
-def making() -> Iterator[None]:
-    """What an address can be blamed for. Shows nothing of it but what the server or TLS says."""
+def map_address_errors() -> Iterator[None]:
+    """Turn what can be the fault of DATABASE_URL into a ConfigError, which shows no part of the address."""
     try:
         yield
     except asyncpg.ClientConfigurationError as error:
@@ -132,29 +133,27 @@ def making() -> Iterator[None]:
         raise
     except ssl.SSLError as error:
         raise TlsRefused(
-            f"DATABASE_URL: TLS with the server does not come about: {error.reason or _line(error)}. "
+            f"DATABASE_URL: TLS with the server cannot be set up: {error.reason or _line(error)}. "
             "Check sslmode, the files that it names, and that the port is PostgreSQL's."
         ) from None
     except asyncpg.ProtocolViolationError as error:
         if (name := refused_parameter(error)) is not None:
-            raise ConfigError(
-                f"DATABASE_URL: the pooler that it leads to does not take the parameter {name}: leave it out."
-            ) from None
+            raise ConfigError(f"DATABASE_URL: its pooler does not accept the parameter {name}: leave it out.") from None
         if _POOLER_REFUSES.search(str(error)):
             raise _refused(error) from None
         raise
     except ConnectionError as error:
         if "rejected SSL upgrade" in str(error):
             raise TlsRefused(
-                "DATABASE_URL: the server has no TLS, which sslmode asks for, or the port is not PostgreSQL's. Turn it "
-                "on there or, where the way to it is safe, write sslmode=prefer."
+                "DATABASE_URL: the server has no TLS, which sslmode asks for, or the port is not PostgreSQL's. Turn "
+                "TLS on there or, where the network to it is safe, write sslmode=prefer."
             ) from None
         raise
     except (*LOST, *_MISCONFIGURED):
         raise
     except asyncpg.PostgresError as error:
-        ailing = isinstance(error, _AILING) or _FULL.search(str(error))
-        raise (_unavailable(error) if ailing else _refused(error)) from None
+        trouble = isinstance(error, _SERVER_TROUBLE) or _FULL.search(str(error))
+        raise (_unavailable(error) if trouble else _refused(error)) from None
     except (ValueError, LookupError, OverflowError):
         raise ConfigError(
             "DATABASE_URL cannot be read as an address. Write it like postgresql://user:password@host:5432/database; "
@@ -163,18 +162,18 @@ def making() -> Iterator[None]:
 
 
 def refused_parameter(error: BaseException) -> str | None:
-    """The parameter of a session's start that a pooler does not take, if that is what an error says.
+    """Return the startup parameter that a pooler does not accept, if the error says so.
 
-    Where sslmode leaves it open, the driver tries again without TLS: what it was told first is the cause then.
+    Where sslmode leaves it open, the driver tries again without TLS: the first answer is the error's cause then.
     """
     found = re.search(r"unsupported startup parameter(?: in options)?: (\w+)", f"{error} {error.__cause__}")
     return found and found[1]
 
 
 def no_connection_left(error: BaseException) -> NoConnectionLeft | None:
-    """What to raise where a server or a pooler says that it is full; None where it says something else."""
+    """Return what to raise where a server or a pooler has no connection left; None for any other error."""
     line = _line(error)
-    # a server's own SQLSTATE says so in whatever language the message is
+    # a server has an SQLSTATE for it; its message may be in any language
     if not isinstance(error, asyncpg.TooManyConnectionsError) and not _FULL.search(line):
         return None
     return NoConnectionLeft(
@@ -184,27 +183,27 @@ def no_connection_left(error: BaseException) -> NoConnectionLeft | None:
 
 
 _TO_PRIMARY = "DATABASE_URL has to name the primary server"
-_SET_SO = (
+_SETTING = (
     "default_transaction_read_only is on for the server, the database or the user; some hosts set it when the disk is "
     "full"
 )
 
 
 def read_only(said: str, *, standby: bool | None = None) -> ReadOnly:
-    """Return what to raise where the database takes no writes.
+    """Return the error for a database that accepts no writes.
 
     Args:
-        said: what could not be done.
-        standby: whether the server is one; None: not known.
+        said: the server's message, or what could not be done.
+        standby: whether the server is a standby; None: not known.
     """
     if standby is None:
-        cause = f"If its server is a standby, {_TO_PRIMARY}. Otherwise {_SET_SO}."
+        cause = f"If its server is a standby, {_TO_PRIMARY}. Otherwise {_SETTING}."
     else:
-        cause = f"Its server is a standby: {_TO_PRIMARY}." if standby else f"The setting {_SET_SO}."
+        cause = f"Its server is a standby: {_TO_PRIMARY}." if standby else f"The setting {_SETTING}."
     return ReadOnly(f"the database is read-only: {said}. {cause}")
 
 
-def place_said(place: str) -> str:
+def describe_server(place: str) -> str:
     """Return how a message names the database's server."""
     return f"the database at {place}" if place else "the database"
 
@@ -215,7 +214,7 @@ _DENIED = re.compile(r"permission denied for (?P<kind>\w+(?: view)?) (?P<name>\S
 
 
 def _not_allowed(error: BaseException, statement: str) -> MissingRight:
-    """Which right is missing: the server names the table alone, and the statement says what it does with it."""
+    """Return the error that names the missing right: the server names the table, the statement what it needs of it."""
     line = _line(error)
     if "must be" in line:
         return MissingRight(f"DATABASE_URL: its user may not do this: {line}. Run it as the owner of the tables.")
@@ -236,7 +235,6 @@ def _not_allowed(error: BaseException, statement: str) -> MissingRight:
 
 
 def _rights(statement: str, table: str) -> list[str]:
-    """What a statement needs of a table: what it writes there, and else that it reads it."""
     name = rf"(?:\"?\w+\"?\.)?\"?{re.escape(table)}\b"
     inserts = re.search(rf"\bINSERT INTO {name}", statement)
     updates = re.search(rf"\bUPDATE (?:ONLY )?{name}", statement) or (
@@ -252,10 +250,10 @@ def _unavailable(error: BaseException, place: str = "") -> DatabaseUnavailable:
     if (full := no_connection_left(error)) is not None:
         return full
     line = _line(error)
-    if isinstance(error, _AILING):
-        return DatabaseUnavailable(f"the database takes no connection: {line}; {_todo(error) or _SEE_LOG}.")
+    if isinstance(error, _SERVER_TROUBLE):
+        return DatabaseUnavailable(f"the database accepts no connection: {line}; {_todo(error) or _SEE_LOG}.")
     return DatabaseUnavailable(
-        f"{place_said(place)} cannot be reached: {line}. "
+        f"{describe_server(place)} cannot be reached: {line}. "
         f"Check that it runs and that DATABASE_URL names its host and port.{network_advice(place)}"
     )
 
@@ -269,10 +267,10 @@ def _todo(error: BaseException) -> str:
 
 
 def _refused(error: BaseException) -> ConfigError:
-    first = error.__cause__  # what was said to the try with TLS, where sslmode leaves it open
+    first = error.__cause__  # the answer to the attempt with TLS, where sslmode leaves it open
     line = _line(first if isinstance(first, asyncpg.PostgresError) else error)
     todo = "Add sslmode=require to it." if _TLS_WANTED.search(line) else "Check user, password and database."
-    if isinstance(error, asyncpg.UndefinedObjectError):  # of a session's start: what the address hands on to the server
+    if isinstance(error, asyncpg.UndefinedObjectError):  # a startup parameter of the address
         todo = "Leave that parameter out of the address: it is not a setting of PostgreSQL."
     if isinstance(error, asyncpg.InsufficientPrivilegeError) and (denied := _DENIED.search(line)):
         todo = f"As the owner of the database, run GRANT CONNECT ON DATABASE {denied['name']} TO this user."
@@ -282,10 +280,10 @@ def _refused(error: BaseException) -> ConfigError:
 def _untrusted(error: ssl.SSLCertVerificationError) -> str:
     said = f"DATABASE_URL: the server's certificate is not trusted: {scrub(error.verify_message).rstrip('.')}."
     if "match" in error.verify_message:
-        return f"{said} Name the host as the certificate does, or do without that check (sslmode=verify-ca)."
+        return f"{said} Name the host as the certificate does, or leave that check out (sslmode=verify-ca)."
     return (
         f"{said} Name the file of the authority that signed it: sslrootcert=FILE, "
-        "or sslrootcert=system for those that this machine trusts."
+        "or sslrootcert=system for the authorities that this machine trusts."
     )
 
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from atlas.config import settings
-from atlas.db.connect import translated
-from atlas.db.errors import read_only
+from atlas.db.errors import map_driver_errors, read_only
 from atlas.db.pooler import WHOLE_TABLE
 from atlas.db.queries import sql
 from atlas.db.server_info import Storage, newer_schema, read_state, schema_version
@@ -99,7 +98,7 @@ async def migrate(
             raise ConfigError(
                 f"DATABASE_URL: the server is PostgreSQL {probe.get_server_version().major}; Atlas needs 15 or newer."
             )
-        with translated():
+        with map_driver_errors():
             state = await read_state(probe)
         if state.read_only:
             raise read_only("nothing can be migrated", standby=state.standby)
@@ -118,9 +117,9 @@ async def migrate(
                     f"(GRANT CREATE ON SCHEMA {settings.database_schema} TO …; where the schema is missing, on the "
                     "database)."
                 ) from None
-            with translated():
+            with map_driver_errors():
                 raise (cause or error) from None
-        with translated():
+        with map_driver_errors():
             after = await schema_version(probe)
         if after is None:
             raise ConfigError(
@@ -128,7 +127,7 @@ async def migrate(
             )
         storage = None
         if prepare_snapshots:
-            with translated():
+            with map_driver_errors():
                 storage = await ensure(probe, try_timescaledb=try_timescaledb)
         return Migration(before, after, storage)
     finally:

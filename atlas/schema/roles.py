@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from atlas.config import settings
-from atlas.db.connect import translated
+from atlas.db.errors import map_driver_errors
 from atlas.db.queries import sql
 from atlas.db.server_info import schema_version
 from atlas.errors import ConfigError, SchemaError
@@ -62,7 +62,7 @@ async def planned(database: Connects, names: Names) -> list[str]:
     """The statements that would make the roles, one transaction; changes nothing. Raises as ``make_roles`` does."""
     connection = await database.connect()
     try:
-        with translated(), _explained():
+        with map_driver_errors(), _explained():
             owner = await _owner(connection)
             await _refuse_unfit(connection, names)
             return _statements(names, owner, await _missing(connection, names))
@@ -86,7 +86,7 @@ async def make_roles(database: Connects, names: Names) -> Done:
     """
     connection = await database.connect()
     try:
-        with translated(), _explained():
+        with map_driver_errors(), _explained():
             return await shortly(connection, lambda: _make(connection, names))
     finally:
         await connection.close()

@@ -13,7 +13,7 @@ from datetime import timedelta
 import asyncpg
 
 from atlas.config import settings
-from atlas.db.connect import translated
+from atlas.db.errors import map_driver_errors
 from atlas.db.queries import sql
 from atlas.db.server_info import Storage, inspect
 from atlas.errors import ConfigError
@@ -58,7 +58,7 @@ async def to_timescaledb(database: Connects, progress: Progress) -> Conversion |
     """
     connection = await database.connect()
     try:
-        with translated():
+        with map_driver_errors():
             await finish(connection)  # what one that was killed has left
             return await _convert(connection, timedelta(days=settings.database_chunk_days), progress)
     finally:
@@ -69,7 +69,7 @@ async def give_up(database: Connects) -> bool:
     """Drops what a conversion has copied; the snapshots stay where they are. Returns whether there was one."""
     connection = await database.connect()
     try:
-        with translated():
+        with map_driver_errors():
             job = await moving.under_way(connection)
             if job is None or job.purpose is not Purpose.CONVERT:
                 return False

@@ -10,7 +10,7 @@ import asyncpg
 
 from atlas.clock import clock
 from atlas.config import settings
-from atlas.db.connect import translated
+from atlas.db.errors import map_driver_errors
 from atlas.db.pooler import WHOLE_TABLE
 from atlas.db.queries import sql
 from atlas.db.server_info import Inspection, Storage, inspect
@@ -114,7 +114,7 @@ async def maintain(
     """
     connection = await database.connect()
     try:
-        with translated():
+        with map_driver_errors():
             found = await inspect(connection)
             if dry_run:
                 return await _outlook(connection, found, now, keep_from)

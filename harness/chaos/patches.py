@@ -242,7 +242,7 @@ def errors_of_the_driver() -> None:
     from atlas.db import connect
 
     for module in (connect, database):
-        _put(module, "translated", contextlib.nullcontext)
+        _put(module, "map_driver_errors", contextlib.nullcontext)
 
 
 def clock_believed() -> None:

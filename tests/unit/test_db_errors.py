@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from atlas.db.errors import making, no_connection_left, translated
+from atlas.db.errors import map_address_errors, map_driver_errors, no_connection_left
 from atlas.db.queries import sql
 from atlas.errors import (
     AtlasError,
@@ -82,7 +82,7 @@ from atlas.errors import (
     ids=lambda value: str(value)[:40] if isinstance(value, Exception) else None,
 )
 def test_what_is_said_while_a_connection_is_made(error: Exception, becomes: type[AtlasError], says: str) -> None:
-    with pytest.raises(becomes) as caught, translated(), making():
+    with pytest.raises(becomes) as caught, map_driver_errors(), map_address_errors():
         raise error
     assert says in str(caught.value)
 
@@ -95,7 +95,7 @@ def test_what_is_said_while_a_connection_is_made(error: Exception, becomes: type
     ],
 )
 def test_a_refused_statement_says_what_to_do_where_it_is_not_to_blame(error: Exception, says: str) -> None:
-    with pytest.raises(StatementFailed, match=says), translated():
+    with pytest.raises(StatementFailed, match=says), map_driver_errors():
         raise error
 
 
@@ -110,7 +110,7 @@ def test_a_refused_statement_says_what_to_do_where_it_is_not_to_blame(error: Exc
 def test_a_server_is_full_in_any_language(message: str) -> None:
     error = asyncpg.TooManyConnectionsError(message)
     assert isinstance(no_connection_left(error), NoConnectionLeft)
-    with pytest.raises(NoConnectionLeft, match="Lower DATABASE_POOL_SIZE"), translated(), making():
+    with pytest.raises(NoConnectionLeft, match="Lower DATABASE_POOL_SIZE"), map_driver_errors(), map_address_errors():
         raise error
     assert no_connection_left(asyncpg.CannotConnectNowError(message)) is None
 
@@ -150,7 +150,7 @@ DENIED = "permission denied for table {}"
     ],
 )
 def test_a_missing_right_is_named_with_the_role_that_has_it(message: str, statement: str, says: str) -> None:
-    with pytest.raises(MissingRight, match=says), translated(statement=statement):
+    with pytest.raises(MissingRight, match=says), map_driver_errors(statement=statement):
         raise asyncpg.InsufficientPrivilegeError(message)
 
 
@@ -175,13 +175,13 @@ def test_a_missing_right_is_named_with_the_role_that_has_it(message: str, statem
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_each_class_of_failure_has_its_code(error: Exception, becomes: type[AtlasError], code: int) -> None:
-    with pytest.raises(becomes) as caught, translated():
+    with pytest.raises(becomes) as caught, map_driver_errors():
         raise error
     assert type(caught.value).exit_code == code
 
 
 def test_a_server_that_cannot_be_reached_is_named() -> None:
     for error, said in ((OSError("Name or service not known"), "Name or"), (TimeoutError(), "no answer in time")):
-        with pytest.raises(DatabaseUnavailable) as caught, translated("db.example:6543"):
+        with pytest.raises(DatabaseUnavailable) as caught, map_driver_errors("db.example:6543"):
             raise error
         assert str(caught.value).startswith(f"the database at db.example:6543 cannot be reached: {said}")
