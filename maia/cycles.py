@@ -18,7 +18,7 @@ from maia.orchestration import Flow, get_run_logger
 from maia.prefect.run_view import RunView, current_view
 from maia.run import recorded, run_process
 from maia.runtime.exitcodes import Outcome
-from maia.runtime.shutdown import merge_stats, record_stats
+from maia.runtime.run_context import merge_stats, record_stats
 
 __all__ = ["AgentOptions", "check", "run", "work"]
 

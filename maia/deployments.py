@@ -24,7 +24,8 @@ from maia.prefect.engine import final_state
 from maia.prefect.run_view import RunView
 from maia.run import run_checked
 from maia.runtime.result_file import describe
-from maia.runtime.shutdown import handle_signals, run_scope
+from maia.runtime.run_context import run_scope
+from maia.runtime.shutdown import handle_signals
 
 __all__ = ["run_agent", "run_janitor", "run_name"]
 
@@ -63,13 +64,13 @@ async def _run(
     ending: Mapping[str, Any] | BaseException
     token = inside_run.set(True)
     try:
-        with run_scope() as run, handle_signals(run):
+        with run_scope() as context, handle_signals(context.shutdown):
             await _tag(name, shard)
             try:
                 ending = await run_checked(name, shard, lambda: work(prefect.runtime.flow_run.id), check)
             except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the state tells
                 ending = error
-            return final_state(ending, run.stop, run.stats)
+            return final_state(ending, context.shutdown, context.stats)
     finally:
         inside_run.reset(token)
 

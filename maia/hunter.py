@@ -21,7 +21,8 @@ from maia.agents.snowball import Snowball
 from maia.orchestration import flow, get_run_logger, task
 from maia.runtime.concurrency import Unfinished, run_bounded
 from maia.runtime.exitcodes import Outcome
-from maia.runtime.shutdown import Stop, record_stats
+from maia.runtime.run_context import record_stats
+from maia.runtime.shutdown import Shutdown
 from maia.youtube import BadRequest, NotFound, PageTokenInvalid, RateLimited, SearchPage, Stopped, YouTubeError
 
 __all__ = ["Searched", "fetch_batch", "ingest_results", "run_hunter_cycle", "search_youtube"]
@@ -71,7 +72,7 @@ async def fetch_batch(batch_size: int = 10) -> list[TopicRow]:
 async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
     """Searches each topic's next page, the calls at once (bounded). Topics that were not asked are left out.
 
-    A rate limit lets the running calls finish, starts no new one, and asks the session's stop to churn: the flow leaves
+    A rate limit lets the running calls finish, starts no new one, and requests a churn of the session: the flow leaves
     with ChurnExit once what was answered is stored. Where settings restrict the search, the first search of a process
     is made alone: if YouTube refuses one of them, no other search is spent.
     """
@@ -85,7 +86,7 @@ async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
                 part,
                 lambda topic: _search(session, topic),
                 limit=settings.youtube_concurrency,
-                stop=session.stop,
+                shutdown=session.shutdown,
             )
         ]
         searched = []
@@ -185,9 +186,9 @@ async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Co
         return counts
     published = {item.id: item.published_at for found in answered if found.page for item in found.page.items}
     batch = _Batch(await session.dao.queue_room(), await session.dao.known_videos(published))
-    # a stop of its own: what was answered is stored, whatever asked for the end
+    # a shutdown of its own: what was answered is stored, whatever was requested
     outcomes = await run_bounded(
-        answered, lambda found: _ingest(session, found, batch), limit=settings.youtube_concurrency, stop=Stop()
+        answered, lambda found: _ingest(session, found, batch), limit=settings.youtube_concurrency, shutdown=Shutdown()
     )
     for found, outcome in zip(answered, outcomes, strict=True):
         if isinstance(outcome, Counter):

@@ -28,7 +28,7 @@ from maia.orchestration import flow, get_run_logger, task
 from maia.prefect.run_view import RunView, current_view
 from maia.run import recorded, run_process
 from maia.runtime.exitcodes import Outcome
-from maia.runtime.shutdown import record_stats
+from maia.runtime.run_context import record_stats
 
 __all__ = [
     "JanitorOptions", "beyond", "check", "keep_notes", "keep_queue", "keep_records", "keep_snapshots", "keep_videos",
@@ -164,7 +164,7 @@ async def run_janitor_cycle(
         session.dao.limits, session.confirmed = Limits.now(), yes
         if dry_run or not yes:
             await _look(session)
-            session.stop.raise_if_requested()
+            session.shutdown.raise_if_requested()
         # looking is no part of its minutes: a run that never came to an end of it could never delete
         session.ends = None if max_minutes is None else time.monotonic() + max_minutes * 60
         if session.outlook is not None and not dry_run:
@@ -178,7 +178,7 @@ async def run_janitor_cycle(
             await keep_queue(size, dry_run=dry_run)
             await keep_notes(size, dry_run=dry_run)
             await keep_records(dry_run=dry_run)
-            session.stop.raise_if_requested()
+            session.shutdown.raise_if_requested()
         finally:
             ended = dry | ({"cut_short": True} if session.cut_short else {})
             record_stats({**session.counts, **ended})

@@ -23,7 +23,7 @@ from atlas.config.prefect_environment import configure_prefect
 from atlas.containers import network_advice_for_url
 from atlas.redaction import scrub
 from maia.prefect.callable import AsyncFunction, Body, inside_run
-from maia.runtime.shutdown import run_scope
+from maia.runtime.run_context import run_scope
 
 __all__ = ["Flow", "RunLogger", "Task", "activate", "engine_available", "flow", "get_run_logger", "task"]
 

@@ -1,4 +1,4 @@
-"""One process of Maia: under guard, with its row in ``runs``, and told to people where somebody has to look at it."""
+"""One run: its settings checked, its row in ``runs`` written, and people notified where somebody has to look at it."""
 
 from __future__ import annotations
 
@@ -14,59 +14,46 @@ from atlas.errors import AtlasError, StatementFailed
 from atlas.event_types import FAILED
 from atlas.notifier import dispatcher
 from maia.orchestration import get_run_logger
-from maia.resilience import run_agent, verdict
+from maia.resilience import run_agent
 from maia.runtime import early_result
 from maia.runtime.exitcodes import Outcome
-from maia.runtime.shutdown import current_stop, run_scope
+from maia.runtime.run_context import current_shutdown, run_scope
+from maia.runtime.run_end import run_end
 
 __all__ = ["recorded", "run_checked", "run_process"]
 
 Work = Callable[[], Awaitable[Mapping[str, Any]]]
-"""What a process does; it returns the stats, whose key ``outcome`` says how it went."""
+"""The work of a run; it returns the stats, whose key ``outcome`` says how it went."""
+Check = Callable[[], Awaitable[None]]
+"""Checks the settings of a run; raises ConfigError."""
 
 
 def run_process(
-    name: str,
-    shard: str,
-    work: Work,
-    *,
-    result_file: Path | None = None,
-    check: Callable[[], Awaitable[None]] | None = None,
+    agent: str, shard: str, work: Work, *, result_file: Path | None = None, check: Check | None = None
 ) -> NoReturn:
-    """Runs the work, the settings once checked, and ends the process with the code that says how it went.
+    """Check the settings, do the work, and end the process with its exit code.
 
     Args:
-        name: such as ``hunter``.
+        agent: such as ``hunter``.
         shard: such as ``0/4``.
         work: see ``run_agent``.
         result_file: None: the setting MAIA_RESULT_FILE.
-        check: raises a ConfigError for what is wrong with the settings; None: they are checked, and nothing else.
+        check: None: ``settings.check``.
     """
     if result_file is None:
         # a setting that is malformed is reported inside the run, with its own exit code
         with contextlib.suppress(AtlasError):
             result_file = settings.maia_result_file
-
     if early_result.current is not None:
         early_result.current.path = result_file
+    run_agent(agent, shard, lambda: run_checked(agent, shard, work, check), result_file=result_file)
 
-    run_agent(name, shard, lambda: run_checked(name, shard, work, check), result_file=result_file)
 
-
-async def run_checked(
-    name: str, shard: str, work: Work, check: Callable[[], Awaitable[None]] | None = None
-) -> Mapping[str, Any]:
-    """Check the settings, then do the work. Notify people of an end that has no row in ``runs``.
-
-    Args:
-        name: such as ``hunter``.
-        shard: such as ``0/4``.
-        work: see ``run_agent``.
-        check: see ``run_process``.
-    """
+async def run_checked(agent: str, shard: str, work: Work, check: Check | None = None) -> Mapping[str, Any]:
+    """Check the settings, then do the work; notify people of a failure that has no row in ``runs``."""
     logger = get_run_logger(__name__)
-    with run_scope() as run, run.stop.telling(database.hurry, cancelled_only=True):
-        run.opening = True
+    with run_scope() as context, context.shutdown.on_request(database.hurry, cancelled_only=True):
+        context.starting = True
         try:
             if settings.source:
                 logger.info(settings.source)
@@ -78,15 +65,15 @@ async def run_checked(
                 await check()
             return await work()
         except BaseException as error:
-            if error is not run.noted:
-                await _tell_of_end(name, shard, error)
+            if error is not context.recorded:
+                await _notify_of_unrecorded(agent, shard, error)
             raise
 
 
 async def recorded(
     agent: str, shard: str, work: Work, *, wave: int | None = None, run_id: str | None = None
 ) -> Mapping[str, Any]:
-    """Does the work, with a row in ``runs`` from its beginning to its end, and tells people of what happened in it.
+    """Do the work with a row in ``runs`` from its start to its end, and notify people of its events.
 
     Args:
         agent: as the row names it, such as ``hunter``.
@@ -95,42 +82,42 @@ async def recorded(
         wave: None: the setting MAIA_WAVE.
         run_id: where the setting MAIA_RUN_ID is unset.
     """
-    stop = current_stop()
+    shutdown = current_shutdown()
     row = events.Run(agent, shard, run_id=settings.maia_run_id or run_id, wave=wave or settings.maia_wave)
     await row.begin()
-    with run_scope() as run:
-        run.opening = False
+    with run_scope() as context:
+        context.starting = False
         try:
             stats = await work()
         except BaseException as error:
-            outcome, code, text = verdict(error, stop)
-            with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
-                await row.finish(outcome, code, run.stats, text)
-            await _tell(outcome)
-            run.noted = error
+            end = run_end(error, shutdown)
+            with contextlib.suppress(AtlasError):  # a lost database is the error that the run ends with anyway
+                await row.finish(end.outcome, end.exit_code, context.stats, end.error)
+            await _notify(end.outcome)
+            context.recorded = error
             raise
-    outcome, code, text = verdict(stats, stop)
+    end = run_end(stats, shutdown)
     try:
-        await row.finish(outcome, code, stats, text)
+        await row.finish(end.outcome, end.exit_code, stats, end.error)
     except StatementFailed as error:
-        get_run_logger().warning("how the run ended cannot be noted: %s", error)
-    await _tell(outcome)
+        get_run_logger().warning("cannot record how the run ended: %s", error)
+    await _notify(end.outcome)
     return stats
 
 
-async def _tell_of_end(agent: str, shard: str, error: BaseException) -> None:
-    """A run that somebody has to look at, and that ended before its row was written."""
-    outcome, code, text = verdict(error, current_stop())
-    if outcome in FAILED:
-        ended = events.finished(agent, shard, outcome, code, text)
+async def _notify_of_unrecorded(agent: str, shard: str, error: BaseException) -> None:
+    """Notify people of a failure that ended the run before its row was written."""
+    end = run_end(error, current_shutdown())
+    if end.outcome in FAILED:
+        ended = events.finished(agent, shard, end.outcome, end.exit_code, end.error)
         dispatcher.teller.note(events.EventType.RUN_FINISHED, ended)
         reachable = False
         with contextlib.suppress(AtlasError):  # an embedded server is not started for a message
             reachable = settings.database_url is not None
-        await _tell(outcome, reachable=reachable)
+        await _notify(end.outcome, reachable=reachable)
 
 
-async def _tell(outcome: Outcome, *, reachable: bool = True) -> None:
-    """Tells people of what there is; a database that is known to be lost, or is not there, is not asked who tells."""
-    seconds = current_stop().within_grace(dispatcher.NOTIFY_SECONDS)
+async def _notify(outcome: Outcome, *, reachable: bool = True) -> None:
+    """Send what is pending; do not ask a database that is lost or absent which process sends it."""
+    seconds = current_shutdown().within_grace(dispatcher.NOTIFY_SECONDS)
     await dispatcher.teller.finish(seconds, shared=reachable and outcome is not Outcome.UNAVAILABLE)

@@ -18,7 +18,7 @@ from maia.agents.stats_calls import Answered, Call, aged, read, reschedule, skip
 from maia.orchestration import flow, get_run_logger, task
 from maia.runtime.concurrency import run_bounded
 from maia.runtime.exitcodes import Outcome
-from maia.runtime.shutdown import record_stats
+from maia.runtime.run_context import record_stats
 from maia.youtube import MAX_IDS
 
 __all__ = ["fetch_targets", "run_tracker_cycle", "update_stats"]
@@ -90,7 +90,7 @@ def _calls(
 
 async def _pass(session: AgentSession, calls: Sequence[Call]) -> list[Answered]:
     outcomes = await run_bounded(
-        calls, lambda call: read(session, call), limit=settings.youtube_concurrency, stop=session.stop
+        calls, lambda call: read(session, call), limit=settings.youtube_concurrency, shutdown=session.shutdown
     )
     answered = []
     for call, outcome in zip(calls, outcomes, strict=True):
@@ -129,7 +129,7 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
             targets = await fetch_targets(batch_size)
             stats["targets"] = len(targets)
             stats.update(await update_stats(targets))
-            if session.fatal is None and not session.stop.cancelled:
+            if session.fatal is None and not session.shutdown.cancelled:
                 await session.counts.add((target["id"] for target in targets), began)
             stats.update(await _breakouts(session, targets, began))
             stats["archived"] += await archive_when_due(session)
@@ -143,7 +143,7 @@ async def run_tracker_cycle(batch_size: int = 50) -> dict[str, Any]:
 async def _breakouts(session: AgentSession, targets: Sequence[TargetRow], since: datetime) -> dict[str, int]:
     """Emits the breakouts among the videos of this cycle, if BREAKOUT_VIEWS_PER_HOUR asks for them."""
     threshold = settings.breakout_views_per_hour
-    if threshold is None or not targets or session.fatal is not None or session.stop.cancelled:
+    if threshold is None or not targets or session.fatal is not None or session.shutdown.cancelled:
         return {}
     try:
         return {"breakouts": await session.dao.record_breakouts([t["id"] for t in targets], since, threshold)}

@@ -195,14 +195,13 @@ def sent_again_unseen() -> None:
 
 def exit_status_429() -> None:
     from maia import resilience
+    from maia.runtime.run_end import run_end
 
-    verdict = resilience.verdict
+    def end(*of: Any) -> Any:
+        ended = run_end(*of)
+        return ended._replace(exit_code=_STATUS_429) if ended.exit_code == _CHURN else ended
 
-    def told(*of: Any) -> Any:
-        outcome, code, error = verdict(*of)
-        return outcome, _STATUS_429 if code == _CHURN else code, error
-
-    _put(resilience, "verdict", told)
+    _put(resilience, "run_end", end)
 
 
 def signals_unheeded() -> None:
@@ -210,7 +209,7 @@ def signals_unheeded() -> None:
 
     from maia import resilience
 
-    def default(_run: Any) -> dict[int, Any]:
+    def default(_shutdown: Any) -> dict[int, Any]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return {}
 

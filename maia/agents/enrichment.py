@@ -21,7 +21,7 @@ from maia.agents.session import AgentSession, agent_session
 from maia.agents.snowball import Snowball
 from maia.orchestration import get_run_logger, task
 from maia.runtime.concurrency import run_bounded
-from maia.runtime.shutdown import current_stop
+from maia.runtime.run_context import current_shutdown
 from maia.youtube import MAX_IDS, RateLimited, Stopped, VideoList, YouTubeError
 
 __all__ = ["CALLS_A_CYCLE", "VIDEOS_A_CALL", "archive", "archive_when_due", "enrich", "finish_earlier"]
@@ -37,12 +37,14 @@ async def enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[li
     """The videos of search results: whole where videos.list answers, as the search knows them where it does not.
 
     A search is too dear to lose: whatever fails here, its videos are stored, and a later cycle enriches them. After a
-    signal it is waited for no longer than the stop's grace.
+    signal it is waited for no longer than the grace.
     """
     partial = {item.id: item.to_video() for item in items}
     if not items or "units" in session.exhausted:
         return list(partial.values()), ()
-    (answer,) = await run_bounded([list(partial)], lambda ids: _ask_videos(session, ids), limit=1, stop=session.stop)
+    (answer,) = await run_bounded(
+        [list(partial)], lambda ids: _ask_videos(session, ids), limit=1, shutdown=session.shutdown
+    )
     if isinstance(answer, Exception):
         session.record_fatal(answer)
     if not isinstance(answer, VideoList):
@@ -76,11 +78,11 @@ async def _ask_videos(session: AgentSession, ids: Sequence[str]) -> VideoList | 
 async def archive(session: AgentSession) -> int:
     """Flushes the vault and notes what it holds now. Returns how many; a failure is logged and blocks nothing.
 
-    After a signal it takes no longer than the stop's grace.
+    After a signal it takes no longer than the grace.
     """
-    if not vault.pending() or session.stop.grace_left == 0:
+    if not vault.pending() or session.shutdown.grace_left == 0:
         return 0
-    report = await vault.flush(session.stop.grace_left)
+    report = await vault.flush(session.shutdown.grace_left)
     try:
         known = await session.dao.mark_archived(report.stored)
     except StatementFailed as error:
@@ -102,7 +104,7 @@ async def archive_when_due(session: AgentSession) -> int:
 
 async def _withdraw(forgotten: Sequence[str]) -> None:
     """Takes out of the archive what was deleted from the database (`atlas forget`) while its record waited here."""
-    seconds = current_stop().within_grace(60)
+    seconds = current_shutdown().within_grace(60)
     if not forgotten or seconds <= 0:
         return
     try:

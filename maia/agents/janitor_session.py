@@ -18,7 +18,8 @@ from atlas.vault.expiry import ArchiveOutlook
 from maia.agents.session import Shard, check_start
 from maia.orchestration import get_run_logger
 from maia.runtime.concurrency import Unfinished, run_bounded
-from maia.runtime.shutdown import Stop, current_stop
+from maia.runtime.run_context import current_shutdown
+from maia.runtime.shutdown import Shutdown
 
 __all__ = ["COUNTS", "JanitorSession", "cut_off", "describe_counts", "janitor_session", "through"]
 
@@ -58,7 +59,7 @@ class JanitorSession:
     """
 
     dao: KeepingDAO
-    stop: Stop
+    shutdown: Shutdown
     counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTS, 0)))
     failures: list[str] = field(default_factory=list)
     ends: float | None = None
@@ -77,7 +78,7 @@ class JanitorSession:
     def goes_on(self) -> bool:
         """Asked before anything new is begun: whether there is time, and nobody asked for the end."""
         self.cut_short = self.cut_short or self.seconds_left == 0
-        return not (self.cut_short or self.stop.requested)
+        return not (self.cut_short or self.shutdown.requested)
 
     def fail(self, what: str, reason: object) -> None:
         """Notes what could not be done. The rest is done all the same."""
@@ -103,7 +104,7 @@ async def janitor_session(shard: Shard | None = None, *, dry_run: bool = False) 
     await check_start(archive=not dry_run)
     database.application_name = f"maia janitor {shard or Shard()}"
     async with database.session():
-        token = _current.set(session := JanitorSession(KeepingDAO(), current_stop(), dry_run=dry_run))
+        token = _current.set(session := JanitorSession(KeepingDAO(), current_shutdown(), dry_run=dry_run))
         try:
             yield session
         finally:
@@ -124,7 +125,7 @@ async def cut_off(session: JanitorSession, work: Callable[[], Awaitable[T]], sec
             session.cut_short = True
             return None
 
-    (result,) = await run_bounded([None], limited, limit=1, stop=session.stop)
+    (result,) = await run_bounded([None], limited, limit=1, shutdown=session.shutdown)
     if isinstance(result, Exception):
         raise result
     return None if isinstance(result, Unfinished) else result

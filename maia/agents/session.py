@@ -21,7 +21,8 @@ from maia import __version__
 from maia.agents.counts_watch import CountsWatch
 from maia.agents.failure_causes import Causes
 from maia.orchestration import get_run_logger
-from maia.runtime.shutdown import Stop, current_stop
+from maia.runtime.run_context import current_shutdown
+from maia.runtime.shutdown import Shutdown
 from maia.youtube import RateLimited, YouTubeClient
 
 __all__ = ["RING_OF", "AgentSession", "Shard", "agent_session", "check_start"]
@@ -62,7 +63,7 @@ class AgentSession:
     dao: MaiaDAO
     ring: KeyRing
     client: YouTubeClient
-    stop: Stop
+    shutdown: Shutdown
     counts: CountsWatch
     exhausted: dict[str, str] = field(default_factory=dict)
     failures: defaultdict[str, Causes] = field(default_factory=lambda: defaultdict(Causes))
@@ -78,7 +79,7 @@ class AgentSession:
     @property
     def over(self) -> bool:
         """Whether nothing new should start."""
-        return self.stop.requested or self.fatal is not None
+        return self.shutdown.requested or self.fatal is not None
 
     def begin_cycle(self) -> None:
         """Forget what the last cycle has seen: meanwhile a new day may have begun."""
@@ -104,7 +105,7 @@ class AgentSession:
     def churn(self, error: RateLimited) -> None:
         """Ask the run to end because of a rate limit; a fresh process goes on."""
         get_run_logger().warning("rate limit: this process ends so that a fresh one goes on (%s)", error)
-        self.stop.churn(str(error))
+        self.shutdown.churn(str(error))
 
     def record_fatal(self, error: Exception) -> None:
         """Remembers an error that ends the run, the first one; the siblings' answers are stored before it is raised."""
@@ -114,7 +115,7 @@ class AgentSession:
         """Raises what ends the run: a fatal error, ChurnExit or CancelledExit."""
         if self.fatal is not None:
             raise self.fatal
-        self.stop.raise_if_requested()
+        self.shutdown.raise_if_requested()
 
 
 _current: contextvars.ContextVar[AgentSession | None] = contextvars.ContextVar("maia_session", default=None)
@@ -161,18 +162,18 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
     shard = shard or Shard()
     ring = KeyRing(RING_OF[agent], start=shard.index)
     await check_start(ring)
-    stop = current_stop()
+    shutdown = current_shutdown()
     client = YouTubeClient(
         ring,
         base_url=settings.youtube_api_base_url,
-        stop=stop,
+        shutdown=shutdown,
         concurrency=settings.youtube_concurrency,
         user_agent=f"maia/{__version__} ({agent} {shard})",
     )
     database.application_name = f"maia {agent} {shard}"
     async with database.session(), client:
         dao = MaiaDAO(f"{agent} {shard}")
-        token = _current.set(session := AgentSession(agent, shard, dao, ring, client, stop, CountsWatch(dao)))
+        token = _current.set(session := AgentSession(agent, shard, dao, ring, client, shutdown, CountsWatch(dao)))
         try:
             yield session
             with contextlib.suppress(AtlasError):  # the work is done; only evidence is lost
@@ -182,4 +183,4 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
             with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
                 await session.dao.release_aside()
             # of a flow that runs without a process of its own; a process has told people by now
-            await dispatcher.teller.finish(stop.within_grace(dispatcher.NOTIFY_SECONDS))
+            await dispatcher.teller.finish(shutdown.within_grace(dispatcher.NOTIFY_SECONDS))

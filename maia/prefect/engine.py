@@ -31,11 +31,12 @@ from prefect.states import Completed, Crashed, Failed
 
 from maia.prefect.callable import Body, inside_run
 from maia.prefect.run_view import current_view, state_message
-from maia.resilience import verdict
 from maia.runtime.exitcodes import Outcome
 from maia.runtime.exits import leaves
 from maia.runtime.result_file import describe
-from maia.runtime.shutdown import CLEANUP_SECONDS, Stop, current_stop, install_signal_handlers, run_scope
+from maia.runtime.run_context import current_shutdown, run_scope
+from maia.runtime.run_end import run_end
+from maia.runtime.shutdown import CLEANUP_SECONDS, Shutdown, install_signal_handlers
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -157,11 +158,11 @@ async def watch_flow(flow: Body[P, R], answers: Callable[[], bool], *args: P.arg
     _Engine.lost = False
 
     async def body() -> R:
-        with run_scope() as run:
-            if run.handles_signals:
-                install_signal_handlers(run)  # Prefect put its own in place when the run began
+        with run_scope() as context:
+            if context.shutdown.handles_signals:
+                install_signal_handlers(context.shutdown)  # Prefect put its own in place when the run began
             # A signal that came while Prefect got ready: nothing has been claimed yet.
-            run.stop.raise_if_requested()
+            context.shutdown.raise_if_requested()
             return await flow.fn(*args, **kwargs)
 
     async def call_prefect() -> None:
@@ -169,11 +170,11 @@ async def watch_flow(flow: Body[P, R], answers: Callable[[], bool], *args: P.arg
         with prefect.tags(*(view.tags if view is not None else ())):
             await _cached_flow(flow)(*args, **kwargs, return_state=True)
 
-    with run_scope() as run:
-        before = dict(run.stats)
+    with run_scope() as context:
+        before = dict(context.stats)
 
         def state_of(ending: _Ending[R]) -> "prefect.State[Any]":
-            return final_state(ending.raw, run.stop, _since(run.stats, before))
+            return final_state(ending.raw, context.shutdown, _since(context.stats, before))
 
         return await _watch(f"flow {flow.name}", call_prefect, body, state_of=state_of)
 
@@ -189,16 +190,16 @@ async def watch_task(task: Body[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     return await _watch(f"task {task.name}", _cached_task(task), body)
 
 
-def final_state(ending: Any, stop: Stop, stats: Mapping[str, Any]) -> "prefect.State[Any]":
+def final_state(ending: Any, shutdown: Shutdown, stats: Mapping[str, Any]) -> "prefect.State[Any]":
     """Return the state in which Prefect shows the end of a run.
 
     Args:
         ending: the stats that the run returned, or what it raised.
-        stop: of the run.
+        shutdown: of the run.
         stats: what it did; of a run that raised, until then.
     """
     returned = ending if isinstance(ending, Mapping) else {}
-    outcome, _, error = verdict(ending if isinstance(ending, BaseException) else returned, stop)
+    outcome, _, error = run_end(ending if isinstance(ending, BaseException) else returned, shutdown)
     message = state_message(outcome, error or returned.get("reason"), {**returned, **stats})
     match outcome:
         case Outcome.OK | Outcome.IDLE | Outcome.QUOTA_EXHAUSTED:
@@ -256,7 +257,7 @@ async def _contain(body: Callable[[], Coroutine[Any, Any, R]]) -> _Ending[R]:
     try:
         return _Ending(await body(), None)
     except TerminationSignal as exc:  # of a handler of Prefect's own
-        current_stop().cancel(exc.signal)
+        current_shutdown().cancel(exc.signal)
         return _Ending(None, exc)
     except BaseException as exc:  # noqa: BLE001 - handed on to the caller and to Prefect
         return _Ending(None, exc)
@@ -283,7 +284,7 @@ async def _begin(what: str, watched: _Watched, report: asyncio.Task[BaseExceptio
 async def _finish(what: str, watched: _Watched, report: asyncio.Task[BaseException | None], *, drain: bool) -> None:
     """Give Prefect its time to report the end; never more, and never an exception of its own."""
     # After a signal the whole process has only seconds left.
-    limit = CLEANUP_SECONDS if current_stop().cancelled else REPORT_SECONDS
+    limit = CLEANUP_SECONDS if current_shutdown().cancelled else REPORT_SECONDS
     deadline = time.monotonic() + limit
     await asyncio.wait({report}, timeout=limit)
     if not report.done():
@@ -309,7 +310,7 @@ def _drain(limit: float) -> bool:
 
 
 def _lose(what: str, cause: BaseException | None) -> None:
-    if current_stop().cancelled:
+    if current_shutdown().cancelled:
         return  # the process is leaving: nobody is left to try again, and the reason is known
     _Engine.lost = True
     logger.warning("%s: the work goes on without it (%s)", what, describe(cause) if cause else "it ended early")

@@ -13,21 +13,21 @@ import orjson
 from atlas.redaction import scrub
 from atlas.sanitize import sanitize_line
 from atlas.times import iso
-from maia.runtime.exitcodes import ExitCode, Outcome
+from maia.runtime.exitcodes import Outcome
 
 LONGEST_LINE: Final = 1000
-"""Characters that an error line may have: enough for any message of ours, too few for a page of HTML."""
+"""Characters of an error line: enough for any message of ours, too few for a page of HTML."""
 
 
 def one_line(text: str) -> str:
-    """`text` on one line: nothing that steers what shows it, no secret, at most `LONGEST_LINE` characters."""
+    """Return `text` on one line, without control characters and secrets, at most `LONGEST_LINE` characters."""
     # Scrubbed first: a secret that spans a line break must not slip through in a changed form.
     line = " ".join(sanitize_line(scrub(text)).split())
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
 
 
 def describe(exc: BaseException) -> str:
-    """What happened, on one line: the message of `exc`, or the name of its class where it has none."""
+    """Return what happened on one line: the message of `exc`, or the name of its class where it has none."""
     text = one_line(str(exc))
     # A message of our own says what happened; of a foreign one the class is half of it.
     own = type(exc).__module__.partition(".")[0] in {"atlas", "maia"}
@@ -40,8 +40,8 @@ def describe(exc: BaseException) -> str:
 class RunResult:
     """How one run of one agent ended.
 
-    `stats` is what the flow returned, or what it had recorded when it was cut short; the times are aware, in UTC;
-    `error` is one line without a secret, or None.
+    `stats` is what the flow returned, or what it had recorded when it was cut short; the times are aware; `error` is
+    one line without a secret, or None.
     """
 
     agent: str
@@ -54,7 +54,7 @@ class RunResult:
     error: str | None = None
 
     def to_json(self) -> bytes:
-        """The JSON object of the result file. Values that JSON does not know are given as text."""
+        """Return the JSON object of the result file; values that JSON does not know become text."""
         head: dict[str, Any] = {
             "agent": self.agent,
             "shard": self.shard,
@@ -72,28 +72,15 @@ class RunResult:
             return orjson.dumps({**head, "stats": {}, **tail}, option=options)
 
     def write(self, path: Path) -> None:
-        """Write the file in one step: a reader sees the whole of it or none. Raises OSError."""
+        """Replace the file in one step: a reader sees the old one or the whole new one. Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(self.to_json())
-            # mkstemp makes it private; whoever mounted the folder (the action's next step) has to read it.
+            # mkstemp makes it private; the action's next step has to read it.
             Path(name).chmod(0o644)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-
-
-def outcome_of(stats: Mapping[str, Any]) -> tuple[Outcome, ExitCode, str | None]:
-    """How a run that returned `stats` ended: its key `outcome` (absent: ok), and `error` where that is a failure."""
-    word = stats.get("outcome", Outcome.OK)
-    try:
-        outcome = Outcome(word)
-    except ValueError:
-        return Outcome.FAILURE, ExitCode.FAILURE, f"the agent returned an unknown outcome {word!r}"
-    error = None
-    if outcome.exit_code is not ExitCode.OK:
-        error = one_line(str(stats.get("error") or "nothing of the batch succeeded, and no cause was given"))
-    return outcome, outcome.exit_code, error

@@ -30,7 +30,7 @@ from maia.agents.enrichment import CALLS_A_CYCLE, VIDEOS_A_CALL
 from maia.agents.session import RING_OF, Shard
 from maia.run import recorded, run_process
 from maia.runtime.exitcodes import Outcome
-from maia.runtime.shutdown import current_stop, record_stats
+from maia.runtime.run_context import current_shutdown, record_stats
 from maia.youtube import MAX_IDS
 
 __all__ = ["MOST_SHARDS", "Job", "Plan", "PlanOptions", "make_plan", "plan_next_wave", "plan_shards", "run"]
@@ -237,9 +237,9 @@ async def _pause(wave: int) -> None:
         "waiting %.0f s before wave %d: the rate limit of wave %d may hold for a minute (MAIA_WAVE_PAUSE_SECONDS)",
         seconds, wave, wave - 1,
     )  # fmt: skip
-    stop = current_stop()
-    await stop.wait(seconds)
-    stop.raise_if_requested()
+    shutdown = current_shutdown()
+    await shutdown.wait(seconds)
+    shutdown.raise_if_requested()
 
 
 async def _count(agent: str, options: PlanOptions, wave: int) -> tuple[Plan, dict[str, Any]]:

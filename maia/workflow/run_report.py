@@ -10,7 +10,7 @@ from atlas.config import settings
 from atlas.database import database
 from atlas.errors import ConfigError
 from maia.agents.session import Shard
-from maia.runtime.shutdown import merge_stats
+from maia.runtime.run_context import merge_stats
 from maia.workflow.achievement import Gate, achieved, why_not_more
 
 __all__ = ["read_run", "told"]

@@ -1,6 +1,6 @@
 """The YouTube Data API v3 as Maia asks it: the client, what it answers, and what its errors mean."""
 
-from maia.youtube.client import MAX_IDS, Ring, Stop, YouTubeClient
+from maia.youtube.client import MAX_IDS, Ring, YouTubeClient
 from maia.youtube.errors import (
     BadRequest,
     Forbidden,
@@ -41,7 +41,6 @@ __all__ = [
     "SearchPage",
     "ServerError",
     "StatsList",
-    "Stop",
     "Stopped",
     "TransientError",
     "VideoList",

@@ -10,7 +10,8 @@ from atlas.models.parsing import usable_id
 from atlas.quota.buckets import Bucket
 from atlas.times import iso
 from maia import __version__
-from maia.youtube.executor import Caller, Method, Stop
+from maia.runtime.shutdown import Shutdown
+from maia.youtube.executor import Caller, Method
 from maia.youtube.models import ChannelList, PlaylistPage, SearchPage, StatsList, VideoList
 from maia.youtube.reservations import Ring
 from maia.youtube.transport import Transport
@@ -18,7 +19,7 @@ from maia.youtube.transport import Transport
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["MAX_IDS", "Ring", "Stop", "YouTubeClient"]
+__all__ = ["MAX_IDS", "Ring", "YouTubeClient"]
 
 MAX_IDS: Final = 50
 """Ids in one call (YouTube: videos.list, videos.batchGetStats), and results on one page."""
@@ -43,7 +44,7 @@ class YouTubeClient:
     Args:
         ring: where keys come from.
         base_url: such as `https://www.googleapis.com/youtube/v3`.
-        stop: no new call and no new try starts once it is requested; it also ends a pause between tries.
+        shutdown: no new call and no new try starts once it is requested; it also ends a pause between tries.
         concurrency: calls at once at most; the others wait.
         timeout: seconds (real) for one try.
         connect_timeout: seconds of it for the connection.
@@ -54,7 +55,7 @@ class YouTubeClient:
         RateLimited: the caller makes a churn of it.
         TransientError (ServerError, Malformed, NetworkError): three tries failed.
         BadRequest, Forbidden, NotFound, PageTokenInvalid: this question has no answer.
-        Stopped: a stop was requested before the call, or before it went on with the next key.
+        Stopped: a shutdown was requested before the call, or before it went on with the next key.
         RingExhausted, KeysRejected, EmptyKeyRing (atlas.errors): no key is left for this bucket.
     A key whose quota is spent, or that is wrong or blocked, is told to the ring, and the call goes on with the next.
     """
@@ -64,7 +65,7 @@ class YouTubeClient:
         ring: Ring,
         *,
         base_url: str,
-        stop: Stop | None = None,
+        shutdown: Shutdown | None = None,
         concurrency: int = 32,
         timeout: float = 30.0,
         connect_timeout: float = 10.0,
@@ -78,7 +79,7 @@ class YouTubeClient:
             timeout=timeout,
             connect_timeout=connect_timeout,
         )
-        self._caller = Caller(ring, transport, stop=stop, concurrency=concurrency, backoff=backoff)
+        self._caller = Caller(ring, transport, shutdown=shutdown, concurrency=concurrency, backoff=backoff)
 
     async def __aenter__(self) -> Self:
         await self._caller.open()

@@ -241,7 +241,7 @@ class NetworkError(TransientError):
 
 
 class Stopped(YouTubeError):
-    """The call was not made, because a stop was requested before its turn came."""
+    """The call was not made, because a shutdown was requested before its turn came."""
 
     def __init__(self) -> None:
         super().__init__("Not asked: the run is to end.")

@@ -12,11 +12,12 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from atlas.redaction import remember_secret
+from maia.runtime.shutdown import Shutdown
 from maia.youtube.decoding import read_json
 from maia.youtube.errors import (
     KeyInvalid,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from atlas.quota.buckets import Bucket
     from atlas.quota.reservations import Reservation
 
-__all__ = ["MAX_RETRY_AFTER", "TRIES", "Caller", "Method", "Stop"]
+__all__ = ["MAX_RETRY_AFTER", "TRIES", "Caller", "Method"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,17 +50,6 @@ TRIES: Final = 3
 
 MAX_RETRY_AFTER: Final = 30.0
 """Seconds: a shard is short-lived, and its lease goes on while it waits."""
-
-
-class Stop(Protocol):
-    """Whether the run is to end (`maia.runtime.shutdown.Stop`)."""
-
-    @property
-    def requested(self) -> bool:
-        """Whether a stop was requested."""
-
-    async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - a sleep that ends early
-        """Sleep, at most until a stop is requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +67,17 @@ class Caller:
     Args:
         ring: where keys come from.
         transport: the HTTP session; the caller opens and closes it.
-        stop: no new call and no new try starts once it is requested; it also ends a pause between tries.
+        shutdown: no new call and no new try starts once it is requested; it also ends a pause between tries.
         concurrency: calls at once at most; the others wait for their turn before they reserve anything.
         backoff: the first pause between tries is random between 0 and this many seconds, the second up to twice that.
     """
 
     def __init__(
-        self, ring: Ring, transport: Transport, *, stop: Stop | None, concurrency: int, backoff: float
+        self, ring: Ring, transport: Transport, *, shutdown: Shutdown | None, concurrency: int, backoff: float
     ) -> None:
         self._reservations = Reservations(ring)
         self._transport = transport
-        self._stop = stop
+        self._shutdown = shutdown
         self._turn = asyncio.Semaphore(concurrency)
         self._jitter = wait_random_exponential(multiplier=backoff, max=MAX_RETRY_AFTER)
         self._told: set[str] = set()
@@ -176,7 +166,7 @@ class Caller:
 
     @property
     def _stopping(self) -> bool:
-        return self._stop is not None and self._stop.requested
+        return self._shutdown is not None and self._shutdown.requested
 
     def _pause(self, state: RetryCallState) -> float:
         """Full jitter, or as long as YouTube asks for where that is longer."""
@@ -185,10 +175,10 @@ class Caller:
         return max(min(asked or 0.0, MAX_RETRY_AFTER), self._jitter(state))
 
     async def _sleep(self, seconds: float) -> None:
-        if self._stop is None:
+        if self._shutdown is None:
             await asyncio.sleep(seconds)
         else:
-            await self._stop.wait(seconds)
+            await self._shutdown.wait(seconds)
 
 
 def _usable(reservation: Reservation) -> SecretStr:

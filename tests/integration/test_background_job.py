@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 THESE = (
     "tests/integration/test_first_moments.py::test_a_signal_ends_a_process_that_is_still_importing[maia-2-130]",
     "tests/integration/test_sandbox_command.py::test_it_prints_its_base_url_first_answers_and_stops_cleanly[2]",
-    "tests/unit/test_resilience.py::test_a_signal_asks_for_the_end_and_the_old_handlers_come_back[2]",
+    "tests/unit/test_shutdown.py::test_a_signal_requests_the_shutdown_and_the_old_handlers_come_back[2]",
 )
 
 

@@ -15,12 +15,12 @@ from atlas.errors import DatabaseUnavailable, StatementFailed
 from maia.agents import janitor_session
 from maia.agents.janitor_session import JanitorSession, cut_off, through
 from maia.janitor import _outcome
-from maia.runtime.shutdown import Stop
+from maia.runtime.shutdown import Shutdown
 
 
 @pytest.fixture
 def session() -> JanitorSession:
-    return JanitorSession(KeepingDAO(), Stop())
+    return JanitorSession(KeepingDAO(), Shutdown())
 
 
 async def batches(*found: Batch) -> AsyncGenerator[Batch]:
@@ -53,7 +53,7 @@ async def test_work_is_cut_off_after_the_grace_of_a_signal(
     session: JanitorSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("maia.runtime.shutdown.GRACE_SECONDS", 0.01)
-    asyncio.get_running_loop().call_soon(session.stop.cancel, signal.SIGTERM)
+    asyncio.get_running_loop().call_soon(session.shutdown.cancel, signal.SIGTERM)
     assert await cut_off(session, never, 60.0) is None
     assert not session.cut_short
     assert not session.goes_on()
@@ -87,7 +87,7 @@ async def test_no_batch_begins_after_the_end_was_asked_for(session: JanitorSessi
         while True:
             begun.append(1)
             if len(begun) == 3:
-                session.stop.cancel(signal.SIGTERM)
+                session.shutdown.cancel(signal.SIGTERM)
             yield Batch({"events_deleted": 1})
 
     assert await through(session, "notes", endless()) == {"events_deleted": 3}

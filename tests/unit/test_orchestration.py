@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from maia import orchestration
 from maia.orchestration import Flow, Task, activate, engine_available, flow, get_run_logger, task
-from maia.resilience import current_stop
+from maia.runtime.run_context import current_shutdown
 
 
 @task(name="double_all")
@@ -26,13 +26,13 @@ async def double_all(items: list[int]) -> list[int]:
 
 @flow(name="doubling")
 async def doubling(n: int = 2) -> dict[str, int]:
-    current_stop().churn("seen by the whole flow")
-    return {"sum": sum(await double_all(list(range(n)))), "stopped": current_stop().requested}
+    current_shutdown().churn("seen by the whole flow")
+    return {"sum": sum(await double_all(list(range(n)))), "requested": current_shutdown().requested}
 
 
 async def test_a_flow_without_a_server_is_the_plain_function():
-    assert await doubling(3) == {"sum": 6, "stopped": True}
-    assert await doubling.fn(1) == {"sum": 0, "stopped": False}  # no run, no shared stop
+    assert await doubling(3) == {"sum": 6, "requested": True}
+    assert await doubling.fn(1) == {"sum": 0, "requested": False}  # no run, no shared shutdown
 
 
 async def test_a_task_alone_is_the_plain_function():
@@ -40,9 +40,9 @@ async def test_a_task_alone_is_the_plain_function():
     assert await double_all.fn([3]) == [6]
 
 
-async def test_each_run_has_a_stop_of_its_own():
+async def test_each_run_has_a_shutdown_of_its_own():
     await doubling(1)
-    assert not current_stop().requested
+    assert not current_shutdown().requested
 
 
 def test_the_decorated_look_like_the_functions():

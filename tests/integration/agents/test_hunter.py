@@ -21,7 +21,7 @@ from atlas.errors import KeysRejected, StatementFailed
 from atlas.quota.buckets import Bucket
 from maia.agents.session import agent_session
 from maia.hunter import run_hunter_cycle
-from maia.resilience import ChurnExit
+from maia.runtime.exits import ChurnExit
 from maia.youtube import YouTubeClient
 from youtube_sandbox import RunningSandbox
 

@@ -24,7 +24,9 @@ from atlas.quota.buckets import Bucket
 from atlas.utils import KeyRing
 from maia.run import recorded
 from maia.runtime.exitcodes import Outcome
-from maia.runtime.shutdown import CancelledExit, Run, Stop, run_scope
+from maia.runtime.exits import CancelledExit
+from maia.runtime.run_context import RunContext, run_scope
+from maia.runtime.shutdown import Shutdown
 from maia.workflow.plan import PlanOptions, make_plan
 from maia.workflow.run_report import read_run
 
@@ -426,8 +428,8 @@ async def test_a_later_wave_starts_no_more_shards_than_a_plan_would_now(db: Data
     )
 
 
-class Clockwork(Stop):
-    """A stop whose waits take no time: what happens meanwhile is the test's to say."""
+class Clockwork(Shutdown):
+    """A shutdown whose waits take no time: what happens meanwhile is the test's to say."""
 
     def __init__(self, meanwhile: str = "", signum: int | None = None) -> None:
         super().__init__()
@@ -453,13 +455,13 @@ async def test_a_later_wave_waits_for_the_limit_to_pass_and_counts_after_that(
     keys.enter_context(settings.override(maia_run_id="20-1", maia_wave_pause_seconds=60))
     others_work = "UPDATE search_queue SET status = 'paused' WHERE query_term <> 'query 1'"
     nothing_due, meanwhile = Clockwork(), Clockwork(others_work)
-    with run_scope(Run(nothing_due)):
+    with run_scope(RunContext(nothing_due)):
         assert (await plan("hunter", wave=2))["outcome"] == "idle"
         await add_queries(30)
         assert (await plan("hunter", wave=1))["shards"] == 3
     assert nothing_due.waits == [], "where no shard would start, nothing is worth waiting for"
     assert "waiting" not in caplog.text
-    with run_scope(Run(meanwhile)):
+    with run_scope(RunContext(meanwhile)):
         stats = await plan("hunter", wave=2)
     assert (stats["shards"], stats["due"]) == (1, 1), "counted after the pause"
     (waited,) = meanwhile.waits
@@ -471,18 +473,18 @@ async def test_the_pauses_of_runs_differ(keys: ExitStack) -> None:
     await add_runs("hunter", "20-1", 1, "churn")
     await add_queries(1)
     keys.enter_context(settings.override(maia_run_id="20-1", maia_wave_pause_seconds=10))
-    with run_scope(Run(stop := Clockwork())):
+    with run_scope(RunContext(shutdown := Clockwork())):
         for _ in range(5):
             assert (await plan("hunter", wave=2))["shards"] == 1
-    assert len(set(stop.waits)) > 1
-    assert all(10 <= seconds <= 15 for seconds in stop.waits)
+    assert len(set(shutdown.waits)) > 1
+    assert all(10 <= seconds <= 15 for seconds in shutdown.waits)
 
 
 async def test_a_signal_ends_the_pause(keys: ExitStack) -> None:
     await add_runs("hunter", "20-1", 1, "churn")
     await add_queries(1)
     keys.enter_context(settings.override(maia_run_id="20-1", maia_wave_pause_seconds=60))
-    with run_scope(Run(Clockwork(signum=signal.SIGTERM))), pytest.raises(CancelledExit):
+    with run_scope(RunContext(Clockwork(signum=signal.SIGTERM))), pytest.raises(CancelledExit):
         await plan("hunter", wave=2)
 
 

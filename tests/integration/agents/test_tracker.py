@@ -22,7 +22,7 @@ from atlas.errors import DatabaseUnavailable, StatementFailed
 from atlas.quota.buckets import Bucket
 from maia.agents.session import agent_session
 from maia.hunter import run_hunter_cycle
-from maia.resilience import ChurnExit
+from maia.runtime.exits import ChurnExit
 from maia.tracker import fetch_targets, run_tracker_cycle, update_stats
 from youtube_sandbox import RunningSandbox
 

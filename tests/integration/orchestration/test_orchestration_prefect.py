@@ -55,7 +55,7 @@ def test_a_signal_under_the_engine_lets_the_run_clean_up(agent, prefect_server, 
     process.wait_for("working")
     process.process.send_signal(signum)
     assert process.end() == code, process.stderr
-    assert process.said[-2:] == ["worker saw the stop", "released done=2"]
+    assert process.said[-2:] == ["worker saw the shutdown", "released done=2"]
     assert process.result["outcome"] == "cancelled"
     assert process.result["exit_code"] == code
     run, _ = prefect_server.newest_run()

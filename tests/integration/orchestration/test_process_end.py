@@ -32,7 +32,7 @@ def test_a_signal_lets_the_work_in_flight_finish(agent, signum, code):
     process.wait_for("working")
     process.process.send_signal(signum)
     assert process.end() == code, process.stderr
-    assert process.said[-2:] == ["worker saw the stop", "released done=2"]
+    assert process.said[-2:] == ["worker saw the shutdown", "released done=2"]
     assert process.result["outcome"] == "cancelled"
 
 
@@ -43,7 +43,7 @@ def test_a_background_job_of_a_script_keeps_ignoring_sigint_and_ends_by_sigterm(
     process.process.send_signal(signal.SIGINT)
     process.process.send_signal(signal.SIGTERM)
     assert process.end() == 143, process.stderr
-    assert process.said[-2:] == ["worker saw the stop", "released done=2"], "one signal, so in good order"
+    assert process.said[-2:] == ["worker saw the shutdown", "released done=2"], "one signal, so in good order"
 
 
 def test_work_that_ignores_the_signal_is_cut_off_before_docker_kills(agent):

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maia.runtime.exitcodes import ExitCode, Outcome
-from maia.runtime.result_file import RunResult, outcome_of
+from maia.runtime.result_file import RunResult
+from maia.runtime.run_end import run_end
+from maia.runtime.shutdown import Shutdown
 from maia.workflow.run_report import told
 
 from ...support.api_captures import KEY
@@ -227,7 +229,7 @@ def test_whatever_a_flow_returns_has_an_outcome(stats: dict[str, Any]) -> None:
 
     Seen to catch: `Outcome(word)` without its except.
     """
-    outcome, code, error = outcome_of(stats)
+    outcome, code, error = run_end(stats, Shutdown())
     assert outcome.exit_code is code
     assert (error is None) == (code is ExitCode.OK)
     assert error is None or "\n" not in error

@@ -28,5 +28,5 @@ def api() -> Iterator[aioresponses]:
 
 @pytest.fixture
 async def client(api: aioresponses, ring: FakeRing, stop: FakeStop) -> AsyncIterator[YouTubeClient]:
-    async with YouTubeClient(ring, base_url=BASE + "/", stop=stop) as opened:  # type: ignore[arg-type]
+    async with YouTubeClient(ring, base_url=BASE + "/", shutdown=stop) as opened:  # type: ignore[arg-type]
         yield opened

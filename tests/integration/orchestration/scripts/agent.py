@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from maia.orchestration import activate, flow, get_run_logger, task
-from maia.resilience import ChurnExit, current_stop, record_stats, run_agent, run_bounded
+from maia.resilience import run_agent
+from maia.runtime.concurrency import run_bounded
+from maia.runtime.exits import ChurnExit
+from maia.runtime.run_context import current_shutdown, record_stats
 
 
 def say(line: str) -> None:
@@ -47,7 +50,7 @@ async def odd_ends() -> None:
     if SCENARIO == "stray-churn":
         task = asyncio.create_task(stray())
         try:
-            await current_stop().wait()
+            await current_shutdown().wait()
         finally:
             await asyncio.sleep(0)
             say("cleaned up")
@@ -67,16 +70,16 @@ async def work(item: int) -> int:
     if SCENARIO == "churn" and item == 1:
         raise ChurnExit("rate limit on item 1")
     if SCENARIO == "churn":
-        await current_stop().wait()
+        await current_shutdown().wait()
         await asyncio.sleep(0)  # what is running goes on after the churn
     if item == 1 and SCENARIO in {"term", "term-hang"}:
         say("working")  # the second of two workers: now both are at work
     if SCENARIO == "term":
-        await current_stop().wait()
-        say("worker saw the stop")
+        await current_shutdown().wait()
+        say("worker saw the shutdown")
     if SCENARIO == "term-hang":
         if item == 0:
-            await current_stop().wait()
+            await current_shutdown().wait()
             say("saw the first signal")
         await asyncio.Event().wait()
     if SCENARIO == "term-foreign" and item == 0:
@@ -91,7 +94,7 @@ async def process_batch(items: list[int]) -> Counter[str]:
     say("in body")
     if SCENARIO == "server-lost":
         await told()
-    results = await run_bounded(items, work, limit=2, stop=current_stop())
+    results = await run_bounded(items, work, limit=2, shutdown=current_shutdown())
     return Counter(done=sum(isinstance(result, int) for result in results))
 
 
@@ -106,7 +109,7 @@ async def cycle(size: int = 3) -> dict[str, Any]:
     try:
         items = await fetch_batch(size)
         stats += await process_batch(items)
-        current_stop().raise_if_requested()
+        current_shutdown().raise_if_requested()
         if SCENARIO == "error":
             raise ValueError("broken")
         await last_stage()
