@@ -19,7 +19,7 @@ __all__ = ["LARGEST", "PATH", "DamagedError", "Result", "figures", "parse", "unp
 
 PATH = "/run/maia/result.json"
 LARGEST = 8_000_000
-"""Bytes of a result file. The verdict's is the largest: at most 1,000 rows (maia/workflow/run_report.py), each 0.8
+"""Bytes of a result file. The verdict's is the largest: at most 1,000 rows (maia/commands/verdict.py), each 0.8
 kB, or 2.8 kB
 with the longest reason in it."""
 

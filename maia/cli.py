@@ -68,13 +68,13 @@ def _shards(epilog: str | None = None) -> typer.Typer:
 @functools.cache
 def app() -> typer.Typer:
     """``maia`` with every command."""
-    from maia.commands import janitor, keys, plan, queue, sandbox  # noqa: PLC0415  a shard does not pay for these
+    from maia.commands import janitor, keys, plan, queue, sandbox, verdict  # noqa: PLC0415  a shard does not pay for these
 
     found = _shards(verbatim(f"All settings:\n  {page('configuration.md')}"))
     kept = verbatim(f"What is kept for how long:\n  {page('retention.md#what-is-kept-for-how-long')}")
     found.command(epilog=f"{kept}\n\n{agents.EPILOG}")(janitor.janitor)
     found.command(epilog=agents.EPILOG)(plan.plan)
-    found.command(epilog=agents.EPILOG)(plan.verdict)
+    found.command(epilog=agents.EPILOG)(verdict.verdict)
     found.add_typer(queue.app, name="queue")
     found.add_typer(keys.app, name="keys")
     found.command(epilog=sandbox.EPILOG)(sandbox.sandbox)

@@ -22,7 +22,7 @@ from action.result import PATH, figures
 from action.step import Ending, Step, judge, numbers
 from action.text import one_line
 from maia.runtime.exitcodes import ExitCode, Outcome
-from maia.workflow.achievement import achieved, outcome_of_run, why_not_more
+from maia.workflow.run_report import achieved, outcome_of_run, why_not_more
 
 __all__ = ["TABLE_SECONDS", "run"]
 

@@ -1,31 +1,21 @@
-"""`maia plan` and `maia verdict`: what a workflow asks before its shards, between its waves, and at its end."""
+"""`maia plan`: how many shards a workflow run starts, before each wave."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
 import maia.workflow.plan
-from atlas.adapters.plans import RunRow
-from atlas.sanitize import sanitize_line
-from maia.agents.session import Shard
 from maia.commands.agents import BatchSize, JsonLogs, ResultFile, Verbose
 from maia.commands.query_input import read_queries
-from maia.run import run_process
 from maia.runtime.logs import set_up_logging
 from maia.workflow.plan import MOST_SHARDS, PlanOptions
-from maia.workflow.run_report import read_run, told
 
-__all__ = ["plan", "verdict"]
+__all__ = ["Agent", "plan"]
 
 logger = logging.getLogger(__name__)
 
@@ -103,49 +93,3 @@ def plan(
         logger.warning("a query is not added: %s", problem)
     options = PlanOptions(max_shards, batch_size, wave, found.wanted, resume_keys, migrate, result_file)
     maia.workflow.plan.run(agent.value, options)
-
-
-def verdict(
-    agent: Agent, result_file: ResultFile = None, *, json_logs: JsonLogs = False, verbose: Verbose = False
-) -> None:
-    """Show what became of each shard of the workflow run MAIA_RUN_ID.
-
-    \b
-      MAIA_RUN_ID=20-1 maia verdict hunter --result-file verdict.json
-    """
-    set_up_logging(json=json_logs, verbose=verbose)
-
-    async def work() -> Mapping[str, Any]:
-        rows, gate = await read_run(agent.value)
-        stats = told(agent.value, rows, gate)
-        if rows:
-            Console().print(_table(rows, stats["rows"]))
-            typer.echo(f"achieved: {stats['achieved']}")
-            for line in stats["why"]:
-                typer.echo(f"why not more: {sanitize_line(line)}")
-        else:
-            typer.echo(f"No {agent.value} of this run has begun.")
-        return stats
-
-    run_process("verdict", str(Shard()), work, result_file=result_file)
-
-
-def _table(rows: list[RunRow], told_of: list[dict[str, Any]]) -> Table:
-    narrow = (Column(name, no_wrap=True) for name in ("wave", "shard", "outcome", "code", "seconds"))
-    table = Table(*narrow, "what it did", box=SIMPLE_HEAD, padding=0)
-    for row, shown in zip(rows, told_of, strict=True):
-        table.add_row(
-            *("" if shown[name] is None else str(shown[name]) for name in ("wave", "shard")),
-            # nothing wrote how it ended
-            shown["outcome"] or "killed",
-            *("" if shown[name] is None else str(shown[name]) for name in ("exit_code", "seconds")),
-            Text(_did(row)),
-        )
-    return table
-
-
-def _did(row: RunRow) -> str:
-    """Its error or its reason, and else what it counted."""
-    stats = row["stats"] or {}
-    counts = [f"{name} {value}" for name, value in stats.items() if type(value) is int and value]
-    return "; ".join([*(str(text) for text in (row["error"], stats.get("reason")) if text), ", ".join(counts)])

@@ -27,7 +27,7 @@ UNUSED = {
 """Packages that a run has no use for without engine, notifications and a database of its own."""
 UNUSED_OF_OURS = {
     "maia.deployments", "maia.prefect.engine", "maia.flows", "maia.janitor", "maia.workflow.plan",
-    "maia.workflow.run_report", "maia.agents.janitor_session",
+    "maia.commands.verdict", "maia.workflow.run_report", "maia.agents.janitor_session",
     "maia.commands.query_input",
     "youtube_sandbox", "maia.commands.janitor", "maia.commands.keys", "maia.commands.plan", "maia.commands.queue",
     "atlas.migrations", "atlas.schema.migrate", "atlas.commands", "atlas.db.embedded", "atlas.snapshots",

@@ -22,13 +22,13 @@ from atlas.database import database as atlas_database
 from atlas.errors import KeysRejected
 from atlas.quota.buckets import Bucket
 from atlas.utils import KeyRing
+from maia.commands.verdict import read_run
 from maia.run import recorded
 from maia.runtime.exitcodes import Outcome
 from maia.runtime.exits import CancelledExit
 from maia.runtime.run_context import RunContext, run_scope
 from maia.runtime.shutdown import Shutdown
 from maia.workflow.plan import PlanOptions, make_plan
-from maia.workflow.run_report import read_run
 
 from ...support.agents import HUNTING, TRACKING, Timeline, fetch, pool, value
 

@@ -18,7 +18,7 @@ from maia.runtime.exitcodes import ExitCode, Outcome
 from maia.runtime.result_file import RunResult
 from maia.runtime.run_end import run_end
 from maia.runtime.shutdown import Shutdown
-from maia.workflow.run_report import told
+from maia.workflow.run_report import run_report
 
 from ...support.api_captures import KEY
 from ...support.counted_cases import thorough
@@ -241,7 +241,7 @@ def test_whatever_a_flow_returns_has_an_outcome(stats: dict[str, Any]) -> None:
         st.fixed_dictionaries({"stats": st.none() | st.dictionaries(st.text(max_size=6), ODD, max_size=3)}), max_size=3
     )
 )
-def test_the_rows_of_a_run_are_told_whatever_their_stats_hold(rows: list[dict[str, Any]]) -> None:
+def test_the_rows_of_a_run_are_reported_whatever_their_stats_hold(rows: list[dict[str, Any]]) -> None:
     """The table over all shards is made of rows that any image may have written to the database.
 
     Seen to catch: `figures` that takes any name, so that a column of the table is called as an image pleases.
@@ -259,7 +259,7 @@ def test_the_rows_of_a_run_are_told_whatever_their_stats_hold(rows: list[dict[st
         | row
         for row in rows
     ]
-    stats = told("hunter", whole_rows)  # type: ignore[arg-type]
+    stats = run_report("hunter", whole_rows)  # type: ignore[arg-type]
     markdown = summary.waves(stats["rows"], stats["totals"])
     assert is_plain(markdown)
     assert not any(text in markdown for text in HOSTILE)
