@@ -24,7 +24,8 @@ COPY atlas atlas
 COPY maia maia
 COPY youtube_sandbox youtube_sandbox
 # .dockerignore lets files without an extension through: none of them is ours but py.typed.
-RUN find atlas maia -type f ! -name '*.py' ! -name '*.sql' ! -name py.typed -delete \
+RUN find atlas maia youtube_sandbox -type f ! -name '*.py' ! -name '*.sql' ! -name py.typed \
+        ! -path youtube_sandbox/themes.json -delete \
     && /opt/build/bin/python -m hatchling build --target wheel --directory /dist \
     && python3 -m pip --python /opt/maia/bin/python install --quiet --no-index --no-deps --no-compile /dist/*.whl
 COPY container/bytecode.py container/

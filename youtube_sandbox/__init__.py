@@ -5,7 +5,7 @@
     from youtube_sandbox import SandboxConfig, running
 
     async with running(SandboxConfig(seed=1)) as sandbox:
-        ...  # sandbox.base_url is what YOUTUBE_API_BASE_URL has to be; sandbox.log has every call
+        ...  # sandbox.base_url is the YOUTUBE_API_BASE_URL for it; sandbox.log has every call
 
 As a process of its own it is ``maia sandbox``.
 """
@@ -27,7 +27,7 @@ _SERVING = ("RunningSandbox", "running", "serve")
 
 
 def __getattr__(name: str) -> Any:
-    # The command line imports this package for one command's help; a web server is loaded only by who starts one.
+    # The command line imports this package for one command's help: load a web server only to start one.
     if name in _SERVING:
         return getattr(import_module("youtube_sandbox.serving"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,7 @@
-"""The sandbox's own doors, beside the API: its log, its state, its faults, and a way to delete videos."""
+"""The sandbox's own routes beside the API: its log, its state, its faults, and a way to delete videos.
+
+None of them costs quota or is logged.
+"""
 
 from __future__ import annotations
 
@@ -19,45 +22,12 @@ PATH: Final = "/_sandbox"
 
 
 def add_routes(app: web.Application, sandbox: Sandbox) -> None:
-    """Adds them to the application. None of them costs quota or is logged."""
-    doors = _Doors(sandbox)
-    app.router.add_get(f"{PATH}/log", doors.log)
-    app.router.add_delete(f"{PATH}/log", doors.clear_log)
-    app.router.add_get(f"{PATH}/state", doors.state)
-    app.router.add_get(f"{PATH}/faults", doors.faults)
-    app.router.add_post(f"{PATH}/faults", doors.set_faults)
-    app.router.add_post(f"{PATH}/delete", doors.delete)
+    """Add the routes to the application."""
 
+    async def log(request: web.Request) -> web.Response:  # noqa: ARG001  a handler's signature
+        return _json([entry.as_dict() for entry in sandbox.log])
 
-class _Doors:
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-
-    async def log(self, request: web.Request) -> web.Response:
-        """All calls, oldest first; ?endpoint= &key=FINGERPRINT &status= &agent= &since=SEQ narrow it."""
-        query = request.query
-        try:
-            status = int(query["status"]) if query.get("status") else None
-            since = int(query.get("since") or 0)
-        except ValueError:
-            return _refuse("status and since are whole numbers")
-        entries = self._sandbox.log.calls(
-            query.get("endpoint") or None,
-            key=query.get("key") or None,
-            status=status,
-            agent=query.get("agent") or None,
-            since=since,
-        )
-        return _json([entry.as_dict() for entry in entries])
-
-    async def clear_log(self, request: web.Request) -> web.Response:  # noqa: ARG002  a handler's signature
-        """Forgets all calls."""
-        self._sandbox.log.clear()
-        return _json({"calls": 0})
-
-    async def state(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """The world, the clock, what was spent by project and day, the calls by endpoint and status, the faults."""
-        sandbox = self._sandbox
+    async def state(request: web.Request) -> web.Response:  # noqa: ARG001
         now = sandbox.clock.now()
         return _json(
             {
@@ -66,49 +36,51 @@ class _Doors:
                 "quota": {
                     "limits": {bucket.value: limit for bucket, limit in sandbox.quota.limits.items()},
                     "spent": sandbox.quota.table(),
-                    "refused": sandbox.quota.refused(),
                 },
                 "calls": sandbox.log.totals(),
                 "faults": sandbox.faults.as_list(),
             }
         )
 
-    async def faults(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """The faults in force, and how often each struck."""
-        return _json(self._sandbox.faults.as_list())
+    async def faults(request: web.Request) -> web.Response:  # noqa: ARG001
+        return _json(sandbox.faults.as_list())
 
-    async def set_faults(self, request: web.Request) -> web.Response:
-        """Replaces all faults by a JSON list of specifications; [] ends them."""
-        specs = await _strings(request)
+    async def set_faults(request: web.Request) -> web.Response:
+        specs = _strings(_parsed(await request.read()))
         if specs is None:
             return _refuse('send a JSON list of fault specifications, such as ["rate-limit:search:times=3"]')
         try:
-            self._sandbox.faults.set(specs)
+            sandbox.faults.set(specs)
         except ConfigError as error:
             return _refuse(str(error))
-        return _json(self._sandbox.faults.as_list())
+        return _json(sandbox.faults.as_list())
 
-    async def delete(self, request: web.Request) -> web.Response:
-        """Deletes the videos of {"ids": […]} from now on; says which there were."""
-        ids = await _strings(request, "ids")
+    async def delete(request: web.Request) -> web.Response:
+        body = _parsed(await request.read())
+        ids = _strings(body.get("ids") if isinstance(body, dict) else None)
         if ids is None:
             return _refuse('send {"ids": ["VIDEO_ID", …]}')
-        at = self._sandbox.clock.now().timestamp()
-        deleted = [identifier for identifier in ids if self._sandbox.world.delete(identifier, at)]
+        at = sandbox.clock.now().timestamp()
+        deleted = [identifier for identifier in ids if sandbox.world.delete(identifier, at)]
         return _json({"deleted": deleted, "unknown": [identifier for identifier in ids if identifier not in deleted]})
 
+    app.router.add_get(f"{PATH}/log", log)
+    app.router.add_get(f"{PATH}/state", state)
+    app.router.add_get(f"{PATH}/faults", faults)
+    app.router.add_post(f"{PATH}/faults", set_faults)
+    app.router.add_post(f"{PATH}/delete", delete)
 
-async def _strings(request: web.Request, name: str | None = None) -> list[str] | None:
-    """The list of texts that a request's body is, or has under a name; None for anything else."""
+
+def _parsed(body: bytes) -> Any:
     try:
-        value: Any = orjson.loads(await request.read())
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    if name is not None:
-        value = value.get(name) if isinstance(value, dict) else None
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        return None
-    return value
+
+
+def _strings(value: Any) -> list[str] | None:
+    """Return a list of texts as it is; None for anything else."""
+    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -1,7 +1,8 @@
-"""Finding videos: words, windows, orders. What seeded and replayed worlds have in common."""
+"""Find videos by words, windows and orders: what seeded and replayed worlds have in common."""
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from abc import ABC, abstractmethod
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from youtube_sandbox.ids import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from youtube_sandbox.model import Channel, Video
 
@@ -22,36 +23,22 @@ CEILING: Final = 500
 """No query answers more results than this, over all its pages."""
 
 _SCANNED: Final = 5_000  # most matches that are ranked, where the order is not by date
+_MINUTES: Final = {
+    "any": (0, math.inf),
+    "short": (0, 4),
+    "medium": (4, math.nextafter(20, math.inf)),
+    "long": (math.nextafter(20, math.inf), math.inf),
+}
+"""videoDuration → from and below how many minutes (20 is medium)."""
 _WORD: Final = re.compile(r"\w+")
 _STOP: Final = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "at",
-        "by",
-        "for",
-        "from",
-        "how",
-        "in",
-        "is",
-        "it",
-        "of",
-        "on",
-        "or",
-        "the",
-        "this",
-        "to",
-        "what",
-        "with",
-        "you",
-        "your",
-    ]
-)
+    ("a", "an", "and", "at", "by", "for", "from", "how", "in", "is", "it", "of", "on", "or", "the", "this", "to",
+     "what", "with", "you", "your")
+)  # fmt: skip
 
 
 def words(text: str) -> list[str]:
-    """The words of a text as the index knows them (NFKC, case folded)."""
+    """Return the words of a text as the index knows them (NFKC, case folded)."""
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
@@ -70,28 +57,20 @@ class Shelf:
                 self._by_word[word].add(number)
 
     def newest_first(self, query: Query) -> Iterable[Video]:
-        """The videos that match the words and the channel of a query, newest first."""
-        numbers: Iterable[int]
+        """Return the videos that match the words and the channel of a query, newest first."""
+        numbers: Iterable[int] = range(len(self.videos))
         if query.channel is not None:
-            listed = self._by_channel.get(query.channel, [])
-            numbers = [n for n in listed if not query.terms or any(self._matches(n, term) for term in query.terms)]
-        elif query.terms:
-            found: set[int] = set()
-            for wanted, unwanted in query.terms:
-                found |= self._all_of(wanted, unwanted)
-            numbers = sorted(found)
-        else:
-            numbers = range(len(self.videos))
+            numbers = self._by_channel.get(query.channel, [])
+        if query.terms:
+            found = set().union(*(self._matching(*term) for term in query.terms))
+            numbers = sorted(found if query.channel is None else found.intersection(numbers))
         return (self.videos[number] for number in reversed(list(numbers)))
 
     def of_channel(self, channel: str) -> list[Video]:
-        """A channel's videos, newest first."""
+        """Return a channel's videos, newest first."""
         return [self.videos[number] for number in reversed(self._by_channel.get(channel, []))]
 
-    def _matches(self, number: int, term: tuple[tuple[str, ...], tuple[str, ...]]) -> bool:
-        return number in self._all_of(*term)
-
-    def _all_of(self, wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> set[int]:
+    def _matching(self, wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> set[int]:
         sets = sorted((self._by_word.get(word, set()) for word in wanted), key=len)
         found = set.intersection(*sets) if sets else set(range(len(self.videos)))
         for word in unwanted:
@@ -117,31 +96,26 @@ class Query:
 
     @staticmethod
     def parse(text: str) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
-        """Reads the `q` of a search; one without any word finds nothing."""
+        """Read the `q` of a search; one without any word finds nothing."""
         terms = []
         for alternative in text.split("|"):
             wanted: list[str] = []
             unwanted: list[str] = []
             for piece in alternative.split():
                 (unwanted if piece.startswith("-") and len(piece) > 1 else wanted).extend(words(piece))
-            telling = [word for word in wanted if word not in _STOP]
+            rare = [word for word in wanted if word not in _STOP]
             if wanted or unwanted:
-                terms.append((tuple(telling or wanted), tuple(unwanted)))
+                terms.append((tuple(rare or wanted), tuple(unwanted)))
         if not terms and text.strip():
             return ((("",), ()),)
         return tuple(terms)
 
     def admits(self, video: Video) -> bool:
-        """Whether a video passes the filters that are not in the index."""
+        """Return whether a video passes the filters that are not in the index."""
         if self.category is not None and video.category != self.category:
             return False
-        minutes = video.duration / 60
-        return (
-            self.duration == "any"
-            or (self.duration == "short" and minutes < 4)
-            or (self.duration == "medium" and 4 <= minutes <= 20)
-            or (self.duration == "long" and minutes > 20)
-        )
+        shortest, longest = _MINUTES[self.duration]
+        return shortest <= video.duration / 60 < longest
 
 
 class Catalogue(ABC):
@@ -155,44 +129,44 @@ class Catalogue(ABC):
 
     @abstractmethod
     def shelves(self, after: float | None, before: float) -> Iterator[Shelf]:
-        """The shelves that overlap a window, newest first."""
+        """Yield the shelves that overlap a window, newest first."""
 
     @abstractmethod
     def find_video(self, identifier: str, at: float) -> Video | None:
-        """The video of this id, alive or not; None when there never was one until now."""
+        """Return the video of this id, alive or not; None when none was published until now."""
 
     @abstractmethod
     def channel(self, identifier: str) -> Channel | None:
-        """The channel of this id."""
+        """Return the channel of this id."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What the sandbox's state says of this world."""
+        """Return what the sandbox's state says of this world."""
 
     def delete(self, identifier: str, at: float) -> bool:
-        """Takes a video away from now on; False when there is none of this id."""
+        """Delete a video from now on; return False when there is none of this id."""
         if self.video(identifier, at) is None:
             return False
         self.removed[identifier] = at
         return True
 
     def visible(self, video: Video, at: float) -> bool:
-        """Whether the API still shows this video."""
+        """Return whether the API still shows this video."""
         return video.alive(at) and at < self.removed.get(video.id, float("inf"))
 
     def video(self, identifier: str, at: float) -> Video | None:
-        """The video of this id as long as the API shows it."""
+        """Return the video of this id as long as the API shows it."""
         video = self.find_video(identifier, at)
         return video if video is not None and self.visible(video, at) else None
 
     def uploads(self, channel: str, at: float) -> list[Video]:
-        """A channel's videos, newest first."""
+        """Return a channel's videos, newest first."""
         return [
             video for shelf in self.shelves(None, at) for video in shelf.of_channel(channel) if self.visible(video, at)
         ]
 
     def search(self, query: Query, at: float) -> list[Video]:
-        """The results of a query in its order, at most CEILING."""
+        """Return the results of a query in its order, at most CEILING."""
         indexed = at - self.listing_lag
         latest = indexed if query.before is None else min(query.before, indexed)
         limit = CEILING if query.order == "date" else _SCANNED
@@ -210,14 +184,14 @@ class Catalogue(ABC):
 
     @staticmethod
     def _ranked(found: list[Video], query: Query, at: float) -> list[Video]:
-        match query.order:
-            case "viewCount":
-                found.sort(key=lambda video: -video.counts(at).views)
-            case "rating":
-                found.sort(key=lambda video: -(video.counts(at).likes or 0))
-            case "title":
-                found.sort(key=lambda video: video.title.casefold())
-            case "relevance" | "searchSortUnspecified":
-                # Nobody outside knows what relevance is; here it is a fixed shuffle of its own for each query.
-                found.sort(key=lambda video: digest(query.text, video.id)[:8])
+        keys: dict[str, Callable[[Video], Any]] = {
+            "viewCount": lambda video: -video.counts(at).views,
+            "rating": lambda video: -(video.counts(at).likes or 0),
+            "title": lambda video: video.title.casefold(),
+            # How YouTube orders by relevance is unknown; here it is a fixed shuffle of its own for each query.
+            "relevance": lambda video: digest(query.text, video.id)[:8],
+        }
+        order = "relevance" if query.order == "searchSortUnspecified" else query.order
+        if order in keys:
+            found.sort(key=keys[order])
         return found[:CEILING]

@@ -1,4 +1,4 @@
-"""How a video's counts grow: pure functions of its age.
+"""Let a video's counts grow: pure functions of its age.
 
 Four shapes as they are seen on YouTube, and two habits of its counters: a shown count stands still for a while, and now
 and then it falls, since views are audited after they were counted (in a real series of 43 videos a tenth of the samples
@@ -39,7 +39,7 @@ class Growth(Protocol):
     """The counts of one video over time."""
 
     def counts(self, at: float) -> Counts:
-        """The counts at a time (schedule clock, seconds since 1970)."""
+        """Return the counts at a time (schedule clock, seconds since 1970)."""
 
 
 class Shape(StrEnum):
@@ -83,7 +83,7 @@ class Curve:
 
     @classmethod
     def draw(cls, rng: Random, *, born: float, popularity: float, hide_likes: bool, hide_comments: bool) -> Curve:
-        """A curve for a video of a channel whose popularity is `popularity` (1.0 is the middle)."""
+        """Draw a curve for a video of a channel of this popularity (1.0 is the middle)."""
         point = rng.random()
         shape = Shape.SLOW
         for shape, share in _SHARES:  # noqa: B007  the last shape stands where rounding leaves a remainder
@@ -109,7 +109,7 @@ class Curve:
         )
 
     def expected(self, age: float) -> float:
-        """The views at an age in seconds, without steps and falls; never falling."""
+        """Return the views at an age in seconds, without steps and falls."""
         hours = age / _HOUR
         if hours <= 0:
             return 0.0
@@ -127,7 +127,7 @@ class Curve:
                 return self.scale * (risen - start) + 40 * math.log1p(hours)
 
     def counts(self, at: float) -> Counts:
-        """The counts at a time (seconds since 1970), with the habits of YouTube's counters."""
+        """Return the counts at a time (seconds since 1970), with the habits of YouTube's counters."""
         step = int(max(at - self.born, 0.0) // STEP)
         views = self.expected(step * STEP)
         draw = mix(self.salt ^ step)

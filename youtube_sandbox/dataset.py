@@ -1,10 +1,10 @@
-"""Reading data sets of daily view counts: CSV files of trending videos in two formats.
+"""Read data sets of daily view counts: CSV files of trending videos in two formats.
 
 daily      ``date`` is day.month without a year, there is no publish time, tags are separated by a bar.
 trending   ``trending_date`` is year.day.month, ``publish_time`` is there, tags are quoted one by one.
 
-A row that cannot be read is skipped and counted; a file that cannot be is a ConfigError that names file, line and what
-was expected. All dates are taken as the start of that day in UTC.
+A row that cannot be read is skipped and counted; a file that cannot be read is a ConfigError that names file, line and
+what was expected. All dates are taken as the start of that day in UTC.
 """
 
 from __future__ import annotations
@@ -15,25 +15,47 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from atlas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
 __all__ = ["Dataset", "Point", "Record", "load"]
 
-_BOTH: Final = ("video_id", "title", "channel_title", "category_id", "tags", "views", "likes")
-_DAILY: Final = (*_BOTH, "comment_total", "date")
-_TRENDING: Final = (*_BOTH, "trending_date", "publish_time", "comment_count")
+
+class _Format(NamedTuple):
+    """How one of the two formats writes what differs."""
+
+    kind: str
+    date: str
+    shown: str
+    pattern: re.Pattern[str]
+    comments: str
+    others: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        common = ("video_id", "title", "channel_title", "category_id", "tags", "views", "likes")
+        return (*common, self.comments, self.date, *self.others)
+
+
+_DAILY: Final = _Format(
+    "daily", "date", "day.month", re.compile(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})"), "comment_total", ()
+)
+_TRENDING: Final = _Format(
+    "trending",
+    "trending_date",
+    "year.day.month",
+    re.compile(r"(?P<year>\d\d)\.(?P<day>\d\d)\.(?P<month>\d\d)"),
+    "comment_count",
+    ("publish_time",),
+)
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{11}")
-_DAY_MONTH: Final = re.compile(r"(\d{1,2})\.(\d{1,2})")
-_YEAR_DAY_MONTH: Final = re.compile(r"(\d\d)\.(\d\d)\.(\d\d)")
 _YEAR: Final = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
-_NO_TAGS: Final = "[none]"
 _LEAP_YEAR: Final = 2000  # stands for the year until it is known
 _NAMED_PROBLEMS: Final = 20
 
@@ -50,7 +72,7 @@ class Point:
 
 @dataclass(slots=True)
 class Record:
-    """One video of a data set. Times are seconds since 1970."""
+    """One video of a data set. Times are seconds since 1970; `published` is None where the data set has none."""
 
     id: str
     title: str
@@ -59,7 +81,6 @@ class Record:
     tags: tuple[str, ...]
     description: str
     published: float | None
-    """None where the data set has no publish time."""
     points: list[Point]
     likes_hidden: bool = False
     comments_off: bool = False
@@ -92,7 +113,7 @@ class Dataset:
     @property
     def published_known(self) -> bool:
         """Whether videos have a publish time; without one, an age counts from the day a video was first seen."""
-        return self.kind == "trending"
+        return self.kind == _TRENDING.kind
 
 
 class _BadRow(Exception):
@@ -101,19 +122,18 @@ class _BadRow(Exception):
 
 @dataclass(slots=True)
 class _Row:
-    id: str
     line: int
     day: date
-    record: Callable[[], Record]
+    record: Record
     counts: tuple[int, int, int]
-    flags: tuple[bool, bool, bool]
+    gone: bool
 
 
 def load(path: Path, *, year: int | None = None, today: date | None = None) -> Dataset:
-    """Reads a data set of either format.
+    """Read a data set of either format (UTF-8).
 
     Args:
-        path: the CSV file (UTF-8).
+        path: the CSV file.
         year: the year of the first row, where dates have none; None: the first year in the file's name, else the last
             one in which all dates have passed by `today`.
         today: see `year`; None is today.
@@ -121,35 +141,33 @@ def load(path: Path, *, year: int | None = None, today: date | None = None) -> D
     Raises:
         ConfigError: the file cannot be read, is no such CSV, or most of its rows are malformed.
     """
-    text = _text(path)
-    reader = csv.reader(io.StringIO(text, newline=""))
-    kind, columns = _header(path, reader)
+    reader = csv.reader(io.StringIO(_text(path), newline=""))
     rows: list[_Row] = []
     skipped: Counter[str] = Counter()
     problems: list[str] = []
     try:
-        for cells in reader:
-            if not cells:
-                continue
+        format_, columns = _header(path, next(reader, []))
+        for cells in filter(None, reader):
             try:
-                rows.append(_row(kind, columns, cells, reader.line_num))
+                rows.append(_row(format_, columns, cells, reader.line_num))
             except _BadRow as problem:
                 skipped[str(problem)] += 1
                 if len(problems) < _NAMED_PROBLEMS:
                     problems.append(f"line {reader.line_num}: {problem}")
     except csv.Error as error:
-        raise ConfigError(f"data set {path}, line {reader.line_num}: not readable as CSV ({error}).") from None
+        raise ConfigError(f"data set {path}, line {max(reader.line_num, 1)}: not readable as CSV ({error}).") from None
     if len(rows) <= skipped.total():
         what = problems[0] if problems else "line 2: there are no rows"
         raise ConfigError(
             f"data set {path}, {what}. Of {len(rows) + skipped.total()} rows {skipped.total()} cannot be read; "
-            f"expected were rows with the columns {', '.join(_DAILY if kind == 'daily' else _TRENDING)}."
+            f"expected were rows with the columns {', '.join(format_.columns)}."
         )
-    if kind == "daily":
-        _set_years(path, rows, _year_in(path.name) if year is None else year, today or datetime.now(UTC).date())
-    records = _records(rows)
-    days = [row.day for row in rows]
-    return Dataset(path.name, kind, records, _start(min(days)), _start(max(days)), len(rows), skipped, problems)
+    if format_ is _DAILY:
+        named = _YEAR.search(path.name)
+        year = int(named[0]) if year is None and named else year
+        _set_years(path, rows, year, today or datetime.now(UTC).date())
+    first, last = (_start(pick(row.day for row in rows)) for pick in (min, max))
+    return Dataset(path.name, format_.kind, _records(rows), first, last, len(rows), skipped, problems)
 
 
 def _text(path: Path) -> str:
@@ -166,24 +184,19 @@ def _text(path: Path) -> str:
         raise ConfigError(f"data set {path}, line {line}: the text is not UTF-8; save the file as UTF-8.") from None
 
 
-def _header(path: Path, reader: Iterable[list[str]]) -> tuple[str, dict[str, int]]:
-    try:
-        names = [name.strip() for name in next(iter(reader), [])]
-    except csv.Error as error:
-        raise ConfigError(f"data set {path}, line 1: not readable as CSV ({error}).") from None
-    columns = {name: place for place, name in enumerate(names)}
-    for kind, needed in (("trending", _TRENDING), ("daily", _DAILY)):
-        if columns.keys() >= set(needed):
-            return kind, columns
-    wanted = _TRENDING if "trending_date" in columns else _DAILY
-    absent = [name for name in wanted if name not in columns]
-    raise ConfigError(
-        f"data set {path}, line 1: the header lacks {', '.join(absent)}. Expected were the columns {', '.join(_DAILY)} "
-        f"(dates as day.month), or {', '.join(_TRENDING)} (dates as year.day.month)."
-    )
+def _header(path: Path, names: Iterable[str]) -> tuple[_Format, dict[str, int]]:
+    columns = {name.strip(): place for place, name in enumerate(names)}
+    format_ = _TRENDING if _TRENDING.date in columns else _DAILY
+    if absent := [name for name in format_.columns if name not in columns]:
+        raise ConfigError(
+            f"data set {path}, line 1: the header lacks {', '.join(absent)}. Expected were the columns "
+            f"{', '.join(_DAILY.columns)} (dates as {_DAILY.shown}), or {', '.join(_TRENDING.columns)} (dates as "
+            f"{_TRENDING.shown})."
+        )
+    return format_, columns
 
 
-def _row(kind: str, columns: dict[str, int], cells: list[str], line: int) -> _Row:
+def _row(format_: _Format, columns: dict[str, int], cells: list[str], line: int) -> _Row:
     if len(cells) != len(columns):
         raise _BadRow(f"{len(cells)} columns instead of {len(columns)}")
 
@@ -196,49 +209,36 @@ def _row(kind: str, columns: dict[str, int], cells: list[str], line: int) -> _Ro
             raise _BadRow(f"{name} is no count")
         return int(value)
 
-    identifier = cell("video_id")
-    if not _ID.fullmatch(identifier):
+    def flag(name: str) -> bool:
+        return cell(name) == "True"
+
+    if not _ID.fullmatch(cell("video_id")):
         raise _BadRow("video_id is no id of 11 characters")
-    trending = kind == "trending"
-    published = _publish_time(cell("publish_time")) if trending else None
-    category = count("category_id")
-    return _Row(
-        identifier,
-        line,
-        _trending_day(cell("trending_date")) if trending else _daily_day(cell("date")),
-        lambda: Record(
-            id=identifier,
-            title=cell("title"),
-            channel=cell("channel_title"),
-            category=category,
-            tags=_tags(cell("tags")),
-            description=cell("description").replace("\\n", "\n"),
-            published=published,
-            points=[],
-        ),
-        (count("views"), count("likes"), count("comment_count" if trending else "comment_total")),
-        tuple(cell(name) == "True" for name in ("ratings_disabled", "comments_disabled", "video_error_or_removed")),  # type: ignore[arg-type]
+    record = Record(
+        id=cell("video_id"),
+        title=cell("title"),
+        channel=cell("channel_title"),
+        category=count("category_id"),
+        tags=_tags(cell("tags")),
+        description=cell("description").replace("\\n", "\n"),
+        published=_publish_time(cell("publish_time")) if format_ is _TRENDING else None,
+        points=[],
+        likes_hidden=flag("ratings_disabled"),
+        comments_off=flag("comments_disabled"),
     )
+    counts = (count("views"), count("likes"), count(format_.comments))
+    return _Row(line, _day(format_, cell(format_.date)), record, counts, flag("video_error_or_removed"))
 
 
-def _daily_day(text: str) -> date:
-    match = _DAY_MONTH.fullmatch(text)
+def _day(format_: _Format, text: str) -> date:
+    match = format_.pattern.fullmatch(text)
     if match is None:
-        raise _BadRow("date is not day.month")
+        raise _BadRow(f"{format_.date} is not {format_.shown}")
+    parts = match.groupdict(default="")
     try:
-        return date(_LEAP_YEAR, int(match[2]), int(match[1]))
+        return date(_LEAP_YEAR + int(parts.get("year", 0)), int(parts["month"]), int(parts["day"]))
     except ValueError:
-        raise _BadRow("date is no day of a year") from None
-
-
-def _trending_day(text: str) -> date:
-    match = _YEAR_DAY_MONTH.fullmatch(text)
-    if match is None:
-        raise _BadRow("trending_date is not year.day.month")
-    try:
-        return date(2000 + int(match[1]), int(match[3]), int(match[2]))
-    except ValueError:
-        raise _BadRow("trending_date is no day of a year") from None
+        raise _BadRow(f"{format_.date} is no day of a year") from None
 
 
 def _publish_time(text: str) -> float:
@@ -250,18 +250,13 @@ def _publish_time(text: str) -> float:
 
 
 def _tags(text: str) -> tuple[str, ...]:
-    if text == _NO_TAGS:
+    if text == "[none]":
         return ()
     return tuple(dict.fromkeys(tag for piece in text.split("|") if (tag := piece.strip().strip('"').strip())))
 
 
-def _year_in(name: str) -> int | None:
-    match = _YEAR.search(name)
-    return int(match[0]) if match else None
-
-
 def _set_years(path: Path, rows: list[_Row], year: int | None, today: date) -> None:
-    """Gives dates without a year theirs: rows are in the order of time, so December before January is a new year."""
+    """Set the years of dates without one: rows are in the order of time, so December before January is a new year."""
     turns = 0
     previous = rows[0].day.month
     years: list[int] = []
@@ -290,17 +285,15 @@ def _start(day: date) -> datetime:
 
 
 def _records(rows: list[_Row]) -> list[Record]:
-    records: dict[str, Record] = {}
     days: dict[str, dict[date, _Row]] = {}
     for row in rows:
-        days.setdefault(row.id, {})[row.day] = row  # a day that is told twice: the later row holds
-    for identifier, told in days.items():
-        ordered = sorted(told.items())
+        days.setdefault(row.record.id, {})[row.day] = row  # where a day comes twice, the later row holds
+    records = []
+    for rows_by_day in days.values():
+        ordered = sorted(rows_by_day.items())
         latest = ordered[-1][1]
-        record = latest.record()
-        record.points = [Point(_start(day).timestamp(), *row.counts) for day, row in ordered]
-        record.likes_hidden, record.comments_off, gone = latest.flags
-        if gone:
-            record.removed = record.points[-1].at
-        records[identifier] = record
-    return sorted(records.values(), key=lambda record: record.points[0].at)
+        latest.record.points = [Point(_start(day).timestamp(), *row.counts) for day, row in ordered]
+        if latest.gone:
+            latest.record.removed = latest.record.points[-1].at
+        records.append(latest.record)
+    return sorted(records, key=lambda record: record.points[0].at)

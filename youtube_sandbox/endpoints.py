@@ -1,4 +1,4 @@
-"""What each endpoint answers, given its parameters, the world and the time. No HTTP, no quota, no faults."""
+"""What each endpoint answers, given its parameters, the world and the time: no HTTP, no quota, no faults."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from atlas.quota.buckets import Bucket
 from youtube_sandbox import resources
 from youtube_sandbox.catalogue import CEILING, Query
-from youtube_sandbox.errors import invalid, missing, playlist_not_found
+from youtube_sandbox.errors import ApiError, invalid, missing, refusal
 from youtube_sandbox.ids import mix
+from youtube_sandbox.parameters import ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from youtube_sandbox.catalogue import Catalogue
+    from youtube_sandbox.model import Video
     from youtube_sandbox.parameters import Parameters
 
 __all__ = ["ROUTES", "Answer", "Route"]
@@ -23,19 +25,7 @@ _ORDERS: Final = ("searchSortUnspecified", "date", "rating", "viewCount", "relev
 _LENGTHS: Final = ("any", "videoDurationUnspecified", "short", "medium", "long")
 _SAFETY: Final = ("safeSearchSettingUnspecified", "none", "moderate", "strict")
 _TYPES: Final = ("video", "channel", "playlist")
-_VIDEO_FILTERS: Final = [
-    "eventType",
-    "videoCaption",
-    "videoCategoryId",
-    "videoDefinition",
-    "videoDimension",
-    "videoDuration",
-    "videoEmbeddable",
-    "videoLicense",
-    "videoPaidProductPlacement",
-    "videoSyndicated",
-    "videoType",
-]
+_VIDEO_FILTERS: Final = [name for name in ACCEPTED["search"] if name.startswith("video") or name == "eventType"]
 _MOST_ESTIMATED: Final = 1_000_000
 _CHANNEL_ID_LENGTH: Final = 24
 
@@ -49,7 +39,7 @@ class Answer:
 
 
 def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:
-    """search.list. Only videos are found; of other types there are none."""
+    """Answer search.list. Only videos are found; there are no results of other types."""
     parts = parameters.parts(("id", "snippet"))
     amount = parameters.max_results()
     types = parameters.listed("type") or list(_TYPES)
@@ -57,12 +47,8 @@ def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> An
         if kind not in _TYPES:
             raise invalid("invalidParameter", f"Invalid value '{kind}' for type.", domain="global", location="type")
     if types != ["video"] and any(parameters.text(name) for name in _VIDEO_FILTERS):
-        raise invalid(
-            "invalidSearchFilter",
-            "The search filters and restrictions of the request do not go together: a video filter needs type=video.",
-            domain="youtube.search",
-            location="type",
-        )
+        message = "The search filters of the request do not go together: a video filter needs type=video."
+        raise invalid("invalidSearchFilter", message, domain="youtube.search", location="type")
     text = parameters.text("q") or ""
     channel = parameters.text("channelId")
     if channel is not None and (len(channel) != _CHANNEL_ID_LENGTH or not channel.startswith("UC")):
@@ -83,24 +69,33 @@ def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> An
     offset = parameters.offset()
     found = world.search(query, at) if "video" in types else []
     page = found[offset : offset + amount]
-    document: dict[str, Any] = {"kind": "youtube#searchListResponse", "etag": resources.etag("search", call, at)}
-    # A full page has a next one even when nothing follows: the last page may be empty.
-    if page and len(page) == amount and offset + amount < CEILING:
-        document["nextPageToken"] = parameters.token(offset + amount)
-    if offset:
-        document["prevPageToken"] = parameters.token(max(offset - amount, 0))
-    document["regionCode"] = (parameters.text("regionCode") or "US").upper()
-    document["pageInfo"] = {"totalResults": _estimate(found, offset), "resultsPerPage": amount}
     items = [resources.search_item(video, at, call) for video in page]
     if "snippet" not in parts:
         for item in items:
             del item["snippet"]
-    document["items"] = items
+    document = {
+        "kind": "youtube#searchListResponse",
+        "etag": resources.etag("search", call, at),
+        # A full page has a next one even when nothing follows: the last page may be empty.
+        **_page_tokens(parameters, offset, amount, follows=len(page) == amount and offset + amount < CEILING),
+        "regionCode": (parameters.text("regionCode") or "US").upper(),
+        "pageInfo": {"totalResults": _estimate(found, offset), "resultsPerPage": amount},
+        "items": items,
+    }
     return Answer(document, [video.id for video in page])
 
 
-def _estimate(found: list[Any], offset: int) -> int:
-    """What totalResults says: far from the truth, and another number on each page, as with YouTube."""
+def _page_tokens(parameters: Parameters, offset: int, amount: int, *, follows: bool) -> dict[str, str]:
+    tokens = {}
+    if follows and amount:
+        tokens["nextPageToken"] = parameters.token(offset + amount)
+    if offset:
+        tokens["prevPageToken"] = parameters.token(max(offset - amount, 0))
+    return tokens
+
+
+def _estimate(found: list[Video], offset: int) -> int:
+    """Return totalResults: far from the truth, and another number on each page, as with YouTube."""
     if not found:
         return 0
     draw = mix(len(found) * 31 + offset)
@@ -108,35 +103,33 @@ def _estimate(found: list[Any], offset: int) -> int:
 
 
 def videos(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:  # noqa: ARG001  one signature
-    """videos.list by ids. Videos that are gone are left out without a word; charts are always empty."""
+    """Answer videos.list by ids. Videos that are gone are missing without a word; charts are always empty."""
     parts = parameters.parts(resources.VIDEO_PARTS)
     wanted = parameters.ids()
     parameters.max_results()
     if not wanted and parameters.text("chart") is None:
         raise _no_filter("chart, id, myRating")
-    found = [video for identifier in wanted if (video := world.video(identifier, at)) is not None]
-    items = [resources.video_item(video, at, parts) for video in found]
-    return Answer(_listing("youtube#videoListResponse", items, len(items), len(items)), [video.id for video in found])
+    items = [resources.video_item(video, at, parts) for video in _shown(world, wanted, at)]
+    return Answer(_listing("youtube#videoListResponse", items, len(items), len(items)), [item["id"] for item in items])
 
 
 def batch_get_stats(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:  # noqa: ARG001
-    """videos.batchGetStats. What the API does with ids that are gone is not documented; here they are left out."""
+    """Answer videos.batchGetStats. The API does not document ids that are gone; here they are left out."""
     parts = parameters.parts(resources.VIDEO_STATS_PARTS)
     wanted = parameters.ids()
     if not wanted:
         raise missing("id")
-    found = [video for identifier in wanted if (video := world.video(identifier, at)) is not None]
-    items = [resources.video_stats_item(video, at, parts) for video in found]
-    document = {
-        "kind": "youtube#batchGetStatsResponse",
-        "etag": resources.etag("stats", *(item["etag"] for item in items)),
-        "items": items,
-    }
-    return Answer(document, [video.id for video in found])
+    items = [resources.video_stats_item(video, at, parts) for video in _shown(world, wanted, at)]
+    document = {"kind": "youtube#batchGetStatsResponse", "etag": resources.etag_of("stats", items), "items": items}
+    return Answer(document, [item["id"] for item in items])
+
+
+def _shown(world: Catalogue, wanted: list[str], at: float) -> list[Video]:
+    return [video for identifier in wanted if (video := world.video(identifier, at)) is not None]
 
 
 def channels(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:  # noqa: ARG001  one signature
-    """channels.list by ids: no more than maxResults of them, which is 5 where it is not given."""
+    """Answer channels.list by ids: at most maxResults of them, which is 5 where it is not given."""
     parts = parameters.parts(resources.CHANNEL_PARTS)
     wanted = parameters.ids()
     amount = parameters.max_results()
@@ -155,7 +148,7 @@ def channels(parameters: Parameters, world: Catalogue, at: float, call: int) -> 
 
 
 def playlist_items(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:  # noqa: ARG001
-    """playlistItems.list of a channel's uploads, newest first; there are no other playlists."""
+    """Answer playlistItems.list of a channel's uploads, newest first; there are no other playlists."""
     parts = parameters.parts(resources.PLAYLIST_ITEM_PARTS)
     amount = parameters.max_results()
     playlist = parameters.text("playlistId")
@@ -163,23 +156,21 @@ def playlist_items(parameters: Parameters, world: Catalogue, at: float, call: in
         raise _no_filter("id, playlistId")
     channel = world.channel("UC" + playlist[2:]) if playlist.startswith("UU") else None
     if channel is None:
-        raise playlist_not_found()
+        raise refusal("not-found")
     offset = parameters.offset()
     uploads = world.uploads(channel.id, at)
     page = uploads[offset : offset + amount]
     items = [resources.playlist_item(video, offset + place, parts) for place, video in enumerate(page)]
     document = _listing("youtube#playlistItemListResponse", items, len(uploads), amount)
-    if page and offset + amount < len(uploads):
-        document["nextPageToken"] = parameters.token(offset + amount)
-    if offset:
-        document["prevPageToken"] = parameters.token(max(offset - amount, 0))
+    document |= _page_tokens(parameters, offset, amount, follows=offset + amount < len(uploads))
     return Answer(document, [video.id for video in page])
 
 
-def _no_filter(expected: str) -> Exception:
+def _no_filter(expected: str) -> ApiError:
+    message = f"No filter selected. Expected one of: {expected}"
     return invalid(
         "missingRequiredParameter",
-        f"No filter selected. Expected one of: {expected}",
+        message,
         domain="youtube.parameter",
         location="parameters.",
         location_type="other",
@@ -189,7 +180,7 @@ def _no_filter(expected: str) -> Exception:
 def _listing(kind: str, items: list[dict[str, Any]], total: int, per_page: int) -> dict[str, Any]:
     return {
         "kind": kind,
-        "etag": resources.etag(kind, *(item["etag"] for item in items)),
+        "etag": resources.etag_of(kind, items),
         "items": items,
         "pageInfo": {"totalResults": total, "resultsPerPage": per_page},
     }

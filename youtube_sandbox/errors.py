@@ -1,64 +1,56 @@
-"""The error bodies of the API: shapes, codes, reasons and metadata keys as it sends them.
+"""Error bodies of the API, with the shapes, codes, reasons and metadata keys that it sends.
 
-Two envelopes are in use: the older holds `errors`, `code` and `message`; the newer adds `status` and `details`
-(google.rpc.ErrorInfo and others). The status code alone does not say what happened.
+The older envelope holds `errors`, `code` and `message`; the newer one adds `status` and `details` (google.rpc). The
+HTTP status alone does not say what happened.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from atlas.quota.buckets import Bucket
 from youtube_sandbox.quota import day_start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
 __all__ = [
-    "BLOCKED",
-    "GATEWAY",
-    "ApiError",
-    "backend_error",
-    "bad_parameter",
-    "bad_value",
-    "daily_limit",
-    "gateway_refusal",
-    "invalid",
-    "invalid_page_token",
-    "key_blocked",
-    "key_invalid",
-    "missing",
-    "per_day_429",
-    "playlist_not_found",
-    "quota_exceeded",
-    "quota_spent",
-    "rate_limit_403",
-    "rate_limit_429",
-    "unavailable_403",
-    "unregistered",
-]
+    "BLOCKED", "GATEWAY", "RATES", "ApiError", "backend_error", "bad_parameter", "bad_value", "gateway_refusal",
+    "invalid", "key_blocked", "key_invalid", "missing", "quota_spent", "rate_limit_403", "rate_limit_429", "refusal",
+    "unavailable_403", "unregistered",
+]  # fmt: skip
 
-_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"
-_HELP: Final = "type.googleapis.com/google.rpc.Help"
-_BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
 _SERVICE: Final = "youtube.googleapis.com"
 
-# bucket → (metric as people read it, metric, limit a day, limit a minute)
+
+class _Metric(NamedTuple):
+    """How Google names a quota bucket."""
+
+    shown: str
+    name: str
+    per_day: str
+    per_minute: str
+    method: str
+
+
 _METRICS: Final = {
-    Bucket.SEARCH: (
+    Bucket.SEARCH: _Metric(
         "Search Queries",
         "search_list",
         "defaultSearchListPerDayPerProject",
         "SearchListPerMinutePerProject",
+        "V3DataSearchService.List",
     ),
-    Bucket.UNITS: ("Queries", "default", "defaultPerDayPerProject", "defaultPerMinutePerProject"),
-    Bucket.BATCH: (
+    Bucket.UNITS: _Metric(
+        "Queries", "default", "defaultPerDayPerProject", "defaultPerMinutePerProject", "V3DataVideoService.List"
+    ),
+    Bucket.BATCH: _Metric(
         "Video Batch Get Stats Queries",
         "videos_batch_get_stats",
         "defaultVideosBatchGetStatsPerDayPerProject",
         "VideosBatchGetStatsPerMinutePerProject",
+        "V3DataVideoService.BatchGetStats",
     ),
 }
 
@@ -69,9 +61,9 @@ class ApiError(Exception):
 
     Attributes:
         status: the HTTP status.
-        reason: the telling reason, as the log names it.
+        reason: why, as the log names it.
         body: the JSON document.
-        headers: what the answer adds to the usual headers.
+        headers: headers beyond the usual ones.
     """
 
     status: int
@@ -86,161 +78,164 @@ def _error(
     message: str,
     *,
     domain: str | None = "global",
-    status: str | None = None,
-    details: list[dict[str, Any]] | None = None,
     location: str | None = None,
     location_type: str = "parameter",
-    named: str | None = None,
-    extra: Mapping[str, str] | None = None,
+    status: str | None = None,
+    details: list[dict[str, Any]] | None = None,
+    log_reason: str | None = None,
 ) -> ApiError:
-    entry = {"message": message, "reason": reason, **(extra or {})}
+    entry: dict[str, Any] = {"message": message, "reason": reason}
     if domain:
         entry["domain"] = domain
     if location:
         entry |= {"location": location, "locationType": location_type}
-    error: dict[str, Any] = {"code": code, "message": message, "errors": [entry]}
-    if status:
-        error["status"] = status
-    if details:
-        error["details"] = details
-    return ApiError(code, named or reason, {"error": error})
+    newer = {"status": status, "details": details}
+    error = {
+        "code": code,
+        "message": message,
+        "errors": [entry],
+        **{name: part for name, part in newer.items() if part},
+    }
+    return ApiError(code, log_reason or reason, {"error": error})
 
 
 def _info(reason: str, **metadata: str) -> dict[str, Any]:
-    return {"@type": _INFO, "reason": reason, "domain": "googleapis.com", "metadata": {"service": _SERVICE, **metadata}}
+    return {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": reason,
+        "domain": "googleapis.com",
+        "metadata": {"service": _SERVICE, **metadata},
+    }
+
+
+_FIXED: Final = {
+    "quota": (
+        403,
+        "quotaExceeded",
+        "This request cannot be answered: your project has used up its "
+        '<a href="/youtube/v3/getting-started#quota">quota</a>.',
+        "youtube.quota",
+        None,
+    ),
+    "daily-limit": (
+        403,
+        "dailyLimitExceeded",
+        "Daily Limit Exceeded: the quota comes back at midnight Pacific Time. See the API Console for your limits.",
+        "usageLimits",
+        None,
+    ),
+    "page-token": (
+        400,
+        "invalidPageToken",
+        "The request specifies a page token that is invalid.",
+        "youtube.parameter",
+        "pageToken",
+    ),
+    "not-found": (
+        404,
+        "playlistNotFound",
+        "The playlist that the request's <code>playlistId</code> parameter names cannot be found.",
+        "youtube.playlistItem",
+        "playlistId",
+    ),
+}
+"""Refusals in the older envelope that are the same for every caller: code, reason, message, domain, location."""
+
+
+def refusal(name: str) -> ApiError:
+    """Return one of the fixed refusals: quota, daily-limit (its body of earlier years), page-token or not-found."""
+    code, reason, message, domain, location = _FIXED[name]
+    return _error(code, reason, message, domain=domain, location=location)
 
 
 # Quota and rates -------------------------------------------------------------------------------------------------
 
 
 def quota_spent(bucket: Bucket, project: str, limit: int, at: datetime) -> ApiError:
-    """A day's allowance is spent: 403 quotaExceeded for units, the newer 429 that names the day for the two others."""
-    return quota_exceeded() if bucket is Bucket.UNITS else per_day_429(bucket, project, limit, at)
-
-
-def per_day_429(bucket: Bucket, project: str, limit: int, at: datetime) -> ApiError:
-    """The 429 that a new address does not help against: it names a limit per day and project.
-
-    Args:
-        bucket: whose allowance is spent.
-        project: the project's number.
-        limit: calls a day.
-        at: now; the body tells when the quota day began.
-    """
-    shown, metric, day_limit, _ = _METRICS[bucket]
-    message = (
-        f"Quota exceeded for quota metric '{shown}' and limit '{shown} per day' of service '{_SERVICE}' "
-        f"for consumer 'project_number:{project}'."
-    )
-    info = _info(
-        "RATE_LIMIT_EXCEEDED",
-        consumer=f"projects/{project}",
-        quota_limit=day_limit,
-        quota_limit_value=str(limit),
-        quota_location="global",
-        quota_metric=f"{_SERVICE}/{metric}",
-        quota_unit="1/d/{project}",
-        window_start_time=str(int(day_start(at).timestamp())),
-    )
-    return _error(
-        429, "rateLimitExceeded", message, status="RESOURCE_EXHAUSTED", details=[info], named="rateLimitExceeded/day"
-    )
+    """Refuse because a day's allowance is spent: 403 for units, for the two others a 429 that names the day."""
+    if bucket is Bucket.UNITS:
+        return refusal("quota")
+    metadata = {
+        "quota_limit_value": str(limit),
+        "quota_unit": "1/d/{project}",
+        "window_start_time": str(int(day_start(at).timestamp())),
+    }
+    return _limit_429(bucket, project, "day", "rateLimitExceeded/day", metadata)
 
 
 def rate_limit_429(bucket: Bucket, project: str) -> ApiError:
-    """The 429 of a caller that is too fast: a limit per minute."""
-    shown, metric, _, minute_limit = _METRICS[bucket]
+    """Refuse a caller that exceeds a limit per minute."""
+    metadata = {"quota_limit_value": "1800", "quota_unit": "1/min/{project}"}
+    return _limit_429(bucket, project, "minute", "rateLimitExceeded", metadata)
+
+
+def _limit_429(bucket: Bucket, project: str, period: str, log_reason: str, metadata: dict[str, str]) -> ApiError:
+    metric = _METRICS[bucket]
     message = (
-        f"Quota exceeded for quota metric '{shown}' and limit '{shown} per minute' of service '{_SERVICE}' "
-        f"for consumer 'project_number:{project}'."
+        f"Quota exceeded for quota metric '{metric.shown}' and limit '{metric.shown} per {period}' of service "
+        f"'{_SERVICE}' for consumer 'project_number:{project}'."
     )
     info = _info(
         "RATE_LIMIT_EXCEEDED",
         consumer=f"projects/{project}",
-        quota_limit=minute_limit,
-        quota_limit_value="1800",
+        quota_limit=metric.per_day if period == "day" else metric.per_minute,
         quota_location="global",
-        quota_metric=f"{_SERVICE}/{metric}",
-        quota_unit="1/min/{project}",
+        quota_metric=f"{_SERVICE}/{metric.name}",
+        **metadata,
     )
-    return _error(429, "rateLimitExceeded", message, status="RESOURCE_EXHAUSTED", details=[info])
+    return _error(429, "rateLimitExceeded", message, status="RESOURCE_EXHAUSTED", details=[info], log_reason=log_reason)
 
 
-def rate_limit_403(reason: str = "userRateLimitExceeded") -> ApiError:
-    """The older way to say too fast: 403 userRateLimitExceeded or rateLimitExceeded."""
+RATES: Final = ("userRateLimitExceeded", "rateLimitExceeded")
+"""Reasons of the older refusal of a caller that is too fast."""
+
+
+def rate_limit_403(reason: str) -> ApiError:
+    """Refuse a caller that is too fast in the older way; `reason` is one of RATES."""
     return _error(403, reason, "The request rate is above the limit that is set for this caller.", domain="usageLimits")
-
-
-def quota_exceeded() -> ApiError:
-    """The day's units are spent, as it is said today."""
-    message = (
-        "This request cannot be answered: your project has used up its "
-        '<a href="/youtube/v3/getting-started#quota">quota</a>.'
-    )
-    return _error(403, "quotaExceeded", message, domain="youtube.quota")
-
-
-def daily_limit() -> ApiError:
-    """The day's units are spent, as it was said in earlier years."""
-    message = (
-        "Daily Limit Exceeded: the quota comes back at midnight Pacific Time. See the API Console for your limits."
-    )
-    return _error(403, "dailyLimitExceeded", message, domain="usageLimits")
 
 
 # Keys ------------------------------------------------------------------------------------------------------------
 
 
 def key_invalid() -> ApiError:
-    """There is no such key."""
-    message = "API key not valid. A valid API key has to be passed."
-    info = _info("API_KEY_INVALID")
-    return _error(400, "badRequest", message, status="INVALID_ARGUMENT", details=[info], named="API_KEY_INVALID")
+    """Refuse a key that does not exist."""
+    message, details = "API key not valid. A valid API key has to be passed.", [_info("API_KEY_INVALID")]
+    return _error(400, "badRequest", message, status="INVALID_ARGUMENT", details=details, log_reason="API_KEY_INVALID")
 
 
-_CALLS: Final = {
-    Bucket.SEARCH: "V3DataSearchService.List",
-    Bucket.UNITS: "V3DataVideoService.List",
-    Bucket.BATCH: "V3DataVideoService.BatchGetStats",
+_BLOCKED: Final = {
+    "API_KEY_SERVICE_BLOCKED": "Requests to this API youtube method youtube.api.v3.{method} are blocked.",
+    "API_KEY_HTTP_REFERRER_BLOCKED": "Requests from referer <empty> are blocked.",
+    "API_KEY_IP_ADDRESS_BLOCKED": "The calling address is not among those that this API key may be used from.",
+    "CONSUMER_SUSPENDED": "Permission denied: Consumer 'project_number:{project}' has been suspended.",
+    "SERVICE_DISABLED": "YouTube Data API v3 was never used in project {project}, or it is disabled. Enable it at "
+    "{url} and try again; an API that was enabled just now needs a few minutes.",
 }
-
-BLOCKED: Final = (
-    "API_KEY_SERVICE_BLOCKED",
-    "API_KEY_HTTP_REFERRER_BLOCKED",
-    "API_KEY_IP_ADDRESS_BLOCKED",
-    "CONSUMER_SUSPENDED",
-    "SERVICE_DISABLED",
-)
+BLOCKED: Final = tuple(_BLOCKED)
 """Why a key that exists may not be used."""
 
 
 def key_blocked(reason: str, bucket: Bucket, project: str) -> ApiError:
-    """The key exists but may not be used, for one of the reasons in BLOCKED."""
+    """Refuse a key that exists but may not be used; `reason` is one of BLOCKED."""
+    console = f"https://console.developers.google.com/apis/api/{_SERVICE}/overview?project={project}"
+    message = _BLOCKED[reason].format(method=_METRICS[bucket].method, project=project, url=console)
     info = _info(reason, consumer=f"projects/{project}")
-    if reason == "SERVICE_DISABLED":
-        console = f"https://console.developers.google.com/apis/api/{_SERVICE}/overview?project={project}"
-        message = (
-            f"YouTube Data API v3 was never used in project {project}, or it is disabled. Enable it at {console} and "
-            "try again; an API that was enabled just now needs a few minutes."
-        )
-        links = [{"description": "Google developers console API activation", "url": console}]
-        return _error(
-            403,
-            "accessNotConfigured",
-            message,
-            domain="usageLimits",
-            status="PERMISSION_DENIED",
-            details=[{"@type": _HELP, "links": links}, info],
-            extra={"extendedHelp": "https://console.developers.google.com"},
-            named=reason,
-        )
-    message = {
-        "API_KEY_SERVICE_BLOCKED": f"Requests to this API youtube method youtube.api.v3.{_CALLS[bucket]} are blocked.",
-        "API_KEY_HTTP_REFERRER_BLOCKED": "Requests from referer <empty> are blocked.",
-        "API_KEY_IP_ADDRESS_BLOCKED": "The calling address is not among those that this API key may be used from.",
-        "CONSUMER_SUSPENDED": f"Permission denied: Consumer 'project_number:{project}' has been suspended.",
-    }[reason]
-    return _error(403, "forbidden", message, status="PERMISSION_DENIED", details=[info], named=reason)
+    if reason != "SERVICE_DISABLED":
+        return _error(403, "forbidden", message, status="PERMISSION_DENIED", details=[info], log_reason=reason)
+    links = [{"description": "Google developers console API activation", "url": console}]
+    details = [{"@type": "type.googleapis.com/google.rpc.Help", "links": links}, info]
+    error = _error(
+        403,
+        "accessNotConfigured",
+        message,
+        domain="usageLimits",
+        status="PERMISSION_DENIED",
+        details=details,
+        log_reason=reason,
+    )
+    error.body["error"]["errors"][0]["extendedHelp"] = "https://console.developers.google.com"
+    return error
 
 
 GATEWAY: Final = {
@@ -252,7 +247,7 @@ GATEWAY: Final = {
 
 
 def gateway_refusal(what: str, project: str) -> ApiError:
-    """A refusal of Google's gateway whose reason says nothing: only its domain and its words do."""
+    """Refuse as Google's gateway does: only the domain and the message say why; `what` is a key of GATEWAY."""
     message = GATEWAY[what].format(project=project)
     if what == "credentials":
         return _error(401, "authError", message, status="UNAUTHENTICATED")
@@ -260,68 +255,51 @@ def gateway_refusal(what: str, project: str) -> ApiError:
 
 
 def unregistered() -> ApiError:
-    """No key at all."""
+    """Refuse a call without a key."""
     message = (
         "Method doesn't allow unregistered callers (callers whose identity is not established). Pass an API key, or "
         "another identity of an API consumer, to call this API."
     )
-    return _error(403, "forbidden", message, status="PERMISSION_DENIED", named="unregistered")
+    return _error(403, "forbidden", message, status="PERMISSION_DENIED", log_reason="unregistered")
 
 
-# Requests --------------------------------------------------------------------------------------------------------
+# Requests and Google's own trouble -------------------------------------------------------------------------------
 
 
 def invalid(reason: str, message: str, *, domain: str, location: str, location_type: str = "parameter") -> ApiError:
-    """A parameter that cannot be used, in the older envelope."""
+    """Refuse a parameter in the older envelope."""
     return _error(400, reason, message, domain=domain, location=location, location_type=location_type)
 
 
 def bad_parameter(name: str) -> ApiError:
-    """YouTube's own refusal of a parameter's value."""
+    """Refuse the value of a parameter such as regionCode."""
     reason = f"invalid{name[0].upper()}{name[1:]}"
     return invalid(reason, f"Invalid value for {name}.", domain="youtube.parameter", location=name)
 
 
 def missing(name: str) -> ApiError:
-    """A required parameter is not there."""
+    """Refuse a call without a required parameter."""
     return _error(400, "required", f"Required parameter: {name}", location=name)
 
 
 def bad_value(field_name: str, description: str) -> ApiError:
-    """A parameter whose text is not of its type, in the newer envelope.
+    """Refuse a text that is not of its parameter's type, in the newer envelope.
 
-    Args:
-        field_name: the parameter as Google's protocol buffers write it, such as published_after.
-        description: what is wrong with it.
+    `field_name` is the parameter as Google's protocol buffers write it, such as published_after.
     """
     message = f"Invalid value at '{field_name}' {description}"
     violation = {"field": field_name, "description": message}
-    details = [{"@type": _BAD_REQUEST, "fieldViolations": [violation]}]
+    details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]}]
     return _error(400, "invalid", message, domain=None, status="INVALID_ARGUMENT", details=details)
 
 
-def invalid_page_token() -> ApiError:
-    """A page token that is no token, or one of other parameters."""
-    message = "The request specifies a page token that is invalid."
-    return _error(400, "invalidPageToken", message, domain="youtube.parameter", location="pageToken")
-
-
-def playlist_not_found() -> ApiError:
-    """There is no such playlist."""
-    message = "The playlist that the request's <code>playlistId</code> parameter names cannot be found."
-    return _error(404, "playlistNotFound", message, domain="youtube.playlistItem", location="playlistId")
-
-
-# Google's own trouble --------------------------------------------------------------------------------------------
-
-
 def backend_error(status: int) -> ApiError:
-    """500 or 503 of the API itself."""
+    """Fail with 500 or 503."""
     return _error(status, "backendError", "Backend Error")
 
 
 def unavailable_403() -> ApiError:
-    """A 403 that has nothing to do with the caller, although its status says so."""
+    """Fail with a 403 that is Google's fault, although its status says otherwise."""
     error = _error(
         403, "SERVICE_UNAVAILABLE", "Permission denied.", domain="youtube.CoreErrorDomain", status="PERMISSION_DENIED"
     )

@@ -6,40 +6,39 @@ level. A selection applies to each element of a list.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from youtube_sandbox.errors import ApiError, invalid
+from youtube_sandbox.errors import invalid
 
-__all__ = ["Selection", "parse_fields", "select"]
+__all__ = ["Selection", "parse", "parse_fields", "select"]
 
 Selection = Mapping[str, Any]
 """name → None (all of it) or the selection inside it."""
 
 _LONGEST: Final = 2_000
+_TOKEN: Final = re.compile(r"[^,/()]+|[,/()]")
 
 
 def parse_fields(text: str, known: Selection) -> Selection:
-    """Reads a `fields` parameter.
+    """Read a `fields` parameter.
 
-    Args:
-        text: the parameter.
-        known: the fields that the answer can have, in the shape of a selection; an empty selection allows any name.
-
-    Raises:
-        ApiError: 400 invalidParameter, as the API answers a field that does not exist.
+    `known` holds the fields that the answer can have; an empty selection allows any name. Raises ApiError 400
+    invalidParameter, as the API does for a field that does not exist.
     """
     try:
-        selection = _parse(text)
+        selection = parse(text)
+        _check(selection, known)
     except ValueError as error:
-        raise _refusal(str(error)) from None
-    _check(selection, known)
+        message = f"Invalid field selection {error}"
+        raise invalid("invalidParameter", message, domain="global", location="fields") from None
     return selection
 
 
 def select(value: Any, selection: Selection | None) -> Any:
-    """The part of a document that a selection names; names that are not there are left out."""
+    """Return the part of a document that a selection names; omit names that it does not have."""
     if selection is None or ("*" in selection and selection["*"] is None):
         return value
     if isinstance(value, list):
@@ -52,59 +51,53 @@ def select(value: Any, selection: Selection | None) -> Any:
     return {name: select(value[name], inner) for name, inner in selection.items() if name in value}
 
 
-def _refusal(name: str) -> ApiError:
-    return invalid("invalidParameter", f"Invalid field selection {name}", domain="global", location="fields")
-
-
 def _check(selection: Selection, known: Selection) -> None:
+    """Raise ValueError(name) for a field that is not known."""
     for name, inner in selection.items():
-        if name != "*" and known and name not in known:
-            raise _refusal(name)
+        below = known.get(name) if name != "*" else None
+        if known and name != "*" and (name not in known or (inner is not None and below is None)):
+            raise ValueError(name)
         if inner is not None:
-            below = known.get(name) if name != "*" else None
-            if known and name != "*" and below is None:
-                raise _refusal(name)
             _check(inner, below or {})
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str) -> Selection:
-    """The selection of a text; ValueError(what could not be read)."""
+def parse(text: str) -> Selection:
+    """Return the selection of a text. Raises ValueError(what could not be read)."""
     if len(text) > _LONGEST:
         raise ValueError("(too long)")
-    selection, rest = _level(text.replace(" ", ""))
-    if rest:
+    tokens = _TOKEN.findall(text.replace(" ", ""))
+    selection = _level(tokens)
+    if tokens:
         raise ValueError(text)
     return selection
 
 
-def _level(text: str) -> tuple[dict[str, Any], str]:
+def _level(tokens: list[str]) -> dict[str, Any]:
+    """Take the tokens of one level, up to a closing parenthesis or the end."""
     selection: dict[str, Any] = {}
     while True:
-        inner: dict[str, Any] | None = None
-        name, rest = _name(text)
-        path = [name]
-        while rest.startswith("/"):
-            name, rest = _name(rest[1:])
-            path.append(name)
-        if rest.startswith("("):
-            inner, rest = _level(rest[1:])
-            if not rest.startswith(")"):
-                raise ValueError(text)
-            rest = rest[1:]
+        path = [_name(tokens)]
+        while tokens[:1] == ["/"]:
+            del tokens[0]
+            path.append(_name(tokens))
+        inner = None
+        if tokens[:1] == ["("]:
+            del tokens[0]
+            inner = _level(tokens)
+            if not tokens:
+                raise ValueError("(no closing parenthesis)")
+            del tokens[0]
         _merge(selection, path, inner)
-        if not rest.startswith(","):
-            return selection, rest
-        text = rest[1:]
+        if tokens[:1] != [","]:
+            return selection
+        del tokens[0]
 
 
-def _name(text: str) -> tuple[str, str]:
-    length = 0
-    while length < len(text) and text[length] not in ",/()":
-        length += 1
-    if not length:
-        raise ValueError(text or "(empty)")
-    return text[:length], text[length:]
+def _name(tokens: list[str]) -> str:
+    if not tokens or tokens[0] in ",/()":
+        raise ValueError("".join(tokens) or "(empty)")
+    return tokens.pop(0)
 
 
 def _merge(selection: dict[str, Any], path: list[str], inner: dict[str, Any] | None) -> None:

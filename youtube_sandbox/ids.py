@@ -1,4 +1,4 @@
-"""Identifiers of the sandbox's world: they look like YouTube's, and a video's tells which video it is.
+"""Identifiers of the sandbox's world: they look like YouTube's.
 
 A seeded world is made lazily, hour by hour. An id that was handed out by an earlier process (a demo that goes on from
 the same database) has to be found again, so a video's id is not random: it is the hour and the place in that hour,
@@ -14,7 +14,7 @@ from typing import Final
 
 from atlas.config.keypool import fingerprint
 
-__all__ = ["Scrambler", "channel_id", "digest", "mix", "own_project", "project_number", "uploads_id", "video_id"]
+__all__ = ["Scrambler", "channel_id", "digest", "mix", "own_project", "project_number", "uploads_id"]
 
 _WORD: Final = 0xFFFFFFFF
 _LONG: Final = 0xFFFFFFFFFFFFFFFF
@@ -24,7 +24,7 @@ _ROUNDS: Final = 4
 
 
 def mix(value: int) -> int:
-    """A well-mixed 64-bit number for any integer (splitmix64's finaliser)."""
+    """Return a well-mixed 64-bit number for any integer (splitmix64's finaliser)."""
     value = (value + 0x9E3779B97F4A7C15) & _LONG
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _LONG
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _LONG
@@ -32,7 +32,7 @@ def mix(value: int) -> int:
 
 
 def digest(*parts: object) -> bytes:
-    """32 bytes that are the same for the same parts, in every process."""
+    """Return 32 bytes that are the same for the same parts, in every process."""
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
 
 
@@ -47,7 +47,7 @@ class Scrambler:
         self._keys = [mix(seed * 1_000_003 + number) for number in range(_ROUNDS)]
 
     def encode(self, slot: int, index: int) -> str:
-        """The id of video `index` (< 65,536) of `slot` (< 2**24, hours since 1970)."""
+        """Return the id of video `index` (< 65,536) of `slot` (< 2**24, hours since 1970)."""
         value = (slot << _INDEX_BITS) | index
         left, right = value >> 32, value & _WORD
         for key in self._keys:
@@ -55,7 +55,7 @@ class Scrambler:
         return _text(((left << 32) | right).to_bytes(8, "big"))
 
     def decode(self, identifier: str) -> tuple[int, int] | None:
-        """The (slot, index) of an id; None for what this seed never made."""
+        """Return the (slot, index) of an id; None for what this seed never made."""
         if len(identifier) != 11 or not identifier.isascii():
             return None
         try:
@@ -75,27 +75,22 @@ class Scrambler:
 
 
 def channel_id(*parts: object) -> str:
-    """A channel id: UC and 22 characters."""
+    """Return a channel id: UC and 22 characters."""
     return "UC" + _text(digest("channel", *parts)[:16])
 
 
 def uploads_id(channel: str) -> str:
-    """The id of a channel's uploads playlist: its own with UU for UC."""
+    """Return the id of a channel's uploads playlist: its own with UU for UC."""
     return "UU" + channel[2:]
 
 
-def video_id(*parts: object) -> str:
-    """A video id of 11 characters that says nothing about its video."""
-    return _text(digest("video", *parts)[:8])
-
-
 def own_project(key: str) -> str:
-    """The name of the project of a key that is a project of its own; it does not tell the key."""
+    """Return the name of the project of a key that has one of its own; it does not contain the key."""
     return f"key {fingerprint(key)}"
 
 
 def project_number(project: str) -> str:
-    """The number of a Google Cloud project: the name itself where it is a number, else 12 digits made from it."""
+    """Return the number of a Google Cloud project: the name itself where it is a number, else 12 digits from it."""
     if project.isascii() and project.isdigit():
         return project
     return str(100_000_000_000 + int.from_bytes(digest("project", project)[:8], "big") % 900_000_000_000)

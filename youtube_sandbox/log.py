@@ -11,12 +11,11 @@ import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from io import BufferedWriter
     from pathlib import Path
 
 __all__ = ["CallLog", "Entry"]
 
-_KEPT: Final = 200_000  # entries in memory; totals go on counting, and a file has them all
+_IN_MEMORY: Final = 200_000  # entries; totals go on counting, and a file has them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +33,12 @@ class Entry:
         project: the number of the key's project; None without a known key.
         status: the HTTP status; 0 when the connection was closed before any answer.
         reason: why it was refused; None for 200.
-        fault: the kind of fault that was played, if one was.
+        fault: the kind of fault that struck, if one did.
         agent: the User-Agent.
-        ids: ids of the items that were answered (video ids; channel ids for channels). Empty where the caller could not
-            read them, as in a cut or broken answer.
+        ids: ids of the items that were answered (of channels or videos); empty where the caller could not read them.
         cost: what it took from the bucket.
-        counted: whether it counts against the day's allowance (it was granted): every call does that was not refused
-            because of its key, a rate or a spent bucket; an invalid one and one that met a fault on the server too.
+        counted: whether it counts against the day's allowance. Only calls that are refused because of their key, a rate
+            or a spent bucket do not.
     """
 
     seq: int
@@ -60,7 +58,7 @@ class Entry:
     counted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """The entry as JSON has it."""
+        """Return the entry as JSON has it."""
         return asdict(self)
 
 
@@ -68,31 +66,29 @@ class CallLog:
     """All calls, oldest first. Iterating gives the entries; `len` is how many are in memory."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._entries: deque[Entry] = deque(maxlen=_IN_MEMORY)
         self._seq = 0
         self._totals: Counter[tuple[str, int]] = Counter()
-        self._waiting: list[tuple[Callable[[CallLog], bool], asyncio.Future[None]]] = []
-        self._file: BufferedWriter | None = None
+        self._added = asyncio.Event()
+        self._file = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab")
 
     def next_seq(self) -> int:
-        """The number of the entry that comes next."""
+        """Return the number of the entry that comes next."""
         return self._seq + 1
 
     def add(self, entry: Entry) -> None:
-        """Takes an entry whose `seq` is `next_seq()`."""
+        """Take an entry whose `seq` is `next_seq()`."""
         self._seq = entry.seq
         self._entries.append(entry)
         self._totals[entry.endpoint, entry.status] += 1
         if self._file is not None:
             self._file.write(orjson.dumps(entry.as_dict(), option=orjson.OPT_APPEND_NEWLINE))
             self._file.flush()
-        for waiter in list(self._waiting):
-            predicate, future = waiter
-            if not future.done() and predicate(self):
-                future.set_result(None)
+        self._added.set()
+        self._added = asyncio.Event()
 
     def calls(
         self,
@@ -100,52 +96,41 @@ class CallLog:
         *,
         key: str | None = None,
         status: int | None = None,
-        agent: str | None = None,
+        agent: str = "",
         counted: bool | None = None,
-        since: int = 0,
     ) -> list[Entry]:
-        """The entries that fit: an endpoint, a key's fingerprint, a status, a text in the User-Agent, counted or not, a
-        `seq` above `since`."""
+        """Return the entries that fit: `key` is a fingerprint, `agent` a text in the User-Agent."""
+        wanted = {"endpoint": endpoint, "key": key, "status": status, "counted": counted}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
         return [
             entry
             for entry in self._entries
-            if (endpoint is None or entry.endpoint == endpoint)
-            and (key is None or entry.key == key)
-            and (status is None or entry.status == status)
-            and (agent is None or agent in entry.agent)
-            and (counted is None or entry.counted is counted)
-            and entry.seq > since
+            if agent in entry.agent and all(getattr(entry, name) == value for name, value in wanted.items())
         ]
 
     def totals(self) -> dict[str, dict[str, int]]:
-        """endpoint → status → calls, since the start or the last `clear`."""
+        """Return endpoint → status → calls, since the start or the last `clear`."""
         table: dict[str, dict[str, int]] = {}
         for (endpoint, status), amount in sorted(self._totals.items()):
             table.setdefault(endpoint, {})[str(status)] = amount
         return table
 
     async def wait_for(self, predicate: Callable[[Self], bool], *, timeout: float = 30) -> None:  # noqa: ASYNC109
-        """Returns once `predicate(log)` holds, looked at after every call; TimeoutError after `timeout` seconds."""
-        if predicate(self):
-            return
-        waiter: tuple[Any, asyncio.Future[None]] = (predicate, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiter)
-        try:
-            await asyncio.wait_for(waiter[1], timeout)
-        finally:
-            self._waiting.remove(waiter)
+        """Return once `predicate(log)` holds, checked after every call; raise TimeoutError after `timeout` seconds."""
+        async with asyncio.timeout(timeout):
+            while not predicate(self):
+                await self._added.wait()
 
     def clear(self) -> None:
-        """Forgets all entries and totals (not those in the file)."""
+        """Remove all entries and totals (not those in the file)."""
         self._entries.clear()
         self._totals.clear()
         self._seq = 0
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
-            self._file = None
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(tuple(self._entries))

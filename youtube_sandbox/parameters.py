@@ -1,4 +1,4 @@
-"""The parameters of a request: which there are, and reading them as the API does, refusals included."""
+"""Read the parameters of a request as the API does, with its refusals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from youtube_sandbox.errors import bad_value, invalid, invalid_page_token, missing
+from youtube_sandbox.errors import bad_value, invalid, missing, refusal
 from youtube_sandbox.ids import digest
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ ACCEPTED: Final = {
 
 # What a page token is not bound to: how an answer is cut and written does not change what is listed.
 _UNBOUND: Final = frozenset(f"{_COMMON} pageToken maxResults".split())
+_SECRET: Final = ("key", "access_token", "oauth_token")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -55,40 +56,35 @@ class Parameters:
             self._values.setdefault(name, []).append(value)
 
     def logged(self) -> dict[str, str]:
-        """Name → value(s), without what names the caller."""
-        secret = ("key", "access_token", "oauth_token")
-        return {name: ",".join(values) for name, values in self._values.items() if name not in secret}
+        """Return name → value(s), without what names the caller."""
+        return {name: ",".join(values) for name, values in self._values.items() if name not in _SECRET}
 
     def check_names(self) -> None:
-        """Refuses parameters that the endpoint does not have."""
+        """Refuse parameters that the endpoint does not have."""
         for name in self._values:
             if name not in ACCEPTED[self._endpoint]:
                 raise bad_value(name, "(unknown name): Cannot bind query parameter, the request has no such field.")
 
     def text(self, name: str) -> str | None:
-        """A single value; empty counts as absent."""
+        """Return a single value; empty counts as absent."""
         values = self._values.get(name)
         return values[-1] or None if values else None
 
     def listed(self, name: str) -> list[str]:
-        """The values of a parameter that may be repeated or separated by commas, each once."""
+        """Return the values of a parameter that may be repeated or separated by commas, each once."""
         pieces = (piece.strip() for value in self._values.get(name, ()) for piece in value.split(","))
         return list(dict.fromkeys(piece for piece in pieces if piece))
 
-    def ids(self, name: str = "id") -> list[str]:
-        """At most 50 ids."""
-        found = self.listed(name)
+    def ids(self) -> list[str]:
+        """Return at most 50 ids."""
+        found = self.listed("id")
         if len(found) > MOST_IDS:
-            raise invalid(
-                "invalidFilters",
-                f"The request names {len(found)} ids; at most {MOST_IDS} can be asked for at once.",
-                domain="youtube.parameter",
-                location=name,
-            )
+            message = f"The request names {len(found)} ids; at most {MOST_IDS} can be asked for at once."
+            raise invalid("invalidFilters", message, domain="youtube.parameter", location="id")
         return found
 
     def parts(self, allowed: Sequence[str]) -> set[str]:
-        """The parts that are wanted: at least one, and only such as there are."""
+        """Return the parts that are wanted: at least one, and only allowed ones."""
         found = self.listed("part")
         if not found:
             raise missing("part")
@@ -98,7 +94,7 @@ class Parameters:
         return set(found)
 
     def max_results(self) -> int:
-        """0 to 50; 5 when it is not given."""
+        """Return 0 to 50; 5 when it is not given."""
         value = self.text("maxResults")
         if value is None:
             return _DEFAULT_RESULTS
@@ -111,50 +107,52 @@ class Parameters:
         return number
 
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
-        """One of the values of an enumeration."""
+        """Return one of the values of an enumeration."""
         value = self.text(name) or default
         if value not in allowed:
-            snake = re.sub(r"(?=[A-Z])", "_", name).lower()
-            raise bad_value(snake, f'(an enumeration), "{value}"')
+            raise bad_value(_snake(name), f'(an enumeration), "{value}"')
         return value
 
     def time(self, name: str) -> float | None:
-        """An RFC 3339 time as seconds since 1970; it has to have an offset."""
+        """Return an RFC 3339 time, which must have an offset, as seconds since 1970."""
         value = self.text(name)
         if value is None:
             return None
         if _TIME.fullmatch(value):
             with contextlib.suppress(ValueError, OverflowError):
                 return datetime.fromisoformat(value.upper()).timestamp()
-        snake = re.sub(r"(?=[A-Z])", "_", name).lower()
         raise bad_value(
-            snake,
-            f"(type.googleapis.com/google.protobuf.Timestamp), Field '{snake}', Illegal timestamp format; it has to "
-            "end with 'Z' or have a valid timezone offset.",
+            _snake(name),
+            f"(type.googleapis.com/google.protobuf.Timestamp), Field '{_snake(name)}', Illegal timestamp format; it "
+            "has to end with 'Z' or have a valid timezone offset.",
         )
 
     def offset(self) -> int:
-        """Where the page of the page token begins; 0 without one. A token of other parameters is refused."""
+        """Return where the page of the page token begins; 0 without one. Refuse a token of other parameters."""
         token = self.text("pageToken")
         if token is None:
             return 0
         try:
             raw = base64.b64decode(token, altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
-            raise invalid_page_token() from None
+            raise refusal("page-token") from None
         if len(raw) != 9 or raw[3:] != self._binding():
-            raise invalid_page_token()
+            raise refusal("page-token")
         return int.from_bytes(raw[:3], "big")
 
     def of_first_page(self) -> Parameters:
-        """The same call without its page token."""
+        """Return the same call without its page token."""
         kept = ((name, value) for name, values in self._values.items() if name != "pageToken" for value in values)
         return Parameters(self._endpoint, kept)
 
     def token(self, offset: int) -> str:
-        """The page token for the page that begins at this place."""
+        """Return the page token for the page that begins at this place."""
         return base64.urlsafe_b64encode(offset.to_bytes(3, "big") + self._binding()).decode("ascii")
 
     def _binding(self) -> bytes:
         bound = sorted((name, value) for name, value in self._values.items() if name not in _UNBOUND)
         return digest("page", self._endpoint, bound)[:6]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?=[A-Z])", "_", name).lower()

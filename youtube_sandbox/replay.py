@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from youtube_sandbox.catalogue import Catalogue, Shelf
 from youtube_sandbox.curves import Counts
 from youtube_sandbox.ids import channel_id, digest
-from youtube_sandbox.model import Channel, Video
+from youtube_sandbox.model import Channel, Video, handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,34 +36,28 @@ class Series:
         self._visible = (not record.likes_hidden, not record.comments_off)
 
     def counts(self, at: float) -> Counts:
-        """The counts at a time (seconds since 1970)."""
+        """Return the counts at a time (seconds since 1970)."""
         place = bisect_right(self._times, at)
-        if place == 0:
-            views, likes, comments = self._rows[0][1:]
-        elif place == len(self._rows):
-            views, likes, comments = self._rows[-1][1:]
-        else:
-            before, after = self._rows[place - 1], self._rows[place]
-            share = (at - before[0]) / (after[0] - before[0])
-            views, likes, comments = (round(a + (b - a) * share) for a, b in zip(before[1:], after[1:], strict=True))
+        after = self._rows[min(place, len(self._rows) - 1)]
+        before = self._rows[max(place - 1, 0)]
+        share = (at - before[0]) / (after[0] - before[0]) if after is not before else 0
+        views, likes, comments = (round(a + (b - a) * share) for a, b in zip(before[1:], after[1:], strict=True))
         return Counts(views, likes if self._visible[0] else None, comments if self._visible[1] else None)
 
 
 class ReplayWorld(Catalogue):
     """The videos of a data set, each from its publication on (or from the day it was first seen) until it was removed.
 
-    The data sets tell neither a channel's id nor a video's length: both are made from what is told.
+    A data set has neither a channel's id nor a video's length: both are derived from what it has.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__()
         self.dataset = dataset
-        channels: dict[str, Channel] = {}
-        for record in dataset.records:
-            if record.channel not in channels:
-                channels[record.channel] = _channel(record)
+        channels = {record.channel: _channel(record) for record in dataset.records}
         self._channels = {channel.id: channel for channel in channels.values()}
-        videos = sorted((_video(record, channels[record.channel]) for record in dataset.records), key=_by_publication)
+        videos = [_video(record, channels[record.channel]) for record in dataset.records]
+        videos.sort(key=lambda video: (video.published, video.id))
         self._videos = {video.id: video for video in videos}
         self._shelf = Shelf(videos)
 
@@ -90,12 +84,7 @@ class ReplayWorld(Catalogue):
             "videos": len(self._videos),
             "rows": dataset.rows,
             "rows_skipped": dict(dataset.skipped),
-            "videos_deleted_on_request": len(self.removed),
         }
-
-
-def _by_publication(video: Video) -> tuple[int, str]:
-    return video.published, video.id
 
 
 def _channel(record: Record) -> Channel:
@@ -104,12 +93,10 @@ def _channel(record: Record) -> Channel:
         id=channel_id("replay", record.channel),
         title=record.channel,
         description="",
-        handle="@" + "".join(letter for letter in record.channel.casefold() if letter.isalnum()),
+        handle=handle(record.channel),
         published=1_136_073_600 + draw % 300_000_000,
         country="US",
         subscribers=1_000 + draw % 5_000_000,
-        popularity=1.0,
-        theme=0,
     )
 
 
@@ -125,5 +112,4 @@ def _video(record: Record, channel: Channel) -> Video:
         duration=60 + int.from_bytes(digest("length", record.id)[:4], "big") % 1_140,
         growth=Series(record),
         deleted=record.removed,
-        born_known=record.published is not None,
     )

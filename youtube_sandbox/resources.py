@@ -1,6 +1,6 @@
 """The JSON of channels, videos and lists, part by part.
 
-What never changes of a video is built once and kept with it; only counts, etags and a running broadcast are made anew.
+What never changes of a video is built once and kept with it; counts, etags and a running broadcast are made anew.
 """
 
 from __future__ import annotations
@@ -13,47 +13,27 @@ from youtube_sandbox.ids import digest, mix, uploads_id
 from youtube_sandbox.model import iso_duration, timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from youtube_sandbox.curves import Counts
     from youtube_sandbox.model import Channel, Video
 
 __all__ = [
-    "CHANNEL_PARTS",
-    "PLAYLIST_ITEM_PARTS",
-    "VIDEO_PARTS",
-    "VIDEO_STATS_PARTS",
-    "channel_item",
-    "etag",
-    "playlist_item",
-    "search_item",
-    "video_item",
-    "video_stats_item",
-]
+    "CHANNEL_PARTS", "PLAYLIST_ITEM_PARTS", "VIDEO_PARTS", "VIDEO_STATS_PARTS", "channel_item", "etag", "etag_of",
+    "playlist_item", "search_item", "video_item", "video_stats_item",
+]  # fmt: skip
 
-VIDEO_PARTS: Final = [
-    "contentDetails",
-    "id",
-    "liveStreamingDetails",
-    "localizations",
-    "paidProductPlacementDetails",
-    "player",
-    "recordingDetails",
-    "snippet",
-    "statistics",
-    "status",
-    "topicDetails",
-]
-VIDEO_STATS_PARTS: Final = ["contentDetails", "id", "snippet", "statistics"]
-CHANNEL_PARTS: Final = [
-    "brandingSettings",
-    "contentDetails",
-    "contentOwnerDetails",
-    "id",
-    "localizations",
-    "snippet",
-    "statistics",
-    "status",
-    "topicDetails",
-]
-PLAYLIST_ITEM_PARTS: Final = ["contentDetails", "id", "snippet", "status"]
+# The parts that can be asked for; some are empty here.
+VIDEO_PARTS: Final = (
+    "contentDetails", "id", "liveStreamingDetails", "localizations", "paidProductPlacementDetails", "player",
+    "recordingDetails", "snippet", "statistics", "status", "topicDetails",
+)  # fmt: skip
+VIDEO_STATS_PARTS: Final = ("contentDetails", "id", "snippet", "statistics")
+CHANNEL_PARTS: Final = (
+    "brandingSettings", "contentDetails", "contentOwnerDetails", "id", "localizations", "snippet", "statistics",
+    "status", "topicDetails",
+)  # fmt: skip
+PLAYLIST_ITEM_PARTS: Final = ("contentDetails", "id", "snippet", "status")
 
 _ETAG_END: Final = b"maia"  # so that eleven characters of an id and these make the usual 27
 _EXCERPT: Final = 160  # characters of a description in a search result
@@ -67,12 +47,17 @@ _SIZES: Final = (
 
 
 def etag(*parts: object) -> str:
-    """An etag: 27 characters, the same for the same parts."""
+    """Return an etag: 27 characters, the same for the same parts."""
     return base64.urlsafe_b64encode(digest("etag", *parts)[:20]).rstrip(b"=").decode("ascii")
 
 
+def etag_of(kind: str, items: list[dict[str, Any]]) -> str:
+    """Return the etag of a list."""
+    return etag(kind, *(item["etag"] for item in items))
+
+
 def _quick_etag(identifier: str, *numbers: int | None) -> str:
-    """An etag of an item: as `etag`, at a tenth of its cost (an answer has fifty of them)."""
+    """Return an etag of an item: as `etag`, at a tenth of its cost (an answer has fifty of them)."""
     value = 0
     for number in numbers:
         value = value * 1_000_003 + (-1 if number is None else number)
@@ -87,32 +72,38 @@ def _thumbnails(identifier: str, amount: int) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    """As a search result writes titles, and only titles: with HTML's entities."""
+    """Write a title as a search result does, with HTML's entities; nothing else is escaped."""
     return html.escape(text).replace("&#x27;", "&#39;")
 
 
 def _excerpt(text: str) -> str:
     line = " ".join(text.split())
-    if len(line) <= _EXCERPT:
-        return line
-    return line[:_EXCERPT].rsplit(" ", 1)[0] + " ..."
+    return line if len(line) <= _EXCERPT else line[:_EXCERPT].rsplit(" ", 1)[0] + " ..."
+
+
+def _piece(video: Video, name: str, make: Callable[[Video], dict[str, Any]]) -> dict[str, Any]:
+    """Return a part that never changes, made at the first call."""
+    found = video.pieces.get(name)
+    if found is None:
+        found = video.pieces[name] = make(video)
+    return found
+
+
+def _snippet(video: Video, thumbnails: int = 5) -> dict[str, Any]:
+    """Return what all snippets of a video share."""
+    return {
+        "publishedAt": timestamp(video.published),
+        "channelId": video.channel.id,
+        "title": video.title,
+        "description": video.description,
+        "thumbnails": _thumbnails(video.id, thumbnails),
+        "channelTitle": video.channel.title,
+    }
 
 
 def search_item(video: Video, at: float, call: int) -> dict[str, Any]:
-    """An item of search.list. Its etag changes at each call; there are no tags, no category, no counts, no duration."""
-    snippet = video.pieces.get("search")
-    if snippet is None:
-        published = timestamp(video.published)
-        snippet = video.pieces["search"] = {
-            "publishedAt": published,
-            "channelId": video.channel.id,
-            "title": _escaped(video.title),
-            "description": _excerpt(video.description),
-            "thumbnails": _thumbnails(video.id, 3),
-            "channelTitle": video.channel.title,
-            "liveBroadcastContent": "none",
-            "publishTime": published,
-        }
+    """Return an item of search.list, whose etag changes at each call; it has no tags, category, counts or duration."""
+    snippet = _piece(video, "search", _search_snippet)
     if video.live(at):
         snippet = {**snippet, "liveBroadcastContent": "live"}
     return {
@@ -123,35 +114,31 @@ def search_item(video: Video, at: float, call: int) -> dict[str, Any]:
     }
 
 
+def _search_snippet(video: Video) -> dict[str, Any]:
+    return {
+        **_snippet(video, thumbnails=3),
+        "title": _escaped(video.title),
+        "description": _excerpt(video.description),
+        "liveBroadcastContent": "none",
+        "publishTime": timestamp(video.published),
+    }
+
+
 def video_item(video: Video, at: float, parts: set[str]) -> dict[str, Any]:
-    """An item of videos.list."""
+    """Return an item of videos.list."""
     counts = video.counts(at)
     live = video.live(at)
-    item: dict[str, Any] = {
-        "kind": "youtube#video",
-        "etag": _quick_etag(video.id, *counts, live),
-        "id": video.id,
-    }
+    item: dict[str, Any] = {"kind": "youtube#video", "etag": _quick_etag(video.id, *counts, live), "id": video.id}
     if "snippet" in parts:
-        snippet = video.pieces.get("snippet") or _video_snippet(video)
+        snippet = _piece(video, "snippet", _video_snippet)
         item["snippet"] = {**snippet, "liveBroadcastContent": "live"} if live else snippet
     if "contentDetails" in parts:
-        details = video.pieces.get("contentDetails") or _video_details(video)
+        details = _piece(video, "contentDetails", _video_details)
         item["contentDetails"] = {**details, "duration": "P0D"} if live else details
     if "status" in parts:
         item["status"] = _STATUS
     if "statistics" in parts:
-        statistics = {"viewCount": str(counts.views), "favoriteCount": "0"}
-        if counts.likes is not None:
-            statistics["likeCount"] = str(counts.likes)
-        if counts.comments is not None:
-            statistics["commentCount"] = str(counts.comments)
-        item["statistics"] = statistics
-    if "player" in parts:
-        source = f"//www.youtube.com/embed/{video.id}"
-        item["player"] = {"embedHtml": f'<iframe width="480" height="270" src="{source}" allowfullscreen></iframe>'}
-    if "paidProductPlacementDetails" in parts:
-        item["paidProductPlacementDetails"] = {"hasPaidProductPlacement": False}
+        item["statistics"] = {**_statistics(counts), "favoriteCount": "0"}
     if "liveStreamingDetails" in parts and video.live_until:
         item["liveStreamingDetails"] = {"actualStartTime": timestamp(video.published)}
         if not live:
@@ -169,27 +156,25 @@ _STATUS: Final = {
 }
 
 
+def _statistics(counts: Counts) -> dict[str, str]:
+    """Return the counts as strings, without hidden ones."""
+    named = {"viewCount": counts.views, "likeCount": counts.likes, "commentCount": counts.comments}
+    return {name: str(count) for name, count in named.items() if count is not None}
+
+
 def _video_snippet(video: Video) -> dict[str, Any]:
-    snippet: dict[str, Any] = {
-        "publishedAt": timestamp(video.published),
-        "channelId": video.channel.id,
-        "title": video.title,
-        "description": video.description,
-        "thumbnails": _thumbnails(video.id, 5),
-        "channelTitle": video.channel.title,
+    return {
+        **_snippet(video),
         "categoryId": str(video.category),
         "liveBroadcastContent": "none",
         "localized": {"title": video.title, "description": video.description},
         "defaultAudioLanguage": "en",
+        **({"tags": list(video.tags)} if video.tags else {}),  # a video without tags has no such property
     }
-    if video.tags:  # a video without tags has no such property
-        snippet["tags"] = list(video.tags)
-    video.pieces["snippet"] = snippet
-    return snippet
 
 
 def _video_details(video: Video) -> dict[str, Any]:
-    details = video.pieces["contentDetails"] = {
+    return {
         "duration": iso_duration(video.duration),
         "dimension": "2d",
         "definition": "hd",
@@ -198,11 +183,10 @@ def _video_details(video: Video) -> dict[str, Any]:
         "contentRating": {},
         "projection": "rectangular",
     }
-    return details
 
 
 def video_stats_item(video: Video, at: float, parts: set[str]) -> dict[str, Any]:
-    """An item of videos.batchGetStats.
+    """Return an item of videos.batchGetStats.
 
     Its duration is one of protocol buffers ("253s"), as the discovery document says; durationMillis stands in Google's
     reference only.
@@ -212,12 +196,7 @@ def video_stats_item(video: Video, at: float, parts: set[str]) -> dict[str, Any]
     if "snippet" in parts:
         item["snippet"] = {"publishTime": timestamp(video.published)}
     if "statistics" in parts:
-        statistics = {"viewCount": str(counts.views)}
-        if counts.likes is not None:
-            statistics["likeCount"] = str(counts.likes)
-        if counts.comments is not None:
-            statistics["commentCount"] = str(counts.comments)
-        item["statistics"] = statistics
+        item["statistics"] = _statistics(counts)
     if "contentDetails" in parts:
         seconds = 0 if video.live(at) else video.duration
         item["contentDetails"] = {"duration": f"{seconds}s", "durationMillis": str(seconds * 1000)}
@@ -225,15 +204,11 @@ def video_stats_item(video: Video, at: float, parts: set[str]) -> dict[str, Any]
 
 
 def channel_item(channel: Channel, parts: set[str], uploads: int, views: int) -> dict[str, Any]:
-    """An item of channels.list; `uploads` and `views` are its numbers of videos and of views."""
-    item: dict[str, Any] = {
-        "kind": "youtube#channel",
-        "etag": etag(channel.id, uploads, views),
-        "id": channel.id,
-    }
-    if "snippet" in parts:
-        picture = f"https://yt3.ggpht.com/sandbox/{channel.id}"
-        item["snippet"] = {
+    """Return an item of channels.list; `uploads` and `views` are its numbers of videos and of views."""
+    picture = f"https://yt3.ggpht.com/sandbox/{channel.id}"
+    digits = max(len(str(channel.subscribers)) - 3, 0)  # the API rounds to three digits
+    all_parts: dict[str, Any] = {
+        "snippet": {
             "title": channel.title,
             "description": channel.description,
             "customUrl": channel.handle,
@@ -244,47 +219,38 @@ def channel_item(channel: Channel, parts: set[str], uploads: int, views: int) ->
             },
             "localized": {"title": channel.title, "description": channel.description},
             "country": channel.country,
-        }
-    if "contentDetails" in parts:
-        item["contentDetails"] = {"relatedPlaylists": {"likes": "", "uploads": uploads_id(channel.id)}}
-    if "statistics" in parts:
-        digits = max(len(str(channel.subscribers)) - 3, 0)  # the API rounds to three digits
-        item["statistics"] = {
+        },
+        "contentDetails": {"relatedPlaylists": {"likes": "", "uploads": uploads_id(channel.id)}},
+        "statistics": {
             "viewCount": str(views),
             "subscriberCount": str(channel.subscribers // 10**digits * 10**digits),
             "hiddenSubscriberCount": False,
             "videoCount": str(uploads),
-        }
-    if "status" in parts:
-        item["status"] = {"privacyStatus": "public", "isLinked": True, "longUploadsStatus": "longUploadsUnspecified"}
-    return item
+        },
+        "status": {"privacyStatus": "public", "isLinked": True, "longUploadsStatus": "longUploadsUnspecified"},
+    }
+    head = {"kind": "youtube#channel", "etag": etag(channel.id, uploads, views), "id": channel.id}
+    return head | {name: part for name, part in all_parts.items() if name in parts}
 
 
 def playlist_item(video: Video, position: int, parts: set[str]) -> dict[str, Any]:
-    """An item of playlistItems.list of a channel's uploads."""
+    """Return an item of playlistItems.list of a channel's uploads."""
     playlist = uploads_id(video.channel.id)
-    published = timestamp(video.published)
-    item: dict[str, Any] = {
-        "kind": "youtube#playlistItem",
-        "etag": _quick_etag(video.id, position),
-        "id": base64.urlsafe_b64encode(f"{playlist}.{video.id}".encode()).rstrip(b"=").decode("ascii"),
-    }
-    if "snippet" in parts:
-        item["snippet"] = {
-            "publishedAt": published,
-            "channelId": video.channel.id,
-            "title": video.title,
-            "description": video.description,
-            "thumbnails": _thumbnails(video.id, 5),
-            "channelTitle": video.channel.title,
+    all_parts: dict[str, Any] = {
+        "snippet": {
+            **_snippet(video),
             "playlistId": playlist,
             "position": position,
             "resourceId": {"kind": "youtube#video", "videoId": video.id},
             "videoOwnerChannelTitle": video.channel.title,
             "videoOwnerChannelId": video.channel.id,
-        }
-    if "contentDetails" in parts:
-        item["contentDetails"] = {"videoId": video.id, "videoPublishedAt": published}
-    if "status" in parts:
-        item["status"] = {"privacyStatus": "public"}
-    return item
+        },
+        "contentDetails": {"videoId": video.id, "videoPublishedAt": timestamp(video.published)},
+        "status": {"privacyStatus": "public"},
+    }
+    head = {
+        "kind": "youtube#playlistItem",
+        "etag": _quick_etag(video.id, position),
+        "id": base64.urlsafe_b64encode(f"{playlist}.{video.id}".encode()).rstrip(b"=").decode("ascii"),
+    }
+    return head | {name: part for name, part in all_parts.items() if name in parts}

@@ -44,6 +44,10 @@ _JSON: Final = "application/json; charset=UTF-8"
 _HTML: Final = (
     b"<!DOCTYPE html><html><title>Error 502 (Server Error)!!1</title><p>The server met a temporary error.</html>"
 )
+_NO_IDS: Final = {
+    Kind.DROP, Kind.CUT, Kind.BROKEN_JSON, Kind.NOT_JSON, Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS, Kind.WRONG_KIND
+}  # fmt: skip
+"""Kinds after which the caller cannot read the ids of an answer."""
 
 
 @dataclass
@@ -58,6 +62,10 @@ class _Call:
     project: str | None = None
     fault: Fault | None = None
     counted: bool = False
+
+    def dump(self, document: Any) -> bytes:
+        pretty = self.parameters.text("prettyPrint") == "true"
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2 if pretty else None)
 
 
 class Sandbox:
@@ -76,7 +84,7 @@ class Sandbox:
         self._projects = {key: project_number(project) for key, project in config.keys.items()}
 
     def application(self) -> web.Application:
-        """The aiohttp application that is the API."""
+        """Return the aiohttp application that is the API."""
         app = web.Application()
         for route in ROUTES.values():
             app.router.add_get(f"{BASE_PATH}/{route.path}", self._handler(route), allow_head=False)
@@ -84,18 +92,19 @@ class Sandbox:
 
     def _handler(self, route: Route) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.StreamResponse:
-            call = _Call(
-                route,
-                Parameters(route.name, request.query.items()),
-                request.headers.get("User-Agent", ""),
-                self.clock.now(),
-            )
+            parameters = Parameters(route.name, request.query.items())
+            call = _Call(route, parameters, request.headers.get("User-Agent", ""), self.clock.now())
             return await self._answer(request, call)
 
         return handle
 
     async def _answer(self, request: web.Request, call: _Call) -> web.StreamResponse:
-        delay, call.fault = self._gate(request, call)
+        secret = request.headers.get("X-Goog-Api-Key") or call.parameters.text("key")
+        if secret:
+            call.key = fingerprint(secret)
+            call.project = self._projects.get(secret) if self._projects else project_number(own_project(secret))
+        paged = call.parameters.text("pageToken") is not None
+        delay, call.fault = self.faults.strike(call.route.name, call.key, call.agent, paged=paged)
         delay += self.config.latency
         if delay:
             await asyncio.sleep(delay)
@@ -108,88 +117,66 @@ class Sandbox:
                 document = select(document, parse_fields(selection, KNOWN[call.route.name]))
         except errors.ApiError as error:
             if call.fault is not None and call.fault.spoils:
-                call.fault = None  # there was no answer that it could have spoilt
-            if call.project is not None and not call.counted:
-                self.quota.refuse(call.project, call.route.bucket, call.now)
+                call.fault = None  # there was no answer to spoil
             self._record(call, error.status, error.reason, [])
-            return self._respond(request, error.status, _dump(error.body, call), error.headers)
+            return self._respond(request, error.status, call.dump(error.body), error.headers)
         return await self._deliver(request, call, answer, document)
 
-    def _gate(self, request: web.Request, call: _Call) -> tuple[float, Fault | None]:
-        """Finds out whose call it is, and what is to go wrong with it."""
-        secret = request.headers.get("X-Goog-Api-Key") or call.parameters.text("key")
-        if secret:
-            call.key = fingerprint(secret)
-            if not self._projects:
-                call.project = project_number(own_project(secret))
-            else:
-                call.project = self._projects.get(secret)
-        paged = call.parameters.text("pageToken") is not None
-        return self.faults.strike(call.route.name, call.key, call.agent, paged=paged)
-
     def _result(self, call: _Call) -> Answer:
-        """The answer, or the ApiError that refuses the call; takes the quota."""
+        """Take the quota and return the answer. Raises the ApiError that refuses the call."""
         if call.key is None:
             raise errors.unregistered()
         if call.project is None:
             raise errors.key_invalid()
-        bucket = call.route.bucket
-        refusal = None
-        if call.fault is not None:
-            refusal = call.fault.refusal(bucket, call.project, self.quota.limits[bucket], call.now)
-            spent = self.quota.spent(call.project, bucket, call.now) >= self.quota.limits[bucket]
-            # The day's end is what a caller hears of that is too fast as well.
-            if refusal is not None and call.fault.free and not (spent and call.fault.too_fast):
+        bucket, limit = call.route.bucket, self.quota.limits[call.route.bucket]
+        fault = call.fault
+        refusal = fault.refusal(bucket, call.project, limit, call.now) if fault is not None else None
+        if fault is not None and refusal is not None and fault.free:
+            hidden = fault.too_fast and self.quota.exhausted(call.project, bucket, call.now)
+            if not hidden:  # by a spent day, of which a caller that is too fast hears first
                 raise refusal
         if not self.quota.charge(call.project, bucket, call.now):
-            # The day's end is what the caller hears of, whatever else was to go wrong.
-            call.fault = None
-            raise errors.quota_spent(bucket, call.project, self.quota.limits[bucket], call.now)
+            call.fault = None  # a spent day hides whatever else was to go wrong
+            raise errors.quota_spent(bucket, call.project, limit, call.now)
         call.counted = True
         if refusal is not None:
             raise refusal
         call.parameters.check_names()
-        stale = call.fault is not None and call.fault.kind is Kind.STALE_PAGE
-        asked = call.parameters.of_first_page() if stale else call.parameters
+        kind = fault.kind if fault is not None else None
+        asked = call.parameters.of_first_page() if kind is Kind.STALE_PAGE else call.parameters
         answer = call.route.answer(asked, self.world, call.now.timestamp(), self.log.next_seq())
-        if call.fault is not None and call.fault.kind is Kind.FROZEN_COUNTS:
-            if call.fault.since is None:
-                call.fault.since = call.now.timestamp()
-            before = call.route.answer(asked, self.world, call.fault.since, self.log.next_seq())
+        if fault is not None and kind is Kind.FROZEN_COUNTS:
+            fault.since = call.now.timestamp() if fault.since is None else fault.since
+            before = call.route.answer(asked, self.world, fault.since, self.log.next_seq())
             freeze_counts(answer.document, before.document)
-        if stale:
+        if kind is Kind.STALE_PAGE:
             answer.document["nextPageToken"] = call.parameters.token(call.parameters.offset() + 1)
         return answer
 
     async def _deliver(self, request: web.Request, call: _Call, answer: Answer, document: Any) -> web.StreamResponse:
-        """Sends an answer of 200, or what a fault makes of it."""
+        """Send an answer of 200, or what a fault makes of it."""
         kind = call.fault.kind if call.fault is not None else None
         if kind is Kind.EMPTY_ITEMS:
             document = {name: value for name, value in document.items() if name != "nextPageToken"}
-            if "items" in document:
-                document["items"] = []
         elif kind is Kind.REPEATED_TOKEN:
             sent = call.parameters.text("pageToken") or call.parameters.token(len(answer.ids))
             document = {**document, "nextPageToken": sent}
-        elif kind is not None:
-            document = spoilt(kind, document)
-        body = _dump(document, call)
+        body = call.dump(document if kind is None else spoilt(kind, document))
+        ids = [] if kind in _NO_IDS else answer.ids[1:] if kind is Kind.UNKNOWN_MEMBER else answer.ids
         match kind:
             case Kind.DROP:
-                self._record(call, 0, "dropped", [])
+                self._record(call, 0, "dropped", ids)
                 return _drop(request)
             case Kind.CUT:
-                self._record(call, 200, "cut", [])
+                self._record(call, 200, "cut", ids)
                 return await self._cut(request, body)
             case Kind.BROKEN_JSON:
-                self._record(call, 200, "broken-json", [])
+                self._record(call, 200, "broken-json", ids)
                 return self._respond(request, 200, body[: len(body) // 2])
             case Kind.NOT_JSON:
-                self._record(call, 502, "not-json", [])
+                self._record(call, 502, "not-json", ids)
                 return self._respond(request, 502, _HTML, {"Content-Type": "text/html; charset=UTF-8"})
-        unread = kind in (Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS, Kind.WRONG_KIND)
-        left = answer.ids[1:] if kind is Kind.UNKNOWN_MEMBER else answer.ids
-        self._record(call, 200, None, [] if unread else left)
+        self._record(call, 200, None, ids)
         return self._respond(request, 200, body)
 
     def _record(self, call: _Call, status: int, reason: str | None, ids: list[str]) -> None:
@@ -223,9 +210,9 @@ class Sandbox:
 
     @staticmethod
     async def _cut(request: web.Request, body: bytes) -> web.StreamResponse:
-        """Promises the whole body, sends half of it, and hangs up."""
+        """Promise the whole body, send half of it, and hang up."""
         response = web.StreamResponse(headers={"Content-Type": _JSON, "Content-Length": str(len(body))})
-        with contextlib.suppress(ConnectionResetError):  # whoever asked has gone, which aiohttp takes care of elsewhere
+        with contextlib.suppress(ConnectionResetError):  # the caller has gone, which aiohttp takes care of elsewhere
             await response.prepare(request)
             await response.write(body[: len(body) // 2])
         if request.transport is not None:
@@ -236,12 +223,7 @@ class Sandbox:
 def _drop(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
-    return web.Response(status=500)  # nobody reads it: the connection is gone
-
-
-def _dump(document: Any, call: _Call) -> bytes:
-    pretty = call.parameters.text("prettyPrint") == "true"
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 if pretty else None)
+    return web.Response(status=500)  # never sent: the connection is gone
 
 
 def _takes_gzip(request: web.Request) -> bool:

@@ -1,4 +1,4 @@
-"""A sandbox that listens: the API, and its own doors beside it, on an address."""
+"""Serve a sandbox on an address: the API, and its own routes beside it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RunningSandbox:
     """A sandbox that answers.
 
     Attributes:
-        base_url: what YOUTUBE_API_BASE_URL has to be, such as http://127.0.0.1:8080/youtube/v3.
+        base_url: the YOUTUBE_API_BASE_URL for it, such as http://127.0.0.1:8080/youtube/v3.
         admin_url: where its log, state and faults are, such as http://127.0.0.1:8080/_sandbox.
         log, faults, world, clock, quota: its parts, to look at and to change.
     """
@@ -46,7 +46,7 @@ class RunningSandbox:
 
 @contextlib.asynccontextmanager
 async def running(config: SandboxConfig) -> AsyncIterator[RunningSandbox]:
-    """Serves a sandbox inside this process until the block ends.
+    """Serve a sandbox inside this process until the block ends.
 
     Raises:
         ConfigError: the data set, the clock or a fault cannot be read.
@@ -78,10 +78,7 @@ async def running(config: SandboxConfig) -> AsyncIterator[RunningSandbox]:
 async def serve(
     config: SandboxConfig, *, stop: asyncio.Event | None = None, ready: Callable[[RunningSandbox], None] | None = None
 ) -> None:
-    """Serves until `stop` is set or the task is cancelled; calls `ready` once it listens.
-
-    Raises as `running`.
-    """
+    """Serve until `stop` is set or the task is cancelled; call `ready` once it listens. Raises as `running`."""
     async with running(config) as sandbox:
         if ready is not None:
             ready(sandbox)

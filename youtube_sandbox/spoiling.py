@@ -1,4 +1,4 @@
-"""What a fault makes of a good answer: odd answers of status 200, as bug reports have them or as they could come."""
+"""Spoil good answers: odd answers of status 200, as bug reports show them or as they could come."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ __all__ = ["freeze_counts", "spoilt"]
 _OTHER_ID: Final = "zzzzzzzzzzz"
 _BEFORE: Final = timedelta(days=10)  # how long before its broadcast a premiere was set up
 
+Item = dict[str, Any]
+
 
 def spoilt(kind: Kind, document: dict[str, Any]) -> dict[str, Any]:
-    """The answer as this kind of fault has it; unchanged for kinds that spoil no list."""
-    items = document.get("items")
+    """Return the answer as this kind of fault has it; unchanged for kinds that spoil no list."""
+    items = document.get("items") or []
+    if kind is Kind.EMPTY_ITEMS:
+        return {**document, "items": []} if "items" in document else document
     if kind is Kind.WRONG_KIND:
         return {**document, "kind": "youtube#activityListResponse"}
     if kind is Kind.UNKNOWN_MEMBER:
-        left_out = [_id_of(item) for item in (items or [])[:1]]
-        return {**document, "items": (items or [])[1:], "notFoundIds": left_out}
+        return {**document, "items": items[1:], "notFoundIds": [_id_of(item) for item in items[:1]]}
     if not items or kind not in _OF_ITEMS:
         return document
     return {**document, "items": _OF_ITEMS[kind](items)}
@@ -43,27 +46,23 @@ def _id_of(item: Mapping[str, Any]) -> Any:
     return identifier.get("videoId") if isinstance(identifier, dict) else identifier
 
 
-def _with_id(item: dict[str, Any], identifier: str) -> dict[str, Any]:
+def _with_id(item: Item, identifier: str) -> Item:
     return {**item, "id": {**item["id"], "videoId": identifier} if isinstance(item.get("id"), dict) else identifier}
 
 
-def _with(item: dict[str, Any], part: str, **values: Any) -> dict[str, Any]:
+def _with(item: Item, part: str, **values: Any) -> Item:
     return {**item, part: {**item[part], **values}} if part in item else item
 
 
-def _upcoming(item: dict[str, Any]) -> dict[str, Any]:
-    """The same video as a premiere that is still to come: set up ten days before, without a length or views."""
-    snippet = dict(item.get("snippet", {}))
-    for name in ("publishedAt", "publishTime"):
-        if name in snippet:
-            snippet[name] = _earlier(snippet[name])
-    if "liveBroadcastContent" in snippet:
-        snippet["liveBroadcastContent"] = "upcoming"
-    upcoming = {**item, "snippet": snippet} if snippet else item
+def _upcoming(item: Item) -> Item:
+    """Return the same video as a premiere that is still to come: without a length or views."""
+    snippet = item.get("snippet", {})
+    times = {name: _earlier(snippet[name]) for name in ("publishedAt", "publishTime") if name in snippet}
+    live = {"liveBroadcastContent": "upcoming"} if "liveBroadcastContent" in snippet else {}
+    no_length = {"duration": "P0D"}
     if "durationMillis" in item.get("contentDetails", {}):
-        upcoming = _with(upcoming, "contentDetails", duration="0s", durationMillis="0")
-    else:
-        upcoming = _with(upcoming, "contentDetails", duration="P0D")
+        no_length = {"duration": "0s", "durationMillis": "0"}
+    upcoming = _with(_with(item, "snippet", **times, **live), "contentDetails", **no_length)
     if "statistics" in item:
         upcoming = {**upcoming, "statistics": {"favoriteCount": "0", "commentCount": "0"}}
     return upcoming
@@ -73,7 +72,7 @@ def _earlier(time: str) -> str:
     return iso(datetime.fromisoformat(time) - _BEFORE)
 
 
-_OF_ITEMS: Final[Mapping[Kind, Callable[[list[dict[str, Any]]], list[dict[str, Any]]]]] = {
+_OF_ITEMS: Final[Mapping[Kind, Callable[[list[Item]], list[Item]]]] = {
     Kind.UNREADABLE_ITEMS: lambda items: [{"kind": item.get("kind")} for item in items],
     Kind.OTHER_ID: lambda items: [*items, _with_id(items[0], _OTHER_ID)],
     Kind.TWICE: lambda items: [items[0], *items],

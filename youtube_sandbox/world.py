@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from youtube_sandbox.catalogue import Catalogue, Shelf
 from youtube_sandbox.curves import Curve
 from youtube_sandbox.ids import Scrambler, channel_id, mix
-from youtube_sandbox.model import Channel, Video
+from youtube_sandbox.model import Channel, Video, handle
 from youtube_sandbox.themes import CHANNEL_FIRST, CHANNEL_LAST, EVERYWHERE, THEMES, Theme
 
 if TYPE_CHECKING:
@@ -81,7 +81,6 @@ class SeededWorld(Catalogue):
             "channels": len(self._channels),
             "videos_a_week": self.videos_a_week,
             "videos_made": sum(len(shelf.videos) for shelf in self._shelves.values()),
-            "videos_deleted_on_request": len(self.removed),
         }
 
     def _shelf(self, slot: int) -> Shelf:
@@ -137,7 +136,7 @@ class SeededWorld(Catalogue):
 
 
 def _titled(text: str) -> str:
-    """Title case that leaves apostrophes and acronyms alone."""
+    """Return title case that leaves apostrophes and acronyms alone."""
     return " ".join(word if word.isupper() else word[:1].upper() + word[1:] for word in text.split())
 
 
@@ -176,7 +175,7 @@ def _channel(seed: int, number: int) -> Channel:
         id=channel_id(seed, number),
         title=title,
         description=f"{title}: videos about {', '.join(rng.sample(theme.subjects, 3))}.",
-        handle="@" + "".join(letter for letter in title.casefold() if letter.isalnum()) + str(number),
+        handle=handle(title, number),
         published=1_136_073_600 + rng.randrange(18 * 365 * _DAY),  # since 2006
         country=rng.choice(("US", "GB", "CA", "AU", "IN", "DE", "BR")),
         subscribers=int(4_000 * popularity**1.5) + rng.randrange(900),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["EPILOG", "sandbox"]
 
 EPILOG = verbatim(GRAMMAR)
-"""What the command's help ends with: the grammar of --fault."""
+"""The end of the command's help: the grammar of --fault."""
 
 
 def sandbox(
@@ -61,7 +61,7 @@ def sandbox(
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help="What is to go wrong; see below. Repeatable; the first that fits a call strikes.", metavar="SPEC"
+            help="What goes wrong; see below. Repeatable; the first that fits a call strikes.", metavar="SPEC"
         ),
     ] = None,
     log: Annotated[
@@ -79,8 +79,8 @@ def sandbox(
     channels publish, videos grow, stand still, fall and vanish as the schedule clock runs. Quota, page tokens, refusals
     and their bodies are YouTube's own kind.
 
-    While it runs: GET /_sandbox/state, GET and DELETE /_sandbox/log, GET and POST /_sandbox/faults (a JSON list of
-    specifications), POST /_sandbox/delete {"ids": [...]}.
+    While it runs: GET /_sandbox/state, GET /_sandbox/log, GET and POST /_sandbox/faults (a JSON list of specifications)
+    and POST /_sandbox/delete {"ids": [...]}.
 
     \b
     Try it:
@@ -116,7 +116,7 @@ def sandbox(
 
 
 def _keys(given: list[str] | tuple[str, ...]) -> dict[str, str]:
-    """key → project; a key without one is a project of its own."""
+    """Return key → project; a key without one is a project of its own."""
     keys: dict[str, str] = {}
     for text in given:
         name, _, project = text.partition("=")

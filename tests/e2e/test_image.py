@@ -82,7 +82,7 @@ def context(tmp_path: Path) -> Path:
 
 KEPT = {
     ".dockerignore", "Dockerfile", "LICENSE", "README.md", "atlas", "container", "maia", "pyproject.toml",
-    "requirements-build.txt", "requirements.txt",
+    "requirements-build.txt", "requirements.txt", "youtube_sandbox",
 }  # fmt: skip
 
 
@@ -92,7 +92,8 @@ def test_no_secret_of_the_checkout_gets_into_a_layer_and_the_labels_are_those_of
     secret = f"planted-{secrets.token_hex(16)}"
     for name in (
         ".env", ".secrets", "id_rsa", "maia/.env", "maia/secret", "maia/key.pem", "maia/youtube/pool.json",
-        "atlas/.netrc", "atlas/sql/password", "container/.env", "container/token", ".git/config", "demo/.env",
+        "atlas/.netrc", "atlas/sql/password", "container/.env", "container/token",
+        "youtube_sandbox/pool.json", "youtube_sandbox/key", ".git/config", "demo/.env",
     ):  # fmt: skip
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         (context / name).write_text(f"KEY={secret}\n")

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -184,7 +184,7 @@ async def test_frozen_counts_are_those_of_the_first_answer_that_was_frozen() -> 
 
         sandbox.faults.set(["frozen-counts"])
         frozen = await counts("statistics")
-        clock.advance(timedelta(hours=6))
+        clock.advance(hours=6)
         later = await counts("snippet,statistics")
         assert later == {id_: frozen[id_] for id_ in later}
         sandbox.faults.clear()

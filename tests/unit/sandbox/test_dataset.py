@@ -50,7 +50,7 @@ def test_a_daily_file_takes_its_year_from_its_name_and_its_ages_from_the_first_s
     world = ReplayWorld(dataset)
     video = world.find_video("aaaaaaaaaaa", at(2017, 9, 14))
     assert video is not None
-    assert (video.published, video.born_known) == (at(2017, 9, 13), False)
+    assert video.published == at(2017, 9, 13)
     assert (video.title, video.tags, video.category) == ("A title, with a comma", ("one", "two words"), 24)
     assert world.describe()["age"] == "since first seen"
 

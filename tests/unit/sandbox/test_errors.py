@@ -19,15 +19,15 @@ CAPTURED = {
     "400_invalidChannelId": errors.invalid(
         "invalidChannelId", "Invalid channel.", domain="youtube.search", location="channelId"
     ),
-    "400_invalidPageToken_RECONSTRUCTED": errors.invalid_page_token(),
+    "400_invalidPageToken_RECONSTRUCTED": errors.refusal("page-token"),
     "403_API_KEY_HTTP_REFERRER_BLOCKED": errors.key_blocked("API_KEY_HTTP_REFERRER_BLOCKED", Bucket.SEARCH, "1"),
     "403_API_KEY_SERVICE_BLOCKED": errors.key_blocked("API_KEY_SERVICE_BLOCKED", Bucket.SEARCH, "1"),
     "403_SERVICE_DISABLED": errors.key_blocked("SERVICE_DISABLED", Bucket.SEARCH, "1"),
-    "403_dailyLimitExceeded": errors.daily_limit(),
+    "403_dailyLimitExceeded": errors.refusal("daily-limit"),
     "403_permission_reason_SERVICE_UNAVAILABLE": errors.unavailable_403(),
     "403_quotaExceeded": errors.quota_spent(Bucket.UNITS, "1", 10_000, NOW),
     "403_unregistered_caller_RECONSTRUCTED": errors.unregistered(),
-    "404_playlistNotFound": errors.playlist_not_found(),
+    "404_playlistNotFound": errors.refusal("not-found"),
     "429_search_per_day_project_2026-09": errors.quota_spent(Bucket.SEARCH, "1", 100, NOW),
     "500_backendError": errors.backend_error(500),
     "503_backendError": errors.backend_error(503),
