@@ -1,6 +1,6 @@
-"""The append-only record of what happened: ``events``, and one row of ``runs`` per process.
+"""The append-only record of what happened: `events`, and one row of `runs` per process.
 
-People are told of some of it: see ``atlas.notifier.dispatcher``. The words are ``atlas.event_types``'s.
+People are notified of some events: see `atlas.notifier.dispatcher`. The types are in `atlas.event_types`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from atlas.clock import clock
 from atlas.database import Database, database
-from atlas.db.queries import sql
+from atlas.db.queries import bind, sql
 from atlas.event_types import EventType
 from atlas.notifier import dispatcher
 from atlas.redaction import scrub
@@ -21,18 +21,18 @@ __all__ = ["EventType", "Run", "emit", "emit_all"]
 
 
 async def emit(event: EventType, *, store: Database | None = None, **payload: Any) -> None:
-    """Appends an event, in the task's transaction if it is in one.
+    """Append an event, in the task's transaction if there is one.
 
     Args:
         event: its type.
         store: another database than the process's own, for tests.
-        payload: what the vocabulary names; JSON-able values and datetimes, no secrets.
+        payload: the keys that `EVENT_TYPES` names; JSON-able values and datetimes, no secrets.
     """
     await emit_all(event, [payload], store=store)
 
 
 async def emit_all(event: EventType, payloads: Sequence[Mapping[str, Any]], *, store: Database | None = None) -> None:
-    """Appends events of one type, as ``emit`` does, by one statement."""
+    """Append events of one type, as `emit` does, by one statement."""
     if not payloads:
         return
     store = store or database
@@ -41,16 +41,16 @@ async def emit_all(event: EventType, payloads: Sequence[Mapping[str, Any]], *, s
         sql("runs/emit_events"), clock.now(), str(event), run and run.id, [dict(each) for each in payloads]
     )
     for payload in payloads:
-        forget = dispatcher.teller.note(event, payload, who=str(run or ""))
-        store.on_rollback(forget)
+        discard = dispatcher.default.notify(event, payload, sender=str(run or ""))
+        store.on_rollback(discard)
 
 
 class Run:
-    """One process's row in ``runs``: begun at its start, finished with its outcome. Both are events as well.
+    """One process's row in `runs`: written at its start, completed with its outcome. Both are events as well.
 
     Args:
-        agent: such as ``hunter``.
-        shard: such as ``0/4``, or None.
+        agent: such as `hunter`.
+        shard: such as `0/4`, or None.
         run_id: the workflow run that it is part of, or None.
         wave: the wave of that run, from 1, or None.
     """
@@ -66,22 +66,24 @@ class Run:
         return f"maia {self.agent}" + (f" {self.shard}" if self.shard else "")
 
     async def begin(self, store: Database | None = None) -> None:
-        """Writes the row and its event; events emitted by this task from now on name it."""
-        started = {"agent": self.agent, "shard": self.shard}
-        await (store or database).fetch(
-            sql("runs/start_run"), self.id, self.agent, self.shard, self.run_id, self.wave, clock.real(),
-            clock.now(), str(EventType.RUN_STARTED), started, str(clock),
+        """Write the row and its event. Events that this task emits from now on name the run."""
+        payload = {"agent": self.agent, "shard": self.shard}
+        statement = bind(
+            "runs/start_run", id=self.id, agent=self.agent, shard=self.shard, run_id=self.run_id, wave=self.wave,
+            started_at=clock.real(), at=clock.now(), type=str(EventType.RUN_STARTED), payload=payload,
+            clock=str(clock),
         )  # fmt: skip
+        await (store or database).fetch(*statement)
         self._begun = True
         _current.set(self)
-        dispatcher.teller.note(EventType.RUN_STARTED, started, who=str(self))
+        dispatcher.default.notify(EventType.RUN_STARTED, payload, sender=str(self))
 
     async def finish(
         self, outcome: str, exit_code: int, stats: Mapping[str, Any], error: str | None, store: Database | None = None
     ) -> None:
-        """Writes how it ended and its event; after a churn that one too. Does nothing if it never began.
+        """Write how the run ended, and its events. Do nothing if it never began.
 
-        People are told even if the database does not take it.
+        People are notified even if the database does not take it.
         """
         if not self._begun:
             return
@@ -89,17 +91,19 @@ class Run:
         ended: dict[EventType, dict[str, Any]] = {}
         if outcome == "churn":
             ended[EventType.CHURN] = {"agent": self.agent, "reason": text}
-        ended[EventType.RUN_FINISHED] = finished(self.agent, self.shard, outcome, exit_code, text)
+        ended[EventType.RUN_FINISHED] = run_finished(self.agent, self.shard, outcome, exit_code, text)
         for event, payload in ended.items():
-            dispatcher.teller.note(event, payload, who=str(self))
-        await (store or database).fetch(
-            sql("runs/finish_run"), self.id, clock.real(), outcome, exit_code, dict(stats), text,
-            clock.now(), [str(event) for event in ended], list(ended.values()),
+            dispatcher.default.notify(event, payload, sender=str(self))
+        statement = bind(
+            "runs/finish_run", id=self.id, finished_at=clock.real(), outcome=outcome, exit_code=exit_code,
+            stats=dict(stats), error=text, at=clock.now(), types=[str(event) for event in ended],
+            payloads=list(ended.values()),
         )  # fmt: skip
+        await (store or database).fetch(*statement)
 
 
-def finished(agent: str, shard: str | None, outcome: str, exit_code: int, error: str | None) -> dict[str, Any]:
-    """The payload of ``run_finished``."""
+def run_finished(agent: str, shard: str | None, outcome: str, exit_code: int, error: str | None) -> dict[str, Any]:
+    """Return the payload of `run_finished`."""
     return {"agent": agent, "shard": shard, "outcome": str(outcome), "exit_code": int(exit_code), "error": error}
 
 

@@ -91,7 +91,7 @@ async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any
         logger.info("cycle %d, %.1f s: %s", number, time.monotonic() - began, _summary(stats))
         merge_stats(total, stats)
         record_stats({"cycles": 1})
-        dispatcher.teller.start()
+        dispatcher.default.start()
         outcome = Outcome(stats["outcome"])
         over = number >= options.cycles if ends is None else time.monotonic() >= ends
         if over or outcome in _LAST or session.searches_left == 0:

@@ -11,7 +11,7 @@ from atlas import events
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import AtlasError, StatementFailed
-from atlas.event_types import FAILED
+from atlas.event_types import FAILED_OUTCOMES
 from atlas.notifier import dispatcher
 from maia.orchestration import get_run_logger
 from maia.resilience import run_agent
@@ -108,9 +108,9 @@ async def recorded(
 async def _notify_of_unrecorded(agent: str, shard: str, error: BaseException) -> None:
     """Notify people of a failure that ended the run before its row was written."""
     end = run_end(error, current_shutdown())
-    if end.outcome in FAILED:
-        ended = events.finished(agent, shard, end.outcome, end.exit_code, end.error)
-        dispatcher.teller.note(events.EventType.RUN_FINISHED, ended)
+    if end.outcome in FAILED_OUTCOMES:
+        ended = events.run_finished(agent, shard, end.outcome, end.exit_code, end.error)
+        dispatcher.default.notify(events.EventType.RUN_FINISHED, ended)
         reachable = False
         with contextlib.suppress(AtlasError):  # an embedded server is not started for a message
             reachable = settings.database_url is not None
@@ -120,4 +120,4 @@ async def _notify_of_unrecorded(agent: str, shard: str, error: BaseException) ->
 async def _notify(outcome: Outcome, *, reachable: bool = True) -> None:
     """Send what is pending; do not ask a database that is lost or absent which process sends it."""
     seconds = current_shutdown().within_grace(dispatcher.NOTIFY_SECONDS)
-    await dispatcher.teller.finish(seconds, shared=reachable and outcome is not Outcome.UNAVAILABLE)
+    await dispatcher.default.finish(seconds, shared=reachable and outcome is not Outcome.UNAVAILABLE)

@@ -17,7 +17,7 @@ from atlas.commands.pipes import echo_json, quietly
 from atlas.commands.running import run
 from atlas.commands.times import moment
 from atlas.database import database
-from atlas.event_types import VOCABULARY, EventType, level_of
+from atlas.event_types import EVENT_TYPES, EventType, level_of
 from atlas.sanitize import sanitize_line
 from atlas.times import iso
 
@@ -32,9 +32,10 @@ def events(
         typer.Option("--type", metavar="TYPE", help=f"Only of this type; may be repeated: {', '.join(EventType)}."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only from then on: 90m, 24h, 7d, 2w ago, or an ISO 8601 time.")
+        str | None,
+        typer.Option(metavar="TIME", help="From this time on: 90m, 24h, 7d, 2w ago, or an ISO 8601 time."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="No more than the last so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most this many, the last ones.")] = 50,
     *,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for other programs.")] = False,
 ) -> None:
@@ -81,13 +82,13 @@ def _table(found: Sequence[Event]) -> Table:
 
 
 def _level(event: Event) -> str:
-    """Empty for a type that this release does not know."""
+    """Return the level; empty for a type that this release does not know."""
     return level_of(EventType(event.type), event.payload) if event.type in set(EventType) else ""
 
 
 def _ordered(event: Event) -> list[tuple[str, Any]]:
-    """The payload in the order of the vocabulary, which the database does not keep."""
-    known = VOCABULARY[EventType(event.type)].payload if event.type in set(EventType) else ()
+    """Return the payload in the order of `EVENT_TYPES`, which the database does not keep."""
+    known = EVENT_TYPES[EventType(event.type)].payload if event.type in set(EventType) else ()
     first = [(key, event.payload[key]) for key in known if key in event.payload]
     return first + [(key, value) for key, value in event.payload.items() if key not in known]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,23 +11,23 @@ from atlas.commands.running import run
 from atlas.config import notify_urls, settings
 from atlas.docs_pages import page
 from atlas.errors import ConfigError
-from atlas.event_types import FAILED, VOCABULARY, EventType, Level, level_of
-from atlas.notifier.dispatcher import is_told
+from atlas.event_types import EVENT_TYPES, FAILED_OUTCOMES, EventType, Level, level_of
+from atlas.notifier.dispatcher import is_notified
 from atlas.notifier.messages import Message
 
 __all__ = ["notify"]
 
 _TITLE = "Maia: a test message"
-_BODY = "This service is told of events of Maia. Sent by `atlas notify --test`."
+_BODY = "This service gets notifications from Maia. Sent by `atlas notify --test`."
 
 
 def notify(
     *, test: Annotated[bool, typer.Option("--test", help="Send one message to every entry of NOTIFY_URLS.")] = False
 ) -> None:
-    """Show who is told of which events, and with --test whether each service takes a message.
+    """Show which service is notified of which events, and with --test whether each takes a message.
 
-    An entry of NOTIFY_URLS is shown by its place and the kind of its service; no part of its URL is. Ends with 1 if any
-    did not take the message, and with 78 if NOTIFY_URLS is unset.
+    An entry of NOTIFY_URLS is shown by its place and the kind of its service, without its URL. The command ends with 1
+    if any service did not take the message, and with 78 if NOTIFY_URLS is unset.
 
     \b
       atlas notify
@@ -39,17 +38,17 @@ def notify(
 
 
 async def _notify(*, test: bool) -> bool:
-    """Whether a service did not take the message."""
+    """Return whether a service did not take the message."""
     secret = settings.notify_urls
     if secret is None:
         raise ConfigError(
             "NOTIFY_URLS required: set it to the Apprise URLs of the services, separated by spaces, such as "
-            f"tgram://TOKEN/CHAT. See {page('events.md#telling-people')}."
+            f"tgram://TOKEN/CHAT. See {page('events.md#notifications')}."
         )
     entries = notify_urls.parse(secret.get_secret_value())
     if not test:
         for entry in entries:
-            typer.echo(f"entry {entry.place} of {len(entries)} is told of {_events(entry)}")
+            typer.echo(f"entry {entry.place} of {len(entries)} is notified of {_events(entry)}")
         return False
     deliveries = await notifier.send(Message(_TITLE, (_BODY,)))
     for delivery in deliveries:
@@ -59,15 +58,17 @@ async def _notify(*, test: bool) -> bool:
 
 
 def _events(entry: notify_urls.Entry) -> str:
-    """The types it gets by NOTIFY_LEVEL, and those that it names in vain."""
-    told = [event for event in EventType if entry.takes(event) and any(map(partial(is_told, event), _levels(event)))]
-    words = ", ".join(told) or "nothing"
-    if in_vain := [event for event in entry.types if event not in told]:
+    """Return the types that it gets by NOTIFY_LEVEL, and those that it names in vain."""
+    sent = [
+        event for event in EventType if entry.takes(event) and any(is_notified(event, each) for each in _levels(event))
+    ]
+    words = ", ".join(sent) or "nothing"
+    if in_vain := [event for event in entry.types if event not in sent]:
         words += f"; below NOTIFY_LEVEL ({settings.notify_level}), so never: {', '.join(sorted(in_vain))}"
     return words
 
 
 def _levels(event: EventType) -> set[Level]:
-    """The levels that such an event may have."""
-    levels = {VOCABULARY[event].level}
-    return levels | {level_of(event, {"outcome": outcome}) for outcome in FAILED}
+    """Return the levels that such an event may have."""
+    levels = {EVENT_TYPES[event].level}
+    return levels | {level_of(event, {"outcome": outcome}) for outcome in FAILED_OUTCOMES}

@@ -1,8 +1,8 @@
-"""Events as people read them in a message: one line, and what there is to say below it."""
+"""Message templates: events as people read them, in one line and in details below it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,129 +10,99 @@ from atlas.event_types import EventType
 from atlas.notifier.messages import Message
 from atlas.times import iso
 
-__all__ = ["message", "worded"]
+__all__ = ["event_message", "render"]
 
-_IDS = 10  # videos that a message names
-_LINES = 20  # events that a message names
+_MOST_IDS = 10  # videos that a message names
+_MOST_LINES = 20  # events that a message names
+
+# title, details; the fields are those of the payload and of _fields()
+_TEMPLATES: Mapping[EventType, tuple[str, str]] = {
+    EventType.RUN_STARTED: ("{run} started", ""),
+    EventType.RUN_FINISHED: ("{run}: {outcome} ({exit_code})", "{error}"),
+    EventType.CHURN: ("maia {agent} met a rate limit", "{reason}"),
+    EventType.QUOTA_SPENT: (
+        "key {fingerprint}: the day's '{bucket}' quota is spent",
+        "It resets at {until}.{limit_named}",
+    ),
+    EventType.KEY_SUSPENDED: (
+        "key {fingerprint} is suspended: {reason}",
+        "Until {until}, or until the key pool changes. Check the key in the Google Cloud console; "
+        "`maia keys resume {fingerprint}` lifts the suspension, as does the workflow's form.",
+    ),
+    EventType.SEARCH_GAP: (
+        "a gap in the search for '{query_term}': {reason}",
+        "Videos published from {published_after} to {published_before} were not read in this round, which read "
+        "{pages_read} page(s).",
+    ),
+    EventType.VIDEOS_RETIRED: ("{number_of_ids} video(s) are gone from YouTube", "{first_ids}"),
+    EventType.BREAKOUT: (
+        "video {video_id} gains {views_per_hour:,.0f} views an hour",
+        "{views:,} views: https://www.youtube.com/watch?v={video_id}",
+    ),
+    EventType.COUNTS_FROZEN: (
+        "YouTube's counts are frozen since {since}",
+        "{videos:,} snapshots of growing videos, of {channels:,} channels or more, show the same views as before. "
+        "Snapshots are marked, and no breakout is detected, until the counts change again.",
+    ),
+    EventType.COUNTS_MOVING: ("YouTube's counts change again after {hours:.1f} h", "They were frozen since {since}."),
+    EventType.ARCHIVE_FAILED: ("{failed} record(s) are not archived yet", "{error}"),
+}
+_TIMES = ("until", "since", "published_after", "published_before")
 
 
-def worded(event: EventType, payload: Mapping[str, Any]) -> tuple[str, str]:
-    """One line, and the details: lines that may be empty."""
-    return _WORDS[event](payload)
+def render(event: EventType, payload: Mapping[str, Any]) -> tuple[str, str]:
+    """Return one line about an event, and its details: lines that may be empty."""
+    title, details = _TEMPLATES[event]
+    fields = _fields(payload)
+    return title.format_map(fields), details.format_map(fields)
 
 
-def message(event: EventType, told: Sequence[tuple[str, str, int]], *, who: str = "", unnamed: int = 0) -> Message:
+def _fields(payload: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {key: "" if value is None else value for key, value in payload.items()}
+    for key in _TIMES:
+        if key in payload:
+            moment: datetime | None = payload[key]
+            fields[key] = iso(moment) if moment else "an unknown time"
+    if "agent" in payload:
+        fields["run"] = " ".join(["maia", payload["agent"], *filter(None, [payload.get("shard")])])
+    if "limit" in payload:
+        limit = payload["limit"]
+        fields["limit_named"] = "" if limit is None else f" YouTube names a limit of {limit:,}."
+    if "ids" in payload:
+        ids: Sequence[str] = payload["ids"]
+        fields["number_of_ids"] = len(ids)
+        more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
+        fields["first_ids"] = " ".join(ids[:_MOST_IDS]) + more
+    if payload.get("since") and payload.get("until"):
+        fields["hours"] = (payload["until"] - payload["since"]).total_seconds() / 3600
+    return fields
+
+
+def event_message(
+    event: EventType, rendered: Sequence[tuple[str, str, int]], *, sender: str = "", unlisted: int = 0
+) -> Message:
     """Return one message about events of one type.
 
     Args:
         event: the type.
-        told: of each thing its line, its details, and how many events of it were held back since the last message.
-        who: the process that sends it.
-        unnamed: how many more there are, of which nothing is known but their number.
+        rendered: of each thing its line, its details, and how many events were suppressed since the last message.
+        sender: the run that sends it.
+        unlisted: how many more events there are, of which only the number is known.
     """
-    if len(told) == 1:
-        title, details, held_back = told[0]
-        items, ending = [details], [_more(held_back)]
+    if len(rendered) == 1:
+        title, details, suppressed = rendered[0]
+        items, ending = [details], [_more(suppressed)]
     else:
-        title, ending = f"{len(told) + unnamed:,} events: {event.replace('_', ' ')}", []
-        items = [
-            " ".join(filter(None, (": ".join(filter(None, (line, " ".join(details.split())))), _more(held_back))))
-            for line, details, held_back in told[:_LINES]
-        ]
-    if who and who not in title:
-        ending.append(f"Told by {who}.")
-    unlisted = unnamed + max(0, len(told) - _LINES)
+        title, ending = f"{len(rendered) + unlisted:,} events: {event.replace('_', ' ')}", []
+        items = []
+        for line, details, suppressed in rendered[:_MOST_LINES]:
+            text = f"{line}: {' '.join(details.split())}" if details else line
+            items.append(" ".join(filter(None, (text, _more(suppressed)))))
+    if sender and sender not in title:
+        ending.append(f"Sent by {sender}.")
+    unlisted += max(0, len(rendered) - _MOST_LINES)
     return Message(title, tuple(filter(None, items)), unlisted, tuple(filter(None, ending)))
 
 
-def _more(held_back: int) -> str:
-    return f"(and {held_back:,} more of the same since the last message)" if held_back > 0 else ""
-
-
-def _run_started(run: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{_process(run)} has begun", ""
-
-
-def _run_finished(run: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{_process(run)}: {run['outcome']} ({run['exit_code']})", run["error"] or ""
-
-
-def _churn(churn: Mapping[str, Any]) -> tuple[str, str]:
-    return f"maia {churn['agent']} met a rate limit", churn["reason"] or ""
-
-
-def _quota_spent(spent: Mapping[str, Any]) -> tuple[str, str]:
-    limit = f" YouTube names a limit of {spent['limit']:,}." if spent["limit"] is not None else ""
-    return (
-        f"key {spent['fingerprint']}: the day's '{spent['bucket']}' quota is spent",
-        f"It is open again at {_time(spent['until'])}.{limit}",
-    )
-
-
-def _key_suspended(key: Mapping[str, Any]) -> tuple[str, str]:
-    return (
-        f"key {key['fingerprint']} is suspended: {key['reason']}",
-        f"Until {_time(key['until'])}, or until the key pool changes. Check the key in the Google Cloud console; "
-        f"`maia keys resume {key['fingerprint']}` lifts the suspension, as does the workflow's form.",
-    )
-
-
-def _search_gap(gap: Mapping[str, Any]) -> tuple[str, str]:
-    return (
-        f"a gap in the search for '{gap['query_term']}': {gap['reason']}",
-        f"Videos published from {_time(gap['published_after'])} to {_time(gap['published_before'])} were not read "
-        f"in this round, which read {gap['pages_read']} page(s).",
-    )
-
-
-def _videos_retired(gone: Mapping[str, Any]) -> tuple[str, str]:
-    ids: Sequence[str] = gone["ids"]
-    more = f" and {len(ids) - _IDS} more" if len(ids) > _IDS else ""
-    return f"{len(ids)} video(s) are gone from YouTube", " ".join(ids[:_IDS]) + more
-
-
-def _breakout(video: Mapping[str, Any]) -> tuple[str, str]:
-    return (
-        f"video {video['video_id']} gains {video['views_per_hour']:,.0f} views an hour",
-        f"{video['views']:,} views: https://www.youtube.com/watch?v={video['video_id']}",
-    )
-
-
-def _counts_frozen(frozen: Mapping[str, Any]) -> tuple[str, str]:
-    return (
-        f"YouTube's counts stand still since {_time(frozen['since'])}",
-        f"{frozen['videos']:,} readings of growing videos, of {frozen['channels']:,} channels or more, show the same "
-        "views as before. Snapshots are marked, and no breakout is seen, until the counts move again.",
-    )
-
-
-def _counts_moving(moving: Mapping[str, Any]) -> tuple[str, str]:
-    hours = (moving["until"] - moving["since"]).total_seconds() / 3600
-    return f"YouTube's counts move again after {hours:.1f} h", f"They stood still since {_time(moving['since'])}."
-
-
-def _archive_failed(archive: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{archive['failed']} record(s) are not archived yet", archive["error"] or ""
-
-
-def _process(run: Mapping[str, Any]) -> str:
-    return " ".join(["maia", run["agent"], *([run["shard"]] if run["shard"] else [])])
-
-
-def _time(moment: datetime | None) -> str:
-    return iso(moment) if moment else "an unknown time"
-
-
-_WORDS: Mapping[EventType, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
-    EventType.RUN_STARTED: _run_started,
-    EventType.RUN_FINISHED: _run_finished,
-    EventType.CHURN: _churn,
-    EventType.QUOTA_SPENT: _quota_spent,
-    EventType.KEY_SUSPENDED: _key_suspended,
-    EventType.SEARCH_GAP: _search_gap,
-    EventType.VIDEOS_RETIRED: _videos_retired,
-    EventType.BREAKOUT: _breakout,
-    EventType.COUNTS_FROZEN: _counts_frozen,
-    EventType.COUNTS_MOVING: _counts_moving,
-    EventType.ARCHIVE_FAILED: _archive_failed,
-}
+def _more(suppressed: int) -> str:
+    return f"(and {suppressed:,} more of the same since the last message)" if suppressed > 0 else ""

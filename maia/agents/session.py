@@ -183,4 +183,4 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
             with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
                 await session.dao.release_aside()
             # of a flow that runs without a process of its own; a process has told people by now
-            await dispatcher.teller.finish(shutdown.within_grace(dispatcher.NOTIFY_SECONDS))
+            await dispatcher.default.finish(shutdown.within_grace(dispatcher.NOTIFY_SECONDS))

@@ -151,7 +151,7 @@ async def test_the_last_events_are_found_by_an_index(db: Database, types: list[E
     )
     await db.fetch("ANALYZE events")
     wanted = [str(each) for each in types] or None
-    plan = await db.fetch(f"EXPLAIN {sql('list_events')}", wanted, datetime.now(UTC) - timedelta(days=1), 50)
+    plan = await db.fetch(f"EXPLAIN {sql('runs/list_events')}", wanted, datetime.now(UTC) - timedelta(days=1), 50)
     assert "Seq Scan on events" not in "\n".join(row[0] for row in plan)
 
 

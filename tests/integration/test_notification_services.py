@@ -21,7 +21,7 @@ from atlas import notifier
 from atlas.config import settings
 from atlas.event_types import EventType
 from atlas.notifier.messages import Message
-from atlas.notifier.templates import message, worded
+from atlas.notifier.templates import event_message, render
 
 from ..support.fake_chat_services import ChatServices, chat_services, mail_server
 from ..support.fake_secrets import NOTIFY_TOKEN as TOKEN
@@ -80,7 +80,9 @@ async def shown(people: ChatServices, text: Message, url: str) -> str:
 
 def breakouts(number: int) -> Message:
     payloads = [{"video_id": f"v{n:010}", "views_per_hour": 12345.6, "views": 123_456_789} for n in range(number)]
-    return message(EventType.BREAKOUT, [(*worded(EventType.BREAKOUT, each), 3) for each in payloads], who="maia t 0/4")
+    return event_message(
+        EventType.BREAKOUT, [(*render(EventType.BREAKOUT, each), 3) for each in payloads], sender="maia t 0/4"
+    )
 
 
 def suspensions(number: int) -> Message:
@@ -88,12 +90,14 @@ def suspensions(number: int) -> Message:
         {"fingerprint": f"{n:012x}", "reason": "API_KEY_INVALID " * 4, "until": datetime(2026, 11, 30, tzinfo=UTC)}
         for n in range(number)
     ]
-    return message(EventType.KEY_SUSPENDED, [(*worded(EventType.KEY_SUSPENDED, each), 0) for each in payloads])
+    return event_message(EventType.KEY_SUSPENDED, [(*render(EventType.KEY_SUSPENDED, each), 0) for each in payloads])
 
 
 def failure(error: str) -> Message:
     payload = {"agent": "hunter", "shard": "0/4", "outcome": "failure", "exit_code": 1, "error": error}
-    return message(EventType.RUN_FINISHED, [(*worded(EventType.RUN_FINISHED, payload), 5)], who="maia hunter 0/4")
+    return event_message(
+        EventType.RUN_FINISHED, [(*render(EventType.RUN_FINISHED, payload), 5)], sender="maia hunter 0/4"
+    )
 
 
 @pytest.mark.parametrize("url", URLS.values(), ids=URLS)
@@ -107,7 +111,7 @@ async def test_many_things_are_one_message_that_says_how_many_more_there_are(
     (more,) = re.findall(r"And ([\d,]+) more\.", text)
     assert named + int(more.replace(",", "")) == number
     assert f"{number:,} events: breakout" in text
-    assert "Told by maia t 0/4." in text
+    assert "Sent by maia t 0/4." in text
 
 
 @pytest.mark.parametrize("url", URLS.values(), ids=URLS)

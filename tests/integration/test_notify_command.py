@@ -1,4 +1,4 @@
-"""`atlas notify`: who is told of what, and whether each service takes a message; without a word of any URL."""
+"""`atlas notify`: who is notified of what, and whether each service takes a message; without a word of any URL."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ async def test_without_test_it_says_who_is_told_of_what_and_sends_nothing(people
     done = await notify(urls=f"{people.url(SECRET)} churn,breakout={people.url(SECRET)} churn={people.url()}")
     assert (done.code, done.stderr) == (0, "")
     assert done.out.splitlines() == [
-        "entry 1 of 3 is told of run_finished, quota_spent, key_suspended, breakout, counts_frozen, archive_failed",
-        "entry 2 of 3 is told of breakout; below NOTIFY_LEVEL (warning), so never: churn",
-        "entry 3 of 3 is told of nothing; below NOTIFY_LEVEL (warning), so never: churn",
+        "entry 1 of 3 is notified of run_finished, quota_spent, key_suspended, breakout, counts_frozen, archive_failed",
+        "entry 2 of 3 is notified of breakout; below NOTIFY_LEVEL (warning), so never: churn",
+        "entry 3 of 3 is notified of nothing; below NOTIFY_LEVEL (warning), so never: churn",
     ]
     assert people.received == []

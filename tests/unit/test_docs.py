@@ -20,7 +20,7 @@ from atlas import policy
 from atlas.adapters.export import Exported
 from atlas.config import Settings
 from atlas.config.keypool import RINGS, KeyPool
-from atlas.event_types import FAILED, VOCABULARY, level_of
+from atlas.event_types import EVENT_TYPES, FAILED_OUTCOMES, level_of
 from atlas.events import EventType
 from atlas.migrations import versions
 from maia.runtime.exitcodes import EXIT_CODES, Outcome
@@ -114,10 +114,10 @@ def test_the_events_are_those_of_the_code() -> None:
     rows = list(table(document("docs/events.md"), "type", "level", "when", "payload"))
     assert [row[0].strip("`") for row in rows] == [str(event) for event in EventType]
     for event, (_, level, _, payload) in zip(EventType, rows, strict=True):
-        assert tuple(re.findall(r"\w+", re.sub(r"\(.*?\)", "", payload))) == VOCABULARY[event].payload
-        assert code_spans(level) == {VOCABULARY[event].level, *_levels_by_outcome(event)}
+        assert tuple(re.findall(r"\w+", re.sub(r"\(.*?\)", "", payload))) == EVENT_TYPES[event].payload
+        assert code_spans(level) == {EVENT_TYPES[event].level, *_levels_by_outcome(event)}
     (finished,) = (level for name, level, _, _ in rows if name == "`run_finished`")
-    assert all(outcome in finished for outcome in FAILED)
+    assert all(outcome in finished for outcome in FAILED_OUTCOMES)
 
 
 def _levels_by_outcome(event: EventType) -> set[str]:

@@ -26,7 +26,7 @@ from atlas.commands.running import run as run_atlas
 from atlas.config import settings
 from atlas.errors import ConfigError
 from atlas.event_types import EventType
-from atlas.notifier.templates import message, worded
+from atlas.notifier.templates import event_message, render
 from atlas.quota.buckets import Bucket
 from atlas.sanitize import escape_mentions, escape_workflow_commands, sanitize
 from maia.commands import keys as keys_command
@@ -188,7 +188,7 @@ async def test_a_notification_is_text_and_calls_nobody(hostile: str, monkeypatch
         "query_term": hostile, "reason": "page token older than 12 h", "published_after": NOW, "published_before": NOW,
         "pages_read": 1,
     }  # fmt: skip
-    text = message(EventType.SEARCH_GAP, [(*worded(EventType.SEARCH_GAP, gap), 0)])
+    text = event_message(EventType.SEARCH_GAP, [(*render(EventType.SEARCH_GAP, gap), 0)])
     monkeypatch.setattr(notifier, "_deliver", lambda _, text, __: sent.append((text.title, text.body)) or "")
     monkeypatch.setenv("NOTIFY_URLS", "json://127.0.0.1")
     notifier.settings.reload()

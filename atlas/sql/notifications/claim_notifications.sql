@@ -1,6 +1,6 @@
--- Which of these things are mine to tell people of: those that nobody has told for so long. The others are counted.
--- Done again after a lost connection, it finds the same ones mine.
--- $1 types, $2 subjects, $3 how many events each stands for, $4 token of this claim, $5 so long
+-- Claim the things of which nobody was notified within the interval; of the others, count the events as suppressed.
+-- told: how many events the last message stands for. Done again after a lost connection, it claims the same things.
+-- $1 types, $2 subjects, $3 how many events each stands for, $4 token of this claim, $5 interval
 WITH claimed AS (
     INSERT INTO $schema.notifications AS known (type, subject, told_at, token, told)
     SELECT type, subject, now(), $4, number

@@ -1,4 +1,4 @@
--- Nobody could be told of these things: they are due at once, and what they stood for is counted as held back.
+-- Release claimed notifications that no service took: they are due at once, and their events count as suppressed.
 -- $1 types, $2 subjects, $3 token of the claim
 UPDATE $schema.notifications AS known
 SET told_at = '-infinity', token = NULL, told = 0, suppressed = known.suppressed + known.told

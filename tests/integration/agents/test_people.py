@@ -1,4 +1,4 @@
-"""What people are told of the agents' processes, and what the processes leave among the events."""
+"""Notifications of runs of the agents, and their events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
 from atlas.notifier import dispatcher
-from atlas.notifier.dispatcher import Teller
+from atlas.notifier.dispatcher import Dispatcher
 from maia.tracker import run_tracker_cycle
 from youtube_sandbox import RunningSandbox
 
@@ -40,7 +40,7 @@ IMPATIENT = (
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service that NOTIFY_URLS names, to this process and its children."""
-    monkeypatch.setattr(dispatcher, "teller", Teller())
+    monkeypatch.setattr(dispatcher, "default", Dispatcher())
     with service() as state:
         monkeypatch.setenv("NOTIFY_URLS", state.url("secretPath"))
         settings.reload()
@@ -81,7 +81,7 @@ async def test_shards_that_meet_the_same_wrong_keys_tell_people_once(
     assert met == {"key_suspended": 2, "run_finished": 3}
 
 
-async def test_a_process_that_ends_before_its_row_is_told_of_within_the_same_limit(
+async def test_people_are_notified_of_a_run_that_ends_before_its_row_within_the_same_limit(
     db: Database, api: RunningSandbox, children: Children, people: Service
 ) -> None:
     for ended in await shards(children, 2, YOUTUBE_API_KEY_POOL_JSON=None):
@@ -102,7 +102,7 @@ async def test_without_a_database_each_process_tells(
     assert all("S3cret" not in body["message"] for _, body in people.received)
 
 
-async def test_a_database_that_is_lost_in_mid_run_is_told_of(
+async def test_people_are_notified_of_a_database_that_is_lost_in_mid_run(
     db: Database, api: RunningSandbox, children: Children, wire: Wire, people: Service
 ) -> None:
     await QueueDAO().add(["python", "guitar", "cooking"])
@@ -115,7 +115,7 @@ async def test_a_database_that_is_lost_in_mid_run_is_told_of(
     assert people.titles == ["maia hunter 0/1: unavailable (69)"]
 
 
-async def test_a_run_in_which_everything_failed_is_told_of(
+async def test_people_are_notified_of_a_run_in_which_everything_failed(
     db: Database, api: RunningSandbox, children: Children, people: Service
 ) -> None:
     await QueueDAO().add(["python"])
@@ -127,7 +127,7 @@ async def test_a_run_in_which_everything_failed_is_told_of(
     assert "1 of 1 searches failed: 500 backendError (1)" in body["message"]
 
 
-async def test_what_went_well_is_told_only_to_who_wants_it(
+async def test_people_are_notified_of_good_runs_only_if_they_want_it(
     db: Database, api: RunningSandbox, children: Children, people: Service
 ) -> None:
     await QueueDAO().add(["python"])
@@ -136,7 +136,7 @@ async def test_what_went_well_is_told_only_to_who_wants_it(
     assert await events(db) == {"run_started": 1, "run_finished": 1}
     (ended,) = await shards(children, 1, "tracker", NOTIFY_LEVEL="info")
     assert ended.code == 0
-    assert set(people.titles) == {"maia tracker 0/1 has begun", "maia tracker 0/1: idle (0)"}
+    assert set(people.titles) == {"maia tracker 0/1 started", "maia tracker 0/1: idle (0)"}
 
 
 async def test_a_churn_is_an_event_of_its_run(
