@@ -18,7 +18,7 @@ unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-clocks test-database chaos chaos-mutants load lint e2e bench bench-long lock clean
+.PHONY: help install demo test test-fast test-harness test-clocks test-timescaledb chaos chaos-mutants load lint e2e bench bench-long lock clean
 
 help: ## Show this list
 	@echo 'Usage: make TARGET [PYTHON=python3.12]'
@@ -30,14 +30,20 @@ demo: install ## Watch Hunter and Tracker shards at work, without a key (DATASET
 # A file's tests stay together: they share servers.
 PARALLEL = -n auto --maxprocesses=4 --dist=loadfile
 
-test: install ## Run all tests that need no container, with branch coverage (PYTEST_OPTIONS=...)
-	$(BIN)/pytest $(PARALLEL) --cov=maia --cov=atlas --cov-branch --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_OPTIONS)
+test: install ## Run the tests of the product that need no container, with branch coverage (PYTEST_OPTIONS=...)
+	$(BIN)/pytest $(PARALLEL) -m "not harness" --durations=15 --cov=maia --cov=atlas --cov-branch --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_OPTIONS)
+
+test-fast: install ## Run the tests that need neither database nor child process, in less than a minute
+	$(BIN)/pytest $(PARALLEL) -q -m "not (harness or integration or process)" tests/unit $(PYTEST_OPTIONS)
+
+test-harness: install ## Run the tests of the harness, the demo, this Makefile and the tests' helpers
+	$(BIN)/pytest $(PARALLEL) --durations=15 tests/harness $(PYTEST_OPTIONS)
 
 test-clocks: install ## Run the tests that have to do with dates while a faked clock crosses a border (needs faketime)
 	$(BIN)/python tests/clocks/run.py $(CLOCK_OPTIONS) -- $(PARALLEL) $(PYTEST_OPTIONS)
 
-test-database: install ## Run the tests that need a database alone, on the server of MAIA_TEST_DATABASE_URL
-	$(BIN)/pytest $(PARALLEL) -m database tests/integration $(PYTEST_OPTIONS)
+test-timescaledb: install ## Run the tests that touch snapshots, schema, roles, retention or export, on MAIA_TEST_DATABASE_URL
+	$(BIN)/pytest $(PARALLEL) --durations=15 -m timescaledb tests/integration $(PYTEST_OPTIONS)
 
 e2e: install ## Run the container, the action and the workflows for real (needs a Docker engine, and act for some)
 	$(BIN)/pytest tests/e2e $(PYTEST_OPTIONS)

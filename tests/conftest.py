@@ -12,10 +12,7 @@ import pytest
 from atlas import redaction
 from atlas.config import Settings, settings
 
-from .support import secrets_plugin
-from .support.counted_cases import pytest_runtest_call, pytest_terminal_summary
-
-__all__ = ["pytest_runtest_call", "pytest_terminal_summary"]  # hooks
+from .support import database_fixtures, purposes, secrets_plugin
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _OURS = {name.upper() for name in Settings.model_fields} | {"HF_ENDPOINT", "HF_HOME", "PREFECT_PROFILE"}
@@ -72,14 +69,6 @@ def shared_cases(shared_data: Path) -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Whatever the tests bring to light is looked through for secrets."""
-    config.pluginmanager.register(secrets_plugin)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of containers and workflows run where they are asked for (`make e2e`), not among all others."""
-    if any("e2e" in argument for argument in [*config.args, config.option.markexpr]):
-        return
-    left = [item for item in items if item.get_closest_marker("e2e")]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in left]
+    """Add the search for secrets, the markers of what a test is for, and the database fixtures."""
+    for plugin in (secrets_plugin, purposes, database_fixtures):
+        config.pluginmanager.register(plugin)

@@ -55,7 +55,7 @@ DATE_TESTS = (
     "tests/unit/test_vault_settings.py",
 )
 
-# an alarm interrupts its wait for a lock, and the handler is shown the real time (tests/integration/conftest.py)
+# an alarm interrupts its wait for a lock, and the handler is shown the real time (tests/support/database_fixtures.py)
 NOT_THESE = ("tests/integration/test_schema.py::test_many_processes_at_once",)
 
 

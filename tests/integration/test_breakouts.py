@@ -11,7 +11,7 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.database import Database
 from atlas.db.queries import sql
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

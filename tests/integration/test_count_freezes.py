@@ -17,7 +17,7 @@ from atlas.db.queries import sql
 
 from ..support.clock_settings import standing_at
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

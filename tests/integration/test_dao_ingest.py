@@ -18,7 +18,7 @@ from atlas.models.youtube import SearchItem, Video
 from ..support.clock_settings import standing_at
 from ..support.databases import WAITING
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

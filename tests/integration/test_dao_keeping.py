@@ -26,7 +26,7 @@ from ..support.databases import WAITING
 from ..support.event_loop import PATIENCE
 from ..support.retention_rows import DAY, put_channel, put_query, put_snapshots, put_video, values
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 
 async def done(batches: AsyncGenerator[Batch]) -> Counter[str]:

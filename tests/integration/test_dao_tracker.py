@@ -18,7 +18,7 @@ from atlas.quota.buckets import Bucket
 
 from ..support.clock_settings import running_from, standing_at
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

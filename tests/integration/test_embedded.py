@@ -29,7 +29,7 @@ from ..support.child_processes import child, end
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-pytestmark = [pytest.mark.integration, pytest.mark.wheel]
+pytestmark = pytest.mark.integration
 
 GRACE = 0.4  # seconds
 PATIENCE = 30.0  # seconds; far more than anything here takes

@@ -38,7 +38,7 @@ from ..support.documents import document, needs_documents
 from ..support.documents import table as table_of
 from ..support.event_loop import PATIENCE
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)

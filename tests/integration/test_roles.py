@@ -18,7 +18,7 @@ from ..support.database_logins import ROLES, address
 from ..support.databases import closing, execute
 from ..support.documents import document, sections
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 TABLES = (
     "search_queue", "videos", "channels", "video_stats_log", "api_keys", "key_suspensions", "api_calls", "runs",

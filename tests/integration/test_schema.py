@@ -26,7 +26,7 @@ from ..support.child_processes import finished
 from ..support.earlier_schema import alembic, down
 from ..support.snapshot_rows import first_release
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ from ..support.database_logins import ROLES, address
 from ..support.databases import closing, execute
 from ..support.pgbouncer import pgbouncer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 ONE, OTHER = "order", "maia_2"
 """A word of SQL, and one that is none."""

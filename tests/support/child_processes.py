@@ -1,6 +1,6 @@
 """Child processes of tests: each is started in a block that ends it, with its pipes, whatever happens inside.
 
-No other module of the tests may start one by itself (tests/unit/test_children.py).
+No other module of the tests may start one by itself (tests/harness/test_children.py).
 """
 
 from __future__ import annotations

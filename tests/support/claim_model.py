@@ -22,7 +22,6 @@ from atlas.models.rows import Presence, TargetRow, TopicRow
 from atlas.models.youtube import Video
 
 from .claim_shards import BEGIN, HOUR, SHARDS, Fleet, Held, Undone
-from .counted_cases import one_more
 
 __all__ = ["STEPS", "TERMS", "VIDEOS", "World", "answers", "mostly", "places", "rarely", "shards", "sizes", "some"]
 
@@ -70,9 +69,6 @@ class World(RuleBasedStateMachine):
         self.snapshots: dict[str, int] = {}
         self.now = BEGIN
         self.written = 0
-
-    def teardown(self) -> None:
-        one_more()
 
     # ── what people and searches do ─────────────────────────────────────────────────────────────────────────────────
 

@@ -35,7 +35,7 @@ from ...support.retention_rows import (
     values,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 
 @pytest.fixture

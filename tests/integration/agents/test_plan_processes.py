@@ -24,7 +24,7 @@ from ...support.database_logins import ROLES
 from ...support.earlier_schema import down
 from ...support.tcp_proxy import Wire
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
 RUN = "20260-1"
 IMPATIENT = (

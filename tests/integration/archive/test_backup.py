@@ -29,7 +29,7 @@ from ...support.databases import execute, with_database
 from ...support.documents import document, sections
 from .conftest import NOW, atlas
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 TABLES = ("videos", "channels", "video_stats_log", "search_queue", "events")
 

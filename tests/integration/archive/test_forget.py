@@ -33,7 +33,7 @@ from ...support.commands import ATLAS
 from ...support.event_loop import PATIENCE
 from .conftest import NOW, atlas
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 TODAY = NOW.date()
 YESTERDAY = TODAY - timedelta(days=1)

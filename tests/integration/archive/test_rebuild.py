@@ -25,9 +25,9 @@ from atlas.vault.providers.base import Provider
 from ...support.archives import MemoryProvider, put_bytes, put_files, put_part, record, resource
 from ...support.child_processes import child
 from ...support.commands import ATLAS
+from ...support.database_fixtures import TEMPLATE
 from ...support.databases import fresh_database
 from ...support.event_loop import PATIENCE
-from ..conftest import TEMPLATE
 from .conftest import NOW, atlas
 
 pytestmark = pytest.mark.integration

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.wheel]
+pytestmark = pytest.mark.integration
 
 
 def test_a_run_is_visible_with_the_names_of_its_flow_and_tasks(agent, prefect_server):

@@ -26,7 +26,7 @@ from maia.hunter import run_hunter_cycle
 from maia.tracker import run_tracker_cycle
 
 from ...support import youtube_bodies as bodies
-from ...support.counted_cases import thorough
+from ...support.examples import examples
 from ...support.json_damage import LONG, Place, damaged, is_json, odd_values, places, put, said, same, written
 
 pytestmark = pytest.mark.integration
@@ -151,7 +151,7 @@ def by_id(body: bytes) -> Iterator[tuple[str, Any]]:
     return iter({id_: item for item in said(body)["items"] if (id_ := named(item))}.items())
 
 
-@thorough(60)
+@examples(60)
 @given(data=st.data())
 async def test_the_hunter_stores_what_is_good_of_a_damaged_page(
     db: Database, api: Answers, vault_folder: Path, data: st.DataObject
@@ -199,7 +199,7 @@ async def test_the_hunter_stores_what_is_good_of_a_damaged_page(
     assert (topic["status"] == "active") == (token not in {None, 5})
 
 
-@thorough(40)
+@examples(40)
 @given(data=st.data())
 async def test_the_tracker_stores_what_is_good_of_a_damaged_answer(
     db: Database, api: Answers, vault_folder: Path, data: st.DataObject

@@ -17,7 +17,7 @@ from atlas.snapshots.views import ensure_views, expire, forget
 
 from ...support.count_series import DAY, HOUR, NOW, Sample, Series, buckets, generated, store, velocity
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 VIEWS = {"video_stats_hourly": HOUR, "video_stats_daily": DAY}
 WEEK = timedelta(days=7)

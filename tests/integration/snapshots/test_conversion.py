@@ -24,7 +24,7 @@ from ...support.conversions import convert, ended, is_clean, migrating, run, unt
 from ...support.pgbouncer import pgbouncer
 from ...support.snapshot_rows import DAY, NOW, Shards, add_video, everything, fill, insert
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 
 async def test_shards_write_the_conversion_is_killed_and_resumed_and_every_row_is_there(

@@ -20,7 +20,7 @@ from ...support import snapshot_rows
 from ...support.conversions import convert, is_clean, run
 from ...support.snapshot_rows import DAY, NOW, Shards, add_video, everything, fill, insert
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 
 # ── what stands in its way ──────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from atlas.database import Database
 from ...support.count_series import DAY, HOUR, Sample, store
 from ...support.documents import Section, document, needs_documents, sections, table
 
-pytestmark = [pytest.mark.integration, needs_documents]
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb, needs_documents]
 
 VIEWS = {"video_velocity", "video_stats_hourly", "video_stats_daily"}
 TABLES = {"video_stats_log", "videos", "channels", "search_queue", "events", "runs"}

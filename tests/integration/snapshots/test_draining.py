@@ -20,7 +20,7 @@ from atlas.snapshots.moving import Purpose
 from ...support import snapshot_rows
 from ...support.snapshot_rows import DAY, NOW, Shards, everything, fill, insert
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 WEEK = timedelta(days=7)
 

@@ -16,7 +16,7 @@ from atlas.snapshots import ensure, hypertable
 from ...support import snapshot_rows
 from ...support.snapshot_rows import DAY, NOW, everything, fill, insert
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 
 async def test_a_new_installation_is_in_one_with_weekly_chunks_and_no_index_but_the_keys(

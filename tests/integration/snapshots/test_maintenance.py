@@ -20,7 +20,7 @@ from ...support import snapshot_rows
 from ...support.pgbouncer import pgbouncer
 from ...support.snapshot_rows import DAY, NOW, Shards, everything, fill, insert
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 KEEP = timedelta(days=30)
 KEEP_FROM = NOW - KEEP

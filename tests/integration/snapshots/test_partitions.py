@@ -18,7 +18,7 @@ from ...support import snapshot_rows
 from ...support.clock_settings import standing_at
 from ...support.snapshot_rows import DAY, NOW, fill, insert
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 WEEK = timedelta(days=7)
 

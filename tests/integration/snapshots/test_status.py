@@ -24,7 +24,7 @@ from ...support.clock_settings import running_from
 from ...support.documents import document, needs_documents, sections
 from ...support.snapshot_rows import DAY, NOW, fill, insert
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 
 async def atlas(*arguments: str) -> str:

@@ -31,7 +31,7 @@ from ...support.count_series import (
     velocity,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 VIEWS = ("video_velocity", "video_stats_hourly", "video_stats_daily")
 ORDER = {

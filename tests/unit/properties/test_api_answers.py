@@ -26,7 +26,7 @@ from maia.youtube.executor import Method, _understand
 from maia.youtube.transport import Reply
 
 from ...support.api_captures import KEY, READ, SOURCES, Capture, Corpus, captured_answers, own_answers
-from ...support.counted_cases import thorough
+from ...support.examples import examples
 from ...support.json_damage import LONG, Damaged, Place, damaged, odd_values, places, said, same, take, written
 
 ASKED = Method("some.list", "/some", Bucket.UNITS)
@@ -124,7 +124,7 @@ def usable(of: type[Answer[Any]], resource: object) -> str | None:
     return found if isinstance(found, str) and pattern.fullmatch(found) else None
 
 
-@thorough(500)
+@examples(500)
 @given(data=st.data())
 def test_an_answer_is_read_as_far_as_it_goes_or_is_malformed(captures: Corpus[Capture], data: st.DataObject) -> None:
     """Whatever came: an answer with every item that has an id, as it came, or Malformed, and nothing else.
@@ -163,7 +163,7 @@ def test_an_answer_is_read_as_far_as_it_goes_or_is_malformed(captures: Corpus[Ca
             check_archived(item.raw)
 
 
-@thorough(100)
+@examples(100)
 @given(
     before=st.integers(0, 70) | st.integers(900, 5000),
     name=st.sampled_from(("kind", "items")),
@@ -180,7 +180,7 @@ def test_a_key_in_a_foreign_answer_does_not_come_out_of_it(before: int, name: st
     assert is_harmless(str(error.value), 200)
 
 
-@thorough(500)
+@examples(500)
 @given(data=st.data())
 def test_one_odd_item_costs_only_itself(captures: Corpus[Capture], data: st.DataObject) -> None:
     """Items beside a damaged, doubled, foreign or missing one are read as they are without it, in their order.
@@ -216,7 +216,7 @@ def test_one_odd_item_costs_only_itself(captures: Corpus[Capture], data: st.Data
     assert answer.dropped == len(items) - len(kept)
 
 
-@thorough(700)
+@examples(700)
 @given(data=st.data())
 def test_one_odd_field_costs_only_itself(captures: Corpus[Capture], data: st.DataObject) -> None:
     """With one place of an item damaged, all that is not read from that place is as it was; the rest can be stored.
@@ -250,7 +250,7 @@ def _touches(place: Place, source: Place) -> bool:
     return place[:shorter] == source[:shorter]
 
 
-@thorough(10)
+@examples(10)
 @given(data=st.data())
 def test_texts_of_five_megabytes_are_kept_whole(captures: Corpus[Capture], data: st.DataObject) -> None:
     """A text of 5 MB in any place costs nothing but its size: the item is kept, and so is its record.

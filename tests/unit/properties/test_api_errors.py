@@ -31,7 +31,7 @@ from maia.youtube import (
 from maia.youtube.decoding import ErrorBody, retry_after_of
 
 from ...support.api_captures import KEY, Corpus, Refusal, captured_errors, own_errors
-from ...support.counted_cases import thorough
+from ...support.examples import examples
 from ...support.json_damage import damaged, is_json, odd_values, places, put, take, written
 
 OPAQUE = "plain-key-that-looks-like-nothing"
@@ -92,7 +92,7 @@ def check(error: YouTubeError) -> None:
     assert wait is None or (wait >= 0 and math.isfinite(wait))
 
 
-@thorough(700)
+@examples(700)
 @given(data=st.data(), status=st.sampled_from(sorted(MEANINGS)), bucket=st.sampled_from(Bucket), headers=headers)
 def test_a_damaged_error_body_is_one_of_the_clients_errors(
     refusals: Corpus[Refusal], data: st.DataObject, status: int, bucket: Bucket, headers: dict[str, str]
@@ -109,7 +109,7 @@ def test_a_damaged_error_body_is_one_of_the_clients_errors(
     check(error)
 
 
-@thorough(300)
+@examples(300)
 @given(data=st.data())
 def test_what_is_beside_the_meaning_does_not_change_it(refusals: Corpus[Refusal], data: st.DataObject) -> None:
     """Unknown fields, a longer message and odd help links leave an error what it was.
@@ -145,7 +145,7 @@ def damaged_beside(data: st.DataObject, refusal: Refusal) -> dict[str, Any]:
     return document
 
 
-@thorough(300)
+@examples(300)
 @given(
     data=st.data(),
     # near where a message is cut, more often than by chance
@@ -171,7 +171,7 @@ def test_a_key_anywhere_in_a_message_never_comes_out_of_it(
     check(classify(refusal.status, written(document), {}, Bucket.UNITS))
 
 
-@thorough(300)
+@examples(300)
 @given(
     body=st.binary(max_size=200),
     status=st.sampled_from(sorted(MEANINGS)) | st.integers(100, 599).filter(lambda code: not 200 <= code < 300),
@@ -187,7 +187,7 @@ def test_any_bytes_with_any_status_are_an_error(body: bytes, status: int) -> Non
         assert not isinstance(error, KeyInvalid | KeyBlocked | QuotaExhausted | NotFound)
 
 
-@thorough(300)
+@examples(300)
 @given(headers=headers)
 def test_a_pause_is_a_number_of_seconds_or_nothing(headers: dict[str, str]) -> None:
     """Whatever Retry-After says: nothing, or seconds that can be waited for.

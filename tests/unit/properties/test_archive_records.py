@@ -19,7 +19,7 @@ from atlas.vault.reader import load
 from atlas.vault.records import EncodingError, Record, decode, encode, mark, observed_at, record_path
 
 from ...support.archives import DAY, MemoryProvider, record, resource
-from ...support.counted_cases import thorough
+from ...support.examples import examples
 from ...support.json_damage import damaged, is_json, odd_values, said, same, written
 
 AT = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -49,7 +49,7 @@ def is_named(damage: Damage, path: str) -> bool:
     return damage.path == path and 0 < len(damage.reason) < 400 and str(damage).isprintable() and not damage.unread
 
 
-@thorough(300)
+@examples(300)
 @given(bodies=st.dictionaries(st.sampled_from(IDS), bad_bytes, max_size=3), packed=st.sets(st.sampled_from(IDS)))
 def test_a_damaged_file_is_named_and_the_others_are_read(bodies: dict[str, bytes], packed: set[str]) -> None:
     """Every good record is read whatever lies beside it; what is no record is named; looking for one never breaks.
@@ -91,7 +91,7 @@ def test_an_id_that_is_nested_as_deeply_as_json_goes_is_named() -> None:
     assert is_named(damage, path)
 
 
-@thorough(300)
+@examples(300)
 @given(
     bad=st.dictionaries(st.integers(0, 6), odd_values().map(written) | st.binary(max_size=30), max_size=3),
     fields=st.dictionaries(st.sampled_from(COLUMNS), odd_values(*("9" * 5000,) * 20).filter(is_json), max_size=2),
@@ -117,7 +117,7 @@ def test_a_damaged_line_of_a_part_is_named_and_the_others_are_read(
         assert isinstance(item, Stored) or is_named(item, PART)
 
 
-@thorough(300)
+@examples(300)
 @given(data=st.data(), cut=st.booleans())
 def test_a_part_with_damaged_bytes_gives_its_own_records_or_none(data: st.DataObject, cut: bool) -> None:
     """Whatever happened to the bytes of a part: its records as they were, or a damage that names it.
@@ -140,7 +140,7 @@ def test_a_part_with_damaged_bytes_gives_its_own_records_or_none(data: st.DataOb
         assert is_named(damage, PART)
 
 
-@thorough(400)
+@examples(400)
 @given(damage=damaged(resource("a"), most=3, odd=odd_values(*EARLY * 10), often={("snippet", "publishedAt")}))
 def test_whatever_youtube_said_of_a_video_can_be_packed(damage: Any) -> None:
     """A record with odd fields is packed beside others, in columns that are texts and times, and comes out as it was.
@@ -162,7 +162,7 @@ def test_whatever_youtube_said_of_a_video_can_be_packed(damage: Any) -> None:
     assert line["published_at"] is None or TIME.fullmatch(line["published_at"])
 
 
-@thorough(300)
+@examples(300)
 @given(value=odd_values(), name=st.sampled_from(("a", "_maia", "", "\ud800")))
 def test_a_record_is_written_without_loss_or_refused(value: Any, name: str) -> None:
     """What is written is read as it was; when it was observed is said or not; a number that is lost is refused.

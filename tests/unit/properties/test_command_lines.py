@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import typer
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import atlas.cli
@@ -24,6 +24,8 @@ from atlas.config import settings as configured
 from atlas.errors import ConfigError
 from maia.commands import sandbox
 from maia.commands.agents import parse_shard
+
+from ...support.examples import examples
 
 REACHED = 78
 PLANTED = "pl4nted-s3cret-value"
@@ -134,7 +136,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return [part.replace("\0", "") for part in line]
 
 
-@settings(max_examples=800, deadline=None, database=None, print_blob=True)
+@examples(800)
 @given(line=command_lines())
 @example(line=["atlas", "events", "--since", "nonsense"])
 @example(line=["atlas", "export", "--table", "videos", "--output", "a\udcff/b"])
@@ -156,7 +158,7 @@ def test_any_command_line_is_understood_or_refused_with_a_message(line: list[str
         assert re.search(rf"(?m)^{program}: |^Error", ended.err) or "No keys" in ended.out, ended.err
 
 
-@settings(max_examples=400, deadline=None, database=None, print_blob=True)
+@examples(400)
 @given(
     index=st.integers(-3, 10) | odd, total=st.integers(-3, 10) | odd, slash=st.sampled_from(["/", "/", "/", "", " / "])
 )
@@ -181,7 +183,7 @@ def test_a_shard_is_one_of_so_many_or_a_wrong_argument(index: object, total: obj
 numbers = st.integers(-3, 100) | st.integers() | st.floats() | st.sampled_from(["", "x", "1.0", "0x1", "1 2", "--"])
 
 
-@settings(max_examples=500, deadline=None, database=None, print_blob=True)
+@examples(500)
 @given(
     option=st.sampled_from(["--batch-size", "--cycles", "--max-minutes"]),
     agent=st.sampled_from(["hunter", "tracker"]),

@@ -19,7 +19,7 @@ from youtube_sandbox.dataset import Dataset, load
 from youtube_sandbox.replay import ReplayWorld
 from youtube_sandbox.resources import search_item, video_item
 
-from ...support.counted_cases import thorough
+from ...support.examples import examples
 
 DAILY = [
     "video_id", "title", "channel_title", "category_id", "tags", "views", "likes", "dislikes", "comment_total",
@@ -119,7 +119,7 @@ def check_world(dataset: Dataset) -> None:
             )
 
 
-@thorough(400)
+@examples(400)
 @given(data=st.data(), kind=st.sampled_from(("daily", "trending")), year=st.none() | st.integers(-2, 10_001))
 def test_every_row_is_read_or_counted(folder: Path, data: st.DataObject, kind: str, year: int | None) -> None:
     """Rows read and rows skipped are all rows; a file that is mostly damaged is an error with its name and a line.
@@ -192,7 +192,7 @@ def is_time(text: str) -> bool:
         return False
 
 
-@thorough(400)
+@examples(400)
 @given(
     data=st.data(), kind=st.sampled_from(("daily", "trending")), encoding=st.sampled_from(("utf-8", "utf-16", "cp1252"))
 )
@@ -222,7 +222,7 @@ def test_a_damaged_file_is_read_or_named(folder: Path, data: st.DataObject, kind
     check_world(dataset)
 
 
-@thorough(10)
+@examples(10)
 @given(
     turns=st.sampled_from((2_000, 2_100, 7_900, 8_000)),
     name=st.sampled_from(("counts.csv", "counts_2017.csv")),

@@ -8,12 +8,14 @@ import sys
 import unicodedata
 from pathlib import Path
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from atlas.search_terms import LONGEST_QUERY, query_term, spelling
 from maia.agents.snowball import LONGEST, SHORTEST, Snowball, normalise
 from maia.commands.query_input import read_queries
+
+from ...support.examples import examples
 
 ODD = (
     "\0\x01\x07\x08\x1b\x7f\x85\xa0\xad\u0345\u061c\u115f\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202e\u2066"
@@ -39,7 +41,7 @@ def is_a_query(text: str) -> None:
     assert spelling(text) == text
 
 
-@settings(max_examples=700, deadline=None, database=None, print_blob=True)
+@examples(700)
 @given(lines=st.lists(written, max_size=6))
 @example(lines=["\x1b[2J\x1b[31mred"])
 @example(lines=["x" * 500, "x" * 501])
@@ -60,7 +62,7 @@ def test_queries_are_read_whole_or_refused_and_what_was_read_reads_the_same(line
     assert read_queries(queries, None).wanted == queries
 
 
-@settings(max_examples=500, deadline=None, database=None, print_blob=True)
+@examples(500)
 @given(content=bytes_, given_=st.lists(written, max_size=2), by_pipe=st.booleans())
 def test_any_file_is_read_as_queries_or_refused_by_its_name(content: bytes, given_: list[str], by_pipe: bool) -> None:
     """Seen to catch: an error of the codec that is let through; control characters that are kept."""
@@ -84,7 +86,7 @@ def test_any_file_is_read_as_queries_or_refused_by_its_name(content: bytes, give
         sys.stdin = pipe
 
 
-@settings(max_examples=300, deadline=None, database=None, print_blob=True)
+@examples(300)
 @given(name=st.text(st.characters() | st.characters(categories=["Cs"]), min_size=1, max_size=300))
 @example(name="a\0b")
 @example(name="x" * 300)
@@ -101,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_refused_whatever_its_name(name: str) -> N
         raise AssertionError
 
 
-@settings(max_examples=900, deadline=None, database=None, print_blob=True)
+@examples(900)
 @given(tag=written)
 @example(tag="\u202e" + "א" * 60)
 @example(tag="a\u0390b")
@@ -123,7 +125,7 @@ def test_a_tag_becomes_a_query_in_its_one_form_or_none(tag: str) -> None:
     assert read_queries([query], None).wanted == [query]
 
 
-@settings(max_examples=300, deadline=None, database=None, print_blob=True)
+@examples(300)
 @given(tags=st.lists(written, max_size=12), most=st.integers(0, 5))
 def test_the_tags_of_a_video_are_at_most_so_many_queries_each_once(tags: list[str], most: int) -> None:
     """Seen to catch: tags that are counted before they are cleaned."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from atlas.quota.buckets import PACIFIC, quota_day, quota_reset, quota_start
+
+from ...support.examples import examples
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
@@ -63,7 +65,7 @@ near_changes = st.builds(
 instants = anywhen | near_changes
 
 
-@settings(max_examples=700, deadline=None, database=None, print_blob=True)
+@examples(700)
 @given(at=instants)
 @example(at=datetime(2026, 11, 1, 9, tzinfo=UTC))
 def test_every_instant_lies_in_its_day_and_days_follow_each_other_without_a_gap(at: datetime) -> None:
@@ -77,7 +79,7 @@ def test_every_instant_lies_in_its_day_and_days_follow_each_other_without_a_gap(
     assert (quota_day(start - TICK), quota_day(reset)) == (quota_day(at) - DAY, quota_day(at) + DAY)
 
 
-@settings(max_examples=700, deadline=None, database=None, print_blob=True)
+@examples(700)
 @given(at=instants)
 def test_a_day_has_23_24_or_25_hours_as_the_law_has_it_and_begins_at_midnight_there(at: datetime) -> None:
     """Seen to catch: a zone that knows no daylight saving time (Etc/GMT+8); another one that has it (Denver)."""
@@ -90,7 +92,7 @@ def test_a_day_has_23_24_or_25_hours_as_the_law_has_it_and_begins_at_midnight_th
     assert (local.time(), local.fold) == (time(), 0)
 
 
-@settings(max_examples=400, deadline=None, database=None, print_blob=True)
+@examples(400)
 @given(at=instants, minutes=st.integers(-23 * 60, 23 * 60), fold=st.integers(0, 1))
 def test_the_same_instant_counts_for_the_same_day_however_it_is_written(at: datetime, minutes: int, fold: int) -> None:
     """Seen to catch: a day that is taken from the time as it is written."""
@@ -101,7 +103,7 @@ def test_the_same_instant_counts_for_the_same_day_however_it_is_written(at: date
         assert (quota_start(written), quota_reset(written)) == (quota_start(at), quota_reset(at))
 
 
-@settings(max_examples=400, deadline=None, database=None, print_blob=True)
+@examples(400)
 @given(first=instants, second=instants | st.none(), ahead=st.timedeltas(timedelta(), 3 * DAY))
 def test_days_never_go_back(first: datetime, second: datetime | None, ahead: timedelta) -> None:
     """Seen to catch: a start that is reckoned with the offset of the instant; a day that is taken as it is written."""

@@ -21,7 +21,7 @@ from maia.runtime.shutdown import Shutdown
 from maia.workflow.run_report import run_report
 
 from ...support.api_captures import KEY
-from ...support.counted_cases import thorough
+from ...support.examples import examples
 from ...support.json_damage import Damaged, damaged, nested, odd_values, said, written
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
@@ -126,7 +126,7 @@ def check(code: int, found: Result | None, why: str | None) -> None:
     json.loads(given_)
 
 
-@thorough(400)
+@examples(400)
 @given(code=st.sampled_from(CODES), data=st.data())
 def test_a_damaged_result_file_changes_nothing_about_the_verdict(code: int, data: st.DataObject) -> None:
     """Missing fields, wrong types, other agents, other codes, hostile words: used as far as it is sound, or not at all.
@@ -142,7 +142,7 @@ def test_a_damaged_result_file_changes_nothing_about_the_verdict(code: int, data
         assert (document["agent"], document["exit_code"]) == ("hunter", code)
 
 
-@thorough(300)
+@examples(300)
 @given(code=st.sampled_from(CODES), data=st.data())
 def test_a_damaged_archive_of_it_is_no_more_than_a_missing_one(code: int, data: st.DataObject) -> None:
     """What `docker cp` prints, overwritten, cut off, doubled or of another kind.
@@ -173,7 +173,7 @@ def link_head() -> bytes:
     return member.tobuf(tarfile.GNU_FORMAT)
 
 
-@thorough(300)
+@examples(300)
 @given(archive=st.binary(max_size=600), code=st.sampled_from(CODES))
 def test_any_bytes_are_no_result(archive: bytes, code: int) -> None:
     """Nothing, and nonsense, with any exit code.
@@ -185,7 +185,7 @@ def test_any_bytes_are_no_result(archive: bytes, code: int) -> None:
     check(code, found, why)
 
 
-@thorough(400)
+@examples(400)
 @given(stats=st.dictionaries(st.text(max_size=8) | st.sampled_from(("searches", "calls", "1")), ODD, max_size=4))
 def test_only_names_and_numbers_become_figures(stats: dict[str, Any]) -> None:
     """Whatever a flow or an image calls stats: names of letters, finite numbers that bigint holds, two levels.
@@ -203,7 +203,7 @@ def test_only_names_and_numbers_become_figures(stats: dict[str, Any]) -> None:
             assert abs(number) < 2**63
 
 
-@thorough(300)
+@examples(300)
 @given(
     stats=st.dictionaries(st.text(max_size=5), ODD, max_size=3), error=st.none() | st.text() | st.sampled_from(HOSTILE),
     code=st.sampled_from(list(ExitCode)),
@@ -222,7 +222,7 @@ def test_what_maia_writes_the_action_reads(stats: dict[str, Any], error: str | N
     assert found.error is None or ("\n" not in found.error and KEY not in found.error and len(found.error) <= 1000)
 
 
-@thorough(300)
+@examples(300)
 @given(stats=st.dictionaries(st.sampled_from(("outcome", "error", "topics")), ODD, max_size=3))
 def test_whatever_a_flow_returns_has_an_outcome(stats: dict[str, Any]) -> None:
     """An outcome that nobody knows is a failure, with a code of the contract and a line that says so.
@@ -235,7 +235,7 @@ def test_whatever_a_flow_returns_has_an_outcome(stats: dict[str, Any]) -> None:
     assert error is None or "\n" not in error
 
 
-@thorough(300)
+@examples(300)
 @given(
     rows=st.lists(
         st.fixed_dictionaries({"stats": st.none() | st.dictionaries(st.text(max_size=6), ODD, max_size=3)}), max_size=3
@@ -273,7 +273,7 @@ JOBS = {
 }
 
 
-@thorough(300)
+@examples(300)
 @given(
     text=st.text()
     | st.just("[" * 100_000)

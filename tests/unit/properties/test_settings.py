@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from hypothesis import example, given
-from hypothesis import settings as profile
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -21,6 +20,8 @@ from atlas.clock import clock
 from atlas.config import Settings, settings
 from atlas.errors import ConfigError
 from atlas.redaction import scrub
+
+from ...support.examples import examples
 
 NAMES = sorted(Settings.model_fields)
 SECRETS = [name for name in NAMES if SecretStr in get_args(Settings.model_fields[name].annotation)]
@@ -106,7 +107,7 @@ def can_be_worked_with(name: str, value: Any) -> None:
         assert now - timedelta(days=3 * 366) < now < now + timedelta(days=3 * 366)
 
 
-@profile(max_examples=600, deadline=None, database=None, print_blob=True)
+@examples(600)
 @given(name=st.sampled_from(NAMES), value=values)
 @example(name="hunter_lease_seconds", value="inf")
 @example(name="hunter_published_within_hours", value="1e300")
@@ -136,7 +137,7 @@ def test_any_value_of_the_environment_is_one_of_its_type_or_an_error_that_names_
             raise AssertionError(f"check() lets {variable} pass")
 
 
-@profile(max_examples=120, deadline=None, database=None, print_blob=True)
+@examples(120)
 @given(given_=st.dictionaries(st.sampled_from(NAMES), values, min_size=2, max_size=6))
 def test_all_that_is_wrong_is_named_at_once_and_nothing_that_is_right(given_: dict[str, str]) -> None:
     """Seen to catch: a check that ends at the first; good values that are lost beside a wrong one."""
@@ -159,7 +160,7 @@ def test_all_that_is_wrong_is_named_at_once_and_nothing_that_is_right(given_: di
             assert again == found[name] or name == "retention_statistics_days"
 
 
-@profile(max_examples=250, deadline=None, database=None, print_blob=True)
+@examples(250)
 @given(name=st.sampled_from(SECRETS), before=texts | words, after=texts | words)
 @example(name="youtube_api_key_pool_json", before='["', after='é"]')
 @example(name="youtube_api_key_pool_json", before='{"', after='": []}')
@@ -187,7 +188,7 @@ def test_no_error_shows_a_part_of_a_secret(name: str, before: str, after: str) -
     assert not [text for text in said if PLANTED in text]
 
 
-@profile(max_examples=400, deadline=None, database=None, print_blob=True)
+@examples(400)
 @given(
     name=st.sampled_from(NAMES),
     value=values
@@ -217,7 +218,7 @@ lines_of_settings = st.lists(
 )
 
 
-@profile(max_examples=250, deadline=None, database=None, print_blob=True)
+@examples(250)
 @given(lines=lines_of_settings, broken=st.binary(max_size=3))
 def test_any_env_file_is_read_or_refused(lines: list[str], broken: bytes) -> None:
     """Seen to catch: a file that is no UTF-8 and ends in a UnicodeDecodeError."""

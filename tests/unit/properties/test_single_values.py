@@ -21,7 +21,7 @@ from atlas.models.parsing import (
 )
 from maia.agents.snowball import normalise
 
-from ...support.counted_cases import thorough
+from ...support.examples import examples
 from ...support.json_damage import odd_values
 
 ANYTHING = odd_values()
@@ -33,7 +33,7 @@ offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minute
 parts = st.integers(0, 10**9 - 1) | st.sampled_from((0, 1, 90, 10**6, 10**9 - 1))
 
 
-@thorough(300)
+@examples(300)
 @given(number=numbers, before=st.sampled_from(("", "0", "+", "-", " ")), after=st.sampled_from(("", " ", "\n", ".0")))
 def test_a_count_is_read_exactly_or_not_at_all(number: int, before: str, after: str) -> None:
     """Seen to catch: a count and a category beyond their columns; `int()` of a text as it comes."""
@@ -48,7 +48,7 @@ def test_a_count_is_read_exactly_or_not_at_all(number: int, before: str, after: 
     assert millis is None or millis == timedelta(milliseconds=number)
 
 
-@thorough(300)
+@examples(300)
 @given(moment=st.datetimes(timezones=st.none() | offsets))
 def test_a_time_is_read_exactly_where_it_has_an_offset(moment: datetime) -> None:
     """Seen to catch: a naive time that is taken as UTC; a time that overflows in UTC."""
@@ -61,7 +61,7 @@ def test_a_time_is_read_exactly_where_it_has_an_offset(moment: datetime) -> None
         assert (found, found.tzinfo) == (moment, UTC)
 
 
-@thorough(200)
+@examples(200)
 @given(weeks=parts, days=parts, hours=parts, minutes=parts, seconds=parts)
 def test_a_duration_is_the_sum_of_its_parts(weeks: int, days: int, hours: int, minutes: int, seconds: int) -> None:
     """Seen to catch: a duration that overflows; minutes that are read as months."""
@@ -74,7 +74,7 @@ def test_a_duration_is_the_sum_of_its_parts(weeks: int, days: int, hours: int, m
     assert parse_duration(f"{seconds}.5s") == timedelta(seconds=seconds, milliseconds=500)
 
 
-@thorough(400)
+@examples(400)
 @given(text=texts)
 def test_a_text_is_kept_but_for_what_no_database_takes(text: str) -> None:
     """Seen to catch: NUL and half surrogate pairs left in texts; a text that is stripped."""
@@ -88,7 +88,7 @@ def test_a_text_is_kept_but_for_what_no_database_takes(text: str) -> None:
     assert clean_texts([text, None, text]) == [found] * 2 if found else clean_texts([text]) == []
 
 
-@thorough(300)
+@examples(300)
 @given(text=texts)
 def test_a_tag_becomes_a_query_or_nothing_and_stays_it(text: str) -> None:
     """Seen to catch: a tag whose length is looked at before it is normalised; one that keeps what nobody sees."""
@@ -100,7 +100,7 @@ def test_a_tag_becomes_a_query_or_nothing_and_stays_it(text: str) -> None:
         assert all(char.isprintable() or char in "\u200c\u200d" or not char.isascii() for char in query)
 
 
-@thorough(400)
+@examples(400)
 @given(value=ANYTHING)
 def test_whatever_stands_for_a_value_is_one_or_none(value: Any) -> None:
     """Seen to catch: a reader that takes any object for a text; one that takes any object for an id."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from atlas import policy
 from atlas.schedule_clock import Clock
+
+from ...support.examples import examples
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
@@ -43,7 +45,7 @@ def by_the_document(age: timedelta) -> tuple[int, timedelta]:
     return 3, DAY
 
 
-@settings(max_examples=600, deadline=None, database=None, print_blob=True)
+@examples(600)
 @given(now=readings, age=ages)
 @example(now=datetime(2026, 11, 22, tzinfo=UTC), age=DAY)
 @example(now=datetime(2026, 11, 22, tzinfo=UTC), age=7 * DAY)
@@ -55,7 +57,7 @@ def test_the_age_to_the_microsecond_decides_the_zone_and_the_zone_the_interval(n
     assert due.tzinfo is UTC
 
 
-@settings(max_examples=500, deadline=None, database=None, print_blob=True)
+@examples(500)
 @given(born=times, now=times)
 def test_any_two_times_of_the_calendar_have_a_schedule(born: datetime, now: datetime) -> None:
     """Seen to catch: an age without its sign; a due time that is reckoned from the birth."""
@@ -63,7 +65,7 @@ def test_any_two_times_of_the_calendar_have_a_schedule(born: datetime, now: date
     assert (zone, due - now) == by_the_document(now - born)
 
 
-@settings(max_examples=500, deadline=None, database=None, print_blob=True)
+@examples(500)
 @given(born=readings, age=ages, later=st.timedeltas(timedelta(), 10 * DAY) | near_edges.map(abs))
 def test_a_video_only_grows_older_and_an_older_one_is_never_served_sooner(
     born: datetime, age: timedelta, later: timedelta
@@ -78,7 +80,7 @@ def test_a_video_only_grows_older_and_an_older_one_is_never_served_sooner(
     assert younger <= zone
 
 
-@settings(max_examples=150, deadline=None, database=None, print_blob=True)
+@examples(150)
 @given(
     born=readings,
     found=st.timedeltas(timedelta(), 2 * DAY),
@@ -100,7 +102,7 @@ of_a_day = st.timedeltas(timedelta(), DAY)
 speeds = st.integers(1, 10**6) | st.floats(0.00001, 10**6, allow_nan=False).map(lambda speed: float(f"{speed:.5f}"))
 
 
-@settings(max_examples=400, deadline=None, database=None, print_blob=True)
+@examples(400)
 @given(
     speed=speeds,
     start=readings,
@@ -123,7 +125,7 @@ def test_a_faster_clock_has_the_same_schedule_in_fewer_real_seconds(
     assert clock.at(start + ran + wait + 3 * TICK) > now
 
 
-@settings(max_examples=400, deadline=None, database=None, print_blob=True)
+@examples(400)
 @given(speed=speeds, ago=of_a_day, shown=readings, moments=st.lists(of_a_day))
 def test_no_clock_goes_back_and_a_written_one_reads_the_same(
     speed: float, ago: timedelta, shown: datetime, moments: list[timedelta]
