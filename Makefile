@@ -18,7 +18,7 @@ unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-fast test-harness test-clocks test-timescaledb chaos chaos-mutants load lint e2e bench bench-long lock clean
+.PHONY: help install demo test test-fast test-harness test-clocks test-timescaledb chaos chaos-mutants load lint docs e2e bench bench-long lock clean
 
 help: ## Show this list
 	@echo 'Usage: make TARGET [PYTHON=python3.12]'
@@ -73,6 +73,9 @@ lint: install ## Check style, types, layers, workflows and shell scripts
 	@if command -v actionlint; then actionlint -shellcheck "$(BIN)/shellcheck"; else \
 		echo "make: actionlint is not on PATH; .github/scripts/go-tools.sh installs it. Its checks are left out." >&2; \
 		test -z "$$CI"; fi
+
+docs: install ## Write the reference tables of the documents from the code (DOCS_OPTIONS=--check: compare only)
+	$(BIN)/python -m tools.reference $(DOCS_OPTIONS)
 
 bench: $(VENV)/.bench ## Measure everything against its limit, in some 12 minutes (BENCH_OPTIONS=...)
 	$(BIN)/python -m harness.benchmarks $(BENCH_OPTIONS)

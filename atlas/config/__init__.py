@@ -23,7 +23,7 @@ from pydantic import SecretStr, ValidationError, model_validator
 from atlas.config import dotenv
 from atlas.config.definitions import Settings, cleaned, environment
 from atlas.config.notify_urls import bare_url
-from atlas.config.similar_names import POOL, lookalikes
+from atlas.config.similar_names import POOL, similar_settings
 from atlas.docs_pages import page
 from atlas.errors import ConfigError
 from atlas.hosts import is_near
@@ -97,7 +97,7 @@ class _LazySettings:
                 names = ", ".join(self._file.expanding)
                 found.append(f"{names}: ${{…}} in {self._file.path} is not expanded; the value is taken literally")
         found += self._unencrypted()
-        for name, near in sorted(self._lookalikes().items()):
+        for name, near in sorted(self._similar_names().items()):
             meant = f": did you mean {near}?" if near else f"; {page('configuration.md')} lists them"
             found.append(f"{name} is set and is not a setting of Maia{meant}")
         return found
@@ -124,17 +124,17 @@ class _LazySettings:
     @property
     def stray_keys(self) -> list[str]:
         """Names that probably hold keys which the pool should hold, where the pool is unset."""
-        return sorted(name for name, near in self._lookalikes().items() if near == POOL)
+        return sorted(name for name, near in self._similar_names().items() if near == POOL)
 
     @property
     def embedded_asked_for(self) -> bool:
         """Whether ATLAS_EMBEDDED_PATH names the embedded database: nobody has to be told that it is used."""
         return "atlas_embedded_path" in self._load().model_fields_set
 
-    def _lookalikes(self) -> dict[str, str | None]:
+    def _similar_names(self) -> dict[str, str | None]:
         known = {name.upper() for name in Settings.model_fields}
         given = {name.upper() for name in self._load().model_fields_set | self._wrong.keys()}
-        return lookalikes([*environment(), *(self._file.names if self._file else ())], known, given)
+        return similar_settings([*environment(), *(self._file.names if self._file else ())], known, given)
 
     @staticmethod
     def _is_here(file: dotenv.DotEnv) -> bool:

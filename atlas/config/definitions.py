@@ -1,4 +1,7 @@
-"""Every setting with its meaning, its default and what it may be. ``atlas.config.settings`` is how they are read."""
+"""Every setting with its meaning, its default and its allowed values. Read them from `atlas.config.settings`.
+
+The descriptions are what users read in docs/configuration.md; `make docs` writes them there.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ __all__ = ["Settings", "cleaned", "environment", "in_image"]
 
 
 def _user_data() -> Path:
-    """The user's data folder, by the XDG convention."""
+    """Return the user's data folder, by the XDG convention."""
     import os  # noqa: PLC0415  this module is the one reader of the environment
 
     base = os.environ.get("XDG_DATA_HOME")
@@ -40,7 +43,7 @@ _TYPOGRAPHIC = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 
 
 def cleaned(value: str) -> str:
-    """A value without surrounding blanks and one pair of quotes; empty means unset."""
+    """Return a value without surrounding blanks and one pair of quotes; empty means unset."""
     text = value.strip()
     if isinstance(value, Quoted):  # its quotes are gone
         return text
@@ -51,7 +54,7 @@ def cleaned(value: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """What the environment sets, by name; empty means unset."""
+    """Return the variables that the environment sets; empty means unset."""
     import os  # noqa: PLC0415
 
     return {name: value for name, value in os.environ.items() if cleaned(value)}
@@ -68,16 +71,16 @@ Vault = Literal["local", "huggingface", "fsspec", "off"]
 
 
 def _vault_default() -> Vault:
-    """`local`; in the image `off`, since a container has no disk that lasts, and an empty VAULT_PROVIDER is unset."""
+    """Return `local`; in the image `off`, since a container has no disk that lasts."""
     return "off" if in_image() else "local"
 
 
-# The upper ends are those of PostgreSQL's integer and of the calendar: what lies beyond would be found out in mid-run.
+# upper bounds of PostgreSQL's integer and of the calendar: a larger value would fail in mid-run
 _MOST = 2**31 - 1
 _CENTURY = 36_500  # days
 Count = Annotated[int, Field(ge=1, le=_MOST)]
 Share = Annotated[int, Field(ge=0, le=_MOST)]
-Seconds = Annotated[float, Field(ge=1, le=604_800)]  # a week: nobody waits longer for what a lost shard held
+Seconds = Annotated[float, Field(ge=1, le=604_800)]  # at most a week
 
 
 class Settings(BaseSettings):
@@ -85,120 +88,145 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
-    database_url: SecretStr | None = Field(None, description="PostgreSQL 15 or newer; unset: the embedded PostgreSQL")
+    database_url: SecretStr | None = Field(
+        None, description="Address of a PostgreSQL server, version 15 or newer; unset: the embedded PostgreSQL"
+    )
     atlas_embedded_path: Path = Field(
         default_factory=lambda: _user_data() / "postgres", description="Data folder of the embedded PostgreSQL"
     )
     database_schema: Annotated[str, Field(pattern="^[a-z_][a-z0-9_]{0,62}$")] = Field(
-        "public", description="Schema that Atlas's tables are in, for a database that others use too"
+        "public", description="Schema of Atlas's tables, for a database that others use too"
     )
     database_chunk_days: Annotated[int, Field(ge=1, le=366)] = Field(
         7, description="Days of snapshots in one chunk or partition"
     )
     database_pool_size: Annotated[int, Field(ge=1, le=1_000)] = Field(
-        4, description="Most connections that one process opens"
+        4, description="Most database connections of one process"
     )
 
     youtube_api_key_pool_json: SecretStr | None = Field(
-        None, description='{"hunting": […], "tracking": […], "archeology": […]}, or a list that is dealt out'
+        None,
+        description='Keys by ring: `{"hunting": […], "tracking": […], "archeology": […]}`, or a plain list',
     )
-    key_pool_archeology_size: Share = Field(1, description="Of a list, the last so many keys go to archeology")
-    key_pool_tracking_size: Share = Field(1, description="Of a list, the so many keys before them go to tracking")
-    youtube_api_base_url: str = Field("https://www.googleapis.com/youtube/v3", description="Where the API is")
+    key_pool_archeology_size: Share = Field(
+        1, description="With a plain list of keys: how many are reserved for archeology, from its end"
+    )
+    key_pool_tracking_size: Share = Field(
+        1, description="With a plain list of keys: how many are reserved for tracking, before those of archeology"
+    )
+    youtube_api_base_url: str = Field("https://www.googleapis.com/youtube/v3", description="Address of the YouTube API")
     youtube_concurrency: Count = Field(32, description="Most API calls in flight in one process")
-    quota_search_per_day: Share = Field(
-        100, description="Search calls a day and key that plans and reports reckon with"
-    )
-    quota_units_per_day: Share = Field(10_000, description="Units a day and key that plans and reports reckon with")
+    quota_search_per_day: Share = Field(100, description="Search calls per key and day that plans and reports assume")
+    quota_units_per_day: Share = Field(10_000, description="Units per key and day that plans and reports assume")
     quota_batch_per_day: Share = Field(
-        10_000, description="batchGetStats calls a day and key that plans and reports reckon with"
+        10_000, description="batchGetStats calls per key and day that plans and reports assume"
     )
 
-    vault_provider: Vault = Field(default_factory=_vault_default, description="Where the cold archive is")
+    vault_provider: Vault = Field(
+        default_factory=_vault_default,
+        description="Where the archive is stored: `local`, `huggingface`, `fsspec`, or `off` for no archive",
+    )
     vault_path: Path = Field(default_factory=lambda: _user_data() / "vault", description="Folder of the local archive")
     vault_url: str | None = Field(
-        None, description="Where `fsspec` keeps the archive, such as s3://bucket/archive or file:///mnt/archive"
+        None,
+        description="Address of the archive for `fsspec`, such as `s3://bucket/archive` or `file:///mnt/archive`",
     )
     vault_layout: Literal["files", "packed"] = Field(
-        "files", description="How records are stored: one file each, or one part for all of a flush"
+        "files", description="How records are stored: `files`, one file each, or `packed`, one part per flush"
     )
-    hf_dataset_id: str | None = Field(None, description="Hugging Face dataset of the archive, such as me/maia-archive")
-    hf_token: SecretStr | None = Field(None, description="Hugging Face token that may write to it")
+    hf_dataset_id: str | None = Field(
+        None, description="Hugging Face dataset of the archive, such as `me/maia-archive`"
+    )
+    hf_token: SecretStr | None = Field(None, description="Hugging Face token with write access to the dataset")
 
-    hf_dataset_private: bool = Field(True, description="Whether a dataset that Atlas makes is private")
+    hf_dataset_private: bool = Field(True, description="Whether a dataset that Atlas creates is private")
 
     youtube_audited: bool = Field(
-        False, description="YouTube has audited and accepted this client: statistics may be kept up to 36 months"
+        False,
+        description="Declare that YouTube has audited and accepted this client: it may keep statistics for 36 months",
     )
     retention_statistics_days: Annotated[int, Field(ge=1, le=1096)] = Field(
-        30, description="Days that snapshots are kept; beyond 30 only with `YOUTUBE_AUDITED`"
+        30, description="Days to keep snapshots; more than 30 only with `YOUTUBE_AUDITED`"
     )
     retention_metadata_days: Annotated[int, Field(ge=1, le=30)] = Field(
-        30, description="Days that metadata is kept without being read again, in the database and the archive"
+        30, description="Days to keep metadata that was not read again, in the database and the archive"
     )
     retention_retired_days: Annotated[int, Field(ge=0, le=_CENTURY)] = Field(
-        7, description="Days that a video is kept after it is gone from YouTube"
+        7, description="Days to keep a video after it is gone from YouTube"
     )
     retention_events_days: Annotated[int, Field(ge=1, le=_CENTURY)] = Field(
-        30, description="Days that events, runs and call counts are kept"
+        30, description="Days to keep events, runs and counts of calls"
     )
     janitor_batch_size: Count = Field(5_000, description="Rows that one transaction of the Janitor deletes")
     janitor_max_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.2, description="Share of a table or of the archive beyond which the Janitor deletes only with `--yes`"
+        0.2, description="Largest share of a table, or of the archive, that the Janitor deletes without `--yes`"
     )
 
-    hunter_batch_size: Count = Field(10, description="Queries of one cycle")
+    hunter_batch_size: Count = Field(10, description="Queries per cycle")
     hunter_published_within_hours: Annotated[float, Field(gt=0, le=24 * _CENTURY)] = Field(
-        24, description="Only videos published in this window before the search"
+        24, description="Search only for videos published within this many hours"
     )
     hunter_index_lag_minutes: Annotated[float, Field(ge=0, le=10_080)] = Field(
-        60, description="How far a round reaches back into the last one, for videos that YouTube lists late"
+        60, description="Overlap of a round with the one before, for videos that YouTube lists late"
     )
     hunter_max_pages_per_round: Count = Field(
-        20, description="Most pages of one round of a query; what it has not read then is a `search_gap`"
+        20, description="Most pages of one round of a query; the rest becomes a `search_gap` event"
     )
-    hunter_max_searches_per_run: Count | None = Field(None, description="Most searches of one process; unset: no cap")
+    hunter_max_searches_per_run: Count | None = Field(None, description="Most searches of one process; unset: no limit")
     hunter_region: str | None = Field(
-        None, description="ISO 3166-1 country whose viewers can see the results, such as US or GB"
+        None, description="Only videos that viewers in this country can watch: ISO 3166-1 code such as `US` or `GB`"
     )
     hunter_language: str | None = Field(
-        None, description="ISO 639-1 language that results are relevant to, such as en; or zh-Hans, zh-Hant"
+        None, description="Prefer videos relevant to this language: ISO 639-1 code such as `en`, `zh-Hans` or `zh-Hant`"
     )
-    hunter_safe_search: Literal["none", "moderate", "strict"] | None = Field(None, description="YouTube's safe search")
-    hunter_category: Share | None = Field(None, description="Only this YouTube category, such as 28")
-    hunter_tag_allow: str | None = Field(None, description="Regular expression: only tags that hold it are queued")
-    hunter_tag_deny: str | None = Field(None, description="Regular expression: tags that hold it are not queued")
-    hunter_tags_per_video: Share = Field(10, description="Most tags of one video that are queued; 0 stops the Snowball")
-    hunter_new_queries_per_search: Share = Field(20, description="Most new queries that one search may add")
-    hunter_max_queue: Share = Field(50_000, description="No tag is queued beyond so many queries")
-    hunter_lease_seconds: Seconds = Field(600, description="How long a claimed query is held")
+    hunter_safe_search: Literal["none", "moderate", "strict"] | None = Field(
+        None, description="YouTube's safe search: `none`, `moderate` or `strict`"
+    )
+    hunter_category: Share | None = Field(
+        None, description="Only videos of this YouTube category, a number such as `28`"
+    )
+    hunter_tag_allow: str | None = Field(
+        None, description="Regular expression; only tags that match it anywhere become queries"
+    )
+    hunter_tag_deny: str | None = Field(
+        None, description="Regular expression; tags that match it anywhere do not become queries"
+    )
+    hunter_tags_per_video: Share = Field(
+        10, description="Most tags of one video that become queries; 0 stops the Snowball"
+    )
+    hunter_new_queries_per_search: Share = Field(20, description="Most new queries from one search")
+    hunter_max_queue: Share = Field(50_000, description="Size of the queue from which on tags add no queries")
+    hunter_lease_seconds: Seconds = Field(600, description="Seconds until another process may claim a claimed query")
 
-    tracker_batch_size: Count = Field(50, description="Videos of one cycle")
-    tracker_lease_seconds: Seconds = Field(300, description="How long a claimed video is held")
+    tracker_batch_size: Count = Field(50, description="Videos per cycle")
+    tracker_lease_seconds: Seconds = Field(300, description="Seconds until another process may claim a claimed video")
 
-    atlas_clock: str = Field("real", description="The schedule clock: real, or a faster one for demos and simulations")
+    atlas_clock: str = Field(
+        "real", description="The schedule clock: `real`, or a faster one for demos and simulations"
+    )
     notify_urls: SecretStr | None = Field(
-        None, description="Apprise URLs, space-separated, each for all events or as `type,type=URL` for some"
+        None, description="Apprise URLs, separated by spaces; `type,type=URL` limits one to some types of events"
     )
     notify_level: Literal["info", "warning", "error"] = Field(
-        "warning", description="The lowest level of an event that people are told of"
+        "warning", description="Lowest level of events that people are notified of: `info`, `warning` or `error`"
     )
     notify_interval_minutes: Annotated[float, Field(ge=0, le=525_600)] = Field(
-        60, description="The same thing is told again after so long at the soonest, by whichever process"
+        60, description="Minutes between two notifications of the same thing, over all processes; 0: no limit"
     )
     breakout_views_per_hour: Count | None = Field(
-        None, description="A video that comes to gain so many views an hour is an event; unset: none is"
+        None, description="Emit a `breakout` event above this growth in views per hour; unset: none"
     )
-    prefect_api_url: str | None = Field(None, description="A Prefect server that runs are reported to")
-    prefect_api_key: SecretStr | None = Field(None, description="Its key")
-    maia_result_file: Path | None = Field(None, description="Where the result file is written")
+    prefect_api_url: str | None = Field(None, description="Address of the API of a Prefect server to report runs to")
+    prefect_api_key: SecretStr | None = Field(None, description="API key of the Prefect server")
+    maia_result_file: Path | None = Field(None, description="File to write the result to")
     maia_run_id: Annotated[str, Field(max_length=200)] | None = Field(
-        None, description="The workflow run that this process is part of"
+        None, description="Name of the workflow run that this process belongs to"
     )
-    maia_wave: Annotated[int, Field(ge=1, le=32_767)] | None = Field(None, description="The wave of that run, from 1")
+    maia_wave: Annotated[int, Field(ge=1, le=32_767)] | None = Field(
+        None, description="Number of the wave in the workflow run, from 1"
+    )
     maia_wave_pause_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
-        60,
-        description="Pause before a further wave is planned, lengthened at random by up to half; 0: no pause",
+        60, description="Seconds of pause before a further wave is planned, plus up to half at random; 0: no pause"
     )
 
     @model_validator(mode="before")
@@ -216,11 +244,11 @@ class Settings(BaseSettings):
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise ValueError("it holds bytes that are no text in UTF-8") from None
+                raise ValueError("it contains bytes that are not UTF-8 text") from None
             if type(value) is _Unmatched:
                 raise ValueError("its quotes do not match; remove them, or put the whole value in quotes")
             if {value[:1], value[-1:]} & set(_TYPOGRAPHIC):
-                raise ValueError("it stands in typographic quotes; write \" or '")
+                raise ValueError("it is in typographic quotes; write \" or '")
         return value
 
     @field_validator("retention_statistics_days")
@@ -255,10 +283,10 @@ class Settings(BaseSettings):
         import warnings  # noqa: PLC0415
 
         try:
-            with warnings.catch_warnings(action="ignore"):  # what a later Python may read otherwise, works today
+            with warnings.catch_warnings(action="ignore"):  # of a pattern that works today
                 re.compile(value or "", re.IGNORECASE)
         except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}, or thousands of groups in groups
-            raise ValueError(f"it is no regular expression ({error})") from None
+            raise ValueError(f"it is not a regular expression ({error})") from None
         return value
 
     @field_validator("youtube_api_base_url", "prefect_api_url")
@@ -288,7 +316,7 @@ class Settings(BaseSettings):
         try:
             _ = value and value.expanduser()
         except RuntimeError:
-            raise ValueError("its ~ names no user with a home folder") from None
+            raise ValueError("its ~ does not name a user with a home folder") from None
         return value
 
     @field_validator("hunter_region")
@@ -303,7 +331,7 @@ class Settings(BaseSettings):
 
     @property
     def key_rings(self) -> KeyPool:
-        """The rings of the key pool. Raises ConfigError naming YOUTUBE_API_KEY_POOL_JSON."""
+        """Return the rings of the key pool. Raise ConfigError naming YOUTUBE_API_KEY_POOL_JSON."""
         raw = self.youtube_api_key_pool_json
         return KeyPool.parse(
             raw.get_secret_value() if raw else None,
@@ -312,7 +340,7 @@ class Settings(BaseSettings):
         )
 
     def quota_per_day(self, bucket: str) -> int:
-        """The calls a day and key that plans and reports reckon with for a bucket."""
+        """Return the calls per key and day that plans and reports assume for a bucket."""
         return {
             "search": self.quota_search_per_day,
             "units": self.quota_units_per_day,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["POOL", "lookalikes"]
+__all__ = ["POOL", "similar_settings"]
 
 POOL = "YOUTUBE_API_KEY_POOL_JSON"
 
@@ -25,7 +25,7 @@ _OURS_ALIKE = 0.6  # of 1: how much of two names has to be the same
 _ALIKE = 0.85
 
 
-def lookalikes(names: Iterable[str], known: Collection[str], given: Collection[str]) -> dict[str, str | None]:
+def similar_settings(names: Iterable[str], known: Collection[str], given: Collection[str]) -> dict[str, str | None]:
     """Those of the names that look like settings and are none, each with the setting that was probably meant.
 
     Args:

@@ -46,7 +46,8 @@ ResumeKeys = Annotated[
     bool,
     typer.Option(
         "--resume-keys",
-        help="Before the first wave, lift every suspension of the ring's keys, as `maia keys resume` does for one key.",
+        help="Before the first wave, lift every suspension of the ring's keys, as `maia keys resume FINGERPRINT` does "
+        "for one key.",
     ),
 ]
 Migrate = Annotated[

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from atlas.config import Settings, settings
-from atlas.config.similar_names import lookalikes
+from atlas.config.similar_names import similar_settings
 
 from ..conftest import CHECKOUT
 
@@ -44,11 +44,11 @@ MISSPELT = [
 
 @pytest.mark.parametrize(("name", "meant"), MISSPELT)
 def test_a_misspelt_name_is_named_with_the_nearest(name: str, meant: str) -> None:
-    assert lookalikes([name], KNOWN, ()) == {name: meant}
+    assert similar_settings([name], KNOWN, ()) == {name: meant}
 
 
 def test_a_name_that_nobody_else_uses_needs_no_likeness() -> None:
-    assert lookalikes(["TRACKER_X"], KNOWN, ()) == {"TRACKER_X": None}
+    assert similar_settings(["TRACKER_X"], KNOWN, ()) == {"TRACKER_X": None}
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,14 @@ def test_a_name_that_nobody_else_uses_needs_no_likeness() -> None:
     ],
 )  # fmt: skip
 def test_names_of_other_tools_are_left_alone(name: str) -> None:
-    assert lookalikes([name], KNOWN, ()) == {}
+    assert similar_settings([name], KNOWN, ()) == {}
 
 
 def test_nobody_misses_a_setting_that_is_set() -> None:
-    assert lookalikes(["DATABASE_URI", "YOUTUBE_API_KEY"], KNOWN, {"DATABASE_URL", POOL}) == {}
-    assert lookalikes(["HUNTER_BATCHSIZE"], KNOWN, {"HUNTER_BATCH_SIZE"}) == {"HUNTER_BATCHSIZE": "HUNTER_BATCH_SIZE"}
+    assert similar_settings(["DATABASE_URI", "YOUTUBE_API_KEY"], KNOWN, {"DATABASE_URL", POOL}) == {}
+    assert similar_settings(["HUNTER_BATCHSIZE"], KNOWN, {"HUNTER_BATCH_SIZE"}) == {
+        "HUNTER_BATCHSIZE": "HUNTER_BATCH_SIZE"
+    }
 
 
 def test_no_name_that_our_own_action_image_and_tests_set_looks_like_one() -> None:
@@ -76,13 +78,13 @@ def test_no_name_that_our_own_action_image_and_tests_set_looks_like_one() -> Non
     if not files[0].exists():
         pytest.skip("the checkout's own files are not there")
     text = "\n".join(
-        file.read_text(errors="replace") for file in files if file.is_file() and "lookalikes" not in file.name
+        file.read_text(errors="replace") for file in files if file.is_file() and "similar_names" not in file.name
     )
     # as an environment sets them: NAME: of YAML, NAME= of shells and Dockerfiles, "NAME": and setenv of tests
     found = set(re.findall(r"\b((?:MAIA|ATLAS|HF|PREFECT|DATABASE|VAULT|MIGRATE|YOUTUBE)_[A-Z_]+)\b", text)) - KNOWN
     assert {"MAIA_SHARED", "MAIA_INPUT_COMMAND", "MAIA_TEST_DATABASE_URL", "ATLAS_VAULT_DEFAULT"} <= found
     unmeant = {name for name, _ in MISSPELT} | {"MAIA_RUN", "HF_DATASET"}
-    assert lookalikes(sorted(found - unmeant), KNOWN, {"DATABASE_URL", POOL}) == {}
+    assert similar_settings(sorted(found - unmeant), KNOWN, {"DATABASE_URL", POOL}) == {}
 
 
 def test_the_environment_and_the_file_are_looked_through(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:

@@ -32,19 +32,6 @@ def test_the_verdicts_are_those_of_the_code() -> None:
     assert rows == expected
 
 
-def test_the_inputs_are_those_of_action_yml(action: dict[str, Any]) -> None:
-    rows = list(table(document("docs/action.md"), "input", "meaning", "default"))
-    assert rows == [
-        (f"`{name}`", given["description"], f"`{given['default']}`" if given["default"] else "empty")
-        for name, given in action["inputs"].items()
-    ]
-
-
-def test_the_outputs_are_those_of_action_yml(action: dict[str, Any]) -> None:
-    rows = list(table(document("docs/action.md"), "output", "meaning"))
-    assert rows == [(f"`{name}`", given["description"]) for name, given in action["outputs"].items()]
-
-
 def test_the_secrets_are_those_of_the_code() -> None:
     (section,) = (s for s in sections(document("docs/action.md")) if s.heading == "Secrets and settings")
     (sentence,) = re.findall(r"each by its name: (.*?)\n- ", section.text, re.DOTALL)
