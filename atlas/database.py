@@ -1,7 +1,7 @@
-"""The way to PostgreSQL: one pool per process, transactions that follow the task, and bounded patience.
+"""The process's database: one pool, transactions that follow the task, and bounded retries.
 
-``database`` is the process's own. It opens at first use (or by ``async with database.session()``, as the flows do) and
-raises what ``atlas.db.connect`` makes of the driver's errors: DatabaseUnavailable, StatementFailed or ConfigError.
+``database`` opens at its first use, or by ``async with database.session()`` as the flows do. It raises what
+``atlas.db.errors`` makes of the driver's errors: DatabaseUnavailable, StatementFailed or ConfigError.
 """
 
 from __future__ import annotations
@@ -18,18 +18,11 @@ import asyncpg
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.config.dotenv import left_out
-from atlas.db import connect as connecting
-from atlas.db import deadline
-from atlas.db.connect import (
-    COMMAND_TIMEOUT,
-    LOST,
-    connect,
-    open_pool,
-    opening,
-    patiently,
-)
+from atlas.db import deadline, retries
+from atlas.db.connections import connect, limited_start, open_pool
 from atlas.db.deadline import Watch
-from atlas.db.errors import map_address_errors, map_driver_errors
+from atlas.db.errors import LOST, map_driver_errors
+from atlas.db.pooler import COMMAND_TIMEOUT
 from atlas.db.queries import sql
 from atlas.db.server_info import SCHEMA_VERSION, State, read_state
 from atlas.errors import ConfigError, DatabaseUnavailable, OlderSchema, SchemaError
@@ -38,22 +31,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from atlas.db.embedded import EmbeddedServer
-    from atlas.db.pool import Connections
+    from atlas.db.pool import Pool
 
 __all__ = ["Database", "database"]
 
 T = TypeVar("T")
 
-_EMBEDDED = 90.0  # seconds for the embedded server; it gives up by itself before that
+_EMBEDDED = 90.0  # seconds for the start of the embedded server, which gives up before that
 
 _GONE = (*LOST, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What the driver says of a connection that is gone, the last where it was cut off in the middle: there is nothing to
-roll back on it, and nothing to give back."""
+"""The driver's errors of a lost connection, on which there is nothing to roll back."""
 
 
 @dataclass(slots=True)
 class _Transaction:
-    """A transaction, or a savepoint, of the task that began it and of the tasks that it starts while this is open."""
+    """A transaction or savepoint of the task that began it, and of the tasks that this one starts while it is open."""
 
     connection: asyncpg.Connection
     undo: list[Callable[[], None]] = field(default_factory=list)
@@ -61,25 +53,25 @@ class _Transaction:
 
 
 class Database:
-    """A pool of at most ``DATABASE_POOL_SIZE`` connections, and the embedded server behind it where one is used."""
+    """A pool of at most DATABASE_POOL_SIZE connections, and the embedded server where DATABASE_URL is not set."""
 
     def __init__(self) -> None:
-        self._pool: Connections | None = None
+        self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
         self._embedded: EmbeddedServer | None = None
         self._transaction: contextvars.ContextVar[_Transaction | None] = contextvars.ContextVar(
             "atlas_transaction", default=None
         )
-        # the task that is patient: those that it starts inherit this, and are not
-        self._patient: contextvars.ContextVar[asyncio.Task[Any] | None] = contextvars.ContextVar(
-            "atlas_patient", default=None
+        # the task that retries: the tasks that it starts inherit the variable, and retry for themselves
+        self._retrying: contextvars.ContextVar[asyncio.Task[Any] | None] = contextvars.ContextVar(
+            "atlas_retrying", default=None
         )
         self._watch = Watch()
         self.application_name = "atlas"
 
     async def dsn(self) -> str:
-        """The address: DATABASE_URL, or that of the embedded server, which is started if it is not running."""
+        """Return DATABASE_URL, or the address of the embedded server, which is started where it does not run."""
         if settings.database_url is not None:
             return settings.database_url.get_secret_value()
         from atlas.db.embedded import start  # noqa: PLC0415  the extra need not be installed
@@ -98,17 +90,17 @@ class Database:
         return self._embedded.dsn
 
     async def connect(self, *, seconds: float = COMMAND_TIMEOUT) -> asyncpg.Connection:
-        """A connection of one's own, outside the pool: for migrations and `atlas status`.
+        """Return a connection outside the pool, for a command that needs one for long.
 
         Args:
-            seconds: that its statements may take unless they have a limit of their own.
+            seconds: the time limit of its statements unless they have one of their own.
 
-        Raises ConfigError for a wrong DATABASE_URL or a database that this release cannot work on (a schema that is
-        missing or older is none of these) and, after some patience, DatabaseUnavailable if it is unreachable.
+        Raises ConfigError for a wrong DATABASE_URL or a database that this release cannot work on (a missing or older
+        schema is accepted) and, after some retries, DatabaseUnavailable.
         """
         dsn = await self.dsn()
         watch = self._watching()
-        async with opening(dsn, watch):
+        async with limited_start(dsn, watch):
             connection = await connect(dsn, self.application_name, watch, seconds=seconds)
             try:
                 state = await _state_of(connection)
@@ -119,7 +111,7 @@ class Database:
             return connection
 
     async def open(self) -> None:
-        """Opens the pool and looks at the schema. The embedded database migrates by itself.
+        """Open the pool and check the schema. The embedded database migrates by itself.
 
         Raises ConfigError, SchemaError or DatabaseUnavailable.
         """
@@ -128,7 +120,7 @@ class Database:
             if self._pool is not None:
                 return
             dsn = await self.dsn()
-            async with opening(dsn, watch):
+            async with limited_start(dsn, watch):
                 pool = await open_pool(dsn, self.application_name, watch, size=settings.database_pool_size)
                 try:
                     state = await self._state(pool)
@@ -143,25 +135,25 @@ class Database:
             self._pool = pool
 
     def _watching(self) -> Watch:
-        """The watch over the server. Another event loop's cannot be used from here, nor its pool."""
+        """Return the watch of this event loop; another loop's watch and pool cannot be used."""
         if self._loop is not asyncio.get_running_loop():
             self._loop = asyncio.get_running_loop()
             self._pool, self._opening, self._watch = None, asyncio.Lock(), Watch()
         return self._watch
 
     def hurry(self) -> None:
-        """Wait no longer than some seconds for a silent server from now on: a signal asked the process to end."""
+        """Give a silent server up within some seconds from now on: a signal asked the process to end."""
         self._watching().hurry()
 
-    async def _state(self, pool: Connections) -> State:
+    async def _state(self, pool: Pool) -> State:
         async def read() -> State:
-            async with self._taken(pool) as connection:
+            async with pool.connection() as connection:
                 return await _state_of(connection)
 
-        return await patiently(read, connecting.START_PATIENCE, self._watch)
+        return await retries.while_unavailable(read, retries.START_SECONDS, self._watch)
 
-    async def _require(self, state: State, pool: Connections) -> None:
-        """Raise ConfigError where this process cannot work on the database; the embedded one migrates by itself."""
+    async def _require(self, state: State, pool: Pool) -> None:
+        """Raise ConfigError where this process cannot work on the database; migrate the embedded one."""
         state.require()
         found = state.schema
         if found == SCHEMA_VERSION:
@@ -182,11 +174,11 @@ class Database:
                 f"The database's schema is {found}, older than this release's {SCHEMA_VERSION}. Run `atlas migrate`."
             )
 
-    async def _require_clock(self, pool: Connections) -> None:
-        """Raise ConfigError where this process's clock is a faster one, and the database was used with the real one."""
+    async def _require_clock(self, pool: Pool) -> None:
+        """Raise ConfigError where this process has a faster clock and the database was used with the real one."""
         if clock.is_real:
             return
-        async with self._taken(pool) as connection:
+        async with pool.connection() as connection:
             (row,) = await _rows(connection, sql("schema/used_with_real_clock"), (), None)
         if row["used"]:
             raise ConfigError(
@@ -195,20 +187,20 @@ class Database:
             )
 
     async def close(self) -> None:
-        """Closes the pool and leaves the embedded server, which stops when nobody uses it."""
+        """Close the pool, and leave the embedded server, which stops once no process uses it."""
         pool, self._pool = self._pool, None
         if pool is not None and self._loop is asyncio.get_running_loop():
-            try:
-                await asyncio.wait_for(pool.close(), 2 * self._watch.closing)
-            except (*LOST, asyncpg.InterfaceError):
-                pool.terminate()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2 * self._watch.closing):
+                    await pool.close()
+            pool.terminate()
         embedded, self._embedded = self._embedded, None
         if embedded is not None:
             await embedded.leave()
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Database]:
-        """Open inside, closed at the end; inside another session it does nothing."""
+        """Open the database inside, and close it at the end; a session inside another one does nothing."""
         if self._pool is not None and self._loop is asyncio.get_running_loop():
             yield self
             return
@@ -220,50 +212,31 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """The connection of the task's transaction or, outside one, any of the pool."""
+        """Yield the connection of the task's transaction or, outside one, any of the pool."""
         current = self._current()
         if current is not None:
             yield current.connection
             return
-        async with self._taken(await self._opened()) as connection:
+        async with (await self._opened()).connection() as connection:
             yield connection
 
-    async def _opened(self) -> Connections:
+    async def _opened(self) -> Pool:
         if self._pool is None or self._loop is not asyncio.get_running_loop():
             await self.open()
         if self._pool is None:
             raise DatabaseUnavailable("the database was closed while it was in use")
         return self._pool
 
-    async def _take(self, pool: Connections) -> asyncpg.Connection:
-        with map_driver_errors(pool.place), map_address_errors():
-            try:
-                # it makes one where all others are in use
-                return await pool.acquire(self._watch.left(COMMAND_TIMEOUT))
-            except TimeoutError:
-                if self._watch.ending:
-                    raise self._watch.silence() from None
-                raise
-
-    @contextlib.asynccontextmanager
-    async def _taken(self, pool: Connections) -> AsyncIterator[asyncpg.Connection]:
-        connection, clean = await self._take(pool), False
-        try:
-            yield connection
-            clean = True
-        finally:
-            await _give_back(pool, connection, clean=clean)
-
     def _current(self) -> _Transaction | None:
-        """The task's transaction; one that has ended is none (a task may outlive the one it was started in)."""
+        """Return the task's open transaction. A task may outlive the transaction that it was started in."""
         current = self._transaction.get()
         return current if current is not None and current.open else None
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """What this task does inside commits together or not at all; a transaction inside another is a savepoint.
+        """Commit what this task does inside together or not at all; a transaction inside another is a savepoint.
 
-        Statements inside come one after the other: a transaction is one connection's.
+        All statements inside use one connection, one after the other.
         """
         outer = self._current()
         async with self._connection() as connection:
@@ -294,7 +267,7 @@ class Database:
                 self._transaction.reset(token)
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
-        """Has ``undo`` called if the task's transaction does not commit, so that memory never says more than the rows.
+        """Call ``undo`` if the task's transaction does not commit, so that memory agrees with the rows.
 
         Does nothing outside a transaction.
         """
@@ -303,59 +276,47 @@ class Database:
             current.undo.append(undo)
 
     async def fetch(self, statement: str, *arguments: Any, seconds: float | None = None) -> list[asyncpg.Record]:
-        """The rows of one statement; outside a transaction it is tried again if the connection was lost.
+        """Return the rows of one statement. Outside a transaction it is repeated if the connection was lost.
 
         Args:
-            statement: the SQL.
+            statement: the SQL, from ``atlas.db.queries.sql`` or ``bind``.
             arguments: for its ``$1``, ``$2`` and so on.
-            seconds: after which the database counts as lost; None: ``COMMAND_TIMEOUT``.
+            seconds: its time limit; None: ``COMMAND_TIMEOUT``.
         """
         current = self._current()
         if current is not None:
             return await _rows(current.connection, statement, arguments, seconds)
 
         async def attempt() -> list[asyncpg.Record]:
-            # as _connection does, without its price: most of what is done here is one statement alone
-            pool = await self._opened()
-            connection, clean = await self._take(pool), False
-            try:
-                rows = await _rows(connection, statement, arguments, seconds)
-                clean = True
-            finally:
-                await _give_back(pool, connection, clean=clean)
-            return rows
+            async with (await self._opened()).connection() as connection:
+                return await _rows(connection, statement, arguments, seconds)
 
         return await self.patiently(attempt)
 
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does the work, again if the database was lost, for at most ``PATIENCE`` seconds.
+        """Do work, and repeat it while the database is unavailable, for at most ``retries.SECONDS``.
 
         Args:
             work: must be safe to repeat: what it wrote before the loss was rolled back, or is idempotent.
         """
         task = asyncio.current_task()
-        if self._current() is not None or (task is not None and self._patient.get() is task):
-            # the transaction is gone with its connection: only its owner can begin again; and patience is had once
+        if self._current() is not None or (task is not None and self._retrying.get() is task):
+            # a lost transaction can only be repeated by its owner, and only the outermost call of a task repeats
             return await work()
-        token = self._patient.set(task)
+        token = self._retrying.set(task)
         watch = self._watching()
         try:
-            return await patiently(work, connecting.PATIENCE, watch, time.monotonic())
+            return await retries.while_unavailable(work, retries.SECONDS, watch, time.monotonic())
         except DatabaseUnavailable:
-            watch.lose()  # what is left to do on the way out must not wait as long again, each time
+            watch.give_up()  # the remaining steps must not wait as long again, each of them
             raise
         finally:
-            self._patient.reset(token)
+            self._retrying.reset(token)
 
 
 async def _state_of(connection: asyncpg.Connection) -> State:
     with map_driver_errors(statement=sql("schema/schema_state")):
         return await read_state(connection)
-
-
-async def _give_back(pool: Connections, connection: asyncpg.Connection, *, clean: bool) -> None:
-    with contextlib.suppress(*_GONE):
-        await pool.release(connection, clean=clean)
 
 
 async def _rows(

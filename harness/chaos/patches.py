@@ -238,9 +238,9 @@ def result_torn() -> None:
 
 def errors_of_the_driver() -> None:
     from atlas import database
-    from atlas.db import connect
+    from atlas.db import connections
 
-    for module in (connect, database):
+    for module in (connections, database):
         _put(module, "map_driver_errors", contextlib.nullcontext)
 
 

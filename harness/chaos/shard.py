@@ -59,7 +59,7 @@ def _put(arguments: list[str]) -> list[str]:
 
 
 def _mark() -> None:
-    from atlas.db import connect, pooler  # noqa: PLC0415  after the handlers
+    from atlas.db import connections, pooler  # noqa: PLC0415  after the handlers
     from maia import __version__  # noqa: PLC0415
     from maia.agents import session  # noqa: PLC0415
 
@@ -67,7 +67,7 @@ def _mark() -> None:
     def marked(application_name: str, *rest: Any) -> dict[str, Any]:
         return pooler.options(f"{application_name} #{os.getpid()}", *rest)
 
-    vars(connect)["options"] = marked
+    vars(connections)["options"] = marked
     vars(session)["__version__"] = f"{__version__}#{os.getpid()}"
 
 

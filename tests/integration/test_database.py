@@ -13,9 +13,8 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.db import connect as module
-from atlas.db import pool, pooler
-from atlas.db.connect import COMMAND_TIMEOUT
+from atlas.db import pool, pooler, retries
+from atlas.db.pooler import COMMAND_TIMEOUT
 from atlas.errors import ConfigError, DatabaseUnavailable, StatementFailed
 
 from ..support.fake_secrets import DATABASE_PASSWORD
@@ -28,14 +27,14 @@ PASSWORD = quote(DATABASE_PASSWORD, safe="")
 
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.3)
-    monkeypatch.setattr(module, "START_PATIENCE", 0.3)
+    monkeypatch.setattr(retries, "SECONDS", 0.3)
+    monkeypatch.setattr(retries, "START_SECONDS", 0.3)
     monkeypatch.setattr(pooler, "_CONNECT_TIMEOUT", 5.0)
 
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 30.0)
+    monkeypatch.setattr(retries, "SECONDS", 30.0)
 
 
 @pytest.fixture
@@ -262,7 +261,7 @@ async def test_connections_that_were_forgotten_on_the_way_are_ended_without_a_wo
             async with store.session():
                 await asyncio.gather(*(store.fetch("SELECT pg_sleep(0.1)") for _ in range(4)))
                 wire.forget_connections()
-                monkeypatch.setattr(pool, "LONGEST_IDLE", 0.0)
+                monkeypatch.setattr(pool, "MAX_IDLE", 0.0)
                 async with asyncio.timeout(COMMAND_TIMEOUT / 2):
                     assert len(await asyncio.gather(*(store.fetch("SELECT 1") for _ in range(4)))) == 4
 

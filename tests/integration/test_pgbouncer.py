@@ -23,7 +23,7 @@ import pytest
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.db import connect as connecting
+from atlas.db import connections, retries
 from atlas.db import pooler as sessions
 from atlas.db.server_info import SCHEMA_VERSION
 from atlas.errors import ConfigError, DatabaseUnavailable, SchemaError
@@ -245,7 +245,7 @@ async def test_times_are_the_same_whatever_the_servers_timezone_is(
     def unheard(*given: Any) -> dict[str, Any]:
         return sessions.options(*given) | {"server_settings": {}}
 
-    monkeypatch.setattr(connecting, "options", unheard)  # as by a pooler that passes nothing on
+    monkeypatch.setattr(connections, "options", unheard)  # as by a pooler that passes nothing on
     with settings.override(database_url=told(dsn)):
         async with Database().session() as other, other.transaction():
             assert tuple((await other.fetch(asked, moment))[0]) in answers
@@ -254,7 +254,6 @@ async def test_times_are_the_same_whatever_the_servers_timezone_is(
 async def test_what_the_server_ends_is_done_again(
     db: Database,
     direct: asyncpg.Connection,
-    patience: None,
 ) -> None:
     tries = 0
 
@@ -307,9 +306,9 @@ async def test_a_database_without_the_schema_says_so(empty_dsn: str) -> None:
 
 @pytest.fixture
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connecting, "PATIENCE", 0.3)
-    monkeypatch.setattr(connecting, "START_PATIENCE", 0.3)
-    monkeypatch.setattr(pooler, "_CONNECT_TIMEOUT", 2.0)
+    monkeypatch.setattr(retries, "SECONDS", 0.3)
+    monkeypatch.setattr(retries, "START_SECONDS", 0.3)
+    monkeypatch.setattr(sessions, "_CONNECT_TIMEOUT", 2.0)
 
 
 async def refused(dsn: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.db import connect
+from atlas.db import retries
 from atlas.errors import ConfigError
 
 from ..support.certificates import Authority, Certificate
@@ -127,7 +127,7 @@ async def test_a_server_without_tls_that_is_to_have_it_is_a_config_error(
 async def test_an_address_that_cannot_be_right_is_tried_once(
     dsn: str, pooler: Pooler, stranger: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "START_PATIENCE", 600.0)
+    monkeypatch.setattr(retries, "START_SECONDS", 600.0)
     async with wire_to(pooler.dsn(dsn)) as wire:
         address = wire.dsn() + f"?sslmode=verify-ca&sslrootcert={stranger.file}"
         with settings.override(database_url=address), pytest.raises(ConfigError):

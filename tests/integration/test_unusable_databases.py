@@ -14,7 +14,7 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.db import connect, deadline
+from atlas.db import connections, deadline
 from atlas.db.embedded import start
 from atlas.errors import DatabaseUnavailable, ReadOnly
 from atlas.schema.migrate import migrate
@@ -240,7 +240,7 @@ async def test_who_waits_for_a_server_is_told_for_which(silent: int) -> None:
 @pytest.mark.parametrize("use", ["open", "connect"])
 async def test_all_steps_of_opening_have_one_deadline(silent: int, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
     monkeypatch.setattr(deadline, "DEADLINE", 0.2)
-    monkeypatch.setattr(connect, "_QUIET", 60.0)
+    monkeypatch.setattr(connections, "_QUIET", 60.0)
     with settings.override(database_url=f"postgresql://me@127.0.0.1:{silent}/maia"):
         told = rf"^the database at 127\.0\.0\.1:{silent} gave no answer within 0 s\. Check that it runs"
         with pytest.raises(DatabaseUnavailable, match=told):

@@ -22,9 +22,9 @@ MARKED = """
 import os
 from harness.chaos import shard
 shard._mark()
-from atlas.db import connect as connecting
+from atlas.db import connections
 from maia.agents import session
-print(connecting.options("maia hunter 0/3")["server_settings"]["application_name"])
+print(connections.options("maia hunter 0/3")["server_settings"]["application_name"])
 print(f"maia/{session.__version__} (hunter 0/3)")
 """
 

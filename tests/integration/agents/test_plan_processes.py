@@ -30,7 +30,7 @@ RUN = "20260-1"
 IMPATIENT = (
     sys.executable,
     "-c",
-    "import atlas.db.connect as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
+    "import atlas.db.retries as r; r.SECONDS, r.START_SECONDS = 3.0, 1.0; from maia.cli import main; main()",
 )
 
 

@@ -41,7 +41,7 @@ IMPATIENT = (
     sys.executable,
     "-c",
     # the same program, with less patience for a lost database than the half minute that users have
-    "import atlas.db.connect as c; c.PATIENCE, c.START_PATIENCE = 3.0, 1.0; from maia.cli import main; main()",
+    "import atlas.db.retries as r; r.SECONDS, r.START_SECONDS = 3.0, 1.0; from maia.cli import main; main()",
 )
 
 

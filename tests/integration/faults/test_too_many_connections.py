@@ -14,7 +14,7 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.db import connect
+from atlas.db import retries
 from atlas.errors import DatabaseUnavailable, NoConnectionLeft
 from youtube_sandbox import RunningSandbox
 
@@ -99,7 +99,7 @@ async def fleet(number: int, dsn: str) -> AsyncIterator[list[Shard]]:
 async def test_64_shards_at_once_are_served_or_told_and_try_a_bounded_number_of_times(
     crowded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "START_PATIENCE", WAIT)
+    monkeypatch.setattr(retries, "START_SECONDS", WAIT)
     async with fleet(SHARDS, crowded) as shards:
         began = time.monotonic()
         ends = await asyncio.gather(*(shard.open() for shard in shards), return_exceptions=True)
@@ -127,7 +127,7 @@ async def test_64_shards_at_once_are_served_or_told_and_try_a_bounded_number_of_
 async def test_a_shard_that_loses_its_connections_to_others_tries_as_one_not_as_its_tasks(
     crowded: str, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "PATIENCE", WAIT)
+    monkeypatch.setattr(retries, "SECONDS", WAIT)
     async with (
         closing(asyncpg.connect(dsn)) as owner,
         fleet(1, crowded) as (shard,),

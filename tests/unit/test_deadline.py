@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from atlas.db import deadline as module
-from atlas.db.deadline import Watch, _Watched
+from atlas.db.deadline import Watch, _WatchedProtocol
 from atlas.errors import DatabaseUnavailable
 
 PID = 4711
@@ -73,7 +73,7 @@ async def test_a_server_that_cannot_be_asked_is_given_up_after_the_deadline(said
     ids=repr,
 )
 async def test_a_server_that_says_anything_is_waited_for(said: Exception | Collection[int] | None) -> None:
-    watch = Watch(ask=Server(said))
+    watch = Watch(probe=Server(said))
     session = Session(watch)
     asked = asyncio.create_task(session.ask())
     await asyncio.wait({asked}, timeout=3)
@@ -84,7 +84,7 @@ async def test_a_server_that_says_anything_is_waited_for(said: Exception | Colle
 
 async def test_a_session_that_the_server_calls_idle_has_lost_its_answer() -> None:
     server = Server([PID], [], [PID], [])
-    watch = Watch(ask=server)
+    watch = Watch(probe=server)
     with pytest.raises(DatabaseUnavailable, match="was lost: an answer did not arrive"):
         await Session(watch).ask()
     assert server.asked >= 5, "not for one look between the end of its work and the arrival of its answer"
@@ -101,7 +101,7 @@ async def test_a_process_that_stood_still_does_not_blame_the_server(monkeypatch:
         await asyncio.sleep(0.1)
         return [PID]
 
-    watch = Watch(ask=ask)
+    watch = Watch(probe=ask)
     session = Session(watch)
     asked = asyncio.create_task(session.ask())
     await is_asked.wait()
@@ -112,7 +112,7 @@ async def test_a_process_that_stood_still_does_not_blame_the_server(monkeypatch:
 
 
 async def test_an_answer_to_another_session_is_a_sign_of_life() -> None:
-    watch = Watch(ask=Server(TimeoutError()))
+    watch = Watch(probe=Server(TimeoutError()))
     session, other = Session(watch), Session(watch)
     other.answered.set_result("here")
     asked = asyncio.create_task(session.ask())
@@ -126,7 +126,7 @@ async def test_an_answer_to_another_session_is_a_sign_of_life() -> None:
 
 async def test_nothing_is_asked_while_nobody_waits_for_long() -> None:
     server = Server([PID])
-    watch = Watch(ask=server)
+    watch = Watch(probe=server)
     for _ in range(20):
         session = Session(watch)
         asyncio.get_running_loop().call_later(0.05, session.answered.set_result, "here")
@@ -143,7 +143,7 @@ async def test_a_signal_shortens_the_wait_for_a_silent_server() -> None:
     began = time.monotonic()
     with pytest.raises(DatabaseUnavailable, match=r"^the database gave no answer\. "):
         await asked
-    assert time.monotonic() - began < module.HURRY + 1
+    assert time.monotonic() - began < module.HURRIED_DEADLINE + 1
 
 
 async def test_a_signal_shortens_the_making_of_a_connection_and_the_pauses() -> None:
@@ -160,12 +160,12 @@ async def test_a_signal_shortens_the_making_of_a_connection_and_the_pauses() -> 
     connected, paused = await waiting
     assert isinstance(connected, DatabaseUnavailable)
     assert paused is None
-    assert time.monotonic() - began < module.HURRY + 1
+    assert time.monotonic() - began < module.HURRIED_DEADLINE + 1
 
 
 async def test_steps_on_the_way_out_share_their_time_until_the_server_answers() -> None:
-    watch = Watch(ask=Server(TimeoutError()))
-    watch.lose()
+    watch = Watch(probe=Server(TimeoutError()))
+    watch.give_up()
     assert module.SHUTDOWN - 1 < watch.left(60) <= module.SHUTDOWN
     began = time.monotonic()
     for _ in range(3):
@@ -187,4 +187,4 @@ def test_all_that_the_driver_awaits_is_watched() -> None:
         "set_connection",
     }  # fmt: skip
     offered = {name for name in dir(protocol) if not name.startswith("_") and callable(getattr(protocol, name))}
-    assert offered - at_once == {name for name in vars(_Watched) if not name.startswith("_")}
+    assert offered - at_once == {name for name in vars(_WatchedProtocol) if not name.startswith("_")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from atlas.db.connect import patiently
+from atlas.db import retries
 from atlas.db.deadline import Watch
 from atlas.errors import DatabaseUnavailable
 
@@ -19,7 +19,7 @@ async def test_what_is_done_again_is_awaited_whatever_kind_of_callable_it_is() -
             raise DatabaseUnavailable("away")
         return "done"
 
-    assert await patiently(lambda: work(), 5.0, Watch()) == "done"  # noqa: PLW0108  a lambda on purpose
+    assert await retries.while_unavailable(lambda: work(), 5.0, Watch()) == "done"  # noqa: PLW0108  a lambda on purpose
 
 
 async def test_after_its_time_it_gives_up_with_what_was_wrong() -> None:
@@ -27,4 +27,4 @@ async def test_after_its_time_it_gives_up_with_what_was_wrong() -> None:
         raise DatabaseUnavailable("away for good")
 
     with pytest.raises(DatabaseUnavailable, match="away for good"):
-        await patiently(work, 0.0, Watch())
+        await retries.while_unavailable(work, 0.0, Watch())
