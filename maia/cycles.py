@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from typing import Any, NoReturn
 from atlas.config import settings
 from atlas.notifier import dispatcher
 from atlas.utils import KeyRing
-from maia import orchestration
 from maia.agents.session import RING_OF, AgentSession, Shard, agent_session, check_start
 from maia.orchestration import Flow, get_run_logger
 from maia.prefect.run_view import RunView, current_view
@@ -44,15 +42,11 @@ class AgentOptions:
 
 
 def run(agent: str, options: AgentOptions) -> NoReturn:
-    """Runs the agent and ends the process with the code that says how it went."""
-
-    async def reported() -> Mapping[str, Any]:
-        # in a thread: importing Prefect takes seconds, in which a signal is to end the process
-        await asyncio.to_thread(orchestration.activate, settings.prefect_api_url, settings.prefect_api_key)
-        return await work(agent, options)
-
-    shard = str(options.shard)
-    run_process(agent, shard, reported, result_file=options.result_file, check=lambda: check(agent))
+    """Run the agent and end the process with its exit code."""
+    run_process(
+        agent, str(options.shard), lambda: work(agent, options), result_file=options.result_file,
+        check=lambda: check(agent), prefect=True,
+    )  # fmt: skip
 
 
 async def work(agent: str, options: AgentOptions, *, run_id: str | None = None) -> Mapping[str, Any]:

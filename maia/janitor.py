@@ -1,11 +1,10 @@
-"""The Janitor: keeps the data as long as it may be kept, and no longer. It asks YouTube nothing and needs no keys.
+"""The Janitor: delete what is older than it may be kept, from the database and the archive. It makes no API call.
 
-What is due to be read again is the Tracker's; what was not read again in time goes.
+A video that was not read again in time is deleted; reading it again is the Tracker's work.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +19,7 @@ from atlas.config import settings
 from atlas.errors import ArchiveUnavailable, StatementFailed
 from atlas.times import iso
 from atlas.vault.expiry import ArchiveOutlook
-from maia import orchestration
-from maia.agents.janitor_session import JanitorSession, cut_off, describe_counts, janitor_session, through
+from maia.agents.janitor_session import JanitorSession, describe_counts, janitor_session
 from maia.agents.session import Shard, check_start
 from maia.errors import Unconfirmed
 from maia.orchestration import flow, get_run_logger, task
@@ -30,131 +28,103 @@ from maia.run import recorded, run_process
 from maia.runtime.exitcodes import Outcome
 from maia.runtime.run_context import record_stats
 
-__all__ = [
-    "JanitorOptions", "beyond", "check", "keep_notes", "keep_queue", "keep_records", "keep_snapshots", "keep_videos",
-    "run", "run_janitor_cycle", "work",
-]  # fmt: skip
+__all__ = ["JanitorOptions", "beyond", "check", "run", "run_janitor_cycle", "work"]
 
 _A_DAY: Final = 86_400.0
-"""Seconds that the archive may take where nothing else limits it: until the next run."""
+"""Seconds that the archive may take without another limit: until the next run."""
 _LOOK_SECONDS: Final = 600.0
 """Seconds for looking at the archive."""
 
 
-@task(name="keep_snapshots")
-async def keep_snapshots(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[str, int]:
-    """Drops partitions and deletes snapshots that are too old, and makes partitions for what comes.
-
-    Returns:
-        counts: snapshots_deleted (rows, without those of dropped partitions), partitions_dropped, partitions_made.
-    """
+@task(name="expire_snapshots")
+async def expire_snapshots(batch_size: int, *, dry_run: bool = False) -> None:
+    """Drop partitions and delete snapshots that are too old, and make partitions for the snapshots to come."""
     async with janitor_session() as session:
-        if not session.goes_on():
-            return {}
+        if not session.may_start():
+            return
         try:
-            kept = await cut_off(
-                session, lambda: session.dao.keep_snapshots(batch_size, dry_run=dry_run), session.seconds_left
+            done = await session.cut_off(
+                lambda: session.dao.keep_snapshots(batch_size, dry_run=dry_run), session.seconds_left
             )
         except StatementFailed as error:
             session.fail("snapshots", error)
-            return {}
-        if kept is None:
-            return {}
-        for verb, names in (("made", kept.made), ("dropped", kept.dropped)):
+            return
+        if done is None:
+            return
+        for verb, names in (("made", done.made), ("dropped", done.dropped)):
             if names:
                 get_run_logger().info("partitions %s%s: %s", "to be " if dry_run else "", verb, ", ".join(names))
-        counts = {
-            "snapshots_deleted": kept.deleted,
-            "partitions_dropped": len(kept.dropped),
-            "partitions_made": len(kept.made),
-        }
-        session.counts.update(counts)
-        return counts
+        session.counts["snapshots_deleted"] += done.deleted
+        session.counts["partitions_dropped"] += len(done.dropped)
+        session.counts["partitions_made"] += len(done.made)
 
 
-@task(name="keep_videos")
-async def keep_videos(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[str, int]:
-    """Deletes videos that were retired long enough ago or whose metadata was not read again, then empty channels.
-
-    Returns:
-        counts: videos_deleted, snapshots_deleted (theirs), videos_blanked (metadata alone), channels_deleted.
-    """
+@task(name="expire_videos")
+async def expire_videos(batch_size: int, *, dry_run: bool = False) -> None:
+    """Delete videos that were retired long enough ago or whose metadata was not read again, then empty channels."""
     async with janitor_session() as session:
-        counts = await through(session, "videos", session.dao.keep_videos(batch_size, dry_run=dry_run))
-        return counts | await through(session, "channels", session.dao.keep_channels(batch_size, dry_run=dry_run))
+        await session.work_through("videos", session.dao.keep_videos(batch_size, dry_run=dry_run))
+        await session.work_through("channels", session.dao.keep_channels(batch_size, dry_run=dry_run))
 
 
-@task(name="keep_queue")
-async def keep_queue(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[str, int]:
-    """Deletes tags that were neither found nor searched for long. What a user has added or paused stays.
-
-    Returns:
-        counts: queries_deleted.
-    """
+@task(name="expire_queue")
+async def expire_queue(batch_size: int, *, dry_run: bool = False) -> None:
+    """Delete tags that were neither found nor searched for long. What a user has added or paused stays."""
     async with janitor_session() as session:
-        return await through(session, "queries", session.dao.keep_queries(batch_size, dry_run=dry_run))
+        await session.work_through("queries", session.dao.keep_queries(batch_size, dry_run=dry_run))
 
 
-@task(name="keep_notes")
-async def keep_notes(batch_size: int = 5_000, *, dry_run: bool = False) -> dict[str, int]:
-    """Deletes old events, runs, call counts, suspensions and freezes that ended, and what people were told.
-
-    Returns:
-        counts: events_deleted, runs_deleted, calls_deleted, suspensions_deleted, keys_deleted, freezes_deleted,
-            notifications_deleted.
-    """
+@task(name="expire_history")
+async def expire_history(batch_size: int, *, dry_run: bool = False) -> None:
+    """Delete old events, runs, call counts, notifications, and suspensions and freezes that ended."""
     async with janitor_session() as session:
-        return await through(session, "notes", session.dao.keep_notes(batch_size, dry_run=dry_run))
+        await session.work_through("history", session.dao.keep_notes(batch_size, dry_run=dry_run))
 
 
-@task(name="keep_records")
-async def keep_records(*, dry_run: bool = False) -> dict[str, int]:
-    """Deletes the archive's days that are too old, and erases its history where it has one.
-
-    Returns:
-        counts: days_expired, records_expired (a file each), parts_expired (packed parts).
-    """
+@task(name="expire_archive")
+async def expire_archive(*, dry_run: bool = False) -> None:
+    """Delete the archive's days that are too old, and erase its history where it has one."""
     async with janitor_session() as session:
-        if not vault.enabled or not session.goes_on():
-            return {}
+        if not vault.enabled or not session.may_start():
+            return
         if session.archive_error is not None:
             session.fail("archive", session.archive_error)
-            return {}
+            return
         left = session.seconds_left
         seconds = _A_DAY if left is None else left
         before = (session.dao.limits or Limits.now()).records
-        report = await cut_off(session, lambda: vault.expire(before, dry_run=dry_run, seconds=seconds))
+        report = await session.cut_off(lambda: vault.expire(before, dry_run=dry_run, seconds=seconds))
         if report is None:
-            return {}
-        if report.error is not None and session.goes_on():
+            return
+        if report.error is not None and session.may_start():
             session.fail("archive", report.error)
         if report.days:
             verb = "would delete" if dry_run else "deleted"
             get_run_logger().info("%s %d days of the archive, up to %s", verb, len(report.days), report.days[-1])
-        counts = {"days_expired": len(report.days), "records_expired": report.files, "parts_expired": report.parts}
-        session.counts.update(counts)
-        return counts
+        session.counts["days_expired"] += len(report.days)
+        session.counts["records_expired"] += report.files
+        session.counts["parts_expired"] += report.parts
 
 
 @flow(name="run_janitor_cycle")
 async def run_janitor_cycle(
     batch_size: int | None = None, *, dry_run: bool = False, max_minutes: float | None = None, yes: bool = False
 ) -> dict[str, Any]:
-    """One pass over all that is kept: snapshots, videos and channels, queue, notes, archive.
+    """Expire snapshots, videos and channels, queue, history and archive once.
 
     Args:
         batch_size: most rows that one transaction deletes; None: JANITOR_BATCH_SIZE.
-        dry_run: deletes nothing; the counts are of what would go.
-        max_minutes: begins nothing new after so long (real minutes); None: it has as long as it takes.
-        yes: deletes even more than JANITOR_MAX_SHARE allows.
+        dry_run: delete nothing, and count what would be deleted.
+        max_minutes: start nothing new after this time (real minutes); None: no limit.
+        yes: delete even more than JANITOR_MAX_SHARE allows.
 
     Returns:
-        the counts of the tasks; ``failed``: parts or batches that could not be done; of a dry run ``dry_run`` and
-        ``expired``: table → reason → rows; ``cut_short``, where its time was up before all was looked at; and
-        ``outcome``: ``ok``, ``idle`` (nothing was too old) or ``failure``.
+        the counts (``janitor_session.COUNTS``), of which ``failed`` is the parts or batches that could not be done; of
+        a dry run ``dry_run`` and ``expired``: table → reason → rows; ``cut_short``, where the time was up before all
+        was looked at; and ``outcome``: ``ok``, ``idle`` (nothing was too old) or ``failure``.
 
     Raises:
-        CancelledExit: a signal; the batch that ran is finished.
+        CancelledExit: a signal; the running batch is finished.
         Unconfirmed: it would delete more than its bound; nothing was deleted.
         ConfigError, DatabaseUnavailable.
     """
@@ -165,19 +135,19 @@ async def run_janitor_cycle(
         if dry_run or not yes:
             await _look(session)
             session.shutdown.raise_if_requested()
-        # looking is no part of its minutes: a run that never came to an end of it could never delete
+        # looking does not count: a run that never finished it could never delete
         session.ends = None if max_minutes is None else time.monotonic() + max_minutes * 60
         if session.outlook is not None and not dry_run:
             _confirm(session.outlook, session.archive)
         if dry_run:
             dry["expired"] = _by_reason(session.outlook)
-            get_run_logger().info("a dry run: nothing is deleted, the counts are of what would go")
+            get_run_logger().info("dry run: nothing is deleted, the counts are of what would be deleted")
         try:
-            await keep_snapshots(size, dry_run=dry_run)
-            await keep_videos(size, dry_run=dry_run)
-            await keep_queue(size, dry_run=dry_run)
-            await keep_notes(size, dry_run=dry_run)
-            await keep_records(dry_run=dry_run)
+            await expire_snapshots(size, dry_run=dry_run)
+            await expire_videos(size, dry_run=dry_run)
+            await expire_queue(size, dry_run=dry_run)
+            await expire_history(size, dry_run=dry_run)
+            await expire_archive(dry_run=dry_run)
             session.shutdown.raise_if_requested()
         finally:
             ended = dry | ({"cut_short": True} if session.cut_short else {})
@@ -186,8 +156,8 @@ async def run_janitor_cycle(
 
 
 async def _look(session: JanitorSession) -> None:
-    """Find what is too old, before anything is deleted; exactly that is deleted then, whatever the clock does."""
-    session.outlook = outlook = await cut_off(session, ExpiryDAO().outlook)
+    """Find what is too old before anything is deleted; exactly that is deleted, even if the clock jumps."""
+    session.outlook = outlook = await session.cut_off(ExpiryDAO().outlook)
     if outlook is None:
         return
     session.dao.limits = outlook.limits
@@ -195,8 +165,8 @@ async def _look(session: JanitorSession) -> None:
         return
     share, before = outlook.share(settings.janitor_max_share, "archive"), outlook.limits.records
     try:
-        session.archive = await cut_off(
-            session, lambda: vault.outlook(before, share=share, counted=ALWAYS_ALLOWED, seconds=_LOOK_SECONDS)
+        session.archive = await session.cut_off(
+            lambda: vault.outlook(before, share=share, counted=ALWAYS_ALLOWED, seconds=_LOOK_SECONDS)
         )
     except ArchiveUnavailable as error:
         session.archive_error = str(error)  # what cannot be looked at is not deleted either
@@ -250,13 +220,13 @@ def _outcome(session: JanitorSession, *, dry_run: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class JanitorOptions:
-    """What the command line says of a run.
+    """The options of a run, from the command line or the parameters of a deployed flow.
 
     Attributes:
         batch_size: rows that one transaction deletes; None: the setting.
-        max_minutes: begins nothing new after so long (real minutes).
+        max_minutes: start nothing new after this time (real minutes).
         result_file: None: the setting MAIA_RESULT_FILE.
-        yes: deletes even more than JANITOR_MAX_SHARE allows.
+        yes: delete even more than JANITOR_MAX_SHARE allows.
         show: called with what a dry run has found.
     """
 
@@ -270,18 +240,15 @@ class JanitorOptions:
 
 
 def run(options: JanitorOptions) -> NoReturn:
-    """Runs the Janitor and ends the process with the code that says how it went."""
-
-    async def reported() -> Mapping[str, Any]:
-        # in a thread: importing Prefect takes seconds, in which a signal is to end the process
-        await asyncio.to_thread(orchestration.activate, settings.prefect_api_url, settings.prefect_api_key)
-        return await work(options)
-
-    run_process("janitor", str(options.shard), reported, result_file=options.result_file, check=lambda: check(options))
+    """Run the Janitor and end the process with its exit code."""
+    run_process(
+        "janitor", str(options.shard), lambda: work(options), result_file=options.result_file,
+        check=lambda: check(options), prefect=True,
+    )  # fmt: skip
 
 
 async def work(options: JanitorOptions, *, run_id: str | None = None) -> Mapping[str, Any]:
-    """Do one pass in a session of its own, with a row in ``runs``; return the stats.
+    """Run one cycle in a session of its own, with a row in ``runs``; return the stats.
 
     Args:
         options: of the run.
@@ -304,13 +271,13 @@ async def work(options: JanitorOptions, *, run_id: str | None = None) -> Mapping
 
 
 async def check(options: JanitorOptions) -> None:
-    """Check the settings that a pass needs. Raises ConfigError."""
+    """Check the settings that a run needs. Raises ConfigError."""
     await check_start(archive=not options.dry_run)
 
 
 def _summary(stats: Mapping[str, Any]) -> str:
-    said = f"{stats['outcome']}" + (f" ({stats['reason']})" if "reason" in stats else "")
+    line = f"{stats['outcome']}" + (f" ({stats['reason']})" if "reason" in stats else "")
     if stats.get("dry_run"):
-        return said  # which has the counts
+        return line  # the reason has the counts
     counts = {name: value for name, value in stats.items() if type(value) is int}
-    return ", ".join(part for part in (said, describe_counts(counts)) if part)
+    return ", ".join(part for part in (line, describe_counts(counts)) if part)

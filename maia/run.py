@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from atlas.database import database
 from atlas.errors import AtlasError, StatementFailed
 from atlas.event_types import FAILED_OUTCOMES
 from atlas.notifier import dispatcher
-from maia.orchestration import get_run_logger
+from maia.orchestration import activate, get_run_logger
 from maia.resilience import run_agent
 from maia.runtime import early_result
 from maia.runtime.exitcodes import Outcome
@@ -29,7 +30,13 @@ Check = Callable[[], Awaitable[None]]
 
 
 def run_process(
-    agent: str, shard: str, work: Work, *, result_file: Path | None = None, check: Check | None = None
+    agent: str,
+    shard: str,
+    work: Work,
+    *,
+    result_file: Path | None = None,
+    check: Check | None = None,
+    prefect: bool = False,
 ) -> NoReturn:
     """Check the settings, do the work, and end the process with its exit code.
 
@@ -39,14 +46,22 @@ def run_process(
         work: see ``run_agent``.
         result_file: None: the setting MAIA_RESULT_FILE.
         check: None: ``settings.check``.
+        prefect: report the flows to the server of PREFECT_API_URL, if it answers.
     """
+
+    async def reported() -> Mapping[str, Any]:
+        if prefect:
+            # in a thread: importing Prefect takes seconds, in which a signal is to end the process
+            await asyncio.to_thread(activate, settings.prefect_api_url, settings.prefect_api_key)
+        return await work()
+
     if result_file is None:
         # a setting that is malformed is reported inside the run, with its own exit code
         with contextlib.suppress(AtlasError):
             result_file = settings.maia_result_file
     if early_result.current is not None:
         early_result.current.path = result_file
-    run_agent(agent, shard, lambda: run_checked(agent, shard, work, check), result_file=result_file)
+    run_agent(agent, shard, lambda: run_checked(agent, shard, reported, check), result_file=result_file)
 
 
 async def run_checked(agent: str, shard: str, work: Work, check: Check | None = None) -> Mapping[str, Any]:

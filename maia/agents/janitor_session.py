@@ -1,4 +1,4 @@
-"""What one pass of the Janitor works with: the database alone, its time, and what it has done so far."""
+"""The session of one run of the Janitor: the database, its time, and what it has done so far."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from maia.runtime.concurrency import Unfinished, run_bounded
 from maia.runtime.run_context import current_shutdown
 from maia.runtime.shutdown import Shutdown
 
-__all__ = ["COUNTS", "JanitorSession", "cut_off", "describe_counts", "janitor_session", "through"]
+__all__ = ["COUNTS", "JanitorSession", "describe_counts", "janitor_session"]
 
 T = TypeVar("T")
 
@@ -31,27 +31,28 @@ COUNTS = (
     "keys_deleted", "freezes_deleted", "notifications_deleted", "days_expired", "records_expired", "parts_expired",
     "failed",
 )  # fmt: skip
-"""What a run's stats always have, 0 or not."""
+"""The counts of every run, 0 or not."""
 
 _VERBS: Final = {
     "deleted": "delete", "expired": "delete", "dropped": "drop", "made": "make", "blanked": "clear the metadata of",
 }  # fmt: skip
 """What a dry run would do, by the last word of a count's name."""
+_IN_THE_ARCHIVE: Final = {"days": "archived days", "records": "archived records", "parts": "archived parts"}
 
-_SAY_EVERY: Final = 15.0
+_PROGRESS_SECONDS: Final = 15.0
 """Seconds between two lines about work that takes long."""
 
 
 @dataclass
 class JanitorSession:
-    """The Janitor at work.
+    """The state of one run of the Janitor.
 
     Attributes:
         counts: what was done so far, or would be.
         failures: what could not be done, one line each.
-        ends: when its time is up, in ``time.monotonic()`` seconds; None: it has as long as it takes.
+        ends: when its time is up, in ``time.monotonic()`` seconds; None: no limit.
         cut_short: its time was up before all was looked at.
-        outlook: what was too old when it began; None: it was not asked.
+        outlook: what was too old at the start; None: it was not looked at.
         archive: the same of the archive; None: there is none, or it could not be looked at.
         archive_error: why it could not.
         confirmed: whether it may delete more than its bound.
@@ -72,19 +73,57 @@ class JanitorSession:
 
     @property
     def seconds_left(self) -> float | None:
-        """Until its time is up; None: it has as long as it takes."""
+        """The seconds until its time is up; None: no limit."""
         return None if self.ends is None else max(0.0, self.ends - time.monotonic())
 
-    def goes_on(self) -> bool:
-        """Asked before anything new is begun: whether there is time, and nobody asked for the end."""
+    def may_start(self) -> bool:
+        """Return whether new work may start: there is time, and no shutdown was requested."""
         self.cut_short = self.cut_short or self.seconds_left == 0
         return not (self.cut_short or self.shutdown.requested)
 
     def fail(self, what: str, reason: object) -> None:
-        """Notes what could not be done. The rest is done all the same."""
+        """Record what could not be done; the rest is done all the same."""
         get_run_logger().error("%s: %s", what, reason)
         self.failures.append(f"{what}: {reason}")
         self.counts["failed"] += 1
+
+    async def cut_off(self, work: Callable[[], Awaitable[T]], seconds: float | None = None) -> T | None:
+        """Return the result of work; None if it was cancelled, after `seconds` or after the grace of a signal."""
+
+        async def limited(_: None) -> T | None:
+            timeout = asyncio.timeout(seconds)
+            try:
+                async with timeout:
+                    return await work()
+            except TimeoutError:
+                if not timeout.expired():
+                    raise
+                self.cut_short = True
+                return None
+
+        (result,) = await run_bounded([None], limited, limit=1, shutdown=self.shutdown)
+        if isinstance(result, Exception):
+            raise result
+        return None if isinstance(result, Unfinished) else result
+
+    async def work_through(self, what: str, batches: AsyncGenerator[Batch]) -> None:
+        """Do one batch after the other until none is left, the time is up, or a shutdown is requested."""
+        logger = get_run_logger()
+        done: Counter[str] = Counter()
+        started = reported = time.monotonic()
+        async with contextlib.aclosing(batches) as steps:
+            # cut off after the grace of a signal: reading a whole table may take long
+            while self.may_start() and (batch := await self.cut_off(lambda: anext(steps, None))) is not None:
+                if batch.error is not None:
+                    self.fail(what, batch.error)
+                done.update(batch.counts)
+                self.counts.update(batch.counts)
+                if time.monotonic() - reported >= _PROGRESS_SECONDS:
+                    reported = time.monotonic()
+                    progress = describe_counts(done, dry_run=self.dry_run)
+                    logger.info("%s, %.0f s so far: %s", what, reported - started, progress)
+        if any(done.values()):
+            logger.info("%s, %.1f s: %s", what, time.monotonic() - started, describe_counts(done, dry_run=self.dry_run))
 
 
 _current: contextvars.ContextVar[JanitorSession | None] = contextvars.ContextVar("maia_janitor", default=None)
@@ -92,7 +131,7 @@ _current: contextvars.ContextVar[JanitorSession | None] = contextvars.ContextVar
 
 @contextlib.asynccontextmanager
 async def janitor_session(shard: Shard | None = None, *, dry_run: bool = False) -> AsyncIterator[JanitorSession]:
-    """The session that is open, or a new one that is closed at the end. It opens the database and nothing else.
+    """Yield the open session, or open one for the length of the block. It opens the database and nothing else.
 
     Raises:
         ConfigError: a setting is missing or wrong, or the schema is missing.
@@ -111,46 +150,6 @@ async def janitor_session(shard: Shard | None = None, *, dry_run: bool = False) 
             _current.reset(token)
 
 
-async def cut_off(session: JanitorSession, work: Callable[[], Awaitable[T]], seconds: float | None = None) -> T | None:
-    """The result of work that cannot be asked to stop; None where a signal or the end of so many seconds cut it off."""
-
-    async def limited(_: None) -> T | None:
-        timeout = asyncio.timeout(seconds)
-        try:
-            async with timeout:
-                return await work()
-        except TimeoutError:
-            if not timeout.expired():
-                raise
-            session.cut_short = True
-            return None
-
-    (result,) = await run_bounded([None], limited, limit=1, shutdown=session.shutdown)
-    if isinstance(result, Exception):
-        raise result
-    return None if isinstance(result, Unfinished) else result
-
-
-async def through(session: JanitorSession, what: str, batches: AsyncGenerator[Batch]) -> dict[str, int]:
-    """Does one batch after the other until none is left, the time is up, or the end is asked for."""
-    logger = get_run_logger()
-    done: Counter[str] = Counter()
-    began = said = time.monotonic()
-    async with contextlib.aclosing(batches) as steps:
-        # after a signal it has its grace, and is then cut off: the reading of a whole table may take long
-        while session.goes_on() and (batch := await cut_off(session, lambda: anext(steps, None))) is not None:
-            if batch.error is not None:
-                session.fail(what, batch.error)
-            done.update(batch.counts)
-            session.counts.update(batch.counts)
-            if time.monotonic() - said >= _SAY_EVERY:
-                said = time.monotonic()
-                logger.info("%s, %.0f s so far: %s", what, said - began, describe_counts(done, dry_run=session.dry_run))
-    if any(done.values()):
-        logger.info("%s, %.1f s: %s", what, time.monotonic() - began, describe_counts(done, dry_run=session.dry_run))
-    return dict(done)
-
-
 def describe_counts(counts: Mapping[str, int], *, dry_run: bool = False) -> str:
     """Return the counts that are not 0 on one line; of a dry run, what it would delete, make or clear."""
     done = {name: number for name, number in counts.items() if number}
@@ -167,6 +166,3 @@ def describe_counts(counts: Mapping[str, int], *, dry_run: bool = False) -> str:
             rest.append(f"{name} {number:,}")
     words = [f"{verb} {', '.join(things)}" for verb, things in planned.items()]
     return "; ".join([*([f"would {'; '.join(words)}"] if words else []), *rest])
-
-
-_IN_THE_ARCHIVE: Final = {"days": "archived days", "records": "archived records", "parts": "archived parts"}

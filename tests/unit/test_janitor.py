@@ -13,7 +13,7 @@ import pytest
 from atlas.adapters.retention import Batch, KeepingDAO
 from atlas.errors import DatabaseUnavailable, StatementFailed
 from maia.agents import janitor_session
-from maia.agents.janitor_session import JanitorSession, cut_off, through
+from maia.agents.janitor_session import JanitorSession
 from maia.janitor import _outcome
 from maia.runtime.shutdown import Shutdown
 
@@ -38,15 +38,15 @@ async def done() -> str:
 
 
 async def test_work_that_ends_in_time_gives_its_result(session: JanitorSession) -> None:
-    assert await cut_off(session, done) == "done"
-    assert await cut_off(session, done, 60.0) == "done"
+    assert await session.cut_off(done) == "done"
+    assert await session.cut_off(done, 60.0) == "done"
     assert not session.cut_short
 
 
 async def test_work_is_cut_off_when_its_time_is_up(session: JanitorSession) -> None:
-    assert await cut_off(session, never, 0.01) is None
+    assert await session.cut_off(never, 0.01) is None
     assert session.cut_short
-    assert not session.goes_on()
+    assert not session.may_start()
 
 
 async def test_work_is_cut_off_after_the_grace_of_a_signal(
@@ -54,9 +54,9 @@ async def test_work_is_cut_off_after_the_grace_of_a_signal(
 ) -> None:
     monkeypatch.setattr("maia.runtime.shutdown.GRACE_SECONDS", 0.01)
     asyncio.get_running_loop().call_soon(session.shutdown.cancel, signal.SIGTERM)
-    assert await cut_off(session, never, 60.0) is None
+    assert await session.cut_off(never, 60.0) is None
     assert not session.cut_short
-    assert not session.goes_on()
+    assert not session.may_start()
 
 
 @pytest.mark.parametrize("error", [StatementFailed("no"), DatabaseUnavailable("gone"), TimeoutError("its own")])
@@ -65,22 +65,21 @@ async def test_what_work_raises_is_raised(session: JanitorSession, error: Except
         raise error
 
     with pytest.raises(type(error), match=str(error)):
-        await cut_off(session, fail, 60.0)
+        await session.cut_off(fail, 60.0)
 
 
-async def test_batches_are_added_up_and_a_refused_one_is_noted(session: JanitorSession) -> None:
+async def test_batches_are_added_up_and_a_refused_one_is_recorded(session: JanitorSession) -> None:
     refused = StatementFailed("the database refused a statement: no")
-    counts = await through(
-        session,
+    await session.work_through(
         "videos",
         batches(Batch({"videos_deleted": 3}), Batch({}, refused), Batch({"videos_deleted": 2, "snapshots_deleted": 9})),
     )
-    assert counts == {"videos_deleted": 5, "snapshots_deleted": 9}
-    assert (session.counts["videos_deleted"], session.counts["failed"]) == (5, 1)
+    done = {name: number for name, number in session.counts.items() if number}
+    assert done == {"videos_deleted": 5, "snapshots_deleted": 9, "failed": 1}
     assert session.failures == [f"videos: {refused}"]
 
 
-async def test_no_batch_begins_after_the_end_was_asked_for(session: JanitorSession) -> None:
+async def test_no_batch_starts_after_a_shutdown_request(session: JanitorSession) -> None:
     begun = []
 
     async def endless() -> AsyncGenerator[Batch]:
@@ -90,16 +89,17 @@ async def test_no_batch_begins_after_the_end_was_asked_for(session: JanitorSessi
                 session.shutdown.cancel(signal.SIGTERM)
             yield Batch({"events_deleted": 1})
 
-    assert await through(session, "notes", endless()) == {"events_deleted": 3}
+    await session.work_through("history", endless())
+    assert session.counts["events_deleted"] == 3
     assert len(begun) == 3
 
 
 async def test_long_work_says_how_far_it_is(
     session: JanitorSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(janitor_session, "_SAY_EVERY", 0.0)
+    monkeypatch.setattr(janitor_session, "_PROGRESS_SECONDS", 0.0)
     with caplog.at_level("INFO", logger="maia"):
-        await through(session, "videos", batches(Batch({"videos_deleted": 1_000}), Batch({"videos_deleted": 234})))
+        await session.work_through("videos", batches(Batch({"videos_deleted": 1_000}), Batch({"videos_deleted": 234})))
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 3
     assert said[0].startswith("videos, 0 s so far: videos_deleted 1,000")
@@ -116,7 +116,7 @@ def test_a_dry_run_never_says_that_it_deleted() -> None:
 async def test_a_dry_runs_log_says_what_it_would_do(session: JanitorSession, caplog: pytest.LogCaptureFixture) -> None:
     session.dry_run = True
     with caplog.at_level("INFO", logger="maia"):
-        await through(session, "videos", batches(Batch({"videos_deleted": 1_000})))
+        await session.work_through("videos", batches(Batch({"videos_deleted": 1_000})))
     assert [record.getMessage().partition(" s: ")[2] for record in caplog.records] == ["would delete 1,000 videos"]
 
 

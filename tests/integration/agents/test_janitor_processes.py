@@ -290,6 +290,6 @@ async def test_a_prefect_server_sees_a_run_and_its_tasks(
     run, tasks = await asyncio.to_thread(prefect_server.newest_run, 5)
     (flow,) = await asyncio.to_thread(prefect_server.ask, "/flows/filter", flows={"id": {"any_": [run["flow_id"]]}})
     assert (flow["name"], run["state_type"]) == ("run_janitor_cycle", "COMPLETED")
-    parts = ("snapshots", "videos", "queue", "notes", "records")
-    assert tasks == {f"keep_{part} COMPLETED" for part in parts}
+    parts = ("snapshots", "videos", "queue", "history", "archive")
+    assert tasks == {f"expire_{part} COMPLETED" for part in parts}
     assert run["parameters"] == {"batch_size": None, "dry_run": False, "max_minutes": None, "yes": False}
