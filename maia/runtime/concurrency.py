@@ -73,8 +73,9 @@ async def run_bounded(
         if not lanes.done():
             await asyncio.wait({lanes}, timeout=shutdown.grace_left)
     finally:
+        for task in tasks:  # not the gathering, whose CancelledError would be logged as never retrieved
+            task.cancel()
         if not lanes.done():
-            lanes.cancel()
             await asyncio.wait({lanes})
     for task in tasks:
         if not task.cancelled() and (failure := task.exception()) is not None:

@@ -1,6 +1,7 @@
 """A worker over many items: bounded, in order, and ended in order by a shutdown request."""
 
 import asyncio
+import gc
 import signal
 
 import pytest
@@ -77,7 +78,7 @@ async def test_any_system_exit_ends_the_run_with_its_own_code():
 
 @pytest.mark.parametrize("heeds", [True, False], ids=["finishes", "is cut off"])
 async def test_after_a_signal_running_work_finishes_within_the_grace_or_is_cut_off(
-    monkeypatch: pytest.MonkeyPatch, heeds: bool
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, heeds: bool
 ):
     if not heeds:
         monkeypatch.setattr(shutdown_module, "GRACE_SECONDS", 0.05)
@@ -97,6 +98,8 @@ async def test_after_a_signal_running_work_finishes_within_the_grace_or_is_cut_o
     shutdown.cancel(signal.SIGTERM)
     assert await asyncio.wait_for(running, 5) == [7 if heeds else Unfinished.CUT_OFF, NOT_STARTED]
     assert cleaned == [7]
+    gc.collect()
+    assert not caplog.records, "asyncio logs what is never retrieved"
 
 
 async def test_cancelling_the_caller_cancels_and_awaits_the_workers():
