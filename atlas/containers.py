@@ -1,4 +1,4 @@
-"""What a message adds where Maia runs in its own image."""
+"""Advice that messages add when Maia runs in its own image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["network_advice", "network_advice_for_url"]
 
 
 def network_advice(place: str) -> str:
-    """Return the sentence to add, with a blank before it, where one of these servers is the container itself.
+    """Return a sentence to add, with a blank before it, if one of these servers is the container itself.
 
     Args:
         place: such as `127.0.0.1:5432, db:5432`.
@@ -30,7 +30,7 @@ def network_advice(place: str) -> str:
 
 
 def network_advice_for_url(url: str) -> str:
-    """Return the same for the server of an address such as `http://localhost:4200/api`."""
+    """Return `network_advice` for the server of an address such as `http://localhost:4200/api`."""
     try:
         host = urlsplit(url).hostname
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where the documentation of this release is, for the messages that name a page of it."""
+"""The addresses of the documentation of this release, for messages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ DISTRIBUTION = "pleiades-maia"
 def page(path: str) -> str:
     """Return the address of a page of docs/, such as ``page("configuration.md#keys")``.
 
-    It is built from the metadata of the installed distribution. A checkout that is not installed has none: there, the
-    file itself is named.
+    In a checkout that is not installed, return the path of the file.
     """
     from importlib.metadata import PackageNotFoundError, metadata  # noqa: PLC0415  few messages name a page
 

@@ -1,4 +1,4 @@
-"""What can go wrong in Atlas, as one tree.
+"""The errors of Atlas, as one tree.
 
 ::
 
@@ -9,13 +9,13 @@
     │   ├── MissingRight       the database's user may not do what the command needs
     │   └── SchemaError        the schema is missing, older or newer than this release
     ├── RingExhausted          every key of a ring has spent one bucket; until midnight Pacific
-    ├── StatementFailed        the database refused one statement; the work that it belongs to is skipped
-    │   └── Contended          it chose this transaction to break a deadlock; doing it again works
+    ├── StatementFailed        the database refused one statement; its work is skipped
+    │   └── Contended          transaction aborted by PostgreSQL (deadlock, serialization); a retry works
     ├── DatabaseUnavailable    the database cannot be reached, or did not come back; 69
-    │   ├── NoConnectionLeft   it is there, and has no connection left for this process
-    │   └── ReadOnly           it takes no writes: a standby, or a database that is set so
+    │   ├── NoConnectionLeft   it has no connection left for this process
+    │   └── ReadOnly           it takes no writes: a standby, or a read-only database
     └── ArchiveUnavailable     the archive cannot be reached; 69
-        └── ArchiveRefused     it answers, and refuses what a command has to do with it; 1
+        └── ArchiveRefused     it refuses what the command needs; 1
 
 A message says what happened, to which thing, and what to do. It never holds a key, a token or a password.
 """
@@ -51,17 +51,17 @@ __all__ = [
 
 
 class AtlasError(Exception):
-    """Anything that Atlas raises on purpose.
+    """Base of all errors that Atlas raises on purpose.
 
     Attributes:
-        exit_code: what a process ends with that cannot go on (sysexits.h).
+        exit_code: of a process that the error ends (sysexits.h).
     """
 
     exit_code: ClassVar[int] = 1
 
 
 class ConfigError(AtlasError):
-    """A setting is missing or wrong: the message names it, says what was wrong and how to mend it."""
+    """A setting is missing or wrong. The message names it, says what is wrong and how to fix it."""
 
     exit_code = 78
 
@@ -87,7 +87,7 @@ class KeysRejected(ConfigError):
 
     Args:
         ring: the ring's name.
-        reasons: key's fingerprint → why. Keys of one reason are named together.
+        reasons: why, by the key's fingerprint.
     """
 
     def __init__(self, ring: str, reasons: Mapping[str, str]) -> None:
@@ -103,7 +103,7 @@ class KeysRejected(ConfigError):
 
 
 class MissingRight(ConfigError):
-    """The database's user may not do what the command needs."""
+    """The database's user lacks a right that the command needs."""
 
 
 class SchemaError(ConfigError):
@@ -111,7 +111,7 @@ class SchemaError(ConfigError):
 
 
 class OlderSchema(SchemaError):
-    """The schema is that of an earlier release."""
+    """The schema is of an earlier release."""
 
 
 class RingExhausted(AtlasError):
@@ -120,7 +120,7 @@ class RingExhausted(AtlasError):
     Attributes:
         ring: the ring's name.
         bucket: the bucket's name, such as ``search``.
-        until: when the first of them is open again (schedule clock, UTC).
+        until: when the first of them resets (schedule clock, UTC).
     """
 
     def __init__(self, ring: str, bucket: str, until: datetime, now: datetime) -> None:
@@ -133,11 +133,11 @@ class RingExhausted(AtlasError):
 
 
 class StatementFailed(AtlasError):
-    """The database refused a statement (a constraint, a time-out), but is there."""
+    """The database refused a statement (a constraint, a time-out)."""
 
 
 class Contended(StatementFailed):
-    """The database chose this transaction as the one to give way (deadlock, serialization): doing it again works."""
+    """PostgreSQL aborted the transaction (deadlock or serialization failure). A retry works."""
 
 
 class DatabaseUnavailable(AtlasError):
@@ -147,11 +147,11 @@ class DatabaseUnavailable(AtlasError):
 
 
 class NoConnectionLeft(DatabaseUnavailable):
-    """The database is there, and has no connection left for this process."""
+    """The database has no connection left for this process."""
 
 
 class ReadOnly(DatabaseUnavailable):
-    """The database takes no writes: the server is a standby, or the database is set so. Trying again does not help."""
+    """The database takes no writes: it is a standby, or set to read-only. A retry does not help."""
 
 
 class ArchiveUnavailable(AtlasError):
@@ -161,30 +161,30 @@ class ArchiveUnavailable(AtlasError):
 
 
 class ArchiveRefused(ArchiveUnavailable):
-    """The archive answers, and refuses what a command has to do with it: doing it again does not help."""
+    """The archive refuses what the command needs. A retry does not help."""
 
     exit_code = 1
 
 
 class Problems:
-    """Collects what is wrong with settings, so that all of it is reported at once."""
+    """Collect what is wrong with settings, to report all of it at once."""
 
     def __init__(self) -> None:
         self._found: list[ConfigError] = []
 
     @contextlib.contextmanager
     def collected(self) -> Iterator[None]:
-        """Keeps a ConfigError that is raised inside."""
+        """Keep a ConfigError that is raised inside."""
         try:
             yield
         except ConfigError as error:
             self._found.append(error)
 
     def raise_all(self) -> None:
-        """Raises the only problem as it is, or one ConfigError for all; does nothing where there is none."""
+        """Raise the only problem as it is, or one ConfigError for all. Do nothing if there is none."""
         texts: list[str] = []
         for error in self._found:
-            if not any(str(error) in text for text in texts):  # the pool is looked at more than once
+            if not any(str(error) in text for text in texts):  # several checks report the same setting
                 texts.append(str(error))
         if len(texts) == 1:
             raise self._found[0]

@@ -1,4 +1,4 @@
-"""Texts of `--help`."""
+"""Format the texts of `--help`."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ __all__ = ["verbatim"]
 
 
 def verbatim(text: str) -> str:
-    """Return the text such that click keeps its lines: lists, tables, addresses. It fills only unmarked paragraphs."""
+    """Return the text so that click keeps its lines: lists, tables, addresses."""
     return "\n\n".join(f"\b\n{paragraph}" for paragraph in text.strip("\n").split("\n\n"))

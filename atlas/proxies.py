@@ -1,6 +1,6 @@
-"""The proxy of an address, as HTTPS_PROXY, HTTP_PROXY and NO_PROXY (or their lower-case forms) name it.
+"""Find the proxy of an address, by HTTPS_PROXY, HTTP_PROXY and NO_PROXY or their lower-case forms.
 
-These are the variables of every HTTP client, not settings of ours: the standard library reads them.
+These variables belong to every HTTP client, so they are not settings of Maia: the standard library reads them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Proxy:
 def proxy_of(address: str) -> Proxy | None:
     """Return the proxy through which a request to the address goes; None for a direct connection.
 
-    An address of this machine (``localhost``, 127.0.0.0/8, ``::1``) is never asked through a proxy.
+    An address of this machine (`localhost`, 127.0.0.0/8, `::1`) is never reached through a proxy.
 
     Raises:
         ConfigError: the variable does not name an HTTP proxy. The message does not show its value.
@@ -64,12 +64,12 @@ def proxy_of(address: str) -> Proxy | None:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    # an @ behind the host, or what no host holds: what seems to be the host may be half a password
+    # an @ after the host, or a character that no host has: the host may be half a password
     host, elsewhere = parts.hostname or "", parts.path + parts.query + parts.fragment
     if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(host) or "@" in elsewhere:
         raise ConfigError(
             f"{setting} is not the address of an HTTP proxy. Write it like http://proxy.example.com:3128, with "
-            "USER:PASSWORD@ before the host where it asks for them (special characters percent-encoded). SOCKS is not "
+            "USER:PASSWORD@ before the host if it requires them (special characters percent-encoded). SOCKS is not "
             "supported."
         )
     name = f"[{host}]" if ":" in host else host
@@ -79,7 +79,7 @@ def proxy_of(address: str) -> Proxy | None:
 
 
 def authority_advice() -> str:
-    """Return what to do where a certificate is not trusted. OpenSSL passes over a file that cannot be read."""
+    """Return what to do if a certificate is not trusted. OpenSSL ignores a file that cannot be read."""
     file = environment().get("SSL_CERT_FILE")
     if file is not None and not os.access(file, os.R_OK):
         return f"SSL_CERT_FILE names '{file}', which cannot be read: correct or unset it."

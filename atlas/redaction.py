@@ -20,7 +20,7 @@ __all__ = [
     "without_login",
 ]
 
-# The last line of defence for texts of foreign libraries: known secrets by value, and what looks like one.
+# For texts of foreign libraries: known secrets by value, and what looks like a secret.
 _known: set[str] = set()
 _LOOKS_SECRET = (
     # bounded, since each colon of a long text without blanks begins a search
@@ -34,9 +34,9 @@ _LOOKS_SECRET = (
     (re.compile(r"AIza[0-9A-Za-z_-]{20,}"), "***"),
     (re.compile(r"hf_[A-Za-z0-9]{20,}"), "***"),
 )
-_SHORTEST_KNOWN = 4  # a one-letter key must not blank every text
-_SHORTEST_PIECE = 8  # nor a part of a password, or a variable that merely looks as if it held a secret
-_DELIMITERS = re.compile(r"[/?#@:&;=\[\]\s\\]+")  # where a parser may have cut a password
+_SHORTEST_KNOWN = 4  # a short key must not blank every text
+_SHORTEST_PIECE = 8  # of a part of a password, or of a variable that only looks secret
+_DELIMITERS = re.compile(r"[/?#@:&;=\[\]\s\\]+")  # where a parser may cut a password
 _NAMED_PASSWORD = re.compile(
     r"(?i)\b\w*(?:password|passwd|pwd|secret|token|accountkey|signature|sig)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;]+)"
 )
@@ -45,16 +45,16 @@ _ADDRESS_NAME = re.compile(r"(?i)(?:_url|_urls|_uri|_dsn|_proxy|_endpoint|_conne
 
 
 def remember_secret(value: str) -> None:
-    """Make ``scrub`` remove this value wherever it stands, also as Python and JSON show it in quotation marks."""
+    """Make `scrub` remove this value, also as Python and JSON quote it."""
     if len(value) >= _SHORTEST_KNOWN:
         _known.update((value, repr(value)[1:-1], json.dumps(value)[1:-1]))
 
 
 def remember_password(address: str) -> None:
-    """Make ``scrub`` remove the passwords of an address, as it is written and as it is meant.
+    """Make `scrub` remove the passwords of an address, as written and percent-decoded.
 
     Args:
-        address: with or without a scheme, or in libpq's form ``name=value``; it need not be correct.
+        address: with or without a scheme, or in libpq's form `name=value`; it need not be correct.
     """
     found = list(_passwords(address))
     for password in found:
@@ -70,9 +70,9 @@ def remember_password(address: str) -> None:
 
 
 def remember_environment(variables: Mapping[str, str]) -> None:
-    """Make ``scrub`` remove what variables hold by whose names they are secrets or addresses with passwords.
+    """Make `scrub` remove the values of variables whose names say that they hold secrets or addresses.
 
-    They need not be settings of Maia, and need not be correct: a client or a message may show their values.
+    Any client or message may show them, so they need be neither settings of Maia nor correct.
     """
     for name, value in variables.items():
         if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_PIECE:
@@ -104,12 +104,12 @@ def _passwords(address: str) -> Iterator[str]:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, in one line without any secret; its class where it says nothing."""
+    """Return an error's text on one line without any secret, or its class if it has no text."""
     return " ".join(scrub(str(error)).split()) or type(error).__name__
 
 
 def scrub(text: str) -> str:
-    """The text without any secret that is known or looks like one."""
+    """Return the text without any secret that is known or looks like one."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, "***")
     for pattern, replacement in _LOOKS_SECRET:

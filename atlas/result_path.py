@@ -1,4 +1,4 @@
-"""Where the result file goes, for the moments in which the settings cannot be read yet. Standard library only."""
+"""Find the path of the result file before the settings can be read. Standard library only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def option_values(arguments: Sequence[str], option: str) -> Iterator[str]:
 
 
 def result_path(arguments: Sequence[str]) -> str | None:
-    """Return what the option says, or else the environment (`MAIA_RESULT_FILE`; not `.env`); None for neither."""
+    """Return the path from the option, or from `MAIA_RESULT_FILE` in the environment (not `.env`), or None."""
     for given in option_values(arguments, "--result-file"):
         return given or None
     value = os.environ.get("MAIA_RESULT_FILE", "").strip()

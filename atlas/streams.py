@@ -1,7 +1,7 @@
-"""Standard output and error that take whatever is written: each command starts and ends in ``usable_streams``.
+"""Standard output and error that accept any text: each command runs in `usable_streams`.
 
-A terminal or pipe may not be UTF-8, may be closed from the beginning (``>&-``), and its reader may leave (``| head``).
-None of that is a failure of the command, and none ends in a traceback.
+A terminal or pipe may not be UTF-8, may be closed from the beginning (`>&-`), and its reader may leave (`| head`). None
+of that is a failure of the command or ends in a traceback.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ __all__ = ["BROKEN_PIPE", "usable_streams"]
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 BROKEN_PIPE = 141
-"""What a shell reports of a command whose reader went away: 128 + SIGPIPE."""
+"""The exit status of a command whose reader left: 128 + SIGPIPE."""
 
 
 @contextlib.contextmanager
 def usable_streams() -> Iterator[None]:
-    """Prepare the standard streams, and end the process quietly when a reader has left.
+    """Prepare the standard streams, and end the process without a traceback when a reader has left.
 
-    Raises SystemExit with 141 where the reader left before the end, and with 1 where the output cannot be written, as
-    on a full disk: then one line says so.
+    Raises:
+        SystemExit: 141 if the reader left before the end; 1, after one line, if the output cannot be written.
     """
     _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a letter that the encoding lacks is escaped
+            stream.reconfigure(errors="backslashreplace")  # escapes what the encoding lacks
     try:
         yield
     except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # the command line's library had caught it
+        if isinstance(ended.__context__, BrokenPipeError):  # Typer had caught it
             sys.exit(BROKEN_PIPE)
         raise
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             sys.exit(BROKEN_PIPE)
-        if error.errno not in _FULL or error.filename is not None:  # a file of the command's own has a name
+        if error.errno not in _FULL or error.filename is not None:  # an error of a file has its name
             raise
         _fail(error)
     finally:
@@ -50,7 +50,7 @@ def usable_streams() -> Iterator[None]:
 
 
 def _open_closed() -> None:
-    """Open the null device for each stream that is closed: else the next file or socket would take its number."""
+    """Open the null device for each closed stream; otherwise the next file or socket would take its number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -66,7 +66,7 @@ def _end(stream: TextIO) -> None:
     except ValueError:  # closed
         return
     except OSError as error:
-        # what is still buffered must not be tried again when the interpreter ends
+        # the interpreter must not try the buffered rest again at its end
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if error.errno != errno.EPIPE and stream is sys.stdout:

@@ -1,4 +1,4 @@
-"""Times as a person or another program reads them: ISO 8601 in UTC, written in one way."""
+"""Write times in one way, for people and for programs: ISO 8601 in UTC."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ahead(at: datetime, now: datetime) -> str:
 
 
 def time_as_json(value: Any) -> str:
-    """Return a time for JSON, always with microseconds: some readers take the form of all times from the first one.
+    """Return a time for JSON, always with microseconds, since some readers infer the form from the first value.
 
     For orjson's `default`, with `OPT_PASSTHROUGH_DATETIME`. Raises TypeError for any other value.
     """

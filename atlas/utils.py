@@ -1,4 +1,4 @@
-"""What agents import by the mission's names."""
+"""`KeyRing` under its documented path."""
 
 from atlas.keyring import KeyRing
 

@@ -1,4 +1,4 @@
-"""EventsDAO: the events that were recorded, by type and time."""
+"""Read recorded events by type and time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Event:
         type: its type; an older release may have had others.
         run: the process's row in ``runs``, or None.
         agent, shard: of that row; None where it is gone.
-        payload: as the vocabulary has it.
+        payload: with the keys that `EVENT_TYPES` names.
     """
 
     id: int
@@ -37,7 +37,7 @@ class Event:
 
 
 class EventsDAO:
-    """Reads, and changes nothing. Constructing it does no I/O.
+    """Read events. Constructing it does no I/O.
 
     Args:
         store: another database than the process's own, for tests.
@@ -49,12 +49,12 @@ class EventsDAO:
     async def latest(
         self, types: Collection[EventType] = (), *, since: datetime | None = None, limit: int = 50
     ) -> list[Event]:
-        """The last events, the newest last.
+        """Return the last events, the newest last.
 
         Args:
-            types: only of these; empty: of all.
+            types: only these; empty: all.
             since: only from this schedule time on.
-            limit: at most so many.
+            limit: the largest number.
         """
         wanted = [str(each) for each in types] or None
         rows = await self._db.fetch(sql("runs/list_events"), wanted, since, limit)

@@ -1,4 +1,4 @@
-"""PlanDAO: what a workflow run asks of the database before its shards start, between its waves, and at its end."""
+"""Count the work of a workflow run before its shards start, between its waves, and at its end."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ __all__ = ["PlanDAO", "RunRow"]
 
 
 class RunRow(TypedDict):
-    """One process of a workflow run, as ``runs`` has it. Times are real, in UTC.
+    """One row of `runs`. Times are real, in UTC.
 
-    What is written at the end (``finished_at``, ``outcome``, ``exit_code``, ``stats``) is None for one that was killed,
-    or that is still at work.
+    `finished_at`, `outcome`, `exit_code` and `stats` are None for a run that was killed or has not ended.
     """
 
     wave: int | None
@@ -31,10 +30,9 @@ class RunRow(TypedDict):
 
 
 class PlanDAO:
-    """Reads, and changes nothing. Constructing it does no I/O.
+    """Read counts. Constructing it does no I/O.
 
-    Each count is of what a claim would find at this moment: rows that a shard holds are left out. It goes no further
-    than its limit, so that its cost is bounded.
+    Each counts what a claim would find now, without leased rows, and stops at its limit, so that its cost is bounded.
 
     Args:
         store: another database than the process's own, for tests.
@@ -44,12 +42,12 @@ class PlanDAO:
         self._db = store or database
 
     async def due_queries(self, limit: int) -> int:
-        """Queries that a Hunter could claim now."""
+        """Count the queries that a Hunter could claim."""
         (row,) = await self._db.fetch(sql("plan/count_due_queries"), limit, clock.now())
         return min(limit, int(row["due"]))
 
     async def unfinished_videos(self, limit: int, *, archive: bool) -> int:
-        """Videos that a Hunter has to enrich or, with ``archive``, to archive."""
+        """Count the videos that a Hunter has to enrich or, with `archive`, to archive."""
         now = clock.now()
         (row,) = await self._db.fetch(
             sql("plan/count_unfinished"), limit, now - policy.ARCHIVE_AFTER, now - policy.ABSENCE_SPACING, archive
@@ -57,16 +55,16 @@ class PlanDAO:
         return min(limit, int(row["unfinished"]))
 
     async def due_videos(self, limit: int) -> dict[int, int]:
-        """Zone → videos that a Tracker could claim now."""
+        """Count the videos that a Tracker could claim, by zone."""
         return {
             row["zone"]: row["due"] for row in await self._db.fetch(sql("plan/count_due_videos"), limit, clock.now())
         }
 
     async def churned(self, run_id: str, wave: int, agent: str, limit: int) -> int:
-        """How many processes of this wave a rate limit has ended."""
+        """Count the runs of this wave that a rate limit ended."""
         (row,) = await self._db.fetch(sql("plan/count_churned"), run_id, wave, agent, limit)
         return int(row["churned"])
 
     async def runs(self, run_id: str, agent: str, limit: int) -> list[RunRow]:
-        """The processes of a workflow run, the latest first, at most ``limit``."""
+        """Return the runs of a workflow run, the latest first, at most `limit`."""
         return [cast("RunRow", dict(row)) for row in await self._db.fetch(sql("plan/list_runs"), run_id, agent, limit)]

@@ -1,4 +1,4 @@
-"""How a command of ``atlas`` runs: one event loop, and an exit code and one line for what Atlas raises."""
+"""Run a command of `atlas`: one event loop, and an exit code and one line for an error of Atlas."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T], *, interrupted: str = "interrupted") -> T:
-    """What the coroutine returns; the process's database is closed after it.
+    """Return what the coroutine returns, and close the process's database.
 
-    Ends the command for an AtlasError with its exit code, and for SIGINT and SIGTERM with 130 and 143.
+    End the command with the exit code of an AtlasError, and with 130 or 143 for SIGINT or SIGTERM.
 
     Args:
-        work: the command's.
-        interrupted: what is said after such a signal.
+        work: the command.
+        interrupted: the line to print after such a signal.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
 
     async def main() -> T:
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # in the main thread of an Unix alone
-            _heed_signals(stopped)
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # only in the main thread, on Unix
+            _handle_signals(stopped)
         try:
             return await work
         finally:
@@ -56,13 +56,13 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "interrupted") -> T:
         raise typer.Exit(128 + (stopped[0] if stopped else signal.SIGINT)) from None
 
 
-def _heed_signals(came: list[signal.Signals]) -> None:
-    """Have SIGINT and SIGTERM cancel this task, and a silent database not delay its end."""
+def _handle_signals(received: list[signal.Signals]) -> None:
+    """Let SIGINT and SIGTERM cancel this task, without a delay by a silent database."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
     def end(number: signal.Signals) -> None:
-        came.append(number)
-        if len(came) > 1:
+        received.append(number)
+        if len(received) > 1:
             raise KeyboardInterrupt
         database.hurry()
         if task is not None:

@@ -1,4 +1,4 @@
-"""Times as the options of commands give them."""
+"""Read times from options of commands."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def moment(text: str | None, option: str) -> datetime | None:
-    """Reads ``90m``, ``24h``, ``7d`` or ``2w`` (so long ago, by the schedule clock) or an ISO 8601 time (UTC unless it
-    says otherwise). Raises BadParameter.
+    """Return an option's time: `90m`, `24h`, `7d` or `2w` ago by the schedule clock, or an ISO 8601 time (default UTC).
+
+    Raises BadParameter.
     """
     if text is None:
         return None
@@ -27,6 +28,6 @@ def moment(text: str | None, option: str) -> datetime | None:
         return (found.replace(tzinfo=UTC) if found.tzinfo is None else found).astimezone(UTC)
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"'{text}' is no time; write 90m, 24h, 7d or 2w, or a time such as 2026-11-22T08:00:00Z",
+            f"'{text}' is not a time; write 90m, 24h, 7d or 2w, or a time such as 2026-11-22T08:00:00Z",
             param_hint=option,
         ) from None
