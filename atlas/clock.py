@@ -1,9 +1,7 @@
-"""``clock``, the process's schedule clock: what ages, due times, search windows and the quota day follow.
+"""`clock`, the process's schedule clock, for ages, due times, search windows and the quota day.
 
-It is the one that ``ATLAS_CLOCK`` asks for, see ``atlas.schedule_clock``. Real time is the database's: machines that
-work on
-one database must agree about the time, and their own clocks may not. The difference is measured when the process
-connects.
+ATLAS_CLOCK sets it, see `atlas.schedule_clock`. Real time is the database's, since machines that work on one database
+must agree about the time. The difference to this machine's clock is measured when the process connects.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class _ConfiguredClock:
-    """The clock that ATLAS_CLOCK asks for, read at first use: importing this module reads nothing."""
+    """The clock of ATLAS_CLOCK, read at first use."""
 
     def __init__(self) -> None:
         self._spec: str | None = None
@@ -38,13 +36,13 @@ class _ConfiguredClock:
 
     @property
     def offset(self) -> timedelta:
-        """How far the database's clock is ahead of this machine's: zero before it was measured."""
+        """How far the database's clock is ahead of this machine's; zero before it was measured."""
         return self._offset
 
     def follow(self, offset: timedelta) -> None:
         """Take real time from the database's clock from now on.
 
-        Logs a warning, once in a process, where this machine's clock is wrong by more than a minute.
+        Log a warning, once per process, if this machine's clock differs by more than a minute.
 
         Args:
             offset: how far the database's clock is ahead of this machine's.
@@ -53,13 +51,13 @@ class _ConfiguredClock:
             ConfigError: the two differ by more than an hour.
         """
         if abs(offset - self._offset) <= NOISE:
-            return  # measured again: time does not jump by the error of measuring
+            return  # within the error of measurement
         if abs(offset) > LARGEST_OFFSET:
             raise ConfigError(f"{self._difference(offset)} {_REMEDY}")
         if abs(offset) > WARNED_OFFSET and not self._warned:
             self._warned = True
             logger.warning("%s The database's is used. %s", self._difference(offset), _REMEDY)
-        if self._spec is not None and "@" not in self._spec:  # it began when this machine's clock said so
+        if self._spec is not None and "@" not in self._spec:  # its start was read from this machine's clock
             self._clock = self._clock.moved(offset - self._offset)
         self._offset = offset
 
@@ -78,7 +76,7 @@ class _ConfiguredClock:
 
     @property
     def tolerance(self) -> timedelta:
-        """How far ahead of this clock the time of another process may be: what is further ahead is wrong."""
+        """How far ahead of this clock another process's time may be; a time further ahead is wrong."""
         return MAY_DIFFER * max(1.0, self.speed)
 
     @property

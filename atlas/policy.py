@@ -1,4 +1,4 @@
-"""The numbers that are policy, each with its reason or source, in one place."""
+"""The numbers that are policy, each with its reason or source."""
 
 from __future__ import annotations
 
@@ -135,21 +135,21 @@ USER_PRIORITY = 1_000_000_000
 
 
 def publish_time_moved(known: datetime | None, found: datetime | None) -> bool:
-    """Whether a publish time is later than the one that is known: a premiere was broadcast, a live stream ended."""
+    """Return whether a publish time moved to later: a premiere was broadcast, or a live stream ended."""
     return known is not None and found is not None and found - known > PUBLISH_TIME_MOVED
 
 
 def refresh_after(kept: timedelta) -> timedelta:
-    """At which age metadata is read again, where so old metadata has to be deleted.
+    """Return at which age metadata is refreshed, given the age at which it must be deleted.
 
-    YouTube Developer Policies III.E.4.b: what was read with an API key is refreshed or deleted within 30 days. A sixth
-    of the time is left for quota that is short, and at least two readings of a video in the last zone.
+    YouTube Developer Policies III.E.4.b: data read with an API key is refreshed or deleted within 30 days. A sixth of
+    the time, and at least two intervals of the last zone, is left for days on which quota is short.
     """
     return max(timedelta(), min(kept * 25 / 30, kept - 2 * ZONES[-1].interval))
 
 
 def most_snapshots(kept: timedelta) -> int:
-    """How many snapshots a video can have when each is kept for so long: those of one that is new when they begin."""
+    """Return how many snapshots a video can have if each is kept for this time, counted from its publication."""
     number, begin = 1, timedelta()
     for zone in ZONES:
         end = kept if zone.below is None else min(kept, zone.below)
@@ -159,6 +159,6 @@ def most_snapshots(kept: timedelta) -> int:
 
 
 def topic_interval(barren_rounds: int) -> timedelta:
-    """How long a topic rests after this many rounds in a row that brought nothing new."""
+    """Return how long a topic rests after this many rounds in a row without a new video."""
     doublings: int = min(barren_rounds, 16)
     return min(TOPIC_INTERVAL * (1 << doublings), TOPIC_INTERVAL_MAX)

@@ -1,4 +1,4 @@
-"""What a schedule clock is: real time, or time that runs faster.
+"""Schedule clocks: real time, or time that runs faster.
 
 Leases, timeouts and backoff never use it; they are real. A faster clock lets weeks of tracking pass in seconds, in
 demos, tests and simulations. All processes of one run are given the same specification (``ATLAS_CLOCK``)::
@@ -21,16 +21,16 @@ from atlas.errors import ConfigError
 __all__ = ["LARGEST_OFFSET", "MAY_DIFFER", "NOISE", "WARNED_OFFSET", "Clock", "measured_offset"]
 
 NOISE = timedelta(seconds=2)
-"""Two clocks count as equal within this: well-kept ones differ by milliseconds, and measuring has errors."""
+"""Two clocks count as equal within this; measuring has errors."""
 WARNED_OFFSET = timedelta(minutes=1)
 MAY_DIFFER = timedelta(minutes=10)
-"""Real time: between two processes that follow one database, with what a statement may have waited in between."""
+"""Between two processes that follow one database (real time), with the wait of a statement."""
 LARGEST_OFFSET = timedelta(hours=1)
-"""A clock that differs by more than this is wrong, and no time of this process can be trusted."""
+"""If the clocks differ by more than this, no time of this process can be trusted."""
 
 _SPEC = re.compile(r"(?P<speed>\d+(?:\.\d+)?)x(?:@(?P<real>[^=]+)(?:=(?P<shown>.+))?)?")
 _LONGEST_RUN = timedelta(days=1)  # real time: no process runs longer
-_YEARS = 1970, 9000  # what may be shown: room on both sides for windows, ages and what is kept for long
+_YEARS = 1970, 9000  # leaves room on both sides for windows, ages and retention
 
 
 def _instant(text: str, spec: str) -> datetime:
@@ -71,7 +71,7 @@ class Clock:
         match = _SPEC.fullmatch(spec.strip())
         if not match or float(match["speed"]) <= 0:
             raise ConfigError(
-                f"ATLAS_CLOCK: '{spec}' is no clock; use 'real', or a speed such as '3600x', or "
+                f"ATLAS_CLOCK: '{spec}' is not a clock; use 'real', or a speed such as '3600x', or "
                 "'3600x@2026-11-22T08:00:00Z=2026-11-22T08:00:00Z' (speed@real start=schedule start)."
             )
         real = _instant(match["real"], spec) if match["real"] else now
@@ -89,22 +89,22 @@ class Clock:
         return clock
 
     def at(self, real: datetime) -> datetime:
-        """What this clock shows at a real time (both aware, UTC)."""
+        """Return what this clock shows at a real time (both aware, UTC)."""
         if self.shown_start is None:
             return real
         return self.shown_start + (real - self.real_start) * self.speed
 
     def now(self) -> datetime:
-        """The schedule time now (aware, UTC)."""
+        """Return the schedule time now (aware, UTC)."""
         return self.at(datetime.now(UTC))
 
     def moved(self, by: timedelta) -> Clock:
-        """Return the clock that this one would be, had its process begun with a real time that is later by ``by``."""
+        """Return this clock as if its process had started at a real time later by `by`."""
         shown = self.shown_start and self.shown_start + by
         return replace(self, real_start=self.real_start + by, shown_start=shown)
 
     def real_seconds(self, schedule: timedelta) -> float:
-        """How many real seconds a span of schedule time takes."""
+        """Return how many real seconds a span of schedule time takes."""
         return schedule.total_seconds() / self.speed
 
     def __str__(self) -> str:
@@ -120,7 +120,7 @@ def measured_offset(database: datetime, asked: datetime, seconds: float) -> time
     Args:
         database: what the database's clock showed (aware).
         asked: what this machine's clock showed when the question was sent (aware).
-        seconds: how long the answer took: the database read its clock about half-way, and at most that half is error.
+        seconds: how long the answer took; the database read its clock about half-way, and that half bounds the error.
     """
     half = timedelta(seconds=seconds / 2)
     offset = database - (asked + half)

@@ -1,4 +1,4 @@
-"""The pool of API keys, dealt out to rings."""
+"""The pool of API keys, by ring."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RINGS = ("hunting", "tracking", "archeology")
 
 
 def fingerprint(key: SecretStr | str) -> str:
-    """What stands for a key in the database, logs and reports: 12 hexadecimal digits of its SHA-256."""
+    """Return 12 hexadecimal digits of a key's SHA-256, which name the key in the database, logs and reports."""
     text = key.get_secret_value() if isinstance(key, SecretStr) else key
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -28,7 +28,7 @@ class KeyPool:
 
     Attributes:
         rings: ring name → keys.
-        shared: whether a list was too short to deal, so that all rings share its keys.
+        shared: whether all rings share the keys of a list that was too short to deal out.
     """
 
     rings: dict[str, tuple[SecretStr, ...]]
@@ -36,7 +36,7 @@ class KeyPool:
 
     @classmethod
     def parse(cls, text: str | None, *, tracking_size: int = 1, archeology_size: int = 1) -> KeyPool:
-        """Reads YOUTUBE_API_KEY_POOL_JSON: an object of rings, or a list that is dealt out.
+        """Parse YOUTUBE_API_KEY_POOL_JSON: an object of rings, or a list to deal out.
 
         Raises ConfigError, which never shows a part of the value.
         """
@@ -77,11 +77,11 @@ class KeyPool:
         return self.rings[ring]
 
     def all_keys(self) -> tuple[SecretStr, ...]:
-        """Every key of the pool once."""
+        """Return every key of the pool once."""
         return tuple(dict.fromkeys(key for ring in RINGS for key in self.rings[ring]))
 
     def version(self) -> str:
-        """Changes when the pool changes: a rejected key is tried again then."""
+        """Return a digest of the pool's keys. When it changes, rejected keys are tried again."""
         prints = sorted(fingerprint(key) for key in self.all_keys())
         return hashlib.sha256(" ".join(prints).encode()).hexdigest()[:12]
 
@@ -96,7 +96,7 @@ def _keys(value: Any, where: str) -> tuple[SecretStr, ...]:
     for key in keys:
         if not key.isascii() or not key.isprintable() or " " in key:
             raise ConfigError(
-                f"YOUTUBE_API_KEY_POOL_JSON: a key of {where} (fingerprint {fingerprint(key)}) holds characters that "
+                f"YOUTUBE_API_KEY_POOL_JSON: a key of {where} (fingerprint {fingerprint(key)}) has characters that "
                 "no key has; copy it again."
             )
     return tuple(SecretStr(key) for key in keys)

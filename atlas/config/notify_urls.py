@@ -1,4 +1,4 @@
-"""NOTIFY_URLS: which service is told of which events. Apprise's own way to write it: ``type,type=URL``."""
+"""Parse NOTIFY_URLS: which service is notified of which events, in Apprise's form `type,type=URL`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Entry:
     """One service.
 
     Attributes:
-        place: which entry of NOTIFY_URLS it is, from 1: what messages call it by.
-        types: the events that it is told of; empty: all.
-        url: its address, a secret.
+        place: its place in NOTIFY_URLS, from 1; messages name it by this.
+        types: the events that it takes; empty: all.
+        url: a secret.
     """
 
     place: int
@@ -24,7 +24,7 @@ class Entry:
     url: str
 
     def takes(self, event: EventType | None) -> bool:
-        """Whether it is told of such an event; None stands for a message that is about no event."""
+        """Return whether it takes such an event; None stands for a message about no event."""
         return not self.types or event is None or event in self.types
 
     def __repr__(self) -> str:
@@ -32,10 +32,9 @@ class Entry:
 
 
 def parse(text: str) -> list[Entry]:
-    """The entries of NOTIFY_URLS, in their order.
+    """Return the entries of NOTIFY_URLS, in their order.
 
-    Raises ValueError for a word that is no type of event: it names the entry by its place, since any part of it may be
-    secret.
+    Raises ValueError for an unknown type. It names only the entry's place, since any part of the entry may be secret.
     """
     entries = []
     for place, written in enumerate(text.split(), 1):
@@ -46,7 +45,7 @@ def parse(text: str) -> list[Entry]:
                 types.add(EventType(word.lower()))
             except ValueError:
                 raise ValueError(
-                    f"entry {place} names a type of event that there is none of; the types are {', '.join(EventType)}"
+                    f"entry {place} names an unknown type of event; the types are {', '.join(EventType)}"
                 ) from None
         if words and not url:
             raise ValueError(f"entry {place} has no URL after its types; write it as type,type=URL")
@@ -55,12 +54,12 @@ def parse(text: str) -> list[Entry]:
 
 
 def bare_url(written: str) -> str:
-    """The URL of one entry as it is written, without its types."""
+    """Return the URL of one entry, without its types."""
     return _divided(written)[1]
 
 
 def _divided(written: str) -> tuple[list[str], str]:
-    """The words before the URL, if there are any: an equals sign in the URL itself stands after its ``://``."""
+    """Return the types and the URL. An equals sign in the URL itself is after its `://`."""
     before, equals, after = written.partition("=")
     if not equals or "://" in before:
         return [], written

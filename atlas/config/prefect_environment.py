@@ -1,8 +1,4 @@
-"""The settings that Prefect reads from the environment for itself, given to it before it is imported.
-
-Prefect takes its settings when it is imported, and its threads read them from there: the environment is the one way
-that reaches all of them.
-"""
+"""Set the environment variables that Prefect reads when it is imported: nothing else reaches all of its threads."""
 
 import os
 
@@ -10,10 +6,10 @@ from pydantic import SecretStr
 
 
 def configure_prefect(api_url: str, api_key: SecretStr | None = None) -> None:
-    """Point Prefect at the server `api_url`, and keep it from anything else. Call it before `import prefect`.
+    """Point Prefect at a server. Call it before `import prefect`.
 
-    Never a server of its own (20 s a start, and none of several at once), no analytics, few retries: a lost server
-    must cost seconds. What the user set for these, beyond the server, holds.
+    Prefect starts no server of its own (20 s), sends no analytics, and retries little, so that a lost server costs
+    seconds. The user's own values for these stay.
     """
     os.environ["PREFECT_API_URL"] = api_url
     if api_key is not None:

@@ -1,4 +1,4 @@
-"""Names that look like those of settings and are none: misspelt ones, and those of a key that the pool should hold."""
+"""Find names that look like settings and are none: misspelt ones, and names of single keys."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ __all__ = ["POOL", "similar_settings"]
 
 POOL = "YOUTUBE_API_KEY_POOL_JSON"
 
-# names that begin so are nobody else's; other tools use DATABASE_, VAULT_, HF_, PREFECT_ and others for their own
+# only Maia's settings begin so; other tools use DATABASE_, VAULT_, HF_, PREFECT_ and others too
 _OURS = ("HUNTER_", "TRACKER_", "JANITOR_", "KEY_POOL_")
 _A_KEY = re.compile(r"(YOUTUBE|YT)_(\w+_)?KEYS?(_POOL)?(_JSON)?")
-# what hosts of databases, their tools and other projects call the address of one
+# names that hosts of databases, their tools and other projects use
 _A_DATABASE = re.compile(
     r"(DB|PG|POSTGRES(QL)?|TIMESCALE(DB)?(_SERVICE)?|(MAIA|ATLAS|NEON|SUPABASE)_(DATABASE|DB))_?UR[IL]"
     r"|DATABASE_(PRIVATE|PUBLIC)_URL"
 )
-_OURS_ALIKE = 0.6  # of 1: how much of two names has to be the same
+_OURS_ALIKE = 0.6  # of 1: how similar two names must be
 _ALIKE = 0.85
 
 
 def similar_settings(names: Iterable[str], known: Collection[str], given: Collection[str]) -> dict[str, str | None]:
-    """Those of the names that look like settings and are none, each with the setting that was probably meant.
+    """Return the names that look like settings and are none, each with the setting that was probably meant.
 
     Args:
         names: of the environment or a file.
         known: the names of all settings, in upper case.
-        given: those of them that are set: nobody misses them, so a foreign name like them is left alone.
+        given: those of them that are set. A foreign name similar to one of them is ignored.
     """
     found: dict[str, str | None] = {}
     for name in names:

@@ -1,14 +1,12 @@
-"""Messages to people, over Apprise: chat, mail, push, whatever ``NOTIFY_URLS`` names (space-separated).
+"""Send messages to people over Apprise: chat, mail, push, whatever NOTIFY_URLS names.
 
-An entry is a URL, or ``type,type=URL`` for events of those types only. Without NOTIFY_URLS nothing happens and nothing
-is logged. A notification never fails the one who sends it: a URL that is none, or a service that does not take the
-message, is logged once per process, with the reason that the service gave. These URLs are secrets (they hold tokens and
-passwords), so the log names an entry by its place only; what Apprise and urllib3 would log about them is held back, and
-of it only the reason is shown, with every part of the URL masked.
+Without NOTIFY_URLS nothing happens and nothing is logged. A notification never fails its sender: a wrong URL, or a
+service that does not take the message, is logged once per process with the service's reason. The URLs are secrets, so
+the log names an entry by its place only; the log records of Apprise and urllib3 are dropped, and only the reason in
+them is shown, with every part of the URL masked.
 
-A message is one request to each service, shortened to what that service takes: see ``atlas.notifier.messages``.
-Which events are
-sent, and how often, is decided by ``atlas.notifier.dispatcher``.
+A message is one request to each service, shortened to what that service takes (`atlas.notifier.messages`).
+`atlas.notifier.dispatcher` decides which events are sent, and how often.
 """
 
 from __future__ import annotations
@@ -41,8 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["NOTIFY_SECONDS", "Delivery", "Level", "notify", "send"]
 
 NOTIFY_SECONDS = 15.0
-"""The longest that one notification may hold up its sender (real seconds); all URLs are served at once."""
-_SENDING = 2 / 3  # of it: the rest is for noting that nobody was told, so that another process tells
+"""The longest that one notification may delay its sender (real seconds); all URLs are served at once."""
+_SENDING = 2 / 3  # of it; the rest is for releasing the claim, so that another process notifies
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +51,7 @@ _NTFY_BYTES = 4096  # a longer message becomes a file in its app; Apprise allows
 _SLACK_HEADER, _SLACK_SECTION = 150, 3000  # of a message in blocks; Apprise names the limits of one without
 _LONGEST_REASON = 200
 _SHORTEST_ANYWHERE = 4  # characters: shorter parts of a URL are masked as whole words only
-_said: set[tuple[str, str]] = set()
+_logged: set[tuple[str, str]] = set()
 
 
 @dataclass
@@ -61,10 +59,10 @@ class Delivery:
     """What became of a message at one service.
 
     Attributes:
-        entry: the service's place in NOTIFY_URLS, and which events it is told of.
-        service: its kind as Apprise calls it, such as ``Telegram``; empty where it was not found out.
+        entry: the service's entry of NOTIFY_URLS.
+        service: its kind as Apprise calls it, such as `Telegram`; empty if it is unknown.
         problem: what went wrong; empty when it took the message.
-        records: what Apprise logged meanwhile. They hold secrets.
+        records: what Apprise logged meanwhile. They contain secrets.
     """
 
     entry: notify_urls.Entry
@@ -74,47 +72,47 @@ class Delivery:
 
     @property
     def taken(self) -> bool:
-        """Whether it reached anyone: an entry may name several chats, of which one refuses."""
+        """Whether it reached anybody: an entry may name several chats, of which one refuses."""
         return not self.problem or any(
             record.levelno == logging.INFO and record.getMessage().startswith("Sent ") for record in self.records
         )
 
 
 async def notify(title: str, body: str, level: str = Level.INFO, *, event: EventType | None = None) -> bool:
-    """Sends a message to every service of NOTIFY_URLS that is told of such events. Never raises.
+    """Send a message to every service of NOTIFY_URLS that takes such events. Never raise.
 
-    Both texts are plain text, whatever they hold: services that show HTML get them escaped, control characters are
-    taken out (line breaks stay in the body), and no ``@everyone`` in them notifies a room.
+    Both texts are plain text: HTML is escaped, control characters are removed (line breaks stay in the body), and no
+    `@everyone` in them notifies a room.
 
     Args:
         title: one line.
         body: any number of lines.
-        level: ``info``, ``warning`` or ``error``: how it is marked, where the service can.
+        level: `info`, `warning` or `error`, for services that mark it.
         event: what it is about; None: every service gets it.
 
     Returns:
-        True when every service took it; False when one did not, or there is none for it.
+        True if every service took it; False if one did not, or there is none for it.
     """
     deliveries = await send(Message(title, (body,)), level, event=event)
     return bool(deliveries) and not any(delivery.problem for delivery in deliveries)
 
 
 async def send(message: Message, level: str = Level.INFO, *, event: EventType | None = None) -> list[Delivery]:
-    """Send as ``notify`` does. Return what became of it at each service; nothing where there is none. Never raises."""
+    """Send as `notify` does. Return what became of it at each service. Never raise."""
     try:
         secret = settings.notify_urls
         entries = notify_urls.parse(secret.get_secret_value()) if secret else []
-        message = message.map(_plain)
+        message = message.map(_sanitize)
         deliveries = [Delivery(entry) for entry in entries if entry.takes(event)]
         await asyncio.gather(*(_send(delivery, len(entries), message, level) for delivery in deliveries))
-    except Exception as error:  # noqa: BLE001  a notification never fails the one who sends it
-        _say_once("", "notify", f"a notification could not be sent: {type(error).__name__}")
+    except Exception as error:  # noqa: BLE001  a notification never fails its sender
+        _log_once("", "notify", f"a notification could not be sent: {type(error).__name__}")
         return []
     return deliveries
 
 
 async def _send(delivery: Delivery, of: int, message: Message, level: str) -> None:
-    """Sends to one service and says once what is wrong with it."""
+    """Send to one service, and log once what is wrong with it."""
     try:
         delivery.problem = await call_in_background(
             lambda: _deliver(delivery, message, level), seconds=NOTIFY_SECONDS * _SENDING, name="notify"
@@ -125,7 +123,7 @@ async def _send(delivery: Delivery, of: int, message: Message, level: str) -> No
         delivery.problem = f"failed with {type(error).__name__}"
     if delivery.problem:
         place = f"entry {delivery.entry.place} of {of} in NOTIFY_URLS"
-        _say_once(delivery.entry.url, delivery.problem, f"{place} {delivery.problem}")
+        _log_once(delivery.entry.url, delivery.problem, f"{place} {delivery.problem}")
 
 
 def _deliver(delivery: Delivery, message: Message, level: str) -> str:
@@ -137,11 +135,11 @@ def _deliver(delivery: Delivery, message: Message, level: str) -> str:
         # instantiate takes the entry as one URL, where add() would split it at commas
         service: Any = apprise.Apprise.instantiate(delivery.entry.url, asset=asset)
         if service is None:
-            return "is no URL that Apprise can use; see its list of services for how it is written"
+            return "is not a URL that Apprise can use; see its list of services"
         delivery.service = str(service.service_name)
         limits = _limits(service)
         title, body = fit(message, limits)
-        service.overflow_mode = apprise.OverflowMode.UPSTREAM  # it fits, whatever the URL says of longer ones
+        service.overflow_mode = apprise.OverflowMode.UPSTREAM  # it fits, whatever the URL says
         sender = apprise.Apprise(asset=asset)
         sender.add(service)
         taken = sender.notify(title=title, body=body, notify_type=_APPRISE_TYPE[level], body_format="text")
@@ -149,7 +147,7 @@ def _deliver(delivery: Delivery, message: Message, level: str) -> str:
 
 
 def _limits(service: Any) -> Limits:
-    """Return what a service of Apprise takes, and make it take plain text as plain text."""
+    """Return the limits of a service of Apprise, and make it show plain text as it is."""
     import apprise  # noqa: PLC0415  see _deliver
 
     limits = Limits(
@@ -160,7 +158,7 @@ def _limits(service: Any) -> Limits:
     )
     match str(service.service_name):
         case "Telegram":
-            service.notify_format = apprise.NotifyFormat.HTML  # in Markdown, a single _ has Telegram refuse the message
+            service.notify_format = apprise.NotifyFormat.HTML  # in Markdown, Telegram refuses a single _
         case "Discord":
             limits = replace(limits, escape=escape_markdown)
         case "Slack":
@@ -187,22 +185,22 @@ def _reason(delivery: Delivery) -> str:
     details = [record.getMessage() for record in delivery.records if record.levelno < logging.INFO]
     answers = [text.partition(":")[2] for text in details if text.startswith("Response Details")]
     broken = [text.rpartition("Caused by ")[2] for text in details if text.startswith("Socket Exception")]
-    said = warnings[-1] if warnings else ""
-    status = re.search(r"error=(\d{3})\b", said)
+    warning = warnings[-1] if warnings else ""
+    status = re.search(r"error=(\d{3})\b", warning)
     if status:
         number = int(status[1])
         phrase = HTTPStatus(number).phrase if number in set(HTTPStatus) else "?"
-        problem, reason = f"was refused with {number} ({phrase})", answers[-1].strip() if answers else said
-        with contextlib.suppress(ValueError, SyntaxError, AttributeError):  # it is logged as Python writes bytes
+        problem, reason = f"was refused with {number} ({phrase})", answers[-1].strip() if answers else warning
+        with contextlib.suppress(ValueError, SyntaxError, AttributeError):  # it is logged as bytes
             reason = ast.literal_eval(reason).decode("utf-8", "replace")
     else:
-        problem, reason = "was not delivered", " ".join([said, *broken[-1:]])
+        problem, reason = "was not delivered", " ".join([warning, *broken[-1:]])
     reason = _masked(reason, delivery.entry.url)
     return f"{problem}: {reason}" if reason else problem
 
 
 def _masked(text: str, url: str) -> str:
-    """Return a text of others on one line without any part of a URL, or anything else that looks like a secret."""
+    """Return foreign text on one line, without any part of a URL or anything that looks like a secret."""
     parts = {part for form in (url, unquote(url)) for part in re.split(r"[^\w.-]+", form.partition("://")[2])}
     for part in sorted(parts - {""}, key=len, reverse=True):
         border = r"\b" if len(part) < _SHORTEST_ANYWHERE else ""
@@ -213,11 +211,10 @@ def _masked(text: str, url: str) -> str:
 
 
 class _Quiet:
-    """While any notification is under way, drops what the libraries below it log: URLs, paths with tokens, answers.
+    """Drop what libraries log while any notification is under way: URLs, paths with tokens, answers.
 
-    A filter on the loggers, and not a level, since a logging configuration that comes later sets levels again. Counted,
-    as notifications overlap and one that overran its time may still be going on. What Apprise logs in the thread of a
-    notification is kept for it, whatever the level.
+    It is a filter on the loggers, since a later logging configuration resets their levels. Notifications overlap. What
+    Apprise logs in the thread of a notification is kept for it, whatever the level.
     """
 
     def __init__(self) -> None:
@@ -243,11 +240,11 @@ class _Quiet:
                 del self._records[thread]
                 if not self._records:
                     self._each(lambda log: log.removeFilter(self))
-                    if log.level == logging.DEBUG:  # a logging configuration may have come meanwhile
+                    if log.level == logging.DEBUG:  # unless a logging configuration changed it
                         log.setLevel(self._level)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop the record, and keep it for the notification that caused it: the interface of logging filters."""
+        """Drop the record, and keep it for the notification that caused it (the interface of logging filters)."""
         records = self._records.get(record.thread or 0)
         if records is not None and record.name == _APPRISE_LOGGER:
             records.append(record)
@@ -262,12 +259,12 @@ class _Quiet:
 _quiet = _Quiet()
 
 
-def _say_once(url: str, problem: str, message: str) -> None:
-    if (url, problem) not in _said:
-        _said.add((url, problem))
+def _log_once(url: str, problem: str, message: str) -> None:
+    if (url, problem) not in _logged:
+        _logged.add((url, problem))
         logger.warning("notifier: %s", message)
 
 
-def _plain(text: str) -> str:
-    """Without control characters, save tabs and line breaks, and such that it calls nobody."""
+def _sanitize(text: str) -> str:
+    """Return the text without control characters but tabs and line breaks, and without mentions."""
     return escape_mentions(sanitize(str(text), keep="\n\t", instead=""))

@@ -1,4 +1,4 @@
-"""Notifications as texts, and how each is shortened to what one service takes."""
+"""Messages, and how they are shortened to what one service takes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 __all__ = ["Limits", "Message", "escape_markdown", "fit", "json_bytes", "utf16_units"]
 
-_JOINT = 32  # what Apprise may put between a title and a body that are one text, such as <b></b><br />
+_JOINT = 32  # for what Apprise puts between a title and a body in one text, such as <b></b><br />
 _CUT = "…"
-_INVISIBLE = "\u200b\u200d \n"  # characters that must not stand before the mark of a cut
+_INVISIBLE = "\u200b\u200d \n"  # must not precede the mark of a cut
 _MARKDOWN = re.compile(r"(https?://\S+)|([\\*_`~|]|^[#>])", re.MULTILINE)
 
 
@@ -26,7 +26,7 @@ def json_bytes(text: str) -> int:
 
 
 def escape_markdown(text: str) -> str:
-    """Return the text such that a service that always renders Markdown shows it as it is. URLs stay as they are."""
+    """Return the text so that a service that renders Markdown shows it literally. URLs stay as they are."""
     return _MARKDOWN.sub(lambda match: match[1] or f"\\{match[2]}", text)
 
 
@@ -40,8 +40,7 @@ class Limits:
         lines: the most lines of a body; 0: any number.
         shared: whether the title counts towards the body.
         measure: the length of a text, as the service counts it.
-        escape: makes plain text into what is handed to the service, of the body and of a title that is part of it.
-            `measure` gets its result.
+        escape: makes plain text into what the service gets; `measure` gets its result.
     """
 
     title: int
@@ -58,7 +57,7 @@ class Message:
 
     Attributes:
         title: one line.
-        items: what it names, each of one line or more; the first ones matter most.
+        items: one text per thing; the first ones matter most.
         unlisted: how many more things it stands for.
         ending: lines below.
     """
@@ -70,7 +69,7 @@ class Message:
 
     @property
     def body(self) -> str:
-        """All of it, without a limit."""
+        """The whole body, without a limit."""
         return _body(self.items, self.unlisted, self.ending)
 
     def map(self, change: Callable[[str], str]) -> Message:
@@ -86,9 +85,9 @@ class Message:
 def fit(message: Message, limits: Limits) -> tuple[str, str]:
     """Return a title and a body that the service takes, escaped for it.
 
-    Items are left out from the last one on, and counted in "And N more."; of the first item at least its beginning
-    stays. A title that is cut stands in full at the beginning of the body. Neither text is empty, unless the service
-    would show the same text twice.
+    Items are left out from the end, and counted in "And N more."; at least the beginning of the first one stays. A
+    title that is cut is repeated in full in the body. Neither text is empty, unless the service would show the same
+    text twice.
     """
     joined = limits.shared or not limits.title
     most = min(limits.title or limits.body, limits.body // 2) if joined else limits.title
@@ -116,7 +115,7 @@ def fit(message: Message, limits: Limits) -> tuple[str, str]:
         rest = _body((), message.unlisted + max(0, len(items) - 1), end)
         left = room - (limits.measure(limits.escape(f"\n{rest}")) if rest else 0)
         body = "\n".join(filter(None, (_cut(first, left, limits), rest)))
-        if left > room // 2 and fits(body):  # it must not be all ending
+        if left > room // 2 and fits(body):  # not only the ending
             return shown, limits.escape(body)
     return shown, limits.escape(_cut(first, room, limits))
 
@@ -131,7 +130,7 @@ def _body(items: Sequence[str], unlisted: int, ending: Sequence[str]) -> str:
 
 
 def _cut(text: str, room: int, limits: Limits) -> str:
-    """Return the text, or its beginning and a mark, no longer than this as the service counts it."""
+    """Return the text, or its beginning and a mark, within this length as the service measures it."""
     if limits.measure(limits.escape(text)) <= room:
         return text
     left = room - limits.measure(_CUT)

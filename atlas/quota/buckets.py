@@ -28,15 +28,15 @@ class Bucket(StrEnum):
 
 
 def quota_day(at: datetime) -> date:
-    """The Pacific calendar day that a call at this time (aware) counts for."""
+    """Return the Pacific calendar day for which a call at this time (aware) counts."""
     return at.astimezone(PACIFIC).date()
 
 
 def quota_reset(at: datetime) -> datetime:
-    """The next midnight Pacific after this time, in UTC (right across both clock changes of a year)."""
+    """Return the next midnight Pacific after this time, in UTC, also across clock changes."""
     return datetime.combine(quota_day(at) + timedelta(days=1), time(), PACIFIC).astimezone(UTC)
 
 
 def quota_start(at: datetime) -> datetime:
-    """The last midnight Pacific before or at this time, in UTC."""
+    """Return the last midnight Pacific before or at this time, in UTC."""
     return datetime.combine(quota_day(at), time(), PACIFIC).astimezone(UTC)

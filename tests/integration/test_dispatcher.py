@@ -39,7 +39,7 @@ SUSPENDED = EventType.KEY_SUSPENDED
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service that NOTIFY_URLS names, and a process that has notified nobody yet."""
-    monkeypatch.setattr(notifier, "_said", set())
+    monkeypatch.setattr(notifier, "_logged", set())
     monkeypatch.setattr(dispatcher, "default", Dispatcher())
     with service() as state:
         monkeypatch.setenv("NOTIFY_URLS", state.url())
@@ -148,7 +148,7 @@ async def test_a_message_that_one_of_two_chats_refuses_is_not_sent_again_to_the_
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with chat_services() as chats:
-        monkeypatch.setattr(notifier, "_said", set())
+        monkeypatch.setattr(notifier, "_logged", set())
         monkeypatch.setattr(NotifyTelegram, "notify_url", f"http://127.0.0.1:{chats.port}/telegram")
         with settings.override(notify_urls=SecretStr("tgram://123456789:AbCdEfGhIjKlMnOpQrStUvWxYz/77777/666")):
             await notify(KEY)

@@ -54,7 +54,7 @@ URLS = {
 
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServices]:
-    monkeypatch.setattr(notifier, "_said", set())
+    monkeypatch.setattr(notifier, "_logged", set())
     with chat_services() as state:
         base = f"http://127.0.0.1:{state.port}"
         monkeypatch.setattr(NotifyDiscord, "notify_url", f"{base}/discord")

@@ -29,7 +29,7 @@ PATH_TOKEN = NOTIFY_TOKEN
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    monkeypatch.setattr(notifier, "_said", set())
+    monkeypatch.setattr(notifier, "_logged", set())
     with service() as state:
         yield state
 

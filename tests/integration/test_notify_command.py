@@ -41,7 +41,7 @@ async def test_an_entry_that_did_not_take_it_is_named_and_the_code_is_1(people: 
     assert done.code == 1
     first, second, third = done.out.splitlines()
     assert first == "entry 1 of 3 (JSON) took the message"
-    assert second.startswith("entry 2 of 3 is no URL that Apprise can use")
+    assert second.startswith("entry 2 of 3 is not a URL that Apprise can use")
     assert third.startswith("entry 3 of 3 (JSON) was not delivered: A Connection error occurred")
     assert "Connection refused" in third
 
@@ -49,7 +49,7 @@ async def test_an_entry_that_did_not_take_it_is_named_and_the_code_is_1(people: 
 @pytest.mark.parametrize("arguments", [(), ("--test",)])
 @pytest.mark.parametrize(
     ("urls", "words"),
-    [("", "NOTIFY_URLS required"), (f"churns=json://{SECRET}", "NOTIFY_URLS: entry 1 names a type of event")],
+    [("", "NOTIFY_URLS required"), (f"churns=json://{SECRET}", "NOTIFY_URLS: entry 1 names an unknown type of event")],
 )
 async def test_unset_or_wrong_it_ends_with_78(arguments: tuple[str, ...], urls: str, words: str) -> None:
     done = await notify(*arguments, urls=urls)

@@ -90,7 +90,7 @@ async def test_it_prints_its_base_url_first_answers_and_stops_cleanly(number: si
         (["--fault", "explode"], 2, "there is no kind 'explode'"),
         (["--key", "=p"], 2, "a key is empty"),
         (["--dataset", "none.csv"], 1, "ConfigError: data set none.csv cannot be read"),
-        (["--clock", "fast"], 1, "'fast' is no clock"),
+        (["--clock", "fast"], 1, "'fast' is not a clock"),
         (["--host", "192.0.2.1"], 1, "cannot listen on 192.0.2.1:8080"),
     ],
 )

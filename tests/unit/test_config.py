@@ -132,7 +132,7 @@ MALFORMED = [
     ("HUNTER_TAG_DENY", "*", "not a regular expression"),
     ("YOUTUBE_API_BASE_URL", "localhost:8080", "http://"),
     ("PREFECT_API_URL", "prefect", "http://"),
-    ("ATLAS_CLOCK", "fast", "no clock"),
+    ("ATLAS_CLOCK", "fast", "not a clock"),
     ("ATLAS_CLOCK", "2x@yesterday", "ISO 8601"),
     ("ATLAS_CLOCK", "2x@0001-01-01T00:00:00+05:00", "ISO 8601"),
     ("ATLAS_CLOCK", "99999999999999x", "calendar"),

@@ -27,7 +27,7 @@ SECRET = "verySecretWord"
 
 @pytest.fixture(autouse=True)
 def nothing_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifier, "_said", set())
+    monkeypatch.setattr(notifier, "_logged", set())
 
 
 class Service:
@@ -76,7 +76,7 @@ async def test_every_service_gets_it_whatever_becomes_of_the_others(
         assert await notifier.notify("title", "body") is False
     assert len(service.received) == 2
     (logged,) = caplog.records
-    assert "entry 2 of 3 in NOTIFY_URLS is no URL that Apprise can use" in logged.getMessage()
+    assert "entry 2 of 3 in NOTIFY_URLS is not a URL that Apprise can use" in logged.getMessage()
     assert SECRET not in caplog.text
 
 

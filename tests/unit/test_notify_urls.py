@@ -50,7 +50,7 @@ def test_a_word_that_is_no_type_is_an_error_that_names_the_place_and_the_types(
         with pytest.raises(ConfigError) as caught:
             use()
         message = str(caught.value)
-        assert message.startswith("NOTIFY_URLS: entry 2 names a type of event that there is none of")
+        assert message.startswith("NOTIFY_URLS: entry 2 names an unknown type of event")
         assert "key_suspended" in message
         assert SECRET not in message
 
