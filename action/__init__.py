@@ -2,10 +2,10 @@
 
 Standard library only, so that nothing is installed on the runner. From the bottom up:
 
-- `text`, `markdown`: making foreign text harmless.
-- `runner`, `masks`: speaking to the Actions runner, and what it must hide.
+- `text`: make foreign text harmless.
+- `runner`, `masks`: speak to the Actions runner, and what it must hide.
 - `inputs`, `settings`: what the step was given.
-- `cancel`, `process`: child processes that a cancelled job ends in good order.
+- `cancel`, `process`: child processes that end when the job is cancelled.
 - `image`, `container`, `result`: the Docker image, one run of it, and the result file that it leaves.
 - `verdicts`: what each exit code means for the step; `summary`: the same in words.
 - `commands`: shard, plan, verdict; `main` puts them together.

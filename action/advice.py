@@ -1,6 +1,6 @@
-"""What a message of Maia advises on a command line, in the words of a workflow, where there is no command line.
+"""Turn the advice of Maia's messages from commands into what to do in a workflow, which has no command line.
 
-The log of the container keeps the words of the command; annotations and summaries have these.
+The container's log keeps the commands; annotations and summaries have these words.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ _SAID = (
 
 
 def in_a_workflow(text: str, *, janitor: bool = False) -> str:
-    """`text` with each advice that is a command replaced by what to do in a workflow.
+    """Return `text` with each advised command replaced by what to do in a workflow.
 
-    `janitor`: it is the Janitor's, whose own workflow brings no schema up to date.
+    `janitor`: of the Janitor, whose own workflow migrates nothing.
     """
     for pattern, words in _SAID:
         text = re.sub(pattern, lambda _, words=words: words, text)  # type: ignore[misc]

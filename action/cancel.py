@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
-from types import FrameType
 
 from action.errors import Cancelled
 
@@ -22,49 +21,43 @@ class Cancel:
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self._signals: SimpleQueue[int] = SimpleQueue()
         self._happened = threading.Event()
         self._lock = threading.Lock()
         self._action: Callable[[], None] | None = None
         self._worker: threading.Thread | None = None
 
     def install(self) -> None:
-        """Takes SIGINT and SIGTERM of this process, from the main thread.
+        """Take SIGINT and SIGTERM of this process, from the main thread.
 
         Also where it was started to ignore SIGINT, as by a runner in the background: the runner means this process.
         """
-        threading.Thread(target=self._serve, daemon=True, name="cancel").start()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
-
-    def _handle(self, signum: int, _frame: FrameType | None) -> None:
         # The main thread may hold any lock at this moment; SimpleQueue.put is the one thing made for that.
-        self._signals.put(signum)
-
-    def _serve(self) -> None:
-        self.request(self._signals.get())
+        signals: SimpleQueue[int] = SimpleQueue()
+        threading.Thread(target=lambda: self.request(signals.get()), daemon=True, name="cancel").start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda signum, _frame: signals.put(signum))
 
     def request(self, signum: int) -> None:
-        """Cancels, as that signal does."""
+        """Cancel, as that signal does."""
         with self._lock:
             if self.signum is not None:
                 return
             self.signum = signum
             self._happened.set()
-            if self._action is not None:
-                self._begin(self._action)
+            self._begin()
 
-    def _begin(self, action: Callable[[], None]) -> None:
-        self._worker = threading.Thread(target=action, name="cancelling")
-        self._worker.start()
+    def _begin(self) -> None:
+        if self._action is not None:
+            self._worker = threading.Thread(target=self._action, name="cancelling")
+            self._worker.start()
 
     @contextmanager
     def calling(self, action: Callable[[], None]) -> Iterator[None]:
-        """While the block runs, a cancel calls `action` once, in a thread; the block's end waits for that thread."""
+        """Let a cancel during the block call `action` once, in a thread; wait for that thread at the block's end."""
         with self._lock:
             self._action = action
             if self.signum is not None:
-                self._begin(action)
+                self._begin()
         try:
             yield
         finally:
@@ -74,11 +67,11 @@ class Cancel:
                 worker.join()
 
     def check(self) -> None:
-        """Raises Cancelled if the job was cancelled."""
+        """Raise Cancelled if the job was cancelled."""
         if self.signum is not None:
             raise Cancelled(self.signum)
 
     def wait(self, seconds: float) -> None:
-        """Returns after `seconds`; raises Cancelled as soon as the job is cancelled."""
+        """Return after `seconds`; raise Cancelled as soon as the job is cancelled."""
         self._happened.wait(seconds)
         self.check()

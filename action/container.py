@@ -1,16 +1,17 @@
-"""One container: started, ended in good order when the job is cancelled, asked how it ended, and always removed."""
+"""One container: started, stopped when the job is cancelled, asked how it ended, and always removed."""
 
 from __future__ import annotations
 
 import json
 import secrets
-import subprocess
-import threading
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from action import result
@@ -26,13 +27,13 @@ from maia.runtime.exitcodes import ExitCode
 __all__ = ["STOP_SECONDS", "Containers", "Ended", "Times"]
 
 STOP_SECONDS = 7
-"""Seconds between SIGTERM and kill. An agent lets calls in flight finish for 5 s and gives its claims back in 2 s more
-(maia.runtime.shutdown); 10 s after its first signal the runner kills us, and until then the container is to be
+"""Seconds between SIGTERM and kill. An agent lets calls in flight finish for 5 s and releases its claims in 2 s more
+(maia.runtime.shutdown); 10 s after its first signal the runner kills us, and until then the container has to be
 removed."""
 
 _STOPS = 5
-_UNSEEN = "bind source path does not exist"
 _UP_AFTER = 1.0  # seconds
+_UNSEEN = "bind source path does not exist"
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,10 @@ class Times:
 
     @classmethod
     def split(cls, began: float, up: float | None, found: Result | None, ended: float) -> Times:
-        """Of times in seconds since the epoch."""
+        """Split times in seconds since the epoch."""
         start, finish = (found.started_at.timestamp(), found.finished_at.timestamp()) if found else (None, None)
-        return cls(_between(began, up), _between(up, start), _between(start, finish), _between(finish, ended))
-
-
-def _between(begin: float | None, end: float | None) -> float | None:
-    return None if begin is None or end is None else max(0.0, end - begin)
+        moments = [began, up, start, finish, ended]
+        return cls(*(None if a is None or b is None else max(0.0, b - a) for a, b in pairwise(moments)))
 
 
 @dataclass(frozen=True)
@@ -67,12 +65,12 @@ class Ended:
     """How a container ended.
 
     Attributes:
-        code: what `docker run` ended with.
+        code: the exit code of `docker run`.
         started: whether a container was made at all.
         out_of_memory: whether the kernel killed it for its memory.
         result: what its result file says; None where there is none.
         damaged: why there is no result, where there should be one.
-        said: the last line that it printed.
+        last_line: the last line that it printed.
     """
 
     code: int
@@ -80,7 +78,7 @@ class Ended:
     out_of_memory: bool = False
     result: Result | None = None
     damaged: str | None = None
-    said: str = ""
+    last_line: str = ""
     times: Times = field(default_factory=Times)
 
 
@@ -102,26 +100,29 @@ class Containers:
         agent: str | None = None,
         stdin: str | None = None,
     ) -> Ended:
-        """Runs `command` with these settings to its end.
+        """Run `command` with these settings to its end.
 
         `agent`: whose result file to read; None: there is none. Raises EngineError where there is no docker, and
         Cancelled where that came before the start; a cancel later is for the caller to see.
         """
         name = f"maia-{secrets.token_hex(8)}"
         proxies, authorities = network_of(self.environ)
+        given = {**settings, **proxies}
         try:
-            ended = self._run(name, command, {**settings, **proxies}, authorities, agent, stdin)
-            if authorities and ended.code == ENGINE and not ended.started and _UNSEEN in ended.said:
+            ended = self._run(name, command, given, authorities, agent, stdin)
+            if authorities and ended.code == ENGINE and not ended.started and _UNSEEN in ended.last_line:
                 # such as a runner in a container that uses the engine of its host
                 names = ", ".join(authorities)
                 self.runner.warning(
                     "Maia: certificates",
                     f"The Docker engine does not see the files of {names}; the container goes without.",
                 )
-                ended = self._run(name, command, {**settings, **proxies}, {}, agent, stdin)
+                ended = self._run(name, command, given, {}, agent, stdin)
             return ended
         finally:
-            self._remove(name)
+            removed = ask(["rm", "--force", "--volumes", name], self.environ)
+            if removed.code and b"no such container" not in removed.err.lower():
+                self.runner.warning("Maia: container", f"{name} could not be removed: {last_line(removed.err)}")
 
     def _run(
         self,
@@ -132,37 +133,34 @@ class Containers:
         agent: str | None,
         stdin: str | None,
     ) -> Ended:
-        # names only: what a value is, nobody else on this machine can read from the command line
-        environ = {**self.environ, **given, **authorities}
-        paths = sorted(set(authorities.values()))
-        arguments = self._arguments(name, [*given, *authorities], paths, interactive=stdin is not None)
-        self.runner.line(f"docker {' '.join(arguments)} {' '.join(command)}")
+        arguments = [
+            "run", "--init", "--name", name, "--pull", "never",
+            "--read-only", "--tmpfs", "/tmp", "--volume", result.PATH.rpartition("/")[0],  # noqa: S108  the container's own
+            "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+            *(["--network", self.network] if self.network else []),
+            *(["--interactive"] if stdin is not None else []),
+        ]  # fmt: skip
+        for path in sorted(set(authorities.values())):
+            arguments += ["--mount", f"type=bind,source={path},target={path},readonly"]
+        # names only: docker takes the values from the environment, so that no process list shows them
+        for setting in sorted([*given, *authorities]):
+            arguments += ["--env", setting]
+        arguments += [self.image, *command]
+        self.runner.line(f"docker {' '.join(arguments)}")
         with self.runner.foreign() as write:
-            work = Work([*arguments, *command], environ, write, stdin)
+            work = Work(arguments, {**self.environ, **given, **authorities}, write, stdin)
             began = time.time()
             code = work.run(self.cancel, lambda: self._stop(name, work))
             ended = time.time()
         return self._ended(name, code, work.tail, agent, began, ended)
 
-    def _arguments(self, name: str, names: Sequence[str], paths: Sequence[str], *, interactive: bool) -> list[str]:
-        return [
-            "run", "--init", "--name", name, "--pull", "never",
-            "--read-only", "--tmpfs", "/tmp", "--volume", result.PATH.rpartition("/")[0],  # noqa: S108  the container's own
-            "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-            *(["--network", self.network] if self.network else []),
-            *(["--interactive"] if interactive else []),
-            *(word for path in paths for word in ("--mount", f"type=bind,source={path},target={path},readonly")),
-            *(word for setting in sorted(names) for word in ("--env", setting)),
-            self.image,
-        ]  # fmt: skip
-
     def _stop(self, name: str, work: Work) -> None:
-        """Ends the container; called once, in a thread, while the main thread waits for the end."""
+        """Stop the container; called once, in a thread, while the main thread waits for the end."""
         self.runner.line("Stopping the container.")
         for _ in range(_STOPS):
             with suppress(EngineError):
                 ask(["stop", "-t", str(STOP_SECONDS), name], self.environ, seconds=STOP_SECONDS + 20)
-            # It was not up yet when the cancel came within a moment of its start; then stop has found nothing.
+            # Where the cancel came within a moment of its start, it was not up yet, and stop has found nothing.
             if work.ended.wait(_UP_AFTER):
                 return
         work.terminate()
@@ -170,9 +168,8 @@ class Containers:
     def _ended(self, name: str, code: int, tail: bytes, agent: str | None, began: float, ended: float) -> Ended:
         state = self._state(name)
         up = _moment(state.get("StartedAt"))
-        started = up is not None
         found, damaged = None, None
-        if agent is not None and started:
+        if agent is not None and up is not None:
             try:
                 found = self._result(name, agent, code)
             except DamagedError as error:
@@ -181,11 +178,11 @@ class Containers:
                 damaged = "the container left none"
         return Ended(
             code=code if code >= 0 else ENGINE,  # the docker command itself was killed
-            started=started,
+            started=up is not None,
             out_of_memory=state.get("OOMKilled") is True,
             result=found,
             damaged=damaged,
-            said=last_line(tail),
+            last_line=last_line(tail),
             times=Times.split(began, up, found, ended),
         )
 
@@ -198,36 +195,16 @@ class Containers:
         return state if isinstance(state, dict) else {}
 
     def _result(self, name: str, agent: str, code: int) -> Result | None:
-        """None where the container left none. Raises DamagedError."""
-        with subprocess.Popen(
-            ["docker", "cp", f"{name}:{result.PATH}", "-"],
-            env=dict(self.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as copying:
-            assert copying.stdout is not None  # noqa: S101  for the type checker
-            timer = threading.Timer(30, copying.kill)
-            timer.start()
-            try:
-                # what a tar adds to a file, and one byte that shows that there is more
-                archive = copying.stdout.read(result.LARGEST + 20_000)
-            finally:
-                timer.cancel()
-                copying.kill()
-        if not archive:
-            return None
-        return result.parse(result.unpacked(archive), agent=agent, exit_code=code)
-
-    def _remove(self, name: str) -> None:
-        answer = ask(["rm", "--force", "--volumes", name], self.environ)
-        if answer.code and b"no such container" not in answer.err.lower():
-            self.runner.warning("Maia: container", f"{name} could not be removed: {last_line(answer.err)}")
+        """Return None where the container left none. Raises DamagedError."""
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            copied = Path(folder, "result")
+            ask(["cp", f"{name}:{result.PATH}", str(copied)], self.environ)
+            data = result.read(copied)
+        return None if data is None else result.parse(data, agent=agent, exit_code=code)
 
 
 def _moment(text: object) -> float | None:
-    """Docker's time, in seconds since the epoch; the year 1 stands for never."""
+    """Return Docker's time in seconds since the epoch; the year 1 stands for never."""
     try:
         moment = datetime.fromisoformat(str(text))
         return moment.timestamp() if moment.year > 1 else None

@@ -3,7 +3,7 @@
 ActionError
 ├── UsageError      a wrong input                           2
 ├── SettingError    a setting is missing or wrong           78
-└── EngineError     Docker, the image or the network of it  125
+└── EngineError     Docker, the image or its network        125
 Cancelled           a signal: not an error of ours          130, 143
 """
 
@@ -14,11 +14,11 @@ from maia.runtime.exitcodes import ExitCode, Outcome
 __all__ = ["ENGINE", "ActionError", "Cancelled", "EngineError", "SettingError", "UsageError"]
 
 ENGINE = 125
-"""What `docker run` ends with when the engine, not the command, failed."""
+"""The exit code of `docker run` when the engine, not the command, failed."""
 
 
 class ActionError(Exception):
-    """What keeps the action from giving a container's verdict; the message says what to do."""
+    """The action cannot give a container's verdict; the message says what to do."""
 
     code: int = ExitCode.FAILURE
     outcome = Outcome.FAILURE
@@ -26,7 +26,7 @@ class ActionError(Exception):
 
 
 class UsageError(ActionError):
-    """An input cannot be what was given."""
+    """An input has a wrong value."""
 
     code = ExitCode.USAGE
     title = "Maia: wrong input"
@@ -48,13 +48,8 @@ class EngineError(ActionError):
 
 
 class Cancelled(Exception):
-    """The job was cancelled: the signal is the first that came."""
+    """The job was cancelled; `code` is 130 for SIGINT, 143 for SIGTERM."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"cancelled by signal {signum}")
-        self.signum = signum
-
-    @property
-    def code(self) -> int:
-        """130 for SIGINT, 143 for SIGTERM."""
-        return 128 + self.signum
+        self.code = 128 + signum

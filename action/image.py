@@ -38,7 +38,7 @@ _ABSENT = re.compile(r"no such (image|object)|image not known|not found", re.I)
 
 
 def published(repository: str, ref: str) -> str:
-    """The image that is published for the action at `ref`. Raises SettingError where none is."""
+    """Return the image that is published for the action at `ref`. Raises SettingError where none is."""
     ref = ref.removeprefix("refs/tags/")
     if repository and (_RELEASE.fullmatch(ref) or _FIXED.fullmatch(ref)):
         return f"{REGISTRY}/{repository.lower()}:{ref}"
@@ -51,7 +51,7 @@ def published(repository: str, ref: str) -> str:
 
 @dataclass(frozen=True)
 class Images:
-    """Sees that the image is there."""
+    """Makes sure that the engine has the image."""
 
     inputs: Inputs
     environ: Mapping[str, str]
@@ -60,13 +60,13 @@ class Images:
     root: Path = ROOT
 
     def ready(self) -> str:
-        """The name of the image, which the engine now has. Raises SettingError, EngineError, Cancelled."""
+        """Get the image and return its name. Raises SettingError, EngineError, Cancelled."""
         self.cancel.check()
         if self.inputs.image == BUILD:
             return self._built()
         fixed = self.inputs.image or self.inputs.pinned
         name = fixed or published(self.inputs.repository, self.inputs.ref)
-        # A named image is the user's: what is there is what is meant. Of ours, a moving tag may have moved.
+        # A named image is the user's: use what is there. Of ours, a moving tag may have moved.
         moving = not fixed and not _FIXED.fullmatch(name.rpartition(":")[2])
         there = self._is_there(name)
         if not there or moving:
@@ -77,30 +77,30 @@ class Images:
         answer = ask(["image", "inspect", "--format", "{{.Id}}", name], self.environ)
         if answer.code == 0:
             return True
-        said = answer.err.decode("utf-8", "replace")
-        if answer.code > 0 and _ABSENT.search(said):
+        message = answer.err.decode("utf-8", "replace")
+        if answer.code > 0 and _ABSENT.search(message):
             return False
-        raise EngineError(f"The container engine does not answer as it should. It says: {one_line(said)}")
+        raise EngineError(f"The container engine does not answer as it should. It says: {one_line(message)}")
 
     def _pull(self, name: str, *, needed: bool) -> None:
         for attempt in range(1, TRIES + 1):
             if attempt > 1:
                 self.cancel.wait(_BACKOFF[attempt - 2])
-            code, said = self._work(f"docker pull {name}", ["pull", name])
+            code, message = self._work(f"docker pull {name}", ["pull", name])
             if code == 0:
                 return
-            if _HOPELESS.search(said):
+            if _HOPELESS.search(message):
                 break
         if not needed:
-            self.runner.warning("Maia: image", f"{name} could not be pulled ({said}); the one that is here is used.")
+            self.runner.warning("Maia: image", f"{name} could not be pulled ({message}); the one that is here is used.")
             return
         fork = "" if self.inputs.image else " Where no image is published for it, as in a fork, use `image: build`."
-        raise EngineError(f"The image {name} could not be pulled: {said}.{fork}")
+        raise EngineError(f"The image {name} could not be pulled: {message}.{fork}")
 
     def _built(self) -> str:
-        """Build the image, which takes a second where the engine's own cache has all of it; the image's id.
+        """Build the image, with the engine's own cache; return its id.
 
-        Of the id and not of the tag, since a leg that builds other files at the same path may move that.
+        Not its tag: a leg that builds other files at the same path may move that.
         """
         if not (self.root / "Dockerfile").is_file():
             raise SettingError(
@@ -108,11 +108,11 @@ class Images:
                 "Name one by the input `source`, or leave `image` empty."
             )
         tag = f"pleiades-maia:build-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]}"
-        # BuildKit takes no network of one's own: only the runner's may be handed on
+        # BuildKit takes no network but the runner's
         network = ["--network", "host"] if self.inputs.network == "host" else []
-        code, said = self._work(f"docker build --tag {tag}", ["build", "--tag", tag, *network, str(self.root)])
+        code, message = self._work(f"docker build --tag {tag}", ["build", "--tag", tag, *network, str(self.root)])
         if code:
-            raise EngineError(f"The image could not be built (docker build ended with {code}): {said}")
+            raise EngineError(f"The image could not be built (docker build ended with {code}): {message}")
         # not the build's --iidfile: with some engines it holds an id that cannot be run, or nothing
         answer = ask(["image", "inspect", "--format", "{{.Id}}", tag], self.environ)
         built = answer.out.decode("ascii", "replace").strip()

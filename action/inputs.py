@@ -17,7 +17,7 @@ __all__ = ["AGENTS", "BUILD", "COMMANDS", "JANITOR", "MOST_SHARDS", "PREFIX", "I
 
 PREFIX = "MAIA_INPUT_"
 AGENTS = ("hunter", "tracker")
-"""Those that are planned and run in shards."""
+"""The agents that are planned and run in shards."""
 JANITOR = "janitor"
 COMMANDS = (*AGENTS, JANITOR, "plan", "verdict")
 BUILD = "build"
@@ -38,7 +38,7 @@ class Inputs:
 
     Attributes:
         command: one of COMMANDS.
-        agent: whom it is about; the command itself where that is an agent or the janitor.
+        agent: which agent it is about; the command itself where that is an agent or the janitor.
         settings: the settings that an input gave, by name.
         image: "" for the published one, BUILD, or a name.
         run: digits and hyphens; names all shards and waves of one workflow run.
@@ -73,7 +73,7 @@ class Inputs:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Inputs:
-        """Raises UsageError for what an input cannot be, SettingError for wrong settings and a missing file."""
+        """Raises UsageError for a wrong input, SettingError for wrong settings and a missing file."""
 
         def text(name: str) -> str:
             value = environ.get(PREFIX + name.upper().replace("-", "_"), "").strip()
@@ -81,6 +81,13 @@ class Inputs:
             if any("\ud800" <= char <= "\udfff" for char in value):
                 raise UsageError(f"The input `{name}` is no text in UTF-8.")
             return value
+
+        def only(name: str, owner: str) -> bool:
+            """Read a flag that one command alone has."""
+            given = _flag(name, text(name))
+            if given and command != owner:
+                raise UsageError(f"The input `{name}` is the {owner}'s: {command} has none.")
+            return given
 
         command = _one_of("command", text("command") or "hunter", COMMANDS)
         itself = command in AGENTS or command == JANITOR
@@ -90,13 +97,6 @@ class Inputs:
             raise UsageError("Give the input `cycles` or `max-minutes`, not both.")
         if command == JANITOR and (cycles or 1) > 1:
             raise UsageError("The input `cycles` is the agents': the janitor goes over everything once.")
-        dry_run, yes = (_yes(name, text(name)) for name in ("dry-run", "yes"))
-        for name, given in (("dry-run", dry_run), ("yes", yes)):
-            if given and command != JANITOR:
-                raise UsageError(f"The input `{name}` is the janitor's: {command} has none.")
-        resume_keys = _yes("resume-keys", text("resume-keys"))
-        if resume_keys and command != "plan":
-            raise UsageError(f"The input `resume-keys` is the plan's: {command} has none.")
         return cls(
             command=command,
             agent=agent,
@@ -104,15 +104,15 @@ class Inputs:
             batch_size=_count("batch-size", text("batch-size"), least=0) or None,
             cycles=cycles,
             max_minutes=max_minutes,
-            dry_run=dry_run,
-            yes=yes,
+            dry_run=only("dry-run", JANITOR),
+            yes=only("yes", JANITOR),
             max_shards=_count("max-shards", text("max-shards"), MOST_SHARDS) or 4,
             wave=_count("wave", text("wave"), 32_767) or 1,
             run=_run(text("run"), command, environ),
             queries=_queries(text("queries"), text("queries-file"), agent, environ) if command == "plan" else "",
-            migrate=_yes("migrate", text("migrate")),
-            auto_migrate=_yes("auto-migrate", text("auto-migrate") or "true"),
-            resume_keys=resume_keys,
+            migrate=_flag("migrate", text("migrate")),
+            auto_migrate=_flag("auto-migrate", text("auto-migrate") or "true"),
+            resume_keys=only("resume-keys", "plan"),
             settings=settings.from_lines(text("settings")),
             image=_matching("image", text("image"), _IMAGE, "an image's name, or `build`"),
             network=_matching("network", text("network"), _NETWORK, "a Docker network's name, such as `host`"),
@@ -148,13 +148,12 @@ def _minutes(value: str) -> str | None:
     # 0 as in the workflows, whose inputs are numbers
     if not value or re.fullmatch(r"0+(\.0*)?", value):
         return None
-    wrong = _wrong("max-minutes", value, "a number of minutes above 0, such as 20")
     try:
         minutes = float(value)
     except ValueError:
-        raise wrong from None
-    if not math.isfinite(minutes) or minutes < 0.01:
-        raise wrong
+        minutes = math.nan
+    if not 0.01 <= minutes < math.inf:
+        raise _wrong("max-minutes", value, "a number of minutes above 0, such as 20")
     return f"{minutes:g}"
 
 
@@ -165,12 +164,8 @@ def _shard(value: str) -> str:
     return f"{int(match[1])}/{int(match[2])}"
 
 
-def _yes(name: str, value: str) -> bool:
-    if value.lower() in {"", "false"}:
-        return False
-    if value.lower() == "true":
-        return True
-    raise _wrong(name, value, "`true` or `false`")
+def _flag(name: str, value: str) -> bool:
+    return _one_of(name, value.lower() or "false", ("true", "false")) == "true"
 
 
 def _matching(name: str, value: str, pattern: re.Pattern[str], wanted: str) -> str:
@@ -196,7 +191,7 @@ def _run(value: str, command: str, environ: Mapping[str, str]) -> str:
 
 
 def _queries(lines: str, name: str, agent: str, environ: Mapping[str, str]) -> str:
-    """The queries of both inputs, one a line."""
+    """Return the queries of both inputs, one a line."""
     if agent != "hunter" and (lines or name):
         raise UsageError(f"The inputs `queries` and `queries-file` are the hunter's, not the {agent}'s.")
     return "\n".join(part for part in (lines, _file(name, environ) if name else "") if part.strip())

@@ -39,9 +39,9 @@ def main(
     cancel: Cancel | None = None,
     root: Path = ROOT,
 ) -> int:
-    """Runs the step; the exit code. Without `cancel`, takes the signals of this process."""
+    """Run the step; return the exit code. Without `cancel`, take the signals of this process."""
     environ = dict(os.environ) if environ is None else environ
-    # nothing can be said where standard output is closed; the work is done all the same
+    # where standard output is closed, nothing can be printed; the work is done all the same
     runner = Runner(environ, out or (sys.stdout.buffer if sys.stdout else BytesIO()))
     masks = Masks(environ)
     masks.announce(runner)
@@ -80,12 +80,12 @@ def _ending(environ: Mapping[str, str], runner: Runner, cancel: Cancel, root: Pa
 
 
 def _early(what: str, code: int, outcome: Outcome, text: str) -> Ending:
-    """The end of a step that had no container to judge."""
+    """Return the end of a step that had no container to judge."""
     return Ending(int(code), {"stats": "{}", **_outputs(what, code, outcome)}, text)
 
 
 def _outputs(what: str, code: int, outcome: Outcome) -> dict[str, str]:
-    """The outputs of a step that starts nothing."""
+    """Return the outputs of a step that starts nothing."""
     outputs = {"outcome": str(outcome), "exit-code": str(int(code))}
     if what == "plan":
         outputs["shards"] = "[]"
@@ -112,7 +112,7 @@ def _check_outputs(ending: Ending, masks: Masks, runner: Runner) -> Ending:
             lost.append(message)
             runner.error(_EMPTIED, message)
         else:
-            # Also for `churned`, which a workflow of one's own may hand on as it is. The waves of maia.yml go on all
+            # Also for `churned`, which a user's own workflow may hand on as it is. The waves of maia.yml go on all
             # the same: only job outputs are dropped, and there the job's is not this "true" but "+" (see needs.py).
             runner.warning(_EMPTIED, message)
     if not lost or ending.code:

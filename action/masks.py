@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -22,14 +23,14 @@ SHORT = 8
 """A masked value with fewer characters makes logs unreadable, and may stand in an output."""
 
 _POOL = "YOUTUBE_API_KEY_POOL_JSON"
-_ADDRESSES = ("DATABASE_URL", MIGRATION, "VAULT_URL")
-_OF_SHARDS = frozenset({"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN", "PREFECT_API_KEY", "VAULT_URL"})
-"""What plan and gates are not given."""
+_TOKENS = ("HF_TOKEN", "PREFECT_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_OF_SHARDS = frozenset({*_TOKENS, "VAULT_URL"})
+"""Secrets that plans and gates are not given."""
 
 
 @dataclass(frozen=True)
 class Mask:
-    """A value that is hidden, what it is, and whose setting it belongs to."""
+    """A value that is hidden, what it is, and the setting that it belongs to."""
 
     value: str
     what: str
@@ -49,18 +50,17 @@ class Masks:
         self.lines = tuple(_lines(environ))
 
     def announce(self, runner: Runner) -> None:
-        """Mask every value."""
+        """Mask every value, and each of its lines."""
         for mask in self.own:
             for value in dict.fromkeys((mask.value, *mask.value.splitlines())):
                 if value.strip():
                     runner.mask(value)
 
     def warn(self, runner: Runner, environ: Mapping[str, str]) -> None:
-        """Warn of the short values, without showing them: in one step of a workflow run, whatever its shards."""
-        short: dict[tuple[str, str], int] = {}
-        for mask in self.own:
-            if len(mask.value) < SHORT and _warns(mask.setting, environ):
-                short[mask.what, mask.setting] = short.get((mask.what, mask.setting), 0) + 1
+        """Warn of the short values, without showing them: in one step of a workflow run, however many its shards."""
+        short = Counter(
+            (mask.what, mask.setting) for mask in self.own if len(mask.value) < SHORT and _warns(mask.setting, environ)
+        )
         for (what, setting), count in short.items():
             runner.warning(
                 "Maia: a short secret",
@@ -70,12 +70,12 @@ class Masks:
             )
 
     def hidden_in(self, text: str) -> Mask | None:
-        """A masked value that occurs in `text`: as a job output it would be dropped."""
+        """Return a masked value that occurs in `text`: as a job output it would be dropped."""
         return next((mask for mask in (*self.own, *self.lines) if mask.value in text), None)
 
 
 def _warns(setting: str, environ: Mapping[str, str]) -> bool:
-    """Whether this step is the one of its workflow run that warns of the setting.
+    """Return whether this step is the one of its workflow run that warns of the setting.
 
     That is the plan, or the first shard where there was no plan; for what no plan is given, the first shard of the
     first wave. An input `run` says that there was a plan. The inputs are not checked yet.
@@ -92,14 +92,13 @@ def _warns(setting: str, environ: Mapping[str, str]) -> bool:
 def _own(environ: Mapping[str, str]) -> Iterator[Mask]:
     for key in _pool(cleaned(environ.get(_POOL, ""))):
         yield Mask(key, "a key", _POOL)
-    for name in _ADDRESSES:
-        for password in passwords(cleaned(environ.get(name, ""))):
-            yield Mask(password, "the password", name)
-    for name in PROXIES:
+    for name in ("DATABASE_URL", MIGRATION, "VAULT_URL", *PROXIES):
         address = cleaned(environ.get(name, ""))
-        for password in passwords(address if "://" in address else f"http://{address}"):
+        if name in PROXIES and "://" not in address:
+            address = f"http://{address}"
+        for password in passwords(address):
             yield Mask(password, "the password", name)
-    for name in ("HF_TOKEN", "PREFECT_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+    for name in _TOKENS:
         yield Mask(cleaned(environ.get(name, "")), "the value", name)
     for entry in cleaned(environ.get("NOTIFY_URLS", "")).split():
         # an entry may be type,type=URL, and the types are no secret
@@ -107,7 +106,7 @@ def _own(environ: Mapping[str, str]) -> Iterator[Mask]:
 
 
 def _pool(text: str) -> Iterator[str]:
-    """The members of the key pool; of what is not JSON, the value and its lines."""
+    """Yield the members of the key pool; of what is not JSON, the value and its lines."""
     try:
         yield from _texts(json.loads(text))
     except (ValueError, RecursionError):
@@ -123,12 +122,11 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(member)
     elif value is not None and not isinstance(value, bool):
         # a key may have been written without quotes
-        yield str(value)
-        yield str(value).strip()
+        yield from (str(value), str(value).strip())
 
 
 def _lines(environ: Mapping[str, str]) -> Iterator[Mask]:
-    """What the runner masks by itself of a secret (runner: Worker.InitializeSecretMasker)."""
+    """Yield what the runner masks by itself of a secret (runner: Worker.InitializeSecretMasker)."""
     for name in sorted(SECRETS | {MIGRATION}):
         value = environ.get(name, "").strip()
         lines = [line.strip() for line in value.splitlines()]

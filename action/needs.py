@@ -1,4 +1,4 @@
-"""The `needs` context of the verdict's job: what became of the plan and of both waves of shards."""
+"""The `needs` context of the verdict's job: how the plan and both waves of shards ended."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ __all__ = ["WAVES", "Needs"]
 WAVES = ("shards", "wave-2")
 """The jobs of maia.yml that run shards, in their order."""
 
-_WELL = ("success", "cancelled", "skipped")
-
 
 @dataclass(frozen=True)
 class Needs:
     """Results of jobs, by name.
 
     Attributes:
-        failed: jobs that failed, and those of which the result is not known.
-        cancelled: jobs that somebody, or their time limit, ended.
+        failed: jobs that failed, and those whose result is not known.
+        cancelled: jobs that a person, or their time limit, ended.
         ran: the waves that were not skipped.
         churned: whether the last of them had a shard that churned.
     """
@@ -40,7 +38,7 @@ class Needs:
 
     @classmethod
     def parse(cls, text: str) -> Needs:
-        """Of toJSON(needs). Raises UsageError."""
+        """Read toJSON(needs). Raises UsageError."""
         wrong = UsageError("The input `needs` must be `${{ toJSON(needs) }}` of a job that needs the others.")
         try:
             found = json.loads(text)
@@ -51,15 +49,12 @@ class Needs:
         jobs = {one_line(name, 100): job for name, job in found.items()}
         results = {name: job.get("result") for name, job in jobs.items()}
         ran = tuple(name for name in WAVES if results.get(name, "skipped") != "skipped")
+        outputs = jobs[ran[-1]].get("outputs") if ran else None
         return cls(
-            failed=tuple(name for name, result in results.items() if result not in _WELL),
-            cancelled=tuple(name for name, result in results.items() if result == "cancelled"),
+            failed=tuple(name for name, end in results.items() if end not in ("success", "cancelled", "skipped")),
+            cancelled=tuple(name for name, end in results.items() if end == "cancelled"),
             ran=ran,
-            churned=bool(ran) and _churned(jobs[ran[-1]].get("outputs")),
+            # "+" is what the jobs of maia.yml make of the action's "true": of that word, the runner drops a job output
+            # where a key is a letter such as "t"
+            churned=isinstance(outputs, Mapping) and outputs.get("churned") in ("true", "+"),
         )
-
-
-def _churned(outputs: object) -> bool:
-    # "+" is what the jobs of maia.yml make of the action's "true": of that word, the runner drops a job output where a
-    # key is a letter such as "t"
-    return isinstance(outputs, Mapping) and outputs.get("churned") in ("true", "+")

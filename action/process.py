@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from typing import IO
 
 from action.cancel import Cancel
 from action.errors import EngineError
@@ -35,7 +36,7 @@ def _no_docker(error: OSError) -> EngineError:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a short command ended with."""
+    """The end of a short command."""
 
     code: int
     out: bytes
@@ -43,7 +44,7 @@ class Answer:
 
 
 def ask(arguments: Sequence[str], environ: Mapping[str, str], *, seconds: float = 30.0) -> Answer:
-    """Runs `docker ARGUMENTS`. One that takes too long is killed and has code -9. Raises EngineError without docker."""
+    """Run `docker ARGUMENTS`; kill one that takes too long, with code -9. Raises EngineError without docker."""
     try:
         done = subprocess.run(
             ["docker", *arguments],
@@ -55,8 +56,8 @@ def ask(arguments: Sequence[str], environ: Mapping[str, str], *, seconds: float 
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        said = f"docker {arguments[0]}: no answer after {seconds:g} s"
-        return Answer(-signal.SIGKILL, error.stdout or b"", said.encode())
+        late = f"docker {arguments[0]}: no answer after {seconds:g} s"
+        return Answer(-signal.SIGKILL, error.stdout or b"", late.encode())
     except OSError as error:
         raise _no_docker(error) from error
     return Answer(done.returncode, done.stdout, done.stderr)
@@ -67,7 +68,7 @@ class Work:
     """A long `docker ARGUMENTS` whose output, on one stream, goes to `write`.
 
     Attributes:
-        tail: the last 8 KiB of what it printed.
+        tail: the last 8 KiB of its output.
         ended: set when the process is gone.
     """
 
@@ -80,15 +81,15 @@ class Work:
     _process: subprocess.Popen[bytes] | None = None
 
     def run(self, cancel: Cancel, end: Callable[[], None] | None = None) -> int:
-        """The exit code. A cancel calls `end` (default: `terminate`) once, in a thread.
+        """Return the exit code. A cancel calls `end` (default: `terminate`) once, in a thread.
 
         Raises Cancelled if that came before the start, EngineError where there is no docker.
         """
         cancel.check()
         with ExitStack() as stack:
-            file = None
+            file: int | IO[bytes] = subprocess.DEVNULL
             if self.stdin is not None:
-                # a file, not a pipe: whoever reads late, or never, keeps nobody waiting
+                # a file, not a pipe: a child that never reads it keeps nothing waiting
                 file = stack.enter_context(tempfile.TemporaryFile())
                 file.write(self.stdin.encode())
                 file.seek(0)
@@ -96,7 +97,7 @@ class Work:
                 process = subprocess.Popen(
                     ["docker", *self.arguments],
                     env=dict(self.environ),
-                    stdin=file if file is not None else subprocess.DEVNULL,
+                    stdin=file,
                     stdout=subprocess.PIPE,
                     # one stream: of two, the runner may read the second before the first, and with it a command
                     # of the container's before the line that stops commands
@@ -107,21 +108,18 @@ class Work:
                 raise _no_docker(error) from error
             self._process = process
             stack.enter_context(cancel.calling(end or self.terminate))
+            assert process.stdout is not None  # noqa: S101  for the type checker
             try:
-                self._drain(process)
+                with process.stdout as pipe:
+                    while chunk := os.read(pipe.fileno(), _CHUNK):
+                        self.tail = (self.tail + chunk)[-_TAIL:]
+                        self.write(chunk)
                 return process.wait()
             finally:
                 self.ended.set()
 
-    def _drain(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None  # noqa: S101  for the type checker
-        with process.stdout as pipe:
-            while chunk := os.read(pipe.fileno(), _CHUNK):
-                self.tail = (self.tail + chunk)[-_TAIL:]
-                self.write(chunk)
-
     def terminate(self) -> None:
-        """SIGTERM to the command and its children; SIGKILL to those that are left a little later."""
+        """Send SIGTERM to the command and its children, and SIGKILL a little later to those that are left."""
         self._signal(signal.SIGTERM)
         if not self.ended.wait(_KILL_AFTER):
             self._signal(signal.SIGKILL)

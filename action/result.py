@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import math
+import os
 import re
-import tarfile
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 from maia.runtime.exitcodes import ExitCode, Outcome
 
-__all__ = ["LARGEST", "PATH", "DamagedError", "Result", "figures", "parse", "unpacked"]
+__all__ = ["LARGEST", "PATH", "DamagedError", "Result", "figures", "parse", "read"]
 
 PATH = "/run/maia/result.json"
 LARGEST = 8_000_000
-"""Bytes of a result file. The verdict's is the largest: at most 1,000 rows (maia/commands/verdict.py), each 0.8
-kB, or 2.8 kB
-with the longest reason in it."""
+"""Bytes of a result file. The verdict's is the largest: at most 1,000 rows (maia/workflow/run_report.py), each 0.8 kB,
+or 2.8 kB with the longest reason in it."""
 
 # a figure's name, a bucket's, or a zone's number
 _KEY = re.compile(r"[A-Za-z_]{1,40}|[0-9]{1,3}")
 _MOST_KEYS = 100
+_OTHER_CODES: dict[str, set[int]] = {Outcome.CANCELLED: {130, 143}, Outcome.FAILURE: {ExitCode.USAGE}}
+"""Outcome → exit codes that go with it beside its own."""
 
 
 class DamagedError(Exception):
@@ -43,42 +45,38 @@ class Result:
     error: str | None
 
 
-def unpacked(archive: bytes) -> bytes:
-    """The file in what `docker cp NAME:PATH -` prints. Raises DamagedError."""
+def read(path: Path) -> bytes | None:
+    """Return the content of a copied file; None where there is none. Raises DamagedError for links and huge files."""
+    if not os.path.lexists(path):
+        return None
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|") as tar:
-            member = tar.next()
-            file = tar.extractfile(member) if member is not None and member.isfile() else None
-            if file is None or member is None:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise DamagedError("it is no file")
-            if member.size > LARGEST:
-                raise DamagedError(f"it has more than {LARGEST:,} bytes")
-            data = file.read()
-    except (tarfile.TarError, OSError, ValueError, EOFError, RecursionError) as error:
-        raise DamagedError("it could not be read") from error
-    if len(data) != member.size:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise DamagedError("it is no file that can be read") from error
+    if len(data) > LARGEST:
         raise DamagedError(f"it has more than {LARGEST:,} bytes")
     return data
 
 
 def parse(data: bytes, *, agent: str, exit_code: int) -> Result:
-    """The result of a run of `agent` that ended with `exit_code`. Raises DamagedError."""
+    """Return the result of a run of `agent` that ended with `exit_code`. Raises DamagedError."""
     try:
         found = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise DamagedError("it is not JSON") from None
     if not isinstance(found, dict):
         raise DamagedError("it is no JSON object")
+    code, outcome, stats, error = (found.get(name) for name in ("exit_code", "outcome", "stats", "error"))
     if found.get("agent") != agent:
         raise DamagedError("it is another agent's")
-    said = found.get("exit_code")
-    if type(said) is not int or said != exit_code:
+    if type(code) is not int or code != exit_code:
         raise DamagedError(f"its exit code is not {exit_code}, with which the container ended")
-    outcome, stats, error = found.get("outcome"), found.get("stats"), found.get("error")
     if not isinstance(outcome, str) or outcome not in set(Outcome):
         raise DamagedError("its outcome is none of Maia's")
-    others: dict[str, set[int]] = {Outcome.CANCELLED: {130, 143}, Outcome.FAILURE: {ExitCode.USAGE}}
-    if exit_code != Outcome(outcome).exit_code and exit_code not in others.get(outcome, set()):
+    if exit_code != Outcome(outcome).exit_code and exit_code not in _OTHER_CODES.get(outcome, set()):
         raise DamagedError(f"its outcome does not go with exit code {exit_code}")
     if not isinstance(stats, dict):
         raise DamagedError("it has no stats")
@@ -102,7 +100,7 @@ def _time(found: Mapping[str, Any], key: str) -> datetime:
 
 
 def figures(stats: object, depth: int = 2) -> dict[str, Any]:
-    """The numbers in `stats`, by name; a bucket's counts are one level deeper. All else is left out.
+    """Return the numbers in `stats`, by name, and nothing else; a bucket's counts are one level deeper.
 
     Names are those that a flow gives (letters and underscores, or a zone's number), so that they can stand anywhere.
     """

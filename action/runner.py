@@ -1,4 +1,4 @@
-"""Speaking to the Actions runner: annotations, groups, masks, outputs and the step summary.
+"""Speak to the Actions runner: annotations, groups, masks, outputs and the step summary.
 
 Everything that the step prints goes through one Runner. By hand, where GITHUB_ACTIONS is not "true", the same is
 printed to be read by people, and secrets are not printed to be masked.
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from action.text import defused, one_line, printable
+from action.text import escape_workflow_commands, one_line, sanitize
 
 __all__ = ["LARGEST_SUMMARY", "Runner", "command"]
 
@@ -25,17 +25,15 @@ _LONGEST_MESSAGE = 3000
 
 
 def command(name: str, data: str = "", **properties: str) -> str:
-    """The line that is this workflow command."""
-    given = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{name}{' ' if given else ''}{given}::{_data(data)}"
+    """Return the line that is this workflow command."""
+    given = ",".join(
+        f"{key}={_escaped(value).replace(':', '%3A').replace(',', '%2C')}" for key, value in properties.items()
+    )
+    return f"::{name}{' ' if given else ''}{given}::{_escaped(data)}"
 
 
-def _data(text: str) -> str:
+def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 class Runner:
@@ -45,7 +43,6 @@ class Runner:
         self.hosted = environ.get("GITHUB_ACTIONS") == "true"
         self._outputs = environ.get("GITHUB_OUTPUT") or None
         self._summary = environ.get("GITHUB_STEP_SUMMARY") or None
-        self._summary_left = LARGEST_SUMMARY
         self._out = out
         self._lock = threading.RLock()
         self._at_line_start = True
@@ -53,8 +50,8 @@ class Runner:
     # ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def line(self, text: str) -> None:
-        """A line of the log; whatever it holds, it is no command."""
-        self._write_line(defused(one_line(text, _LONGEST_MESSAGE)))
+        """Print a line of the log; whatever it holds, it is no command."""
+        self._write_line(escape_workflow_commands(one_line(text, _LONGEST_MESSAGE)))
 
     def notice(self, title: str, message: str) -> None:
         self._annotate("notice", title, message)
@@ -66,13 +63,13 @@ class Runner:
         self._annotate("error", title, message)
 
     def mask(self, value: str) -> None:
-        """Hides `value` in the log from here on; by hand, where nobody hides it, it is not printed at all."""
+        """Hide `value` in the log from here on; by hand, where nothing hides it, do not print it at all."""
         if self.hosted:
             self._write_line(command("add-mask", value))
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        """What is printed inside can be folded away."""
+        """Let what is printed inside be folded away."""
         if not self.hosted:
             self.line(f"{title} ...")
             yield
@@ -85,7 +82,7 @@ class Runner:
 
     @contextmanager
     def foreign(self) -> Iterator[Callable[[bytes], None]]:
-        """Gives a function that prints what others wrote, as it is; nothing in it is taken for a command."""
+        """Give a function that prints foreign output as it is; nothing in it is taken for a command."""
         token = secrets.token_hex(16)
         if self.hosted:
             self._write_line(command("stop-commands", token))
@@ -98,7 +95,7 @@ class Runner:
                 self._write_line(command(token))
 
     def _annotate(self, level: str, title: str, message: str) -> None:
-        title, text = one_line(title), printable(message)[:_LONGEST_MESSAGE].strip()
+        title, text = one_line(title), sanitize(message)[:_LONGEST_MESSAGE].strip()
         if self.hosted:
             self._write_line(command(level, text, title=title))
         else:
@@ -122,7 +119,7 @@ class Runner:
                 self._out.write(data)
                 self._out.flush()
             except OSError:
-                # nobody reads any more; the container is still to be ended and removed
+                # the reader has gone; the container is still to be stopped and removed
                 with suppress(OSError):  # what is buffered must not be tried again when Python ends
                     os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
                 return
@@ -131,22 +128,17 @@ class Runner:
     # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def output(self, name: str, value: str) -> None:
-        """An output of the step."""
+        """Set an output of the step: one line of digits and words of our own."""
         if self._outputs is None:
             self.line(f"output {name}: {value}")
-            return
-        if "\n" in value or "\r" in value:
-            delimiter = f"maia-{secrets.token_hex(16)}"
-            self._append(self._outputs, f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
         else:
-            self._append(self._outputs, f"{name}={value}\n")
+            self._append(self._outputs, f"{name}={one_line(value, len(value))}\n")
 
     def summary(self, markdown: str) -> None:
-        """Adds to the step's summary, as far as the limit of its size allows."""
+        """Write the step's summary, as far as the limit of its size allows."""
         data = markdown.encode("utf-8", "replace")
-        if len(data) > self._summary_left:
-            data = data[: self._summary_left].rpartition(b"\n")[0] + b"\n\nThe rest is left out: too long.\n"
-        self._summary_left = max(0, self._summary_left - len(data))
+        if len(data) > LARGEST_SUMMARY:
+            data = data[:LARGEST_SUMMARY].rpartition(b"\n")[0] + b"\n\nThe rest is left out: too long.\n"
         if self._summary is not None:
             self._append(self._summary, data.decode("utf-8", "ignore"))
             return

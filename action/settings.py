@@ -33,83 +33,38 @@ OWN = {
     "MAIA_WAVE": "the input `wave` is for that",
     "MAIA_RESULT_FILE": "the action reads the result itself",
 }
-"""Settings that the action gives itself, and what to use instead."""
+"""Settings that only the action gives, and what to use instead."""
 
-NAMES = SECRETS | frozenset(OWN) | frozenset(
+NAMES = frozenset(
     {
-        "ATLAS_CLOCK",
-        "ATLAS_EMBEDDED_PATH",
-        "BREAKOUT_VIEWS_PER_HOUR",
-        "DATABASE_CHUNK_DAYS",
-        "DATABASE_POOL_SIZE",
-        "DATABASE_SCHEMA",
-        "HF_DATASET_ID",
-        "HF_DATASET_PRIVATE",
-        "HUNTER_BATCH_SIZE",
-        "HUNTER_CATEGORY",
-        "HUNTER_INDEX_LAG_MINUTES",
-        "HUNTER_LANGUAGE",
-        "HUNTER_LEASE_SECONDS",
-        "HUNTER_MAX_PAGES_PER_ROUND",
-        "HUNTER_MAX_QUEUE",
-        "HUNTER_MAX_SEARCHES_PER_RUN",
-        "HUNTER_NEW_QUERIES_PER_SEARCH",
-        "HUNTER_PUBLISHED_WITHIN_HOURS",
-        "HUNTER_REGION",
-        "HUNTER_SAFE_SEARCH",
-        "HUNTER_TAGS_PER_VIDEO",
-        "HUNTER_TAG_ALLOW",
-        "HUNTER_TAG_DENY",
-        "JANITOR_BATCH_SIZE",
-        "JANITOR_MAX_SHARE",
-        "KEY_POOL_ARCHEOLOGY_SIZE",
-        "KEY_POOL_TRACKING_SIZE",
-        "MAIA_WAVE_PAUSE_SECONDS",
-        "NOTIFY_INTERVAL_MINUTES",
-        "NOTIFY_LEVEL",
-        "PREFECT_API_URL",
-        "QUOTA_BATCH_PER_DAY",
-        "QUOTA_SEARCH_PER_DAY",
-        "QUOTA_UNITS_PER_DAY",
-        "RETENTION_EVENTS_DAYS",
-        "RETENTION_METADATA_DAYS",
-        "RETENTION_RETIRED_DAYS",
-        "RETENTION_STATISTICS_DAYS",
-        "TRACKER_BATCH_SIZE",
-        "TRACKER_LEASE_SECONDS",
-        "VAULT_LAYOUT",
-        "VAULT_PATH",
-        "VAULT_PROVIDER",
-        "VAULT_URL",
-        "YOUTUBE_API_BASE_URL",
-        "YOUTUBE_AUDITED",
-        "YOUTUBE_CONCURRENCY",
+        *SECRETS, *OWN,
+        "ATLAS_CLOCK", "ATLAS_EMBEDDED_PATH", "BREAKOUT_VIEWS_PER_HOUR", "DATABASE_CHUNK_DAYS",
+        "DATABASE_POOL_SIZE", "DATABASE_SCHEMA", "HF_DATASET_ID", "HF_DATASET_PRIVATE", "HUNTER_BATCH_SIZE",
+        "HUNTER_CATEGORY", "HUNTER_INDEX_LAG_MINUTES", "HUNTER_LANGUAGE", "HUNTER_LEASE_SECONDS",
+        "HUNTER_MAX_PAGES_PER_ROUND", "HUNTER_MAX_QUEUE", "HUNTER_MAX_SEARCHES_PER_RUN",
+        "HUNTER_NEW_QUERIES_PER_SEARCH", "HUNTER_PUBLISHED_WITHIN_HOURS", "HUNTER_REGION", "HUNTER_SAFE_SEARCH",
+        "HUNTER_TAGS_PER_VIDEO", "HUNTER_TAG_ALLOW", "HUNTER_TAG_DENY", "JANITOR_BATCH_SIZE", "JANITOR_MAX_SHARE",
+        "KEY_POOL_ARCHEOLOGY_SIZE", "KEY_POOL_TRACKING_SIZE", "MAIA_WAVE_PAUSE_SECONDS", "NOTIFY_INTERVAL_MINUTES",
+        "NOTIFY_LEVEL", "PREFECT_API_URL", "QUOTA_BATCH_PER_DAY", "QUOTA_SEARCH_PER_DAY", "QUOTA_UNITS_PER_DAY",
+        "RETENTION_EVENTS_DAYS", "RETENTION_METADATA_DAYS", "RETENTION_RETIRED_DAYS", "RETENTION_STATISTICS_DAYS",
+        "TRACKER_BATCH_SIZE", "TRACKER_LEASE_SECONDS", "VAULT_LAYOUT", "VAULT_PATH", "VAULT_PROVIDER", "VAULT_URL",
+        "YOUTUBE_API_BASE_URL", "YOUTUBE_AUDITED", "YOUTUBE_CONCURRENCY",
     }
 )  # fmt: skip
 """Every setting."""
 
-
 STORE = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_DEFAULT_REGION",
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_MAX_ATTEMPTS",
-    "AWS_REGION",
-    "AWS_REQUEST_CHECKSUM_CALCULATION",
-    "AWS_RESPONSE_CHECKSUM_VALIDATION",
-    "AWS_RETRY_MODE",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-)
-"""What the client of an S3-compatible archive reads itself: handed on where VAULT_PROVIDER is `fsspec`."""
-
+    "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_MAX_ATTEMPTS",
+    "AWS_REGION", "AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION", "AWS_RETRY_MODE",
+    "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+)  # fmt: skip
+"""The environment of an S3 client, handed on where VAULT_PROVIDER is `fsspec`."""
 
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
-"""Through what this runner reaches the outside: handed on where the runner has them, with NO_PROXY and no_proxy."""
+"""The runner's proxies, handed on where it has them, with NO_PROXY and no_proxy."""
 
 AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")
-"""Whom this runner trusts: files and folders of its own, which the container is shown at the same paths."""
+"""The authorities that this runner trusts: files and folders, mounted into the container at the same paths."""
 
 
 def network_of(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -122,7 +77,7 @@ def network_of(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, st
 
 
 def cleaned(value: str) -> str:
-    """`value` as Maia reads it: without surrounding blanks and one pair of quotes; empty means unset."""
+    """Return `value` as Maia reads it: without surrounding blanks and one pair of quotes; empty means unset."""
     value = value.strip()
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         value = value[1:-1].strip()
@@ -130,7 +85,7 @@ def cleaned(value: str) -> str:
 
 
 def from_lines(text: str) -> dict[str, str]:
-    """The input `settings`: lines NAME=value; blank ones and those that begin with # are skipped.
+    """Read the input `settings`: lines NAME=value; skip blank ones and those that begin with #.
 
     Raises SettingError for what is no setting, or is or holds a secret. No message shows a value.
     """
@@ -167,7 +122,7 @@ def _check(name: str, value: str, number: int) -> None:
 
 
 def passwords(url: str) -> list[str]:
-    """The password of an address as it is written and as it is meant; of a malformed one, what stands there."""
+    """Return the password of an address, as written and decoded; of a malformed one, what stands in its place."""
     found = set()
     if match := re.search(r"[^:/@]+://[^:/@]*:(.*)@", url, re.DOTALL):
         found.add(match[1])
@@ -178,7 +133,7 @@ def passwords(url: str) -> list[str]:
 
 
 def given(environ: Mapping[str, str], lines: Mapping[str, str]) -> dict[str, str]:
-    """What is set, in the environment or, above that, by the input `settings`; empty means unset."""
+    """Return what is set, in the environment or, above that, by the input `settings`; empty means unset."""
     both = {name: environ.get(name, "") for name in NAMES - set(OWN)} | dict(lines)
     if cleaned(both.get("VAULT_PROVIDER", "")).lower() == "fsspec":
         both |= {name: environ.get(name, "") for name in STORE}

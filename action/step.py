@@ -1,4 +1,4 @@
-"""What every command has at hand, how it ends, and how the end of a container is judged."""
+"""What every command works with, how it ends, and how the end of a container is judged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from action.text import one_line
 from action.verdicts import NOT_EXECUTABLE, Verdict, verdict_of
 from maia.runtime.exitcodes import Outcome
 
-__all__ = ["Ending", "Judgement", "Step", "judge", "numbers", "tell_damage"]
+__all__ = ["Ending", "Judgement", "Step", "judge", "numbers", "warn_of_damage"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Step:
     root: Path = ROOT
 
     def containers(self) -> tuple[Containers, float]:
-        """Containers of the image, which is there now, and the seconds that it took to have it.
+        """Get the image; return containers of it, and the seconds that it took.
 
         Raises SettingError, EngineError, Cancelled.
         """
@@ -61,7 +61,7 @@ class Step:
         return Containers(image, self.inputs.network, self.environ, self.runner, self.cancel), seconds
 
     def settings(self) -> dict[str, str]:
-        """The settings for a container of this run and wave."""
+        """Return the settings for a container of this run and wave."""
         return settings.given(self.environ, self.inputs.settings) | {
             "MAIA_RUN_ID": self.inputs.run,
             "MAIA_WAVE": str(self.inputs.wave),
@@ -75,7 +75,7 @@ class Judgement:
     Attributes:
         outcome: the result file's, or the verdict's where there is none.
         code: the step's exit code.
-        detail: what was said about it: the error of the result file, or the last line of the log; foreign text.
+        detail: the error of the result file, or the last line of the log; foreign text.
     """
 
     verdict: Verdict
@@ -94,33 +94,33 @@ class Judgement:
         return in_a_workflow(one_line(str(self.stats.get("reason") or "")))
 
     def annotate(self, runner: Runner, what: str) -> None:
-        """Says it, where there is something to say; `what` names what ran."""
+        """Annotate an end that needs it; `what` names what ran."""
         if self.outcome is Outcome.QUOTA_EXHAUSTED:
             # the usual end of a day's work: never red
             runner.notice(f"Maia: {self.outcome}", f"{what}: {self.reason or self.outcome}")
         if self.verdict.level is None:
             return
-        said = f" {self.detail}" if self.detail else ""
-        message = f"{what}: {self.verdict.when}.{said}\nWhat to do: {self.verdict.advice}."
-        say = runner.error if not self.passes else getattr(runner, self.verdict.level)
-        say(self.verdict.title, message)
+        detail = f" {self.detail}" if self.detail else ""
+        message = f"{what}: {self.verdict.when}.{detail}\nWhat to do: {self.verdict.advice}."
+        annotate = runner.error if not self.passes else getattr(runner, self.verdict.level)
+        annotate(self.verdict.title, message)
 
 
-def tell_damage(ended: Ended, runner: Runner) -> None:
-    """Says it where there should be a result file and is none that can be used."""
+def warn_of_damage(ended: Ended, runner: Runner) -> None:
+    """Warn where there should be a result file and is none that can be used."""
     if ended.damaged is not None:
         runner.warning("Maia: result file", f"Not used: {ended.damaged}. The verdict is the exit code's.")
 
 
 def judge(ended: Ended, *, fail_on_churn: bool = False, janitor: bool = False) -> Judgement:
-    """From the exit code alone; a result file adds words and figures to it."""
+    """Judge by the exit code alone; a result file adds words and figures."""
     verdict = verdict_of(ended.code, out_of_memory=ended.out_of_memory)
-    if ended.result is None and not verdict.passes and "exec format error" in ended.said.lower():
+    found = ended.result
+    if found is None and not verdict.passes and "exec format error" in ended.last_line.lower():
         # the code depends on the engine
         verdict = replace(verdict_of(NOT_EXECUTABLE), code=ended.code)
     fails = not verdict.passes or (verdict.outcome is Outcome.CHURN and fail_on_churn)
-    found = ended.result
-    detail = (found.error or "") if found is not None else "" if verdict.passes else ended.said
+    detail = (found.error or "") if found is not None else "" if verdict.passes else ended.last_line
     return Judgement(
         verdict=verdict,
         outcome=found.outcome if found is not None else verdict.outcome,
@@ -131,5 +131,5 @@ def judge(ended: Ended, *, fail_on_churn: bool = False, janitor: bool = False) -
 
 
 def numbers(stats: object) -> str:
-    """The output `stats`: JSON on one line, names and numbers only."""
+    """Return the output `stats`: JSON on one line, names and numbers only."""
     return json.dumps(figures(stats), separators=(",", ":"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from action.container import Times
-from action.markdown import fenced, table
 from action.result import figures
 from action.settings import cleaned
 from action.step import Judgement
+from action.text import fenced, table
 from maia.runtime.exitcodes import Outcome
 
 __all__ = ["archive", "failed", "figure_table", "heading", "judged", "shard", "split", "waves"]
@@ -18,21 +18,21 @@ WORDS = {
     Outcome.IDLE: "Nothing was due.",
     Outcome.QUOTA_EXHAUSTED: "The quota of the ring is spent; it resets at midnight Pacific.",
 }
-"""What the outcomes of exit code 0 mean; of the others the table of verdicts says it."""
+"""What the outcomes of exit code 0 mean; the table of verdicts explains the others."""
 
 
 def heading(what: str, word: str) -> str:
-    """The first line; both are our own words."""
+    """Return the first line; both are our own words."""
     return f"### Maia {what}: {word}\n\n"
 
 
 def failed(what: str, title: str, message: str) -> str:
-    """The summary of a step that had no container to judge; `title` is of our own words."""
+    """Return the summary of a step without a container to judge; `title` is our own words."""
     return heading(what, "failed") + f"**{title}**\n\n" + fenced(message)
 
 
 def judged(judgement: Judgement) -> str:
-    """The outcome in words, and after a failure what was said and what to do."""
+    """Return the outcome in words, and after a failure the detail and what to do."""
     verdict = judgement.verdict
     words = WORDS.get(judgement.outcome)
     if verdict.level is None and words:
@@ -45,7 +45,7 @@ def judged(judgement: Judgement) -> str:
 
 
 def shard(what: str, judgement: Judgement, seconds: float, times: Times, note: str, *, dry_run: bool = False) -> str:
-    """The summary of one shard; `note` is Markdown that stands at its end."""
+    """Return the summary of one shard; `note` is Markdown that stands at its end."""
     return (
         heading(what, f"{judgement.outcome}, a dry run" if dry_run else judgement.outcome)
         + judged(judgement)
@@ -56,16 +56,12 @@ def shard(what: str, judgement: Judgement, seconds: float, times: Times, note: s
 
 
 _PLANNED = {
-    "deleted": "to delete",
-    "expired": "to delete",
-    "dropped": "to drop",
-    "made": "to make",
-    "blanked": "to clear",
-}
+    "deleted": "to delete", "expired": "to delete", "dropped": "to drop", "made": "to make", "blanked": "to clear"
+}  # fmt: skip
 
 
 def figure_table(stats: object, *, dry_run: bool = False) -> str:
-    """The numbers of `stats`; nothing where there are none. `dry_run`: they are of what the Janitor would do."""
+    """Return the numbers of `stats`, or nothing. `dry_run`: they are of what the Janitor would do."""
     rows = list(_flat(figures(stats)))
     if dry_run:
         rows = [(" ".join(_PLANNED.get(word, word) for word in name.split(" ")), number) for name, number in rows]
@@ -73,7 +69,7 @@ def figure_table(stats: object, *, dry_run: bool = False) -> str:
 
 
 def _flat(found: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Names and numbers as they are shown; what is counted by bucket comes last."""
+    """Yield names and numbers as they are shown; counts by bucket come last."""
     for key, value in found.items():
         if not isinstance(value, Mapping):
             yield key.replace("_", " "), f"{value:,}"
@@ -84,19 +80,14 @@ def _flat(found: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def split(seconds: float, times: Times) -> str:
-    """Where the time went, such as `image 1.2 s, container 0.3 s, Python 0.8 s, work 10.2 s, end 0.4 s`."""
-    parts = {
-        "image": seconds,
-        "container": times.container,
-        "Python": times.python,
-        "work": times.work,
-        "end": times.end,
-    }
+    """Return the time by part, such as `image 1.2 s, container 0.3 s, Python 0.8 s, work 10.2 s, end 0.4 s`."""
+    names = ("image", "container", "Python", "work", "end")
+    parts = dict(zip(names, (seconds, times.container, times.python, times.work, times.end), strict=True))
     return ", ".join(f"{name} {part:.1f} s" for name, part in parts.items() if part is not None)
 
 
 def archive(settings: Mapping[str, str]) -> str:
-    """A word about the vault where nothing is archived."""
+    """Return a note where nothing is archived."""
     if cleaned(settings.get("VAULT_PROVIDER", "off")) != "off":
         return ""
     return (
@@ -106,10 +97,10 @@ def archive(settings: Mapping[str, str]) -> str:
 
 
 def waves(rows: Sequence[object], totals: object) -> str:
-    """The table over all shards and waves, of the rows that `maia verdict` gave."""
+    """Return the table over all shards and waves, of the rows that `maia verdict` gave."""
     found = [row for row in (_row(row) for row in rows) if row]
     if not found:
-        return "No shard came so far that the database knows of it.\n"
+        return "The database knows of no shard of this run.\n"
     last = dict(_flat(figures(totals)))
     # of the figures, those that are not 0 throughout
     all_ = (flat for flat in (*(flat for _, flat in found), last))
@@ -123,7 +114,7 @@ _MOST_COLUMNS = 16
 
 
 def _row(row: object) -> tuple[tuple[str, ...], dict[str, str]] | None:
-    """The cells of one shard: its head and its figures; None for what is no row."""
+    """Return the cells of one shard: its head and its figures; None for what is no row."""
     if not isinstance(row, Mapping):
         return None
     found = figures(row)
@@ -132,10 +123,6 @@ def _row(row: object) -> tuple[tuple[str, ...], dict[str, str]] | None:
     parts = shard.split("/") if isinstance(shard, str) and len(shard) < 20 else []
     name = "/".join(parts) if len(parts) == 2 and all(p.isascii() and p.isdigit() for p in parts) else "?"
     seconds = found.get("seconds")
-    head = (
-        str(found.get("wave", "?")),
-        name,
-        outcome,
-        f"{seconds:.1f}" if isinstance(seconds, int | float) else "",
-    )
+    shown = f"{seconds:.1f}" if isinstance(seconds, int | float) else ""
+    head = (str(found.get("wave", "?")), name, outcome, shown)
     return head, dict(_flat(figures(row.get("stats"))))

@@ -1,8 +1,7 @@
 """The one table of verdicts: what each exit code of a container means for the step.
 
 Maia's own codes come from `maia.runtime.exitcodes`; the engine adds 125 to 127 and 137. docs/action.md repeats the
-table, and
-a test compares them.
+table, and a test compares them.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from maia.runtime.exitcodes import EXIT_CODES, ExitCode, Outcome
 __all__ = ["NOT_EXECUTABLE", "OUT_OF_MEMORY", "VERDICTS", "Level", "Verdict", "verdict_of"]
 
 NOT_EXECUTABLE: Final = 126
-"""What `docker run` ends with when the command is there and cannot be executed."""
+"""The exit code of `docker run` when the command is there and cannot be executed."""
 
 Level = Literal["notice", "warning", "error"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One row: the code and its name, the output `outcome`, and what the step makes of it.
+    """One row.
 
     Attributes:
         passes: whether the step is green.
@@ -34,15 +33,15 @@ class Verdict:
 
     code: int
     name: str
-    outcome: Outcome
-    passes: bool
-    level: Level | None
     when: str
     advice: str
+    outcome: Outcome = Outcome.FAILURE
+    passes: bool = False
+    level: Level | None = "error"
 
     @property
     def title(self) -> str:
-        """Of the annotation."""
+        """The title of the annotation."""
         return f"Maia: {self.name} ({self.code})"
 
     @property
@@ -53,17 +52,6 @@ class Verdict:
         return "passes" if self.passes else "fails"
 
 
-_OUTCOMES: Final = {
-    ExitCode.OK: Outcome.OK,
-    ExitCode.FAILURE: Outcome.FAILURE,
-    ExitCode.USAGE: Outcome.FAILURE,
-    ExitCode.UNAVAILABLE: Outcome.UNAVAILABLE,
-    ExitCode.CHURN: Outcome.CHURN,
-    ExitCode.CONFIG: Outcome.CONFIG,
-    ExitCode.SIGINT: Outcome.CANCELLED,
-    ExitCode.SIGTERM: Outcome.CANCELLED,
-}
-
 # where a step of a workflow calls for something else than a command line does
 _ADVICE: Final = {
     ExitCode.USAGE: "correct the input that the log names; an image of another version may know other options",
@@ -72,46 +60,42 @@ _ADVICE: Final = {
     ExitCode.SIGINT: "run it again when you want",
     ExitCode.SIGTERM: "run it again when you want",
 }
-
-
-def _maia() -> tuple[Verdict, ...]:
-    levels: dict[int, Level | None] = {ExitCode.OK: None, ExitCode.CHURN: "notice"}
-    return tuple(
-        Verdict(
-            code=int(row.code),
-            name=row.name,
-            outcome=_OUTCOMES[row.code],
-            passes=row.code in {ExitCode.OK, ExitCode.CHURN},
-            level=levels.get(row.code, "error"),
-            when=row.when,
-            advice=_ADVICE.get(row.code, row.action),
-        )
-        for row in EXIT_CODES
-    )
-
-
-def _broken(code: int, name: str, when: str, advice: str) -> Verdict:
-    return Verdict(code, name, Outcome.FAILURE, passes=False, level="error", when=when, advice=advice)
-
+_OUTCOMES: Final = {
+    **{outcome.exit_code: outcome for outcome in reversed(Outcome)},
+    ExitCode.USAGE: Outcome.FAILURE,
+    ExitCode.SIGINT: Outcome.CANCELLED,
+}
+_LEVELS: Final[dict[int, Level | None]] = {ExitCode.OK: None, ExitCode.CHURN: "notice"}
 
 _LEASES = "its claims come free when their leases end"
 
 VERDICTS: Final = (
-    *_maia(),
-    _broken(
+    *(
+        Verdict(
+            code=int(row.code),
+            name=row.name,
+            when=row.when,
+            advice=_ADVICE.get(row.code, row.action),
+            outcome=_OUTCOMES[row.code],
+            passes=row.code in _LEVELS,
+            level=_LEVELS.get(row.code, "error"),
+        )
+        for row in EXIT_CODES
+    ),
+    Verdict(
         ENGINE,
         "container engine",
         "Docker could not be reached, the image could not be had, or the container could not be started",
         "read what Docker says; on a runner of your own, see that the engine runs and that its user may use it",
     ),
-    _broken(
+    Verdict(
         NOT_EXECUTABLE,
         "not executable",
         "the container's command cannot be executed",
         "the image is not one of Maia's, or is for another processor",
     ),
-    _broken(127, "not found", "the container's command is not there", "the image is not one of Maia's"),
-    _broken(
+    Verdict(127, "not found", "the container's command is not there", "the image is not one of Maia's"),
+    Verdict(
         137,
         "killed",
         "something killed the container: its engine was stopped, or it did not end in time",
@@ -120,7 +104,7 @@ VERDICTS: Final = (
 )
 """A row for each code that is known."""
 
-OUT_OF_MEMORY: Final = _broken(
+OUT_OF_MEMORY: Final = Verdict(
     137,
     "out of memory",
     "the kernel killed the container because memory ran out",
@@ -130,8 +114,8 @@ OUT_OF_MEMORY: Final = _broken(
 
 
 def verdict_of(code: int, *, out_of_memory: bool = False) -> Verdict:
-    """The row of a code; one that nobody knows is a failure."""
+    """Return the row of a code; an unknown code is a failure."""
     if code == OUT_OF_MEMORY.code and out_of_memory:
         return OUT_OF_MEMORY
-    unknown = _broken(code, "failure", "the container ended with a code that is none of Maia's", "read the log above")
+    unknown = Verdict(code, "failure", "the container ended with a code that is none of Maia's", "read the log above")
     return next((row for row in VERDICTS if row.code == code), unknown)

@@ -1,1 +1,1 @@
-"""What the input `command` can ask for."""
+"""The values of the input `command`."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 from action import summary
 from action.container import Containers, Ended
-from action.markdown import fenced
 from action.result import PATH
 from action.settings import MIGRATION, SECRETS, cleaned
-from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
+from action.step import Ending, Judgement, Step, judge, numbers, warn_of_damage
+from action.text import fenced
 from maia.runtime.exitcodes import ExitCode, Outcome
 
 __all__ = ["run"]
@@ -22,7 +22,7 @@ _STARTS_NOTHING = {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED}
 
 
 def run(step: Step) -> Ending:
-    """Raises ActionError, and Cancelled."""
+    """Run the plan. Raises ActionError, and Cancelled."""
     containers, seconds = step.containers()
     if step.inputs.migrate:
         migrated = _migrate(step, containers)
@@ -35,7 +35,7 @@ def run(step: Step) -> Ending:
         _command(step, with_queries=bool(queries)), step.settings(), agent="plan", stdin=queries or None
     )
     step.cancel.check()
-    tell_damage(ended, step.runner)
+    warn_of_damage(ended, step.runner)
     judgement = judge(ended)
     if not judgement.passes:
         return _failed(step, judgement, "the plan")
@@ -49,7 +49,7 @@ def run(step: Step) -> Ending:
     if step.inputs.resume_keys and step.inputs.wave == 1:
         step.runner.notice("Maia: suspended keys", _resumed(judgement.stats))
     step.runner.line(f"plan: {shards} shards; time: {summary.split(seconds, ended.times)}")
-    # under act a gate looks also where no shard churned: that is nothing to say
+    # under act the gate also runs where no shard churned: then there is nothing to report
     if judgement.outcome in _STARTS_NOTHING and (step.inputs.wave == 1 or judgement.stats.get("churned")):
         what = "No shard is started" if step.inputs.wave == 1 else "No further shard is started"
         step.runner.notice(f"Maia: {judgement.outcome}", f"{what}: {reason or judgement.outcome}")
@@ -57,7 +57,7 @@ def run(step: Step) -> Ending:
 
 
 def _resumed(stats: Mapping[str, object]) -> str:
-    """What became of the suspensions, in a line."""
+    """Return which suspensions were lifted, in a line."""
     listed = stats.get("keys_resumed")
     found = [key for key in (listed if isinstance(listed, list) else []) if _FINGERPRINT.fullmatch(str(key))]
     if not found:
@@ -69,10 +69,10 @@ def _migrate(step: Step, containers: Containers) -> Ended:
     settings = step.settings()
     owner = step.environ.get(MIGRATION, "")
     # no key and no token: a migration needs the database alone
-    shown = {name: value for name, value in settings.items() if name not in SECRETS or name == "DATABASE_URL"}
+    handed = {name: value for name, value in settings.items() if name not in SECRETS or name == "DATABASE_URL"}
     if cleaned(owner):
-        shown["DATABASE_URL"] = owner
-    return containers.run(["atlas", "migrate"], shown)
+        handed["DATABASE_URL"] = owner
+    return containers.run(["atlas", "migrate"], handed)
 
 
 def _command(step: Step, *, with_queries: bool) -> list[str]:

@@ -9,7 +9,7 @@ from action.errors import SettingError
 from action.inputs import JANITOR
 from action.result import PATH
 from action.settings import cleaned
-from action.step import Ending, Judgement, Step, judge, numbers, tell_damage
+from action.step import Ending, Judgement, Step, judge, numbers, warn_of_damage
 from action.verdicts import verdict_of
 from maia.runtime.exitcodes import Outcome
 
@@ -17,14 +17,14 @@ __all__ = ["run"]
 
 
 def run(step: Step) -> Ending:
-    """Raises ActionError and Cancelled for what happens before the container runs."""
+    """Run the container. Raises ActionError and Cancelled for what happens before it runs."""
     inputs = step.inputs
     what = f"{inputs.agent} {inputs.shard}"
     settings = step.settings()
     _check_vault(settings)
     containers, seconds = step.containers()
     ended = containers.run(_command(step), settings, agent=inputs.agent)
-    tell_damage(ended, step.runner)
+    warn_of_damage(ended, step.runner)
     signum = step.cancel.signum
     if signum is None:
         judgement = judge(ended, fail_on_churn=inputs.fail_on_churn, janitor=inputs.command == JANITOR)
@@ -47,7 +47,7 @@ def run(step: Step) -> Ending:
 
 
 def _check_vault(settings: Mapping[str, str]) -> None:
-    """Raises SettingError where rows would be marked as archived, and their records lost with the container."""
+    """Raise SettingError where rows would be marked as archived, and their records lost with the container."""
     provider, url = (cleaned(settings.get(name, "")).lower() for name in ("VAULT_PROVIDER", "VAULT_URL"))
     if provider == "local" or (provider == "fsspec" and url.startswith(("file:", "local:"))):
         what = "VAULT_PROVIDER=local" if provider == "local" else "VAULT_URL names a folder: the shard"
@@ -58,10 +58,10 @@ def _check_vault(settings: Mapping[str, str]) -> None:
 
 
 def _cancelled(code: int, seen: Judgement) -> Judgement:
-    """A cancel is a cancel, however the container took it."""
+    """Return the judgement of a cancelled shard, however its container ended."""
     released = seen.verdict.outcome is Outcome.CANCELLED or seen.verdict.passes
     detail = (
-        "the container ended in good order; its claims are released"
+        "the container ended by itself; its claims are released"
         if released
         else f"the container ended with {seen.verdict.code}; its claims come free when their leases end"
     )

@@ -16,28 +16,27 @@ from typing import Any
 from action import summary
 from action.cancel import Cancel
 from action.errors import ActionError, Cancelled
-from action.markdown import fenced, span
 from action.needs import Needs
 from action.result import PATH, figures
 from action.step import Ending, Step, judge, numbers
-from action.text import one_line
+from action.text import fenced, one_line, span
 from maia.runtime.exitcodes import ExitCode, Outcome
 from maia.workflow.run_report import achieved, outcome_of_run, why_not_more
 
 __all__ = ["TABLE_SECONDS", "run"]
 
 TABLE_SECONDS = 120
-"""How long the table may take, the image included: it is an extra, and minutes cost money."""
+"""Seconds that the table may take, the image included: it is an extra, and minutes cost money."""
 
 
 def run(step: Step) -> Ending:
-    """Raises UsageError, and Cancelled."""
+    """Give the verdict. Raises UsageError, and Cancelled."""
     needs = Needs.parse(step.inputs.needs)
     outcome, code = _judge(step, needs)
     # without a shard there is no row to show, and an image is not pulled for nothing
     table = _table(step) if needs.ran else _Table()
     # the results of the jobs decide; of those that ended well, the rows know how
-    # (also of a churn: a job of one's own may hand on no output, and GitHub drops one that holds a masked value)
+    # (also of a churn: a user's own job may hand on no output, and GitHub drops one that holds a masked value)
     if outcome is Outcome.OK and table.outcome in {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED, Outcome.CHURN}:
         outcome = table.outcome
     elif outcome is Outcome.CHURN and table.outcome is Outcome.QUOTA_EXHAUSTED and not needs.continued:
@@ -57,28 +56,28 @@ def run(step: Step) -> Ending:
 
 
 def _notify(step: Step, outcome: Outcome, table: _Table) -> None:
-    """Say in a notice what was achieved, and why not more."""
+    """Print in a notice what was achieved, and why not more."""
     words = "\n".join(table.words) or "What the shards achieved is not known here; the summary says why."
     step.runner.notice(f"Maia: {outcome}", f"{step.inputs.agent}, all shards: {words}")
 
 
 def _judge(step: Step, needs: Needs) -> tuple[Outcome, ExitCode]:
-    runner = step.runner
+    """Return what the results of the jobs alone say, with an annotation for each that is not well."""
     if needs.failed:
-        runner.error(
+        step.runner.error(
             "Maia: failure",
             f"Failed: {', '.join(needs.failed)}. The annotations and the summary of each job say what to do.",
         )
     if needs.cancelled:
-        runner.error(
+        step.runner.error(
             "Maia: cancelled",
-            f"Cancelled, by somebody or by the job's time limit: {', '.join(needs.cancelled)}. "
+            f"Cancelled, by a person or by the job's time limit: {', '.join(needs.cancelled)}. "
             "What was answered is stored; run it again.",
         )
     if needs.churned:
-        runner.warning(
+        step.runner.warning(
             "Maia: churn",
-            f"{_still(needs)}. Everything answered is stored and the rest is left to the next run. If this comes back, "
+            f"{_churn(needs)}. Everything answered is stored and the rest is left to the next run. If this comes back, "
             "start fewer shards or run less often.",
         )
     if needs.failed:
@@ -90,7 +89,7 @@ def _judge(step: Step, needs: Needs) -> tuple[Outcome, ExitCode]:
     return (Outcome.OK if needs.ran else Outcome.IDLE), ExitCode.OK
 
 
-def _still(needs: Needs) -> str:
+def _churn(needs: Needs) -> str:
     if needs.continued:
         return "Shards of the last wave still met YouTube's rate limit"
     return "Shards met YouTube's rate limit, and no further wave was started"
@@ -105,20 +104,19 @@ _ENDED = {
 
 
 def _words(needs: Needs, outcome: Outcome, *, known: bool) -> str:
-    """What became of the jobs; `known`: what the shards say of themselves is known."""
+    """Return how the jobs ended; `known`: the rows of the shards were read."""
     lines = []
     if needs.failed:
         lines.append(f"Failed: {_names(needs.failed)}. Their annotations say what to do.")
     if needs.cancelled:
-        lines.append(f"Cancelled, by somebody or by the time limit: {_names(needs.cancelled)}.")
+        lines.append(f"Cancelled, by a person or by the time limit: {_names(needs.cancelled)}.")
     if needs.churned:
-        lines.append(f"{_still(needs)}; the next run goes on.")
+        lines.append(f"{_churn(needs)}; the next run goes on.")
     if not needs.ran:
         lines.append("No shard was started; the plan says why.")
     if not lines:
-        count = len(needs.ran)
         ended = _ENDED.get(outcome, "No shard failed") if known else "No shard failed"
-        lines.append(f"{ended}." if count == 1 else f"{ended}, after {count} waves.")
+        lines.append(f"{ended}." if len(needs.ran) == 1 else f"{ended}, after {len(needs.ran)} waves.")
     return "".join(f"{line}\n\n" for line in lines)
 
 
@@ -128,7 +126,7 @@ def _names(jobs: tuple[str, ...]) -> str:
 
 @contextmanager
 def _limited(cancel: Cancel, seconds: float) -> Iterator[Cancel]:
-    """A Cancel for the block alone: it comes when `seconds` are over, or with the job's own."""
+    """Give a Cancel for the block alone: it comes when `seconds` are over, or with the job's own."""
     limited = Cancel()
     timer = threading.Timer(seconds, limited.request, (signal.SIGTERM,))
     with cancel.calling(lambda: limited.request(cancel.signum or signal.SIGTERM)):
@@ -145,7 +143,7 @@ class _Table:
 
     Attributes:
         text: Markdown: the table, or why there is none.
-        words: what was achieved and why not more, a line each; text of others.
+        words: what was achieved and why not more, a line each; foreign text.
         outcome: over all shards; None where it is not known.
         missing: why there is no table.
     """
@@ -158,7 +156,7 @@ class _Table:
 
 
 def _table(step: Step) -> _Table:
-    """The table, or why there is none. Raises Cancelled, and nothing else."""
+    """Return the table, or why there is none. Raises Cancelled, and nothing else."""
     found = _Table(missing=_TIME_UP)
     try:
         # one limit over all: on a fresh runner the image has to be pulled, and that may hang as well

@@ -36,7 +36,7 @@ def test_a_signal_stops_the_container_and_the_step_ends_as_cancelled(
     assert stop["arguments"] == ["stop", "-t", "7", run["arguments"][run["arguments"].index("--name") + 1]]
     assert len(docker.of("rm")) == 1
     assert done.annotations("notice") == [
-        "Maia: cancelled: hunter 1/4: the container ended in good order; its claims are released."
+        "Maia: cancelled: hunter 1/4: the container ended by itself; its claims are released."
     ]
     assert done.annotations("error") == []
     assert done.summary.startswith("### Maia hunter 1/4: cancelled\n")

@@ -181,7 +181,7 @@ def test_a_password_hunter_and_a_one_letter_key_do_not_empty_the_matrix(
     assert left["run"] == "4711-2"
 
 
-def test_outputs_that_will_be_dropped_are_told_of(step: Step, docker: FakeDocker) -> None:
+def test_outputs_that_will_be_dropped_are_named(step: Step, docker: FakeDocker) -> None:
     docker.plays(run=[ran(result=result("plan", stats=PLAN))], secrets=[])
     step.env["YOUTUBE_API_KEY_POOL_JSON"] = pool = '["o"]'
     done = step.here(command="plan")

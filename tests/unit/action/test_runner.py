@@ -62,7 +62,7 @@ def test_outputs_are_appended_as_the_runner_reads_them(tmp_path: Path) -> None:
     runner = Runner({**HOSTED, "GITHUB_OUTPUT": str(path)}, io.BytesIO())
     runner.output("outcome", "ok")
     runner.output("text", "a\nshards=[9]\nb")
-    assert outputs_of(path.read_text()) == {"earlier": "1", "outcome": "ok", "text": "a\nshards=[9]\nb"}
+    assert outputs_of(path.read_text()) == {"earlier": "1", "outcome": "ok", "text": "a shards=[9] b"}
 
 
 def test_a_summary_is_cut_below_githubs_limit(tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ import pytest
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
-from action import markdown
 from action.runner import command
-from action.text import defused, last_line, one_line, printable
+from action.text import escape_workflow_commands, fenced, last_line, one_line, sanitize, span
 
 from ...support.action_step import commands
 
@@ -23,11 +22,11 @@ from ...support.action_step import commands
     ],
 )  # fmt: skip
 def test_a_line_of_the_log_is_never_a_command(text: str) -> None:
-    assert commands(defused(one_line(text))) == []
+    assert commands(escape_workflow_commands(one_line(text))) == []
 
 
 def test_what_is_no_command_stays_as_it_is() -> None:
-    assert defused("a std::vector, #1 and [2]") == "a std::vector, #1 and [2]"
+    assert escape_workflow_commands("a std::vector, #1 and [2]") == "a std::vector, #1 and [2]"
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\x1b[31mb", "a\u2028b", "a\u202eb", "a\x00b", "a\x85b"])
@@ -43,7 +42,7 @@ def test_a_line_has_a_limit() -> None:
 
 
 def test_line_feeds_of_a_text_stay() -> None:
-    assert printable("a\nb\rc") == "a\nb c"
+    assert sanitize("a\nb\rc") == "a\nb c"
 
 
 def test_the_last_line_is_what_was_said_last() -> None:
@@ -62,7 +61,7 @@ def test_a_command_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("text", ["`", "```", "a ```` b", "```\n# heading\n```", "~~~", "no", "\n\n"])
 def test_a_fence_is_longer_than_what_it_holds(text: str) -> None:
-    first, *body, last = markdown.fenced(text).splitlines()
+    first, *body, last = fenced(text).splitlines()
     fence = first.removesuffix("text")
     assert last == fence
     assert set(fence) == {"`"}
@@ -79,6 +78,6 @@ def test_a_fence_is_longer_than_what_it_holds(text: str) -> None:
 )  # fmt: skip
 def test_a_span_of_code_holds_all_of_it(text: str) -> None:
     """In one, Markdown knows nothing but its end."""
-    span = markdown.span(text)
-    assert re.fullmatch(r"`[^`\n]+`", span)
-    assert span[1:-1] == (" ".join(text.replace("`", "'").split()) or " ")
+    code = span(text)
+    assert re.fullmatch(r"`[^`\n]+`", code)
+    assert code[1:-1] == (" ".join(text.replace("`", "'").split()) or " ")

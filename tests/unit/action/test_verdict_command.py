@@ -105,7 +105,7 @@ ACHIEVED = "12 new videos, 12 snapshots, 4 calls (search 3, units 1)"
           "1 of 3 shards found nothing due (1/3)"]),
         (("ok", "failure"), {"shards": "failure"}, "failure", "Failed: `shards`.",
          ["1 of 2 shards ended with failure: 401 of the ::error::day (1/2)"]),
-        (("quota-exhausted", "ok"), {"shards": "cancelled"}, "cancelled", "Cancelled, by somebody",
+        (("quota-exhausted", "ok"), {"shards": "cancelled"}, "cancelled", "Cancelled, by a person",
          [f"1 of 2 shards stopped because the quota is spent (0/2): {RESETS}"]),
     ],
 )  # fmt: skip
@@ -169,7 +169,7 @@ def test_a_cancelled_job_fails_and_it_is_said_in_words(step: Step, docker: FakeD
     docker.plays(run=[TABLE])
     done = step.here(command="verdict", needs=needs(shards="cancelled"))
     assert (done.code, done.outputs["outcome"]) == (1, "cancelled")
-    assert "by somebody or by the job's time limit: shards" in done.annotations("error")[0]
+    assert "by a person or by the job's time limit: shards" in done.annotations("error")[0]
 
 
 @pytest.mark.parametrize("word", ["", "timed_out", "<b>"])
@@ -293,11 +293,11 @@ def test_without_docker_the_verdict_stands(step: Step, docker: FakeDocker) -> No
     assert step.run(command="verdict", needs=needs()).code == 0
 
 
-def test_shards_that_the_database_does_not_know_are_told_of(step: Step, docker: FakeDocker) -> None:
+def test_shards_that_the_database_does_not_know_are_named(step: Step, docker: FakeDocker) -> None:
     docker.plays(run=[ran(result=result("verdict", stats={"rows": [], "totals": {}}))])
     done = step.here(command="verdict", needs=needs(shards="failure"))
     assert done.code == 1
-    assert "No shard came so far that the database knows of it." in done.summary
+    assert "The database knows of no shard of this run." in done.summary
 
 
 def test_a_row_that_others_wrote_breaks_no_table(step: Step, docker: FakeDocker) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import tarfile
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,9 +29,9 @@ from action import summary
 from action.container import Ended, Times
 from action.errors import UsageError
 from action.needs import Needs
-from action.result import DamagedError, Result, figures, parse, unpacked
+from action.result import DamagedError, Result, figures, parse
 from action.runner import Runner
-from action.step import judge, numbers, tell_damage
+from action.step import judge, numbers, warn_of_damage
 from action.text import one_line
 
 from ...support.action_step import commands, result
@@ -68,20 +67,10 @@ def whole(code: int) -> dict[str, Any]:
     return result(outcome=words.get(code, "failure"), code=code, error="why", stats=stats)
 
 
-def packed(body: bytes) -> bytes:
-    """As `docker cp` prints it."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        member = tarfile.TarInfo("result.json")
-        member.size = len(body)
-        tar.addfile(member, io.BytesIO(body))
-    return out.getvalue()
-
-
-def read(archive: bytes, code: int) -> tuple[Result | None, str | None]:
+def read(body: bytes, code: int) -> tuple[Result | None, str | None]:
     """What the step reads, and why it does not use it."""
     try:
-        return parse(unpacked(archive), agent="hunter", exit_code=code), None
+        return parse(body, agent="hunter", exit_code=code), None
     except DamagedError as error:
         return None, f"it is damaged: {error}"
 
@@ -90,7 +79,7 @@ def log_and_summary(ended: Ended) -> tuple[str, str]:
     """What the step prints about an end, and what its summary shows."""
     out = io.BytesIO()
     runner = Runner({"GITHUB_ACTIONS": "true"}, out)
-    tell_damage(ended, runner)
+    warn_of_damage(ended, runner)
     judgement = judge(ended)
     judgement.annotate(runner, "hunter 0/2")
     runner.line(f"{judgement.detail} {judgement.stats.get('reason')}")
@@ -110,7 +99,7 @@ def check(code: int, found: Result | None, why: str | None) -> None:
     """The verdict is the exit code's; what is printed holds our own annotations and no other command."""
     times = Times.split(1.0, 2.0, found, 3.0)
     bare = judge(Ended(code=code))
-    ended = Ended(code=code, result=found, damaged=why, said="last words", times=times)
+    ended = Ended(code=code, result=found, damaged=why, last_line="last words", times=times)
     judged = judge(ended)
     assert (judged.verdict, judged.code, judged.passes) == (bare.verdict, bare.code, bare.passes)
     # only what goes with this exit code may say more than the code does
@@ -135,54 +124,11 @@ def test_a_damaged_result_file_changes_nothing_about_the_verdict(code: int, data
     `figures` that takes any name; a detail that is printed as it came.
     """
     damage: Damaged = data.draw(damaged(whole(code), cut=True, odd=DEEP))
-    found, why = read(packed(damage.body), code)
+    found, why = read(damage.body, code)
     check(code, found, why)
     if found is not None:
         document = said(damage.body)
         assert (document["agent"], document["exit_code"]) == ("hunter", code)
-
-
-@examples(300)
-@given(code=st.sampled_from(CODES), data=st.data())
-def test_a_damaged_archive_of_it_is_no_more_than_a_missing_one(code: int, data: st.DataObject) -> None:
-    """What `docker cp` prints, overwritten, cut off, doubled or of another kind.
-
-    Seen to catch: `unpacked` without its RecursionError, as it was; without `tarfile.TarError`.
-    """
-    body = written(whole(code))
-    archive = bytearray(packed(body))
-    for _ in range(data.draw(st.integers(0, 3))):
-        archive[data.draw(st.integers(0, 520))] = data.draw(st.integers(0, 255))
-    if data.draw(st.booleans()):
-        archive[148:156] = b" " * 8  # its checksum holds all the same
-        archive[148:156] = f"{sum(archive[:512]):06o}\0 ".encode()
-    head = bytes(archive[:512])
-    before = data.draw(st.sampled_from((0,) * 6 + (1, 5000))) * link_head()
-    cut = data.draw(st.none() | st.integers(0, len(archive)))
-    found, why = read((before + head + bytes(archive[512:]))[:cut], code)
-    check(code, found, why)
-    if found is not None and cut is None:
-        # a deletion that needs --yes is a failure that ends with 2
-        assert found.outcome.exit_code == code or found.outcome is Outcome.CANCELLED or code == 2
-
-
-def link_head() -> bytes:
-    """The header of a long name, whose name the next header is; many of them in a row are read one inside the other."""
-    member = tarfile.TarInfo("././@LongLink")
-    member.type, member.size = tarfile.GNUTYPE_LONGNAME, 0
-    return member.tobuf(tarfile.GNU_FORMAT)
-
-
-@examples(300)
-@given(archive=st.binary(max_size=600), code=st.sampled_from(CODES))
-def test_any_bytes_are_no_result(archive: bytes, code: int) -> None:
-    """Nothing, and nonsense, with any exit code.
-
-    Seen to catch: `unpacked` without `tarfile.TarError`.
-    """
-    found, why = read(archive, code)
-    assert found is None
-    check(code, found, why)
 
 
 @examples(400)
