@@ -116,8 +116,8 @@ def test_only_the_standard_library_is_imported() -> None:
     import sys  # noqa: PLC0415
 
     of_maia = {
-        "maia.runtime.exitcodes", "maia.runtime.exits", "maia.runtime.run_context", "maia.runtime.shutdown", "maia.utf8",
-        "maia.workflow.run_report",
+        "maia.runtime.exitcodes", "maia.runtime.exits", "maia.runtime.run_context", "maia.runtime.shutdown",
+        "maia.utf8", "maia.workflow.run_report",
     }  # fmt: skip
     for path in [*SOURCES, *(SOURCES[0].parent.parent / f"{name.replace('.', '/')}.py" for name in of_maia)]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
