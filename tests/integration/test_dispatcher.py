@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -313,20 +311,3 @@ async def test_a_closed_database_is_opened_for_it_and_closed_again(dsn: str, peo
         await notify(KEY, store=store)
     assert store._pool is None
     assert len(people.received) == 1
-
-
-async def test_a_loop_that_is_gone_took_its_messages_with_it(
-    db: Database, people: Service, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
-    own = Dispatcher(Database())
-
-    async def begin() -> None:
-        own.notify(SUSPENDED, KEY)
-        own.start()
-
-    thread = threading.Thread(target=lambda: asyncio.run(begin()))
-    thread.start()
-    await asyncio.to_thread(thread.join)
-    await asyncio.wait_for(own.finish(), 60)
-    assert caplog.records == []

@@ -25,7 +25,7 @@ from atlas.quota.buckets import Bucket
 from atlas.quota.reservations import NO_CALLS, Reservation
 from atlas.utils import KeyRing as PublicKeyRing
 
-from ..support.clock_settings import running_from, standing_at
+from ..support.clock_settings import standing_at
 from ..support.tcp_proxy import wire_to
 
 pytestmark = pytest.mark.integration
@@ -131,14 +131,6 @@ async def test_rings_are_isolated(db: Database) -> None:
         assert (await KeyRing("tracking").acquire(UNITS)).fingerprint == B
 
 
-async def test_a_list_too_short_to_deal_is_shared_without_a_warning(
-    db: Database, caplog: pytest.LogCaptureFixture
-) -> None:
-    with settings.override(youtube_api_key_pool_json='["key-a", "key-b"]'):
-        assert (await KeyRing("tracking").acquire(UNITS)).fingerprint == A
-    assert caplog.text == ""
-
-
 # ── buckets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -183,21 +175,6 @@ async def test_every_key_spent_is_an_exhausted_ring_until_midnight_pacific(db: D
     with at(MIDNIGHT):
         assert (await ring.acquire(SEARCH)).fingerprint == A
         assert (await KeyRing("hunting").acquire(SEARCH)).fingerprint == A
-
-
-async def test_midnight_comes_by_a_faster_clock(db: Database) -> None:
-    begin = MIDNIGHT - timedelta(hours=1)
-    with settings.override(atlas_clock=running_from(begin, speed=36_000)), pool("key-a"):
-        ring = KeyRing("hunting")
-        await ring.quota_spent(await ring.acquire(SEARCH))
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    reservation = await ring.acquire(SEARCH)
-                    break
-                except RingExhausted:
-                    await asyncio.sleep(0.01)
-    assert reservation.day.isoformat() >= "2026-11-23"
 
 
 async def test_the_next_day_is_told_and_logged_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:
@@ -458,14 +435,6 @@ async def test_shards_that_count_at_once_lose_nothing(db: Database) -> None:
     assert await counts(db) == {(A, "search"): (60, 60), (A, "units"): (60, 60)}
 
 
-async def test_calls_count_for_the_day_on_which_they_were_reserved(db: Database) -> None:
-    ring = KeyRing("hunting")
-    reservation = await ring.acquire(SEARCH)
-    with at(MIDNIGHT):
-        await ring.settle([reservation])
-    assert {str(row["day"]) for row in await db.fetch("SELECT day FROM api_calls")} == {"2026-11-22"}
-
-
 async def test_of_calls_that_start_together_each_counts_for_its_own_day(db: Database) -> None:
     ring = KeyRing("hunting")
     with at(MIDNIGHT - timedelta(seconds=1)):
@@ -510,21 +479,6 @@ async def test_a_call_that_is_given_back_is_not_taken_out_twice_where_the_answer
 # ── settled in a transaction ────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_was_settled_in_a_transaction_that_is_rolled_back_can_be_settled_again(db: Database) -> None:
-    ring, dao = KeyRing("hunting"), MaiaDAO()
-    reservations = [await ring.acquire(SEARCH), await ring.acquire(UNITS)]
-    with pytest.raises(RuntimeError):
-        async with dao.transaction():
-            await ring.settle(reservations)
-            assert not any(reservation.open for reservation in reservations)
-            await ring.settle(reservations)
-            raise RuntimeError
-    assert all(reservation.open for reservation in reservations)
-    assert await counts(db) == {(A, "search"): (1, 0), (A, "units"): (1, 0)}
-    await ring.settle(reservations)
-    assert await counts(db) == {(A, "search"): (1, 1), (A, "units"): (1, 1)}
-
-
 async def test_what_a_callers_statement_settles_is_settled_once(db: Database, statements: Counter[str]) -> None:
     ring, dao = KeyRing("hunting"), MaiaDAO()
     reservations = [await ring.acquire(SEARCH), await ring.acquire(UNITS), await ring.acquire(UNITS)]
@@ -552,25 +506,6 @@ async def test_what_a_callers_statement_failed_to_settle_can_be_settled_again(db
     assert await counts(db) == {(A, "search"): (1, 0)}
     with ring.settling([reservation]) as calls:
         await MaiaDAO().update_search_state(0, None, 0, "waiting", calls=calls)  # a topic that nobody holds
-    assert await counts(db) == {(A, "search"): (1, 1)}
-
-
-async def test_a_write_that_is_done_again_after_the_connection_was_lost_settles_once(db: Database) -> None:
-    ring, dao = KeyRing("hunting"), MaiaDAO()
-    reservation = await ring.acquire(SEARCH)
-    tries = 0
-
-    async def write() -> None:
-        nonlocal tries
-        tries += 1
-        async with dao.transaction():
-            await ring.settle([reservation])
-            if tries == 1:
-                await lose_connection(db)
-            await dao.add_to_search_queue(["tag"])
-
-    await dao.patiently(write)
-    assert tries == 2
     assert await counts(db) == {(A, "search"): (1, 1)}
 
 

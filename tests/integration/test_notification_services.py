@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import email
 import email.policy
-import logging
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from apprise.plugins.discord import NotifyDiscord
@@ -115,13 +113,6 @@ async def test_many_things_are_one_message_that_says_how_many_more_there_are(
 
 
 @pytest.mark.parametrize("url", URLS.values(), ids=URLS)
-async def test_ten_suspended_keys_arrive(people: ChatServices, url: str) -> None:
-    text = await shown(people, suspensions(10), url)
-    more = [int(number) for number in re.findall(r"And (\d+) more\.", text)]
-    assert text.count("is suspended: ") + sum(more) == 10
-
-
-@pytest.mark.parametrize("url", URLS.values(), ids=URLS)
 @pytest.mark.parametrize("letter", ["x", "é", "ж", "漢", "🎸", "&", "<", "_", '"', "\n", " x"])
 async def test_one_long_text_is_cut(people: ChatServices, url: str, letter: str) -> None:
     text = await shown(people, failure(f"it begins {letter * 40_000} it ends"), url)
@@ -211,22 +202,8 @@ async def test_a_server_that_is_not_there_is_named_by_what_went_wrong(
     assert "127.0.0.1" not in caplog.text
 
 
-async def test_one_service_that_refuses_stops_no_other(people: ChatServices) -> None:
-    people.refusing["discord"] = 400, "no"
-    deliveries = await deliver(people, breakouts(25), DISCORD, URLS["telegram"], URLS["pushover"])
-    assert [bool(delivery.problem) for delivery in deliveries] == [True, False, False]
-    assert {name: len(texts) for name, texts in people.shown.items()} == {"telegram": 1, "pushover": 1}
-
-
 async def test_an_entry_with_two_chats_of_which_one_refuses_has_reached_somebody(people: ChatServices) -> None:
     one_of_two, none = await deliver(people, Message("title", ("body",)), f"{CHAT}/77777/666", f"{CHAT}/666")
     assert (bool(one_of_two.problem), one_of_two.taken) == (True, True)
     assert (bool(none.problem), none.taken) == (True, False)
     assert "chat not found" in one_of_two.problem
-
-
-async def test_what_apprise_logs_is_restored_afterwards(people: ChatServices) -> None:
-    log: Any = logging.getLogger("apprise")
-    before = log.level, list(log.filters)
-    await deliver(people, Message("title", ("body",)), DISCORD)
-    assert (log.level, list(log.filters)) == before

@@ -61,15 +61,6 @@ async def test_a_service_that_shows_html_gets_texts_from_outside_escaped(server:
     assert "&lt;script&gt;" in body["message"]
 
 
-async def test_a_server_that_is_gone_is_a_failure_that_is_not_raised(
-    server: Service, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    with settings.override(notify_urls=SecretStr(f"json://127.0.0.1:9/{PATH_TOKEN}")):
-        assert await notifier.notify("title", "body") is False
-    assert PATH_TOKEN not in caplog.text
-
-
 async def test_an_entry_with_types_is_told_of_events_of_those_types_only(server: Service) -> None:
     urls = f"breakout,key_suspended={server.url('some')} {server.url('all')} CHURN={server.url('churn')}?a=b"
     with settings.override(notify_urls=SecretStr(urls)):
@@ -82,9 +73,3 @@ async def test_an_entry_with_types_is_told_of_events_of_those_types_only(server:
         "/all": {"a breakout", "a churn", "a test"},
         "/churn": {"a churn", "a test"},
     }
-
-
-async def test_an_event_that_no_entry_takes_is_not_sent(server: Service) -> None:
-    with settings.override(notify_urls=SecretStr(f"churn={server.url()}")):
-        assert await notifier.notify("a breakout", "", event=EventType.BREAKOUT) is False
-    assert server.received == []

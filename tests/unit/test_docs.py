@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -249,9 +248,3 @@ def test_lines_are_short_enough_to_be_read_as_text() -> None:
             inside ^= line.startswith("```")
             if not (inside or line.startswith(("```", "|", "![", "- [ ] "))):
                 assert len(line) <= 120, f"{name}:{number}"
-
-
-def test_the_package_is_built_with_its_readme() -> None:
-    document("README.md")
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (CHECKOUT / project["readme"]).exists()

@@ -59,14 +59,6 @@ def test_a_secret_is_found_in_any_form(form: str) -> None:
     assert leak == "a key"
 
 
-@pytest.mark.parametrize("length", range(SHORTEST, SHORTEST + 5))
-@pytest.mark.parametrize("before", range(4))
-def test_base64_is_found_at_any_offset_and_of_any_length(length: int, before: int) -> None:
-    secret = SECRET.encode()[:length].decode("utf-8", "ignore").ljust(SHORTEST, "x")
-    encoded = base64.b64encode(bytes(before) + secret.encode() + b"more")
-    assert find_leaks(encoded, {"a": secret})
-
-
 def test_what_is_found_is_named_and_never_shown() -> None:
     (leak,) = find_leaks(b"..." + SECRET.encode(), {"a key": SECRET, "another": "never-written-1"})
     assert leak == f"a key: in clear, at byte 3 of {3 + len(SECRET.encode())}"
