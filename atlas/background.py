@@ -1,4 +1,4 @@
-"""A blocking call of a foreign library, off the event loop, that can never hold up the end of the process."""
+"""Run a blocking call of a library off the event loop, where it cannot delay the end of the process."""
 
 from __future__ import annotations
 
@@ -17,20 +17,11 @@ T = TypeVar("T")
 
 
 async def call_in_background(call: Callable[[], T], *, seconds: float, name: str = "background") -> T:
-    """Runs a blocking call in a thread of its own and waits at most so many (real) seconds for it.
+    """Return the result of a blocking call, which runs in a daemon thread and in a copy of the caller's context.
 
-    asyncio.to_thread would not do: its threads are joined when the loop closes and again when the interpreter ends, so
-    a server that never answers would keep a finished agent alive. A daemon thread that overruns is left behind; what it
-    answers later is dropped.
-
-    Args:
-        call: takes nothing; runs in a copy of the caller's context.
-        seconds: the longest wait.
-        name: the thread's name.
-
-    Raises:
-        TimeoutError: the time is up.
-        Exception: whatever the call raised.
+    Raises TimeoutError after so many real seconds, and what the call raises. A call that takes longer is left behind
+    and its result is dropped. Threads of asyncio.to_thread are joined at the end of the loop and of the interpreter, so
+    a server that never answers would keep a finished agent alive.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -44,10 +35,10 @@ async def call_in_background(call: Callable[[], T], *, seconds: float, name: str
             future.set_exception(error)
 
     def run() -> None:
-        # RuntimeError: the loop was closed while the call overran, and nobody waits any more
+        # RuntimeError: the loop was closed meanwhile, and nothing waits for the result
         try:
             value = call()
-        except Exception as error:  # noqa: BLE001  handed to the waiter as it is
+        except Exception as error:  # noqa: BLE001  raised again in the task that waits
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(fail, error)
         else:

@@ -1,12 +1,11 @@
-"""The server's sessions: one's own, or shared behind a pooler such as PgBouncer.
+"""The driver's options for a server's own sessions, and for those that a pooler such as PgBouncer shares.
 
-In transaction mode a pooler hands each transaction to whichever session is free, so that nothing may be left in a
-session, and nothing that was left there is found again:
+In transaction mode a pooler gives each transaction any free session, so that nothing may stay in a session:
 
-- no parameters at the start but those that poolers keep track of,
-- no prepared statements: the driver's cache of them is off. It then prepares a statement without a name, and once more
-  in the message that runs it. A pooler lets go of the session after that only: nothing told it to sync before,
-- no session state: what a transaction needs, its beginning brings along.
+- no startup parameters but those that poolers track,
+- no prepared statements: the driver's cache is off. It then prepares a statement without a name, and again in the
+  message that runs it; the pooler keeps the session in between, because no sync comes before,
+- no session state: the message that begins a transaction sets what it needs.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ __all__ = ["COMMAND_TIMEOUT", "WHOLE_TABLE", "Bounded", "Shared", "is_own", "opt
 _CONNECT_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 60.0
 WHOLE_TABLE = 6 * 3600.0
-"""Seconds that a statement may take that reads a whole table, however many rows there are."""
-# A process that is frozen, or whose network is gone, in the middle of a transaction holds its locks for as long as the
-# server believes in it: hours. After this many seconds without a statement, the server ends it, and others go on.
+"""Seconds that a statement may take which reads a whole table."""
 STALLED_TRANSACTION = 10.0
+"""Seconds without a statement after which the server ends a transaction. A frozen process would hold its locks for
+hours otherwise."""
 
 
 class Bounded(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
-    """A session whose start could not limit stalled transactions: each brings the limit along, at no round trip."""
+    """A session whose transactions bring the limit for stalled ones along, without a round trip of their own."""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109  the driver's
-        """As the driver's, which begins transactions by it."""
+        """Run a statement as the driver does; it begins transactions by this method."""
         if not args and query.startswith("BEGIN"):
             limit = f"SET LOCAL idle_in_transaction_session_timeout = {_milliseconds()}"
             query = f"{query.rstrip('; ')}; {limit}; SET LOCAL timezone = 'UTC'"
@@ -42,11 +41,11 @@ class Bounded(asyncpg.Connection):  # type: ignore[misc]  # the driver has no ty
 
 
 class Shared(Bounded):
-    """A session that may be another of the server's in the next transaction."""
+    """A session behind a pooler: the next transaction may get another session of the server."""
 
     async def _introspect_types(self, *args: Any) -> Any:
-        """How the driver learns of types: by several statements, which also switch JIT off and on again."""
-        transaction = self.transaction()  # a savepoint in another
+        """Keep the driver's questions about types, which also switch JIT off and on, in one session."""
+        transaction = self.transaction()  # a savepoint inside another
         await transaction.start()
         try:
             return await super()._introspect_types(*args)
@@ -54,12 +53,12 @@ class Shared(Bounded):
             await transaction.rollback()  # nothing was written, and no setting stays in the session
 
     def _get_unique_id(self, prefix: str) -> str:
-        """The names of cursors' statements: one that was left in a session must not meet another process's."""
+        """Return a name for a cursor's statement that no other process uses in the same session."""
         return f"atlas_{prefix}_{uuid.uuid4().hex}"
 
 
 def options(application_name: str, kind: type[asyncpg.Connection] = asyncpg.Connection) -> dict[str, Any]:
-    """The driver's options for sessions of a kind: ``asyncpg.Connection`` is one's own, from the server itself."""
+    """Return the driver's options for a kind of session; ``asyncpg.Connection`` is a session without a pooler."""
     settings = {"application_name": application_name[:63], "timezone": "UTC"}
     if not issubclass(kind, Bounded):
         settings["idle_in_transaction_session_timeout"] = str(_milliseconds())
@@ -73,9 +72,9 @@ def options(application_name: str, kind: type[asyncpg.Connection] = asyncpg.Conn
 
 
 async def is_own(session: asyncpg.Connection) -> bool:
-    """Whether the server itself has heard what the session said at its start: a pooler may drop it without a word.
+    """Return whether the startup parameters reached the server; a pooler may drop them silently.
 
-    One message without parameters, which is safe whoever listens.
+    One message without parameters, which is safe through any pooler.
     """
     status: str = await session.execute(sql("schema/session_limit"))
     return status != "SELECT 0"

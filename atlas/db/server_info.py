@@ -1,4 +1,4 @@
-"""What the database is: its server, TimescaleDB and its edition, the schema. For `atlas status`."""
+"""Describe the database: its server, TimescaleDB and its edition, and the schema."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ __all__ = [
 # the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
 SCHEMA_VERSION = "0005"
 
-# there is no schema, or what has the name of its table is another's
+# there is no schema, or a foreign relation has the name of its table
 _NO_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.WrongObjectTypeError)
 
 
 class Storage(StrEnum):
-    """What the snapshots are kept in."""
+    """How snapshots are stored."""
 
     PARTITIONED = "partitioned"
-    """Plain PostgreSQL: one partition for each range of time, and a default one."""
+    """Plain PostgreSQL: a partition for each range of time, and a default one."""
     HYPERTABLE = "hypertable"
     """TimescaleDB's chunks."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The database as it was found.
+    """What `atlas status` says of the database.
 
     Attributes:
         server: its version, such as ``18.4``.
-        name: the database's.
-        timescaledb: the installed extension's version, or None.
-        edition: of TimescaleDB: ``apache`` or ``timescale`` (community), or None.
-        available: TimescaleDB's version that could be installed, or None.
+        name: the database's name.
+        timescaledb: the version of the installed extension.
+        edition: of TimescaleDB: ``apache`` or ``timescale`` (community).
+        available: the version of TimescaleDB that could be installed.
         preloaded: whether the server loads TimescaleDB, without which the extension cannot be created.
-        storage: what the snapshots are kept in, or None: in a table of a release before partitions, or nowhere.
-        schema: the schema's revision, or None where there is none.
+        storage: None without snapshots, or with those of a release before partitions.
+        schema: the schema's revision; None where there is none.
         expected: the revision that this release needs.
     """
 
@@ -72,13 +72,13 @@ class Inspection:
 
 @dataclass(frozen=True)
 class State:
-    """What decides whether a database can be used.
+    """What decides whether this release can work on a database.
 
     Attributes:
-        schema: the schema's revision, or None where Atlas has no schema: nothing, or something of another's.
+        schema: the schema's revision; None where Atlas has no schema.
         encoding: of the database, such as ``UTF8``.
-        standby: the server repeats what another one writes, and takes no writes itself.
-        read_only: transactions of this session take no writes.
+        standby: whether the server replicates another one and accepts no writes.
+        read_only: whether transactions of this session accept no writes.
         offset: how far the database's clock is ahead of this machine's.
     """
 
@@ -101,7 +101,7 @@ class State:
 
 
 def newer_schema(found: str) -> SchemaError:
-    """Return what to raise where a later release has migrated the database."""
+    """Return the error for a database that a later release has migrated."""
     return SchemaError(
         f"The database's schema is {found}, newer than this release's {SCHEMA_VERSION}: "
         "update the image or the package."
@@ -109,7 +109,7 @@ def newer_schema(found: str) -> SchemaError:
 
 
 async def inspect(connection: asyncpg.Connection) -> Inspection:
-    """Looks, and changes nothing."""
+    """Return what the database is; change nothing."""
     row = await connection.fetchrow(sql("schema/inspect_server"))
     schema = await schema_version(connection) if row["has_schema"] else None
     storage = Storage.PARTITIONED if row["kind"] == "p" else None
@@ -128,7 +128,7 @@ async def inspect(connection: asyncpg.Connection) -> Inspection:
 
 
 async def read_state(connection: asyncpg.Connection) -> State:
-    """Return the database's state, by one statement where Atlas has a schema. Not for use in a transaction."""
+    """Return the database's state, with one statement where Atlas has a schema. Not for use in a transaction."""
     for statement in (sql("schema/schema_state"), sql("schema/server_state")):
         asked, began = datetime.now(UTC), time.monotonic()
         try:
@@ -153,5 +153,5 @@ def _revision(version: object) -> str | None:
 
 
 def is_revision(text: str) -> bool:
-    """Whether this is written as a revision of ours, be it of a later release."""
+    """Return whether a text has the form of a revision, of this or any release."""
     return re.fullmatch(r"[0-9]{4}", text) is not None

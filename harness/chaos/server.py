@@ -32,7 +32,7 @@ class Postgres:
     """The run's own PostgreSQL. Its keeper starts it again whenever it dies."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = Folder.at(folder)
+        self._folder = Folder(folder)
         self._client: embedded.EmbeddedServer | None = None
 
     @property

@@ -106,7 +106,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 
 async def until_stopped(path: Path) -> None:
-    folder = Folder.at(path)
+    folder = Folder(path)
     await until(lambda: folder.recorded() is None and not FileLock(folder.keeper_lock).taken(), "the server stopped")
 
 
@@ -124,13 +124,13 @@ async def query(server: EmbeddedServer, statement: str) -> object:
 
 
 def postmaster(path: Path) -> int:
-    running = Folder.at(path).running()
+    running = Folder(path).running()
     assert running is not None
     return running.pid
 
 
 def keeper(path: Path) -> int:
-    pid = Folder.at(path).keeping()
+    pid = Folder(path).keeping()
     assert pid is not None
     return pid
 
@@ -179,7 +179,7 @@ async def test_a_fresh_folder_gets_a_server_that_answers(tmp_path: Path) -> None
     server = await start(path, grace=GRACE)
     try:
         assert server.path == path
-        assert server.version.split(".")[0] == Folder.at(path).data_version()
+        assert server.version.split(".")[0] == Folder(path).data_version()
         assert await query(server, "SHOW server_encoding") == "UTF8"
         assert await query(server, "SELECT lower('ÄÖÜ')") == "äöü"
         assert await query(server, "SHOW data_checksums") == "on"
@@ -200,7 +200,7 @@ async def test_six_processes_that_start_at_once_share_one_server(tmp_path: Path)
             launched = [await opened.enter_async_context(Client.launch(tmp_path / "server")) for _ in range(6)]
             assert len({await client.joined() for client in launched}) == 1
             assert len({await client.ask(POSTMASTER) for client in launched}) == 1
-            assert Folder.at(tmp_path / "server").log.read_text().count("starting PostgreSQL") == 1
+            assert Folder(tmp_path / "server").log.read_text().count("starting PostgreSQL") == 1
     finally:
         await stop(tmp_path / "server")
 

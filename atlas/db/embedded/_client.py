@@ -1,4 +1,4 @@
-"""The client's side: joining a running server, or bringing one up."""
+"""The client's side: join the server of a folder, or start it."""
 
 from __future__ import annotations
 
@@ -26,24 +26,23 @@ __all__ = ["EmbeddedServer", "start", "stop"]
 
 logger = logging.getLogger(__name__)
 
-_GLANCE = 0.01  # seconds between two looks at a lock or a server that is coming up
-_ANSWER = 5.0  # seconds within which a server that is well answers
-_MOST_LAUNCHES = 5  # of keepers, for one start
-_LOG_LIMIT = 1 << 20  # bytes; a longer log is set aside before the next start
-# What the keeper and the server need. Nothing else of the environment goes into processes that outlive their client:
-# it may hold keys. COVERAGE_* lets the tests measure the keeper; with LD_PRELOAD and FAKETIME* a server has the clock
-# of a client that runs under libfaketime.
+_POLL = 0.01  # seconds
+_ANSWER = 5.0  # seconds within which a healthy server answers
+_MAX_LAUNCHES = 5  # of keepers, in one start
+_LOG_LIMIT = 1 << 20  # bytes; a longer log is moved aside before the next start
+# The keeper and the server outlive their client and get only these variables: others may hold keys. COVERAGE_* measures
+# the keeper in tests; LD_PRELOAD and FAKETIME* give the server the clock of a client under libfaketime.
 _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LD_PRELOAD")
 _ENVIRONMENT_PREFIXES = ("COVERAGE_", "FAKETIME")
 
 
 class EmbeddedServer:
-    """A running server that this process is registered with: it stays up at least until ``leave`` or the process's end.
+    """A running server, which stays up at least until ``leave`` or the end of this process.
 
     Attributes:
         path: the server's folder.
-        dsn: where to connect, for asyncpg and for SQLAlchemy; it holds no secret.
-        version: the server's version, such as ``18.4``.
+        dsn: its address, which holds no secret.
+        version: such as ``18.4``.
     """
 
     def __init__(self, path: Path, dsn: str, version: str, registration: FileLock) -> None:
@@ -56,7 +55,7 @@ class EmbeddedServer:
         return f"EmbeddedServer({str(self.path)!r}, version={self.version!r})"
 
     async def leave(self) -> None:
-        """Drops the registration; a second call does nothing. Once nobody is left the server stops by itself."""
+        """End the use of the server, which stops after its last client; a second call does nothing."""
         self._registration.release()
 
 
@@ -68,22 +67,21 @@ async def start(
     timeout: float = 60.0,  # noqa: ASYNC109 - a whole deadline, passed on as one
     silent: float = 30.0,
 ) -> EmbeddedServer:
-    """Joins the server of a folder, or starts it. Any number of processes may call it at once.
+    """Join the server of a folder, or start it. Any number of processes may do so at once.
 
     Args:
-        path: the server's folder, made when missing; permissions of existing folders are not changed.
-        asked: the user named this folder; otherwise it is said which database is used, and a warning says where a new
-            one is made.
-        grace: seconds without any client after which the server stops. Only the call that starts it decides.
+        path: the server's folder, made when missing.
+        asked: the user named this folder; otherwise a log line names it.
+        grace: seconds without a client after which the server stops; the call that starts the server decides.
         timeout: seconds to wait until it answers.
-        silent: seconds to wait for the answer of a server that has come up.
+        silent: seconds to wait for the answer of a server that has started.
 
     Raises:
         ConfigError: the ``embedded`` extra is missing, this user cannot run it here, or the folder cannot be used.
-        DatabaseUnavailable: the server does not come up; the message ends with the last lines of its log.
+        DatabaseUnavailable: the server does not start; the message ends with the last lines of its log.
     """
     binaries = Binaries.find()
-    folder = Folder.at(path)
+    folder = Folder(path)
     folder.create()
     if not asked and folder.data_version() is None:
         logger.warning(
@@ -94,7 +92,7 @@ async def start(
     elif not asked:
         logger.info("DATABASE_URL is not set: the embedded PostgreSQL in %s is used", folder.path)
     deadline = time.monotonic() + timeout
-    # First registered, then looked: from here on no keeper stops the server, so one that answers now goes on to.
+    # Once registered, no keeper stops the server any more: one that answers now stays up.
     registration = FileLock(folder.clients_lock)
     await _acquire(registration, folder, deadline, shared=True)
     try:
@@ -106,12 +104,11 @@ async def start(
 
 
 async def stop(path: Path, *, timeout: float = 60.0) -> None:  # noqa: ASYNC109 - a whole deadline
-    """Stops the server of a folder now, whoever uses it, and waits until it is down. No server: nothing happens.
+    """Stop the server of a folder, even under its clients, and wait until it is down.
 
-    Raises:
-        DatabaseUnavailable: it is still there after ``timeout`` seconds.
+    Raises DatabaseUnavailable where it still runs after ``timeout`` seconds.
     """
-    folder = Folder.at(path)
+    folder = Folder(path)
     if not folder.in_use():
         return
     folder.create()
@@ -119,20 +116,20 @@ async def stop(path: Path, *, timeout: float = 60.0) -> None:  # noqa: ASYNC109 
     starting, keeper = FileLock(folder.start_lock), FileLock(folder.keeper_lock)
     await _acquire(starting, folder, deadline)
     try:
-        told: set[int] = set()
+        signalled: set[int] = set()
         while True:
             kept, running = keeper.taken(), folder.running()
             if not kept and running is None:
                 return
-            # With a keeper, only it is told: it would start a server again that stops behind its back.
+            # A keeper would start the server again, so the signal goes to the keeper where there is one.
             pid, signum = (folder.keeping(), signal.SIGTERM) if kept else (running and running.pid, signal.SIGINT)
-            if pid and pid not in told:
-                told.add(pid)
+            if pid and pid not in signalled:
+                signalled.add(pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signum)
             if time.monotonic() > deadline:
                 raise _unavailable(folder, "it does not stop")
-            await asyncio.sleep(_GLANCE)
+            await asyncio.sleep(_POLL)
     finally:
         starting.release()
 
@@ -141,33 +138,33 @@ async def _acquire(lock: FileLock, folder: Folder, deadline: float, *, shared: b
     while not lock.acquire(shared=shared):
         if time.monotonic() > deadline:
             raise _unavailable(folder, f"{lock.path.name} stays locked by another process")
-        await asyncio.sleep(_GLANCE)
+        await asyncio.sleep(_POLL)
 
 
 async def _join(folder: Folder, deadline: float) -> tuple[str, str] | None:
-    """DSN and version of the server if it has a keeper and answers a query, otherwise None."""
+    """Return DSN and version of a server that has a keeper and answers a query."""
     if not FileLock(folder.keeper_lock).taken():
         return None
     recorded = folder.recorded()
     if recorded is None or not recorded.ready or recorded.socket_dir is None:
         return None
-    # The port stands there because asyncpg would otherwise take PGPORT from the environment.
+    # Without the port, asyncpg would use PGPORT.
     dsn = f"postgresql://postgres@/postgres?host={quote(str(recorded.socket_dir))}&port={PORT}"
     version = await _ask_version(dsn, deadline)
     return (dsn, version) if version else None
 
 
 async def _ask_version(dsn: str, deadline: float) -> str | None:
-    import asyncpg  # noqa: PLC0415 - the keeper imports this package too and shall be up soon
+    import asyncpg  # noqa: PLC0415 - the keeper imports this package too, and has to start fast
 
     connection = None
     try:
-        async with asyncio.timeout(min(_ANSWER, max(deadline - time.monotonic(), _GLANCE))):
+        async with asyncio.timeout(min(_ANSWER, max(deadline - time.monotonic(), _POLL))):
             connection = await asyncpg.connect(dsn)
             version = str(await connection.fetchval("SHOW server_version"))
             await connection.close()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-        return None  # dead, still coming up, recovering, or full for the moment: asked again until the deadline
+        return None  # dead, still starting, recovering, or full: tried again until the deadline
     else:
         return version
     finally:
@@ -178,14 +175,14 @@ async def _ask_version(dsn: str, deadline: float) -> str | None:
 async def _bring_up(
     folder: Folder, binaries: Binaries, grace: float, deadline: float, silent: float
 ) -> tuple[str, str]:
-    """Waits for the server. The one client with the start lock launches a keeper if there is none."""
+    """Wait for the server. The client that gets the start lock launches a keeper if there is none."""
     log_start, launches, silent_since = 0, 0, time.monotonic()
     starting, keeper = FileLock(folder.start_lock), FileLock(folder.keeper_lock)
     try:
         while time.monotonic() < deadline:
             if starting.acquire() and not keeper.taken():
-                # A keeper that ended by itself has a reason, which a second one would have too; a killed one has not.
-                if launches == _MOST_LAUNCHES or (launches and keeper.signature() is None):
+                # A keeper that ended by itself, unlike a killed one, would end for the same reason once more.
+                if launches == _MAX_LAUNCHES or (launches and keeper.signature() is None):
                     raise _unavailable(folder, "it ended while it was starting", log_start)
                 log_start = await asyncio.to_thread(_launch_keeper, folder, binaries, grace)
                 launches += 1
@@ -197,21 +194,21 @@ async def _bring_up(
                 silent_since = time.monotonic()
             elif time.monotonic() - silent_since > silent:
                 raise _unavailable(folder, f"it is up, and gave no answer within {silent:.0f} s", log_start)
-            await asyncio.sleep(_GLANCE)
+            await asyncio.sleep(_POLL)
     finally:
         starting.release()
     raise _unavailable(folder, "it did not answer in time", log_start)
 
 
 def _launch_keeper(folder: Folder, binaries: Binaries, grace: float) -> int:
-    """Launches a keeper. Returns where its part of the log begins (bytes)."""
+    """Launch a keeper. Return the byte of the log at which its part begins."""
     made_by, major = folder.data_version(), binaries.major_version()
     if made_by not in (None, major):
         raise ConfigError(
             f"{folder.data} was made by PostgreSQL {made_by}, but the embedded one is {major}: "
             "move the folder away to begin a new one, or set DATABASE_URL to a PostgreSQL server"
         )
-    folder.socket_dir()  # says what is wrong with it here, rather than in the keeper's log
+    folder.socket_dir()  # raises here, rather than in the keeper's log
     if folder.log.exists() and folder.log.stat().st_size > _LOG_LIMIT:
         folder.log.replace(folder.log.with_suffix(".log.1"))
     log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -219,7 +216,7 @@ def _launch_keeper(folder: Folder, binaries: Binaries, grace: float) -> int:
         begin = os.fstat(log).st_size
         options = (f"--binaries={binaries.path}", f"--grace={grace}")
         command = [sys.executable, "-m", KEEPER, str(folder.path), *options]
-        # A session of its own: Ctrl-C in the client's terminal is not for the server.
+        # In a session of its own, the server does not get Ctrl-C from the client's terminal.
         subprocess.run(  # noqa: S603 - our own command
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,
             cwd="/", env=dict(_environment()), start_new_session=True,
@@ -233,7 +230,7 @@ def _environment() -> Iterator[tuple[str, str]]:
     for name, value in os.environ.items():
         if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES):
             yield name, value
-    yield "PYTHONPATH", str(Path(__file__).parents[3])  # the keeper finds this package however its client found it
+    yield "PYTHONPATH", str(Path(__file__).parents[3])  # where this package is, however the client found it
 
 
 def _unavailable(folder: Folder, what: str, log_start: int = 0) -> DatabaseUnavailable:

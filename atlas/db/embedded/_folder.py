@@ -1,4 +1,4 @@
-"""The folder of an embedded server: where its things are, who may enter, and which process serves it."""
+"""The folder of an embedded server: its files, who may enter it, and which processes serve it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from atlas.errors import ConfigError
 
 __all__ = ["KEEPER", "PORT", "Folder", "Postmaster", "private_folder"]
 
-KEEPER = "atlas.db.embedded._keeper"  # the module that the keeper runs, by which its process is known
+KEEPER = "atlas.db.embedded._keeper"  # the module that the keeper runs, which identifies its process
 PORT = 5432  # only part of the socket's name: every folder has its own socket folder
 _LONGEST_SOCKET_PATH = 103  # bytes; macOS has room for 104 with the closing zero, Linux for 108
 _ELSEWHERE = "choose another folder, or set DATABASE_URL to a PostgreSQL server"
 
 
 def private_folder(path: Path) -> Path:
-    """Makes a folder that only its owner may enter, or accepts one that is so already. An existing one is not changed.
+    """Make a folder that only its owner may enter, or accept one; never change one.
 
-    Raises:
-        ConfigError: what stands there is no folder, belongs to another user, or is open to others.
+    Raises ConfigError where it is no folder, belongs to another user, or is open to others.
     """
     try:
         path.mkdir(mode=0o700)
@@ -41,12 +40,11 @@ def private_folder(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Postmaster:
-    """What a ``postmaster.pid`` says.
+    """What ``postmaster.pid`` says of a server.
 
     Attributes:
-        pid: process id of the server.
-        socket_dir: folder of its socket, None before the server has opened it.
-        ready: whether it takes connections.
+        socket_dir: None before the server has opened its socket.
+        ready: whether it accepts connections.
     """
 
     pid: int
@@ -55,8 +53,8 @@ class Postmaster:
 
     @classmethod
     def parse(cls, text: str) -> Postmaster | None:
-        """Reads the lines that PostgreSQL documents as pid, data folder, start time, port, socket folder, addresses,
-        shared memory key and status. None when not even the pid is there."""
+        """Return what the file says, which may be half written; None without a process id."""
+        # pid, data folder, start time, port, socket folder, addresses, shared memory key, status
         lines = text.splitlines()
         try:
             pid = abs(int(lines[0]))
@@ -66,51 +64,30 @@ class Postmaster:
         return cls(pid, socket_dir, ready=len(lines) > 7 and lines[7].strip() == "ready")
 
 
-@dataclass(frozen=True)
 class Folder:
-    """Where everything of one embedded server is. Build it with ``Folder.at``.
+    """Where everything of one embedded server is.
 
     Attributes:
-        path: absolute, without symbolic links, so that every process means the same server by it.
+        path: absolute and without symbolic links, so that every process means the same server by it.
+        data: PostgreSQL's data folder.
+        log: what keeper and server report.
+        clients_lock: held shared by each client, and exclusively by a keeper that stops the server.
+        start_lock: held by the client that starts or stops the server.
+        keeper_lock: held and signed by the keeper while it lives.
     """
 
-    path: Path
-
-    @classmethod
-    def at(cls, path: Path) -> Folder:
-        """The folder at ``path``, which need not exist yet."""
-        return cls(Path(path).expanduser().resolve())
-
-    @property
-    def data(self) -> Path:
-        """PostgreSQL's data folder."""
-        return self.path / "data"
-
-    @property
-    def log(self) -> Path:
-        """What keeper and server have to say."""
-        return self.path / "postgres.log"
-
-    @property
-    def clients_lock(self) -> Path:
-        """Lock file: held shared by every client, and exclusively by a keeper that is stopping the server."""
-        return self.path / "clients.lock"
-
-    @property
-    def start_lock(self) -> Path:
-        """Lock file: held by the one client that brings the server up, or takes it down."""
-        return self.path / "start.lock"
-
-    @property
-    def keeper_lock(self) -> Path:
-        """Lock file: held and signed by the keeper as long as it lives."""
-        return self.path / "keeper.lock"
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().resolve()
+        self.data = self.path / "data"
+        self.log = self.path / "postgres.log"
+        self.clients_lock = self.path / "clients.lock"
+        self.start_lock = self.path / "start.lock"
+        self.keeper_lock = self.path / "keeper.lock"
 
     def create(self) -> None:
-        """Makes the folder and what is missing above it, each for its owner only.
+        """Make the folder and the missing ones above it, for their owner only.
 
-        Raises:
-            ConfigError: it cannot be made or written, or its data belongs to another user.
+        Raises ConfigError where it cannot be made or written, or where its data belongs to another user.
         """
         trial = FileLock(self.clients_lock)
         try:
@@ -119,7 +96,7 @@ class Folder:
                 folder.mkdir(mode=0o700, exist_ok=True)
             if self.data.exists():
                 private_folder(self.data)
-            trial.acquire(shared=True)  # some network folders know no locks
+            trial.acquire(shared=True)  # some network file systems have no locks
             trial.release()
         except OSError as error:
             raise ConfigError(
@@ -127,18 +104,17 @@ class Folder:
             ) from error
 
     def data_version(self) -> str | None:
-        """Major version of the PostgreSQL that made the data, None when there is none yet."""
+        """Return the major version of the PostgreSQL that made the data; None where there is none yet."""
         try:
             return (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return None
 
     def socket_dir(self) -> Path:
-        """The private folder for a server's socket, made when missing: ``run``, or one under the temp folder when the
-        path is too long for a socket or holds a comma (which separates hosts in a DSN).
+        """Return the private folder of the socket, made when missing. Raises ConfigError where it is not private.
 
-        Raises:
-            ConfigError: it exists and is not private to this user.
+        It is ``run``, or one in the temporary folder where the path is too long for a socket or holds a comma, which
+        separates hosts in a DSN.
         """
         here = self.path / "run"
         if "," not in str(here) and _fits(here):
@@ -146,39 +122,38 @@ class Folder:
         return private_folder(self._temporary_socket_dir())
 
     def _temporary_socket_dir(self) -> Path:
-        # The inode is part of the name: a folder that was removed and made again does not share it with its
-        # predecessor, whose server takes its socket along when it ends.
+        # With the inode in its name, a folder that was removed and made again has another socket than its predecessor,
+        # whose server removes its own when it ends.
         identity = f"{self.path}:{self.path.stat().st_ino}"
         name = f"pleiades-{os.geteuid()}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
         wanted = Path(tempfile.gettempdir()) / name
         return wanted if _fits(wanted) and "," not in str(wanted) else Path("/tmp") / name  # noqa: S108 - private_folder checks it
 
     def recorded(self) -> Postmaster | None:
-        """What ``postmaster.pid`` says; the process may be long gone."""
+        """Return what ``postmaster.pid`` says; the process may have ended since."""
         try:
             return Postmaster.parse((self.data / "postmaster.pid").read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return None
 
     def running(self) -> Postmaster | None:
-        """The server process of this folder if there is one now, ready or not. A recorded id that belongs to another
-        process by now, or to a dead one that nobody has collected, does not count."""
+        """Return the server that runs in this folder. The recorded process id may be another process's by now."""
         recorded = self.recorded()
         if recorded is None or f"postgres -D {self.data} " not in command_line(recorded.pid):
             return None
         return recorded
 
     def keeping(self) -> int | None:
-        """Process id of the folder's keeper, None when there is none or it has not signed yet."""
+        """Return the keeper's process id; None where there is none, or it has not signed yet."""
         pid = FileLock(self.keeper_lock).signature()
         return pid if pid and f"{KEEPER} {self.path} " in command_line(pid) else None
 
     def in_use(self) -> bool:
-        """Whether a keeper has ever been at work here."""
+        """Return whether there ever was a keeper."""
         return self.keeper_lock.exists()
 
     def log_tail(self, since: int = 0, lines: int = 12) -> str:
-        """The log's last lines, not counting what stood before byte ``since``."""
+        """Return the last lines of the log after byte ``since``."""
         try:
             with self.log.open("rb") as log:
                 log.seek(since)
@@ -193,7 +168,7 @@ def _fits(socket_dir: Path) -> bool:
 
 
 def command_line(pid: int) -> str:
-    """The arguments a process was started with, each followed by a space; empty when it does not exist or is dead."""
+    """Return the arguments of a process, each followed by a space; empty where it does not live."""
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").replace("\0", " ")

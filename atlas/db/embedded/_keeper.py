@@ -1,12 +1,12 @@
-"""The keeper: the detached process that looks after one folder's server (``python -m atlas.db.embedded._keeper``).
+"""The keeper: the detached process that runs the server of a folder (``python -m atlas.db.embedded._keeper``).
 
-It is launched by a client, takes the keeper's lock, detaches, starts the server and then looks about once a second:
+A client launches it. It takes the keeper's lock, detaches, starts the server, and then about once a second
 
-- nobody has held the clients' lock for the grace time: stops the server and ends;
-- the server died under its clients: starts it again (their connection pools reconnect);
-- the folder was removed or replaced, or SIGTERM came: stops the server and ends.
+- stops the server and ends where no client has held the clients' lock for the grace time,
+- starts the server again where it died under its clients, whose connection pools then reconnect,
+- stops the server and ends where its folder was removed or replaced, or SIGTERM came.
 
-A keeper that was killed leaves the server running; the next keeper adopts it.
+A killed keeper leaves the server running; the next keeper adopts it.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeper", "main", "server_settings"]
 
-_LOCK_PATIENCE = 2.0  # seconds; a client that only looks at the lock holds it for an instant
-_MOST_LAUNCHES = 8  # within _LAUNCH_WINDOW; a server that needs more does not stay up
+_LOCK_PATIENCE = 2.0  # seconds; a client that checks the lock holds it for an instant
+_MAX_LAUNCHES = 8  # within _LAUNCH_WINDOW; a server that needs more does not stay up
 _LAUNCH_WINDOW = 10.0  # seconds
-_LAUNCH_SPACING = 0.25  # seconds; what is left of a killed server needs a moment to go
+_LAUNCH_SPACING = 0.25  # seconds; the rest of a killed server needs a moment to end
 _STOPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))  # fast, immediate, by force
 
 
 def server_settings(socket_dir: Path) -> dict[str, str]:
-    """PostgreSQL's settings. They are given at each start, so that a folder made by an older release has them too."""
+    """Return PostgreSQL's settings, given at each start: the folder of an older release gets them too."""
     return {
         "listen_addresses": "",
         "unix_socket_directories": str(socket_dir),
@@ -54,27 +54,21 @@ def server_settings(socket_dir: Path) -> dict[str, str]:
         "max_connections": "200",
         "shared_buffers": "128MB",
         "autovacuum": "on",
-        # PostgreSQL's defaults, said because they look like a cheap thing to change: without them the last half second
-        # of commits is lost when the server is killed (they wait in its memory), not only when the power is cut.
+        # The defaults, written down because changing them looks cheap: without them the commits of the last half second
+        # are lost when the server is killed, not only when the power fails.
         "fsync": "on",
         "synchronous_commit": "on",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "lc_messages": "C",
         "log_checkpoints": "off",
-        # The log may be shown in an error: it names what failed, but not the statement with what it carried.
+        # An error may show the log: it names what failed, but not the statement with its values.
         "log_min_error_statement": "panic",
     }
 
 
 class Keeper:
-    """Looks after one folder's server.
-
-    Args:
-        folder: the folder.
-        binaries: PostgreSQL's programs.
-        grace: seconds without any client after which the server is stopped.
-    """
+    """Runs one folder's server, until it had no client for ``grace`` seconds."""
 
     def __init__(self, folder: Folder, binaries: Binaries, grace: float) -> None:
         self.folder = folder
@@ -86,11 +80,11 @@ class Keeper:
         self._child: subprocess.Popen[bytes] | None = None
         self._adopted: int | None = None
         self._socket_dir: Path | None = None
-        self._launches: deque[float] = deque(maxlen=_MOST_LAUNCHES)
+        self._launches: deque[float] = deque(maxlen=_MAX_LAUNCHES)
         self._wake, self._waker = os.pipe()
 
     def take_lock(self) -> bool:
-        """Becomes the keeper of the folder. False when there is another one."""
+        """Return whether this process is the keeper of the folder now."""
         deadline = time.monotonic() + _LOCK_PATIENCE
         while not self.lock.acquire():
             if time.monotonic() > deadline:
@@ -99,7 +93,7 @@ class Keeper:
         return True
 
     def listen(self) -> None:
-        """Wakes up at once when the server ends or SIGTERM comes."""
+        """Make ``rest`` return at once when the server ends or a signal comes."""
 
         def stop(_signum: int, _frame: FrameType | None) -> None:
             self.stopping = True
@@ -116,7 +110,7 @@ class Keeper:
             signal.signal(signum, only_wake)
 
     def run(self) -> int:
-        """Serves until nobody needs the server. Returns the exit code: 1 when the server does not stay up."""
+        """Run the server until no client needs it. Return the exit code: 1 where the server does not stay up."""
         running = self.folder.running()
         if running:
             self._adopted, self._socket_dir = running.pid, running.socket_dir
@@ -131,14 +125,14 @@ class Keeper:
                 elif idle_since is None:
                     idle_since = now
                 if idle_since is not None and now - idle_since >= self.grace:
-                    break  # with the clients' lock in hand: who comes now waits for the stop, then starts anew
+                    break  # holding the clients' lock: a client that comes now waits for the stop
                 self.clients.release()
 
                 if self.alive():
                     self.rest(min(1.0, max(self.grace / 4, 0.02)))
                 elif self._launches and now - self._launches[-1] < _LAUNCH_SPACING:
                     self.rest(0.05)
-                elif len(self._launches) == _MOST_LAUNCHES and now - self._launches[0] < _LAUNCH_WINDOW:
+                elif len(self._launches) == _MAX_LAUNCHES and now - self._launches[0] < _LAUNCH_WINDOW:
                     self.say("the server does not stay up")
                     return 1
                 else:
@@ -150,13 +144,13 @@ class Keeper:
             self.lock.erase()
 
     def make_data(self) -> None:
-        """Makes the data folder when there is none: beside its place, then renamed, so that it is never half made."""
+        """Make a missing data folder beside its place and rename it, so that it is never half made."""
         for leftover in self.folder.path.glob("data.new-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         if self.folder.data_version() is not None:
             return
         with contextlib.suppress(FileNotFoundError):
-            self.folder.data.rmdir()  # an empty one is as good as none; anything else is not ours to remove
+            self.folder.data.rmdir()  # only an empty one
         new = tempfile.mkdtemp(prefix="data.new-", dir=self.folder.path)
         # The builtin provider sorts and folds case alike on every system, whatever locales are installed.
         locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
@@ -167,16 +161,16 @@ class Keeper:
         Path(new).rename(self.folder.data)
 
     def launch(self) -> None:
-        """Starts the server. It may end again at once; ``alive`` tells."""
+        """Start the server, which may end again at once: see ``alive``."""
         self._socket_dir = socket_dir = self.folder.socket_dir()
         for leftover in socket_dir.glob(".s.PGSQL.*"):
             leftover.unlink(missing_ok=True)
         environment = dict(os.environ)
         stale = self.folder.recorded()
         if stale is not None:
-            # Not a server of this folder (``running`` looked), but perhaps some other process by now, and PostgreSQL
-            # would not start while a process of that number lives. This is how pg_ctl tells it to look away; the
-            # check for the dead server's shared memory stays, unlike when the file is removed.
+            # It is no server of this folder, but another process may have its number by now, and PostgreSQL would not
+            # start. pg_ctl uses this variable for the same; unlike removing the file, it keeps PostgreSQL's check for
+            # the dead server's shared memory.
             environment["PG_GRANDPARENT_PID"] = str(stale.pid)
             self.end_orphans()
         settings = [part for name, value in server_settings(socket_dir).items() for part in ("-c", f"{name}={value}")]
@@ -185,7 +179,7 @@ class Keeper:
         self._adopted = None
 
     def alive(self) -> bool:
-        """Whether the server process lives."""
+        """Return whether the server process lives."""
         if self._child is not None:
             return self._child.poll() is None
         if self._adopted is not None:
@@ -194,8 +188,8 @@ class Keeper:
         return False
 
     def end_orphans(self) -> None:
-        """Ends what is left of a server that was killed: a backend in the midst of a long query does not notice by
-        itself, and no other server would start beside it. Where there is no /proc, its end is waited for a while."""
+        """Kill the backends of a killed server: one in a long query does not notice, and keeps a new server from
+        starting. Without /proc, the launches are repeated until they have ended."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 title = (process / "cmdline").read_bytes()
@@ -203,7 +197,7 @@ class Keeper:
                     os.kill(int(process.name), signal.SIGKILL)
 
     def stop(self) -> None:
-        """Stops the server, gently first, and waits until it is gone."""
+        """Stop the server, gently first, and wait until it is gone."""
         for signum, patience in _STOPS:
             if not self.alive():
                 break
@@ -219,20 +213,20 @@ class Keeper:
                 self._socket_dir.rmdir()
 
     def rest(self, seconds: float) -> None:
-        """Waits, but not beyond a signal."""
+        """Wait, but not beyond a signal."""
         if select.select([self._wake], [], [], seconds)[0]:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 4096)
 
     @staticmethod
     def say(text: str) -> None:
-        """One line in the log."""
+        """Write one line to the log."""
         sys.stderr.write(f"{iso(datetime.now(UTC))} [{os.getpid()}] KEEPER:  {text}\n")
         sys.stderr.flush()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Takes the lock, detaches, and keeps. What launched it gets 0 as soon as the folder has a keeper."""
+    """Take the lock, detach, and run the server. The launching process gets 0 once the folder has a keeper."""
     parser = argparse.ArgumentParser(prog="atlas.db.embedded._keeper")
     parser.add_argument("path", type=Path)
     parser.add_argument("--binaries", type=Path, required=True, help="the folder with initdb and postgres")
@@ -240,10 +234,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     os.umask(0o077)
     try:
-        keeper = Keeper(Folder.at(options.path), Binaries(options.binaries), options.grace)
+        keeper = Keeper(Folder(options.path), Binaries(options.binaries), options.grace)
         if not keeper.take_lock():
             return 0
-        # The child keeps the lock, for it has the same open file; nobody has to collect it when it ends.
+        # The child has the same open file and keeps the lock; init collects it when it ends.
         if os.fork():
             os._exit(0)
         keeper.lock.sign()
