@@ -81,6 +81,6 @@ async def test_a_thousand_videos_are_looked_at_by_the_index(db: Database) -> Non
     )
     await db.fetch("ANALYZE video_stats_log")
     ids = [f"v{n}" for n in range(1000)]
-    plan = "\n".join(row[0] for row in await db.fetch(f"EXPLAIN {sql('breakouts')}", ids, NOW, 100))
+    plan = "\n".join(row[0] for row in await db.fetch(f"EXPLAIN {sql('tracker/find_breakouts')}", ids, NOW, 100))
     assert "Seq Scan on video_stats_log" not in plan
     assert "Index" in plan
