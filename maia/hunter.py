@@ -152,7 +152,7 @@ def _refused_setting(error: YouTubeError) -> ConfigError | None:
     if (value := getattr(settings, name)) is None:
         return None
     return ConfigError(
-        f"{name.upper()}: YouTube refuses the value '{value}' ({error.said or error.reason}). Correct or unset it. "
+        f"{name.upper()}: YouTube refuses the value '{value}' ({error.quote or error.reason}). Correct or unset it. "
         "The queries stay due."
     )
 

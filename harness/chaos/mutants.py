@@ -98,7 +98,7 @@ MUTANTS: Mapping[str, Mutant] = {
         patches.records_not_written,
     ),
     "failed-uncounted": Mutant(
-        "calls that failed are given back, though they were made", "calls are counted", patches.failed_calls_given_back
+        "calls that failed are released, though they were made", "calls are counted", patches.failed_calls_released
     ),
     "sent-again": Mutant(
         "a call on a broken connection is sent again without being counted",

@@ -24,7 +24,7 @@ __all__ = [
     "deadline_endless",
     "errors_of_the_driver",
     "exit_status_429",
-    "failed_calls_given_back",
+    "failed_calls_released",
     "in_statement",
     "last_result_dropped",
     "last_search_dropped",
@@ -170,15 +170,15 @@ def records_not_written() -> None:
     _put(LocalProvider, "commit", some)
 
 
-def failed_calls_given_back() -> None:
-    from maia.youtube.reservations import Reservations
+def failed_calls_released() -> None:
+    from maia.youtube import YouTubeClient
 
-    close = Reservations.close
+    account = vars(YouTubeClient)["_account_for_failure"]
 
-    async def given_back(self: Reservations, reservation: Any, **how: bool) -> None:
-        await close(self, reservation, **{**how, "made": False})
+    async def released(self: YouTubeClient, error: BaseException, reservation: Any, **_: bool) -> None:
+        await account(self, error, reservation, sent=False)
 
-    _put(Reservations, "close", given_back)
+    _put(YouTubeClient, "_account_for_failure", released)
 
 
 def sent_again_unseen() -> None:

@@ -23,7 +23,7 @@ class Causes:
 
     def record(self, error: Exception, times: int = 1) -> None:
         """Count an error. Those of the same status and reason, or of the same text, are one cause."""
-        cause, said = (error.cause, error.said) if isinstance(error, YouTubeError) else (str(error), "")
+        cause, said = (error.cause, error.quote) if isinstance(error, YouTubeError) else (str(error), "")
         cause = _short(cause) or type(error).__name__
         self._times[cause] += times
         self._said[cause] = self._said.get(cause) or _short(said)

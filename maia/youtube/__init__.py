@@ -1,6 +1,6 @@
 """The YouTube Data API v3 as Maia asks it: the client, what it answers, and what its errors mean."""
 
-from maia.youtube.client import MAX_IDS, Ring, YouTubeClient
+from maia.youtube.client import MAX_IDS, YouTubeClient
 from maia.youtube.errors import (
     BadRequest,
     Forbidden,
@@ -19,32 +19,10 @@ from maia.youtube.errors import (
     YouTubeError,
     classify,
 )
-from maia.youtube.models import Answer, ChannelList, PlaylistPage, SearchPage, StatsList, VideoList
+from maia.youtube.models import Answer, SearchPage, StatsList, VideoList
 
 __all__ = [
-    "MAX_IDS",
-    "Answer",
-    "BadRequest",
-    "ChannelList",
-    "Forbidden",
-    "KeyBlocked",
-    "KeyInvalid",
-    "KeyRefused",
-    "Malformed",
-    "NetworkError",
-    "NotFound",
-    "PageTokenInvalid",
-    "PlaylistPage",
-    "QuotaExhausted",
-    "RateLimited",
-    "Ring",
-    "SearchPage",
-    "ServerError",
-    "StatsList",
-    "Stopped",
-    "TransientError",
-    "VideoList",
-    "YouTubeClient",
-    "YouTubeError",
-    "classify",
-]
+    "MAX_IDS", "Answer", "BadRequest", "Forbidden", "KeyBlocked", "KeyInvalid", "KeyRefused", "Malformed",
+    "NetworkError", "NotFound", "PageTokenInvalid", "QuotaExhausted", "RateLimited", "SearchPage", "ServerError",
+    "StatsList", "Stopped", "TransientError", "VideoList", "YouTubeClient", "YouTubeError", "classify",
+]  # fmt: skip

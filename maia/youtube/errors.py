@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from atlas.quota.buckets import Bucket
 from atlas.redaction import scrub
@@ -55,30 +55,16 @@ _CUT_WORD: Final = re.compile(r"\S{1,300}\Z")
 
 
 class YouTubeError(MaiaError):
-    """A call to the YouTube Data API came to nothing. `detail` is what YouTube said, where it said something.
-
-    `said` is the same in one short line without secrets.
-    """
+    """A call to the YouTube Data API came to nothing. `quote` is YouTube's own message on one short line."""
 
     def __init__(self, message: str, *, detail: str = "") -> None:
-        self.said = _quotable(detail)
-        super().__init__(scrub(f"{message} YouTube says: {self.said}" if self.said else message))
+        self.quote = _quotable(detail)
+        super().__init__(scrub(f"{message} YouTube says: {self.quote}" if self.quote else message))
 
     @property
     def cause(self) -> str:
-        """What happened in a few words, to count by: the HTTP status and YouTube's reason where it answered."""
-        return str(self).removesuffix(f" YouTube says: {self.said}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Errors cross process borders (Prefect stores them); their constructors take other arguments than `args`.
-        return _revive, (type(self), self.args, dict(self.__dict__))
-
-
-def _revive(cls: type[YouTubeError], args: tuple[Any, ...], state: dict[str, Any]) -> YouTubeError:
-    error = cls.__new__(cls)
-    error.args = args
-    error.__dict__.update(state)
-    return error
+        """What happened in a few words, to group by: the HTTP status and YouTube's reason where it answered."""
+        return str(self).removesuffix(f" YouTube says: {self.quote}")
 
 
 class QuotaExhausted(YouTubeError):
@@ -103,7 +89,7 @@ class QuotaExhausted(YouTubeError):
 
 
 class RateLimited(YouTubeError):
-    """Too many calls in a short time. `retry_after`: seconds, where YouTube named them; `reason`: its word for it."""
+    """Too many calls in a short time. `retry_after`: seconds, where YouTube names them."""
 
     def __init__(
         self,
@@ -125,17 +111,14 @@ class RateLimited(YouTubeError):
 
 
 class KeyRefused(YouTubeError):
-    """The key is refused, or its project. `reason` is Google's word for it, `project` the number where named.
-
-    `why` is what people read of it later: the reason, and Google's own words where the reason alone says too little.
-    """
+    """The key is refused, or its project. `why` is Google's reason, with its message where that says too little."""
 
     def __init__(self, message: str, reason: str, project: str | None, detail: str) -> None:
         super().__init__(message, detail=detail)
         self.reason = reason
         self.project = project
         # API_KEY_INVALID says it all, "forbidden" nothing
-        self.why = reason if reason.isupper() or not self.said else f"{reason}: {self.said}"
+        self.why = reason if reason.isupper() or not self.quote else f"{reason}: {self.quote}"
 
 
 class KeyInvalid(KeyRefused):
@@ -166,10 +149,7 @@ class KeyBlocked(KeyRefused):
 
 
 class BadRequest(YouTubeError):
-    """YouTube refuses the request as it stands; asking again does not help.
-
-    `reason` is YouTube's word for it, `parameter` the parameter of the request that it names, such as "regionCode".
-    """
+    """YouTube refuses the request as it stands. `parameter` is the one that it names, such as "regionCode"."""
 
     def __init__(self, reason: str, *, status: int = 400, parameter: str | None = None, detail: str = "") -> None:
         self.reason = reason
@@ -197,7 +177,7 @@ class PageTokenInvalid(YouTubeError):
 
 
 class NotFound(YouTubeError):
-    """There is no such thing. `reason` is YouTube's word for it, or "notFound"."""
+    """There is no such thing."""
 
     def __init__(self, reason: str = "notFound", *, detail: str = "") -> None:
         self.reason = reason
@@ -209,13 +189,13 @@ class NotFound(YouTubeError):
 
 
 class TransientError(YouTubeError):
-    """Nothing is wrong with the request: another try may well succeed. `retry_after`: seconds, where named."""
+    """Another try may well succeed. `retry_after`: seconds, where YouTube names them."""
 
     retry_after: float | None = None
 
 
 class ServerError(TransientError):
-    """YouTube failed at its end: `status` is 5xx, or 408; `reason`: YouTube's word for it, where it gave one."""
+    """YouTube failed at its end: `status` is 5xx, or 408."""
 
     def __init__(self, status: int, *, reason: str = "", retry_after: float | None = None, detail: str = "") -> None:
         self.status = status
@@ -279,64 +259,63 @@ _BLOCKED_TEXT: Final = re.compile(
 
 
 def classify(status: int, body: bytes, headers: Mapping[str, str], bucket: Bucket) -> YouTubeError:
-    """What an answer other than 200 means.
+    """Return what an answer other than 200 means, whatever its body is. Never raises.
 
-    `body` may be of either of Google's two envelopes, HTML, or empty. Of `headers` (names in any case) only Retry-After
-    is read. `bucket` is the one that the call was counted in. Never raises.
+    Of `headers` (names in any case) only Retry-After is read. `bucket` is the one that the call was counted in.
     """
-    said = ErrorBody.read(body)
-    retry_after = retry_after_of(headers, said)
+    error = ErrorBody.read(body)
+    retry_after = retry_after_of(headers, error)
     if status == 408 or status >= 500:
-        return ServerError(status, reason=said.reason or "", retry_after=retry_after, detail=said.message)
-    if status == 429 or (status == 403 and said.reasons & (_QUOTA_REASONS | _RATE_REASONS)):
+        return ServerError(status, reason=error.reason or "", retry_after=retry_after, detail=error.message)
+    if status == 429 or (status == 403 and error.reasons & (_QUOTA_REASONS | _RATE_REASONS)):
         # The same words stand for both: a search's day limit comes as 429 rateLimitExceeded.
-        day = said.per_day if said.per_day is not None else bool(said.reasons & _QUOTA_REASONS)
+        day = error.per_day if error.per_day is not None else bool(error.reasons & _QUOTA_REASONS)
         if day:
-            return QuotaExhausted(bucket, said.project, said.limit, detail=said.message)
+            return QuotaExhausted(bucket, error.project, error.limit, detail=error.message)
         # the word that YouTube's documentation has, rather than its gateway's RATE_LIMIT_EXCEEDED beside it
-        reason = next(iter(sorted(said.reasons & _RATE_REASONS, key=str.isupper)), said.reason or "")
-        return RateLimited(retry_after, bucket=bucket, status=status, reason=reason, detail=said.message)
-    return (status in {400, 401, 403} and _about_the_key(status, said)) or _about_the_request(status, said)
+        reason = next(iter(sorted(error.reasons & _RATE_REASONS, key=str.isupper)), error.reason or "")
+        return RateLimited(retry_after, bucket=bucket, status=status, reason=reason, detail=error.message)
+    return (status in {400, 401, 403} and _about_the_key(status, error)) or _about_the_request(status, error)
 
 
-def _about_the_key(status: int, said: ErrorBody) -> YouTubeError | None:
+def _about_the_key(status: int, error: ErrorBody) -> YouTubeError | None:
     # What YouTube itself says concerns the item; the gateway before it judges the key and the project.
-    reasons = said.gateway_reasons
+    reasons = error.gateway_reasons
     if invalid := sorted(reasons & _INVALID_REASONS):
-        return KeyInvalid(invalid[0], project=said.project, detail=said.message)
+        return KeyInvalid(invalid[0], project=error.project, detail=error.message)
     if blocked := sorted(r for r in reasons if r in _BLOCKED_REASONS or _BLOCKED_PATTERN.fullmatch(r)):
         # Capitals come first: SERVICE_DISABLED rather than the older accessNotConfigured beside it.
-        return KeyBlocked(blocked[0], project=said.project, detail=said.message)
-    if said.from_youtube:
+        return KeyBlocked(blocked[0], project=error.project, detail=error.message)
+    if error.from_youtube:
         return None
-    if _INVALID_TEXT.search(said.message):
-        return KeyInvalid(said.reason or "badRequest", project=said.project, detail=said.message)
-    if _BLOCKED_TEXT.search(said.message):
-        return KeyBlocked(said.reason or "forbidden", project=said.project, detail=said.message)
-    if status == 400 or not (said.reason or said.message):
+    if _INVALID_TEXT.search(error.message):
+        return KeyInvalid(error.reason or "badRequest", project=error.project, detail=error.message)
+    if _BLOCKED_TEXT.search(error.message):
+        return KeyBlocked(error.reason or "forbidden", project=error.project, detail=error.message)
+    if status == 400 or not (error.reason or error.message):
         return None
     # 401 and 403 of the gateway never concern what was asked for, whatever the words: an address that the key is not
     # for, a deleted project, credentials that it does not take.
     kind = KeyInvalid if status == 401 else KeyBlocked
-    return kind(said.reason or "forbidden", project=said.project, detail=said.message)
+    return kind(error.reason or "forbidden", project=error.project, detail=error.message)
 
 
-def _about_the_request(status: int, said: ErrorBody) -> YouTubeError:
-    says_nothing = status in {401, 403} and not (said.reason or said.message)
-    if says_nothing or (not said.understood and status not in {400, 413, 414}):
+def _about_the_request(status: int, error: ErrorBody) -> YouTubeError:
+    says_nothing = status in {401, 403} and not (error.reason or error.message)
+    if says_nothing or (not error.understood and status not in {400, 413, 414}):
         # A proxy, a front end that blocks this address, another server: the API always says why. Nothing is known about
         # the item, which a NotFound or Forbidden would set aside.
         return Malformed(f"An answer of status {status} that is not the API's. Is YOUTUBE_API_BASE_URL right?")
-    if "invalidPageToken" in said.reasons:
-        return PageTokenInvalid(detail=said.message)
+    if "invalidPageToken" in error.reasons:
+        return PageTokenInvalid(detail=error.message)
     if status == 404:
-        return NotFound(said.reason or "notFound", detail=said.message)
+        return NotFound(error.reason or "notFound", detail=error.message)
     if status in {401, 403}:
         # Such as the 403 with reason SERVICE_UNAVAILABLE in domain youtube.CoreErrorDomain, "The caller does not have
         # permission": neither the key (it works for everything else) nor worth three calls now. Whatever this item was
         # asked for comes up again in a later cycle, and that is the retry, should it be an outage after all.
-        return Forbidden(said.reason or "forbidden", status=status, detail=said.message)
-    return BadRequest(said.reason or "no reason given", status=status, parameter=said.parameter, detail=said.message)
+        return Forbidden(error.reason or "forbidden", status=status, detail=error.message)
+    return BadRequest(error.reason or "no reason given", status=status, parameter=error.parameter, detail=error.message)
 
 
 def _quotable(text: str) -> str:

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Self, TypeVar
+
+import orjson
 
 from atlas.models.parsing import clean_text, parse_count
-from atlas.models.youtube import Channel, PlaylistItem, SearchItem, Video, VideoStats
+from atlas.models.youtube import SearchItem, Video, VideoStats
 from atlas.redaction import scrub
 from maia.youtube.errors import Malformed
 
 if TYPE_CHECKING:
     from atlas.quota.reservations import Reservation
 
-__all__ = ["Answer", "ChannelList", "PlaylistPage", "SearchPage", "StatsList", "VideoList"]
+__all__ = ["Answer", "SearchPage", "StatsList", "VideoList"]
 
 Item = TypeVar("Item")
 
 # of all list methods together, as Google's discovery document names them
 _MEMBERS: Final = frozenset(
-    [
-        "kind",
-        "etag",
-        "eventId",
-        "items",
-        "nextPageToken",
-        "offlineReason",
-        "pageInfo",
-        "prevPageToken",
-        "regionCode",
-        "tokenPagination",
-        "visitorId",
-    ]
-)
+    {
+        "kind", "etag", "eventId", "items", "nextPageToken", "offlineReason", "pageInfo", "prevPageToken", "regionCode",
+        "tokenPagination", "visitorId",
+    }
+)  # fmt: skip
+_MAX_DIGITS: Final = 20  # of an integer of 64 bits, with its sign
+_TOO_MANY_TO_VANISH: Final = 10  # an answer without any of so many videos is a bad one
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,13 +38,11 @@ class Answer(Generic[Item]):
 
     Attributes:
         items: the resources that could be read, in YouTube's order.
-        dropped: how many could not be read; nothing is known of them, so that they must not be taken for absent.
+        dropped: how many could not be read; they must not be taken for absent.
         next_page_token: where the list goes on; None on its last page.
-        extra: members beside `items` that no answer of the API is known to have, such as a list of ids that could not
-            be found. They stay in `raw` and are read as nothing; who asks whether something is absent must not trust
-            an answer that has one.
+        extra: members that no answer of the API is known to have, such as a list of ids that could not be found.
         raw: the answer as it came, for the archive.
-        reservations: the reserved calls behind it. Whoever stores the answer settles them in the same transaction.
+        reservations: the reserved calls behind it; they are settled in the transaction that stores the answer.
     """
 
     kind: ClassVar[str]
@@ -62,31 +56,36 @@ class Answer(Generic[Item]):
     reservations: tuple[Reservation, ...] = ()
 
     @classmethod
-    def read(cls, answer: object, reservations: tuple[Reservation, ...] = ()) -> Self:
-        """Read a decoded answer.
+    def read(cls, body: bytes, reservations: tuple[Reservation, ...] = ()) -> Self:
+        """Read the body of an answer of status 200. A broken item costs only itself.
 
-        A broken item costs only itself. Raises Malformed when this is not an answer of the expected kind at all. Of
-        `kind` and `items` one may be missing: protobuf's JSON leaves out empty lists, `fields` what it does not name.
+        Of `kind` and `items` one may be missing: protobuf's JSON leaves out empty lists, `fields` what it does not
+        name. Raises Malformed for an answer that is not of the expected kind at all.
         """
+        try:
+            answer = _decoded(body)
+        except ValueError:
+            answer = None
+        # not raised in the handler: JSON's errors carry the body along
         if not isinstance(answer, dict):
-            raise Malformed(f"An answer that is no {cls.kind} but {_what(answer)}.")
+            raise Malformed(f"An answer of {len(body)} bytes that is no {cls.kind}.")
         if answer.get("kind", cls.kind) != cls.kind or not ("kind" in answer or "items" in answer):
-            raise Malformed(f"An answer that is no {cls.kind} but {_what(answer.get('kind'))}.")
+            raise Malformed(f"An answer that is no {cls.kind} but {_shown(answer.get('kind'))}.")
         listed = answer.get("items", [])
         if not isinstance(listed, list):
-            raise Malformed(f"A {cls.kind} whose items are {_what(listed)}.")
-        read: Callable[[Mapping[str, Any]], Item] = cls.resource.from_resource
+            raise Malformed(f"A {cls.kind} whose items are {_shown(listed)}.")
+        from_resource: Callable[[Mapping[str, Any]], Item] = cls.resource.from_resource
         items: list[Item] = []
         for resource in listed:
             try:
-                items.append(read(resource))
+                items.append(from_resource(resource))
             except ValueError:
                 continue
         return cls(
             items=items,
             dropped=len(listed) - len(items),
             next_page_token=clean_text(answer.get("nextPageToken")) or None,
-            extra=tuple(_what(name) for name in answer.keys() - _MEMBERS),
+            extra=tuple(_shown(name) for name in answer.keys() - _MEMBERS),
             raw=answer,
             reservations=reservations,
         )
@@ -95,21 +94,16 @@ class Answer(Generic[Item]):
     def total_results(self) -> int:
         """How many results YouTube counts: an estimate; 0 where the answer does not say, 1 where it is no number."""
         info = self.raw.get("pageInfo")
-        said = info.get("totalResults") if isinstance(info, dict) else None
-        if said is None:
+        total = info.get("totalResults") if isinstance(info, dict) else None
+        if total is None:
             return 0
-        number = parse_count(said)
+        number = parse_count(total)
         return 1 if number is None else number
 
     @property
     def oddity(self) -> str:
-        """Words for the end of a message where there are members that are not known; else empty."""
+        """The unknown members, for the end of a message; empty without any."""
         return f" (unknown members: {', '.join(self.extra)})" if self.extra else ""
-
-    @classmethod
-    def nothing(cls) -> Self:
-        """The answer to a question about nothing, for which no call is made."""
-        return cls(items=[], raw={"kind": cls.kind, "items": []})
 
 
 class SearchPage(Answer[SearchItem]):
@@ -127,6 +121,23 @@ class VideoList(Answer[Video]):
     kind = "youtube#videoListResponse"
     resource = Video
 
+    def proves_absence(self, asked: Collection[str], control_ids: Collection[str]) -> bool:
+        """Return whether the videos that this answer leaves out count as absent.
+
+        An odd answer proves nothing: one with an unreadable item or an unknown member (it may speak of the missing
+        ids), that counts more results than it holds, that names a video twice or one that was not asked for.
+
+        Args:
+            asked: ids that were asked for, without the control ids.
+            control_ids: known videos that were asked along.
+        """
+        found = {video.id for video in self.items}
+        if self.dropped or self.extra or self.total_results > len(found) or len(found) < len(self.items):
+            return False
+        if not found <= {*asked, *control_ids}:
+            return False
+        return bool(found) or (len(asked) < _TOO_MANY_TO_VANISH and not control_ids)
+
 
 class StatsList(Answer[VideoStats]):
     """An answer of videos.batchGetStats."""
@@ -136,23 +147,28 @@ class StatsList(Answer[VideoStats]):
     resource = VideoStats
 
 
-class ChannelList(Answer[Channel]):
-    """An answer of channels.list."""
-
-    __slots__ = ()
-    kind = "youtube#channelListResponse"
-    resource = Channel
-
-
-class PlaylistPage(Answer[PlaylistItem]):
-    """A page of playlistItems.list."""
-
-    __slots__ = ()
-    kind = "youtube#playlistItemListResponse"
-    resource = PlaylistItem
+def _decoded(body: bytes) -> object:
+    """Decode JSON; raises ValueError. What orjson refuses (half a surrogate pair in a title) the stdlib reads."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse, parse_int=_number)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
-def _what(value: object) -> str:
+def _number(digits: str) -> int | float:
+    # as orjson has it; Python refuses to make an int of thousands of digits, and would refuse the answer with it
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _shown(value: object) -> str:
     if isinstance(value, str):
         return repr(scrub(value[:1000])[:60])  # scrubbed before it is cut: half a key would no longer look like one
     return "nothing" if value is None else type(value).__name__

@@ -17,7 +17,7 @@ from maia.youtube.errors import NetworkError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-__all__ = ["MAX_BODY", "Reply", "Transport", "Whereabouts"]
+__all__ = ["MAX_BODY", "Progress", "Reply", "Transport"]
 
 MAX_BODY: Final = 16 * 2**20
 """Bytes, before and after decompression. A full page is below 1 MiB; more than this is not the API."""
@@ -31,8 +31,8 @@ _NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeout
 
 
 @dataclass(slots=True)
-class Whereabouts:
-    """How far a request came. `sent` turns true before its first byte leaves, and never back."""
+class Progress:
+    """How far a request came. `sent` turns true before its first byte leaves."""
 
     sent: bool = False
 
@@ -47,15 +47,7 @@ class Reply:
 
 
 class Transport:
-    """The HTTP session. Connections are kept open, answers come gzipped.
-
-    Args:
-        base_url: address of the API, without a slash at its end.
-        user_agent: who asks.
-        connections: how many at most at once.
-        timeout: seconds for the whole of a request.
-        connect_timeout: seconds of that for the connection.
-    """
+    """The HTTP session. The arguments are those of `YouTubeClient`."""
 
     def __init__(
         self, base_url: str, *, user_agent: str, connections: int, timeout: float, connect_timeout: float
@@ -84,7 +76,7 @@ class Transport:
             auto_decompress=False,  # aiohttp unpacks a whole chunk at once, however much that gives
         )
         # On a connection that breaks, aiohttp would silently send a GET once more: a call that YouTube may count and
-        # the ring would not. There is no public switch; whoever calls tries again with a reservation of its own.
+        # the ring would not. There is no public switch; the client tries again with a reservation of its own.
         self._session._retry_connection = False  # noqa: SLF001
 
     async def close(self) -> None:
@@ -93,10 +85,10 @@ class Transport:
             await self._session.close()
             self._session = None
 
-    async def get(self, path: str, params: Mapping[str, str], key: SecretStr, where: Whereabouts) -> Reply:
-        """Ask once. The key travels in a header, so that no log of addresses ever holds it.
+    async def get(self, path: str, params: Mapping[str, str], key: SecretStr, progress: Progress) -> Reply:
+        """Ask once, with the key in a header, so that no log of addresses holds it. Raises NetworkError.
 
-        Raises NetworkError. `where` is kept up to date, for a caller that is cancelled meanwhile.
+        `progress` is up to date even if the caller is cancelled.
         """
         if self._session is None:
             raise RuntimeError("the YouTube client is closed: use it as `async with YouTubeClient(...) as client`")
@@ -110,15 +102,15 @@ class Transport:
                 allow_redirects=False,
                 proxy=proxy.url if proxy else None,
                 proxy_auth=aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8") if proxy and proxy.user else None,
-                trace_request_ctx={"where": where},
+                trace_request_ctx={"progress": progress},
             ) as response:
                 if proxy and response.status == _PROXY_REFUSES_USER:
                     failure = NetworkError(_refused(proxy, response.status), reached=False)
                 else:
-                    where.sent = True
+                    progress.sent = True
                     return Reply(response.status, response.headers, await _read(response))
         except aiohttp.ClientHttpProxyError as exc:
-            where.sent = False  # it came as far as the proxy
+            progress.sent = False  # it came as far as the proxy
             failure = NetworkError(_refused(self._proxy, exc.status), reached=False)
         except aiohttp.ClientProxyConnectionError as exc:
             failure = NetworkError(
@@ -134,8 +126,8 @@ class Transport:
             failure = NetworkError(f"The YouTube Data API cannot be reached: {_named(exc)}.{advice}", reached=False)
         except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
             # aiohttp's own deadline for the whole request may pass before the connection stands, too.
-            where.sent = where.sent or not isinstance(exc, TimeoutError)
-            failure = NetworkError(f"The YouTube Data API gave no whole answer: {_named(exc)}.", reached=where.sent)
+            progress.sent = progress.sent or not isinstance(exc, TimeoutError)
+            failure = NetworkError(f"The YouTube Data API gave no whole answer: {_named(exc)}.", reached=progress.sent)
         # Raised out here, so that aiohttp's exception, whose repr may show the request's headers, is no part of it.
         raise failure
 
@@ -146,7 +138,7 @@ def _refused(proxy: Proxy | None, status: int) -> str:
 
 
 async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    context.trace_request_ctx["where"].sent = True
+    context.trace_request_ctx["progress"].sent = True
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:

@@ -272,7 +272,7 @@ async def test_a_ring_that_fails_does_not_swallow_a_cancellation(
         with pytest.raises(asyncio.CancelledError):
             await call
 
-    assert "could not be accounted for: database gone" in caplog.text
+    assert "cannot account for a cancelled call: database gone" in caplog.text
 
 
 async def test_a_call_that_is_cancelled_before_it_is_connected_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,7 +378,7 @@ async def test_encodings_that_were_not_asked_for_are_not_unpacked(
 INFLATED = """
     import asyncio, gzip, zlib
     from pydantic import SecretStr
-    from maia.youtube.transport import Transport, Whereabouts
+    from maia.youtube.transport import Progress, Transport
 
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join([*(packer.compress(bytes(2**20)) for _ in range(500)), packer.flush()])
@@ -397,7 +397,7 @@ INFLATED = """
         url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
         transport = Transport(url, user_agent="test", connections=1, timeout=60, connect_timeout=10)
         await transport.open()
-        reply = await transport.get("/videos", {}, SecretStr("key"), Whereabouts())
+        reply = await transport.get("/videos", {}, SecretStr("key"), Progress())
         await transport.close()
         server.close()
         return reply.body

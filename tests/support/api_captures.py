@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from atlas.models.youtube import Channel, PlaylistItem, SearchItem, Video, VideoStats
-from maia.youtube import Answer, ChannelList, PlaylistPage, SearchPage, StatsList, VideoList
+from atlas.models.youtube import SearchItem, Video, VideoStats
+from maia.youtube import Answer, SearchPage, StatsList, VideoList
 
 from ..support import youtube_bodies as bodies
 from .json_damage import Place
@@ -28,9 +28,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-KINDS: dict[str, type[Answer[Any]]] = {
-    of.kind: of for of in (SearchPage, VideoList, StatsList, ChannelList, PlaylistPage)
-}
+KINDS: dict[str, type[Answer[Any]]] = {of.kind: of for of in (SearchPage, VideoList, StatsList)}
 
 KEY = "AIzaSyD-planted-key-of-no-project_01234"
 """Looks like a key of Google's; it must not come out of anything."""
@@ -88,8 +86,6 @@ def own_answers() -> Corpus[Capture]:
         SearchPage: [bodies.search_result(f"vid-000000{n}") for n in range(4)],
         VideoList: [bodies.video(f"vid-000000{n}") for n in range(4)],
         StatsList: [bodies.video_stats(f"vid-000000{n}") for n in range(4)],
-        ChannelList: [bodies.channel(f"UC_channel-000000000000{n}") for n in range(3)],
-        PlaylistPage: [bodies.playlist_item(f"vid-000000{n}") for n in range(3)],
     }
     listed = {of: bodies.listing(of.kind.removeprefix("youtube#"), *items, token="T") for of, items in pages.items()}
     return Corpus({of.__name__: Capture(of, json.loads(body)) for of, body in listed.items()})
@@ -115,17 +111,15 @@ def _in(section: str, **fields: str) -> dict[str, tuple[Place, ...]]:
     return {attribute: ((section, name),) for attribute, name in fields.items()}
 
 
-_SNIPPET = _in("snippet", title="title", description="description", published_at="publishedAt")
+_SNIPPET = _in("snippet", title="title", published_at="publishedAt")
 _COUNTS = _in("statistics", views="viewCount", likes="likeCount", comments="commentCount")
-_SENDER = _in(
-    "snippet", channel_id="channelId", channel_title="channelTitle", live_broadcast_content="liveBroadcastContent"
-)
+_SENDER = _in("snippet", channel_id="channelId", channel_title="channelTitle")
 
 SOURCES: dict[type, dict[str, tuple[Place, ...]]] = {
     Video: {
         "id": (("id",),),
         "duration": (("contentDetails", "duration"),),
-        **_in("snippet", tags="tags", category_id="categoryId", default_language="defaultLanguage"),
+        **_in("snippet", tags="tags", category_id="categoryId"),
         **_SNIPPET,
         **_SENDER,
         **_COUNTS,
@@ -141,23 +135,6 @@ SOURCES: dict[type, dict[str, tuple[Place, ...]]] = {
         **_SENDER,
         "id": (("id", "videoId"),),
         "published_at": (("snippet", "publishedAt"), ("snippet", "publishTime")),
-    },
-    Channel: {
-        "id": (("id",),),
-        **_SNIPPET,
-        **_in("snippet", custom_url="customUrl", country="country"),
-        **_in("statistics", views="viewCount", videos="videoCount"),
-        "subscribers": (("statistics", "subscriberCount"), ("statistics", "hiddenSubscriberCount")),
-        "uploads_playlist_id": (("contentDetails", "relatedPlaylists", "uploads"),),
-    },
-    PlaylistItem: {
-        "id": (("id",),),
-        **_in("snippet", title="title", description="description", added_at="publishedAt"),
-        **_in("snippet", playlist_id="playlistId", position="position"),
-        "video_id": (("contentDetails", "videoId"), ("snippet", "resourceId", "videoId")),
-        "channel_id": (("snippet", "videoOwnerChannelId"), ("snippet", "channelId")),
-        "channel_title": (("snippet", "videoOwnerChannelTitle"), ("snippet", "channelTitle")),
-        "video_published_at": (("contentDetails", "videoPublishedAt"),),
     },
 }
 """Where each attribute comes from."""

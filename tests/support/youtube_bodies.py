@@ -138,44 +138,6 @@ def search_result(id_: str = "vid-0000001", title: str = "Salt &amp; pepper") ->
     }
 
 
-def channel(id_: str = "UC_channel-0000000000001", **statistics: Any) -> dict[str, Any]:
-    """An item of channels.list."""
-    return {
-        "kind": "youtube#channel",
-        "id": id_,
-        "snippet": {
-            "title": "A channel",
-            "description": "All sorts.",
-            "customUrl": "@achannel",
-            "publishedAt": "2019-01-02T03:04:05.123456Z",
-            "country": "DE",
-        },
-        "contentDetails": {"relatedPlaylists": {"likes": "", "uploads": "UU_channel-0000000000001"}},
-        "statistics": statistics
-        or {"viewCount": "99", "subscriberCount": "7", "hiddenSubscriberCount": False, "videoCount": "3"},
-    }
-
-
-def playlist_item(video_id: str = "vid-0000001", **snippet: Any) -> dict[str, Any]:
-    """An item of playlistItems.list; its own id is longer than a video's."""
-    return {
-        "kind": "youtube#playlistItem",
-        "id": "VVVf" + "x" * 64,
-        "snippet": {
-            "publishedAt": "2026-11-20T10:00:00Z",
-            "channelId": "UC_channel-0000000000001",
-            "channelTitle": "A channel",
-            "title": "A title",
-            "description": "",
-            "playlistId": "UU_channel-0000000000001",
-            "position": 0,
-            "resourceId": {"kind": "youtube#video", "videoId": video_id},
-            **snippet,
-        },
-        "contentDetails": {"videoId": video_id, "videoPublishedAt": "2026-11-20T09:00:00Z"},
-    }
-
-
 def listing(kind: str, *items: Any, token: str | None = None) -> bytes:
     """An answer of kind `youtube#{kind}` that holds `items`."""
     body: dict[str, Any] = {"kind": f"youtube#{kind}", "etag": "e", "items": list(items)}

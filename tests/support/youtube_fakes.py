@@ -58,7 +58,7 @@ class FakeRing:
         self._close("refused", reservation)
 
     async def release(self, reservation: FakeReservation) -> None:
-        self._close("given back", reservation)
+        self._close("released", reservation)
 
     async def quota_spent(self, reservation: FakeReservation, *, project: str | None, limit: int | None) -> None:
         self.spent.add((reservation.key.get_secret_value(), reservation.bucket))

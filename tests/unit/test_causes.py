@@ -74,5 +74,5 @@ def test_what_was_cleared_is_forgotten() -> None:
 
 def test_every_error_of_the_api_has_a_cause_without_its_detail() -> None:
     error: YouTubeError = ServerError(503, detail="a detail")
-    assert (error.cause, error.said) == ("503", "a detail")
+    assert (error.cause, error.quote) == ("503", "a detail")
     assert YouTubeError("It failed.", detail="a detail").cause == "It failed."

@@ -9,7 +9,7 @@ import pytest
 
 from atlas import policy
 from atlas.models.parsing import MAX_COUNT, clean_text, parse_count, parse_duration, parse_time, usable_id
-from atlas.models.youtube import Channel, PlaylistItem, SearchItem, Video, VideoStats
+from atlas.models.youtube import SearchItem, Video, VideoStats
 
 
 def a_video(**sections: Any) -> dict[str, Any]:
@@ -42,13 +42,10 @@ def test_a_video_is_read_whole() -> None:
         channel_id="UC_channel-0000000000001",
         channel_title="A channel",
         title="Salt &amp; pepper",  # videos.list escapes nothing: this is what the title says
-        description="What it is about.",
         published_at=datetime(2026, 11, 20, 10, tzinfo=UTC),
         tags=["one", "two words"],
         category_id=22,
         duration=timedelta(hours=1, minutes=4, seconds=13),
-        live_broadcast_content="none",
-        default_language="en",
         views=None,  # beyond PostgreSQL's bigint
         likes=34,
         comments=0,
@@ -70,12 +67,10 @@ def test_nonsense_in_a_field_never_costs_the_item(nonsense: Any) -> None:
     for resource in ({"id": "a"} | sections, {"id": "a"} | dict.fromkeys(sections, nonsense)):
         video = Video.from_resource(resource)
         stats = VideoStats.from_resource(resource)
-        channel = Channel.from_resource(resource)
-        entry = PlaylistItem.from_resource(resource)
         found = SearchItem.from_resource(resource | {"id": {"videoId": "a"}})
 
-        assert [video.id, stats.id, channel.id, entry.id, found.id] == ["a"] * 5
-        for item in (video, stats, channel, entry, found):
+        assert [video.id, stats.id, found.id] == ["a"] * 3
+        for item in (video, stats, found):
             assert getattr(item, "published_at", None) is None
             for name in item.__slots__:
                 if name != "raw":
@@ -85,7 +80,7 @@ def test_nonsense_in_a_field_never_costs_the_item(nonsense: Any) -> None:
 
 
 @pytest.mark.parametrize("id_", [None, "", 7, [], {}, "a b", "a,b", "a\n", "ü", "x" * 300, "\0"])
-@pytest.mark.parametrize("model", [Video, VideoStats, Channel, PlaylistItem, SearchItem])
+@pytest.mark.parametrize("model", [Video, VideoStats, SearchItem])
 def test_without_a_usable_id_there_is_no_item(model: type[Video], id_: Any) -> None:
     for resource in ({"id": id_}, {"id": {"videoId": id_}}, {}):
         with pytest.raises(ValueError, match="usable id"):
@@ -93,7 +88,7 @@ def test_without_a_usable_id_there_is_no_item(model: type[Video], id_: Any) -> N
 
 
 @pytest.mark.parametrize("resource", [None, [], "text", 3])
-@pytest.mark.parametrize("model", [Video, VideoStats, Channel, PlaylistItem, SearchItem])
+@pytest.mark.parametrize("model", [Video, VideoStats, SearchItem])
 def test_what_is_no_resource_at_all_is_refused(model: type[Video], resource: Any) -> None:
     with pytest.raises(ValueError, match="usable id"):
         model.from_resource(resource)
@@ -120,9 +115,7 @@ def test_a_search_result_becomes_a_partial_video() -> None:
         channel_id="UC1",
         channel_title="Pots &amp; pans",
         title='"Salt" & pepper \'26',
-        description="5 &lt; 6",
         published_at=datetime(2026, 11, 20, 10, tzinfo=UTC),
-        live_broadcast_content="upcoming",
         partial=True,
         raw=resource,
     )
@@ -151,55 +144,6 @@ def test_stats_know_the_duration(details: dict[str, Any], duration: timedelta | 
     assert VideoStats.from_resource(resource) == VideoStats(
         id="a", published_at=datetime(2026, 11, 20, 10, tzinfo=UTC), views=7, duration=duration
     )
-
-
-def test_a_channel() -> None:
-    resource = {
-        "id": "UC1",
-        "snippet": {
-            "title": "T",
-            "description": "D",
-            "customUrl": "@t",
-            "country": "DE",
-            "publishedAt": "2020-01-01T00:00:00Z",
-        },
-        "contentDetails": {"relatedPlaylists": {"uploads": "UU1"}},
-        "statistics": {"viewCount": "1", "subscriberCount": "2", "hiddenSubscriberCount": False, "videoCount": "3"},
-    }
-
-    assert Channel.from_resource(resource) == Channel(
-        id="UC1",
-        title="T",
-        description="D",
-        custom_url="@t",
-        country="DE",
-        published_at=datetime(2020, 1, 1, tzinfo=UTC),
-        views=1,
-        subscribers=2,
-        videos=3,
-        uploads_playlist_id="UU1",
-        raw=resource,
-    )
-    resource["statistics"] = {"subscriberCount": "0", "hiddenSubscriberCount": True}
-    assert Channel.from_resource(resource).subscribers is None
-
-
-def test_an_entry_of_a_playlist_knows_its_video_and_whose_it_is() -> None:
-    snippet = {"channelId": "UC_list", "channelTitle": "List", "playlistId": "PL1", "position": 4}
-    by_snippet = PlaylistItem.from_resource({"id": "x" * 70, "snippet": snippet | {"resourceId": {"videoId": "v"}}})
-    by_details = PlaylistItem.from_resource(
-        {
-            "id": "UEw_.".replace(".", "="),
-            "snippet": snippet | {"videoOwnerChannelId": "UC_own", "videoOwnerChannelTitle": "Own"},
-            "contentDetails": {"videoId": "v", "videoPublishedAt": "2020-01-01T00:00:00Z"},
-        }
-    )
-
-    assert [by_snippet.video_id, by_details.video_id] == ["v", "v"]
-    assert [by_snippet.channel_id, by_details.channel_id] == ["UC_list", "UC_own"]
-    assert [by_snippet.channel_title, by_details.channel_title] == ["List", "Own"]
-    assert (by_snippet.position, by_snippet.playlist_id) == (4, "PL1")
-    assert by_details.video_published_at == datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -317,12 +261,11 @@ def test_what_prints_a_video_does_not_print_all_that_youtube_said() -> None:
 
 def test_only_the_title_of_a_search_result_is_escaped(shared_cases: Path) -> None:
     case = json.loads((shared_cases / "search_channel_titles.json").read_text())
-    snippet = {"title": case["title"], "channelTitle": case["channelTitle"], "description": "A &amp; B"}
+    snippet = {"title": case["title"], "channelTitle": case["channelTitle"]}
 
     item = SearchItem.from_resource({"id": {"videoId": "a"}, "snippet": snippet})
 
     assert f"{item.title} | {item.channel_title}" == case["expected"].partition(": ")[2].partition(". ")[0]
-    assert item.description == "A &amp; B"
 
 
 def test_the_shared_premiere_is_read_with_its_new_publish_time_and_duration(shared_cases: Path) -> None:

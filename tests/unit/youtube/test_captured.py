@@ -7,18 +7,16 @@ from typing import Any
 
 import pytest
 
-from atlas.models.youtube import Channel, PlaylistItem, Video
+from atlas.models.youtube import Video
 from atlas.quota.buckets import Bucket
 from maia.youtube import (
     Answer,
     BadRequest,
-    ChannelList,
     Forbidden,
     KeyBlocked,
     KeyInvalid,
     NotFound,
     PageTokenInvalid,
-    PlaylistPage,
     QuotaExhausted,
     RateLimited,
     SearchPage,
@@ -50,21 +48,10 @@ ERRORS: dict[str, tuple[type[YouTubeError], dict[str, Any]]] = {
 }
 
 ANSWERS: dict[str, tuple[type[Answer[Any]], int]] = {
-    "joostlek/channel_response_snippet.json": (ChannelList, 1),
-    "joostlek/playlist_item_response_snippet_content_details.json": (PlaylistPage, 5),
     "joostlek/video/base.json": (VideoList, 0),
     "joostlek/video_response_1.json": (VideoList, 2),
     "joostlek/video_response_2.json": (VideoList, 1),
     "joostlek/video_response_snippet.json": (VideoList, 1),
-    "python-youtube/channels/channel_info_multi.json": (ChannelList, 2),
-    "python-youtube/channels/channel_info_single.json": (ChannelList, 1),
-    "python-youtube/channels/info.json": (ChannelList, 1),
-    "python-youtube/channels/info_multiple.json": (ChannelList, 2),
-    "python-youtube/playlist_items/playlist_items_filter_video.json": (PlaylistPage, 1),
-    "python-youtube/playlist_items/playlist_items_multi.json": (PlaylistPage, 2),
-    "python-youtube/playlist_items/playlist_items_paged_1.json": (PlaylistPage, 10),
-    "python-youtube/playlist_items/playlist_items_paged_2.json": (PlaylistPage, 3),
-    "python-youtube/playlist_items/playlist_items_single.json": (PlaylistPage, 1),
     "python-youtube/search/search_by_developer.json": (SearchPage, 5),
     "python-youtube/search/search_by_event.json": (SearchPage, 25),
     "python-youtube/search/search_by_keywords_p1.json": (SearchPage, 25),
@@ -78,12 +65,7 @@ ANSWERS: dict[str, tuple[type[Answer[Any]], int]] = {
     "python-youtube/videos/videos_info_single.json": (VideoList, 1),
 }
 
-RESOURCES: dict[str, type[Video | Channel | PlaylistItem]] = {
-    "joostlek/video/1/base.json": Video,
-    "python-youtube/channels/update_resp.json": Channel,
-    "python-youtube/playlist_items/insert_response.json": PlaylistItem,
-    "python-youtube/videos/video_info.json": Video,
-}
+RESOURCES = {"joostlek/video/1/base.json", "python-youtube/videos/video_info.json"}
 
 # Parts of a video, each to be read as that part of one.
 PARTS = {
@@ -99,7 +81,22 @@ PARTS = {
 }
 
 # Resources that Maia does not ask for.
-FOREIGN = {"python-youtube/videos/video_category_info.json"}
+FOREIGN = {
+    "joostlek/channel_response_snippet.json",
+    "joostlek/playlist_item_response_snippet_content_details.json",
+    "python-youtube/channels/channel_info_multi.json",
+    "python-youtube/channels/channel_info_single.json",
+    "python-youtube/channels/info.json",
+    "python-youtube/channels/info_multiple.json",
+    "python-youtube/channels/update_resp.json",
+    "python-youtube/playlist_items/insert_response.json",
+    "python-youtube/playlist_items/playlist_items_filter_video.json",
+    "python-youtube/playlist_items/playlist_items_multi.json",
+    "python-youtube/playlist_items/playlist_items_paged_1.json",
+    "python-youtube/playlist_items/playlist_items_paged_2.json",
+    "python-youtube/playlist_items/playlist_items_single.json",
+    "python-youtube/videos/video_category_info.json",
+}
 
 
 def names(folder: Path) -> set[str]:
@@ -107,7 +104,11 @@ def names(folder: Path) -> set[str]:
 
 
 def load(shared_data: Path, name: str) -> Any:
-    return json.loads((shared_data / "youtube-responses" / name).read_bytes())
+    return json.loads(captured(shared_data, name))
+
+
+def captured(shared_data: Path, name: str) -> bytes:
+    return (shared_data / "youtube-responses" / name).read_bytes()
 
 
 def test_every_captured_error_is_in_the_table(shared_data: Path) -> None:
@@ -139,7 +140,7 @@ def test_a_captured_answer_is_read_whole(name: str, shared_data: Path) -> None:
     expected, count = ANSWERS[name]
     body = load(shared_data, name)
 
-    answer = expected.read(body)
+    answer = expected.read(captured(shared_data, name))
 
     assert (len(answer.items), answer.dropped) == (count, 0)
     assert answer.next_page_token == body.get("nextPageToken")
@@ -148,11 +149,11 @@ def test_a_captured_answer_is_read_whole(name: str, shared_data: Path) -> None:
         agrees(item, resource)
 
 
-@pytest.mark.parametrize("name", RESOURCES)
+@pytest.mark.parametrize("name", sorted(RESOURCES))
 def test_a_captured_resource_is_read(name: str, shared_data: Path) -> None:
     resource = load(shared_data, name)
 
-    agrees(RESOURCES[name].from_resource(resource), resource)
+    agrees(Video.from_resource(resource), resource)
 
 
 @pytest.mark.parametrize(("part", "name"), [(part, name) for part, listed in PARTS.items() for name in listed])
@@ -164,8 +165,8 @@ def test_a_captured_part_of_a_video_is_read(part: str, name: str, shared_data: P
 
 @pytest.mark.parametrize("name", sorted(FOREIGN))
 def test_what_maia_does_not_ask_for_is_refused(name: str, shared_data: Path) -> None:
-    with pytest.raises(YouTubeError, match="youtube#videoCategory"):
-        VideoList.read(load(shared_data, name))
+    with pytest.raises(YouTubeError, match="no youtube#videoListResponse"):
+        VideoList.read(captured(shared_data, name))
 
 
 def agrees(item: Any, resource: Mapping[str, Any]) -> None:
@@ -175,24 +176,16 @@ def agrees(item: Any, resource: Mapping[str, Any]) -> None:
     details = resource.get("contentDetails", {})
     for attribute, said in {
         "title": snippet.get("title"),
-        "description": snippet.get("description"),
         "channel_id": snippet.get("channelId"),
         "channel_title": snippet.get("channelTitle"),
         "category_id": snippet.get("categoryId"),
-        "live_broadcast_content": snippet.get("liveBroadcastContent"),
         "duration": details.get("duration"),
         "views": statistics.get("viewCount"),
         "likes": statistics.get("likeCount"),
-        "subscribers": statistics.get("subscriberCount"),
-        "uploads_playlist_id": details.get("relatedPlaylists", {}).get("uploads"),
-        "playlist_id": snippet.get("playlistId"),
-        "video_id": snippet.get("resourceId", details).get("videoId"),
     }.items():
         if hasattr(item, attribute):
             assert (getattr(item, attribute) is None) == (said is None), attribute
-    published = getattr(item, "published_at", None) or getattr(item, "added_at", None)
-    assert (published is None) == ("publishedAt" not in snippet)
+    assert (item.published_at is None) == ("publishedAt" not in snippet)
     if hasattr(item, "tags"):
         assert item.tags == snippet.get("tags", [])
-    for text in (item.title, item.description):
-        assert text is None or "&amp;" not in text
+    assert item.title is None or "&amp;" not in item.title

@@ -71,8 +71,8 @@ FAILURES: list[tuple[str, dict[str, Any], type[TransientError], str]] = [
     ("cut before the answer", {"exception": aiohttp.ServerDisconnectedError()}, NetworkError, "settled"),
     ("cut in the answer", {"exception": aiohttp.ClientPayloadError("half")}, NetworkError, "settled"),
     ("reset", {"exception": aiohttp.ClientOSError(104, "reset")}, NetworkError, "settled"),
-    ("refused", {"exception": no_connection()}, NetworkError, "given back"),
-    ("no connection in time", {"exception": aiohttp.ConnectionTimeoutError()}, NetworkError, "given back"),
+    ("refused", {"exception": no_connection()}, NetworkError, "released"),
+    ("no connection in time", {"exception": aiohttp.ConnectionTimeoutError()}, NetworkError, "released"),
 ]
 
 
@@ -216,7 +216,7 @@ async def test_a_closed_client_says_so_and_costs_nothing(ring: FakeRing) -> None
     client = YouTubeClient(ring, base_url=BASE)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="async with"):
         await client.videos(["a"])
-    assert ring.book() == ["given back"]
+    assert ring.book() == ["released"]
 
 
 async def test_calls_at_once_are_bounded(api: aioresponses, ring: FakeRing) -> None:
@@ -268,7 +268,7 @@ async def test_a_call_cancelled_while_it_reserves_gives_back(api: aioresponses) 
             await call
         ring.go_on.set()
 
-    assert ring.book() == ["given back"]
+    assert ring.book() == ["released"]
 
 
 async def test_a_call_cancelled_while_it_settles_is_settled_all_the_same(api: aioresponses) -> None:
@@ -315,4 +315,4 @@ async def test_a_reservation_that_fails_after_the_call_was_cancelled_is_only_log
             await call
         ring.go_on.set()
 
-    assert "could not be given back" in caplog.text
+    assert "cannot release the reservation" in caplog.text
