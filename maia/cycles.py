@@ -1,4 +1,4 @@
-"""One process of an agent, from its options to its exit code: cycles until nothing is left to do."""
+"""One run of an agent, from its options to its exit code: cycles until nothing is left to do."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LAST = {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED, Outcome.FAILURE}
 
 @dataclass(frozen=True)
 class AgentOptions:
-    """What the command line, or the parameters of a deployed flow, say of a run.
+    """The options of a run, from the command line or the parameters of a deployed flow.
 
     Attributes:
         batch_size: rows of one cycle; None: the setting.
         cycles: how many cycles at most.
-        max_minutes: repeat for so long instead, or until nothing is due (real minutes).
+        max_minutes: repeat for this time instead, or until nothing is due (real minutes).
         result_file: None: the setting MAIA_RESULT_FILE.
     """
 
@@ -67,8 +67,8 @@ async def check(agent: str) -> None:
 
 
 async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any]:
-    """Repeats the flow until its cycles are run, the time is up, or nothing is left to do."""
-    from maia.agents.enrichment import archive  # noqa: PLC0415
+    """Repeat the flow until its cycles are run, the time is up, or nothing is left to do."""
+    from maia.agents.archiving import archive  # noqa: PLC0415
 
     cycle = _cycle_of(session.agent)
     default = settings.hunter_batch_size if session.agent == "hunter" else settings.tracker_batch_size
@@ -100,7 +100,7 @@ async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any
 
 
 def _cycle_of(agent: str) -> Flow[[int], dict[str, Any]]:
-    """The agent's flow; one agent does not pay for the other's imports."""
+    """Return the agent's flow; one agent does not pay for the other's imports."""
     if agent == "hunter":
         from maia.hunter import run_hunter_cycle  # noqa: PLC0415
 

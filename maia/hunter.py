@@ -1,4 +1,4 @@
-"""The Hunter: discovers videos through search queries, and feeds their tags back as new queries (Snowball)."""
+"""The Hunter: discover videos through search queries, and feed their tags back as new queries (Snowball)."""
 
 from __future__ import annotations
 
@@ -11,29 +11,22 @@ from typing import Any
 from atlas import vault
 from atlas.adapters.search_rounds import PageRead
 from atlas.config import settings
-from atlas.errors import ConfigError, RingExhausted, StatementFailed
+from atlas.errors import StatementFailed
 from atlas.models.rows import TopicRow, TopicStatus
 from atlas.quota.buckets import Bucket
 from atlas.times import iso
-from maia.agents.enrichment import archive_when_due, enrich, finish_earlier
+from maia.agents.api_call import SETTING_OF, CallFailure, Work, call_api, skip
+from maia.agents.archiving import archive_when_due
+from maia.agents.enrichment import enrich, finish_earlier
 from maia.agents.session import AgentSession, agent_session
-from maia.agents.snowball import Snowball
+from maia.agents.snowball import snowball
 from maia.orchestration import flow, get_run_logger, task
-from maia.runtime.concurrency import Unfinished, run_bounded
+from maia.runtime.concurrency import run_bounded
 from maia.runtime.exitcodes import Outcome
-from maia.runtime.run_context import record_stats
 from maia.runtime.shutdown import Shutdown
-from maia.youtube import BadRequest, NotFound, PageTokenInvalid, RateLimited, SearchPage, Stopped, YouTubeError
+from maia.youtube import SearchPage
 
-__all__ = ["Searched", "fetch_batch", "ingest_results", "run_hunter_cycle", "search_youtube"]
-
-# parameters of a search that come from a setting: what YouTube refuses there is no query's fault
-_SETTING_OF = {
-    "regionCode": "hunter_region",
-    "relevanceLanguage": "hunter_language",
-    "safeSearch": "hunter_safe_search",
-    "videoCategoryId": "hunter_category",
-}
+__all__ = ["SearchResult", "fetch_batch", "ingest_results", "run_hunter_cycle", "search_youtube"]
 
 # what a run's stats always have, 0 or not
 _COUNTS = (
@@ -42,26 +35,17 @@ _COUNTS = (
 
 
 @dataclass
-class Searched:
-    """What became of one topic's search.
-
-    Attributes:
-        page: the answer; None if there is none.
-        refused: YouTube refuses this query as it is: asking again at once would end the same.
-        restart: YouTube refused the page token.
-        failed: network, server or a broken answer, after the retries.
-    """
+class SearchResult:
+    """The result of one topic's search: its page, or why there is none."""
 
     topic: TopicRow
     page: SearchPage | None = None
-    refused: bool = False
-    restart: bool = False
-    failed: bool = False
+    failure: CallFailure | None = None
 
 
 @task(name="fetch_batch")
 async def fetch_batch(batch_size: int = 10) -> list[TopicRow]:
-    """Claims at most ``batch_size`` queries that are due."""
+    """Claim at most ``batch_size`` queries that are due."""
     async with agent_session("hunter") as session:
         topics = await session.dao.fetch_hunter_batch(batch_size)
         get_run_logger().info("claimed %d queries", len(topics))
@@ -69,97 +53,65 @@ async def fetch_batch(batch_size: int = 10) -> list[TopicRow]:
 
 
 @task(name="search_youtube")
-async def search_youtube(topics: Sequence[TopicRow]) -> list[Searched]:
-    """Searches each topic's next page, the calls at once (bounded). Topics that were not asked are left out.
+async def search_youtube(topics: Sequence[TopicRow]) -> list[SearchResult]:
+    """Search each topic's next page, the calls at once (bounded). Topics that were not asked are left out.
 
     A rate limit lets the running calls finish, starts no new one, and requests a churn of the session: the flow leaves
     with ChurnExit once what was answered is stored. Where settings restrict the search, the first search of a process
     is made alone: if YouTube refuses one of them, no other search is spent.
     """
     async with agent_session("hunter") as session:
-        restricted = any(getattr(settings, name) is not None for name in _SETTING_OF.values())
+        restricted = any(getattr(settings, name) is not None for name in SETTING_OF.values())
         alone = int(restricted and not session.ring.calls[Bucket.SEARCH])
-        outcomes = [
-            outcome
-            for part in (topics[:alone], topics[alone:])
+        results = []
+        for part in (topics[:alone], topics[alone:]):
             for outcome in await run_bounded(
                 part,
                 lambda topic: _search(session, topic),
                 limit=settings.youtube_concurrency,
                 shutdown=session.shutdown,
-            )
-        ]
-        searched = []
-        for outcome in outcomes:
-            if isinstance(outcome, Searched):
-                searched.append(outcome)
-                if outcome.failed:
-                    session.dao.set_aside([outcome.topic["id"]])
-            elif isinstance(outcome, Exception):
-                session.record_fatal(outcome)
-        return searched
+            ):
+                if isinstance(outcome, SearchResult):
+                    results.append(outcome)
+                elif isinstance(outcome, Exception):
+                    session.record_fatal(outcome)
+        session.dao.set_aside([result.topic["id"] for result in results if result.failure is CallFailure.FAILED])
+        return results
 
 
-async def _search(session: AgentSession, topic: TopicRow) -> Searched | Unfinished:
-    logger = get_run_logger()
-    query = topic["display_term"] or topic["query_term"]
+async def _search(session: AgentSession, topic: TopicRow) -> SearchResult | None:
     if session.fatal is not None or "search" in session.exhausted or session.searches_left == 0:
-        return Unfinished.NOT_STARTED
-    try:
-        page = await session.client.search(
-            topic["query_term"],
-            page_token=topic["next_page_token"],
-            published_after=topic["published_after"],
-            published_before=topic["published_before"],
-            region=settings.hunter_region,
-            language=settings.hunter_language,
-            safe_search=settings.hunter_safe_search,
-            category=settings.hunter_category,
-        )
-    except RateLimited as error:
-        session.churn(error)
-        return Unfinished.LEFT
-    except RingExhausted as error:
-        session.record_exhausted(error, "the other queries wait until then")
-        return Unfinished.NOT_STARTED
-    except PageTokenInvalid:
-        logger.warning("'%s': YouTube refused the page token; the round goes on without it", query)
-        return Searched(topic, restart=True)
-    except (BadRequest, NotFound) as error:
-        if refused := _refused_setting(error):
-            session.record_fatal(refused)
-            return Unfinished.LEFT
-        logger.warning("'%s': YouTube refuses this query: %s", query, error)
-        session.failures["searches"].record(error)
-        return Searched(topic, refused=True)
-    except Stopped:
-        return Unfinished.NOT_STARTED
-    except YouTubeError as error:
-        logger.warning("'%s' is skipped: %s", query, error)
-        session.failures["searches"].record(error)
-        return Searched(topic, failed=True)
-    except StatementFailed as error:
-        logger.error("'%s' is skipped: %s", query, error)
-        session.failures["searches"].record(error)
-        return Searched(topic, failed=True)
-    return Searched(topic, page=page)
-
-
-def _refused_setting(error: YouTubeError) -> ConfigError | None:
-    """The setting whose value YouTube refuses, where the error names the parameter that carries it."""
-    if not isinstance(error, BadRequest) or (name := _SETTING_OF.get(error.parameter or "")) is None:
         return None
-    if (value := getattr(settings, name)) is None:
-        return None
-    return ConfigError(
-        f"{name.upper()}: YouTube refuses the value '{value}' ({error.quote or error.reason}). Correct or unset it. "
-        "The queries stay due."
+    search = session.client.search(
+        topic["query_term"],
+        page_token=topic["next_page_token"],
+        published_after=topic["published_after"],
+        published_before=topic["published_before"],
+        region=settings.hunter_region,
+        language=settings.hunter_language,
+        safe_search=settings.hunter_safe_search,
+        category=settings.hunter_category,
     )
+    answer = await call_api(session, search, _work(topic))
+    match answer:
+        case CallFailure.NOT_ASKED | CallFailure.EXHAUSTED:
+            return None
+        case CallFailure():
+            return SearchResult(topic, failure=answer)
+    return SearchResult(topic, answer)
+
+
+def _work(topic: TopicRow) -> Work:
+    return Work("searches", f"'{_shown(topic)}' is skipped", "the other queries wait until then")
+
+
+def _shown(topic: TopicRow) -> str:
+    return topic["display_term"] or topic["query_term"]
 
 
 @task(name="ingest_results")
-async def ingest_results(searched: Sequence[Searched]) -> dict[str, int]:
-    """Stores what the searches found, one transaction per search: videos, channels, first snapshots, tags, page token,
+async def ingest_results(results: Sequence[SearchResult]) -> dict[str, int]:
+    """Store what the searches found, one transaction per search: videos, channels, first snapshots, tags, page token,
     end of the lease. New videos are enriched first (videos.list), since search results hold neither tags nor counts.
 
     Returns:
@@ -167,38 +119,35 @@ async def ingest_results(searched: Sequence[Searched]) -> dict[str, int]:
         videos_found, unreadable (results that name no video), videos_new, videos_enriched, queries_new, archived.
     """
     async with agent_session("hunter") as session:
-        counts: Counter[str] = Counter(failed=sum(found.failed for found in searched))
-        answered = [found for found in searched if not found.failed]
+        answered = [result for result in results if result.failure is not CallFailure.FAILED]
+        counts: Counter[str] = Counter(failed=len(results) - len(answered))
         try:
             counts.update(await _ingest_all(session, answered))
         finally:
-            # of searches that could not be stored: they were made, and are counted
-            await session.ring.settle(
-                [reservation for found in answered if found.page for reservation in found.page.reservations]
-            )
+            # searches that could not be stored were made all the same, and are counted
+            pages = [result.page for result in answered if result.page]
+            await session.ring.settle([reservation for page in pages for reservation in page.reservations])
         counts["archived"] += await archive_when_due(session)
         return dict(counts)
 
 
-async def _ingest_all(session: AgentSession, answered: Sequence[Searched]) -> Counter[str]:
+async def _ingest_all(session: AgentSession, results: Sequence[SearchResult]) -> Counter[str]:
     counts: Counter[str] = Counter()
-    if not answered:
+    if not results:
         return counts
-    published = {item.id: item.published_at for found in answered if found.page for item in found.page.items}
+    published = {item.id: item.published_at for result in results if result.page for item in result.page.items}
     batch = _Batch(await session.dao.queue_room(), await session.dao.known_videos(published))
     # a shutdown of its own: what was answered is stored, whatever was requested
     outcomes = await run_bounded(
-        answered, lambda found: _ingest(session, found, batch), limit=settings.youtube_concurrency, shutdown=Shutdown()
+        results, lambda result: _ingest(session, result, batch), limit=settings.youtube_concurrency, shutdown=Shutdown()
     )
-    for found, outcome in zip(answered, outcomes, strict=True):
+    for result, outcome in zip(results, outcomes, strict=True):
         if isinstance(outcome, Counter):
             counts.update(outcome)
         elif isinstance(outcome, StatementFailed):
-            shown = found.topic["display_term"] or found.topic["query_term"]
-            get_run_logger().error("'%s' is skipped: %s", shown, outcome)
-            session.failures["searches"].record(outcome)
+            skip(session, _work(result.topic), outcome)
             counts["failed"] += 1
-            session.dao.set_aside([found.topic["id"]])
+            session.dao.set_aside([result.topic["id"]])
         elif isinstance(outcome, Exception):
             session.record_fatal(outcome)
     return counts
@@ -209,37 +158,31 @@ class _Batch:
     """What searches that are stored at the same time share.
 
     Attributes:
-        left: how many queries the queue may still take.
-        known: videos that are stored already, as of the same publish time: they are not asked about again.
-        taken: videos that one of them asks about: the others need not.
+        room: how many queries the queue may still take.
+        known: videos that are stored already, with the same publish time: they are not asked about again.
+        taken: videos that one of the searches asks about: the others need not.
     """
 
-    left: int
+    room: int
     known: Collection[str]
     taken: set[str] = field(default_factory=set)
 
-    def take(self) -> int:
-        """One search's share; what it does not use is put back."""
-        share = max(0, min(settings.hunter_new_queries_per_search, self.left))
-        self.left -= share
-        return share
 
-    def put_back(self, number: int) -> None:
-        self.left += number
-
-
-async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Counter[str]:
-    dao, topic = session.dao, found.topic
+async def _ingest(session: AgentSession, result: SearchResult, batch: _Batch) -> Counter[str]:
+    dao, topic = session.dao, result.topic
     dao.hold_topic(topic)
-    if found.restart:
+    if result.failure is CallFailure.PAGE_REFUSED:
+        get_run_logger().warning("'%s': YouTube refused the page token; the round goes on without it", _shown(topic))
         await dao.restart_round(topic["id"])
         return Counter(searches=1, restarted=1)
-    if found.page is None:
+    if result.page is None:
         await dao.update_search_state(topic["id"], None, 0, TopicStatus.WAITING, read=False)
         return Counter(searches=1, refused=1)
-    page = found.page
-    if not page.items and (page.dropped or page.extra or (page.total_results and not _last_page(topic, page))):
-        return await _ask_again(session, found.topic, page)
+    page = result.page
+    # an empty page is the last one of a list if it follows a page that was read, and nothing follows it
+    is_last = page.next_page_token is None and topic["page"] > 0
+    if not page.items and (page.dropped or page.extra or (page.total_results and not is_last)):
+        return await _ask_again(session, topic, page)
     items = list({item.id: item for item in page.items}.values())
     unknown = [item for item in items if item.id not in batch.known]
     new = [item for item in unknown if item.id not in batch.taken]
@@ -250,58 +193,42 @@ async def _ingest(session: AgentSession, found: Searched, batch: _Batch) -> Coun
     videos = [*enriched, *shared]
     counts: Counter[str] = Counter(searches=1, videos_found=len(items))
     if page.dropped:
-        get_run_logger().warning("'%s': %d results cannot be read", topic["query_term"], page.dropped)
+        get_run_logger().warning("'%s': %d results cannot be read", _shown(topic), page.dropped)
         counts["unreadable"] = page.dropped
-    share = batch.take()
-    observed: datetime | None = None
-    listed = len(page.items) + page.dropped
+    share = max(0, min(settings.hunter_new_queries_per_search, batch.room))
+    batch.room -= share
     published = [item.published_at for item in page.items if item.published_at is not None]
+    observed: datetime | None = None
 
     async def write() -> None:
         nonlocal observed
         async with dao.transaction():
             stored = await dao.ingest_video_metadata(videos)
             observed = stored.at
-            snowball = Snowball.configured()
-            tags = [query for v in videos if v.id in stored.newly_enriched for query in snowball.queries(v.tags)]
+            tags = [query for v in videos if v.id in stored.newly_enriched for query in snowball(v.tags)]
             added = await dao.add_to_search_queue(tags, most_new=share, topic=topic["query_term"])
             with session.ring.settling([*page.reservations, *reservations]) as calls:
+                listed = len(page.items) + page.dropped
                 read = PageRead(page.next_page_token, listed, published, len(stored.created))
                 await dao.page_read(topic["id"], read, len(items), calls=calls)
         counts.update(videos_new=len(stored.created), videos_enriched=len(stored.newly_enriched), queries_new=added)
 
     try:
         await dao.patiently(write)
-        _log_search(topic, counts)
     except StatementFailed:
         await session.ring.settle(reservations)  # the call was made, whatever became of its answer
         raise
     finally:
-        batch.put_back(share - counts["queries_new"])
+        batch.room += share - counts["queries_new"]
+    _log_search(topic, counts)
     for video in videos if vault.enabled else ():
         if not video.partial:
             vault.store_metadata(video.id, video.raw, observed_at=observed)
     return counts
 
 
-def _log_search(topic: TopicRow, counts: Counter[str]) -> None:
-    """Log which query found what (`--verbose`)."""
-    after, before = topic["published_after"], topic["published_before"]
-    get_run_logger().debug(
-        "'%s', page %d: %d results, %d new videos, %d new queries; published from %s to %s",
-        topic["display_term"] or topic["query_term"], topic["round_pages"] + 1, counts["videos_found"],
-        counts["videos_new"], counts["queries_new"], iso(after) if after else "the beginning",
-        iso(before) if before else "now",
-    )  # fmt: skip
-
-
-def _last_page(topic: TopicRow, page: SearchPage) -> bool:
-    """Whether an empty page is the last one of a list: it follows a page that was read, and nothing follows it."""
-    return page.next_page_token is None and topic["page"] > 0
-
-
 async def _ask_again(session: AgentSession, topic: TopicRow, page: SearchPage) -> Counter[str]:
-    """An answer without a readable result, though YouTube counts some, proves nothing: its page is not read."""
+    """Leave a page unread whose answer has no readable result, though YouTube counts some: it proves nothing."""
     total = max(page.total_results, page.dropped)
     get_run_logger().warning(
         "'%s': no readable result, of %d that YouTube counts%s", topic["query_term"], total, page.oddity
@@ -316,15 +243,25 @@ async def _ask_again(session: AgentSession, topic: TopicRow, page: SearchPage) -
     return Counter(searches=1, unread=1)
 
 
+def _log_search(topic: TopicRow, counts: Counter[str]) -> None:
+    """Log which query found what (`--verbose`)."""
+    after, before = topic["published_after"], topic["published_before"]
+    get_run_logger().debug(
+        "'%s', page %d: %d results, %d new videos, %d new queries; published from %s to %s",
+        _shown(topic), topic["round_pages"] + 1, counts["videos_found"], counts["videos_new"], counts["queries_new"],
+        iso(after) if after else "the beginning", iso(before) if before else "now",
+    )  # fmt: skip
+
+
 @flow(name="run_hunter_cycle")
 async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
-    """One cycle: finish what an earlier one had to leave, claim queries, search, store.
+    """Run one cycle: finish what an earlier one had to leave, claim queries, search, store.
 
     Args:
         batch_size: most queries of this cycle.
 
     Returns:
-        the counts of ``ingest_results`` and ``finish_earlier``, ``topics`` (claimed), ``calls`` (by bucket),
+        The counts of ``ingest_results`` and ``finish_earlier``, ``topics`` (claimed), ``calls`` (by bucket),
         ``calls_refused`` (those that cost nothing, where there are any) and ``outcome``: ``ok``, ``idle``,
         ``quota-exhausted`` or ``failure``.
 
@@ -335,7 +272,6 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
     """
     async with agent_session("hunter") as session:
         stats: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
-        before = Counter(session.ring.calls), Counter(session.ring.refused)
         session.begin_cycle()
         try:
             stats.update(await finish_earlier())
@@ -346,9 +282,8 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
             stats.update(await ingest_results(await search_youtube(topics)))
             session.raise_if_over()
         finally:
-            record_stats({**stats, **session.calls_since(*before)})
-            record_stats({"released": await session.dao.release_claims()})
-        return {**stats, **session.calls_since(*before), **await _outcome(session, stats)}
+            await session.end_cycle(stats)
+        return {**stats, **session.cycle_calls(), **await _outcome(session, stats)}
 
 
 async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What one process of an agent works with: its claims, its keys, its HTTP session. Opened by the flow, closed by it."""
+"""What one process of an agent works with: its claims, its keys, its HTTP session. The flow opens and closes it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import contextlib
 import contextvars
 import re
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from atlas import vault
 from atlas.adapters.maia import MaiaDAO
@@ -18,26 +19,37 @@ from atlas.notifier import dispatcher
 from atlas.quota.buckets import Bucket
 from atlas.utils import KeyRing
 from maia import __version__
-from maia.agents.counts_watch import CountsWatch
-from maia.agents.failure_causes import Causes
 from maia.orchestration import get_run_logger
-from maia.runtime.run_context import current_shutdown
+from maia.runtime.result_file import one_line
+from maia.runtime.run_context import current_shutdown, record_stats
 from maia.runtime.shutdown import Shutdown
-from maia.youtube import RateLimited, YouTubeClient
+from maia.youtube import RateLimited, YouTubeClient, YouTubeError
 
-__all__ = ["RING_OF", "AgentSession", "Shard", "agent_session", "check_start"]
+if TYPE_CHECKING:
+    from maia.agents.counts_watch import CountsWatch
+
+__all__ = ["CONTROL_IDS", "RING_OF", "AgentSession", "FailureCauses", "Shard", "agent_session", "check_start"]
+
+RING_OF: Final = {"hunter": "hunting", "tracker": "tracking"}
+"""The key ring of each agent."""
+
+CONTROL_IDS: Final = 5
+"""Known videos that are asked along with doubtful ones, to prove that an absence is real."""
+
+_MOST_CAUSES: Final = 3
+_LONGEST_CAUSE: Final = 300  # characters
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Which of how many parallel processes this is: a name for leases, logs and results, and its first key."""
+    """One of several parallel processes: names leases, logs and results, and picks the first key."""
 
     index: int = 0
     total: int = 1
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Reads ``I/N``, I from 0. Raises ValueError."""
+        """Read ``I/N``, I from 0. Raises ValueError."""
         match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
         if not match or int(match[1]) >= int(match[2]):
             raise ValueError(f"'{text}' is no shard; write I/N with I from 0 to N-1, such as 0/4")
@@ -47,15 +59,45 @@ class Shard:
         return f"{self.index}/{self.total}"
 
 
+class FailureCauses:
+    """Why items of one kind failed: each cause once, with how often."""
+
+    def __init__(self) -> None:
+        self._times: Counter[str] = Counter()
+        self._quotes: dict[str, str] = {}
+
+    def record(self, error: Exception, times: int = 1) -> None:
+        """Count an error. Those of the same status and reason, or of the same text, are one cause."""
+        cause, quote = (error.cause, error.quote) if isinstance(error, YouTubeError) else (str(error), "")
+        cause = _shortened(cause) or type(error).__name__
+        self._times[cause] += times
+        self._quotes[cause] = self._quotes.get(cause) or _shortened(quote)
+
+    def __str__(self) -> str:
+        """Return `400 invalidParameter (2): YouTube's words; 503 (1)`: the most frequent first, at most three."""
+        shown = [
+            f"{cause} ({times:,})" + (f": {self._quotes[cause]}" if self._quotes[cause] else "")
+            for cause, times in self._times.most_common(_MOST_CAUSES)
+        ]
+        more = len(self._times) - len(shown)
+        return "; ".join([*shown, *([f"and {more} more"] if more else [])])
+
+
+def _shortened(text: str) -> str:
+    line = one_line(text).rstrip(".")
+    return line if len(line) <= _LONGEST_CAUSE else line[: _LONGEST_CAUSE - 1] + "…"
+
+
 @dataclass
 class AgentSession:
     """One agent at work.
 
     Attributes:
         exhausted: the buckets whose quota the whole ring has spent, each with a line that says when it resets.
-        failures: why items failed, by what they are, such as ``searches``.
+        failures: why items failed, by their kind, such as ``searches``.
         fatal: what ends the run once everything answered is stored: a setting, the lost database, a fault of ours.
-        repeats: further cycles may follow, and whoever runs them flushes the archive after the last one.
+        repeats: further cycles may follow, and the archive is flushed after the last one.
+        counts: watches for frozen counts; None: no video was read.
     """
 
     agent: str
@@ -64,11 +106,12 @@ class AgentSession:
     ring: KeyRing
     client: YouTubeClient
     shutdown: Shutdown
-    counts: CountsWatch
     exhausted: dict[str, str] = field(default_factory=dict)
-    failures: defaultdict[str, Causes] = field(default_factory=lambda: defaultdict(Causes))
+    failures: defaultdict[str, FailureCauses] = field(default_factory=lambda: defaultdict(FailureCauses))
     fatal: Exception | None = None
     repeats: bool = False
+    counts: CountsWatch | None = None
+    _before: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
 
     @property
     def searches_left(self) -> int | None:
@@ -82,21 +125,28 @@ class AgentSession:
         return self.shutdown.requested or self.fatal is not None
 
     def begin_cycle(self) -> None:
-        """Forget what the last cycle has seen: meanwhile a new day may have begun."""
+        """Forget the spent buckets and failures of the last cycle: meanwhile a new day may have begun."""
         self.exhausted.clear()
         self.failures.clear()
+        self._before = Counter(self.ring.calls), Counter(self.ring.refused)
 
-    def calls_since(self, calls: Counter[str], refused: Counter[str]) -> dict[str, dict[str, int]]:
-        """The calls by bucket since the ring's counts were these, as a result has them: the refused apart."""
+    async def end_cycle(self, stats: Mapping[str, int]) -> None:
+        """Record the stats of a cycle, however it ended, and release what is still claimed."""
+        record_stats({**stats, **self.cycle_calls()})
+        record_stats({"released": await self.dao.release_claims()})
+
+    def cycle_calls(self) -> dict[str, dict[str, int]]:
+        """Return this cycle's calls by bucket, as a result has them: the refused ones apart."""
+        calls, refused = self._before
         refusals = dict(self.ring.refused - refused)
         return {"calls": dict(self.ring.calls - calls), **({"calls_refused": refusals} if refusals else {})}
 
     def record_exhausted(self, error: RingExhausted, rest: str) -> None:
-        """Remember a spent bucket. That is the usual end of a day's work: one line at INFO.
+        """Record a spent bucket: the usual end of a day's work, so one line at INFO.
 
         Args:
-            error: names the bucket and says when it resets.
-            rest: what becomes of the work that is left.
+            error: names the bucket and when it resets.
+            rest: what becomes of the remaining work.
         """
         if error.bucket not in self.exhausted:
             self.exhausted[error.bucket] = str(error)
@@ -108,11 +158,11 @@ class AgentSession:
         self.shutdown.churn(str(error))
 
     def record_fatal(self, error: Exception) -> None:
-        """Remembers an error that ends the run, the first one; the siblings' answers are stored before it is raised."""
+        """Record the first error that ends the run; the siblings' answers are stored before it is raised."""
         self.fatal = self.fatal or error
 
     def raise_if_over(self) -> None:
-        """Raises what ends the run: a fatal error, ChurnExit or CancelledExit."""
+        """Raise what ends the run: a fatal error, ChurnExit or CancelledExit."""
         if self.fatal is not None:
             raise self.fatal
         self.shutdown.raise_if_requested()
@@ -120,12 +170,9 @@ class AgentSession:
 
 _current: contextvars.ContextVar[AgentSession | None] = contextvars.ContextVar("maia_session", default=None)
 
-RING_OF = {"hunter": "hunting", "tracker": "tracking"}
-"""Which key ring an agent spends from."""
-
 
 async def check_start(ring: KeyRing | None = None, *, archive: bool = True) -> None:
-    """Raises one ConfigError for all that is wrong with the settings, before anything is opened or spent.
+    """Raise one ConfigError for all that is wrong with the settings, before anything is opened or spent.
 
     Args:
         ring: whose keys the process needs.
@@ -145,7 +192,7 @@ async def check_start(ring: KeyRing | None = None, *, archive: bool = True) -> N
 
 @contextlib.asynccontextmanager
 async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator[AgentSession]:
-    """The session that is open, or a new one that is closed at the end.
+    """Yield the open session, or a new one that is closed at the end.
 
     Args:
         agent: ``hunter`` or ``tracker``.
@@ -173,14 +220,15 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
     database.application_name = f"maia {agent} {shard}"
     async with database.session(), client:
         dao = MaiaDAO(f"{agent} {shard}")
-        token = _current.set(session := AgentSession(agent, shard, dao, ring, client, shutdown, CountsWatch(dao)))
+        token = _current.set(session := AgentSession(agent, shard, dao, ring, client, shutdown))
         try:
             yield session
-            with contextlib.suppress(AtlasError):  # the work is done; only evidence is lost
-                await session.counts.check()
+            if session.counts is not None:
+                with contextlib.suppress(AtlasError):  # the work is done; only evidence is lost
+                    await session.counts.check()
         finally:
             _current.reset(token)
             with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
                 await session.dao.release_aside()
-            # of a flow that runs without a process of its own; a process has told people by now
+            # of a flow that runs without a process of its own; a process has notified people by now
             await dispatcher.default.finish(shutdown.within_grace(dispatcher.NOTIFY_SECONDS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Self
 
-import orjson
-
 from atlas.clock import clock
+from atlas.models.parsing import read_json
 from atlas.redaction import scrub
 
 __all__ = ["ErrorBody", "retry_after_of"]
@@ -53,12 +51,9 @@ class ErrorBody:
     def read(cls, body: bytes) -> Self:
         """Read a body of any kind: HTML and nonsense give an ErrorBody that knows nothing. Never raises."""
         try:
-            envelope = orjson.loads(body)
+            envelope = read_json(body)
         except ValueError:
-            try:
-                envelope = json.loads(body)  # which reads half a surrogate pair, too
-            except (ValueError, RecursionError):
-                return cls()
+            return cls()
         if isinstance(envelope, list) and envelope:
             envelope = envelope[0]  # streamed answers come wrapped in a list
         error = envelope.get("error") if isinstance(envelope, dict) else None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar
 
-import orjson
-
-from atlas.models.parsing import clean_text, parse_count
+from atlas.models.parsing import clean_text, parse_count, read_json
 from atlas.models.youtube import SearchItem, Video, VideoStats
 from atlas.redaction import scrub
 from maia.youtube.errors import Malformed
@@ -28,7 +25,6 @@ _MEMBERS: Final = frozenset(
         "tokenPagination", "visitorId",
     }
 )  # fmt: skip
-_MAX_DIGITS: Final = 20  # of an integer of 64 bits, with its sign
 _TOO_MANY_TO_VANISH: Final = 10  # an answer without any of so many videos is a bad one
 
 
@@ -63,7 +59,7 @@ class Answer(Generic[Item]):
         name. Raises Malformed for an answer that is not of the expected kind at all.
         """
         try:
-            answer = _decoded(body)
+            answer = read_json(body)
         except ValueError:
             answer = None
         # not raised in the handler: JSON's errors carry the body along
@@ -145,27 +141,6 @@ class StatsList(Answer[VideoStats]):
     __slots__ = ()
     kind = "youtube#batchGetStatsResponse"
     resource = VideoStats
-
-
-def _decoded(body: bytes) -> object:
-    """Decode JSON; raises ValueError. What orjson refuses (half a surrogate pair in a title) the stdlib reads."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return json.loads(body.decode(), parse_constant=_refuse, parse_int=_number)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _number(digits: str) -> int | float:
-    # as orjson has it; Python refuses to make an int of thousands of digits, and would refuse the answer with it
-    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _shown(value: object) -> str:

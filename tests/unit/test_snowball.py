@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from atlas.config import settings
-from maia.agents.snowball import LONGEST, SHORTEST, Snowball, normalise
+from maia.agents.snowball import LONGEST, SHORTEST, normalise, snowball
 
 
 @pytest.mark.parametrize(
@@ -72,24 +72,24 @@ def test_a_query_is_its_own_normal_form_whatever_the_character() -> None:
 
 
 def test_tags_that_are_written_alike_are_one_query_in_the_order_of_the_first() -> None:
-    assert Snowball(10).queries(["B side", "Music", "ＭＵＳＩＣ", "b  SIDE", "#music"]) == ["b side", "music"]
+    assert snowball(["B side", "Music", "ＭＵＳＩＣ", "b  SIDE", "#music"]) == ["b side", "music"]
 
 
 def test_a_video_gives_at_most_so_many_and_those_not_taken_do_not_count() -> None:
-    assert Snowball(2).queries(["x", "one", "ONE", "two", "three"]) == ["one", "two"]
-    assert Snowball(0).queries(["one", "two"]) == []
+    for most, queries in ((2, ["one", "two"]), (0, [])):
+        with settings.override(hunter_tags_per_video=most):
+            assert snowball(["x", "one", "ONE", "two", "three"]) == queries
 
 
 def test_allow_and_deny_are_looked_for_in_the_query() -> None:
     with settings.override(hunter_tag_allow="music|film", hunter_tag_deny="^old", hunter_tags_per_video=5):
-        snowball = Snowball.configured()
-    assert snowball.queries(["Old Music", "NEW MUSIC", "Ｆｉｌｍ", "sport"]) == ["new music", "film"]
+        assert snowball(["Old Music", "NEW MUSIC", "Ｆｉｌｍ", "sport"]) == ["new music", "film"]
 
 
 def test_patterns_of_another_case_hold_too() -> None:
     with settings.override(hunter_tag_deny="NSFW"):
-        assert Snowball.configured().queries(["nsfw stuff", "fine"]) == ["fine"]
+        assert snowball(["nsfw stuff", "fine"]) == ["fine"]
 
 
 def test_without_settings_ten_tags_of_a_video_are_taken() -> None:
-    assert len(Snowball.configured().queries([f"tag {n}" for n in range(30)])) == 10
+    assert len(snowball([f"tag {n}" for n in range(30)])) == 10

@@ -383,7 +383,7 @@ async def test_errors_of_the_server_are_0_updates_and_a_failure(
     api.faults.add("backend-error")
     stats = await run_tracker_cycle(500)
     assert (stats["outcome"], stats["updated"], stats["failed"]) == ("failure", 0, len(ids))
-    assert [r.levelno for r in caplog.records if r.name == "maia.agents.stats_calls" and r.levelno > logging.INFO] == [
+    assert [r.levelno for r in caplog.records if r.name == "maia.agents.api_call" and r.levelno > logging.INFO] == [
         logging.ERROR
     ]
     assert await nothing_is_claimed(db)

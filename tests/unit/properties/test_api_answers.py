@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from atlas.models.parsing import MAX_COUNT
 from atlas.models.youtube import Video
 from atlas.vault.records import EncodingError, decode, encode, mark
-from maia.agents.snowball import Snowball
+from maia.agents.snowball import normalise
 from maia.youtube import Answer, Malformed
 
 from ...support.api_captures import KEY, READ, SOURCES, Capture, Corpus, captured_answers, own_answers
@@ -76,7 +76,7 @@ def check(item: Any) -> None:
         else:
             assert value is None or isinstance(value, str), attribute
     if isinstance(item, Video):
-        for query in Snowball(per_video=100).queries(item.tags):
+        for query in filter(None, map(normalise, item.tags)):
             assert 2 <= len(query) <= 100
             assert "\0" not in query
             query.encode()

@@ -11,8 +11,9 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from atlas.config import settings as configuration
 from atlas.search_terms import LONGEST_QUERY, query_term, spelling
-from maia.agents.snowball import LONGEST, SHORTEST, Snowball, normalise
+from maia.agents.snowball import LONGEST, SHORTEST, normalise, snowball
 from maia.commands.query_input import read_queries
 
 from ...support.examples import examples
@@ -129,10 +130,8 @@ def test_a_tag_becomes_a_query_in_its_one_form_or_none(tag: str) -> None:
 @given(tags=st.lists(written, max_size=12), most=st.integers(0, 5))
 def test_the_tags_of_a_video_are_at_most_so_many_queries_each_once(tags: list[str], most: int) -> None:
     """Seen to catch: tags that are counted before they are cleaned."""
-    queries = Snowball(most).queries(tags)
+    with configuration.override(hunter_tags_per_video=most):
+        queries = snowball(tags)
+        assert snowball(queries) == queries
     cleaned = dict.fromkeys(query for tag in tags if (query := normalise(tag)) is not None)
     assert queries == list(cleaned)[:most]
-    assert Snowball(most).queries([tag.upper() for tag in queries]) == Snowball(most).queries(
-        [query.upper() for query in queries]
-    )
-    assert Snowball(most).queries(queries) == queries

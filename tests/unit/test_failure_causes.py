@@ -7,7 +7,7 @@ import pytest
 from atlas.errors import StatementFailed
 from atlas.quota.buckets import Bucket
 from atlas.redaction import remember_secret
-from maia.agents.failure_causes import Causes
+from maia.agents.session import FailureCauses
 from maia.runtime.result_file import LONGEST_LINE
 from maia.youtube import BadRequest, Forbidden, Malformed, NetworkError, NotFound, ServerError, YouTubeError, classify
 
@@ -36,13 +36,13 @@ BACKEND = b'{"error": {"code": 503, "message": "Backend Error", "errors": [{"rea
     ],
 )  # fmt: skip
 def test_a_cause_is_its_status_and_reason_and_what_was_said(error: Exception, expected: str) -> None:
-    causes = Causes()
+    causes = FailureCauses()
     causes.record(error)
     assert str(causes) == expected
 
 
 def test_the_most_frequent_comes_first_and_of_many_three_are_named() -> None:
-    causes = Causes()
+    causes = FailureCauses()
     for error, times in ((ServerError(500), 1), (NotFound(), 50), (BadRequest("a"), 2), (ServerError(502), 1)):
         causes.record(error, times)
     causes.record(ServerError(500, detail="the same cause, with words"))
@@ -52,7 +52,7 @@ def test_the_most_frequent_comes_first_and_of_many_three_are_named() -> None:
 
 def test_a_text_of_others_is_one_short_line_without_secrets_and_commands() -> None:
     remember_secret("a-key-that-nobody-may-see")
-    causes = Causes()
+    causes = FailureCauses()
     for number in range(3):
         text = f"::error::a-key-that-nobody-may-see\n\x1b[31m##[add-mask]{number}" + "y" * 10_000
         causes.record(BadRequest(f"r{number}", detail=text))
@@ -63,13 +63,6 @@ def test_a_text_of_others_is_one_short_line_without_secrets_and_commands() -> No
     assert "\x1b" not in shown
     assert "##[" not in shown
     assert len(shown) < LONGEST_LINE
-
-
-def test_what_was_cleared_is_forgotten() -> None:
-    causes = Causes()
-    causes.record(NotFound())
-    causes.clear()
-    assert str(causes) == ""
 
 
 def test_every_error_of_the_api_has_a_cause_without_its_detail() -> None:
