@@ -1,6 +1,6 @@
-"""Takes out of a virtual environment what the agents never use: `python slim.py FOLDER`. For the image's build only.
+"""Remove from a virtual environment what the agents never use: `python slim.py FOLDER`. For the image's build only.
 
-Prints what each step gives, and leaves the same figures in FOLDER/slim.json.
+Prints what each step saves, and writes the same figures to FOLDER/slim.json.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SERVER_ONLY = (
 """Distributions that only a Prefect server imports. The agents are clients of one, at most."""
 
 SOURCES = {".c", ".h", ".pxd", ".po", ".pyi", ".pyx"}
-"""What compilers, translators and type checkers read, and nothing at run time."""
+"""Files that compilers, translators and type checkers read, and nothing at run time."""
 
 _ELF = struct.Struct("<16s HHI QQQ I HHHHHH")  # the header of a 64-bit file, little-endian
 _SEGMENT = struct.Struct("<II QQQQQQ")  # an entry of its program header table
@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files."""
+    """Return the bytes of all files."""
     return sum(path.stat().st_size for path in files(folder))
 
 

@@ -23,7 +23,7 @@ STEP: Final = 900
 """Seconds for which a shown count stands still."""
 
 _HOUR: Final = 3600.0
-_FALLS: Final = 8  # one step of so many shows an audited, lower count
+_FALLS: Final = 8  # one step in this many shows an audited, lower count
 _LARGEST_FALL: Final = 0.004  # share of the views that an audit takes
 
 

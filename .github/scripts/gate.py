@@ -2,7 +2,7 @@
 
     gate.py WORKFLOW    with NEEDS, the JSON of the needs context, and GITHUB_JOB, which is the gate itself
 
-The second half is what makes one required check enough: a job that somebody adds, or takes out of `needs`, would
+The second half is what makes one required check enough: a job that is added, or taken out of `needs`, would
 otherwise be able to fail behind a green gate.
 """
 

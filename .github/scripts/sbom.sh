@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes sbom/pleiades_maia-VERSION.cdx.json: what requirements.txt has an installation hold, by name, version and
-# hashes, as CycloneDX. It asks nobody. A folder of its own, since whatever is in dist/ goes to the package index.
+# hashes, as CycloneDX. It asks no service. A folder of its own, since every file in dist/ goes to the package index.
 set -euo pipefail
 
 version=$1

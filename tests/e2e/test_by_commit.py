@@ -135,9 +135,7 @@ def published(docker: Docker, image: str, release: Release) -> Iterator[str]:
     docker("rmi", name, check=False)
 
 
-def test_a_workflow_of_ones_own_names_the_action_by_its_commit(
-    foreign: Foreign, published: str, sandbox: Sandbox
-) -> None:
+def test_a_users_workflow_names_the_action_by_its_commit(foreign: Foreign, published: str, sandbox: Sandbox) -> None:
     """And the action finds the image of that commit."""
     acted = foreign.act("own.yml")
     assert acted.green, acted.output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import pytest
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
 import action.main
-from action.cancel import Cancel
 
 from ...support.action_step import FakeDocker, Step, commands, outputs_of, ran
 from ...support.documents import CHECKOUT
@@ -73,7 +71,7 @@ def test_the_line_of_action_yml_starts_it_and_source_names_another_checkout(
 
 
 @pytest.mark.parametrize("shim", [None, "#!/bin/sh\necho 'pyenv: python3: command not found' >&2\nexit 127\n"])
-def test_a_runner_without_python_is_told_what_is_needed(tmp_path: Path, shim: str | None) -> None:
+def test_a_runner_without_python_names_what_is_needed(tmp_path: Path, shim: str | None) -> None:
     import yaml  # noqa: PLC0415
 
     line = yaml.safe_load((CHECKOUT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"][0]["run"]
@@ -97,7 +95,7 @@ def test_a_runner_without_python_is_told_what_is_needed(tmp_path: Path, shim: st
 
 
 @pytest.mark.parametrize("stream", [">&-", ">&- 2>&-", "| true", "> /dev/full"])
-def test_an_output_that_nobody_takes_changes_nothing_else(step: Step, docker: FakeDocker, stream: str) -> None:
+def test_an_output_without_a_reader_changes_nothing_else(step: Step, docker: FakeDocker, stream: str) -> None:
     docker.plays(run=[ran(78, output="maia hunter: 日本 😀\n")])
     entry = CHECKOUT / "action" / "entry.py"
     done = subprocess.run(
@@ -111,7 +109,7 @@ def test_an_output_that_nobody_takes_changes_nothing_else(step: Step, docker: Fa
     assert docker.left == []
 
 
-def test_an_old_python_is_told_what_is_needed(tmp_path: Path) -> None:
+def test_an_old_python_names_what_is_needed(tmp_path: Path) -> None:
     """The part before the imports, with the version that another Python would give."""
     tree = ast.parse((CHECKOUT / "action" / "entry.py").read_text(encoding="utf-8"))
     until = next(i for i, node in enumerate(tree.body) if isinstance(node, ast.Expr) and "insert" in ast.unparse(node))
@@ -149,11 +147,3 @@ def test_a_bug_of_the_action_is_a_failure_with_its_outputs(step: Step, monkeypat
         "Maia: failure: The action itself failed: ZeroDivisionError. This is a bug; report it."
     ]
     assert "Traceback" in done.log
-
-
-def test_it_reads_the_environment_of_the_process(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        monkeypatch.delenv(name)
-    for name, value in step.environ({"shard": "nonsense"}).items():
-        monkeypatch.setenv(name, value)
-    assert action.main.main(cancel=Cancel()) == 2

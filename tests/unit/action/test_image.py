@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from io import BytesIO
 from pathlib import Path
 
@@ -128,11 +127,6 @@ def test_a_named_image_that_is_there_is_used_as_it_is(step: Step, docker: FakeDo
     assert docker.of("pull") == []
 
 
-def test_a_named_image_that_is_not_there_is_pulled(step: Step, docker: FakeDocker) -> None:
-    step.here(image="ghcr.io/me/maia:x")
-    assert [call["arguments"][1] for call in docker.of("pull")] == ["ghcr.io/me/maia:x"]
-
-
 def test_what_a_pull_prints_is_no_command(step: Step, docker: FakeDocker) -> None:
     docker.plays(pull=[{"code": 0, "output": "::error::x\n##[add-mask]y\n"}])
     done = step.run(image="evil:latest")
@@ -222,7 +216,7 @@ def test_checkouts_at_different_paths_have_different_tags(step: Step, docker: Fa
     assert first[2] != second[2]
 
 
-def test_the_runners_network_is_the_builds_too_and_one_of_ones_own_is_not(step: Step, docker: FakeDocker) -> None:
+def test_a_build_uses_the_runners_network_and_no_other(step: Step, docker: FakeDocker) -> None:
     docker.plays(images=[], build=[{"code": 1}])
     step.here(image="build", network="host")
     step.here(image="build", network="github_network_1")
@@ -254,13 +248,3 @@ def test_without_a_dockerfile_beside_the_action_there_is_nothing_to_build(
     assert code == 78
     assert b"no Dockerfile beside this action" in out.getvalue()
     assert docker.calls == []
-
-
-def test_a_build_can_be_cancelled(step: Step, docker: FakeDocker) -> None:
-    docker.plays(images=[], build=[{"code": 0, "block": True, "output": "Step 1/9\n"}])
-    leg = step.start(image="build")
-    leg.wait_for("Step 1/9")
-    leg.signal(signal.SIGINT)
-    done = leg.end()
-    assert (done.code, done.outputs["outcome"]) == (130, "cancelled")
-    assert docker.of("run") == []

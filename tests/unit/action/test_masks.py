@@ -144,7 +144,7 @@ def test_a_short_secret_is_warned_of_once_in_a_run(
     assert len(set(said)) == expected
 
 
-def test_masks_come_before_anything_else_is_printed(step: Step) -> None:
+def test_masks_come_before_all_other_output(step: Step) -> None:
     step.env |= {"HF_TOKEN": "hf_0123456789", "MAIA_INPUT_COMMAND": "foo"}
     log = step.run().log.splitlines()
     count = len(KEYS) + 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,27 +79,12 @@ def test_queries_come_on_standard_input(step: Step, docker: FakeDocker) -> None:
     assert run["stdin"] == text
 
 
-def test_queries_that_are_no_utf8_are_a_wrong_input(step: Step, docker: FakeDocker) -> None:
-    done = step.run(command="plan", queries=b"caf\xe9".decode("utf-8", "surrogateescape"))
-    assert (done.code, done.outputs["shards"]) == (2, "[]")
-    assert done.annotations("error") == ["Maia: wrong input: The input `queries` is no text in UTF-8."]
-    assert docker.calls == []
-
-
 def test_queries_of_a_file_come_with_those_of_the_input(step: Step, docker: FakeDocker) -> None:
     docker.plays(run=[planned(1)])
     (step.folder / "workspace").mkdir()
     (step.folder / "workspace" / "q.txt").write_text("rust\n")
     step.here(command="plan", queries="go", queries_file="q.txt")
     assert docker.of("run")[0]["stdin"] == "go\nrust\n"
-
-
-def test_a_missing_file_of_queries_fails_with_78_and_says_so(step: Step, docker: FakeDocker) -> None:
-    done = step.here(command="plan", queries_file="q.txt")
-    assert done.code == 78
-    assert done.outputs == {"outcome": "config", "exit-code": "78", "stats": "{}", "shards": "[]"}
-    assert "'q.txt' of the input `queries-file` is not there" in done.annotations("error")[0]
-    assert docker.calls == []
 
 
 @pytest.mark.parametrize("shards", [None, "3", 3.0, True, -1, 5, 10**9])
@@ -145,20 +129,6 @@ def test_where_no_key_was_suspended_it_says_so(step: Step, docker: FakeDocker) -
     assert done.annotations("notice") == ["Maia: suspended keys: No key of the ring was suspended."]
 
 
-@pytest.mark.parametrize("value", ["", "false"])
-def test_suspensions_stay_unless_asked(step: Step, docker: FakeDocker, value: str) -> None:
-    docker.plays(run=[planned()])
-    assert step.here(command="plan", resume_keys=value).annotations("notice") == []
-    assert "--resume-keys" not in docker.of("run")[0]["arguments"]
-
-
-def test_only_a_plan_resumes_keys(step: Step, docker: FakeDocker) -> None:
-    done = step.here(command="hunter", resume_keys="true")
-    assert done.code == 2
-    assert "The input `resume-keys` is the plan's" in done.annotations("error")[0]
-    assert docker.calls == []
-
-
 @pytest.mark.parametrize(("value", "left"), [("", False), ("true", False), ("false", True)])
 def test_an_older_schema_is_left_as_it_is_where_that_is_asked(
     step: Step, docker: FakeDocker, value: str, left: bool
@@ -201,17 +171,3 @@ def test_a_migration_that_fails_is_the_plans_failure(step: Step, docker: FakeDoc
     assert error.startswith("Maia: config (78): atlas migrate: ")
     assert "permission denied for schema public" in error
     assert len(docker.of("run")) == 1
-
-
-def test_nothing_is_migrated_unless_told(step: Step, docker: FakeDocker) -> None:
-    docker.plays(run=[planned()])
-    step.env["MIGRATE_DATABASE_URL"] = OWNER
-    step.here(command="plan")
-    assert len(docker.of("run")) == 1
-
-
-def test_the_file_of_queries_is_read_from_the_workspace(step: Step, tmp_path: Path) -> None:
-    (tmp_path / "outside.txt").write_text("secret")
-    done = step.here(command="plan", queries_file="../outside.txt")
-    assert done.code == 78
-    assert "outside the workspace" in done.annotations("error")[0]

@@ -27,7 +27,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(environ: dict[str, str],
     assert answer.err == b"docker pull: no answer after 1 s"
 
 
-def test_a_docker_that_may_not_be_run_is_told_of(environ: dict[str, str], docker: FakeDocker) -> None:
+def test_a_docker_that_may_not_be_run_is_named(environ: dict[str, str], docker: FakeDocker) -> None:
     (docker.bin / "docker").chmod(0o644)
     environ["PATH"] = str(docker.bin)
     with pytest.raises(EngineError, match="docker: Permission denied"):

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
 
-from action.result import LARGEST, DamagedError, figures, parse
+from action.result import LARGEST, DamagedError, parse
 from maia.runtime.exitcodes import Outcome
 
 from ...support.action_step import FakeDocker, Step, ran, result
@@ -45,32 +45,6 @@ def test_a_result_is_read() -> None:
 def test_a_result_of_wrong_types_is_not_used(change: dict[str, Any], why: str) -> None:
     with pytest.raises(DamagedError, match=why):
         parse(json.dumps(result() | change).encode(), agent="hunter", exit_code=0)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"{", b"null", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"a": NaN}', b'{"agent": ' + b"9" * 5000 + b"}"],
-)
-def test_what_is_no_json_object_is_not_used(data: bytes) -> None:
-    with pytest.raises(DamagedError):
-        parse(data, agent="hunter", exit_code=0)
-
-
-def test_only_names_and_numbers_are_figures() -> None:
-    stats = {
-        "videos_new": 1, "seconds": 1.23456, "calls": {"search": 2, "batchGetStats": 3, "deep": {"x": {"y": 1}}},
-        "zones": {"1": 5},
-        "title": "::error::", "a|b": 1, "": 1, "x" * 41: 1, "evil\n": 1, "true": True, "none": None, "list": [1],
-        "nan": float("nan"), "huge": 2**63, "é": 1,
-    }  # fmt: skip
-    assert figures(stats) == {
-        "videos_new": 1,
-        "seconds": 1.235,
-        "calls": {"search": 2, "batchGetStats": 3},
-        "zones": {"1": 5},
-    }
-    assert figures("text") == {}
-    assert len(figures({f"{'a' * (i % 40)}{chr(97 + i % 26)}": 1 for i in range(1000)})) <= 100
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_foreign_output_is_between_lines_that_stop_commands() -> None:
     assert commands(said(out)) == [("notice", {"title": "Maia"}, "done")]
 
 
-def test_nobody_can_guess_the_word_that_resumes_commands() -> None:
+def test_the_word_that_resumes_commands_cannot_be_guessed() -> None:
     out = io.BytesIO()
     for _ in range(2):
         with Runner(HOSTED, out).foreign():
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert [name for name, _, _ in commands(said(out))] == ["warning"]
 
 
-def test_a_log_that_nobody_reads_any_more_stops_nothing(tmp_path: Path) -> None:
+def test_a_log_without_a_reader_stops_nothing(tmp_path: Path) -> None:
     tried: list[object] = []
 
     class Closed(io.BytesIO):

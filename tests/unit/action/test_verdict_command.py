@@ -173,7 +173,7 @@ def test_a_cancelled_job_fails_and_it_is_said_in_words(step: Step, docker: FakeD
 
 
 @pytest.mark.parametrize("word", ["", "timed_out", "<b>"])
-def test_a_result_that_nobody_knows_is_red(step: Step, docker: FakeDocker, word: str) -> None:
+def test_an_unknown_result_is_red(step: Step, docker: FakeDocker, word: str) -> None:
     docker.plays(run=[TABLE])
     assert step.here(command="verdict", needs=needs(shards=word)).code == 1
 

@@ -85,30 +85,6 @@ def test_what_cannot_be_read_is_explained(spec: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("spec", "status", "reason"),
-    [
-        ("rate-limit", 429, "rateLimitExceeded"),
-        ("user-rate-limit", 403, "userRateLimitExceeded"),
-        ("user-rate-limit:reason=rateLimitExceeded", 403, "rateLimitExceeded"),
-        ("quota", 429, "rateLimitExceeded/day"),
-        ("daily-limit", 403, "dailyLimitExceeded"),
-        ("key-invalid", 400, "API_KEY_INVALID"),
-        ("key-blocked", 403, "API_KEY_SERVICE_BLOCKED"),
-        ("key-blocked:reason=CONSUMER_SUSPENDED", 403, "CONSUMER_SUSPENDED"),
-        ("backend-error", 500, "backendError"),
-        ("backend-error:status=503", 503, "backendError"),
-        ("unavailable-403", 403, "SERVICE_UNAVAILABLE"),
-        ("page-token", 400, "invalidPageToken"),
-        ("not-found", 404, "playlistNotFound"),
-    ],
-)
-def test_refusals(spec: str, status: int, reason: str) -> None:
-    error = Fault.parse(f"{spec}:retry-after=7").refusal(Bucket.SEARCH, "1", 100, NOW)
-    assert error is not None
-    assert (error.status, error.reason, error.headers) == (status, reason, {"Retry-After": "7"})
-
-
 def test_a_kind_either_refuses_or_spoils_or_slows() -> None:
     for kind in Kind:
         fault = Fault(kind)

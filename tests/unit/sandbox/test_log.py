@@ -1,9 +1,7 @@
 """The log of calls."""
 
 import asyncio
-from pathlib import Path
 
-import orjson
 import pytest
 
 from youtube_sandbox.log import CallLog, Entry
@@ -39,17 +37,6 @@ def test_calls_are_found_by_what_they_were() -> None:
     assert log.totals() == {"search": {"200": 3, "429": 1}, "videos": {"200": 1}}
     log.clear()
     assert (len(log), log.totals(), log.next_seq()) == (0, {}, 1)
-
-
-def test_a_file_gets_every_call_as_a_line(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "calls.jsonl"
-    for _ in range(2):  # a second run appends
-        log = CallLog(path)
-        log.add(entry(log))
-        log.close()
-        log.close()
-    lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
-    assert [line["endpoint"] for line in lines] == ["search", "search"]
 
 
 async def test_one_can_wait_for_a_call() -> None:

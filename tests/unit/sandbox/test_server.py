@@ -10,7 +10,7 @@ from aiohttp.test_utils import make_mocked_request
 from youtube_sandbox.server import Sandbox
 
 
-async def test_whoever_has_gone_before_a_cut_answer_is_no_error() -> None:
+async def test_a_caller_that_has_gone_before_a_cut_answer_is_no_error() -> None:
     transport = Mock()
     writer = Mock(write_headers=AsyncMock(side_effect=ClientConnectionResetError("Cannot write to closing transport")))
     await Sandbox._cut(make_mocked_request("GET", "/search", writer=writer, transport=transport), b"{}")

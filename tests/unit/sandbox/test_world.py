@@ -124,7 +124,7 @@ def test_search_knows_alternatives_and_exclusions(shared_world: SeededWorld) -> 
 
 
 @pytest.mark.parametrize("text", ["!!!", "qwertyuiopasdfgh", "bitcoin qwertyuiopasdfgh"])
-def test_search_for_what_nobody_says_finds_nothing(shared_world: SeededWorld, text: str) -> None:
+def test_a_search_without_matches_finds_nothing(shared_world: SeededWorld, text: str) -> None:
     assert shared_world.search(query(text), NOW) == []
 
 

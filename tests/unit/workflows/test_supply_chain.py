@@ -130,7 +130,7 @@ def test_what_may_write_on_a_pull_request_runs_no_code_of_it() -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_the_whole_of_the_secrets_is_given_to_nobody(path: Path) -> None:
+def test_no_job_gets_the_whole_of_the_secrets(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "toJSON(secrets)" not in text
     assert "secrets: inherit" not in text
