@@ -117,7 +117,7 @@ class ForgetDAO:
         try:
             with map_driver_errors():
                 steps = range(0, len(ids), _VIDEOS_AT_ONCE)
-                return sum([await views.forget(connection, ids[n : n + _VIDEOS_AT_ONCE]) for n in steps])
+                return sum([await views.erase(connection, ids[n : n + _VIDEOS_AT_ONCE]) for n in steps])
         finally:
             await connection.close()
 

@@ -118,7 +118,7 @@ class ExpiryDAO:
         totals = {}
         for table in tables:
             if table not in counted:
-                (row,) = await self._db.fetch(sql("snapshots/conversion/count_rows", table=table), seconds=WHOLE_TABLE)
+                (row,) = await self._db.fetch(sql("snapshots/common/count_rows", table=table), seconds=WHOLE_TABLE)
                 totals[table] = row["count"]
             elif counted[table]["counted"] < _COUNTED:
                 totals[table] = counted[table]["counted"]

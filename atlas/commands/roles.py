@@ -8,26 +8,24 @@ import typer
 
 from atlas.commands.running import run
 from atlas.database import database
-from atlas.schema.roles import Names, make_roles, planned
+from atlas.schema.roles import RoleNames, create_roles, plan_roles
 
 __all__ = ["roles"]
 
-_LONGEST = 63  # bytes; the server would cut a longer name off
-_DEFAULT = Names()
+_LONGEST = 63  # bytes; the server would cut off a longer name
+_DEFAULT = RoleNames()
 
 
 def roles(
-    agent: Annotated[str, typer.Option(metavar="ROLE", help="Of Hunters and Trackers.")] = _DEFAULT.agent,
+    agent: Annotated[str, typer.Option(metavar="ROLE", help="For Hunters and Trackers.")] = _DEFAULT.agent,
     janitor: Annotated[
-        str, typer.Option(metavar="ROLE", help="Of the Janitor, and of the commands that delete.")
+        str, typer.Option(metavar="ROLE", help="For the Janitor and the commands that delete.")
     ] = _DEFAULT.janitor,
-    reader: Annotated[str, typer.Option(metavar="ROLE", help="Of those who only read.")] = _DEFAULT.reader,
+    reader: Annotated[str, typer.Option(metavar="ROLE", help="For users who only read.")] = _DEFAULT.reader,
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the SQL and change nothing; psql takes it as it is.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL for psql and change nothing.")] = False,
 ) -> None:
-    """Make the database's roles, with no more rights than each needs. Safe to repeat.
+    """Create the database's roles with no more rights than each needs. Safe to repeat.
 
     Agents read, add and change rows; the Janitor deletes rows too; readers read. None of them can drop, alter, truncate
     or create a table. They are groups without a password: make a login of your own a member of one.
@@ -35,28 +33,27 @@ def roles(
     \b
       GRANT maia_agent TO "the agents' login";
 
-    Run it as the owner of the tables, with the right to make roles, after `atlas migrate`.
+    Run it as the owner of the tables, with the right to create roles, after `atlas migrate`.
     """
-    names = Names(_checked(agent, "--agent"), _checked(janitor, "--janitor"), _checked(reader, "--reader"))
+    names = RoleNames(_checked(agent, "--agent"), _checked(janitor, "--janitor"), _checked(reader, "--reader"))
     if len(set(names)) < len(list(names)):
         raise typer.BadParameter("three roles need three names", param_hint="--agent, --janitor or --reader")
 
-    async def show() -> None:
-        statements = [*(await planned(database, names))]
-        typer.echo("\n".join(f"{statement.strip()};" for statement in ("BEGIN", *statements, "COMMIT")))
-
-    async def make() -> None:
-        done = await make_roles(database, names)
+    async def work() -> None:
+        if dry_run:
+            typer.echo(await plan_roles(database, names))
+            return
+        done = await create_roles(database, names)
         for name, may in (
             (names.agent, "reads, adds and changes rows: hunter, tracker, plan, verdict, queue add, keys resume"),
             (names.janitor, "deletes rows too: janitor, queue remove, atlas forget"),
             (names.reader, "reads the tables and views: atlas status, export, events"),
         ):
-            typer.echo(f"{name} {'is made' if name in done.made else 'was there'}; it {may}")
-        for one in done.excess:
-            typer.echo(f"{one.name} may do more than it needs: {one.may}", err=True)
+            typer.echo(f"{name} {'is new' if name in done.new else 'existed'}; it {may}")
+        for name, excess in done.excess:
+            typer.echo(f"{name} may do more than it needs: {excess}", err=True)
 
-    run(show() if dry_run else make())
+    run(work())
 
 
 def _checked(name: str, option: str) -> str:

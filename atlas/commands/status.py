@@ -21,7 +21,6 @@ from atlas.config import settings
 from atlas.database import database
 from atlas.db.server_info import SCHEMA_VERSION, Inspection, Storage, inspect
 from atlas.sanitize import sanitize_line
-from atlas.snapshots.moving import Purpose
 from atlas.snapshots.summary import COUNTED, Summary, summarize
 from atlas.times import iso
 
@@ -166,9 +165,7 @@ def _snapshots(found: Inspection, summary: Summary) -> list[tuple[str, str]]:
     if summary.in_default:
         number = Tally(summary.in_default, exact=summary.in_default < COUNTED)
         lines.append(f"{number} in the default partition: `atlas migrate` gives them partitions of their own")
-    if summary.copying is Purpose.CONVERT:
-        lines.append(f"{summary.copied:.0%} are copied: `atlas migrate --to-timescaledb` goes on")
-    elif not hyper and found.timescaledb is not None:
+    if not hyper and found.timescaledb is not None:
         lines.append("TimescaleDB is there: `atlas migrate --to-timescaledb` moves them into a hypertable")
     views = [f"{name}{' (kept)' if kept else ''}" for name, kept in sorted(summary.views.items())]
     return [

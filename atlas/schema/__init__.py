@@ -1,1 +1,1 @@
-"""The schema: migrations, roles and name conflicts."""
+"""Migrate the schema and grant the rights on it."""

@@ -1,41 +1,46 @@
-"""Brings the schema up to this release: Alembic's revisions in one transaction, then the "ensure" steps.
+"""Bring the schema up to this release: Alembic's revisions in one transaction, then what depends on the server.
 
-Safe when many start at once: the transaction begins with an advisory lock that ends with it (a session lock would get
-lost behind PgBouncer). What depends on the server's abilities is an idempotent step after it, tried at every migration.
+Safe when many start at once: the transaction begins with an advisory lock that ends with it (behind PgBouncer a session
+lock would get lost). The steps after it are idempotent, and every migration tries them again.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from atlas.config import settings
 from atlas.db.errors import map_driver_errors, read_only
 from atlas.db.pooler import WHOLE_TABLE
 from atlas.db.queries import sql
-from atlas.db.server_info import Storage, newer_schema, read_state, schema_version
+from atlas.db.server_info import SCHEMA_VERSION, Storage, is_revision, newer_schema, read_state, schema_version
 from atlas.errors import ConfigError, Contended
-from atlas.schema.name_conflicts import VERSION_TABLE, check_names, check_version, check_version_table
 from atlas.snapshots import ensure
-from atlas.snapshots.steps import LOCK, Connects
+from atlas.snapshots.ddl import SCHEMA_LOCK, Connector
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["Migration", "expand", "migrate"]
+__all__ = ["NAMES", "Migration", "expand", "migrate"]
 
 logger = logging.getLogger(__name__)
 
+NAMES = (
+    "search_queue", "channels", "videos", "video_stats_log", "api_keys", "key_suspensions", "api_calls", "runs",
+    "events", "notifications", "count_freezes", "video_velocity", "video_stats_hourly", "video_stats_daily",
+)  # fmt: skip
+"""Tables and views of this release, besides that of the revision."""
+_VERSION_TABLE = "atlas_schema_version"
 _OLDEST_SERVER = 150_000
 _LOCK_WAIT = "3s"
-"""How long an expansion waits for a table: meanwhile all agents wait behind it. Longer than an autovacuum takes to give
-way, which is the server's deadlock_timeout."""
-_TRIES, _PAUSE = 4, 2.0  # seconds between two tries
+"""How long an expansion waits for a table while all agents wait behind it. Longer than the server's deadlock_timeout,
+after which an autovacuum gives way."""
+_ATTEMPTS, _PAUSE = 4, 2.0  # seconds between two attempts
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Migration:
     Attributes:
         before: the revision found, or None for a database without a schema.
         after: the revision now.
-        storage: what the snapshots are in; None where it was left alone.
+        storage: how the snapshots are stored; None where the snapshots were not prepared.
     """
 
     before: str | None
@@ -53,36 +58,40 @@ class Migration:
     storage: Storage | None
 
 
-async def expand(database: Connects) -> Migration | None:
-    """Bring an older schema up to this release, where every missing revision says that it only adds (``expands``).
+async def expand(database: Connector) -> Migration | None:
+    """Migrate an older schema if every missing revision only adds to it (``expands``).
 
-    Returns None, and changes nothing, where one does more, or where this user may not change the tables.
+    Returns None, and changes nothing, if one does more, or if this user may not change the tables.
     Raises Contended where another transaction keeps a table for long, such as an export or a backup.
     """
-    for remaining in reversed(range(_TRIES)):
-        try:
-            return await migrate(database, only_expanding=True)
-        except ConfigError as error:
-            logger.info("the schema is left as it is: %s", error)
-            return None
-        except Contended:
-            if not remaining:
-                raise
-        await asyncio.sleep(_PAUSE)
-    raise AssertionError("unreachable")
+    retry = AsyncRetrying(
+        retry=retry_if_exception_type(Contended),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_fixed(_PAUSE),
+        reraise=True,
+    )
+    try:
+        return await retry(lambda: migrate(database, only_expanding=True))
+    except ConfigError as error:
+        logger.info("the schema is left as it is: %s", error)
+        return None
 
 
 async def migrate(
-    database: Connects, *, try_timescaledb: bool = True, prepare_snapshots: bool = True, only_expanding: bool = False
+    database: Connector, *, try_timescaledb: bool = True, prepare_snapshots: bool = True, only_expanding: bool = False
 ) -> Migration:
-    """Runs what is missing. Raises ConfigError for a server that is too old or a user who may not create tables,
-    ReadOnly for a server that takes no writes, Contended where another transaction keeps a table.
+    """Run the missing revisions, and prepare the snapshots.
 
     Args:
-        database: of the user who owns the schema, or is to.
+        database: of the user who owns the schema, or will.
         try_timescaledb: whether snapshots go into a hypertable where they can; otherwise into partitions.
-        prepare_snapshots: whether anything is done beyond the revisions; a conversion does the rest by itself.
-        only_expanding: raise ConfigError, and change nothing, where a missing revision does more than add.
+        prepare_snapshots: whether partitions or a hypertable, and the views, are set up after the revisions.
+        only_expanding: raise ConfigError, and change nothing, if a missing revision does more than add.
+
+    Raises:
+        ConfigError: the server is too old, the user may not create tables, or others use names of Atlas's tables.
+        ReadOnly: the server takes no writes.
+        Contended: another transaction keeps a table.
     """
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  slow to import, needed here alone
@@ -108,17 +117,8 @@ async def migrate(
         except TimeoutError:
             raise _in_use() from None
         except SQLAlchemyError as error:
-            cause = _of_driver(error)
-            if isinstance(cause, asyncpg.LockNotAvailableError):
-                raise _in_use() from None
-            if isinstance(cause, asyncpg.InsufficientPrivilegeError):
-                raise ConfigError(
-                    "DATABASE_URL: this user may not create tables. Run `atlas migrate` as the owner of the database "
-                    f"(GRANT CREATE ON SCHEMA {settings.database_schema} TO …; where the schema is missing, on the "
-                    "database)."
-                ) from None
             with map_driver_errors():
-                raise (cause or error) from None
+                raise _explained(error) from None
         with map_driver_errors():
             after = await schema_version(probe)
         if after is None:
@@ -135,28 +135,14 @@ async def migrate(
         await engine.dispose()
 
 
-def _in_use() -> Contended:
-    return Contended(
-        "the schema is not brought up to date: another transaction holds a table that a revision changes, such as an "
-        "export or a backup. Nothing was changed; run this again once it has ended (see pg_stat_activity)."
-    )
-
-
-def _of_driver(error: BaseException | None) -> BaseException | None:
-    """The driver's own error below SQLAlchemy's."""
-    while error is not None and not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
-        error = error.__cause__ or error.__context__
-    return error
-
-
 def _upgrade(connection: Connection, only_expanding: bool) -> str | None:
-    """In the transaction: the lock first, then every revision that is missing. Returns the revision found."""
+    """Take the lock and run every missing revision, in the caller's transaction; return the revision found."""
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
     if settings.database_schema != "public":
         connection.exec_driver_sql(sql("schema/create_schema"))
     connection.exec_driver_sql(sql("schema/use_schema"))
@@ -164,20 +150,56 @@ def _upgrade(connection: Connection, only_expanding: bool) -> str | None:
     config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    check_version_table(connection)
-    context: Any = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    before: str | None = context.get_current_revision()
+    heads = MigrationContext.configure(connection, opts={"version_table": _VERSION_TABLE}).get_current_heads()
+    before = max(heads, default=None)
     scripts = list(ScriptDirectory.from_config(config).walk_revisions())
-    if before is None or before in {script.revision for script in scripts}:
-        missing = [script for script in scripts if before is None or script.revision > before]
-        for script in missing if only_expanding else ():
-            if not getattr(script.module, "expands", False):
-                raise ConfigError(f"Revision {script.revision} does more than add to the schema.")
-        if only_expanding:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
-        check_names(connection, before)
-        command.upgrade(config, "head")
-    else:
-        check_version(before)
+    if len(heads) > 1 or (before is not None and not (is_revision(before) and before >= scripts[-1].revision)):
+        raise _name_conflict(f"table {_VERSION_TABLE}, whose revision is not Atlas's")
+    if before is not None and before > SCHEMA_VERSION:
         raise newer_schema(before)
+    if before is None:
+        found = connection.exec_driver_sql(sql("schema/find_name_conflicts"), (list(NAMES),)).scalars()
+        if names := ", ".join(found):
+            raise _name_conflict(names)
+    if only_expanding:
+        for script in scripts:
+            if script.revision > (before or "") and not getattr(script.module, "expands", False):
+                raise ConfigError(f"Revision {script.revision} does more than add to the schema.")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
+    command.upgrade(config, "head")
     return before
+
+
+def _explained(error: BaseException) -> BaseException:
+    """Return our error for SQLAlchemy's, or the driver's error below it."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        cause = cause.__cause__ or cause.__context__
+    match cause:
+        case asyncpg.LockNotAvailableError():
+            return _in_use()
+        case asyncpg.InsufficientPrivilegeError():
+            return ConfigError(
+                "DATABASE_URL: this user may not create tables. Run `atlas migrate` as the owner of the database "
+                f"(GRANT CREATE ON SCHEMA {settings.database_schema} TO …; where the schema is missing, on the "
+                "database)."
+            )
+        case asyncpg.DuplicateTableError() | asyncpg.DuplicateObjectError():
+            return _name_conflict(str(cause))
+        case asyncpg.UndefinedColumnError() | asyncpg.WrongObjectTypeError():
+            return _name_conflict(f"{_VERSION_TABLE}, which is not Atlas's")
+    return cause or error
+
+
+def _in_use() -> Contended:
+    return Contended(
+        "the schema is not brought up to date: another transaction holds a table that a revision changes, such as an "
+        "export or a backup. Nothing was changed; run this again once it has ended (see pg_stat_activity)."
+    )
+
+
+def _name_conflict(what: str) -> ConfigError:
+    return ConfigError(
+        f"DATABASE_URL: the schema '{settings.database_schema}' has relations of others with names that Atlas needs: "
+        f"{what}. Nothing was changed. Name a schema for Atlas alone (DATABASE_SCHEMA), or move or rename them."
+    )

@@ -1,4 +1,4 @@
-"""The snapshots of counts: what they are kept in (partitions or a hypertable), how long, and the views over them."""
+"""Store the snapshots of counts in partitions or a hypertable, expire them, and keep the views over them."""
 
 from __future__ import annotations
 

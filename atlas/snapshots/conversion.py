@@ -1,12 +1,14 @@
-"""A plain installation becomes a TimescaleDB one while its shards write: `atlas migrate --to-timescaledb`.
+"""Convert a plain installation to TimescaleDB: `atlas migrate --to-timescaledb`.
 
-The snapshots are copied into a hypertable beside them, newest first, with what is written meanwhile mirrored into it
-(``atlas.snapshots.moving``); when both are the same, the two change their names under a short lock.
+Everything is one transaction: it locks the snapshots, copies them into a hypertable, and drops the old table. Whatever
+ends it early leaves the installation as it was. The table of the schema's revision is locked too, so that a process
+that starts meanwhile waits before it spends any quota.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,128 +16,118 @@ import asyncpg
 
 from atlas.config import settings
 from atlas.db.errors import map_driver_errors
+from atlas.db.pooler import WHOLE_TABLE
 from atlas.db.queries import sql
 from atlas.db.server_info import Storage, inspect
-from atlas.errors import ConfigError
-from atlas.snapshots import draining, hypertable, moving, partitions, views
-from atlas.snapshots.moving import REPLACED, Job, Progress, Purpose
+from atlas.errors import ConfigError, StatementFailed
+from atlas.snapshots import hypertable
+from atlas.snapshots.ddl import Connector, execute_generated, run_ddl
 from atlas.snapshots.partitions import SNAPSHOTS
-from atlas.snapshots.steps import LOCK, Connects, perform, shortly
+from atlas.snapshots.views import ensure_views
 
-__all__ = ["TARGET", "Conversion", "finish", "give_up", "replace_empty", "to_timescaledb"]
+__all__ = ["Conversion", "Estimate", "convert_empty", "to_timescaledb"]
 
-TARGET = "video_stats_log_converting"
+_REPLACED = "video_stats_log_replaced"
+_ATTEMPTS = 30  # to lock the tables, a second or more each
+_PAGES = 2_048  # copied by one statement: some 200,000 rows, a second or two
+_PAGES_PER_SECOND = 1_000
+"""What a small server copies; see docs/timescaledb.md."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is copied, the pages done, and all pages."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How large the snapshots are (bytes without indexes), and about how many seconds their conversion takes."""
+
+    size: int
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion did.
-
-    Attributes:
-        rows: snapshots that were in both tables when they were compared, just before the swap.
-        seconds: of copying and comparing, in this process.
-        locked: seconds that nobody could read or write snapshots, the waiting for others to end included.
-    """
+    """What a conversion did: the snapshots copied, and its seconds, in which they could not be used."""
 
     rows: int
     seconds: float
-    locked: float
 
 
-async def to_timescaledb(database: Connects, progress: Progress) -> Conversion | None:
-    """Moves the snapshots into a hypertable. One that was interrupted goes on where it was.
+async def to_timescaledb(
+    database: Connector, announce: Callable[[Estimate], None], progress: Progress
+) -> Conversion | None:
+    """Move the snapshots into a hypertable.
 
     Args:
         database: of a user who owns the tables.
-        progress: is called after each batch.
+        announce: called before the tables are locked.
+        progress: called after each batch.
 
     Returns:
-        what was done, or None where they are in one already.
+        what was done, or None where they are in a hypertable already.
 
     Raises:
-        ConfigError: TimescaleDB cannot be had there, or something hangs on the table that would be lost.
-        Contended: the swap found no gap between transactions; the copy is there, and a second run swaps at once.
+        ConfigError: the server cannot have TimescaleDB, or something depends on the table that would be lost.
+        Contended: other transactions kept the table.
     """
     connection = await database.connect()
     try:
         with map_driver_errors():
-            await finish(connection)  # what one that was killed has left
-            return await _convert(connection, timedelta(days=settings.database_chunk_days), progress)
+            found = await inspect(connection)
+            if found.storage is Storage.HYPERTABLE:
+                return None
+            if (reason := hypertable.unavailable_reason(found)) is not None:
+                raise ConfigError(f"DATABASE_URL: snapshots cannot go into a hypertable: {reason}.")
+            await _check_dependents(connection)
+            pages = sum([pages for _, pages in await _parts(connection, SNAPSHOTS)])
+            announce(Estimate(pages * 8192, pages / _PAGES_PER_SECOND))
+            began = time.monotonic()
+            try:
+                rows = await run_ddl(connection, lambda: _convert(connection, progress), attempts=_ATTEMPTS)
+            except asyncpg.InsufficientPrivilegeError as error:
+                raise ConfigError(
+                    f"DATABASE_URL: this user may not convert video_stats_log ({error}). Run it as the owner of the "
+                    "tables."
+                ) from None
+            return None if rows is None else Conversion(rows, time.monotonic() - began)
     finally:
         await connection.close()
 
 
-async def give_up(database: Connects) -> bool:
-    """Drops what a conversion has copied; the snapshots stay where they are. Returns whether there was one."""
-    connection = await database.connect()
-    try:
-        with map_driver_errors():
-            job = await moving.under_way(connection)
-            if job is None or job.purpose is not Purpose.CONVERT:
-                return False
-            await moving.abandon(connection, TARGET, job)
-            return True
-    finally:
-        await connection.close()
+async def convert_empty(connection: asyncpg.Connection) -> bool:
+    """Put the snapshots into a hypertable where there are none yet; return whether they are in one now."""
+
+    async def work() -> bool:
+        if await connection.fetchval(sql("snapshots/common/table_has_rows", table=SNAPSHOTS)):
+            return False
+        await _convert(connection, lambda *_: None)
+        return True
+
+    return await run_ddl(connection, work)
 
 
-async def _convert(connection: asyncpg.Connection, width: timedelta, progress: Progress) -> Conversion | None:
-    found = await inspect(connection)
-    if found.storage is Storage.HYPERTABLE:
-        return None
-    if (reason := hypertable.why_not(found)) is not None:
-        raise ConfigError(f"DATABASE_URL: snapshots cannot go into a hypertable: {reason}.")
+async def _convert(connection: asyncpg.Connection, progress: Progress) -> int | None:
+    """Convert in the caller's transaction; return the rows, or None where another process has converted."""
     await _create_extension(connection)
+    # in the order in which readers lock: views, then tables
+    views = [row["name"] for row in await connection.fetch(sql("snapshots/common/list_views"))]
+    for table in ("atlas_schema_version", *views, SNAPSHOTS):
+        await connection.execute(sql("snapshots/common/lock_table", table=table))
+    if (await inspect(connection)).storage is Storage.HYPERTABLE:
+        return None
     await _check_dependents(connection)
-    began = time.monotonic()
-    try:
-        job = await _begin(connection, width)
-        if job is None:
-            return None  # another process has brought it to its end
-        await moving.copy(connection, job, TARGET, progress)
-        rows = await moving.verify(connection, SNAPSHOTS, await _parts(connection), TARGET)
-        copied = time.monotonic()
-        locked = await shortly(connection, lambda: _swap_timed(connection, job), tries=30)
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise ConfigError(
-            f"DATABASE_URL: this user may not convert video_stats_log ({error}). Run it as the owner of the tables."
-        ) from None
-    except asyncpg.UndefinedTableError:
-        if (await inspect(connection)).storage is Storage.HYPERTABLE:
-            return None  # another process has brought it to its end
-        raise
-    ended = time.monotonic()
-    await finish(connection)
-    return Conversion(rows, copied - began, ended - locked) if locked else None
-
-
-async def _begin(connection: asyncpg.Connection, width: timedelta) -> Job | None:
-    """The copying of this or an earlier run; one that is for another purpose gives way to it."""
-    await partitions.ensure_default(connection)  # nothing is copied without a part
-    while True:
-        job = await moving.begin(
-            connection,
-            Purpose.CONVERT,
-            lambda: hypertable.create(connection, TARGET, width),
-            source=SNAPSHOTS,
-            parts=await _parts(connection),
-            target=TARGET,
-        )
-        if job is None or job.purpose is Purpose.CONVERT:
-            return job
-        await moving.abandon(connection, draining.TARGET, job)
-
-
-async def finish(connection: asyncpg.Connection) -> None:
-    """Has the views read what is in the place of the snapshots now, and drops what was there before."""
-    await views.ensure_views(connection)
-    await moving.clean(connection)
+    await _rename(connection, SNAPSHOTS, _REPLACED)
+    await hypertable.create(connection, _REPLACED, timedelta(days=settings.database_chunk_days))
+    rows = await _copy(connection, progress)
+    await execute_generated(connection, sql("snapshots/common/grants"), _REPLACED, SNAPSHOTS)
+    await ensure_views(connection)
+    await connection.execute(sql("snapshots/common/drop_table", table=_REPLACED))
+    return rows
 
 
 async def _create_extension(connection: asyncpg.Connection) -> None:
     try:
         async with connection.transaction():
-            await connection.fetchval(sql("snapshots/common/lock_schema_change"), LOCK)
             await connection.execute(sql("snapshots/conversion/create_extension"))
     except asyncpg.PostgresError as error:
         raise ConfigError(
@@ -145,60 +137,40 @@ async def _create_extension(connection: asyncpg.Connection) -> None:
 
 
 async def _check_dependents(connection: asyncpg.Connection) -> None:
-    hanging = [row["dependent"] for row in await connection.fetch(sql("snapshots/conversion/find_dependents"))]
-    if hanging:
+    found = [row["dependent"] for row in await connection.fetch(sql("snapshots/conversion/find_dependents"))]
+    if found:
         raise ConfigError(
-            f"video_stats_log is used by {', '.join(hanging)}, which would stay with the old table. Drop these, "
-            "run this again, and make them anew."
+            f"video_stats_log is used by {', '.join(found)}, which would be lost with the old table. Drop these, "
+            "run this again, and create them anew."
         )
 
 
-async def _parts(connection: asyncpg.Connection) -> list[str]:
-    """The partitions, the newest first; the default one, whose rows may be of any time, last."""
-    rows = await connection.fetch(sql("snapshots/common/list_partitions"), SNAPSHOTS)
-    return [row["name"] for row in sorted(rows, key=lambda row: row["is_default"]) if not row["is_default"]][::-1] + [
-        row["name"] for row in rows if row["is_default"]
+async def _parts(connection: asyncpg.Connection, table: str) -> list[tuple[str, int]]:
+    """Return the partitions with their pages, the newest first, the default one last."""
+    return [
+        (row["name"], row["pages"]) for row in await connection.fetch(sql("snapshots/conversion/list_parts"), table)
     ]
 
 
-async def _swap_timed(connection: asyncpg.Connection, job: Job) -> float | None:
-    """Swaps; returns when the lock was asked for (monotonic), or None if another process had swapped before."""
-    if await moving.under_way(connection) != job:
-        return None
-    began = time.monotonic()
-    await connection.execute(sql("snapshots/conversion/lock_snapshots"))
-    await _check_dependents(connection)
-    await _swap(connection)
-    return began
+async def _rename(connection: asyncpg.Connection, table: str, new_name: str) -> None:
+    await connection.execute(sql("snapshots/conversion/rename_table", table=table, new_name=new_name))
+    index = sql("snapshots/conversion/rename_index", index=f"{table}_pkey", new_name=f"{new_name}_pkey")
+    await connection.execute(index)
 
 
-async def _swap(connection: asyncpg.Connection) -> None:
-    """Puts the copy in the place of the snapshots, in the caller's transaction, which holds the lock."""
-    await moving.end(connection)
-    await connection.execute(sql("snapshots/conversion/rename_table", table=SNAPSHOTS, new_name=REPLACED))
-    await connection.execute(
-        sql("snapshots/conversion/rename_index", index=f"{SNAPSHOTS}_pkey", new_name=f"{REPLACED}_pkey")
-    )
-    await connection.execute(sql("snapshots/conversion/rename_table", table=TARGET, new_name=SNAPSHOTS))
-    await connection.execute(
-        sql("snapshots/conversion/rename_index", index=f"{TARGET}_pkey", new_name=f"{SNAPSHOTS}_pkey")
-    )
-    await perform(connection, sql("snapshots/common/grants"), REPLACED, SNAPSHOTS)
-
-
-async def replace_empty(connection: asyncpg.Connection, width: timedelta) -> bool:
-    """Makes the snapshots a hypertable where there are none yet, which ``finish`` has to follow. Returns whether."""
-
-    async def work() -> bool:
-        await connection.execute(sql("snapshots/conversion/create_extension"))
-        if (await inspect(connection)).storage is Storage.HYPERTABLE:
-            return True  # another process was faster
-        await connection.execute(sql("snapshots/conversion/lock_snapshots"))
-        if await connection.fetchval(sql("snapshots/common/table_has_rows", table=SNAPSHOTS)):
-            return False
-        await _check_dependents(connection)
-        await hypertable.create(connection, TARGET, width)
-        await _swap(connection)
-        return True
-
-    return await shortly(connection, work)
+async def _copy(connection: asyncpg.Connection, progress: Progress) -> int:
+    """Copy all rows, the newest partition first; return how many."""
+    parts = await _parts(connection, _REPLACED)
+    rows, done, total = 0, 0, sum(pages for _, pages in parts)
+    for part, pages in parts:
+        statement = sql("snapshots/conversion/copy_pages", part=part)
+        for first in range(0, pages, _PAGES):
+            last = min(first + _PAGES, pages)
+            tag = await connection.execute(statement, first, last, timeout=WHOLE_TABLE)
+            rows += int(tag.rpartition(" ")[2])
+            done += last - first
+            progress("pages copied", done, total)
+    count = await connection.fetchval(sql("snapshots/common/count_rows", table=_REPLACED), timeout=WHOLE_TABLE)
+    if rows != count:
+        raise StatementFailed(f"copied {rows:,} of {count:,} snapshots: video_stats_log stays as it is")
+    return rows

@@ -1,20 +1,21 @@
-"""Snapshots on plain PostgreSQL: one partition for each range of time, and a default one for all that fits in none.
+"""Keep snapshots on plain PostgreSQL in one partition for each range of time, and a default one for all other times.
 
 A partition is named for its first day, such as ``video_stats_log_20261116``. Ranges begin at multiples of
-DATABASE_CHUNK_DAYS counted from a Monday; where the setting has changed, new ones begin where the old ones end.
+DATABASE_CHUNK_DAYS counted from a Monday. After a change of the setting, new ones begin where the old ones end.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from atlas.db.pooler import WHOLE_TABLE
 from atlas.db.queries import sql
-from atlas.snapshots import moving
-from atlas.snapshots.steps import perform, shortly
+from atlas.snapshots.ddl import execute_generated, run_ddl
 
 __all__ = [
     "AHEAD",
@@ -22,13 +23,10 @@ __all__ = [
     "SNAPSHOTS",
     "Range",
     "attached",
-    "create",
-    "create_default",
+    "create_missing",
     "default",
     "drop",
-    "ensure_default",
-    "make_ahead",
-    "may_change",
+    "missing",
     "range_of",
     "ranges_for",
 ]
@@ -36,15 +34,14 @@ __all__ = [
 SNAPSHOTS = "video_stats_log"
 DEFAULT = "video_stats_log_default"
 AHEAD = 4
-"""So many widths ahead of now have their partitions already: a janitor may be away for as long."""
+"""Widths ahead of now that have their partitions: the Janitor may pause for as long."""
 
 _ORIGIN = datetime(2000, 1, 3, tzinfo=UTC)  # a Monday
-_NAMES = 100  # of one day; more are nobody's doing but a person's
 
 
 @dataclass(frozen=True)
 class Range:
-    """A partition and what it holds, from ``lower`` until before ``upper`` (UTC)."""
+    """A partition or chunk with its rows' times, from ``lower`` until before ``upper`` (UTC)."""
 
     name: str
     lower: datetime
@@ -52,7 +49,7 @@ class Range:
 
 
 def range_of(moment: datetime, width: timedelta, taken: Iterable[Range]) -> Range | None:
-    """The range that a new partition for this moment has, no part of which is taken; None: the moment is taken."""
+    """Return the free range around a moment for a new partition, or None where the moment is taken."""
     lower = moment - (moment - _ORIGIN) % width
     upper = lower + width
     for other in taken:
@@ -68,7 +65,7 @@ def range_of(moment: datetime, width: timedelta, taken: Iterable[Range]) -> Rang
 def ranges_for(
     moments: Iterable[datetime], width: timedelta, taken: Sequence[Range], *, now: datetime, ahead: int = AHEAD
 ) -> list[Range]:
-    """The new ranges that hold these moments, and all time from now until ``ahead`` widths later."""
+    """Return the new ranges of these moments and of all time from now until ``ahead`` widths later."""
     new: list[Range] = []
     for moment in moments:
         found = range_of(moment, width, [*taken, *new])
@@ -83,94 +80,94 @@ def ranges_for(
     return sorted(new, key=lambda one: one.lower)
 
 
-async def attached(connection: asyncpg.Connection, parent: str = SNAPSHOTS) -> list[Range]:
-    """The partitions but the default one, the oldest first; an end that is open reaches to the end of time."""
+async def attached(connection: asyncpg.Connection) -> list[Range]:
+    """Return the partitions except the default one, the oldest first; an open end is the end of time."""
     first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     return [
         Range(row["name"], row["lower"] or first, row["upper"] or last)
-        for row in await connection.fetch(sql("snapshots/common/list_partitions"), parent)
+        for row in await connection.fetch(sql("snapshots/common/list_partitions"), SNAPSHOTS)
         if not row["is_default"]
     ]
 
 
 async def default(connection: asyncpg.Connection) -> str | None:
-    """The partition of the rows that fit in no range."""
+    """Return the name of the default partition."""
     rows = await connection.fetch(sql("snapshots/common/list_partitions"), SNAPSHOTS)
     return next((row["name"] for row in rows if row["is_default"]), None)
 
 
-async def create(connection: asyncpg.Connection, wanted: Range, *, parent: str = SNAPSHOTS) -> Range:
-    """Makes one partition, in the caller's transaction. Rows of other ranges are written and read meanwhile.
+async def missing(
+    connection: asyncpg.Connection, now: datetime, width: timedelta, without: Iterable[Range] = ()
+) -> list[Range]:
+    """Return the partitions that rows of the default one and the time to come lack, as if ``without`` were dropped."""
+    days: list[datetime] = []
+    source = await default(connection)
+    if source is not None and await connection.fetchval(sql("snapshots/common/table_has_rows", table=source)):
+        rows = await connection.fetch(
+            sql("snapshots/partitions/list_days_with_rows", table=source), timeout=WHOLE_TABLE
+        )
+        days = [row["day"] for row in rows]
+    dropped = set(without)
+    return ranges_for(days, width, [one for one in await attached(connection) if one not in dropped], now=now)
+
+
+async def create_missing(connection: asyncpg.Connection, now: datetime, width: timedelta) -> tuple[list[str], int]:
+    """Create the missing partitions, each in a short transaction that moves its rows out of the default one.
 
     Returns:
-        it, with the name that it has: another one where a table of that name is there already.
+        the new names, and the number of rows moved.
     """
-    name = wanted.name
-    for number in range(2, _NAMES):
-        if not await connection.fetchval(sql("snapshots/common/relation_exists"), name):
-            break
-        name = f"{wanted.name}_{number}"
-    await connection.execute(sql("snapshots/common/create_like", table=name))
-    await perform(connection, sql("snapshots/common/alter_owner"), name)
-    await perform(connection, sql("snapshots/partitions/add_range_check"), name, wanted.lower, wanted.upper)
-    await perform(connection, sql("snapshots/common/attach_partition"), parent, name, wanted.lower, wanted.upper)
-    if parent == SNAPSHOTS:
-        await connection.execute(sql("snapshots/common/drop_range_check", table=name))
-    return Range(name, wanted.lower, wanted.upper)
-
-
-async def create_default(connection: asyncpg.Connection, name: str, *, parent: str = SNAPSHOTS) -> None:
-    """Makes the partition for all that fits in no other, in the caller's transaction."""
-    await connection.execute(sql("snapshots/common/create_like", table=name))
-    await perform(connection, sql("snapshots/common/alter_owner"), name)
-    await connection.execute(sql("snapshots/common/attach_default", parent=parent, table=name))
-
-
-async def ensure_default(connection: asyncpg.Connection) -> None:
-    """Makes the default partition where somebody has taken it away."""
-
-    async def work() -> None:
-        if await may_change(connection) and await default(connection) is None:
-            await create_default(connection, DEFAULT)
-
     if await default(connection) is None:
-        await shortly(connection, work)
-
-
-async def make_ahead(connection: asyncpg.Connection, now: datetime, width: timedelta) -> list[str]:
-    """Makes the partitions of the time to come, and the default one where it is missing. Returns the names of those.
-
-    The default partition should hold next to nothing, since it is read once for each new one: see
-    ``atlas.snapshots.draining``.
-    """
-
-    async def work() -> list[str]:
-        if not await may_change(connection):
-            return []
-        new = ranges_for((), width, await attached(connection), now=now)
-        return [(await create(connection, one)).name for one in new]
-
-    await ensure_default(connection)
-    if not ranges_for((), width, await attached(connection), now=now):
-        return []  # nearly always: no lock is asked for
-    return await shortly(connection, work)
+        await run_ddl(connection, functools.partial(_create_default, connection))
+    names, moved = [], 0
+    for wanted in await missing(connection, now, width):
+        done = await run_ddl(connection, functools.partial(_create, connection, wanted))
+        if done is not None:
+            names.append(done[0])
+            moved += done[1]
+    return names, moved
 
 
 async def drop(connection: asyncpg.Connection, name: str) -> bool:
-    """Drops one partition with its rows, in a step of its own. Returns whether it did."""
+    """Drop one partition with its rows in a transaction of its own; return False where there are none any more."""
 
     async def work() -> bool:
-        if not await may_change(connection):
+        if not await _is_partitioned(connection):
             return False
         await connection.execute(sql("snapshots/common/drop_table", table=name))
         return True
 
-    return await shortly(connection, work)
+    return await run_ddl(connection, work)
 
 
-async def may_change(connection: asyncpg.Connection) -> bool:
-    """Whether the partitions may be others after this step: not while they are copied, nor in a hypertable's place."""
-    return (
-        bool(await connection.fetchval(sql("snapshots/common/is_partitioned")))
-        and await moving.under_way(connection) is None
-    )
+async def _create_default(connection: asyncpg.Connection) -> None:
+    if await _is_partitioned(connection) and await default(connection) is None:
+        await connection.execute(sql("snapshots/partitions/create_default", table=DEFAULT))
+        await execute_generated(connection, sql("snapshots/common/alter_owner"), DEFAULT, SNAPSHOTS)
+
+
+async def _create(connection: asyncpg.Connection, wanted: Range) -> tuple[str, int] | None:
+    """Create one partition; return its name and its rows, or None where another process has created it."""
+    if not await _is_partitioned(connection):
+        return None
+    if any(one.lower < wanted.upper and wanted.lower < one.upper for one in await attached(connection)):
+        return None
+    name, number = wanted.name, 1
+    while await connection.fetchval(sql("snapshots/common/relation_exists"), name):
+        number += 1
+        name = f"{wanted.name}_{number}"
+    # a writer that has chosen the default partition already would fail
+    await connection.execute(sql("snapshots/common/lock_table", table=SNAPSHOTS))
+    source = await default(connection)
+    assert source is not None  # noqa: S101  it is created first, and nothing here drops it
+    await connection.execute(sql("snapshots/common/create_like", table=name, template=SNAPSHOTS))
+    await execute_generated(connection, sql("snapshots/common/alter_owner"), name, SNAPSHOTS)
+    move = sql("snapshots/partitions/move_rows", source=source, target=name)
+    tag = await connection.execute(move, wanted.lower, wanted.upper, timeout=WHOLE_TABLE)
+    attach = sql("snapshots/partitions/attach_partition")
+    await execute_generated(connection, attach, name, wanted.lower, wanted.upper)
+    return name, int(tag.rpartition(" ")[2])
+
+
+async def _is_partitioned(connection: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval(sql("snapshots/partitions/is_partitioned")))

@@ -1,6 +1,6 @@
-"""The views that people query: ``video_velocity``, ``video_stats_hourly`` and ``video_stats_daily``.
+"""Create and maintain the views ``video_velocity``, ``video_stats_hourly`` and ``video_stats_daily``.
 
-The same columns and answers on every server. Where TimescaleDB is the Community edition, the hourly and daily ones are
+They have the same columns and answers on every server. On TimescaleDB's Community edition the hourly and daily ones are
 continuous aggregates, whose rows TimescaleDB keeps; elsewhere they are computed when they are read.
 """
 
@@ -19,15 +19,15 @@ from atlas.config import settings
 from atlas.db.pooler import WHOLE_TABLE
 from atlas.db.queries import sql
 from atlas.snapshots import columnstore
-from atlas.snapshots.steps import perform, shortly
+from atlas.snapshots.ddl import execute_generated, run_ddl
 
-__all__ = ["ensure_views", "expire", "forget"]
+__all__ = ["ensure_views", "erase", "expire"]
 
 logger = logging.getLogger(__name__)
 
 _EPOCH = datetime.fromisoformat("2000-01-03T00:00:00+00:00")
 _WIDTHS = {"video_stats_hourly": timedelta(hours=1), "video_stats_daily": timedelta(days=1)}
-_SAID = {
+_COMMENTS = {
     "video_velocity": "How fast each video grows, in views per hour",
     "video_stats_hourly": "The counts of each video in each hour (UTC) in which it was counted",
     "video_stats_daily": "The counts of each video in each day (UTC) in which it was counted",
@@ -36,48 +36,52 @@ _SAID = {
 
 @dataclass(frozen=True)
 class _Found:
-    """A view that is there: what is said of it, whether it is a continuous aggregate, and whether it reads the present
-    ``video_stats_log`` (a table that was put in its place leaves views on the old one)."""
+    """An existing view.
+
+    Attributes:
+        comment: ends with the mark of its definition.
+        continuous: it is a continuous aggregate.
+        reads_log: it reads the current ``video_stats_log``: a view stays on the old table when another takes its place.
+    """
 
     comment: str
     continuous: bool
     reads_log: bool
 
-    def is_made_by(self, definition: str) -> bool:
+    def matches(self, definition: str) -> bool:
         return self.comment.endswith(_mark(definition)) and (self.continuous or self.reads_log)
 
 
 async def ensure_views(connection: asyncpg.Connection) -> None:
-    """Makes the views and, on the Community edition, has older snapshots kept in the columnstore.
+    """Create the views as this release defines them and, on the Community edition, set up the columnstore.
 
-    Nothing is done where all is as this release wants it, which costs a few short questions. A view that is made anew
-    keeps its grants; a new one is given to those who may read the snapshots. Works inside a transaction too.
+    A view that is replaced keeps its grants; a new one is granted to the readers of the snapshots. Where nothing is to
+    do, it takes no lock. Works inside a transaction too.
 
     Raises:
-        Contended: the tables stay in use by others; the next run goes on from there.
-        asyncpg.InsufficientPrivilegeError: there is something to do, and the user does not own the snapshots.
+        Contended: the tables stay in use by others; the next run continues.
+        asyncpg.InsufficientPrivilegeError: something is to do, and the user does not own the snapshots.
     """
     extension = await columnstore.community(connection)
     if extension is not None:
         await columnstore.ensure(connection, extension)
     aggregates = {} if extension is None else _aggregates(extension)
-    there = await _found(connection)
+    existing = await _find_views(connection)
     for name, computed in _computed().items():
-        found = there.get(name)
-        if found and found.is_made_by(aggregates.get(name, computed)):
+        found = existing.get(name)
+        if found and found.matches(aggregates.get(name, computed)):
             continue
-        if extension is not None and name in aggregates and await _aggregate(connection, name, extension):
+        if extension is not None and name in aggregates and await _create_aggregate(connection, name, extension):
             continue
-        await shortly(connection, functools.partial(_make, connection, name, computed))
+        await run_ddl(connection, functools.partial(_create, connection, name, computed))
 
 
 async def expire(connection: asyncpg.Connection, keep_from: datetime) -> None:
-    """Removes from the continuous aggregates what is older than ``keep_from``, once such snapshots are gone.
+    """Remove what is older than ``keep_from`` from the continuous aggregates, after such snapshots are deleted.
 
-    Snapshots that are deleted do not disappear from an aggregate by themselves. The policy that refreshes it computes
-    their time again within half an hour; this does it now, as far as the user may: all if he owns the views, whole
-    buckets if he may delete from them. Does nothing where the views are computed when they are read. Not inside a
-    transaction.
+    Deleted snapshots stay in an aggregate until its refresh policy computes their time again, within half an hour. This
+    does it now as far as the user may: all of it as the owner of the views, whole buckets with the right to delete.
+    Does nothing for views that are computed when they are read. Not inside a transaction.
     """
     extension = await columnstore.community(connection)
     if extension is None:
@@ -98,13 +102,13 @@ async def expire(connection: asyncpg.Connection, keep_from: datetime) -> None:
             refresh = sql("snapshots/views/refresh_aggregate", extension=extension, view=view)
             await connection.execute(refresh, bucket, bucket + width, timeout=WHOLE_TABLE)
         else:
-            logger.info("%s: the rest of what is too old goes when its owner's policy runs, every half hour", view)
+            logger.info("%s: the policy of its owner removes the last old bucket within half an hour", view)
 
 
-async def forget(connection: asyncpg.Connection, video_ids: Sequence[str]) -> int:
-    """Removes videos from the continuous aggregates, once their snapshots are gone. Returns how many buckets that were.
+async def erase(connection: asyncpg.Connection, video_ids: Sequence[str]) -> int:
+    """Erase videos from the continuous aggregates, after their snapshots are gone; return the number of buckets.
 
-    Waits for a refresh that is at work. Does nothing where the views are computed when they are read.
+    Waits for a running refresh. Does nothing for views that are computed when they are read.
     """
     if await columnstore.community(connection) is None:
         return 0
@@ -122,7 +126,7 @@ async def forget(connection: asyncpg.Connection, video_ids: Sequence[str]) -> in
 
 
 def _computed() -> dict[str, str]:
-    """What makes each view on any server."""
+    """Return the definition of each view on any server."""
     return {
         "video_velocity": sql("snapshots/views/create_velocity"),
         "video_stats_hourly": sql("snapshots/views/create_hourly"),
@@ -131,7 +135,7 @@ def _computed() -> dict[str, str]:
 
 
 def _aggregates(extension: str) -> dict[str, str]:
-    """What makes those that the Community edition keeps."""
+    """Return the definitions of the continuous aggregates."""
     return {
         "video_stats_hourly": sql("snapshots/views/aggregate_hourly", extension=extension),
         "video_stats_daily": sql("snapshots/views/aggregate_daily", extension=extension),
@@ -139,26 +143,22 @@ def _aggregates(extension: str) -> dict[str, str]:
 
 
 def _mark(definition: str) -> str:
-    """Stands in a view's comment and tells whether it was made by this definition."""
+    """Return the end of a view's comment, by which its definition is recognized."""
     return f"(definition {hashlib.sha256(definition.encode()).hexdigest()[:12]})"
 
 
-async def _found(connection: asyncpg.Connection) -> dict[str, _Found]:
+async def _find_views(connection: asyncpg.Connection) -> dict[str, _Found]:
     rows = await connection.fetch(sql("snapshots/common/list_views"))
     return {row["name"]: _Found(row["comment"] or "", row["continuous"], row["reads_log"]) for row in rows}
 
 
-async def _make(connection: asyncpg.Connection, name: str, definition: str, *, continuous: bool = False) -> bool:
-    """Makes a view in place of what is there, in the caller's transaction, which lets nobody else do so.
-
-    Returns:
-        False if another process has made it meanwhile.
-    """
-    found = (await _found(connection)).get(name)
+async def _create(connection: asyncpg.Connection, name: str, definition: str, *, continuous: bool = False) -> bool:
+    """Create or replace a view in the caller's transaction; return False if another process has done so."""
+    found = (await _find_views(connection)).get(name)
     if found is None:
         await connection.execute(definition)
-        await perform(connection, sql("snapshots/views/grants_of_snapshots"), name)
-    elif found.is_made_by(definition):
+        await execute_generated(connection, sql("snapshots/views/grants_of_snapshots"), name)
+    elif found.matches(definition):
         return False
     elif not (continuous or found.continuous):
         await connection.execute(definition)  # CREATE OR REPLACE
@@ -172,22 +172,23 @@ async def _make(connection: asyncpg.Connection, name: str, definition: str, *, c
         await connection.execute(definition)
         for (grant,) in grants:
             await connection.execute(grant)
-    await perform(connection, sql("snapshots/views/describe_view"), name, f"{_SAID[name]} {_mark(definition)}")
+    comment = f"{_COMMENTS[name]} {_mark(definition)}"
+    await execute_generated(connection, sql("snapshots/views/describe_view"), name, comment)
     return True
 
 
-async def _aggregate(connection: asyncpg.Connection, name: str, extension: str) -> bool:
-    """Makes a continuous aggregate in place of what is there, with its policies; False where the server cannot."""
+async def _create_aggregate(connection: asyncpg.Connection, name: str, extension: str) -> bool:
+    """Create a continuous aggregate with its policies in place of a view; return False if the server cannot."""
 
     async def work() -> None:
-        if await _make(connection, name, _aggregates(extension)[name], continuous=True):
+        if await _create(connection, name, _aggregates(extension)[name], continuous=True):
             width = timedelta(days=settings.database_chunk_days)
             await connection.fetch(sql("snapshots/views/aggregate_width", extension=extension, view=name), width)
             await connection.fetch(sql("snapshots/views/refresh_policy", extension=extension, view=name))
-            await columnstore.ensure_of_aggregate(connection, extension, name)
+            await columnstore.ensure_for_aggregate(connection, extension, name)
 
     try:
-        await shortly(connection, work)
+        await run_ddl(connection, work)
     except asyncpg.InsufficientPrivilegeError:
         raise
     except asyncpg.PostgresError as error:

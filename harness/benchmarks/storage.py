@@ -33,7 +33,7 @@ from atlas.db.server_info import Storage, inspect
 from atlas.policy import ZONES
 from atlas.schema.migrate import migrate
 from atlas.snapshots import columnstore
-from atlas.snapshots.partitions import make_ahead
+from atlas.snapshots.partitions import create_missing
 from harness.benchmarks.world import machine
 
 _HOUR = timedelta(hours=1)
@@ -240,7 +240,7 @@ async def main(wanted: int) -> None:
             kind = f"TimescaleDB {found.timescaledb} ({found.edition})" if found.timescaledb else "plain"
             console.print(f"PostgreSQL {found.server}, {kind}; {machine()}; {wanted:,} snapshots of each kind")
             if found.storage is Storage.PARTITIONED:
-                await make_ahead(connection, datetime.now(UTC) - timedelta(days=28), timedelta(days=7))
+                await create_missing(connection, datetime.now(UTC) - timedelta(days=28), timedelta(days=7))
             table = Table("polls", "kept by", "table", "indexes", "total", "one video", "20 fastest")
             for polls in _POLLS:
                 for one in await measure(connection, found.storage, polls, wanted):

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -15,12 +14,11 @@ from alembic.script import ScriptDirectory
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.db.server_info import SCHEMA_VERSION, Storage
+from atlas.db.server_info import SCHEMA_VERSION, Storage, inspect
 from atlas.errors import ConfigError, Contended, MissingRight, SchemaError
 from atlas.schema import migrate as migrating
-from atlas.schema.migrate import expand, migrate
-from atlas.snapshots import draining
-from atlas.snapshots.steps import LOCK
+from atlas.schema.migrate import NAMES, expand, migrate
+from atlas.snapshots.ddl import SCHEMA_LOCK
 
 from ..support.child_processes import finished
 from ..support.earlier_schema import alembic, down
@@ -102,7 +100,7 @@ async def test_many_processes_at_once(empty: asyncpg.Connection, empty_dsn: str)
 async def test_a_migration_waits_for_the_one_that_holds_the_lock(empty: asyncpg.Connection) -> None:
     transaction = empty.transaction()
     await transaction.start()
-    await empty.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+    await empty.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK)
     waiting = asyncio.create_task(migrate(Database()))
     try:
         async with asyncio.timeout(30):
@@ -120,11 +118,55 @@ async def test_a_migration_waits_for_the_one_that_holds_the_lock(empty: asyncpg.
     )
 
 
-async def test_a_migration_that_fails_leaves_nothing(empty: asyncpg.Connection) -> None:
-    await empty.execute("CREATE TABLE runs (id integer)")  # in the way of the first revision's last steps
-    with pytest.raises(Exception, match="runs"):
+def test_the_names_that_are_looked_for_are_all_that_a_migration_creates() -> None:
+    assert {*NAMES, "atlas_schema_version"} == TABLES | {"video_velocity", "video_stats_hourly", "video_stats_daily"}
+
+
+THEIRS = "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+CONFLICTS = {
+    "table": ("CREATE TABLE videos (theirs text)", "videos"),
+    "view": ("CREATE VIEW video_velocity AS SELECT 'theirs' AS video_id", "video_velocity"),
+    "materialized view": ("CREATE MATERIALIZED VIEW video_stats_daily AS SELECT 1 AS one", "video_stats_daily"),
+    "sequence": ("CREATE SEQUENCE runs", "runs"),
+    "a type": ("CREATE TYPE events AS ENUM ('theirs')", "events"),
+    "an index": ("CREATE TABLE theirs (id integer); CREATE INDEX videos_due ON theirs (id)", "videos_due"),
+    "the key of the snapshots": ("CREATE TABLE video_stats_log_pkey (id integer)", "video_stats_log_pkey"),
+    "the default partition": ("CREATE TABLE video_stats_log_default (id integer)", "video_stats_log_default"),
+    "revisions of others": ("CREATE TABLE atlas_schema_version (id integer)", "atlas_schema_version"),
+    "a revision of others": (
+        "CREATE TABLE atlas_schema_version (version_num varchar(32));"
+        " INSERT INTO atlas_schema_version VALUES ('theirs')",
+        "atlas_schema_version",
+    ),
+    "several revisions": (
+        "CREATE TABLE atlas_schema_version (version_num varchar(32));"
+        " INSERT INTO atlas_schema_version VALUES ('theirs'), ('0001')",
+        "atlas_schema_version",
+    ),
+    "a view of revisions": ("CREATE VIEW atlas_schema_version AS SELECT 1 AS one", "atlas_schema_version"),
+    "a type of revisions": ("CREATE TYPE atlas_schema_version AS ENUM ('theirs')", "atlas_schema_version"),
+}
+
+
+@pytest.mark.parametrize(("statement", "name"), CONFLICTS.values(), ids=CONFLICTS)
+async def test_relations_of_others_with_the_same_names_are_named_and_left_alone(
+    empty: asyncpg.Connection, statement: str, name: str
+) -> None:
+    await empty.execute(statement)
+    before = await empty.fetch(THEIRS)
+    with pytest.raises(ConfigError, match=rf"names that Atlas needs: .*{name}.*DATABASE_SCHEMA"):
         await migrate(Database())
-    assert await tables(empty) == {"runs"}
+    assert await empty.fetch(THEIRS) == before
+    if name == "atlas_schema_version":
+        assert (await inspect(empty)).schema is None
+        with pytest.raises(SchemaError, match=r"has no Atlas schema\. Run `atlas migrate`"):
+            await Database().open()
+
+
+async def test_other_relations_do_not_matter(empty: asyncpg.Connection) -> None:
+    await empty.execute('CREATE TABLE customers (id integer); CREATE VIEW "Videos" AS SELECT 1 AS one')
+    await migrate(Database())
+    assert await tables(empty) == TABLES | {"customers"}
 
 
 async def test_downgrade_takes_everything_away_and_the_way_up_is_open_again(empty: asyncpg.Connection) -> None:
@@ -186,20 +228,6 @@ async def test_the_way_back_to_the_first_release_keeps_every_snapshot(empty: asy
     again = await migrate(Database())
     assert (again.before, again.storage) == ("0001", done.storage)
     assert await empty.fetch(SNAPSHOTS) == before
-
-
-async def test_the_way_back_ends_a_copying_that_was_killed(empty: asyncpg.Connection) -> None:
-    await migrate(Database(), try_timescaledb=False)
-    before = await fill(empty)
-
-    def kill(part: str, done: int, pages: int) -> None:
-        raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        await draining.drain(empty, datetime.now(UTC), timedelta(days=7), kill)
-    await down("0001")
-    assert await empty.fetch(SNAPSHOTS) == before
-    assert await tables(empty) == TABLES - {"notifications", "count_freezes"}
 
 
 async def test_an_agent_on_a_database_without_the_schema_says_what_to_run(empty: asyncpg.Connection) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from atlas.snapshots.partitions import make_ahead
+from atlas.snapshots.partitions import create_missing
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 """When these tests begin, by the schedule clock."""
@@ -188,4 +188,4 @@ async def store(connection: asyncpg.Connection, series: Series) -> None:
 async def partition(connection: asyncpg.Connection) -> None:
     """On plain PostgreSQL, has the weeks before NOW in partitions of their own; TimescaleDB does so by itself."""
     if await connection.fetchval("SELECT relkind = 'p' FROM pg_class WHERE oid = 'video_stats_log'::regclass"):
-        await make_ahead(connection, NOW - timedelta(days=28), timedelta(days=7))
+        await create_missing(connection, NOW - timedelta(days=28), timedelta(days=7))

@@ -7,14 +7,14 @@ from urllib.parse import quote, urlsplit
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.schema.roles import Names, make_roles
+from atlas.schema.roles import RoleNames, create_roles
 
 from .databases import execute, with_database
 from .fake_secrets import DATABASE_PASSWORD
 
 __all__ = ["ROLES", "address", "drop_logins", "login", "make_logins"]
 
-ROLES = Names(*(f"maia_{role}_{os.getpid()}" for role in ("agent", "janitor", "reader")))
+ROLES = RoleNames(*(f"maia_{role}_{os.getpid()}" for role in ("agent", "janitor", "reader")))
 """This process's: several may share a server, whose databases have their roles in common."""
 
 
@@ -33,7 +33,7 @@ def address(dsn: str, role: str) -> str:
 async def make_logins(dsn: str, database: str) -> None:
     """Makes the roles with their rights in a migrated database, and a login for each of them on the server."""
     with settings.override(database_url=with_database(dsn, database)):
-        await make_roles(Database(), ROLES)
+        await create_roles(Database(), ROLES)
     await execute(
         dsn,
         *(f"CREATE ROLE {login(role)} LOGIN PASSWORD '{DATABASE_PASSWORD}' IN ROLE {role}" for role in ROLES),

@@ -75,11 +75,9 @@ async def partitions(connection: asyncpg.Connection) -> dict[str, int]:
 
 
 async def tables(connection: asyncpg.Connection) -> set[str]:
-    """All tables and functions whose names begin like that of the snapshots, but chunks."""
+    """All tables whose names begin like that of the snapshots, but chunks."""
     rows = await connection.fetch(
         "SELECT relname AS name FROM pg_class WHERE relname LIKE 'video\\_stats\\_log%' AND relkind IN ('r', 'p') "
-        "UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE 'video\\_stats\\_log%' "
-        "UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'mirror\\_%'"
     )
     return {row["name"] for row in rows}
 

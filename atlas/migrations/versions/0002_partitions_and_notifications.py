@@ -54,10 +54,6 @@ VIEWS = """
 """
 PLAIN = (
     "LOCK TABLE video_stats_log IN ACCESS EXCLUSIVE MODE",
-    # a copying that has not ended
-    "DROP FUNCTION IF EXISTS video_stats_log_mirror() CASCADE",
-    "DROP TABLE IF EXISTS video_stats_log_moving, video_stats_log_converting, video_stats_log_draining,"
-    " video_stats_log_replaced CASCADE",
     """
     CREATE TABLE video_stats_log_plain (
         video_id    text NOT NULL,

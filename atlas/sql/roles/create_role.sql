@@ -1,2 +1,2 @@
--- A group: nobody logs in as it, and whoever is a member has its rights
+-- Create a role that cannot log in: its members have its rights.
 CREATE ROLE $role NOLOGIN

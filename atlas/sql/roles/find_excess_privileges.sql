@@ -1,4 +1,4 @@
--- What roles may do beyond what they are for, whoever gave it to them. $1 names
+-- List what roles may do beyond their rights, whoever granted it. $1 names of the roles
 WITH owners AS (
     SELECT relowner AS oid FROM pg_class
     WHERE oid IN ('$schema.videos'::regclass, '$schema.video_stats_log'::regclass) GROUP BY relowner
@@ -16,20 +16,20 @@ WITH owners AS (
 SELECT role.rolname AS name, excess.may
 FROM pg_roles AS role
 CROSS JOIN LATERAL (
-    SELECT 'make databases' AS may WHERE role.rolcreatedb
+    SELECT 'create databases' AS may WHERE role.rolcreatedb
     UNION ALL
-    SELECT 'make roles' WHERE role.rolcreaterole
+    SELECT 'create roles' WHERE role.rolcreaterole
     UNION ALL
-    SELECT 'pass by the security of rows' WHERE role.rolbypassrls
+    SELECT 'bypass row-level security' WHERE role.rolbypassrls
     UNION ALL
-    SELECT 'read everything by replication' WHERE role.rolreplication
+    SELECT 'replicate the whole server' WHERE role.rolreplication
     UNION ALL
-    SELECT format('what the owner %s may', pg_get_userbyid(oid)) FROM owners
+    SELECT format('everything that the owner %s may', pg_get_userbyid(oid)) FROM owners
     WHERE pg_has_role(role.oid, oid, 'MEMBER')
     UNION ALL
     SELECT 'create in the schema' WHERE has_schema_privilege(role.oid, '$schema'::regnamespace, 'CREATE')
     UNION ALL
-    -- by PUBLIC, by another role it belongs to, by another's grant: what the owner gave is all that it is to have
+    -- by PUBLIC, as a member of another role, or by another's grant: its rights are what the owner granted
     SELECT format('%s on %s', string_agg(privilege, ', ' ORDER BY privilege), relname)
     FROM tables, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
     WHERE EXISTS (

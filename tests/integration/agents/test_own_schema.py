@@ -9,7 +9,7 @@ import pytest
 from atlas.config import settings
 from atlas.database import Database
 from atlas.schema.migrate import migrate
-from atlas.schema.roles import make_roles
+from atlas.schema.roles import create_roles
 from youtube_sandbox import RunningSandbox
 
 from ...support.agent_processes import Children
@@ -30,7 +30,7 @@ async def dsn(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("DATABASE_URL", empty_dsn)
     settings.reload()
     await migrate(Database())
-    await make_roles(Database(), ROLES)
+    await create_roles(Database(), ROLES)
     return empty_dsn
 
 

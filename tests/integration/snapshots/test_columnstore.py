@@ -13,7 +13,7 @@ from atlas.config import settings
 from atlas.database import Database
 from atlas.db.queries import sql
 from atlas.snapshots import columnstore, maintain
-from atlas.snapshots.views import ensure_views, expire, forget
+from atlas.snapshots.views import ensure_views, erase, expire
 
 from ...support.count_series import DAY, HOUR, NOW, Sample, Series, buckets, generated, store, velocity
 
@@ -298,7 +298,7 @@ async def test_a_user_who_may_only_delete_snapshots_leaves_the_aggregates_to_the
     await connection.execute(f"SET ROLE {janitor}")
     await expire(connection, KEEP_FROM[0])
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await forget(connection, list(filled))
+        await erase(connection, list(filled))
     await connection.execute("RESET ROLE")
     await check(connection, filled)
 
@@ -341,7 +341,7 @@ async def test_more_rows_than_timescaledb_lets_one_statement_take_out_of_the_col
     async with connection.transaction():
         await connection.fetchval(sql("snapshots/common/lift_decompression_limit"))
         await connection.execute("DELETE FROM video_stats_log WHERE video_id = ANY ($1)", ids)
-    assert await forget(connection, ids) == 699 * (163 + 7)
+    assert await erase(connection, ids) == 699 * (163 + 7)
     assert await counts(connection) == {"video_stats_hourly": 163, "video_stats_daily": 7}
 
 
@@ -357,12 +357,12 @@ async def test_a_forgotten_video_is_in_no_aggregate(connection: asyncpg.Connecti
     await connection.execute("DELETE FROM video_stats_log WHERE video_id = ANY ($1)", ids)
     before = await kept_of_them()
     assert before > 0
-    assert await forget(connection, ids) == before
+    assert await erase(connection, ids) == before
     assert await kept_of_them() == 0
     await check(connection, rest)
     await refresh(connection)
     await check(connection, rest)
-    assert await forget(connection, ids) == 0
+    assert await erase(connection, ids) == 0
 
 
 async def test_forgetting_waits_for_a_refresh_that_is_at_work(db: Database, connection: asyncpg.Connection) -> None:
@@ -373,8 +373,8 @@ async def test_forgetting_waits_for_a_refresh_that_is_at_work(db: Database, conn
             await other.execute(f"DELETE FROM {await kept(connection, 'video_stats_daily')}")
             await connection.execute("SET lock_timeout = '50ms'")
             with pytest.raises(asyncpg.LockNotAvailableError):
-                await forget(connection, ["one"])
+                await erase(connection, ["one"])
     finally:
         await other.close()
     await connection.execute("RESET lock_timeout")
-    assert await forget(connection, ["one"]) == 0
+    assert await erase(connection, ["one"]) == 0

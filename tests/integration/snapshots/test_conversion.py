@@ -1,5 +1,4 @@
-"""`atlas migrate --to-timescaledb`: a plain installation goes into a hypertable while its shards write, and no row is
-lost, whenever it is killed."""
+"""`atlas migrate --to-timescaledb`: an installation goes into a hypertable in one transaction, or stays as it was."""
 
 from __future__ import annotations
 
@@ -7,8 +6,9 @@ import asyncio
 import logging
 import os
 import signal
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -16,46 +16,32 @@ import pytest
 from atlas.config import settings
 from atlas.database import Database
 from atlas.db.server_info import Storage, inspect
+from atlas.errors import ConfigError, Contended, DatabaseUnavailable
 from atlas.schema.migrate import migrate
-from atlas.snapshots import draining, maintain, moving, partitions
-from atlas.snapshots.conversion import to_timescaledb
+from atlas.snapshots import conversion, ddl, maintain
+from atlas.snapshots.conversion import Estimate, to_timescaledb
 
-from ...support.conversions import convert, ended, is_clean, migrating, run, until_it_waits_for
+from ...support.conversions import convert, ended, is_clean, run
 from ...support.pgbouncer import pgbouncer
-from ...support.snapshot_rows import DAY, NOW, Shards, add_video, everything, fill, insert
+from ...support.snapshot_rows import DAY, NOW, Shards, add_video, everything, fill, insert, partitions, tables
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
+OWNER = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'video_stats_log'::regclass"
 
-async def test_shards_write_the_conversion_is_killed_and_resumed_and_every_row_is_there(
-    timescale: None, plain: asyncpg.Connection, other: asyncpg.Connection
+
+async def test_every_row_is_there_and_what_shards_write_at_the_same_time(
+    timescale: None, plain: asyncpg.Connection
 ) -> None:
     await fill(plain, videos=2_000, days=range(35))
-    await draining.drain(plain, NOW, 7 * DAY)
     before = await everything(plain)
-    oldest = await plain.fetchrow("SELECT video_id, observed_at FROM video_stats_log ORDER BY observed_at LIMIT 1")
     async with Shards() as shards:
-        await shards.more()
-        holder = other.transaction()
-        await holder.start()  # the copy comes to this row, and no further
-        await other.execute(
-            "SELECT FROM video_stats_log WHERE video_id = $1 AND observed_at = $2 FOR UPDATE", *oldest.values()
-        )
-        async with migrating("--to-timescaledb") as process:
-            await until_it_waits_for(plain, other, process)
-            await shards.more()
-            os.kill(process.pid, signal.SIGKILL)
-            assert (await ended(process))[0] == -signal.SIGKILL
-        await holder.rollback()
-        parts = await plain.fetch("SELECT pages, remaining FROM video_stats_log_moving")
-        assert 0 < sum(part["remaining"] for part in parts) < sum(part["pages"] for part in parts)
-        assert (await inspect(plain)).storage is Storage.PARTITIONED
         await shards.more()
         code, out, err = await run("--to-timescaledb")
         assert code == 0, err
         await shards.more()
-    assert "in a TimescaleDB hypertable now" in out
-    assert "video_stats_log_2" in err, "it says how far it is"
+    assert "is in a TimescaleDB hypertable now: " in out
+    assert "MB of snapshots takes about 0:00:0" in err
     after = await everything(plain)
     assert len(after) == len(before) + len(shards.written)
     assert set(before) <= set(after)
@@ -63,18 +49,21 @@ async def test_shards_write_the_conversion_is_killed_and_resumed_and_every_row_i
     assert await is_clean(plain)
 
 
-async def test_what_it_reports_and_what_the_hypertable_is_like(timescale: None, plain: asyncpg.Connection) -> None:
+async def test_what_it_reports_and_what_the_hypertable_is_like(
+    timescale: None, plain: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "_PAGES", 16)
     number = await fill(plain)
-    await draining.drain(plain, NOW, 7 * DAY)
-    told: list[tuple[str, int, int]] = []
+    estimates: list[Estimate] = []
+    reports: list[tuple[str, int, int]] = []
     with settings.override(database_chunk_days=3):
-        done = await to_timescaledb(Database(), lambda *what: told.append(what))
+        done = await to_timescaledb(Database(), estimates.append, lambda *what: reports.append(what))
     assert done is not None
     assert done.rows == number
-    assert 0 < done.locked <= done.seconds + done.locked
-    parts = [part for part, _, _ in told]
-    assert parts == sorted(parts, reverse=True), "the newest first"
-    assert all(done == pages for _, done, pages in told)
+    assert [one.size > 0 and one.seconds > 0 for one in estimates] == [True]
+    assert len(reports) > 1
+    assert [pages for _, pages, _ in reports] == sorted(pages for _, pages, _ in reports)
+    assert reports[-1][1] == reports[-1][2] == estimates[0].size // 8192
     keys = await plain.fetch("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'video_stats_log'")
     assert [row["indexname"] for row in keys] == ["video_stats_log_pkey"]
     assert "(video_id, observed_at)" in keys[0]["indexdef"]
@@ -86,15 +75,20 @@ async def test_what_it_reports_and_what_the_hypertable_is_like(timescale: None, 
 async def test_a_second_time_there_is_nothing_to_do(timescale: None, plain: asyncpg.Connection) -> None:
     await fill(plain)
     before = await everything(plain)
-    assert await convert() is not None
-    assert await convert() is None
+    assert sorted(done is not None for done in await asyncio.gather(convert(), convert())) == [False, True]
     code, out, _ = await run("--to-timescaledb")
     assert code == 0
     assert "in a TimescaleDB hypertable already: nothing to do" in out
     assert await everything(plain) == before
 
 
-async def test_without_snapshots_it_is_converted_too(timescale: None, plain: asyncpg.Connection) -> None:
+@pytest.mark.parametrize("partitioned", [True, False])
+async def test_without_snapshots_it_is_converted_too(
+    timescale: None, plain: asyncpg.Connection, partitioned: bool
+) -> None:
+    if not partitioned:
+        for name in await partitions(plain):
+            await plain.execute(f"DROP TABLE {name}")
     done = await convert()
     assert done is not None
     assert done.rows == 0
@@ -123,134 +117,18 @@ async def test_snapshots_stay_in_partitions_until_it_is_asked_for(
     assert await everything(plain) == before
 
 
-async def test_what_is_deleted_or_changed_while_it_is_copied_stays_so(
-    timescale: None, plain: asyncpg.Connection, other: asyncpg.Connection
-) -> None:
-    await fill(plain, videos=1_000)
-    await draining.drain(plain, NOW, 7 * DAY)
-    seen = 0
-
-    async def change(step: int) -> None:
-        await other.execute("DELETE FROM video_stats_log WHERE video_id LIKE $1", f"video{step}1%")
-        await other.execute("UPDATE video_stats_log SET views = -1 WHERE video_id LIKE $1", f"video{step}2%")
-
-    copy = moving.copy
-
-    async def copy_and_change(*arguments: Any) -> None:
-        nonlocal seen
-        await change(1)
-        await copy(*arguments)
-        await change(2)
-        seen = await other.fetchval("SELECT count(*) FROM video_stats_log_converting")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moving, "copy", copy_and_change)
-        done = await convert()
-    after = await everything(plain)
-    assert done is not None
-    assert seen == done.rows == len(after)
-    names = {row[0] for row in after}
-    assert names
-    assert not [name for name in names if name.startswith(("video11", "video21"))]
-    assert {row[2] for row in after if row[0].startswith(("video12", "video22"))} == {-1}
-
-
-@pytest.mark.parametrize(
-    ("statement", "expected"),
-    [
-        ("DELETE FROM video_stats_log WHERE video_id = 'video7'", []),
-        ("UPDATE video_stats_log SET views = -1 WHERE video_id = 'video7'", [-1] * 28),
-        (
-            "UPDATE video_stats_log SET views = -1, observed_at = observed_at + '1 s' WHERE video_id = 'video7'",
-            [-1] * 28,
-        ),
-    ],
-)
-async def test_what_waits_for_the_copy_is_not_undone_by_it(
-    timescale: None, plain: asyncpg.Connection, other: asyncpg.Connection, statement: str, expected: list[int]
-) -> None:
-    await fill(plain)
-    waiting: list[asyncio.Task[Any]] = []
-    perform = asyncpg.Connection.execute
-
-    async def execute(self: asyncpg.Connection, query: str, *arguments: Any, **options: Any) -> str:
-        done: str = await perform(self, query, *arguments, **options)
-        if "FOR SHARE" in query and not waiting:
-            # the rows are copied, and their transaction is open
-            waiting.append(asyncio.create_task(other.execute(statement)))
-            await until_it_waits_for(plain, self)
-        return done
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncpg.Connection, "execute", execute)
-        await convert()
-    assert await waiting[0] == f"{statement.split(maxsplit=1)[0]} 28"
-    assert [row[2] for row in await everything(plain) if row[0] == "video7"] == expected
-    assert len(await everything(plain)) == 99 * 28 + len(expected)
-
-
-async def test_a_truncated_table_stays_empty(timescale: None, plain: asyncpg.Connection, other: Any) -> None:
-    await fill(plain)
-    copy = moving.copy
-
-    async def copy_and_truncate(*arguments: Any) -> None:
-        await copy(*arguments)
-        await other.execute("TRUNCATE video_stats_log")
-        await insert(other, NOW)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moving, "copy", copy_and_truncate)
-        await convert()
-    assert len(await everything(plain)) == 1
-
-
-async def test_what_the_mirror_could_not_see_is_mended_before_the_swap(
-    timescale: None, plain: asyncpg.Connection, other: asyncpg.Connection
-) -> None:
-    await fill(plain)
-    before = await everything(plain)
-    copy = moving.copy
-
-    async def copy_badly(*arguments: Any) -> None:
-        await copy(*arguments)
-        await other.execute("DELETE FROM video_stats_log_converting WHERE video_id LIKE 'video1%'")
-        await insert(other, NOW)
-        await other.execute(
-            "INSERT INTO video_stats_log_converting (video_id, observed_at) VALUES ('nowhere', $1)", NOW
-        )
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moving, "copy", copy_badly)
-        done = await convert()
-    after = await everything(plain)
-    assert [row for row in after if row[0] != "v"] == before
-    assert done is not None
-    assert done.rows == len(after) == len(before) + 1
-
-
-async def test_the_rights_of_others_stay_and_they_can_write_meanwhile(
-    timescale: None, plain: asyncpg.Connection, other: asyncpg.Connection, stranger: str
-) -> None:
+async def test_the_rights_of_others_stay(timescale: None, plain: asyncpg.Connection, stranger: str) -> None:
     await plain.execute(f"GRANT UPDATE (views) ON video_stats_log TO {stranger}")
     await plain.execute(f"GRANT SELECT ON video_velocity TO {stranger}")
-    await fill(plain)
     await add_video(plain, "v")
-    await other.execute(f"SET ROLE {stranger}")
-    copy = moving.copy
-
-    async def copy_and_write(*arguments: Any) -> None:
-        await copy(*arguments)
-        await insert(other, NOW)  # has no right to the copy, which it is mirrored into
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moving, "copy", copy_and_write)
-        await convert()
-    assert await other.fetchval("SELECT count(*) FROM video_stats_log WHERE video_id = 'v'") == 1
-    await insert(other, NOW + DAY)
-    assert await other.fetchval("SELECT count(*) FROM video_velocity WHERE video_id = 'v'") == 1
-    assert await other.fetchval("SELECT has_column_privilege('video_stats_log', 'views', 'UPDATE')")
-    assert not await other.fetchval("SELECT has_table_privilege('video_stats_log', 'TRUNCATE')")
-    await other.execute("RESET ROLE")
+    await insert(plain, NOW)
+    await convert()
+    await plain.execute(f"SET ROLE {stranger}")
+    await insert(plain, NOW + DAY)
+    assert await plain.fetchval("SELECT count(*) FROM video_velocity WHERE video_id = 'v'") == 1
+    assert await plain.fetchval("SELECT has_column_privilege('video_stats_log', 'views', 'UPDATE')")
+    assert not await plain.fetchval("SELECT has_table_privilege('video_stats_log', 'TRUNCATE')")
+    await plain.execute("RESET ROLE")
 
 
 async def test_views_read_the_hypertable_afterwards(timescale: None, plain: asyncpg.Connection) -> None:
@@ -278,37 +156,23 @@ async def test_another_schema_is_converted_in_its_place(
     try:
         await connection.execute("SET search_path TO pleiades, public")
         await fill(connection)
-        await draining.drain(connection, NOW, 7 * DAY)
         before = await everything(connection)
-        async with Shards() as shards:
-            await shards.more()
-            assert await convert() is not None
-            await shards.more()
+        assert await convert() is not None
         assert await is_clean(connection)
-        assert (await inspect(connection)).storage is Storage.HYPERTABLE
-        after = await everything(connection)
-        assert len(after) == len(before) + len(shards.written)
+        assert await everything(connection) == before
         found = await connection.fetch(
             "SELECT DISTINCT relnamespace::regnamespace::text AS name FROM pg_class WHERE relname LIKE 'video%'"
         )
         assert [row["name"] for row in found] == ["pleiades"]
-        assert await partitions.default(connection) is None
     finally:
         await connection.close()
 
 
 async def test_an_owner_who_is_no_superuser_can_convert(timescale: None, owned: asyncpg.Connection) -> None:
     await fill(owned)
-    await draining.drain(owned, NOW, 7 * DAY)
     before = await everything(owned)
-    async with Shards() as shards:
-        await shards.more()
-        done = await convert()
-        await shards.more()
-    assert done is not None
-    after = await everything(owned)
-    assert set(before) <= set(after)
-    assert len(after) == len(before) + len(shards.written)
+    assert await convert() is not None
+    assert await everything(owned) == before
     assert await is_clean(owned)
 
 
@@ -319,28 +183,145 @@ async def test_what_a_superuser_converts_belongs_to_the_owner_of_the_snapshots(
     await plain.execute(f"GRANT CREATE ON SCHEMA public TO {role}")
     await fill(plain)
     assert await convert() is not None
-    owner = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'video_stats_log'::regclass"
-    assert await plain.fetchval(owner) == role
+    assert await plain.fetchval(OWNER) == role
 
 
-async def test_by_way_of_a_pooler(
+async def test_through_a_pooler(
     timescale: None, plain: asyncpg.Connection, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(plain, videos=500, days=range(40))
-    await draining.drain(plain, NOW, 7 * DAY)
     before = await everything(plain)
     with pgbouncer(server, tmp_path) as pooler:
         monkeypatch.setenv("DATABASE_URL", pooler.dsn(os.environ["DATABASE_URL"]))
         settings.reload()
-        async with Shards() as shards:
-            await shards.more()
-            assert await convert() is not None
-            await shards.more()
-        after = await everything(plain)
-        keep_from = NOW - 30 * DAY
-        done = await maintain(Database(), NOW, keep_from, batch=500)
-    assert set(before) <= set(after)
-    assert len(after) == len(before) + len(shards.written)
+        assert await convert() is not None
+        done = await maintain(Database(), NOW, NOW - 30 * DAY, batch=500)
     assert done.dropped
-    assert await everything(plain) == [row for row in after if row[1] >= keep_from]
+    assert await everything(plain) == [row for row in before if row[1] >= NOW - 30 * DAY]
     assert await is_clean(plain)
+
+
+# ── while it is under way ───────────────────────────────────────────────────────────────────────────────────────────
+
+SLOW = """
+import time
+from atlas.snapshots import conversion
+conversion._PAGES = 1
+copied = conversion._copy
+async def copy(connection, progress):
+    def slowly(what, done, total):
+        if done == 1:
+            print("copying", flush=True)
+        time.sleep(0.05)
+    return await copied(connection, slowly)
+conversion._copy = copy
+from atlas.cli import main
+main()
+"""
+
+
+@pytest.fixture
+async def converting(timescale: None, plain: asyncpg.Connection) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A conversion of 28,000 snapshots that takes many seconds, in a process of its own, after its first rows."""
+    await fill(plain, videos=1_000)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SLOW, "migrate", "--to-timescaledb",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            while b"copying" not in (line := await process.stdout.readline()):
+                assert line, await process.communicate()
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+async def test_a_signal_leaves_the_installation_as_it_was(
+    converting: asyncio.subprocess.Process, plain: asyncpg.Connection, number: signal.Signals, code: int
+) -> None:
+    converting.send_signal(number)
+    ended_with, _, err = await ended(converting)
+    assert ended_with == code, err
+    if number is not signal.SIGKILL:
+        assert "interrupted; the snapshots are where they were" in err
+    assert len(await everything(plain)) == 28_000  # waits for the server to roll back
+    assert (await inspect(plain)).storage is Storage.PARTITIONED
+    assert await tables(plain) == {*await partitions(plain), "video_stats_log"}
+
+
+async def test_a_process_that_starts_meanwhile_waits_and_ends_with_69(
+    converting: asyncio.subprocess.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atlas.db.pooler.COMMAND_TIMEOUT", 1.0)
+    with pytest.raises(DatabaseUnavailable) as caught:
+        await Database().open()
+    assert caught.value.exit_code == 69
+
+
+# ── what prevents it ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_without_timescaledb_it_says_so(plain: asyncpg.Connection) -> None:
+    found = await inspect(plain)
+    if found.available and found.preloaded:
+        pytest.skip("needs a server without TimescaleDB")
+    await fill(plain)
+    before = await everything(plain)
+    code, _, err = await run("--to-timescaledb")
+    assert code == 78
+    assert "atlas: DATABASE_URL: snapshots cannot go into a hypertable: the server does not have TimescaleDB." in err
+    assert await everything(plain) == before
+
+
+async def test_what_depends_on_the_table_is_named_before_anything_is_copied(
+    timescale: None, plain: asyncpg.Connection
+) -> None:
+    await fill(plain)
+    await plain.execute("CREATE VIEW mine AS SELECT video_id FROM video_stats_log")
+    await plain.execute("CREATE MATERIALIZED VIEW slow AS SELECT count(*) FROM video_stats_log")
+    await plain.execute("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    await plain.execute("CREATE TRIGGER theirs AFTER INSERT ON video_stats_log EXECUTE FUNCTION f()")
+    found = "video_stats_log is used by materialized view slow, trigger theirs, view mine, which would be lost"
+    with pytest.raises(ConfigError, match=found):
+        await convert()
+    await plain.execute("DROP VIEW mine; DROP MATERIALIZED VIEW slow; DROP TRIGGER theirs ON video_stats_log")
+    assert await convert() is not None
+
+
+async def test_a_user_who_does_not_own_the_table_is_refused(
+    timescale: None, plain: asyncpg.Connection, stranger: str
+) -> None:
+    await plain.execute("CREATE EXTENSION timescaledb")
+    await plain.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {stranger}")
+    await plain.execute(f"GRANT CREATE ON SCHEMA public TO {stranger}")
+    await fill(plain)
+
+    class Stranger(Database):
+        async def connect(self) -> asyncpg.Connection:
+            connection = await super().connect()
+            await connection.execute(f"SET ROLE {stranger}")
+            return connection
+
+    with pytest.raises(ConfigError, match=r"may not convert video_stats_log .* Run it as the owner"):
+        await to_timescaledb(Stranger(), lambda _: None, lambda *_: None)
+    assert (await inspect(plain)).storage is Storage.PARTITIONED
+
+
+async def test_a_table_that_stays_in_use_is_left_as_it_is(
+    timescale: None, plain: asyncpg.Connection, other: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ddl, "TABLE_WAIT", "20ms")
+    monkeypatch.setattr(conversion, "_ATTEMPTS", 2)
+    await fill(plain)
+    before = await everything(plain)
+    async with other.transaction():
+        await other.execute("SELECT FROM video_stats_log LIMIT 1")  # a long export
+        with pytest.raises(Contended, match="stays in use"):
+            await convert()
+    assert (await inspect(plain)).storage is Storage.PARTITIONED
+    assert await everything(plain) == before

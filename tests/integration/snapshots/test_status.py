@@ -14,9 +14,7 @@ from atlas.cli import app
 from atlas.config import settings
 from atlas.database import Database
 from atlas.db.server_info import Storage, inspect
-from atlas.snapshots import draining
-from atlas.snapshots.conversion import to_timescaledb
-from atlas.snapshots.partitions import attached, drop
+from atlas.snapshots.partitions import attached, create_missing, drop
 from atlas.snapshots.summary import summarize
 from atlas.times import iso
 
@@ -69,7 +67,7 @@ async def test_what_is_kept_and_what_waits_for_a_partition(plain: asyncpg.Connec
 async def test_the_range_is_found_by_looking_at_a_part_or_two(log: asyncpg.Connection) -> None:
     await fill(log, videos=3, days=range(40))
     if (await inspect(log)).storage is Storage.PARTITIONED:
-        await draining.drain(log, NOW, 7 * DAY)
+        await create_missing(log, NOW, 7 * DAY)
     oldest, newest = await log.fetchrow("SELECT min(observed_at), max(observed_at) FROM video_stats_log")
     summary = await summarize(log, await inspect(log))
     assert (summary.oldest, summary.newest) == (oldest, newest)
@@ -79,7 +77,7 @@ async def test_the_range_is_found_by_looking_at_a_part_or_two(log: asyncpg.Conne
 
 async def test_without_a_snapshot_there_is_no_range(log: asyncpg.Connection) -> None:
     summary = await summarize(log, await inspect(log))
-    assert (summary.oldest, summary.newest, summary.copying) == (None, None, None)
+    assert (summary.oldest, summary.newest) == (None, None)
 
 
 async def test_who_may_read_the_snapshots_alone_gets_an_answer(plain: asyncpg.Connection, role: str) -> None:
@@ -92,26 +90,6 @@ async def test_who_may_read_the_snapshots_alone_gets_an_answer(plain: asyncpg.Co
     summary = await summarize(plain, await inspect(plain))
     assert summary.in_default is None
     await plain.execute("RESET ROLE")
-
-
-async def test_a_conversion_that_has_not_ended_is_told_with_how_far_it_is(
-    timescale: None, plain: asyncpg.Connection
-) -> None:
-    await fill(plain, videos=2_000)
-    await draining.drain(plain, NOW, 7 * DAY)
-    copied: list[int] = []
-
-    def kill(part: str, done: int, pages: int) -> None:
-        copied.append(done)
-        if len(copied) == 2:
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        await to_timescaledb(Database(), kill)
-    summary = await summarize(plain, await inspect(plain))
-    assert 0 < summary.copied < 1
-    assert f"{summary.copied:.0%} are copied: `atlas migrate --to-timescaledb` goes on" in await atlas("status")
-    assert "is in a TimescaleDB hypertable now: 56,000 snapshots" in await atlas("migrate", "--to-timescaledb")
 
 
 async def test_where_timescaledb_has_come_the_way_is_told(timescale: None, plain: asyncpg.Connection) -> None:

@@ -1,4 +1,5 @@
--- The statement that gives a new table to the owner of the snapshots, where that is another user. $1 the new table
+-- Return the statement that gives a table the owner of another one, unless that is the current user. $1 the table,
+-- $2 the other one
 SELECT format('ALTER TABLE $schema.%I OWNER TO %I', $1::text, pg_get_userbyid(relowner))
 FROM pg_class
-WHERE oid = '$schema.video_stats_log'::regclass AND pg_get_userbyid(relowner) <> current_user
+WHERE oid = format('$schema.%I', $2::text)::regclass AND pg_get_userbyid(relowner) <> current_user

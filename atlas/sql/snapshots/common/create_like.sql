@@ -1,2 +1,2 @@
--- A table like that of the snapshots: columns, defaults and key.
-CREATE TABLE $schema.$table (LIKE $schema.video_stats_log INCLUDING ALL)
+-- Create a table with the columns, defaults and key of another one.
+CREATE TABLE $schema.$table (LIKE $schema.$template INCLUDING ALL)

@@ -1,2 +1,2 @@
--- A table that is not needed any more.
+-- Drop a table.
 DROP TABLE IF EXISTS $schema.$table

@@ -1,5 +1,5 @@
--- The views that are there: what is said of each, whether it is a continuous aggregate, and whether it reads the
--- present video_stats_log (a table that was put in its place leaves views on the old one).
+-- List the views that exist: the comment of each, whether it is a continuous aggregate, and whether it reads the
+-- current video_stats_log (a view stays on the old table when another one takes its place).
 SELECT wanted.name, obj_description(wanted.view, 'pg_class') AS comment,
     bool_or(read.relname LIKE '\_materialized\_hypertable\_%') AS continuous,
     bool_or(read.oid = to_regclass('$schema.video_stats_log')) AS reads_log

@@ -1,2 +1,2 @@
--- Whether a table holds a row.
+-- Return a row if a table holds any.
 SELECT 1 FROM $schema.$table LIMIT 1

@@ -1,2 +1,2 @@
--- The oldest and the newest snapshot in a table. Reads it whole.
+-- Return the oldest and the newest snapshot of a table. Reads it whole.
 SELECT min(observed_at) AS oldest, max(observed_at) AS newest FROM $schema.$table

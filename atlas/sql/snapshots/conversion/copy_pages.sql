@@ -1,8 +1,5 @@
--- Copies the rows of some pages. They are held meanwhile: a row that is deleted or changed is either copied as it is
--- then, or its copy is deleted or changed too. $1 first page, $2 page behind the last
-INSERT INTO $schema.$target (video_id, observed_at, views, likes, comments)
+-- Copy the rows of some pages of a table into the snapshots. $1 first page, $2 page after the last one
+INSERT INTO $schema.video_stats_log (video_id, observed_at, views, likes, comments)
 SELECT video_id, observed_at, views, likes, comments
 FROM $schema.$part
 WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $2::bigint)::tid
-FOR SHARE
-ON CONFLICT DO NOTHING

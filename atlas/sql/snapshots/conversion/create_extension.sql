@@ -1,2 +1,2 @@
--- TimescaleDB in this database, in the schema that every database has: the user's search_path may name none.
+-- Create TimescaleDB in the schema that every database has: the user's search_path may name none.
 CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public

@@ -1,5 +1,5 @@
--- What hangs on the snapshots that a new table in their place would not have: views and foreign keys of others,
--- triggers, policies and publications.
+-- List what depends on the snapshots and would be lost with their table: views and foreign keys of others, triggers,
+-- policies and publications.
 SELECT DISTINCT kind || ' ' || name AS dependent
 FROM (
     SELECT CASE relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, pg_class.oid::regclass::text
@@ -13,9 +13,7 @@ FROM (
     SELECT 'foreign key', conname FROM pg_constraint
     WHERE contype = 'f' AND '$schema.video_stats_log'::regclass IN (conrelid, confrelid)
     UNION ALL
-    SELECT 'trigger', tgname FROM pg_trigger
-    WHERE tgrelid = '$schema.video_stats_log'::regclass AND NOT tgisinternal
-        AND tgfoid IS DISTINCT FROM to_regproc('$schema.video_stats_log_mirror')::oid
+    SELECT 'trigger', tgname FROM pg_trigger WHERE tgrelid = '$schema.video_stats_log'::regclass AND NOT tgisinternal
     UNION ALL
     SELECT 'policy', polname FROM pg_policy WHERE polrelid = '$schema.video_stats_log'::regclass
     UNION ALL

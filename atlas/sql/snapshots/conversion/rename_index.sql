@@ -1,2 +1,2 @@
--- Another name for an index.
+-- Rename an index.
 ALTER INDEX IF EXISTS $schema.$index RENAME TO $new_name

@@ -1,2 +1,2 @@
--- Another name for a table.
+-- Rename a table.
 ALTER TABLE $schema.$table RENAME TO $new_name

@@ -1,2 +1,0 @@
--- A role finds the tables
-GRANT USAGE ON SCHEMA $schema TO $role

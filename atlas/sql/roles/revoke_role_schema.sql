@@ -1,2 +1,0 @@
--- What a role had of the schema, and passed on
-REVOKE ALL ON SCHEMA $schema FROM $role CASCADE

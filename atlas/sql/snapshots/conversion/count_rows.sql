@@ -1,2 +1,0 @@
--- The rows of a table. Reads it whole.
-SELECT count(*) FROM $schema.$table

@@ -1,2 +1,0 @@
--- Makes a partition a table of its own.
-ALTER TABLE $schema.$parent DETACH PARTITION $schema.$table
