@@ -36,6 +36,7 @@ NAMES = (
 )  # fmt: skip
 """Tables and views of this release, besides that of the revision."""
 _VERSION_TABLE = "atlas_schema_version"
+_KEY = "video_stats_log_pkey"  # a revision renames it
 _OLDEST_SERVER = 150_000
 _LOCK_WAIT = "3s"
 """How long an expansion waits for a table while all agents wait behind it. Longer than the server's deadlock_timeout,
@@ -71,7 +72,7 @@ async def expand(database: Connector) -> Migration | None:
         reraise=True,
     )
     try:
-        return await retry(lambda: migrate(database, only_expanding=True))
+        return await retry(migrate, database, only_expanding=True)
     except ConfigError as error:
         logger.info("the schema is left as it is: %s", error)
         return None
@@ -158,7 +159,7 @@ def _upgrade(connection: Connection, only_expanding: bool) -> str | None:
     if before is not None and before > SCHEMA_VERSION:
         raise newer_schema(before)
     if before is None:
-        found = connection.exec_driver_sql(sql("schema/find_name_conflicts"), (list(NAMES),)).scalars()
+        found = connection.exec_driver_sql(sql("schema/find_name_conflicts"), ([*NAMES, _KEY],)).scalars()
         if names := ", ".join(found):
             raise _name_conflict(names)
     if only_expanding:
@@ -185,7 +186,7 @@ def _explained(error: BaseException) -> BaseException:
                 "database)."
             )
         case asyncpg.DuplicateTableError() | asyncpg.DuplicateObjectError():
-            return _name_conflict(str(cause))
+            return _name_conflict(str(cause.args[0]))
         case asyncpg.UndefinedColumnError() | asyncpg.WrongObjectTypeError():
             return _name_conflict(f"{_VERSION_TABLE}, which is not Atlas's")
     return cause or error
