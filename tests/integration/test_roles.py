@@ -233,16 +233,6 @@ async def test_tables_of_a_later_release_reach_agents_and_janitor(names: dict[st
     assert found == {"agent": rows, "janitor": rows | {"DELETE"}, "reader": None}
 
 
-async def test_a_schema_of_its_own(names: dict[str, str], unnamed: str) -> None:
-    with settings.override(database_url=unnamed, database_schema="order"):
-        await migrate(Database())
-    done = await atlas("roles", *options(names), DATABASE_URL=unnamed, DATABASE_SCHEMA="order")
-    assert (done.code, done.stderr) == (0, "")
-    for option, name in names.items():
-        assert await rights_found(unnamed, name, '"order"') == rights(getattr(ROLES, option))
-        assert await rights_found(unnamed, name) == {}
-
-
 async def test_excess_rights_of_the_role_itself_are_reported(names: dict[str, str], unnamed: str) -> None:
     await execute(
         unnamed,
@@ -381,7 +371,9 @@ async def test_the_user_of_the_command_is_refused(names: dict[str, str], unnamed
     assert await rights_found(unnamed, other) == before
 
 
-async def test_an_owner_that_is_no_superuser_repeats_it(names: dict[str, str], unnamed: str, other: str) -> None:
+async def test_an_owner_who_is_no_superuser_repeats_it_in_a_schema_of_its_own(
+    names: dict[str, str], unnamed: str, other: str
+) -> None:
     """Who makes a role is a member of it from PostgreSQL 16 on, which says nothing against the role."""
     database = urlsplit(unnamed).path.lstrip("/")
     await execute(
@@ -398,6 +390,7 @@ async def test_an_owner_that_is_no_superuser_repeats_it(names: dict[str, str], u
         assert done.out.count(f" {what}; it ") == 3
     for option, name in names.items():
         assert await rights_found(unnamed, name, "theirs") == rights(getattr(ROLES, option))
+        assert await rights_found(unnamed, name) == {}
 
 
 async def test_a_user_who_may_not_create_roles_learns_what_to_do(names: dict[str, str], dsn: str) -> None:

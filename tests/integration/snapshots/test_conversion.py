@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
+from atlas.db import connections
 from atlas.db.server_info import Storage, inspect
 from atlas.errors import ConfigError, Contended, DatabaseUnavailable
 from atlas.schema.migrate import migrate
@@ -257,7 +259,8 @@ async def test_a_signal_leaves_the_installation_as_it_was(
 async def test_a_process_that_starts_meanwhile_waits_and_ends_with_69(
     converting: asyncio.subprocess.Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atlas.db.pooler.COMMAND_TIMEOUT", 1.0)
+    soon = functools.partial(connections._Maker, command_timeout=1.0)
+    monkeypatch.setattr(connections, "_Maker", soon)
     with pytest.raises(DatabaseUnavailable) as caught:
         await Database().open()
     assert caught.value.exit_code == 69

@@ -78,7 +78,7 @@ async def check(connection: asyncpg.Connection, series: Series) -> None:
 # ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 async def test_the_views_say_what_plain_arithmetic_says(connection: asyncpg.Connection, seed: int) -> None:
     series = generated(seed)
     await store(connection, series)
@@ -298,25 +298,6 @@ async def test_new_views_are_given_to_those_who_may_read_the_snapshots(connectio
     finally:
         await connection.execute(f"DROP OWNED BY {name}")
         await connection.execute(f"DROP ROLE {name}")
-
-
-async def test_views_follow_a_table_that_was_put_in_the_place_of_the_old_one(
-    connection: asyncpg.Connection, reader: str
-) -> None:
-    """As the conversion does it: the views must not go on to read the old one."""
-    if await connection.fetchval("SELECT relkind = 'r' FROM pg_class WHERE oid = 'video_stats_log'::regclass"):
-        pytest.skip("snapshots are in a hypertable: there is nothing to convert")
-    await store(connection, {"old": [Sample(NOW, 1)]})
-    async with connection.transaction():
-        await connection.execute("ALTER TABLE video_stats_log RENAME TO replaced")
-        await connection.execute("CREATE TABLE video_stats_log (LIKE replaced INCLUDING ALL)")
-        await ensure_views(connection)
-    series = edges(NOW)
-    await store(connection, series)
-    await connection.execute("DROP TABLE replaced")
-    await connection.execute(f"SET ROLE {reader}")
-    await check(connection, series)
-    await connection.execute("RESET ROLE")
 
 
 async def test_a_user_without_the_right_to_make_them_needs_none(connection: asyncpg.Connection, reader: str) -> None:
