@@ -1,9 +1,9 @@
-"""KeyDAO: what people and plans see of the key rings, and how a suspension is lifted."""
+"""Report the key rings to people and plans, and lift suspensions."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -25,9 +25,9 @@ class BucketReport:
     """One bucket of one project.
 
     Attributes:
-        spent: calls of today (Pacific) that cost quota, those in flight too.
+        spent: calls of today (Pacific) that cost quota, with those in flight.
         refused: calls of today that YouTube refused for quota, rate or key: they cost nothing.
-        setting: the calls a day that reports reckon with.
+        setting: the calls per day that reports assume.
         named: the limit that YouTube last named, or None.
         until: until when it is suspended (schedule clock, UTC), or None.
     """
@@ -56,8 +56,8 @@ class CallsLeft:
     """What the keys of a ring can still spend today.
 
     Attributes:
-        number: bucket → calls.
-        until: bucket → when the first spent calls come back (schedule clock, UTC).
+        number: calls by bucket.
+        until: when the first spent calls of a bucket come back (schedule clock, UTC).
     """
 
     number: Mapping[Bucket, int]
@@ -65,7 +65,7 @@ class CallsLeft:
 
 
 class Lifted(NamedTuple):
-    """A suspension that was lifted; ``bucket`` is ``*`` for that of the whole key."""
+    """A suspension that was lifted; `bucket` is `*` for that of the whole key."""
 
     fingerprint: str
     bucket: str
@@ -76,108 +76,106 @@ class Lifted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Books:
-    """What the database knows of the keys of a pool, by fingerprint (and bucket).
+class _Project:
+    """Keys that are known to share a project, or one key. The mappings are by fingerprint and bucket, of all keys."""
 
-    Attributes:
-        groups: the keys, those that are known to share a project together.
-        usage: calls of today (Pacific): ``spent`` and ``refused``.
-    """
-
-    at: datetime
-    groups: Sequence[Sequence[str]]
-    projects: Mapping[str, str]
+    fingerprints: tuple[str, ...]
+    number: str | None
     suspended: Mapping[tuple[str, str], Suspension]
-    named: Mapping[tuple[str, str], int]
+    named_limits: Mapping[tuple[str, str], int]
     usage: Mapping[tuple[str, str], Mapping[str, int]]
 
-    def calls(self, group: Sequence[str], bucket: Bucket, what: str) -> int:
-        return sum(row[what] for key in group if (row := self.usage.get((key, bucket))))
+    def calls(self, bucket: Bucket, what: str) -> int:
+        return sum(row[what] for key in self.fingerprints if (row := self.usage.get((key, bucket))))
 
-    def limit_named(self, group: Sequence[str], bucket: Bucket) -> int | None:
-        limits = [limit for key in group if (limit := self.named.get((key, bucket))) is not None]
-        return max(limits, default=None)
+    def named_limit(self, bucket: Bucket) -> int | None:
+        limits = (self.named_limits.get((key, bucket)) for key in self.fingerprints)
+        return max((limit for limit in limits if limit is not None), default=None)
+
+    def suspension(self, *buckets: str) -> Suspension | None:
+        found = (self.suspended.get((key, bucket)) for key in self.fingerprints for bucket in buckets)
+        return max((each for each in found if each), key=lambda each: each.until, default=None)
 
 
 class KeyDAO:
-    """Reads and lifts. Constructing it does no I/O."""
+    """Read and lift suspensions. Constructing it does no I/O."""
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
 
     async def report(self, pool: KeyPool) -> list[KeyReport]:
-        """The keys of the pool in the order of the rings, those of one project together."""
-        members = {ring: set(_prints(pool, ring)) for ring in RINGS}
-        books = await self._read(pool)
+        """Return the keys of the pool in the order of the rings, those of one project together."""
         reports = []
-        for group in books.groups:
+        for project in await self._projects(pool):
             buckets = []
             for bucket in Bucket:
-                rows = [row for m in group for name in (WHOLE_KEY, bucket) if (row := books.suspended.get((m, name)))]
-                row = max(rows, key=lambda row: row.until, default=None)
+                suspension = project.suspension(WHOLE_KEY, bucket)
                 buckets.append(
                     BucketReport(
                         bucket=bucket,
-                        spent=books.calls(group, bucket, "spent"),
-                        refused=books.calls(group, bucket, "refused"),
+                        spent=project.calls(bucket, "spent"),
+                        refused=project.calls(bucket, "refused"),
                         setting=settings.quota_per_day(bucket),
-                        named=books.limit_named(group, bucket),
-                        until=row.until if row else None,
-                        reason=row.reason if row else None,
+                        named=project.named_limit(bucket),
+                        until=suspension.until if suspension else None,
+                        reason=suspension.reason if suspension else None,
                     )
                 )
-            names = tuple(dict.fromkeys(ring for m in group for ring in RINGS if m in members[ring]))
-            reports.append(KeyReport(tuple(group), names, books.projects.get(group[0]), tuple(buckets)))
+            rings = [ring for key in project.fingerprints for ring in RINGS if key in _fingerprints(pool, ring)]
+            reports.append(KeyReport(project.fingerprints, tuple(dict.fromkeys(rings)), project.number, tuple(buckets)))
         return reports
 
     async def calls_left(self, pool: KeyPool, ring: str) -> CallsLeft:
-        """What the keys of a ring can still spend today, those of one project counted once.
+        """Return what the keys of a ring can still spend today, each project counted once.
 
-        Reckoned for each project: the calls a day of the setting, or of the limit that YouTube named where that is
-        lower, without those that were spent today; refused calls cost nothing. A bucket that is suspended has none
-        left, and a key that is suspended whole adds nothing.
+        A project has the calls per day of the setting, or of the limit that YouTube named if that is lower, without
+        those spent today. A suspended bucket has none left, and a key that is suspended whole adds nothing.
 
         Raises:
             KeysRejected: every key of the ring is wrong or blocked.
         """
-        books, members = await self._read(pool), _prints(pool, ring)
-        rejected = {key: row.reason for key in members if (row := books.suspended.get((key, WHOLE_KEY)))}
+        now, members, projects = clock.now(), _fingerprints(pool, ring), await self._projects(pool)
+        suspended = projects[0].suspended if projects else {}
+        rejected = {key: row.reason for key in members if (row := suspended.get((key, WHOLE_KEY)))}
         if rejected and len(rejected) == len(members):
             raise KeysRejected(ring, rejected)
+        usable = set(members) - rejected.keys()
         number = dict.fromkeys(Bucket, 0)
-        until: dict[Bucket, list[datetime]] = {bucket: [] for bucket in Bucket}
-        for group in books.groups:
-            if all(key in rejected or key not in members for key in group):
-                continue
-            for bucket in Bucket:
-                rows = [row for key in group if (row := books.suspended.get((key, bucket)))]
-                setting, named = settings.quota_per_day(bucket), books.limit_named(group, bucket)
+        until: dict[Bucket, datetime] = {}
+        for bucket in Bucket:
+            resets = []
+            for project in projects:
+                if not usable.intersection(project.fingerprints):
+                    continue
+                if suspension := project.suspension(bucket):
+                    resets.append(suspension.until)
+                    continue
+                setting, named = settings.quota_per_day(bucket), project.named_limit(bucket)
                 limit = setting if named is None else min(setting, named)
-                if rows:
-                    until[bucket].append(max(row.until for row in rows))
-                else:
-                    number[bucket] += max(0, limit - books.calls(group, bucket, "spent"))
-                    until[bucket].append(quota_reset(books.at))
-        return CallsLeft(number, {bucket: min(times, default=quota_reset(books.at)) for bucket, times in until.items()})
+                number[bucket] += max(0, limit - project.calls(bucket, "spent"))
+                resets.append(quota_reset(now))
+            until[bucket] = min(resets, default=quota_reset(now))
+        return CallsLeft(number, until)
 
-    async def _read(self, pool: KeyPool) -> _Books:
-        prints, now = _prints(pool, *RINGS), clock.now()
-        projects = {
-            row["fingerprint"]: row["project"] for row in await self._db.fetch(sql("quota/key_projects"), prints)
-        }
-        named = await self._db.fetch(sql("quota/key_limits"), prints)
-        usage = await self._db.fetch(sql("quota/key_usage"), quota_day(now), prints)
+    async def _projects(self, pool: KeyPool) -> list[_Project]:
+        keys = _fingerprints(pool, *RINGS)
+        numbers = {row["fingerprint"]: row["project"] for row in await self._db.fetch(sql("quota/key_projects"), keys)}
+        suspended = await load_suspensions(self._db, keys, pool.version())
+        limits = await self._db.fetch(sql("quota/key_limits"), keys)
+        usage = await self._db.fetch(sql("quota/key_usage"), quota_day(clock.now()), keys)
         together: dict[str, list[str]] = defaultdict(list)
-        for key in prints:
-            together[f"project {projects[key]}" if key in projects else key].append(key)
-        return _Books(
-            at=now,
-            groups=list(together.values()),
-            projects=projects,
-            suspended=await load_suspensions(self._db, prints, pool.version()),
-            named={(row["fingerprint"], row["bucket"]): row["quota_limit"] for row in named},
-            usage={(row["fingerprint"], row["bucket"]): row for row in usage},
-        )
+        for key in keys:
+            together[f"project {numbers[key]}" if key in numbers else key].append(key)
+        return [
+            _Project(
+                fingerprints=tuple(group),
+                number=numbers.get(group[0]),
+                suspended=suspended,
+                named_limits={(row["fingerprint"], row["bucket"]): row["quota_limit"] for row in limits},
+                usage={(row["fingerprint"], row["bucket"]): row for row in usage},
+            )
+            for group in together.values()
+        ]
 
     async def resume(self, *prefixes: str) -> list[Lifted]:
         """Lift every suspension of the keys whose fingerprint begins so, and of the keys of their projects."""
@@ -186,9 +184,9 @@ class KeyDAO:
 
     async def resume_ring(self, pool: KeyPool, ring: str) -> list[Lifted]:
         """Lift every suspension of the keys of a ring, and of the keys of their projects."""
-        return await self.resume(*_prints(pool, ring))
+        return await self.resume(*_fingerprints(pool, ring))
 
 
-def _prints(pool: KeyPool, *rings: str) -> list[str]:
-    """The fingerprints of the rings' keys, each once, in their order."""
+def _fingerprints(pool: KeyPool, *rings: str) -> list[str]:
+    """Return the fingerprints of the rings' keys, each once, in their order."""
     return list(dict.fromkeys(fingerprint(key) for ring in rings for key in pool[ring]))
