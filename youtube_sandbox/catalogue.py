@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from abc import ABC, abstractmethod
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from youtube_sandbox.ids import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from youtube_sandbox.model import Channel, Video
 
@@ -23,13 +22,6 @@ CEILING: Final = 500
 """No query answers more results than this, over all its pages."""
 
 _SCANNED: Final = 5_000  # most matches that are ranked, where the order is not by date
-_MINUTES: Final = {
-    "any": (0, math.inf),
-    "short": (0, 4),
-    "medium": (4, math.nextafter(20, math.inf)),
-    "long": (math.nextafter(20, math.inf), math.inf),
-}
-"""videoDuration → from and below how many minutes (20 is medium)."""
 _WORD: Final = re.compile(r"\w+")
 _STOP: Final = frozenset(
     ("a", "an", "and", "at", "by", "for", "from", "how", "in", "is", "it", "of", "on", "or", "the", "this", "to",
@@ -57,14 +49,11 @@ class Shelf:
                 self._by_word[word].add(number)
 
     def newest_first(self, query: Query) -> Iterable[Video]:
-        """Return the videos that match the words and the channel of a query, newest first."""
-        numbers: Iterable[int] = range(len(self.videos))
-        if query.channel is not None:
-            numbers = self._by_channel.get(query.channel, [])
+        """Return the videos that match the words of a query, newest first."""
+        numbers: Sequence[int] = range(len(self.videos))
         if query.terms:
-            found = set().union(*(self._matching(*term) for term in query.terms))
-            numbers = sorted(found if query.channel is None else found.intersection(numbers))
-        return (self.videos[number] for number in reversed(list(numbers)))
+            numbers = sorted(set().union(*(self._matching(*term) for term in query.terms)))
+        return (self.videos[number] for number in reversed(numbers))
 
     def of_channel(self, channel: str) -> list[Video]:
         """Return a channel's videos, newest first."""
@@ -90,9 +79,7 @@ class Query:
     after: float | None = None
     before: float | None = None
     order: str = "relevance"
-    channel: str | None = None
     category: int | None = None
-    duration: str = "any"
 
     @staticmethod
     def parse(text: str) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
@@ -109,13 +96,6 @@ class Query:
         if not terms and text.strip():
             return ((("",), ()),)
         return tuple(terms)
-
-    def admits(self, video: Video) -> bool:
-        """Return whether a video passes the filters that are not in the index."""
-        if self.category is not None and video.category != self.category:
-            return False
-        shortest, longest = _MINUTES[self.duration]
-        return shortest <= video.duration / 60 < longest
 
 
 class Catalogue(ABC):
@@ -166,32 +146,21 @@ class Catalogue(ABC):
         ]
 
     def search(self, query: Query, at: float) -> list[Video]:
-        """Return the results of a query in its order, at most CEILING."""
+        """Return the results of a query, at most CEILING: newest first, or by relevance."""
+        by_date = query.order == "date"
         indexed = at - self.listing_lag
         latest = indexed if query.before is None else min(query.before, indexed)
-        limit = CEILING if query.order == "date" else _SCANNED
         found: list[Video] = []
         for shelf in self.shelves(query.after, latest):
             for video in shelf.newest_first(query):
                 if query.after is not None and video.published < query.after:
                     break
-                if video.published > latest or not query.admits(video) or not self.visible(video, at):
-                    continue
-                found.append(video)
-                if len(found) == limit:
-                    return self._ranked(found, query, at)
-        return self._ranked(found, query, at)
-
-    @staticmethod
-    def _ranked(found: list[Video], query: Query, at: float) -> list[Video]:
-        keys: dict[str, Callable[[Video], Any]] = {
-            "viewCount": lambda video: -video.counts(at).views,
-            "rating": lambda video: -(video.counts(at).likes or 0),
-            "title": lambda video: video.title.casefold(),
+                fits = query.category is None or video.category == query.category
+                if video.published <= latest and fits and self.visible(video, at):
+                    found.append(video)
+            if len(found) >= (CEILING if by_date else _SCANNED):
+                break
+        if not by_date:
             # How YouTube orders by relevance is unknown; here it is a fixed shuffle of its own for each query.
-            "relevance": lambda video: digest(query.text, video.id)[:8],
-        }
-        order = "relevance" if query.order == "searchSortUnspecified" else query.order
-        if order in keys:
-            found.sort(key=keys[order])
+            found = sorted(found[:_SCANNED], key=lambda video: digest(query.text, video.id)[:8])
         return found[:CEILING]

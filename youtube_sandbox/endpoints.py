@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES", "Answer", "Route"]
 
 _ORDERS: Final = ("searchSortUnspecified", "date", "rating", "viewCount", "relevance", "title", "videoCount")
-_LENGTHS: Final = ("any", "videoDurationUnspecified", "short", "medium", "long")
 _SAFETY: Final = ("safeSearchSettingUnspecified", "none", "moderate", "strict")
 _TYPES: Final = ("video", "channel", "playlist")
 _VIDEO_FILTERS: Final = [name for name in ACCEPTED["search"] if name.startswith("video") or name == "eventType"]
 _MOST_ESTIMATED: Final = 1_000_000
-_CHANNEL_ID_LENGTH: Final = 24
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Answer:
 
 
 def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:
-    """Answer search.list. Only videos are found; there are no results of other types."""
+    """Answer search.list. Only videos are found, and filters that Maia does not use are ignored."""
     parts = parameters.parts(("id", "snippet"))
     amount = parameters.max_results()
     types = parameters.listed("type") or list(_TYPES)
@@ -50,11 +48,7 @@ def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> An
         message = "The search filters of the request do not go together: a video filter needs type=video."
         raise invalid("invalidSearchFilter", message, domain="youtube.search", location="type")
     text = parameters.text("q") or ""
-    channel = parameters.text("channelId")
-    if channel is not None and (len(channel) != _CHANNEL_ID_LENGTH or not channel.startswith("UC")):
-        raise invalid("invalidChannelId", "Invalid channel.", domain="youtube.search", location="channelId")
     category = parameters.text("videoCategoryId")
-    length = parameters.choice("videoDuration", _LENGTHS, "any")
     parameters.choice("safeSearch", _SAFETY, "moderate")
     query = Query(
         text=text,
@@ -62,9 +56,7 @@ def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> An
         after=parameters.time("publishedAfter"),
         before=parameters.time("publishedBefore"),
         order=parameters.choice("order", _ORDERS, "relevance"),
-        channel=channel,
         category=int(category) if category and category.isascii() and category.isdigit() else None,
-        duration="any" if length == "videoDurationUnspecified" else length,
     )
     offset = parameters.offset()
     found = world.search(query, at) if "video" in types else []

@@ -139,10 +139,6 @@ def video_item(video: Video, at: float, parts: set[str]) -> dict[str, Any]:
         item["status"] = _STATUS
     if "statistics" in parts:
         item["statistics"] = {**_statistics(counts), "favoriteCount": "0"}
-    if "liveStreamingDetails" in parts and video.live_until:
-        item["liveStreamingDetails"] = {"actualStartTime": timestamp(video.published)}
-        if not live:
-            item["liveStreamingDetails"]["actualEndTime"] = timestamp(video.live_until)
     return item
 
 
@@ -227,7 +223,6 @@ def channel_item(channel: Channel, parts: set[str], uploads: int, views: int) ->
             "hiddenSubscriberCount": False,
             "videoCount": str(uploads),
         },
-        "status": {"privacyStatus": "public", "isLinked": True, "longUploadsStatus": "longUploadsUnspecified"},
     }
     head = {"kind": "youtube#channel", "etag": etag(channel.id, uploads, views), "id": channel.id}
     return head | {name: part for name, part in all_parts.items() if name in parts}
@@ -246,7 +241,6 @@ def playlist_item(video: Video, position: int, parts: set[str]) -> dict[str, Any
             "videoOwnerChannelId": video.channel.id,
         },
         "contentDetails": {"videoId": video.id, "videoPublishedAt": timestamp(video.published)},
-        "status": {"privacyStatus": "public"},
     }
     head = {
         "kind": "youtube#playlistItem",

@@ -128,43 +128,21 @@ def test_a_search_without_matches_finds_nothing(shared_world: SeededWorld, text:
     assert shared_world.search(query(text), NOW) == []
 
 
-def test_search_of_the_whole_world_ends_at_the_ceiling(shared_world: SeededWorld) -> None:
-    for order in ("date", "relevance", "viewCount"):
-        assert len(shared_world.search(query("", order=order), NOW)) == CEILING
+@pytest.mark.parametrize("order", ["date", "relevance"])
+def test_search_of_the_whole_world_ends_at_the_ceiling(shared_world: SeededWorld, order: str) -> None:
+    assert len(shared_world.search(query("", order=order), NOW)) == CEILING
 
 
-def test_orders(shared_world: SeededWorld) -> None:
-    window = {"after": NOW - DAY}
-    views = [v.counts(NOW).views for v in shared_world.search(query("news", order="viewCount", **window), NOW)]
-    assert views == sorted(views, reverse=True)
-    likes = [v.counts(NOW).likes or 0 for v in shared_world.search(query("news", order="rating", **window), NOW)]
-    assert likes == sorted(likes, reverse=True)
-    titles = [v.title.casefold() for v in shared_world.search(query("news", order="title", **window), NOW)]
-    assert titles == sorted(titles)
-    by_date = shared_world.search(query("news", **window), NOW)
-    relevant = shared_world.search(query("news", order="relevance", **window), NOW)
+def test_relevance_is_another_order_of_the_same_results(shared_world: SeededWorld) -> None:
+    by_date, relevant = (
+        shared_world.search(query("news", order=order, after=NOW - DAY), NOW) for order in ("date", "relevance")
+    )
     assert relevant != by_date
     assert set(relevant) == set(by_date)
 
 
-def test_filters(shared_world: SeededWorld) -> None:
-    window = {"after": NOW - DAY}
-    everything = shared_world.search(query("", **window), NOW)
-    channel = everything[0].channel.id
-    assert {video.channel.id for video in shared_world.search(query("", channel=channel), NOW)} == {channel}
-    assert {v.category for v in shared_world.search(query("", category=10, **window), NOW)} == {10}
-    lengths = [
-        shared_world.search(query("music", duration=name, **window), NOW) for name in ("short", "medium", "long")
-    ]
-    assert [all(v.duration < 240 for v in lengths[0]), all(v.duration > 1200 for v in lengths[2])] == [True, True]
-    assert sum(map(len, lengths)) == len(shared_world.search(query("music", **window), NOW))
-
-
-def test_channel_and_words_together(shared_world: SeededWorld) -> None:
-    video = next(v for v in shared_world.search(query("tutorial"), NOW))
-    found = shared_world.search(query("tutorial", channel=video.channel.id), NOW)
-    assert video in found
-    assert {v.channel.id for v in found} == {video.channel.id}
+def test_a_category_filters(shared_world: SeededWorld) -> None:
+    assert {v.category for v in shared_world.search(query("", category=10, after=NOW - DAY), NOW)} == {10}
 
 
 def test_a_deleted_video_is_gone_from_everywhere() -> None:
