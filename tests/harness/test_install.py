@@ -180,7 +180,7 @@ def project(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    for name in ("tools", "atlas", "maia"):
+    for name in ("tools", "atlas", "maia", "youtube_sandbox"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for lock in LOCKS:
         shutil.copy(lock, folder)

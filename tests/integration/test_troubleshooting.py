@@ -190,7 +190,7 @@ def interpreter(folder: Path, without: tuple[str, ...]) -> Path:
         if package.name in without or package.suffix == ".pth" or package.name.startswith("__editable__"):
             continue
         (site / package.name).symlink_to(package)
-    for package_name in {"atlas", "maia"} - set(without):
+    for package_name in {"atlas", "maia", "youtube_sandbox"} - set(without):
         if not (site / package_name).exists():
             (site / package_name).symlink_to(CHECKOUT / package_name)
     return folder / "venv" / "bin" / "python"
