@@ -1,4 +1,4 @@
-"""What `maia.orchestration` and its Prefect side, `maia.prefect.engine`, both know of a flow or a task: its body."""
+"""The body of a flow or a task, known to `maia.orchestration` and to `maia.prefect.engine`."""
 
 import functools
 from collections.abc import Callable, Coroutine
@@ -20,7 +20,7 @@ class Body(Generic[P, R]):
 
     Attributes:
         fn: the plain function.
-        name: what the flow or task is called, on a Prefect server too.
+        name: the name of the flow or task, on a Prefect server too.
     """
 
     def __init__(self, fn: AsyncFunction[P, R], name: str) -> None:

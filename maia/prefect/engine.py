@@ -1,15 +1,14 @@
-"""The Prefect side of `maia.orchestration`, imported only where there is a server.
+"""The Prefect side of `maia.orchestration`, imported only where a server answers.
 
-Prefect is an onlooker here. What it runs is a stand-in, which says that the run has begun, waits until the body has
-ended, and raises what the body raised. The body itself runs in a task beside it, in the context of the run, so that
-nothing that happens to Prefect (a server that is lost, a report that never ends, a handler that throws) can stop it,
-start it twice, or take its result away:
+Prefect watches. It runs a stand-in, which waits until the body has ended, and raises what the body raised. The body
+itself runs in a task beside it, in the context of the run, so that no failure of Prefect (a lost server, a report that
+never ends, a handler that throws) can stop it, start it twice, or lose its result:
 
-- Prefect fails before it begins, or takes too long: the body runs plain.
+- Prefect fails before it starts the run, or takes too long: the body runs plain.
 - Prefect fails while the body runs: the body does not notice.
-- Prefect fails after the body has ended, or takes too long: a warning, and the result is given.
+- Prefect fails after the body has ended, or takes too long: a warning, and the result is returned.
 
-A flow ends there in a state whose message says how the run ended and what it stored. Under a Prefect worker, where
+A flow run ends in a state whose message says how the run ended and what it stored. Under a Prefect worker, where
 Prefect itself calls the flow, `maia.deployments` does the same.
 """
 
@@ -19,7 +18,8 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextvars import Context, ContextVar
+from contextvars import Context
+from dataclasses import dataclass
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 import prefect
@@ -62,25 +62,29 @@ class _Engine:
     reports: Final[set[asyncio.Task[BaseException | None]]] = set()  # kept: asyncio holds tasks only weakly
 
 
-class _Watched:
-    """One call of a flow or task, between the stand-in that Prefect runs and the body."""
+class RunFailed(Exception):
+    """The error that Prefect sees in place of one that a body raised: what happened, on one line."""
+
+
+class _StandIn:
+    """What Prefect runs in place of a body: it waits for the body's end, and ends the same way."""
 
     def __init__(self) -> None:
-        self.began: asyncio.Future[Context] = asyncio.get_running_loop().create_future()
+        self.started: asyncio.Future[Context] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
         self._state: prefect.State[Any] | None = None
         self._failure: BaseException | None = None
 
-    async def stand_in(self) -> "prefect.State[Any] | None":
-        if not self.began.done():
-            self.began.set_result(contextvars.copy_context())
+    async def run(self) -> "prefect.State[Any] | None":
+        if not self.started.done():
+            self.started.set_result(contextvars.copy_context())
         await self._ended.wait()
         if self._failure is not None:
             raise self._failure
         return self._state
 
     def end(self, failure: BaseException | None, state: "prefect.State[Any] | None" = None) -> None:
-        """Let the stand-in end in `state`, or as the body did; what Prefect is shown holds no secret."""
+        """End in `state`, or as the body did; Prefect sees no secret."""
         self._state = state
         if state is None:
             match failure:
@@ -92,89 +96,58 @@ class _Watched:
                     self._failure = failure
         self._ended.set()
 
-    def raised_only(self, exc: BaseException | None) -> bool:
-        """Whether `exc`, that came out of Prefect, is nothing but the end of the body."""
-        if exc is None or self._failure is None:
-            return exc is self._failure
-        return self._failure in leaves(exc)
+    def caused(self, error: BaseException | None) -> bool:
+        """Return whether `error`, which Prefect raised, is nothing but the end of the body."""
+        if error is None or self._failure is None:
+            return error is self._failure
+        return self._failure in leaves(error)
 
 
-class RunFailed(Exception):
-    """What Prefect is shown where a body raised an exception: what happened, on one line."""
+@dataclass(frozen=True)
+class _Ended(Generic[R]):
+    """The result of a body, as a value: asyncio would throw a SystemExit that leaves a task out of the event loop."""
 
-
-class _Ending(Generic[R]):
-    """What came of a body: kept as a value, since a SystemExit that leaves a task is thrown out of the event loop."""
-
-    def __init__(self, value: R | None, failure: BaseException | None) -> None:
-        self._value = value
-        self.failure = failure
-
-    @property
-    def raw(self) -> R | BaseException | None:
-        return self._value if self.failure is None else self.failure
+    value: R | None = None
+    failure: BaseException | None = None
 
     def result(self) -> R:
         if self.failure is not None:
             raise self.failure
-        return self._value  # type: ignore[return-value]  # None only where R allows it
-
-
-_watched: ContextVar[_Watched | None] = ContextVar("maia_watched", default=None)
-
-
-@functools.cache
-def _cached_flow(flow: Body[..., Any]) -> "prefect.Flow[..., Coroutine[Any, Any, Any]]":
-    @functools.wraps(flow.fn)  # with its signature: Prefect shows the parameters
-    async def stand_in(*_args: Any, **_kwargs: Any) -> Any:
-        watched = _watched.get()
-        assert watched is not None, "a flow is only run by watch_flow"  # noqa: S101
-        return await watched.stand_in()
-
-    def run_name() -> str:
-        view = current_view.get()
-        return view.name if view is not None else flow.name
-
-    return prefect.Flow(stand_in, name=flow.name, flow_run_name=run_name, retries=0, persist_result=False)
-
-
-@functools.cache
-def _cached_task(task: Body[..., Any]) -> "prefect.Task[[], Coroutine[Any, Any, None]]":
-    # Without its parameters: Prefect would search a whole batch of rows for states and futures.
-    async def stand_in() -> None:
-        watched = _watched.get()
-        assert watched is not None, "a task is only run by watch_task"  # noqa: S101
-        await watched.stand_in()
-
-    functools.update_wrapper(stand_in, task.fn)
-    del stand_in.__wrapped__  # type: ignore[attr-defined]  # else Prefect takes the signature from there
-    return prefect.Task(stand_in, name=task.name, retries=0, persist_result=False, cache_policy=NO_CACHE)
+        return self.value  # type: ignore[return-value]  # None only where R allows it
 
 
 async def watch_flow(flow: Body[P, R], answers: Callable[[], bool], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run `flow` once, watched by Prefect as far as it can; `answers` tells whether a server that was lost is back."""
+    """Run `flow` once, watched by Prefect as far as it can; `answers` returns whether a lost server is back."""
     if _Engine.lost and not await asyncio.to_thread(answers):
         return await flow.fn(*args, **kwargs)
     _Engine.lost = False
+    view = current_view.get()
 
     async def body() -> R:
         with run_scope() as context:
             if context.shutdown.handles_signals:
-                install_signal_handlers(context.shutdown)  # Prefect put its own in place when the run began
+                install_signal_handlers(context.shutdown)  # Prefect replaced them when the run started
             # A signal that came while Prefect got ready: nothing has been claimed yet.
             context.shutdown.raise_if_requested()
             return await flow.fn(*args, **kwargs)
 
-    async def call_prefect() -> None:
-        view = current_view.get()
+    async def call_prefect(stand_in: _StandIn) -> None:
+        @functools.wraps(flow.fn)  # with its signature: Prefect shows the parameters
+        async def run(*_args: Any, **_kwargs: Any) -> Any:
+            return await stand_in.run()
+
+        name = view.name if view is not None else flow.name
+        # a callable: braces in a plain name would be filled in
+        shown = prefect.Flow(run, name=flow.name, flow_run_name=lambda: name, retries=0, persist_result=False)
         with prefect.tags(*(view.tags if view is not None else ())):
-            await _cached_flow(flow)(*args, **kwargs, return_state=True)
+            await shown(*args, **kwargs, return_state=True)
 
     with run_scope() as context:
         before = dict(context.stats)
 
-        def state_of(ending: _Ending[R]) -> "prefect.State[Any]":
-            return final_state(ending.raw, context.shutdown, _since(context.stats, before))
+        def state_of(ended: _Ended[R]) -> "prefect.State[Any]":
+            result = ended.value if ended.failure is None else ended.failure
+            return final_state(result, context.shutdown, _since(context.stats, before))
 
         return await _watch(f"flow {flow.name}", call_prefect, body, state_of=state_of)
 
@@ -187,21 +160,30 @@ async def watch_task(task: Body[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     async def body() -> R:
         return await task.fn(*args, **kwargs)
 
-    return await _watch(f"task {task.name}", _cached_task(task), body)
+    async def call_prefect(stand_in: _StandIn) -> None:
+        # Without its parameters: Prefect would search a whole batch of rows for states and futures.
+        async def run() -> None:
+            await stand_in.run()
+
+        functools.update_wrapper(run, task.fn)
+        del run.__wrapped__  # type: ignore[attr-defined]  # else Prefect takes the signature from there
+        await prefect.Task(run, name=task.name, retries=0, persist_result=False, cache_policy=NO_CACHE)()
+
+    return await _watch(f"task {task.name}", call_prefect, body)
 
 
-def final_state(ending: Any, shutdown: Shutdown, stats: Mapping[str, Any]) -> "prefect.State[Any]":
+def final_state(result: Any, shutdown: Shutdown, stats: Mapping[str, Any]) -> "prefect.State[Any]":
     """Return the state in which Prefect shows the end of a run.
 
     Args:
-        ending: the stats that the run returned, or what it raised.
+        result: the stats that the run returned, or what it raised.
         shutdown: of the run.
         stats: what it did; of a run that raised, until then.
     """
-    returned = ending if isinstance(ending, Mapping) else {}
-    outcome, _, error = run_end(ending if isinstance(ending, BaseException) else returned, shutdown)
-    message = state_message(outcome, error or returned.get("reason"), {**returned, **stats})
-    match outcome:
+    returned = result if isinstance(result, Mapping) else {}
+    end = run_end(result if isinstance(result, BaseException) else returned, shutdown)
+    message = state_message(end.outcome, end.error or returned.get("reason"), {**returned, **stats})
+    match end.outcome:
         case Outcome.OK | Outcome.IDLE | Outcome.QUOTA_EXHAUSTED:
             return Completed(message=message, data=returned)
         case Outcome.CHURN | Outcome.CANCELLED:
@@ -217,62 +199,60 @@ def _since(stats: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any
 
 async def _watch(
     what: str,
-    call_prefect: Callable[[], Awaitable[object]],
+    call_prefect: Callable[[_StandIn], Awaitable[None]],
     body: Callable[[], Coroutine[Any, Any, R]],
     *,
-    state_of: Callable[[_Ending[R]], "prefect.State[Any]"] | None = None,
+    state_of: Callable[[_Ended[R]], "prefect.State[Any]"] | None = None,
 ) -> R:
-    """Run the body beside Prefect's run of its stand-in. `state_of`: how a flow ends; None: it is a task."""
+    """Run the body beside Prefect's run of its stand-in. `state_of`: the last state of a flow; None for a task."""
     loop = asyncio.get_running_loop()
-    watched = _Watched()
-    context = contextvars.copy_context()
-    context.run(_watched.set, watched)
-    report = loop.create_task(_report(call_prefect), context=context)
+    stand_in = _StandIn()
+    report = loop.create_task(_report(call_prefect, stand_in))
     _Engine.reports.add(report)
     report.add_done_callback(_Engine.reports.discard)
 
-    run_context = await _begin(what, watched, report)
+    run_context = await _start(what, stand_in, report)
     work = loop.create_task(_contain(body), context=run_context)
     while not work.done():
         try:
             await asyncio.wait({work})
         except asyncio.CancelledError:
             work.cancel()  # the body decides what it makes of it, as it would if it were awaited here
-    ending = work.result()
-    watched.end(ending.failure, state_of(ending) if state_of is not None else None)
+    ended = work.result()
+    stand_in.end(ended.failure, state_of(ended) if state_of is not None else None)
     if run_context is not None:
-        await _finish(what, watched, report, drain=state_of is not None)
-    return ending.result()
+        await _finish(what, stand_in, report, drain=state_of is not None)
+    return ended.result()
 
 
-async def _report(call_prefect: Callable[[], Awaitable[object]]) -> BaseException | None:
+async def _report(call_prefect: Callable[[_StandIn], Awaitable[None]], stand_in: _StandIn) -> BaseException | None:
     try:
-        await call_prefect()
+        await call_prefect(stand_in)
     except BaseException as exc:  # noqa: BLE001 - Prefect's own, or the body's come back
         return exc
     return None
 
 
-async def _contain(body: Callable[[], Coroutine[Any, Any, R]]) -> _Ending[R]:
+async def _contain(body: Callable[[], Coroutine[Any, Any, R]]) -> _Ended[R]:
     try:
-        return _Ending(await body(), None)
+        return _Ended(await body())
     except TerminationSignal as exc:  # of a handler of Prefect's own
         current_shutdown().cancel(exc.signal)
-        return _Ending(None, exc)
+        return _Ended(failure=exc)
     except BaseException as exc:  # noqa: BLE001 - handed on to the caller and to Prefect
-        return _Ending(None, exc)
+        return _Ended(failure=exc)
 
 
-async def _begin(what: str, watched: _Watched, report: asyncio.Task[BaseException | None]) -> Context | None:
-    """The context of the run that Prefect began; None if it could not, and the body has to run plain."""
+async def _start(what: str, stand_in: _StandIn, report: asyncio.Task[BaseException | None]) -> Context | None:
+    """Return the context of the run that Prefect started; None if it could not, and the body has to run plain."""
     try:
-        waited: set[asyncio.Future[Any]] = {watched.began, report}
+        waited: set[asyncio.Future[Any]] = {stand_in.started, report}
         await asyncio.wait(waited, timeout=BEGIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         report.cancel()
         raise
-    if watched.began.done():
-        context = watched.began.result()
+    if stand_in.started.done():
+        context = stand_in.started.result()
         context.run(inside_run.set, True)
         return context
     cause = report.result() if report.done() else TimeoutError(f"no answer within {BEGIN_SECONDS:.0f} s")
@@ -281,27 +261,24 @@ async def _begin(what: str, watched: _Watched, report: asyncio.Task[BaseExceptio
     return None
 
 
-async def _finish(what: str, watched: _Watched, report: asyncio.Task[BaseException | None], *, drain: bool) -> None:
-    """Give Prefect its time to report the end; never more, and never an exception of its own."""
+async def _finish(what: str, stand_in: _StandIn, report: asyncio.Task[BaseException | None], *, drain: bool) -> None:
+    """Wait for Prefect to report the end, never longer than its limit; raise nothing of its own."""
     # After a signal the whole process has only seconds left.
     limit = CLEANUP_SECONDS if current_shutdown().cancelled else REPORT_SECONDS
     deadline = time.monotonic() + limit
+    late = TimeoutError(f"not done within {limit:.0f} s")
     await asyncio.wait({report}, timeout=limit)
     if not report.done():
         report.cancel()
-        _lose(f"Prefect did not report the end of {what}", TimeoutError(f"not done within {limit:.0f} s"))
-        return
-    if not watched.raised_only(report.result()):
+        _lose(f"Prefect did not report the end of {what}", late)
+    elif not stand_in.caused(report.result()):
         _lose(f"Prefect did not report the end of {what}", report.result())
-        return
-    left = deadline - time.monotonic()
-    if drain and left > 0 and not await asyncio.to_thread(_drain, left):
-        _lose(f"Prefect did not report all of {what}", TimeoutError(f"not done within {limit:.0f} s"))
+    elif drain and time.monotonic() < deadline and not await asyncio.to_thread(_drain, deadline):
+        _lose(f"Prefect did not report all of {what}", late)
 
 
-def _drain(limit: float) -> bool:
-    """Send what Prefect still holds in its threads, where the end of this process would lose it; True if all went."""
-    deadline = time.monotonic() + limit
+def _drain(deadline: float) -> bool:
+    """Send what Prefect's threads still hold, which the end of the process would lose; return whether all was sent."""
     for worker in (EventsWorker, APILogWorker):
         waited = worker.drain_all(timeout=max(0.0, deadline - time.monotonic()))
         if isinstance(waited, tuple) and waited[1]:
@@ -311,6 +288,6 @@ def _drain(limit: float) -> bool:
 
 def _lose(what: str, cause: BaseException | None) -> None:
     if current_shutdown().cancelled:
-        return  # the process is leaving: nobody is left to try again, and the reason is known
+        return  # the process ends: nothing will try again, and the reason is known
     _Engine.lost = True
     logger.warning("%s: the work goes on without it (%s)", what, describe(cause) if cause else "it ended early")
