@@ -16,11 +16,11 @@ from maia.runtime.logs import set_up_logging
 __all__ = ["EPILOG", "MOST_MINUTES", "MOST_ROWS", "hunter", "parse_shard", "tracker"]
 
 EPILOG = verbatim("Exit codes:\n" + "\n".join(f"  {row.code.value:>3}  {row.name}: {row.when}" for row in EXIT_CODES))
-"""What the agents' help ends with."""
+"""The last part of the agents' help."""
 
 
 def parse_shard(text: str) -> Shard:
-    """What --shard says. Raises BadParameter."""
+    """Return the shard of --shard. Raises BadParameter."""
     try:
         return Shard.parse(text)
     except ValueError as error:

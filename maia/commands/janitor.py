@@ -82,7 +82,7 @@ def janitor(
 
 
 def _print(outlook: Outlook, archive: ArchiveOutlook | None) -> None:
-    """What would go, by table and reason, each with the first few rows."""
+    """Print what would be deleted, by table and reason, each with the first few rows."""
     for part in outlook.expired:
         typer.echo(f"{part.table}, {part.reason}: {part.rows:,} of {outlook.totals[part.table]:,} rows")
         for row in part.sample:
@@ -96,7 +96,7 @@ def _print(outlook: Outlook, archive: ArchiveOutlook | None) -> None:
 
 
 def _print_json(outlook: Outlook, archive: ArchiveOutlook | None) -> None:
-    """The same as docs/retention.md describes it."""
+    """Print the same as JSON, as docs/retention.md describes it."""
     expired = [{**asdict(part), "total": outlook.totals[part.table]} for part in outlook.expired]
     days = None if archive is None else {"days": archive.old, "total": archive.total}
     found = {"expired": expired, "archive": days, "needs_yes": _beyond(outlook, archive)}

@@ -1,4 +1,4 @@
-"""How a command that is no agent runs: its errors are one line, its exit codes those of the table."""
+"""Run a command that is no agent: an error is one line on stderr and its exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Runs the work to its end; an error of ours becomes one line on stderr and its exit code."""
+    """Run the work to its end; an error of ours becomes one line on stderr and its exit code."""
 
     async def main() -> T:
         return await work()
@@ -33,6 +33,6 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def leave(error: AtlasError) -> NoReturn:
-    """Says what happened and ends the command with the error's code."""
+    """Print the error and end the command with its code."""
     typer.echo(f"maia: {describe(error)}", err=True)
     raise typer.Exit(error.exit_code)

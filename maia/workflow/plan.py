@@ -1,7 +1,7 @@
-"""`maia plan`: how many shards are worth starting, from what is due and from what the keys can still spend today.
+"""`maia plan`: how many shards are worth starting, from the work that is due and the quota that is left today.
 
-Every wave is planned from the queue, the videos and the quota. A later one starts no more shards than met a rate limit
-in the wave before, after a pause. Which of them did does not matter: they have released their claims.
+A later wave starts at most as many shards as met a rate limit in the wave before, after a pause. Which ones they were
+does not matter: they have released their claims.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ logger = logging.getLogger(__name__)
 MOST_SHARDS = 255
 """A matrix of GitHub Actions has at most 256 jobs."""
 
-_COUNTED_PAST = 1_000  # rows beyond those that the plan needs, so that it can say how many are due
+_COUNT_MARGIN = 1_000  # rows counted beyond those that the plan needs, so that it can say how many are due
 
 
 @dataclass(frozen=True)
 class Job:
-    """One kind of work that is due, and how much of it one cycle of one shard does.
+    """One kind of due work, and how much of it one cycle of one shard does.
 
     Attributes:
         what: in words, in the plural.
-        items: how many are due; ``more`` if they were counted no further.
-        calls: bucket → calls left today; any of the buckets will do.
-        until: when the first spent calls come back (schedule clock).
+        items: how many are due; with ``more``, at least so many.
+        calls: bucket → calls left today; any of the buckets can pay.
+        until: when the first bucket is reset (schedule clock).
         now: when the plan is made (schedule clock).
     """
 
@@ -66,7 +66,7 @@ class Job:
 
     @property
     def shards(self) -> int:
-        """How many shards have both an item to work on and a call to spend on it."""
+        """The number of shards that have both an item to work on and a call to spend on it."""
         return min(ceil(self.items / self.items_a_cycle), ceil(sum(self.calls.values()) / self.calls_a_cycle))
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """How many shards to start, and why in words (one line)."""
+    """The number of shards to start, and the reason on one line."""
 
     shards: int
     outcome: Outcome
@@ -86,12 +86,12 @@ class Plan:
 
 
 def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "", bound: str = "the most that may start") -> Plan:
-    """Return how many shards are worth starting: those of the job that needs most, since a shard does some of each.
+    """Return the plan: the shards of the job that needs most, since a shard does some of each.
 
     Args:
         jobs: every kind of work.
-        most: no more shards than this.
-        outlook: one line on what comes next, for when nothing is due.
+        most: the largest number of shards.
+        outlook: one line on what is due next, for when nothing is due now.
         bound: what `most` is, in words.
     """
     due = [job for job in jobs if job.items]
@@ -106,7 +106,7 @@ def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "", bound: str = 
 
 
 def plan_next_wave(churned: int, wave: int, jobs: Sequence[Job], most: int, outlook: str = "") -> Plan:
-    """Return what a first wave would start now, but no more shards than churned in the wave before this one."""
+    """Return the plan of a first wave now, limited to the number of shards that churned in the wave before."""
     if not churned:
         return Plan(0, Outcome.IDLE, f"no shard of wave {wave - 1} met a rate limit")
     if churned < most:
@@ -126,14 +126,13 @@ def _or(buckets: Mapping[Bucket, int]) -> str:
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What the command line says of a plan.
+    """The options of a plan, from the command line.
 
     Attributes:
-        max_shards: no more than so many.
         batch_size: rows of one cycle of one shard; None: the setting.
         wave: None: the setting MAIA_WAVE, or 1.
         queries: added to the queue before the first wave.
-        resume_keys: lift the suspensions of the ring's keys before the first wave is planned.
+        resume_keys: lift the suspensions of the ring's keys before the first wave.
         migrate: bring an older schema up to date before the first wave, where that only adds and this user may.
         result_file: None: the setting MAIA_RESULT_FILE.
     """
@@ -148,7 +147,7 @@ class PlanOptions:
 
 
 def run(agent: str, options: PlanOptions) -> NoReturn:
-    """Plans a wave of an agent and ends the process with the code that says how that went."""
+    """Plan a wave of an agent and end the process with its exit code."""
     shard = str(Shard())
 
     async def work() -> Mapping[str, Any]:
@@ -187,13 +186,12 @@ async def _migrate() -> bool:
 
 
 async def make_plan(agent: str, options: PlanOptions, wave: int) -> dict[str, Any]:
-    """Adds the queries, and plans a wave.
+    """Add the queries, and plan a wave.
 
     Returns:
-        the stats of the result file: ``agent``, ``shards``, ``wave``, ``queries_new``, ``keys_resumed``
-        (fingerprints, where that was asked for), ``due``, ``unfinished`` (videos,
-        Hunter) or ``zones`` (Tracker), ``churned`` (from wave 2 on), ``calls_left``, ``outcome``, ``reason``. What is
-        due is counted no further than is needed, and 1,000.
+        the stats of the result file: ``agent``, ``shards``, ``wave``, ``queries_new``, ``keys_resumed`` (fingerprints,
+        with ``resume_keys``), ``due``, ``unfinished`` (videos, Hunter) or ``zones`` (Tracker), ``churned`` (from wave
+        2 on), ``calls_left``, ``outcome``, ``reason``. Due rows are counted up to what the plan needs and 1,000 more.
 
     Raises:
         ConfigError: every key of the ring is wrong or blocked.
@@ -226,10 +224,7 @@ async def _resume_keys(ring: str) -> list[str]:
 
 
 async def _pause(wave: int) -> None:
-    """Wait until a per-minute limit that the wave before met has passed. Up to half the setting is added at random.
-
-    Raises CancelledExit as soon as a signal comes.
-    """
+    """Wait until a per-minute limit has passed: the setting, and up to half of it at random. Raises CancelledExit."""
     seconds = settings.maia_wave_pause_seconds * random.uniform(1.0, 1.5)  # noqa: S311  no secret
     if not seconds:
         return
@@ -261,17 +256,17 @@ _Work = tuple[list[Job], dict[str, Any], str]
 
 
 async def _hunter(options: PlanOptions, left: CallsLeft) -> _Work:
-    """Queries to search, each a call; and videos that an earlier cycle had to leave, since each cycle begins with some.
+    """Count the queries to search, each a call, and the unfinished videos that each cycle starts with.
 
-    A shard makes at most HUNTER_MAX_SEARCHES_PER_RUN searches, however large its batch. Searching needs no units: what
-    cannot be enriched is stored all the same.
+    A shard makes at most HUNTER_MAX_SEARCHES_PER_RUN searches. Searching needs no units: videos that cannot be enriched
+    are stored all the same.
     """
     dao, most = PlanDAO(), options.max_shards
     searches = options.batch_size or settings.hunter_batch_size
     if settings.hunter_max_searches_per_run is not None:
         searches = min(searches, settings.hunter_max_searches_per_run)
     videos = CALLS_A_CYCLE * VIDEOS_A_CALL
-    query_limit, video_limit = most * searches + _COUNTED_PAST, most * videos + _COUNTED_PAST
+    query_limit, video_limit = most * searches + _COUNT_MARGIN, most * videos + _COUNT_MARGIN
     queries = await dao.due_queries(query_limit)
     # not by the vault itself, whose secrets a plan does not need
     unfinished = await dao.unfinished_videos(video_limit, archive=settings.vault_provider != "off")
@@ -284,9 +279,9 @@ async def _hunter(options: PlanOptions, left: CallsLeft) -> _Work:
 
 
 async def _tracker(options: PlanOptions, left: CallsLeft) -> _Work:
-    """Videos to read, 50 a call: of videos.batchGetStats or, once that is spent, of videos.list."""
+    """Count the videos to read, 50 a call of videos.batchGetStats or, once that is spent, of videos.list."""
     size = options.batch_size or settings.tracker_batch_size
-    limit = options.max_shards * size + _COUNTED_PAST
+    limit = options.max_shards * size + _COUNT_MARGIN
     zones = await PlanDAO().due_videos(limit)
     due = min(limit, sum(zones.values()))
     jobs = [_job("due videos", due, limit, left, size, ceil(size / MAX_IDS), Bucket.BATCH, Bucket.UNITS)]
