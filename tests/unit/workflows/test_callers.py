@@ -24,13 +24,14 @@ def called(part: str) -> dict[str, Any]:
 
 @every_caller
 def test_it_calls_the_released_workflow_and_uses_nothing_else(name: str) -> None:
+    """It passes every secret by name, may read files alone, and rests in the project's own repository."""
     assert [what for what, _ in uses(name)] == ["pleiades/maia/.github/workflows/maia.yml@v1"]
-    assert job(name)["with"]["agent"] == name.removesuffix(".yml")
-
-
-@every_caller
-def test_it_passes_every_secret_by_name(name: str) -> None:
-    assert job(name)["secrets"] == {secret: f"${{{{ secrets.{secret} }}}}" for secret in called("secrets")}
+    found = job(name)
+    assert found["with"]["agent"] == name.removesuffix(".yml")
+    assert found["secrets"] == {secret: f"${{{{ secrets.{secret} }}}}" for secret in called("secrets")}
+    assert (workflow(name)["permissions"], found["permissions"]) == ({}, {"contents": "read"})
+    assert found["if"] == "${{ github.repository != 'pleiades/maia' || vars.MAIA_ENABLED == 'true' }}"
+    assert "concurrency" not in text(name), "that of the workflow it calls would wait for it"
 
 
 @every_caller
@@ -73,40 +74,18 @@ def test_started_by_hand_it_asks_for_inputs_that_it_passes_on(name: str) -> None
         assert given["type"] in {"string", "number", "boolean"}
 
 
-@every_caller
-def test_it_starts_at_an_odd_minute(name: str) -> None:
-    (schedule,) = workflow(name)["on"]["schedule"]
-    minute = int(schedule["cron"].split()[0])
-    assert minute % 5, "GitHub delays and drops what starts when everything starts"
-
-
-def test_the_agents_do_not_start_together() -> None:
-    minutes = {workflow(name)["on"]["schedule"][0]["cron"].split()[0] for name in CALLERS}
+def test_each_starts_at_an_odd_minute_of_its_own() -> None:
+    """GitHub delays and drops what starts when everything starts."""
+    minutes = {int(workflow(name)["on"]["schedule"][0]["cron"].split()[0]) for name in CALLERS}
     assert len(minutes) == len(CALLERS)
-
-
-@every_caller
-def test_it_rests_in_the_projects_own_repository(name: str) -> None:
-    assert job(name)["if"] == "${{ github.repository != 'pleiades/maia' || vars.MAIA_ENABLED == 'true' }}"
-
-
-@every_caller
-def test_it_may_read_files_and_nothing_else(name: str) -> None:
-    assert workflow(name)["permissions"] == {}
-    assert job(name)["permissions"] == {"contents": "read"}
-
-
-@every_caller
-def test_it_has_no_concurrency_of_its_own(name: str) -> None:
-    """That of the workflow it calls would wait for it."""
-    assert "concurrency" not in text(name)
+    assert all(minute % 5 for minute in minutes)
 
 
 def test_the_callers_are_alike() -> None:
-    def plain(agent: str) -> set[str]:
+    def shared_lines(agent: str) -> set[str]:
         written = text(f"{agent}.yml").replace(agent, "agent").replace(agent.capitalize(), "Agent")
         return {line.strip() for line in written.splitlines() if not line.strip().startswith(("#", "- cron:"))}
 
-    hunter, tracker = (plain(agent) for agent in AGENTS)
+    hunter, tracker = (shared_lines(agent) for agent in AGENTS)
     assert {line for line in hunter - tracker if "uer" not in line} == set()
     assert {line for line in tracker - hunter if "Videos" not in line} == set()

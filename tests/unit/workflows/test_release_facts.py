@@ -83,59 +83,65 @@ def test_the_facts_of_a_release(release: ModuleType, clone: Path, source: str) -
     assert notes == "### Added\n\n- Something.\n"
 
 
+def tagged(clone: Path) -> None:
+    git(clone, "tag", TAG)
+
+
+def beside_main(clone: Path) -> None:
+    git(clone, "commit", "--quiet", "--allow-empty", "--message=beside main")
+
+
+def nothing(clone: Path) -> None:
+    """Leave the clone as it is."""
+
+
 @pytest.mark.parametrize(
-    ("others", "reason"),
+    ("before", "others", "reason"),
     [
-        ({"ACT": "true"}, "not under act"),
-        ({"GITHUB_REF_NAME": "feature/x"}, "is built from the branch main, and this is 'feature/x'"),
-        ({"GITHUB_SHA": "0" * 40}, f"the run at {'0' * 40}"),
+        (nothing, {"ACT": "true"}, "not under act"),
+        (nothing, {"GITHUB_REF_NAME": "feature/x"}, "is built from the branch main, and this is 'feature/x'"),
+        (nothing, {"GITHUB_SHA": "0" * 40}, f"the run at {'0' * 40}"),
+        (tagged, {}, r"v1.2.3 is already a tag: raise maia.__version__"),
+        (beside_main, {}, "is not on the branch main"),
     ],
 )
 def test_a_run_that_makes_no_image_is_refused(
-    release: ModuleType, clone: Path, others: dict[str, str], reason: str
+    release: ModuleType, clone: Path, before: Callable[[Path], None], others: dict[str, str], reason: str
 ) -> None:
+    before(clone)
     with pytest.raises(release.Refusal, match=reason):
         release.facts(environment(clone, **others), clone)
 
 
-def test_a_version_that_has_a_tag_is_used_up(release: ModuleType, clone: Path) -> None:
-    git(clone, "tag", TAG)
-    with pytest.raises(release.Refusal, match=r"v1.2.3 is already a tag: raise maia.__version__"):
-        release.facts(environment(clone), clone)
+def without_branch(clone: Path) -> None:
+    """GitHub's token may only move the major tag to workflow files that some branch has."""
+    git(clone, "push", "--quiet", "--delete", "origin", f"release/{TAG}")
+
+
+def image_not_of_main(clone: Path) -> None:
+    git(clone, "update-ref", "refs/remotes/origin/main", git(clone, "commit-tree", "-m", "x", "HEAD^{tree}"))
 
 
 @pytest.mark.usefixtures("source")
 @pytest.mark.parametrize(
-    ("others", "reason"),
+    ("before", "others", "reason"),
     [
-        ({"ACT": "true"}, "not under act"),
-        ({"GITHUB_REF_NAME": "v1.2.3-rc1"}, "'v1.2.3-rc1' is no tag vX.Y.Z"),
-        ({"GITHUB_REF_NAME": "v1.2.03"}, "'v1.2.03' is no tag vX.Y.Z"),
-        ({"GITHUB_REF_NAME": "v1"}, "'v1' is no tag vX.Y.Z"),
-        ({"GITHUB_REF_NAME": "v1.2.4"}, "the tag is v1.2.4, and maia.__version__ is 1.2.3"),
-        ({"GITHUB_SHA": "0" * 40}, f"the run at {'0' * 40}"),
+        (nothing, {"ACT": "true"}, "not under act"),
+        (nothing, {"GITHUB_REF_NAME": "v1.2.3-rc1"}, "'v1.2.3-rc1' is no tag vX.Y.Z"),
+        (nothing, {"GITHUB_REF_NAME": "v1.2.03"}, "'v1.2.03' is no tag vX.Y.Z"),
+        (nothing, {"GITHUB_REF_NAME": "v1"}, "'v1' is no tag vX.Y.Z"),
+        (nothing, {"GITHUB_REF_NAME": "v1.2.4"}, "the tag is v1.2.4, and maia.__version__ is 1.2.3"),
+        (nothing, {"GITHUB_SHA": "0" * 40}, f"the run at {'0' * 40}"),
+        (without_branch, {}, r"is not the branch release/v1.2.3: push both"),
+        (image_not_of_main, {}, "is not on the branch main"),
     ],
 )
 def test_a_run_that_is_no_release_is_refused(
-    release: ModuleType, clone: Path, others: dict[str, str], reason: str
+    release: ModuleType, clone: Path, before: Callable[[Path], None], others: dict[str, str], reason: str
 ) -> None:
+    before(clone)
     with pytest.raises(release.Refusal, match=reason):
         release.facts(of_tag(clone, **others), clone)
-
-
-@pytest.mark.usefixtures("source")
-def test_a_release_without_its_branch_is_refused(release: ModuleType, clone: Path) -> None:
-    """GitHub's token may only move the major tag to workflow files that some branch has."""
-    git(clone, "push", "--quiet", "--delete", "origin", f"release/{TAG}")
-    with pytest.raises(release.Refusal, match=r"is not the branch release/v1.2.3: push both"):
-        release.facts(of_tag(clone), clone)
-
-
-@pytest.mark.usefixtures("source")
-def test_a_release_whose_image_is_not_of_main_is_refused(release: ModuleType, clone: Path) -> None:
-    git(clone, "update-ref", "refs/remotes/origin/main", git(clone, "commit-tree", "-m", "x", "HEAD^{tree}"))
-    with pytest.raises(release.Refusal, match="is not on the branch main"):
-        release.facts(of_tag(clone), clone)
 
 
 def test_a_tag_that_names_no_image_is_refused(release: ModuleType, clone: Path) -> None:
@@ -162,12 +168,6 @@ def test_a_version_without_its_changes_is_refused(
 
 def test_the_last_section_ends_where_the_links_begin(release: ModuleType) -> None:
     assert release.changes(CHANGELOG, "1.2.2") == "- Older.\n"
-
-
-def test_a_commit_beside_main_is_refused(release: ModuleType, clone: Path) -> None:
-    git(clone, "commit", "--quiet", "--allow-empty", "--message=beside main")
-    with pytest.raises(release.Refusal, match="is not on the branch main"):
-        release.facts(environment(clone), clone)
 
 
 def test_the_workflow_gets_outputs_and_notes(
