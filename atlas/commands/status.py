@@ -29,7 +29,7 @@ __all__ = ["remedy", "status"]
 
 @dataclass(frozen=True)
 class _Status:
-    """All that the command shows of a database with the present schema."""
+    """What the command shows of a database whose schema is current."""
 
     found: Inspection
     summary: Summary
@@ -38,7 +38,7 @@ class _Status:
     horizon: Horizon
 
     def warnings(self) -> list[str]:
-        """What somebody has to look at, a line each."""
+        """Return a line for each thing that needs attention."""
         lines = []
         if (holder := self.horizon.holder) is not None and holder.long:
             lines.append(
@@ -62,7 +62,7 @@ class _Status:
 
 
 def remedy(holder: Holder) -> str:
-    """Say by which statement a person ends what holds a snapshot."""
+    """Return the statement that ends what holds a snapshot, in words."""
     name = holder.name.replace("'", "''")
     if holder.kind == "session":
         return f"To end it: SELECT pg_terminate_backend({name})"
@@ -74,10 +74,10 @@ def remedy(holder: Holder) -> str:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for other programs.")] = False,
 ) -> None:
-    """Show what the database is and what that means, what it holds, for how long, what is due, and what is wrong.
+    """Show the database's server, storage and contents, what is due, and what is wrong.
 
-    Names the oldest snapshot that a session, a replication slot or a prepared transaction holds, with its owner: while
-    it is held, claims get slower.
+    Names the oldest snapshot that a session, a replication slot or a prepared transaction holds, with its owner: it
+    slows claims down.
     """
 
     async def work() -> bool:
@@ -147,7 +147,7 @@ def _timescaledb(found: Inspection) -> str:
 
 
 def _snapshots(found: Inspection, summary: Summary) -> list[tuple[str, str]]:
-    """What the snapshots are in and what that means, where they begin and end, and what is left to do."""
+    """Describe how the snapshots are stored, their range of time, and what is left to do."""
     hyper = found.storage is Storage.HYPERTABLE
     if hyper:
         lines = [f"in a TimescaleDB hypertable of {summary.parts} chunks"]
@@ -175,7 +175,7 @@ def _snapshots(found: Inspection, summary: Summary) -> list[tuple[str, str]]:
 
 
 def _horizon(horizon: Horizon) -> list[str]:
-    """Who holds the oldest snapshot, and what cannot be seen of it."""
+    """Describe who holds the oldest snapshot, and which sessions are hidden."""
     lines = [str(horizon.holder) if horizon.holder is not None else "none is held"]
     if horizon.hidden:
         lines.append(
@@ -212,7 +212,7 @@ def _sum(totals: Totals) -> Tally:
 
 
 def _identity(found: Inspection) -> dict[str, Any]:
-    """What is shown of any database."""
+    """Return what is shown of any database."""
     return {
         "server": {"version": found.server, "embedded": settings.database_url is None, "database": found.name},
         "timescaledb": {"version": found.timescaledb, "edition": found.edition, "available": found.available},
@@ -221,7 +221,7 @@ def _identity(found: Inspection) -> dict[str, Any]:
 
 
 def _as_json(shown: _Status) -> dict[str, Any]:
-    """The same as docs/troubleshooting.md describes it."""
+    """Return the object that docs/troubleshooting.md describes."""
     found, summary, totals, horizon = shown.found, shown.summary, shown.totals, shown.horizon
     return {
         **_identity(found),

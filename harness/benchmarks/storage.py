@@ -41,7 +41,7 @@ _ID = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _READS = 200
 Row = tuple[str, datetime, int, int, int]
 
-# how videos are read, and for how many days until now: those of three zones for up to so many
+# how videos are read, and for how many days until now; with three zones for up to that many
 _POLLS = {"hourly": 28, "daily": 28, "daily, new": 10, "three zones": 28}
 # the columnstore's settings: those of Atlas, and batches of each video's own
 _SETTINGS = {
@@ -84,7 +84,7 @@ def _times(polls: str, chance: random.Random, now: datetime) -> Iterator[datetim
 
 
 def snapshots(polls: str, wanted: int, now: datetime) -> list[Row]:
-    """About so many snapshots, in the order in which trackers write them."""
+    """Return about as many snapshots as wanted, in the order in which Trackers write them."""
     chance = random.Random(polls)
     rows: list[Row] = []
     while len(rows) < wanted:
@@ -186,7 +186,7 @@ async def _by_column(
 async def _aggregate(
     connection: asyncpg.Connection, polls: str, view: str, videos: list[str], snapshots: int
 ) -> list[Figures]:
-    """What a continuous aggregate over so many snapshots takes, all of it as rows and all of it in the columnstore."""
+    """Measure a continuous aggregate, all of it as rows and all of it in the columnstore."""
     await connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, NULL)")
     as_rows = await history(connection, view, videos)
     await connection.fetch(f"SELECT compress_chunk(chunk) FROM show_chunks('{view}') AS chunk")

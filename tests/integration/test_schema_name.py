@@ -70,7 +70,7 @@ NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)
 
 
 async def work_of_a_day() -> dict[str, Any]:
-    """A bit of everything that the agents do with the database, which is told by `atlas status` in the end."""
+    """Do a bit of everything that agents do with the database; return the counts that `atlas status` shows."""
     with settings.override(atlas_clock=running_from(NOON)):
         return await _work()
 
@@ -172,9 +172,9 @@ async def test_every_statement_names_the_schema_of_what_it_uses(look: asyncpg.Co
 
 async def test_a_name_that_has_no_tables_says_so(shared: str) -> None:
     with (
-        settings.override(database_url=shared, database_schema="nobodys"),
+        settings.override(database_url=shared, database_schema="empty_one"),
         pytest.raises(
-            SchemaError, match=r"has no Atlas schema named 'nobodys'\. Run `atlas migrate` .*DATABASE_SCHEMA"
+            SchemaError, match=r"has no Atlas schema named 'empty_one'\. Run `atlas migrate` .*DATABASE_SCHEMA"
         ),
     ):
         await Database().open()
@@ -193,8 +193,8 @@ async def test_commands_know_the_schema(shared: str) -> None:
     assert await run("atlas", "migrate", **given) >= (0, "The schema was missing")
     code, said = await run("atlas", "status", **given)
     assert (code, SCHEMA_VERSION in said) == (0, True), said
-    code, said = await run("maia", "hunter", **given | {"DATABASE_SCHEMA": "nobodys"})
-    assert (code, "has no Atlas schema named 'nobodys'" in said) == (78, True), said
+    code, said = await run("maia", "hunter", **given | {"DATABASE_SCHEMA": "empty_one"})
+    assert (code, "has no Atlas schema named 'empty_one'" in said) == (78, True), said
     code, said = await run("atlas", "status", **given | {"DATABASE_SCHEMA": "pg_mine"})
     assert (code, said.count("DATABASE_SCHEMA: ")) == (78, 1), said
 

@@ -1,4 +1,4 @@
-"""Snapshots in partitions by time, and what people were told of.
+"""Snapshots in partitions by time, and notifications.
 
 A plain ``video_stats_log`` becomes the default partition of a new table of that name, whatever it holds: nothing is
 copied here (``atlas.snapshots`` gives the rows partitions of their own afterwards). Where it is a hypertable already it
@@ -73,8 +73,8 @@ REPLACE = (
     "ALTER TABLE video_stats_log_plain RENAME TO video_stats_log",
     "ALTER TABLE video_stats_log ADD PRIMARY KEY (video_id, observed_at)",
 )
-# one row for each thing that people were told of: the process whose token stands in it is the one that tells them;
-# told: how many events its message stands for, suppressed: how many were held back since
+# one row for each subject of notifications; the process with the row's token sends the message.
+# told: events in that message, suppressed: events held back since then
 NOTIFICATIONS = """
     CREATE TABLE notifications (
         type       text NOT NULL,

@@ -1,4 +1,4 @@
--- List what roles may do beyond their rights, whoever granted it. $1 names of the roles
+-- List what roles may do beyond their rights, by anybody's grant. $1 names of the roles
 WITH owners AS (
     SELECT relowner AS oid FROM pg_class
     WHERE oid IN ('$schema.videos'::regclass, '$schema.video_stats_log'::regclass) GROUP BY relowner

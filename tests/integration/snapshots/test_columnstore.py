@@ -119,19 +119,6 @@ async def test_what_comes_after_the_last_refresh_is_read_at_once(connection: asy
     await check(connection, {"one": first["one"] + later["one"], "two": later["two"]})
 
 
-async def test_a_snapshot_that_comes_late_is_in_the_aggregates_after_their_policy_ran(
-    connection: asyncpg.Connection,
-) -> None:
-    series = generated(7)
-    await store(connection, series)
-    await refresh(connection)
-    await compress(connection, "video_stats_log", *VIEWS)
-    late = {"late": [Sample(NOW - 10 * DAY, 1, 2, 3)]}
-    await store(connection, late)
-    await refresh(connection)
-    await check(connection, series | late)
-
-
 async def test_each_view_and_the_snapshots_have_their_policies_once(connection: asyncpg.Connection) -> None:
     await ensure_views(connection)
     for relation in ("video_stats_log", *VIEWS):
@@ -213,7 +200,7 @@ async def test_older_chunks_go_into_the_columnstore_and_answer_as_before(connect
         }
 
 
-async def test_settings_that_somebody_gave_the_columnstore_stay(connection: asyncpg.Connection) -> None:
+async def test_the_columnstore_keeps_the_settings_of_its_owner(connection: asyncpg.Connection) -> None:
     await connection.execute(
         "ALTER TABLE video_stats_log SET (timescaledb.segmentby = 'video_id', timescaledb.orderby = 'observed_at')"
     )
@@ -229,7 +216,7 @@ async def test_settings_that_somebody_gave_the_columnstore_stay(connection: asyn
     )
 
 
-# ── what is gone from the snapshots is gone from the aggregates ─────────────────────────────────────────────────────
+# ── expiry and erasure ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -280,16 +267,6 @@ async def test_the_aggregates_hold_nothing_older_than_the_retention(
     await check(connection, since(filled, keep_from))
 
 
-async def test_a_refresh_policy_alone_does_it_too(connection: asyncpg.Connection, filled: Series) -> None:
-    """For the snapshots of a video that the Janitor deletes, and for a user who may not refresh."""
-    keep_from = KEEP_FROM[0]
-    await connection.fetch("SELECT drop_chunks('video_stats_log', older_than => $1::timestamptz)", keep_from)
-    await connection.execute("DELETE FROM video_stats_log WHERE observed_at < $1", keep_from)
-    await refresh(connection)
-    await nothing_older(connection, keep_from)
-    await check(connection, since(filled, keep_from))
-
-
 async def test_a_user_who_may_only_delete_snapshots_leaves_the_aggregates_to_the_policy(
     connection: asyncpg.Connection, filled: Series, janitor: str
 ) -> None:
@@ -319,7 +296,7 @@ async def test_a_user_who_owns_nothing_expires_whole_buckets_and_the_policy_the_
     await check(connection, since(filled, keep_from))
 
 
-async def test_more_rows_than_timescaledb_lets_one_statement_take_out_of_the_columnstore(
+async def test_more_rows_of_the_columnstore_than_timescaledbs_limit_are_deleted(
     db: Database, connection: asyncpg.Connection
 ) -> None:
     start = NOW.replace(hour=0) - 17 * DAY  # TimescaleDB's weeks begin on Thursdays: this is one chunk
@@ -345,7 +322,7 @@ async def test_more_rows_than_timescaledb_lets_one_statement_take_out_of_the_col
     assert await counts(connection) == {"video_stats_hourly": 163, "video_stats_daily": 7}
 
 
-async def test_a_forgotten_video_is_in_no_aggregate(connection: asyncpg.Connection, filled: Series) -> None:
+async def test_an_erased_video_is_in_no_aggregate(connection: asyncpg.Connection, filled: Series) -> None:
     ids = sorted(filled)[::3]
     rest = {video: samples for video, samples in filled.items() if video not in ids}
 
@@ -365,7 +342,7 @@ async def test_a_forgotten_video_is_in_no_aggregate(connection: asyncpg.Connecti
     assert await erase(connection, ids) == 0
 
 
-async def test_forgetting_waits_for_a_refresh_that_is_at_work(db: Database, connection: asyncpg.Connection) -> None:
+async def test_erasure_waits_for_a_running_refresh(db: Database, connection: asyncpg.Connection) -> None:
     """It may have read the snapshots before they were deleted, and would write what comes of them afterwards."""
     other = await db.connect()
     try:

@@ -1,4 +1,4 @@
-"""One command keeps snapshots in order, whatever they are in: old ones go, room is made for those to come."""
+"""Maintenance of snapshots in partitions and hypertables alike: old ones go, partitions are created ahead."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(log: asyncpg.Connecti
     await maintain(Database(), NOW, NOW - 100 * DAY, batch=1_000)
     rows, before = await everything(log), await parts(log)
     later = NOW + 60 * DAY
-    told = await maintain(Database(), later, KEEP_FROM, batch=64, dry_run=True)
+    outlook = await maintain(Database(), later, KEEP_FROM, batch=64, dry_run=True)
     assert (await everything(log), await parts(log)) == (rows, before)
     done = await maintain(Database(), later, KEEP_FROM, batch=64)
-    assert told == done
+    assert outlook == done
     assert done.dropped
     assert done.deleted
     assert bool(done.made) == ((await inspect(log)).storage is Storage.PARTITIONED)
 
 
-async def test_it_ends_where_nothing_is_left(log: asyncpg.Connection) -> None:
+async def test_nothing_is_left_of_snapshots_that_are_all_too_old(log: asyncpg.Connection) -> None:
     await fill(log, days=range(3))
     done = await maintain(Database(), NOW, NOW + 365 * DAY, batch=7)
     assert await everything(log) == []
@@ -109,7 +109,7 @@ async def test_shards_write_meanwhile(log: asyncpg.Connection) -> None:
     assert sorted((row[0], row[2]) for row in after if row[0].startswith("tracked")) == sorted(shards.written)
 
 
-async def test_two_janitors_at_once_do_no_harm(log: asyncpg.Connection) -> None:
+async def test_two_janitors_at_once_lose_nothing(log: asyncpg.Connection) -> None:
     await fill(log, videos=300, days=range(60))
     rows = await everything(log)
     done = await asyncio.gather(*(maintain(Database(), NOW, KEEP_FROM, batch=100) for _ in range(2)))
@@ -132,7 +132,7 @@ async def stranger(log: asyncpg.Connection, role: str) -> Database:
     return Stranger()
 
 
-async def test_who_may_only_delete_deletes_all_that_is_old_and_is_told_who_has_to_do_the_rest(
+async def test_a_user_who_may_only_delete_deletes_all_that_is_old_and_learns_who_does_the_rest(
     log: asyncpg.Connection, stranger: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await fill(log, days=range(70))
@@ -171,7 +171,7 @@ async def test_rows_of_the_columnstore_are_deleted_too(hyper: asyncpg.Connection
     assert await everything(hyper) == [row for row in rows if row[1] >= KEEP_FROM]
 
 
-async def test_by_way_of_a_pooler(
+async def test_through_a_pooler(
     plain: asyncpg.Connection, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(plain, days=range(70))

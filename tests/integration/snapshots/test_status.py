@@ -1,4 +1,4 @@
-"""`atlas status` says what the snapshots are in, what that means and what is left to do."""
+"""`atlas status` describes how the snapshots are stored and what is left to do."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_on_plain_postgresql(plain: asyncpg.Connection) -> None:
     assert "derived metrics velocity, growth and scores need YouTube's acceptance of an audited client" in said
 
 
-async def test_an_audited_client_is_not_told_of_acceptance(
+async def test_an_audited_client_needs_no_acceptance(
     plain: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YOUTUBE_AUDITED", "true")
@@ -92,7 +92,7 @@ async def test_who_may_read_the_snapshots_alone_gets_an_answer(plain: asyncpg.Co
     await plain.execute("RESET ROLE")
 
 
-async def test_where_timescaledb_has_come_the_way_is_told(timescale: None, plain: asyncpg.Connection) -> None:
+async def test_where_timescaledb_has_come_the_command_is_named(timescale: None, plain: asyncpg.Connection) -> None:
     assert "could be installed" in await atlas("status")
     await plain.execute("CREATE EXTENSION timescaledb")
     assert "TimescaleDB is there: `atlas migrate --to-timescaledb` moves them into a hypertable" in await atlas(
@@ -100,7 +100,7 @@ async def test_where_timescaledb_has_come_the_way_is_told(timescale: None, plain
     )
 
 
-async def test_on_timescaledb_the_edition_and_what_it_means_are_told(hyper: asyncpg.Connection) -> None:
+async def test_on_timescaledb_the_edition_is_shown_with_what_it_means(hyper: asyncpg.Connection) -> None:
     await insert(hyper, NOW)
     said = await atlas("status")
     assert "snapshots in a TimescaleDB hypertable of 1 chunks" in said
