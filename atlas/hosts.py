@@ -1,4 +1,4 @@
-"""Where a host is, by its address or name alone: nothing is looked up."""
+"""Distinguish near hosts from far ones by address or name alone; nothing is looked up."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ _PRIVATE_NAMES = ("localhost", "local", "internal", "home.arpa")
 
 
 def is_near(host: str) -> bool:
-    """Return whether a host is this machine or on a private network.
+    """Return whether a host is this machine or on a private network, for whose names no public authority signs.
 
-    For these no public authority signs, so there would be nothing to prove it by. No host at all is this machine's
-    socket or the loopback.
+    An empty host is this machine's socket or the loopback.
     """
     if (number := _number(host)) is not None:
         return number.is_loopback or number.is_private or number.is_link_local

@@ -1,8 +1,7 @@
-"""What DATABASE_URL says beside where the server is: whether a pooler stands before it, and how TLS is to be.
+"""Read DATABASE_URL: whether it leads to a pooler, and how TLS is used.
 
-Where it does not say how TLS is to be (``sslmode``), that depends on where the server is: near, on this machine or a
-private network whose names no public authority signs for, TLS is used if the server has it; anywhere else the server
-has to prove by a certificate that it is who the address names.
+Without ``sslmode`` the host decides. On this machine or a private network, for whose names no public authority signs,
+TLS is used if the server has it; anywhere else the server has to prove by a certificate that it is the named host.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from atlas.hosts import is_near
 
 __all__ = ["Address", "check_url"]
 
-# what hosts put into the addresses they hand out for libpq: the driver would send them to the server, which refuses
+# hosts add these to addresses for libpq; the driver would send them to the server, which refuses them
 _LIBPQ_ONLY = {
     "channel_binding", "connect_timeout", "gssencmode", "keepalives", "keepalives_count", "keepalives_idle",
     "keepalives_interval", "load_balance_hosts", "pgbouncer", "sslcompression", "sslnegotiation", "sslsni",
@@ -30,14 +29,14 @@ _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _EXAMPLE = "postgresql://user:password@host:5432/database"
 _SCHEME = re.compile(r"(?:psql\s+)?['\"]?(jdbc:)?(\w+)(\+\w+)?://(.*)", re.DOTALL | re.IGNORECASE)
 _POSTGRES = {"postgresql", "postgres"}
-_RAW = re.compile(r"%(?![0-9A-Fa-f]{2})|[@#/?\[\]]")  # what has a meaning of its own in an address
+_RAW = re.compile(r"%(?![0-9A-Fa-f]{2})|[@#/?\[\]]")  # characters with a meaning in an address
 _PORTS = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?(,(\[[^\]]*\]|[^:,]*)(:\d*)?)*")
 _PLACE = re.compile(r"^\?[^=]*@[^@/?#&=]+/[^@/?#&=]+(\?|$)")
 _POOL = "set DATABASE_POOL_SIZE"
 _LEAVE_OUT = "leave it out"
 _SCHEMA = "set DATABASE_SCHEMA"
 _SSLMODE = "write sslmode=require"
-# parameters of other tools, which the server would refuse or which would have no effect; by name in lower case
+# parameters of other tools, in lower case: the server would refuse them, or they would have no effect
 _FOREIGN = {
     # Prisma
     "connection_limit": _POOL, "pool_timeout": _LEAVE_OUT, "schema": _SCHEMA, "socket_timeout": _LEAVE_OUT,
@@ -60,17 +59,15 @@ _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0":
 
 @dataclass(frozen=True)
 class Address:
-    """An address as the driver can use it.
+    """DATABASE_URL as the driver can use it.
 
     Attributes:
         dsn: without the parameters that only libpq knows.
-        pooled: what ``pgbouncer=`` says, in the convention of Prisma and Supabase: True for a pooler in transaction
-            mode, False for none or one in session mode, None where it is left to be found out.
-        tls: what makes a connection safe, where the driver cannot make it of the parameters by itself.
-        verified_unasked: the server is not near and no sslmode is given: that its certificate is verified was not asked
-            for, and people may wonder.
-        place: the server's host and port for messages, without user, password and database; empty where the address
-            cannot be read for sure.
+        pooled: ``pgbouncer=``, as Prisma and Supabase write it: True for a pooler in transaction mode, False for none
+            or one in session mode, None where it is not given.
+        tls: the TLS context, where the driver cannot make it from the parameters.
+        verified_unasked: the certificate is verified because the server is far, without an sslmode in the address.
+        place: the server's host and port for messages; empty where an @ may belong to the password.
     """
 
     dsn: str
@@ -81,9 +78,9 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Reads a DATABASE_URL. Raises ConfigError for a parameter that cannot be; no part of it but that is shown."""
+        """Return a DATABASE_URL in parts. Raises ConfigError for a wrong parameter, and shows no other part of it."""
         address, _, query = url.partition("?")
-        # one without a value says nothing, to the driver too: NAME= is as if it were not there
+        # the driver, too, ignores a parameter without a value
         parts = [part for part in query.split("&") if part and part.partition("=")[1:] != ("=", "")]
         given = {unquote_plus(name): unquote_plus(value) for name, _, value in (part.partition("=") for part in parts)}
         for name in _FILES:
@@ -92,7 +89,7 @@ class Address:
         if unasked:
             given.setdefault("sslrootcert", "system")
         if "sslmode" not in given and given.get("sslrootcert"):
-            parts.append("sslmode=verify-full")  # whoever names an authority wants it asked
+            parts.append("sslmode=verify-full")  # a named authority is meant to be checked
         tls = _system_trust(given) if given.get("sslrootcert") == "system" else None
         dropped = _LIBPQ_ONLY | (_TLS if tls else set())
         kept = [part for part in parts if unquote_plus(part.partition("=")[0]) not in dropped]
@@ -101,10 +98,7 @@ class Address:
 
 
 def check_url(url: str) -> None:
-    """Finds everything in a DATABASE_URL that cannot be, without asking anybody.
-
-    Raises ValueError, which shows no password.
-    """
+    """Raise ValueError, which shows no password, where a DATABASE_URL is wrong; nothing is looked up."""
     match = _SCHEME.fullmatch(url)
     if match is None:
         raise ValueError(f"it must be a URL such as {_EXAMPLE}")
@@ -124,10 +118,10 @@ def check_url(url: str) -> None:
 
 
 def _unencoded(rest: str) -> str | None:
-    """What to say of a character of user or password that ends them for the driver; None where there is none.
+    """Return the hint for a character that ends user or password for the driver; None where there is none.
 
     Args:
-        rest: the address behind ``postgresql://``.
+        rest: the address after ``postgresql://``.
     """
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     tail = rest[len(authority) :]
@@ -145,14 +139,14 @@ def _unencoded(rest: str) -> str | None:
     hidden = f"[password with {' '.join(quote(char, safe='') for char in raw)}]" if raw else "[password]"
     place = re.split(r"[?#]", place if early else place + path, maxsplit=1)[0]
     if "@" in tail and not early:
-        place = "…"  # it may be that the password goes on there
+        place = "…"  # the password may go on there
     codes = ", ".join(f"{char} as {quote(char, safe='')}" for char in found)
     shown = f"postgresql://{quote(user, safe='%')}{colon}{hidden if colon else ''}{at}{place}"
     return f"in user and password, write {codes}: {shown}"
 
 
 def _problems(rest: str) -> list[str]:
-    """What the driver or the server would refuse, or take for something else."""
+    """Return what the driver or the server would refuse or misread."""
     address, _, query = rest.partition("?")
     given = [(unquote_plus(part.partition("=")[0]), unquote_plus(part.partition("=")[2])) for part in query.split("&")]
     named = {name: value for name, value in given if value}
@@ -171,7 +165,7 @@ def _problems(rest: str) -> list[str]:
 
 
 def _hosts(address: str, given: dict[str, str]) -> list[str]:
-    """The hosts that the driver will try; none where the address cannot be read, which the driver then says."""
+    """Return the hosts that the driver will try; none where the address cannot be read, which the driver reports."""
     with contextlib.suppress(ValueError):
         listed = urlsplit(address).netloc.split("@", 1)[-1] or given.get("host", "")  # as the driver splits it
         return [_host(unquote(one)) for one in listed.split(",")]
@@ -179,7 +173,7 @@ def _hosts(address: str, given: dict[str, str]) -> list[str]:
 
 
 def _place(url: str, given: dict[str, str]) -> str:
-    """The servers as host:port. Nothing of an address in which an @ stands where it may be a password's."""
+    """Return the servers as host:port; nothing of an address in which an @ may belong to the password."""
     with contextlib.suppress(ValueError):
         netloc = urlsplit(url).netloc
         if "@" in url.partition("://")[2][len(netloc) :]:
@@ -197,7 +191,7 @@ def _with_port(server: str, port: str) -> str:
 
 
 def _host(listed: str) -> str:
-    """One of the hosts without its port; an IPv6 address stands in brackets, and a socket's folder holds colons."""
+    """Return a host without its port; an IPv6 address stands in brackets, and a socket's folder may hold colons."""
     if listed.startswith("/"):
         return listed
     if listed.startswith("["):
@@ -231,7 +225,7 @@ def _look_at_file(name: str, path: str) -> None:
 
 
 def _system_trust(given: dict[str, str]) -> ssl.SSLContext:
-    """As libpq has it: the authorities that this machine trusts, who sign for anybody; so the host's name must fit."""
+    """Trust the authorities of this machine, as libpq does; they sign for any host, so its name is checked."""
     if given.get("sslmode", "verify-full") != "verify-full":
         raise ConfigError("DATABASE_URL: sslrootcert=system goes with sslmode=verify-full alone. Write both.")
     context = ssl.create_default_context()

@@ -62,7 +62,7 @@ async def connect(
     Args:
         url: DATABASE_URL.
         application_name: how the server's views name the connection.
-        watch: is told of every answer.
+        watch: of the server, which bounds the steps.
         seconds: the time limit of its statements unless they have one of their own.
 
     Raises ConfigError for a wrong address and, after some retries, DatabaseUnavailable where it cannot be reached.

@@ -70,15 +70,15 @@ def kind(connection: asyncpg.Connection) -> type[asyncpg.Connection]:
     return type(connection)
 
 
-def told(dsn: str, word: str = "true") -> str:
+def named(dsn: str, word: str = "true") -> str:
     return f"{dsn}?pgbouncer={word}"
 
 
 # ── finding it out ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_it_is_found_out_or_told(dsn: str) -> None:
-    for address in (dsn, told(dsn), told(dsn, "1")):
+async def test_a_pooler_is_found_out_or_named(dsn: str) -> None:
+    for address in (dsn, named(dsn), named(dsn, "1")):
         with settings.override(database_url=address):
             async with Database().session() as db:
                 assert await db.fetch("SELECT * FROM videos") == []
@@ -109,7 +109,7 @@ async def test_prepared_statements_that_get_lost_name_the_parameter_that_helps(d
         for _ in range(4):
             await db.fetch("SELECT 1")
 
-    with settings.override(database_url=told(dsn, "false")):
+    with settings.override(database_url=named(dsn, "false")):
         async with Database().session() as db:
             # while the transaction holds one session of the server, the other is made; then they take turns
             async with db.transaction():
@@ -133,7 +133,7 @@ async def test_the_settings_that_are_documented_are_enough(server: str, dsn: str
 async def test_in_session_mode_statements_stay_prepared(server: str, dsn: str, tmp_path: Path) -> None:
     with (
         pgbouncer(server, tmp_path, pool_mode="session") as pooler,
-        settings.override(database_url=told(pooler.dsn(dsn), "false"), database_pool_size=1),
+        settings.override(database_url=named(pooler.dsn(dsn), "false"), database_pool_size=1),
     ):
         async with Database().session() as db:
             await db.fetch("SELECT 'this one'")
@@ -146,7 +146,7 @@ async def test_in_session_mode_statements_stay_prepared(server: str, dsn: str, t
 
 async def test_another_word_is_a_config_error(dsn: str) -> None:
     with (
-        settings.override(database_url=told(dsn, "perhaps")),
+        settings.override(database_url=named(dsn, "perhaps")),
         pytest.raises(ConfigError, match=r"^DATABASE_URL: pgbouncer= is true for"),
     ):
         await Database().open()
@@ -172,7 +172,7 @@ async def test_many_clients_get_their_own_answers_from_few_server_sessions(
 
             return set(await asyncio.gather(*(ask(question) for question in range(20))))
 
-    with settings.override(database_url=told(dsn)):
+    with settings.override(database_url=named(dsn)):
         pids = set.union(*await asyncio.gather(*(client(number) for number in range(8))))
     assert len(pids) == 2, "all 32 connections shared two"
     assert await direct.fetchval("SELECT count(*) FROM channels") == 8 * 20
@@ -234,7 +234,7 @@ async def test_times_are_the_same_whatever_the_servers_timezone_is(
     )
     direct_dsn = with_database(server, urlsplit(dsn).path.removeprefix("/"))
     answers = []
-    for address in (direct_dsn, dsn, told(dsn)):
+    for address in (direct_dsn, dsn, named(dsn)):
         with settings.override(database_url=address):
             async with Database().session() as other:
                 answers.append(tuple((await other.fetch(asked, moment))[0]))
@@ -246,7 +246,7 @@ async def test_times_are_the_same_whatever_the_servers_timezone_is(
         return sessions.options(*given) | {"server_settings": {}}
 
     monkeypatch.setattr(connections, "options", unheard)  # as by a pooler that passes nothing on
-    with settings.override(database_url=told(dsn)):
+    with settings.override(database_url=named(dsn)):
         async with Database().session() as other, other.transaction():
             assert tuple((await other.fetch(asked, moment))[0]) in answers
 
@@ -284,7 +284,7 @@ async def atlas(*arguments: str, dsn: str) -> tuple[int, str]:
 
 
 async def test_atlas_migrate_and_atlas_status(empty_dsn: str) -> None:
-    both = await asyncio.gather(*(atlas("migrate", dsn=address) for address in (empty_dsn, told(empty_dsn))))
+    both = await asyncio.gather(*(atlas("migrate", dsn=address) for address in (empty_dsn, named(empty_dsn))))
     assert [code for code, _ in both] == [0, 0], both
     assert sum(f"is {SCHEMA_VERSION} now" in said for _, said in both) == 1
     code, said = await atlas("status", dsn=empty_dsn)  # what the processes before it prepared is not in its way
@@ -346,7 +346,7 @@ async def test_a_wrong_user_or_password_is_a_config_error(server: str, dsn: str,
 async def test_a_pooler_that_takes_no_more_clients_is_waited_for(server: str, dsn: str, tmp_path: Path) -> None:
     with (
         pgbouncer(server, tmp_path, max_client_conn=2) as pooler,
-        settings.override(database_url=told(pooler.dsn(dsn))),
+        settings.override(database_url=named(pooler.dsn(dsn))),
     ):
         async with closing(Database().connect()), closing(Database().connect()):
             with pytest.raises(DatabaseUnavailable, match=r"no connection left: .* Lower DATABASE_POOL_SIZE"):
@@ -359,10 +359,10 @@ async def test_a_pooler_that_takes_no_more_clients_is_waited_for(server: str, ds
 async def test_a_server_that_the_pooler_does_not_reach_is_unavailable(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        nobody = f"postgresql://u:p@127.0.0.1:{taken.getsockname()[1]}/d"
+        unreachable = f"postgresql://u:p@127.0.0.1:{taken.getsockname()[1]}/d"
         with (
-            pgbouncer(nobody, tmp_path) as pooler,
-            settings.override(database_url=pooler.dsn(nobody)),
+            pgbouncer(unreachable, tmp_path) as pooler,
+            settings.override(database_url=pooler.dsn(unreachable)),
             pytest.raises(DatabaseUnavailable),
         ):
             async with asyncio.timeout(60):

@@ -242,8 +242,8 @@ async def test_all_steps_of_opening_have_one_deadline(silent: int, monkeypatch: 
     monkeypatch.setattr(deadline, "DEADLINE", 0.2)
     monkeypatch.setattr(connections, "_QUIET", 60.0)
     with settings.override(database_url=f"postgresql://me@127.0.0.1:{silent}/maia"):
-        told = rf"^the database at 127\.0\.0\.1:{silent} gave no answer within 0 s\. Check that it runs"
-        with pytest.raises(DatabaseUnavailable, match=told):
+        message = rf"^the database at 127\.0\.0\.1:{silent} gave no answer within 0 s\. Check that it runs"
+        with pytest.raises(DatabaseUnavailable, match=message):
             await getattr(Database(), use)()
 
 

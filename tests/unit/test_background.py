@@ -1,4 +1,4 @@
-"""Blocking calls in threads that hold nobody up."""
+"""Blocking calls in threads, which delay nothing."""
 
 from __future__ import annotations
 

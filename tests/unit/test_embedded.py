@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from atlas.db.embedded import _binaries, _client
+from atlas.db.embedded import _binaries
 from atlas.db.embedded._binaries import Binaries, foreign_user
-from atlas.db.embedded._folder import Folder, Postmaster, command_line, private_folder
-from atlas.db.embedded._keeper import server_settings
+from atlas.db.embedded._folder import Folder, Postmaster, private_folder
 from atlas.db.embedded._lock import FileLock
 from atlas.errors import ConfigError
 
@@ -205,18 +204,6 @@ class TestFolder:
         assert folder.log_tail(len("before\n"), lines=99).startswith("line 0")
 
 
-def test_a_process_is_known_by_its_command_line() -> None:
-    assert "python" in command_line(os.getpid())
-    assert command_line(2**22 + 1).strip() == ""
-
-
-def test_a_commit_is_safe_from_kills_and_the_server_from_strangers() -> None:
-    settings = server_settings(Path("/private"))
-    assert settings["listen_addresses"] == ""
-    assert settings["unix_socket_permissions"] == "0700"
-    assert settings["fsync"] == settings["synchronous_commit"] == "on"
-
-
 class TestBinaries:
     def test_the_newest_in_the_wheel_is_taken(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for version in ("", "9", "18"):
@@ -263,16 +250,3 @@ class TestBinaries:
         monkeypatch.setattr(_binaries, "foreign_user", lambda: [str(tmp_path / "unshare")] if as_root else [])
         with pytest.raises(ConfigError, match=f"{said}.*DATABASE_URL"):
             Binaries(tmp_path).major_version()
-
-    def test_a_missing_program_is_a_config_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_binaries, "foreign_user", list)
-        with pytest.raises(ConfigError, match="DATABASE_URL"):
-            Binaries(tmp_path).major_version()
-
-
-def test_processes_that_outlive_their_client_get_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("YOUTUBE_API_KEY_POOL_JSON", "DATABASE_URL", "HF_TOKEN", "PGPASSWORD", "PGDATA"):
-        monkeypatch.setenv(name, "secret")
-    environment = dict(_client._environment())
-    assert "secret" not in environment.values()
-    assert environment["PATH"] == os.environ["PATH"]

@@ -38,7 +38,7 @@ async def work_for_both(db: Database, api: RunningSandbox, timeline: Timeline) -
 
 @contextlib.asynccontextmanager
 async def knocking(port: int) -> AsyncIterator[asyncio.Event]:
-    """Where nobody is at home: connections are closed at once. The event is set by the first, and takes the port's
+    """A server that closes every connection at once. The event is set by the first, and takes the port's
     listener away, so that a server can have it."""
     event = asyncio.Event()
 
@@ -138,7 +138,7 @@ async def test_a_server_that_is_lost_in_mid_write_for_good_leaves_claims_that_en
             check(ended, 69, "unavailable", "cannot be reached", "Check that it runs")
             assert ended.result is not None
             stats = ended.result["stats"]
-            assert stats["calls"], "what was asked is told"
+            assert stats["calls"], "the calls are reported"
             for count in ("updated", "videos_new", "videos_found", "searches"):
                 assert not stats.get(count), f"{count}: what was answered and not stored does not count as stored"
     await postgres.start()

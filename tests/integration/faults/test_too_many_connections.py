@@ -96,7 +96,7 @@ async def fleet(number: int, dsn: str) -> AsyncIterator[list[Shard]]:
             await shard.store.close()
 
 
-async def test_64_shards_at_once_are_served_or_told_and_try_a_bounded_number_of_times(
+async def test_64_shards_at_once_are_served_or_refused_and_try_a_bounded_number_of_times(
     crowded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "START_SECONDS", WAIT)
@@ -105,7 +105,7 @@ async def test_64_shards_at_once_are_served_or_told_and_try_a_bounded_number_of_
         ends = await asyncio.gather(*(shard.open() for shard in shards), return_exceptions=True)
         took = time.monotonic() - began
         refused = [end for end in ends if end is not None]
-        assert len(refused) == SHARDS - MOST, "whoever has one keeps it"
+        assert len(refused) == SHARDS - MOST, "a shard keeps its connection"
         for error in refused:
             assert isinstance(error, NoConnectionLeft)
             assert error.exit_code == 69
