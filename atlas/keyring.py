@@ -142,19 +142,11 @@ class KeyRing(Ledger):
         reason = "day quota spent" if limit is None else f"day quota spent (YouTube names a limit of {limit})"
 
         async def suspend() -> bool:
-            rows = await self._db.fetch(
-                *bind(
-                    "quota/suspend_bucket",
-                    fingerprint=key,
-                    bucket=bucket,
-                    reason=reason,
-                    now=now,
-                    until=until,
-                    project=project,
-                    limit=limit,
-                    longest=longest_suspension(),
-                )
-            )
+            statement = bind(
+                "quota/suspend_bucket", fingerprint=key, bucket=bucket, reason=reason, now=now,
+                until=until, project=project, limit=limit, longest=longest_suspension(),
+            )  # fmt: skip
+            rows = await self._db.fetch(*statement)
             if rows:
                 await events.emit(
                     events.EventType.QUOTA_SPENT,
@@ -177,18 +169,11 @@ class KeyRing(Ledger):
         until = now + _REJECTED_FOR
 
         async def suspend() -> bool:
-            rows = await self._db.fetch(
-                *bind(
-                    "quota/suspend_key",
-                    fingerprint=key,
-                    reason=reason,
-                    now=now,
-                    until=until,
-                    pool=self._pool,
-                    project=project,
-                    longest=longest_suspension(),
-                )
-            )
+            statement = bind(
+                "quota/suspend_key", fingerprint=key, reason=reason, now=now, until=until, pool=self._pool,
+                project=project, longest=longest_suspension(),
+            )  # fmt: skip
+            rows = await self._db.fetch(*statement)
             if rows:
                 await events.emit(
                     events.EventType.KEY_SUSPENDED, fingerprint=key, reason=reason, until=until, store=self._db

@@ -6,38 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-__all__ = [
-    "ABSENCES_TO_RETIRE",
-    "ABSENCE_SPACING",
-    "ARCHIVE_AFTER",
-    "ASKED_AGAIN",
-    "ASKED_AGAIN_AFTER",
-    "FREEZE_CHANNELS",
-    "FREEZE_CHECK_INTERVAL",
-    "FREEZE_ENDS_SHARE",
-    "FREEZE_ENDS_VIDEOS",
-    "FREEZE_GAIN",
-    "FREEZE_INTERVAL",
-    "FREEZE_OPENS_VIDEOS",
-    "FREEZE_STILL_SHARE",
-    "FREEZE_VIDEOS",
-    "LONGEST_SUSPENSION",
-    "PUBLISH_TIME_MOVED",
-    "SEARCH_CEILING",
-    "SEARCH_CEILING_REACHED",
-    "TOKEN_MAX_AGE",
-    "TOPIC_INTERVAL",
-    "TOPIC_INTERVAL_MAX",
-    "USER_PRIORITY",
-    "ZONES",
-    "Zone",
-    "most_snapshots",
-    "publish_time_moved",
-    "refresh_after",
-    "schedule",
-    "topic_interval",
-]
-
 
 @dataclass(frozen=True)
 class Zone:

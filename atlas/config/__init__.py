@@ -1,13 +1,11 @@
-"""The settings: the only reader of the environment (and of ``.env``).
+"""The settings: the only reader of the environment and of `.env` (`atlas.config.dotenv`).
 
-``settings`` is the singleton. Importing it reads nothing and never fails; the environment is read at the first use of a
-setting. A malformed value raises ConfigError when that setting is used, and names the variable, what was wrong and what
-to do; ``settings.check()`` raises for all of them at once, so that a run fails at its start and not in its middle.
+`settings` is the singleton. Importing it reads nothing and never fails; the first use of a setting reads the
+environment. A malformed value raises ConfigError when its setting is used; `settings.check()` raises for all of them at
+once, so that a run fails at its start. While a line of `.env` is wrong, no setting can be used.
 
-Empty means unset, for every setting, since unset Actions secrets arrive as ""; one pair of surrounding quotes is
-stripped, since docker's --env-file keeps them. Which ``.env`` counts, and how it is read: ``atlas.config.dotenv``.
-While a
-line of it is wrong, no setting can be used.
+Empty means unset, since unset Actions secrets arrive as ""; one pair of surrounding quotes is stripped, since docker's
+--env-file keeps them.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ __all__ = ["Settings", "settings"]
 
 
 class _Given(Settings):
-    """Settings that are given by the program: the environment has no say."""
+    """Settings that the program sets, without the environment."""
 
     @classmethod
     def settings_customise_sources(
@@ -52,7 +50,7 @@ class _Given(Settings):
 
 
 class _LazySettings:
-    """Stands for the one Settings: reads the environment at first use, and keeps what was wrong per setting."""
+    """The one Settings: read at first use, with what is wrong per setting."""
 
     def __init__(self) -> None:
         self._loaded: Settings | None = None
@@ -60,11 +58,11 @@ class _LazySettings:
         self._file: dotenv.DotEnv | None = None
 
     def reload(self) -> None:
-        """Forgets what was read; the next use reads the environment again."""
+        """Read the environment again at the next use."""
         self._loaded = None
 
     def check(self) -> None:
-        """Raises ConfigError if any setting is malformed or a line of ``.env`` is wrong, naming each."""
+        """Raise ConfigError that names each malformed setting and each wrong line of `.env`."""
         loaded = self._load()
         wrong = dict(self._wrong)
         try:
@@ -77,7 +75,7 @@ class _LazySettings:
 
     @property
     def source(self) -> str | None:
-        """Which ``.env`` is read, in words; None where there is none."""
+        """Which `.env` is read, as a sentence; None if there is none."""
         self._load()
         if self._file is None or self._file_problems:
             return None
@@ -85,7 +83,7 @@ class _LazySettings:
 
     @property
     def warnings(self) -> list[str]:
-        """What is hardly meant and still works, a line each. It shows names and no values."""
+        """Doubtful settings that still work, a line each, without values."""
         self._load()
         found = []
         if self._file is not None:
@@ -103,7 +101,6 @@ class _LazySettings:
         return found
 
     def _unencrypted(self) -> list[str]:
-        """The addresses to which a key goes over the open network as plain text."""
         loaded = self._load()
         given = {
             "YOUTUBE_API_BASE_URL": (loaded.youtube_api_base_url, "the API keys"),
@@ -113,22 +110,22 @@ class _LazySettings:
             f"{name} begins with http://, and its host is neither this machine nor on a private network: requests go "
             f"there unencrypted, and with them {what}. Use https://"
             for name, (url, what) in given.items()
-            if url and url.startswith("http://") and not _is_near(url)
+            if url and url.startswith("http://") and not _is_near_url(url)
         ]
 
     @property
     def notices(self) -> list[str]:
-        """What a command says at its start: the source and the warnings."""
+        """What a command prints at its start: the source and the warnings."""
         return [*([self.source] if self.source else []), *self.warnings]
 
     @property
     def stray_keys(self) -> list[str]:
-        """Names that probably hold keys which the pool should hold, where the pool is unset."""
+        """Names that probably hold keys, if the pool is unset."""
         return sorted(name for name, near in self._similar_names().items() if near == POOL)
 
     @property
     def embedded_asked_for(self) -> bool:
-        """Whether ATLAS_EMBEDDED_PATH names the embedded database: nobody has to be told that it is used."""
+        """Whether ATLAS_EMBEDDED_PATH is set, so that the embedded database needs no announcement."""
         return "atlas_embedded_path" in self._load().model_fields_set
 
     def _similar_names(self) -> dict[str, str | None]:
@@ -148,9 +145,9 @@ class _LazySettings:
 
     @contextlib.contextmanager
     def override(self, **fields: Any) -> Iterator[None]:
-        """Sets fields for a while, for tests and for options of the command line. Raises ConfigError."""
+        """Set fields for a while, for tests and for options of the command line. Raise ConfigError."""
         before, wrong = self._load(), dict(self._wrong)
-        remember_environment({name: _plain(value) for name, value in fields.items()})
+        remember_environment({name: _text(value) for name, value in fields.items()})
         try:
             given = _Given(**fields)
         except ValidationError as error:
@@ -169,7 +166,7 @@ class _LazySettings:
             return self._loaded
         self._wrong = {}
         self._file = dotenv.find(Settings.model_fields)
-        # as they are written: what is wrong has no value, and may be shown by others
+        # as written: a wrong value is in no setting, and others may show it
         remember_environment(environment())
         remember_environment({**self._file.values} if self._file else {})
         given = _from_file(self._file)
@@ -177,7 +174,7 @@ class _LazySettings:
             self._loaded = Settings(**given)
         except ValidationError as error:
             self._wrong = _explained(error, self._file, given)
-            # the good ones stay usable: `atlas status` must not fail over a Hunter setting
+            # the others stay usable: `atlas status` must not fail because of a Hunter setting
             self._loaded = Settings.model_construct(**_good_values(set(self._wrong), given))
         _remember(self._loaded)
         return self._loaded
@@ -186,42 +183,40 @@ class _LazySettings:
         if name.startswith("__"):
             raise AttributeError(name)
         loaded = self._load()
-        if self._file_problems and name not in _EVEN_THEN:
+        if self._file_problems and name not in _USABLE_WITHOUT_FILE:
             raise ConfigError(" ".join(self._file_problems))
         if name in self._wrong:
             raise ConfigError(self._wrong[name])
-        if name in vars(loaded):  # a plain field, as nearly always; an agent asks some thirty times for a call
+        if name in vars(loaded):  # a plain field; an agent reads some thirty per call
             return vars(loaded)[name]
         member = vars(Settings).get(name)
         if isinstance(member, property) and member.fget is not None:
-            return member.fget(self)  # what is made of several settings fails for each that is wrong
+            return member.fget(self)  # it raises for each wrong setting that it uses
         if isinstance(member, FunctionType):
             return MethodType(member, self)
         return getattr(loaded, name)
 
 
-def _plain(value: object) -> str:
+def _text(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-_EVEN_THEN = {"maia_result_file"}  # how a run ended is written also where .env is what ended it
+_USABLE_WITHOUT_FILE = {"maia_result_file"}  # a run that .env ends writes its result too
 
 
-def _is_near(url: str) -> bool:
+def _is_near_url(url: str) -> bool:
     with contextlib.suppress(ValueError):
         return is_near(urlsplit(url).hostname or "")
     return False
 
 
 def _from_file(file: dotenv.DotEnv | None) -> dict[str, Any]:
-    """The settings that ``.env`` decides, since the environment does not set them."""
     before = {name.lower() for name in environment()}
     values = file.values if file else {}
     return {name: value for name, value in values.items() if name in Settings.model_fields and name not in before}
 
 
 def _overruled(file: dotenv.DotEnv) -> list[str]:
-    """The settings to which the environment gives another value than ``.env``."""
     before = {name.lower(): value for name, value in environment().items()}
     return [
         name
@@ -233,7 +228,6 @@ def _overruled(file: dotenv.DotEnv) -> list[str]:
 def _explained(
     error: ValidationError, file: dotenv.DotEnv | None = None, given: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, str]:
-    """What is wrong with each setting, and where it stands if that is a file."""
     found = {}
     for problem in error.errors(include_input=False):
         name = str(problem["loc"][0])
@@ -251,7 +245,7 @@ def _explain(name: str, message: str, where: str) -> str:
 
 
 def _good_values(wrong: set[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of all settings but the wrong ones, which get their defaults."""
+    """Return the values of all settings but the wrong ones."""
 
     class _Partial(Settings):
         @model_validator(mode="before")
@@ -264,7 +258,7 @@ def _good_values(wrong: set[str], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _remember(loaded: Settings) -> None:
-    """Tells the scrubber every secret that the settings hold."""
+    """Register every secret of the settings for scrubbing."""
     for value in (loaded.hf_token, loaded.prefect_api_key, loaded.youtube_api_key_pool_json, loaded.database_url):
         if value:
             remember_secret(value.get_secret_value())

@@ -5,6 +5,9 @@ The descriptions are what users read in docs/configuration.md; `make docs` write
 
 from __future__ import annotations
 
+import os
+import re
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,9 +25,6 @@ __all__ = ["Settings", "cleaned", "environment", "in_image"]
 
 
 def _user_data() -> Path:
-    """Return the user's data folder, by the XDG convention."""
-    import os  # noqa: PLC0415  this module is the one reader of the environment
-
     base = os.environ.get("XDG_DATA_HOME")
     try:
         return (Path(base) if base else Path.home() / ".local" / "share") / "pleiades"
@@ -55,15 +55,11 @@ def cleaned(value: str) -> str:
 
 def environment() -> dict[str, str]:
     """Return the variables that the environment sets; empty means unset."""
-    import os  # noqa: PLC0415
-
     return {name: value for name, value in os.environ.items() if cleaned(value)}
 
 
 def in_image() -> bool:
     """Return whether Maia runs in its image, whose Dockerfile sets this variable."""
-    import os  # noqa: PLC0415
-
     return os.environ.get("ATLAS_VAULT_DEFAULT") == "off"
 
 
@@ -279,9 +275,6 @@ class Settings(BaseSettings):
     @field_validator("hunter_tag_allow", "hunter_tag_deny")
     @classmethod
     def _pattern(cls, value: str | None) -> str | None:
-        import re  # noqa: PLC0415
-        import warnings  # noqa: PLC0415
-
         try:
             with warnings.catch_warnings(action="ignore"):  # of a pattern that works today
                 re.compile(value or "", re.IGNORECASE)

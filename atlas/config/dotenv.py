@@ -1,7 +1,7 @@
-"""The file ``.env``: which one belongs to a command, and what it says.
+"""Find and read the file `.env` of a command.
 
-The parser is python-dotenv's. What it passes over with a warning is a problem here: a line that is skipped would leave
-its setting at the default, and the command would work on another database than the one that was meant.
+The parser is python-dotenv's. Lines that it skips with a warning are problems here: the setting would keep its default,
+and the command would work on another database than the user meant.
 """
 
 from __future__ import annotations
@@ -36,21 +36,20 @@ _FOREIGN = re.compile(r"(?:\W*env:)?\W*(\w+)\W*", re.IGNORECASE)
 
 
 class Quoted(str):
-    """A value that stood in quotes: what is left inside them is meant literally."""
+    """A value that was in quotes: the rest is literal."""
 
     __slots__ = ()
 
 
 @dataclass
 class DotEnv:
-    """What one file says.
+    """The content of one file.
 
     Attributes:
-        path: where it is.
         values: by name in lower case.
-        lines: where each name stands, by name in lower case.
-        names: the names that have a value, as they are written.
-        expanding: names whose value holds ``${``, not in single quotes; it is not expanded.
+        lines: line numbers, by name in lower case.
+        names: the names that have a value, as written.
+        expanding: names whose value contains `${` outside of single quotes; it is not expanded.
         problems: what is wrong, without any value, which may be a secret.
     """
 
@@ -62,15 +61,15 @@ class DotEnv:
     problems: list[str] = field(default_factory=list)
 
     def where(self, name: str) -> str:
-        """The place of a setting, for messages."""
+        """Return the place of a setting, for messages."""
         return f"line {self.lines[name]} of {self.path}"
 
 
 def find(known: Collection[str]) -> DotEnv | None:
-    """The ``.env`` of the folder where the command was started, or the nearest one above it in the same project.
+    """Return the `.env` of the current folder, or the nearest one above it in the same project.
 
-    A file above counts if it names a setting and belongs to this user. The project ends at the root of the git
-    repository; outside of a repository it is everything below the home folder.
+    A file above must name a setting and belong to this user. The project ends at the root of the git repository;
+    outside of a repository it is everything below the home folder.
 
     Args:
         known: the names of all settings, in lower case.
@@ -89,7 +88,7 @@ def find(known: Collection[str]) -> DotEnv | None:
 
 
 def left_out(name: str) -> Path | None:
-    """The nearest ``.env`` above this folder that names a setting, where it does not belong to the same project."""
+    """Return the nearest `.env` above this folder that names a setting, in whatever project."""
     here = _here()
     if here is None:
         return None
@@ -104,14 +103,13 @@ def _here() -> Path | None:
 
 
 def _project(here: Path) -> list[Path]:
-    """The folders above that belong to the same project."""
     try:
         home: Path | None = Path.home()
     except RuntimeError:  # a container's user without a home
         home = None
     found: list[Path] = []
     folder = here
-    while not os.path.lexists(folder / ".git"):  # pathlib raises where a folder may not be entered
+    while not os.path.lexists(folder / ".git"):  # pathlib raises if a folder may not be entered
         folder = folder.parent
         if folder == home:
             return found
@@ -122,7 +120,6 @@ def _project(here: Path) -> list[Path]:
 
 
 def _above(here: Path, folders: list[Path]) -> Iterator[Path]:
-    """The regular files of that name in these folders which can be looked at."""
     for folder in folders:
         path = folder / _NAME
         try:
@@ -133,7 +130,7 @@ def _above(here: Path, folders: list[Path]) -> Iterator[Path]:
 
 
 def _names(path: Path) -> set[str]:
-    """The words at the beginning of its lines, in lower case, also where the rest cannot be parsed."""
+    """Return the first words of its lines, in lower case, even if the rest cannot be parsed."""
     try:
         raw = path.read_bytes().replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")  # also of UTF-16
     except OSError:
@@ -194,14 +191,13 @@ def _parse(file: DotEnv, text: str, known: Collection[str]) -> None:
 
 
 def _quote(written: str) -> str:
-    """The quote that a value begins with, or nothing."""
     match = _PARTS.match(written)
     first = match[3][:1] if match else ""
     return first if first in _WORDS else ""
 
 
 def _problem(file: DotEnv, binding: Binding, known: Collection[str]) -> str | None:
-    """What is wrong with a line; None where nothing is. It shows the names of settings and nothing else of the line."""
+    """Return what is wrong with a line, showing only names of settings of it, or None."""
     match = _PARTS.match(binding.original.string)
     name, equals, value = (match[1] or "", match[2], match[3]) if match else ("", "", "")
     name = name.strip("'")
@@ -210,11 +206,11 @@ def _problem(file: DotEnv, binding: Binding, known: Collection[str]) -> str | No
         return "no name stands before the =; write NAME=value"
     if not equals:
         if not binding.error and name.isupper() and name.lower() not in known:
-            return None  # another program's, such as a variable that docker passes on
+            return None  # another program's variable, which docker passes on
         return f"no = follows {shown}; write NAME=value"
     if binding.error:
         return _broken(shown if shown == name else "the value", value)
-    foreign = _FOREIGN.fullmatch(name)  # as shells, YAML and JSON write it: read so, it would be no setting at all
+    foreign = _FOREIGN.fullmatch(name)  # as in a shell, YAML or JSON, where it would set nothing
     if foreign and foreign[1] != name and foreign[1].lower() in known:
         return (
             f"something stands before or behind the name {foreign[1]}; write {foreign[1]}=value, or begin a comment "
@@ -239,7 +235,7 @@ def _broken(whose: str, value: str) -> str:
 
 
 def _doubtful(file: DotEnv, name: str, value: str, known: Collection[str]) -> str | None:
-    """What the parser takes, and what was hardly meant."""
+    """Return a doubt about a line that the parser accepts, or None."""
     before = file.values.get(name.lower())
     if before and before != value:  # an empty placeholder may be followed by the value
         return f"{name} stands in line {file.lines[name.lower()]} too, with another value; keep one"

@@ -1,4 +1,4 @@
-"""Codes of countries and languages: YouTube takes a wrong one silently, or refuses each search that has it."""
+"""Check codes of countries and languages: YouTube ignores a wrong one, or refuses every search with it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OTHER_LANGUAGES: Final = {
 
 
 def region(value: str) -> str:
-    """The code in upper case. Raises ValueError, naming the right one where it is known."""
+    """Return the code in upper case. Raise ValueError that names the right one if it is known."""
     code = value.upper()
     if code in _REGIONS:
         return code
@@ -53,7 +53,7 @@ def region(value: str) -> str:
 
 
 def language(value: str) -> str:
-    """The code as YouTube writes it. Raises ValueError, naming the right one where it is known."""
+    """Return the code as YouTube writes it. Raise ValueError that names the right one if it is known."""
     code = value.lower().replace("_", "-")
     if code in _LANGUAGES:
         return code

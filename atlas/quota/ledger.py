@@ -62,19 +62,12 @@ class Ledger:
         waiters = self._bursts.pop((key, bucket, day))
         counter_shard = random.randrange(_COUNTER_SHARDS)  # noqa: S311  spreads the writers
         try:
-            rows = await self._db.fetch(
-                *bind(
-                    "quota/reserve_calls",
-                    day=day,
-                    fingerprint=key,
-                    bucket=str(bucket),
-                    counter_shard=counter_shard,
-                    calls=len(waiters),
-                    now=now,
-                    pool=pool,
-                    longest=longest_suspension(),
-                )
-            )
+            statement = bind(
+                "quota/reserve_calls", day=day, fingerprint=key, bucket=str(bucket),
+                counter_shard=counter_shard, calls=len(waiters), now=now, pool=pool,
+                longest=longest_suspension(),
+            )  # fmt: skip
+            rows = await self._db.fetch(*statement)
             cancelled = sum(granted.cancelled() for granted in waiters)  # no call will be made for these
             if rows and cancelled:
                 await self._correct(Calls([day], [key], [str(bucket)], [counter_shard], [cancelled]), made=False)
