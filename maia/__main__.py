@@ -1,10 +1,9 @@
-"""``python -m maia``, and where the installed commands begin: a signal ends the process from its first moment on.
+"""``python -m maia`` and the installed commands: a signal ends the process from its first moment on.
 
-As the first process of a container it has no default action for signals: until there is a handler, the kernel drops
-them, and `docker stop` would wait for its kill. The imports below take half a second; an agent then puts a handler of
-its own in place, which stops the work in good order (`maia.runtime.shutdown`). Until then the process ends at once,
-with a result
-file where one is asked for (`maia.runtime.early_result`).
+The first process of a container has no default action for signals: until there is a handler, the kernel drops them, and
+`docker stop` would wait for its kill. The imports take half a second; then an agent installs its own handlers
+(`maia.runtime.shutdown`). Until then a signal ends the process at once, with a result file where one is configured
+(`maia.runtime.early_result`).
 """
 
 import signal
@@ -14,46 +13,46 @@ from typing import Final
 
 __all__ = ["hunter", "main", "tracker"]
 
-_came: Final[list[int]] = []
-"""Signals that came while even `maia.runtime.early_result` was not imported."""
+_early_signals: Final[list[int]] = []
+"""Signals that came before `maia.runtime.early_result` was imported."""
 
 
-def _leave(signum: int, _frame: FrameType | None) -> None:
+def _end(signum: int, _frame: FrameType | None) -> None:
     # not imported here: the handler may run in the middle of that very import
     known = getattr(sys.modules.get("maia.runtime.early_result"), "current", None)
     if known is None:
-        _came.append(signum)
+        _early_signals.append(signum)
     else:
-        known.leave(signum)
+        known.end(signum)
 
 
-def _heed_signals(arguments: list[str]) -> None:
+def _handle_signals(arguments: list[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job has no SIGINT
-            signal.signal(number, _leave)
+            signal.signal(number, _end)
     from maia.runtime import early_result  # noqa: PLC0415  after the handlers
 
     early_result.current = early_result.Early(arguments)
-    if _came:
-        early_result.current.leave(_came[0])
+    if _early_signals:
+        early_result.current.end(_early_signals[0])
 
 
 def main(*before: str) -> None:
-    """``maia``. ``before``: arguments that come before those of the command line."""
+    """Run ``maia``; ``before``: arguments before those of the command line."""
     arguments = [*before, *sys.argv[1:]]
-    _heed_signals(arguments)
+    _handle_signals(arguments)
     from maia.cli import main  # noqa: PLC0415  after the handlers
 
     main(arguments)
 
 
 def hunter() -> None:
-    """``maia-hunter``: the same as ``maia hunter``."""
+    """Run ``maia-hunter``: the same as ``maia hunter``."""
     main("hunter")
 
 
 def tracker() -> None:
-    """``maia-tracker``: the same as ``maia tracker``."""
+    """Run ``maia-tracker``: the same as ``maia tracker``."""
     main("tracker")
 
 

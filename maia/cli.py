@@ -1,7 +1,7 @@
-"""The command line of ``maia``, ``maia-hunter`` and ``maia-tracker``; it begins in ``maia.__main__``.
+"""The command line of ``maia``, ``maia-hunter`` and ``maia-tracker``; it starts in ``maia.__main__``.
 
-A shard of the Hunter or Tracker lives for seconds and starts thousands of times: it is given its own commands alone,
-and does not pay for the imports of the others. ``app()`` has them all.
+A shard of the Hunter or Tracker runs for seconds and starts thousands of times, so it gets only the agents' commands
+and does not import the others. ``app()`` has all commands.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a deployed flow does: a run of an agent like one of the command line, within a flow run that a worker began.
+"""The body of a deployed flow: a run of an agent like one of the command line, in a flow run that a worker started.
 
-The row in ``runs``, the notifications and the reaction to signals are those of the command line; there is no result
-file, and no exit code comes out of a worker: the state of the flow run and its message say how it went.
+The row in ``runs``, the notifications and the handling of signals are those of the command line. There is no result
+file, and a worker returns no exit code: the state of the flow run and its message say how the run ended.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from maia.runtime.shutdown import handle_signals
 __all__ = ["run_agent", "run_janitor", "run_name"]
 
 TAG_SECONDS: Final = 10.0
-"""How long the server may take to tag a flow run; the work does not wait any longer."""
+"""Seconds that the server may take to tag a flow run; the work waits no longer."""
 
 Work = Callable[[str], Awaitable[Mapping[str, Any]]]
 
@@ -68,7 +68,7 @@ async def _run(
             await _tag(name, shard)
             try:
                 ending = await run_checked(name, shard, lambda: work(prefect.runtime.flow_run.id), check)
-            except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the state tells
+            except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - shown by the state
                 ending = error
             return final_state(ending, context.shutdown, context.stats)
     finally:
@@ -76,7 +76,7 @@ async def _run(
 
 
 def run_name() -> str:
-    """Return what the current flow run is called."""
+    """Return the name of the current flow run."""
     parameters = prefect.runtime.flow_run.parameters
     return _view(prefect.runtime.flow_run.flow_name, parameters.get("shard", str(Shard()))).name
 
@@ -89,7 +89,7 @@ def _view(name: str, shard: str) -> RunView:
 
 
 async def _tag(name: str, shard: str) -> None:
-    """Add the tags of the run to those of its deployment. A server that fails to does not stop the work."""
+    """Add the tags of the run to those of its deployment; a failure of the server is a warning."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
@@ -98,5 +98,5 @@ async def _tag(name: str, shard: str) -> None:
         async with asyncio.timeout(TAG_SECONDS), get_client() as client:
             tags = [*known, *(tag for tag in _view(name, shard).tags if tag not in known)]
             await client.update_flow_run(context.flow_run.id, tags=tags)
-    except Exception as error:  # noqa: BLE001 - whatever a client raises
+    except Exception as error:  # noqa: BLE001 - a client may raise anything
         get_run_logger().warning("the flow run cannot be tagged: %s", describe(error))

@@ -1,8 +1,8 @@
-"""The root of everything that Maia raises on purpose.
+"""The root of the errors that Maia raises on purpose.
 
 MaiaError
-├── Unconfirmed         what was asked for deletes more than a run may without `--yes`; the process ends with 2
-└── YouTubeError        what an answer of the YouTube Data API means (tree in `maia.youtube.errors`)
+├── Unconfirmed         the run would delete more than its bound without `--yes`; the process ends with 2
+└── YouTubeError        the meaning of an answer of the YouTube Data API (tree in `maia.youtube.errors`)
 
 What the data layer raises has a root of its own, `atlas.errors.AtlasError`. A message says what happened, to which
 thing, and what to do; it never holds a key, a token or a password.
@@ -12,7 +12,7 @@ __all__ = ["MaiaError", "Unconfirmed"]
 
 
 class MaiaError(Exception):
-    """Something went wrong in Maia in a way that the code foresaw."""
+    """An error of Maia that the code expects."""
 
 
 class Unconfirmed(MaiaError):

@@ -1,10 +1,10 @@
 """The agents as Prefect flows, for `serve()`, `prefect deploy` and work pools. See docs/prefect.md.
 
-Only here is Prefect imported without a server having answered. An agent that `maia hunter` starts does not need this
-module; it reports to a server by itself where `PREFECT_API_URL` names one.
+Only this module imports Prefect without a server having answered. `maia hunter` does not need it; it reports to the
+server of `PREFECT_API_URL` by itself.
 
-A flow returns its last state. No exit code comes out of a worker: a churn is a run in the state Crashed, whose message
-says so.
+A flow returns its last state. A worker returns no exit code: a churn is a run in the state Crashed, whose message says
+so.
 """
 
 # Prefect reads the annotations as objects, and `serve()` pickles these functions by value: they name modules only.

@@ -1,8 +1,8 @@
-"""Prefect where there is a server, plain calls where there is none.
+"""Prefect where a server answers, plain calls otherwise.
 
-`flow` and `task` decorate async functions. A decorated function is called like the plain one. It *is* the plain one,
-and Prefect is not even imported, unless `activate` found a server; then the call is reported there as a run. Prefect
-only watches: the body runs exactly once beside it, whatever becomes of the server (see `maia.prefect.engine`).
+`flow` and `task` decorate async functions. A call of a decorated function is the plain call, and Prefect is not even
+imported, unless `activate` found a server; then the call is reported there as a run. Prefect only watches: the body
+runs exactly once beside it (see `maia.prefect.engine`).
 
 A task is a stage over a whole batch, never one API call: each costs Prefect 6 to 9 ms.
 """
@@ -37,7 +37,7 @@ else:
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS: Final = 2.0
-"""How long a server may take to answer before a run goes on without it."""
+"""Seconds that a server may take to answer before a run goes on without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Server:
     api_key: SecretStr | None
 
     def answers(self) -> bool:
-        """Whether it (still) does."""
+        """Return whether it still answers."""
         return engine_available(self.api_url, self.api_key)
 
 
@@ -58,8 +58,8 @@ _server: Server | None = None
 def activate(api_url: str | None, api_key: SecretStr | None = None) -> bool:
     """Decide, once at the start of a process, whether flows are reported to the Prefect server `api_url`.
 
-    True if it is set and answers; Prefect is then imported (some 3 s) with that server. Otherwise plain calls, with a
-    warning if a server was set. Never raises. Set up logging before: Prefect then leaves the root logger alone.
+    Return True if it is set and answers; Prefect is then imported (some 3 s). Otherwise log a warning if it is set.
+    Never raise. Set up logging before: Prefect then leaves the root logger alone.
     """
     global _server  # noqa: PLW0603 - one engine per process
     _server = None
@@ -85,11 +85,11 @@ def activate(api_url: str | None, api_key: SecretStr | None = None) -> bool:
 
 
 def _import_engine() -> None:
-    """Import Prefect, which happens only where there is a server: in a thread, at the bottom of a stack of its own.
+    """Import Prefect in a thread, at the bottom of a stack of its own.
 
-    CPython keeps the frames of a stack in chunks of 16 KiB. A hot loop whose calls cross the end of one has the kernel
-    give and take memory at each of them: under the frames of the command line and the event loop, Prefect's imports did
-    (500,000 page faults, 3 s and more of a processor; 33,000 here).
+    CPython keeps the frames of a stack in chunks of 16 KiB, and a hot loop whose calls cross the end of a chunk maps
+    and unmaps memory at each call. Under the frames of the command line and the event loop, Prefect's imports did that
+    (500,000 page faults and 3 s of CPU time; 33,000 here).
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
@@ -98,7 +98,7 @@ def _import_engine() -> None:
 
 
 def engine_available(api_url: str, api_key: SecretStr | None = None, *, limit: float = PROBE_SECONDS) -> bool:
-    """Whether `GET {api_url}/health` answers 200 within `limit` seconds, whatever else happens."""
+    """Return whether `GET {api_url}/health` answers 200 within `limit` seconds."""
     if not api_url.startswith(("http://", "https://")):
         return False
     request = urllib.request.Request(f"{api_url.rstrip('/')}/health")  # noqa: S310 - http or https, see above
@@ -114,7 +114,7 @@ def engine_available(api_url: str, api_key: SecretStr | None = None, *, limit: f
         except (OSError, ValueError, http.client.HTTPException):
             logger.debug("no answer from the Prefect server", exc_info=True)
 
-    # In a thread: urllib's time limit is per socket call, and none holds for looking up a name.
+    # In a thread: urllib's time limit is per socket call, and a name lookup has none.
     thread = threading.Thread(target=probe, name="prefect-probe", daemon=True)
     thread.start()
     thread.join(limit)
@@ -122,14 +122,14 @@ def engine_available(api_url: str, api_key: SecretStr | None = None, *, limit: f
 
 
 def get_run_logger(name: str | None = None) -> RunLogger:
-    """The logger of the current Prefect run; outside of one the logger `name`, by default the calling module's."""
+    """Return the logger of the current Prefect run; outside one the logger `name`, by default the calling module's."""
     if inside_run.get():
         import prefect  # noqa: PLC0415
         from prefect.exceptions import MissingContextError  # noqa: PLC0415
 
         try:
             return prefect.get_run_logger()
-        except MissingContextError:  # the run was given up, its body goes on
+        except MissingContextError:  # Prefect ended the run, its body goes on
             logger.debug("no run to log to")
     if name is None:
         frame = inspect.currentframe()
@@ -142,7 +142,7 @@ class Flow(Body[P, R]):
     """An async function that is one run of an agent."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run it: watched by Prefect if a server was activated, plain otherwise, and plain within another flow."""
+        """Run it: watched by Prefect if a server was activated, plain otherwise and within another flow."""
         with run_scope():
             if _server is None or inside_run.get():
                 return await self.fn(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Text files of users: UTF-8, or a message that says what a file is and how to convert it. The action uses it too."""
+"""Text files of users: decode UTF-8, or say what a file is and how to convert it. The action uses it too."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-"""The longer marks first: that of UTF-32 begins with that of UTF-16."""
+"""The longer marks first: the mark of UTF-32 starts with that of UTF-16."""
 
 
 def decode(content: bytes, name: str) -> str:
-    """Return the text of a file in UTF-8, without the mark that some editors begin it with.
+    """Return the text of a file in UTF-8, without the byte order mark of some editors.
 
     Raises:
         ValueError: it is not UTF-8; the message names the file, its probable encoding and the command that converts it.
@@ -41,7 +41,7 @@ def decode(content: bytes, name: str) -> str:
 
 
 def _wide(content: bytes) -> str | None:
-    """UTF-16 or UTF-32, by its mark or, without one, by a zero byte: line feeds and Latin letters have one there."""
+    """Return UTF-16 or UTF-32, by its mark or, without one, by the zero bytes of line feeds and Latin letters."""
     for mark, encoding in _MARKS.items():
         if content.startswith(mark):
             return encoding
@@ -49,6 +49,6 @@ def _wide(content: bytes) -> str | None:
         return None
     pairs = {content[at : at + 2] for at in range(0, len(content), 2)}
     little, big = b"\n\0" in pairs, b"\0\n" in pairs
-    if little == big:  # no line feed tells
+    if little == big:  # no line feed decides
         little = content[1::2].count(0) >= content[::2].count(0)
     return "UTF-16LE" if little else "UTF-16BE"

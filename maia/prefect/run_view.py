@@ -1,4 +1,4 @@
-"""How a run is shown on a Prefect server: its name, its tags, and the message of its last state."""
+"""How a Prefect server shows a run: its name, its tags, and the message of its last state."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -16,7 +16,7 @@ _TITLES: Final = {outcome: str(outcome).replace("-", " ").capitalize() for outco
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """What a flow run is called.
+    """The name and tags of a flow run.
 
     Attributes:
         agent: such as ``hunter``.
@@ -51,7 +51,7 @@ class RunView:
 
 
 current_view: ContextVar[RunView | None] = ContextVar("maia_run_view", default=None)
-"""How the flow that is called next is shown; None: under a name of Prefect's own."""
+"""The view of the next flow that is called; None: Prefect shows the flow's name."""
 
 
 def state_message(outcome: Outcome, reason: str | None, stats: Mapping[str, Any]) -> str:
@@ -68,7 +68,7 @@ def state_message(outcome: Outcome, reason: str | None, stats: Mapping[str, Any]
 
 
 def work_done(stats: Mapping[str, Any]) -> str:
-    """Return what the stats of an agent's run say was stored and released; empty where they say nothing."""
+    """Return what a run stored and released by its stats; empty where they have no counts."""
 
     def number(*names: str) -> int:
         return sum(int(stats.get(name, 0)) for name in names)

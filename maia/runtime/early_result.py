@@ -1,6 +1,6 @@
-"""The result file of a process that a signal ends before its agent is there to do it: while it is still importing.
+"""The result file of a process that a signal ends while it is still importing.
 
-Standard library only, and little of it. `maia.resilience` takes over once its handlers are in place.
+Standard library only, and little of it. `maia.resilience` takes over once its handlers are installed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _COMMANDS = frozenset({"hunter", "tracker", "janitor", "plan", "verdict"})
 
 
 class Early:
-    """What is known of the process so far.
+    """The process, as far as its command line shows it.
 
     Attributes:
-        path: where the result file goes; None: not known, or there is none.
+        path: of the result file; None: unknown, or none is written.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -35,8 +35,8 @@ class Early:
         self._shard = _shard(arguments)
         self.path: str | Path | None = result_path(arguments) if self._agent else None
 
-    def leave(self, signum: int) -> NoReturn:
-        """Write the result file and end the process at once. Callable from a signal handler."""
+    def end(self, signum: int) -> NoReturn:
+        """Write the result file and end the process at once; safe in a signal handler."""
         try:
             if self.path and self._agent:
                 with contextlib.suppress(OSError, ValueError):
@@ -56,18 +56,18 @@ class Early:
             "stats": {},
             "error": f"stopped by {signal.Signals(signum).name}",
         }
-        written = f"{path}.{os.getpid()}"
-        handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+        temporary = f"{path}.{os.getpid()}"
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
         try:
             os.write(handle, f"{json.dumps(result, indent=2)}\n".encode())
-            os.fchmod(handle, 0o644)  # whatever the umask: the action's next step has to read it
+            os.fchmod(handle, 0o644)  # despite the umask: the action's next step has to read it
         finally:
             os.close(handle)
-        os.replace(written, path)  # noqa: PTH105  a reader sees the whole of it or none
+        os.replace(temporary, path)  # noqa: PTH105  a reader sees no part of it
 
 
 def _shard(arguments: Sequence[str]) -> str:
-    """What --shard says, as far as it can be read; else the default."""
+    """Return the value of --shard, or the default where it cannot be read."""
     for given in option_values(arguments, "--shard"):
         if re.fullmatch(r"[0-9]{1,6}/[0-9]{1,6}", given):
             return given
@@ -80,4 +80,4 @@ def _iso(moment: float) -> str:
 
 
 current: Early | None = None
-"""Of this process; None where it did not begin in `maia.__main__`."""
+"""Of this process; None where it did not start in `maia.__main__`."""
