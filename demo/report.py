@@ -9,7 +9,7 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
-from atlas.adapters.report import Calls, Growth, Totals
+from atlas.adapters.report import CallCounts, Growth, Totals
 from atlas.quota.buckets import Bucket
 from atlas.sanitize import sanitize_line
 from demo.audit import Audit
@@ -39,7 +39,7 @@ class Ending:
     before: Totals
     after: Totals
     growing: Sequence[Growth]
-    ours: Mapping[Bucket, Calls]
+    ours: Mapping[Bucket, CallCounts]
     theirs: Mapping[str, int]
     refused: Mapping[str, int]
     audit: Audit

@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from atlas.adapters.queue import QueueDAO
-from atlas.adapters.report import Calls, ReportDAO, Totals
+from atlas.adapters.report import CallCounts, ReportDAO, Totals
 from atlas.config import settings
 from atlas.database import database
 from atlas.db import embedded
@@ -158,7 +158,7 @@ async def _watched(screen: Screen, scene: Scene, seconds: float, fleet: Fleet, d
 
 
 async def _ending(
-    dao: ReportDAO, scene: Scene, fleet: Fleet, log: CallFile, before: Totals, calls_before: dict[Bucket, Calls],
+    dao: ReportDAO, scene: Scene, fleet: Fleet, log: CallFile, before: Totals, calls_before: dict[Bucket, CallCounts],
     began: datetime,
 ) -> Ending:  # fmt: skip
     calls = log.read()

@@ -12,7 +12,7 @@ from atlas.database import Database, database
 from atlas.db.queries import sql
 from atlas.quota.buckets import Bucket, quota_day
 
-__all__ = ["COUNTED", "Ahead", "Calls", "Growth", "ReportDAO", "Tally", "Totals"]
+__all__ = ["COUNTED", "Ahead", "CallCounts", "Growth", "ReportDAO", "Tally", "Totals"]
 
 COUNTED = 100_000
 """Rows are counted no further than this: a count of millions would cost seconds."""
@@ -41,8 +41,8 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Calls:
-    """API calls of one bucket.
+class CallCounts:
+    """The calls of one bucket, counted.
 
     Attributes:
         reserved: counted before they were made.
@@ -59,8 +59,8 @@ class Calls:
         """Those that cost quota."""
         return self.reserved - self.refused
 
-    def __sub__(self, other: Calls) -> Calls:
-        return Calls(self.reserved - other.reserved, self.settled - other.settled, self.refused - other.refused)
+    def __sub__(self, other: CallCounts) -> CallCounts:
+        return CallCounts(self.reserved - other.reserved, self.settled - other.settled, self.refused - other.refused)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Totals:
     tracked: Mapping[int, Tally]
     due: Mapping[int, Tally]
     queries: Mapping[str, Tally]
-    calls: Mapping[Bucket, Calls]
+    calls: Mapping[Bucket, CallCounts]
 
 
 @dataclass(frozen=True)
@@ -171,13 +171,13 @@ class ReportDAO:
         videos, queries = (_tally(row[name], limit) for name in ("videos", "queries"))
         return Ahead(videos, queries, row["calls"])
 
-    async def calls(self, day: date | None = None) -> dict[Bucket, Calls]:
+    async def calls(self, day: date | None = None) -> dict[Bucket, CallCounts]:
         """The calls by bucket of a Pacific day, or of all days."""
         rows = {row["bucket"]: row for row in await self._db.fetch(sql("report/report_calls"), day)}
         return {
-            bucket: Calls(rows[bucket]["reserved"], rows[bucket]["settled"], rows[bucket]["refused"])
+            bucket: CallCounts(rows[bucket]["reserved"], rows[bucket]["settled"], rows[bucket]["refused"])
             if bucket in rows
-            else Calls()
+            else CallCounts()
             for bucket in Bucket
         }
 

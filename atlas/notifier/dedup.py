@@ -11,14 +11,14 @@ from atlas.database import Database, database
 from atlas.db.queries import sql
 from atlas.event_types import EventType
 
-__all__ = ["Claim", "Key", "NotificationDAO"]
+__all__ = ["Key", "NotificationClaim", "NotificationDAO"]
 
 Key = tuple[EventType, str]
 """What a notification is about: a type of event, and its subject."""
 
 
 @dataclass(frozen=True)
-class Claim:
+class NotificationClaim:
     """What this process has to notify people of.
 
     Attributes:
@@ -40,7 +40,7 @@ class NotificationDAO:
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
 
-    async def claim(self, counts: Mapping[Key, int], minutes: float) -> Claim:
+    async def claim(self, counts: Mapping[Key, int], minutes: float) -> NotificationClaim:
         """Claim the things of which nobody was notified within the interval; count the others as suppressed.
 
         Args:
@@ -57,9 +57,11 @@ class NotificationDAO:
                 token,
                 timedelta(minutes=minutes),
             )
-        return Claim({(EventType(row["type"]), row["subject"]): max(0, row["told"] - 1) for row in rows}, token)
+        return NotificationClaim(
+            {(EventType(row["type"]), row["subject"]): max(0, row["told"] - 1) for row in rows}, token
+        )
 
-    async def release(self, claim: Claim, keys: Collection[Key]) -> None:
+    async def release(self, claim: NotificationClaim, keys: Collection[Key]) -> None:
         """Make these things due again at once: no service took their message. Their events count as suppressed."""
         async with self._db.session():
             types, subjects = [event for event, _ in keys], [subject for _, subject in keys]

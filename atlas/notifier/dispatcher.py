@@ -27,7 +27,7 @@ from atlas.database import Database
 from atlas.errors import AtlasError, ConfigError
 from atlas.event_types import LEVELS, EventType, Level, level_of, subject_of
 from atlas.notifier import NOTIFY_SECONDS
-from atlas.notifier.dedup import Claim, Key, NotificationDAO
+from atlas.notifier.dedup import Key, NotificationClaim, NotificationDAO
 from atlas.notifier.templates import event_message, render
 
 __all__ = ["NOTIFY_SECONDS", "Dispatcher", "default", "is_notified"]
@@ -151,12 +151,12 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001  a notification never fails the process
             logger.warning("%d notification(s) could not be sent: %s", len(pending), type(error).__name__)
 
-    async def _claim(self, pending: Mapping[Key, _Notification], *, shared: bool) -> Claim:
+    async def _claim(self, pending: Mapping[Key, _Notification], *, shared: bool) -> NotificationClaim:
         """Return what this process has to send: what nobody sent within the interval, as far as is known."""
         minutes = _setting("notify_interval_minutes", 60.0)
         more = {key: max(0, each.count - 1) for key, each in pending.items()}
         if not minutes:
-            return Claim(more)
+            return NotificationClaim(more)
         if shared:
             try:
                 async with asyncio.timeout(_DATABASE_SECONDS):
@@ -168,16 +168,18 @@ class Dispatcher:
         now = time.monotonic()
         mine = [key for key in pending if now - self._notified_at.get(key, float("-inf")) >= minutes * 60]
         self._notified_at.update(dict.fromkeys(mine, now))
-        return Claim({key: more[key] for key in mine})
+        return NotificationClaim({key: more[key] for key in mine})
 
-    async def _send(self, event: EventType, group: Collection[_Notification], claim: Claim, unlisted: int) -> bool:
+    async def _send(
+        self, event: EventType, group: Collection[_Notification], claim: NotificationClaim, unlisted: int
+    ) -> bool:
         """Return whether any service took the message."""
         rendered = [(each.line, each.details, claim.suppressed[each.key]) for each in group]
         first = next(iter(group))
         message = event_message(event, rendered, sender=first.sender, unlisted=unlisted)
         return any(delivery.taken for delivery in await notifier.send(message, first.level, event=event))
 
-    async def _keep(self, failed: Collection[_Notification], claim: Claim) -> None:
+    async def _keep(self, failed: Collection[_Notification], claim: NotificationClaim) -> None:
         """Let another process, or this one at its end, send at once what no service took."""
         for each in failed:
             self._notified_at.pop(each.key, None)

@@ -8,7 +8,7 @@ import pytest
 
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
-from atlas.adapters.report import Calls, ReportDAO
+from atlas.adapters.report import CallCounts, ReportDAO
 from atlas.config import settings
 from atlas.database import Database
 from atlas.db.queries import sql
@@ -54,7 +54,7 @@ async def test_an_empty_database_has_totals_of_nothing(db: Database) -> None:
     assert [(tally.number, tally.exact) for tally in tables] == [(0, True)] * 5
     assert {zone: str(tally) for zone, tally in totals.tracked.items()} == {1: "0", 2: "0", 3: "0"}
     assert set(totals.queries) == {"active", "waiting", "paused", "leased"}
-    assert totals.calls == dict.fromkeys(Bucket, Calls())
+    assert totals.calls == dict.fromkeys(Bucket, CallCounts())
     assert await ReportDAO().fastest_growing() == []
 
 
@@ -142,15 +142,15 @@ async def test_calls_are_added_up_by_bucket_for_a_day_or_for_all(db: Database) -
     for when, slot, bucket, reserved, settled in rows:
         await db.fetch("INSERT INTO api_calls VALUES ($1, 'f', $2, $3, $4, $5)", when, bucket, slot, reserved, settled)
     await db.fetch("INSERT INTO api_calls VALUES ($1, 'f', 'batchGetStats', 0, 6, 6, 2)", day)
-    nothing = Calls()
+    nothing = CallCounts()
     assert await ReportDAO().calls(day) == {
-        Bucket.SEARCH: Calls(5, 4),
+        Bucket.SEARCH: CallCounts(5, 4),
         Bucket.UNITS: nothing,
-        Bucket.BATCH: Calls(6, 6, 2),
+        Bucket.BATCH: CallCounts(6, 6, 2),
     }
-    assert Calls(6, 6, 2).spent == 4
-    assert (await ReportDAO().calls())[Bucket.UNITS] == Calls(9, 9)
-    assert (await ReportDAO().totals()).calls[Bucket.SEARCH] == Calls(5, 4)
+    assert CallCounts(6, 6, 2).spent == 4
+    assert (await ReportDAO().calls())[Bucket.UNITS] == CallCounts(9, 9)
+    assert (await ReportDAO().totals()).calls[Bucket.SEARCH] == CallCounts(5, 4)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ pytest.importorskip("demo", reason="the demo is part of the checkout, not of the
 
 from rich.console import Console
 
-from atlas.adapters.report import Calls, Growth, Tally, Totals
+from atlas.adapters.report import CallCounts, Growth, Tally, Totals
 from atlas.quota.buckets import Bucket
 from demo.audit import Audit
 from demo.report import Ending, tell
@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 def totals(number: int = 7) -> Totals:
     many = Tally(number)
     zones, queries = dict.fromkeys((1, 2, 3), many), dict.fromkeys(("active", "waiting", "paused", "leased"), many)
-    calls = dict.fromkeys(Bucket, Calls())
+    calls = dict.fromkeys(Bucket, CallCounts())
     return Totals(NOW, many, many, many, many, many, tracked=zones, due=zones, queries=queries, calls=calls)
 
 
@@ -36,7 +36,7 @@ GROWTH = Growth(
 
 ENDING = Ending(
     begin=NOW - timedelta(days=1), until=None, before=totals(3), after=totals(7), growing=[GROWTH],
-    ours=dict.fromkeys(Bucket, Calls(5, 5)), theirs=dict.fromkeys(Bucket, 5), refused={}, audit=Audit(10, 20),
+    ours=dict.fromkeys(Bucket, CallCounts(5, 5)), theirs=dict.fromkeys(Bucket, 5), refused={}, audit=Audit(10, 20),
     early=[], held={}, processes=4,
 )  # fmt: skip
 
@@ -68,7 +68,7 @@ def test_a_run_without_double_work_ends_well_and_says_so() -> None:
             replace(ENDING, theirs={**ENDING.theirs, "units": 6}),
             "units: 5 calls reserved and 5 settled, but the sandbox",
         ),
-        (replace(ENDING, ours={**ENDING.ours, Bucket.SEARCH: Calls(5, 4)}), "are equal: no"),
+        (replace(ENDING, ours={**ENDING.ours, Bucket.SEARCH: CallCounts(5, 4)}), "are equal: no"),
     ],
 )
 def test_a_check_that_fails_is_told_and_fails_the_demo(wrong: Ending, line: str) -> None:
