@@ -38,7 +38,7 @@ QUOTA_TESTS = (
     "tests/integration/agents/test_plan.py",
     "tests/unit/sandbox/test_quota.py",
     "tests/unit/test_clock.py",
-    "tests/unit/test_quota.py",
+    "tests/unit/test_buckets.py",
     "tests/unit/test_times.py",
 )
 # at the borders of the days by which all else goes, which are UTC's

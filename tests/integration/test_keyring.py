@@ -177,7 +177,7 @@ async def test_every_key_spent_is_an_exhausted_ring_until_midnight_pacific(db: D
         assert (await KeyRing("hunting").acquire(SEARCH)).fingerprint == A
 
 
-async def test_the_next_day_is_told_and_logged_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_next_day_is_another_event_and_log_line(db: Database, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "atlas.keyring")
     ring = KeyRing("hunting")
     await ring.quota_spent(await ring.acquire(SEARCH))

@@ -333,7 +333,7 @@ def test_without_a_mistake_the_same_command_asks_youtube(place: Place) -> None:
     assert "WARNING atlas.config" not in said
 
 
-def test_an_embedded_database_that_nobody_asked_for_is_announced_once(place: Place) -> None:
+def test_an_embedded_database_without_its_setting_is_announced_once(place: Place) -> None:
     row = Row("none", "maia queue list", 0, (), NO_DATABASE)
     announced = f"a new embedded PostgreSQL is created in {place.embedded}"
     try:

@@ -61,7 +61,7 @@ async def test_a_service_that_shows_html_gets_texts_from_outside_escaped(server:
     assert "&lt;script&gt;" in body["message"]
 
 
-async def test_an_entry_with_types_is_told_of_events_of_those_types_only(server: Service) -> None:
+async def test_an_entry_with_types_gets_only_events_of_those_types(server: Service) -> None:
     urls = f"breakout,key_suspended={server.url('some')} {server.url('all')} CHURN={server.url('churn')}?a=b"
     with settings.override(notify_urls=SecretStr(urls)):
         assert await notifier.notify("a breakout", "", event=EventType.BREAKOUT)

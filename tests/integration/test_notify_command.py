@@ -57,7 +57,7 @@ async def test_unset_or_wrong_it_ends_with_78(arguments: tuple[str, ...], urls: 
     assert done.stderr.startswith(f"atlas: {words}")
 
 
-async def test_without_test_it_says_who_is_told_of_what_and_sends_nothing(people: Service) -> None:
+async def test_without_test_it_shows_the_events_of_each_entry_and_sends_nothing(people: Service) -> None:
     done = await notify(urls=f"{people.url(SECRET)} churn,breakout={people.url(SECRET)} churn={people.url()}")
     assert (done.code, done.stderr) == (0, "")
     assert done.out.splitlines() == [

@@ -245,7 +245,7 @@ async def test_a_proxy_that_is_not_there_is_named_and_nothing_is_counted(tmp_pat
     assert set(lines[:-1]) == {"given back"}
 
 
-async def test_an_authority_that_is_not_trusted_is_told_with_the_setting(tunnel: Tunnel, tmp_path: Path) -> None:
+async def test_an_untrusted_authority_is_reported_with_the_setting(tunnel: Tunnel, tmp_path: Path) -> None:
     asked = await ask(tmp_path, f"https://{HOST}/youtube/v3", HTTPS_PROXY=f"http://127.0.0.1:{tunnel.port}")
     lines = asked.out.splitlines()
     assert "CERTIFICATE_VERIFY_FAILED" in lines[-1]

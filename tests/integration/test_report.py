@@ -58,7 +58,7 @@ async def test_an_empty_database_has_totals_of_nothing(db: Database) -> None:
     assert await ReportDAO().fastest_growing() == []
 
 
-async def test_totals_tell_zones_due_videos_and_queries_by_status(db: Database) -> None:
+async def test_totals_count_zones_due_videos_and_queries_by_status(db: Database) -> None:
     await add_video(db, "due", HOUR, NOW - HOUR)
     await add_video(db, "later", HOUR, NOW + HOUR)
     await add_video(db, "held", HOUR, NOW - HOUR)

@@ -106,7 +106,7 @@ def test_what_people_write_is_left_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["someone@example.org", "a @ b", "[1] (2)", "a < b", "x <3 y"])
-def test_what_calls_nobody_can_be_read_as_it_was(text: str) -> None:
+def test_a_text_without_mentions_stays_readable(text: str) -> None:
     assert escape_mentions(text).replace("\u200b", "") == text
     assert escape_mentions(text.replace("@e", "e")) == text.replace("@e", "e")
 
@@ -182,7 +182,7 @@ def test_the_last_words_of_a_command_are_one_line(hostile: str, capsys: pytest.C
     assert not steers(capsys.readouterr().err)
 
 
-async def test_a_notification_is_text_and_calls_nobody(hostile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_notification_is_text_without_mentions(hostile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, str]] = []
     gap = {
         "query_term": hostile, "reason": "page token older than 12 h", "published_after": NOW, "published_before": NOW,

@@ -47,7 +47,7 @@ def test_a_misspelt_name_is_named_with_the_nearest(name: str, meant: str) -> Non
     assert similar_settings([name], KNOWN, ()) == {name: meant}
 
 
-def test_a_name_that_nobody_else_uses_needs_no_likeness() -> None:
+def test_a_name_with_a_prefix_of_maia_needs_no_similar_setting() -> None:
     assert similar_settings(["TRACKER_X"], KNOWN, ()) == {"TRACKER_X": None}
 
 
@@ -64,7 +64,7 @@ def test_names_of_other_tools_are_left_alone(name: str) -> None:
     assert similar_settings([name], KNOWN, ()) == {}
 
 
-def test_nobody_misses_a_setting_that_is_set() -> None:
+def test_a_set_setting_is_not_suggested() -> None:
     assert similar_settings(["DATABASE_URI", "YOUTUBE_API_KEY"], KNOWN, {"DATABASE_URL", POOL}) == {}
     assert similar_settings(["HUNTER_BATCHSIZE"], KNOWN, {"HUNTER_BATCH_SIZE"}) == {
         "HUNTER_BATCHSIZE": "HUNTER_BATCH_SIZE"

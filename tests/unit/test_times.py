@@ -63,7 +63,7 @@ def test_no_time_is_none() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "24", "h", "-1h", "1y", "2026-13-01", "9999999w", "1.5h"])
-def test_anything_else_is_told_with_the_option(text: str) -> None:
+def test_a_wrong_time_is_reported_with_its_option(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="24h, 7d") as caught:
         moment(text, "--until")
     assert caught.value.param_hint == "--until"

@@ -72,7 +72,7 @@ def test_nothing_is_found_where_there_is_nothing() -> None:
     assert find_leaks(base64.b64encode(SECRET.encode()[1:]), words) == []
 
 
-def test_what_is_too_short_to_be_told_apart_is_refused() -> None:
+def test_a_secret_that_is_too_short_to_find_is_refused() -> None:
     with pytest.raises(ValueError, match="fewer than 12 characters") as caught:
         find_leaks(b"", {"a": "tooShort-1"})
     assert "tooShort-1" not in str(caught.value)
