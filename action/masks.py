@@ -2,7 +2,7 @@
 
 A secret is masked by the runner whole and line by line, but not the members of a JSON secret, nor the password in a
 URL. And the runner drops every job output in which a masked value occurs (runner: JobExtension, "Skip output since it
-may contain secret"), be it a key `1` or the line `]` of a key pool that is written over several lines.
+may contain secret"), such as a key `1` or the line `]` of a key pool over several lines.
 """
 
 from __future__ import annotations

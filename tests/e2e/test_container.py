@@ -220,7 +220,7 @@ def heeds_sigterm(pid: int) -> None:
         (mask,) = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("SigCgt:")]
         if int(mask, 16) >> 14 & 1:
             return
-        time.sleep(0.001)  # polling: a process tells nobody of its handlers
+        time.sleep(0.001)  # polling: nothing announces the handlers of a process
     pytest.fail("no handler")
 
 
@@ -254,7 +254,7 @@ def test_a_prefect_server_that_is_not_there_costs_a_warning(
 def test_a_work_pool_can_run_its_flows(
     containers: Containers, environment: dict[str, str], prefect_server: PrefectServer
 ) -> None:
-    """What a Prefect worker starts in a container, for a flow run that somebody scheduled."""
+    """What a Prefect worker starts in a container, for a scheduled flow run."""
     environment = {**environment, "PREFECT_API_URL": prefect_server.api_url}
     scheduled = containers.run("python", "-W", "ignore", "-c", SCHEDULE, environment=environment)
     assert scheduled.code == 0, scheduled.output

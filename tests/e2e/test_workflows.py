@@ -220,14 +220,14 @@ def test_a_failed_shard_makes_the_run_red_and_another_wave_still_goes_on_for_one
 
 
 def test_a_broken_key_pool_makes_the_run_red_with_the_reason(maia: Repository, setting: Setting, query: Query) -> None:
-    broken = '{"hunting": ["key-that-nobody-may-see"'
+    broken = '{"hunting": ["key-that-must-stay-hidden"'
     setting.put(maia)
     maia.write(".secrets", {**setting.secrets, "YOUTUBE_API_KEY_POOL_JSON": broken})
     acted = maia.act(HUNTER)
     assert not acted.green
     assert set(acted.jobs) == set(acted.failed) == {"Plan"}
     assert "YOUTUBE_API_KEY_POOL_JSON is not JSON" in acted.output
-    assert "key-that-nobody-may-see" not in acted.output
+    assert "key-that-must-stay-hidden" not in acted.output
     assert rows(query) == []
 
 
@@ -242,7 +242,7 @@ def test_nothing_is_due_and_no_shard_starts(maia: Repository, query: Query) -> N
 
 @pytest.fixture
 def _videos(containers: Containers, environment: dict[str, str], query: Query) -> None:
-    """Some hundred videos that were found just now; no row of `runs` tells of it."""
+    """Some hundred videos that were found just now; no row of `runs` belongs to them."""
     added = containers.maia("queue", "add", "lofi", "rust", "jazz", "chess", environment=environment).end()
     assert added.code == 0, added.output
     found = containers.maia("hunter", environment=environment).end()

@@ -1,4 +1,4 @@
-"""A step of the action, run as the runner runs it, and a `docker` that plays what it is told."""
+"""A step of the action, run as the runner runs it, and a fake `docker` that plays given behaviour."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PATIENCE = 30.0
 
 
 def result(agent: str = "hunter", outcome: str = "ok", code: int = 0, **more: Any) -> dict[str, Any]:
-    """A result file as an agent writes it."""
+    """Return a result file as an agent writes it."""
     return {
         "agent": agent,
         "shard": "0/1",
@@ -46,7 +46,7 @@ def result(agent: str = "hunter", outcome: str = "ok", code: int = 0, **more: An
 
 
 def ran(code: int = 0, **more: Any) -> dict[str, Any]:
-    """How one container ends."""
+    """Return how one container ends."""
     return {"code": code, **more}
 
 
@@ -77,7 +77,7 @@ class FakeDocker:
         self.plays()
 
     def plays(self, **behaviour: Any) -> None:
-        """From now on; what is not named stays."""
+        """Change the behaviour from now on; what is not named stays."""
         assert set(behaviour) <= set(self.behaviour)
         self.behaviour |= behaviour
         (self.folder / "behaviour.json").write_text(json.dumps(self.behaviour), encoding="utf-8")
@@ -92,7 +92,7 @@ class FakeDocker:
 
     @property
     def left(self) -> list[str]:
-        """Containers that nobody removed."""
+        """Containers that were not removed."""
         return [path.name for path in self.folder.glob("maia-*") if not path.suffix]
 
 
@@ -189,7 +189,7 @@ class Step:
         }
 
     def here(self, **inputs: str) -> Done:
-        """Runs it in this process."""
+        """Run it in this process."""
         from action.cancel import Cancel  # noqa: PLC0415
         from action.main import main  # noqa: PLC0415
 
@@ -199,7 +199,7 @@ class Step:
         return self.done(code, out.getvalue().decode())
 
     def start(self, **inputs: str) -> Running:
-        """Starts entry.py as action.yml does."""
+        """Start entry.py as action.yml does."""
         named = {name.replace("_", "-"): value for name, value in inputs.items()}
         process = popen(
             [sys.executable, "-IB", str(CHECKOUT / "action" / "entry.py")],
@@ -232,7 +232,7 @@ class Running:
     log: bytes = b""
 
     def wait_for(self, text: str) -> None:
-        """Returns once it has printed this."""
+        """Return once it has printed this."""
         assert self.process.stdout is not None
         while text.encode() not in self.log:
             chunk = os.read(self.process.stdout.fileno(), 65536)

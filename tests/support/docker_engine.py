@@ -103,7 +103,7 @@ class Container:
             return found
 
     def stop(self, seconds: int = 10) -> None:
-        """`docker stop`: SIGTERM, and SIGKILL after so many seconds."""
+        """Run `docker stop`: SIGTERM, and SIGKILL after this many seconds."""
         self.docker("stop", "--time", str(seconds), self.name)
 
     def state(self) -> dict[str, Any]:

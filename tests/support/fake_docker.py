@@ -50,7 +50,7 @@ def run(arguments, before):
         (FOLDER / name).write_text(json.dumps(how))
     if how.get("block"):
         os.mkfifo(fifo)
-        # both ends: opening it waits for nobody
+        # both ends, so that opening it does not wait
         pipe = os.open(fifo, os.O_RDWR)
         say(how.get("output", ""))
         (FOLDER / f"{name}.up").touch()

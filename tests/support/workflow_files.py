@@ -37,7 +37,7 @@ def steps(path: Path) -> list[dict[str, Any]]:
 
 
 class Programs:
-    """Programs of the test's own, first on PATH: each writes its name and arguments down, and does what it is told."""
+    """Programs of the test's own, first on PATH: each records its name and arguments, and runs the given script."""
 
     def __init__(self, folder: Path) -> None:
         self.bin = folder / "bin"

@@ -1,4 +1,4 @@
-"""A step of the action, run as the runner runs it, with a `docker` that plays what it is told."""
+"""A step of the action, run as the runner runs it, with a fake `docker` that plays given behaviour."""
 
 from __future__ import annotations
 

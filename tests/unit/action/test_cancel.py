@@ -1,4 +1,4 @@
-"""A cancelled job: the container is stopped in good order, and nothing is left behind."""
+"""A cancelled job: the container is stopped, and nothing is left behind."""
 
 from __future__ import annotations
 

@@ -105,13 +105,13 @@ def test_by_hand_all_is_readable_and_no_secret_is_printed() -> None:
     runner.mask("secret")
     with runner.group("docker pull x"), runner.foreign() as write:
         write(b"pulled")
-    runner.error("Maia: config (78)", "100 % wrong\nWhat to do: mend it.")
+    runner.error("Maia: config (78)", "100 % wrong\nWhat to do: fix it.")
     runner.output("outcome", "config")
     runner.summary("### Maia\n")
     assert said(out).splitlines() == [
         "docker pull x ...",
         "pulled",
-        "error: Maia: config (78): 100 % wrong What to do: mend it.",
+        "error: Maia: config (78): 100 % wrong What to do: fix it.",
         "output outcome: config",
         "### Maia",
     ]

@@ -33,8 +33,8 @@ CAPTURED = {
     "503_backendError": errors.backend_error(503),
 }
 ADDED = {"domain", "location", "locationType", "metadata", "service"}  # what a trimmed or rebuilt body lost
-TOLD = {"code", "status", "reason", "domain", "@type", "location", "locationType", "quota_unit", "quota_limit"}
-TOLD |= {"service", "quota_metric", "quota_location", "quota_limit_value"}
+COMPARED = {"code", "status", "reason", "domain", "@type", "location", "locationType", "quota_unit", "quota_limit"}
+COMPARED |= {"service", "quota_metric", "quota_location", "quota_limit_value"}
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -54,8 +54,8 @@ def test_a_body_has_every_field_of_the_captured_one_and_tells_the_same(shared_da
     ours = dict(leaves(CAPTURED[name].body))
     assert captured.keys() <= ours.keys()
     assert all(set(path) & ADDED for path in ours.keys() - captured.keys())
-    told = [path for path in captured if path[-1] in TOLD]
-    assert {path: ours[path] for path in told} == {path: captured[path] for path in told}
+    compared = [path for path in captured if path[-1] in COMPARED]
+    assert {path: ours[path] for path in compared} == {path: captured[path] for path in compared}
     assert CAPTURED[name].status == captured["error", "code"]
 
 

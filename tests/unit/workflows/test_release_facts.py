@@ -1,4 +1,4 @@
-"""release_facts.py: what has to hold before the image of a release, or the release itself, is made."""
+"""release_facts.py: what is required before the image of a release, or the release itself, is made."""
 
 from __future__ import annotations
 
