@@ -82,4 +82,4 @@ def test_the_examples_are_yaml_with_inputs_that_are_there(action: dict[str, Any]
                         if "${{" not in str(value)
                     }
                     Inputs.read(given)
-    assert steps == 5
+    assert steps == 3
