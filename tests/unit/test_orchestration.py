@@ -4,8 +4,6 @@ import asyncio
 import inspect
 import logging
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -52,25 +50,6 @@ def test_the_decorated_look_like_the_functions():
     assert double_all.__name__ == "double_all"
     assert double_all.__doc__ == "Doubles them."
     assert list(inspect.signature(doubling).parameters) == ["n"]
-
-
-def test_a_plain_process_never_imports_prefect():
-    script = (
-        "import asyncio, sys\n"
-        "from maia.orchestration import activate, flow, get_run_logger, task\n"
-        "import maia.resilience\n"
-        "@task(name='t')\n"
-        "async def t():\n"
-        "    get_run_logger().info('x')\n"
-        "@flow(name='f')\n"
-        "async def f():\n"
-        "    await t()\n"
-        "assert activate(None) is False\n"
-        "asyncio.run(f())\n"
-        "assert 'prefect' not in sys.modules, 'imported'\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
 
 
 def test_outside_a_run_the_logger_is_the_modules():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from atlas.database import Database
 from youtube_sandbox import RunningSandbox
 
 from ...support.agent_processes import Children, Ended
-from ...support.agents import Timeline, assert_every_call_is_counted, discover, nothing_is_claimed, value
+from ...support.agents import Timeline, assert_every_call_is_counted, discover, value
 from ...support.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.integration
@@ -63,23 +62,6 @@ async def test_a_cycle_is_a_run_and_its_stages_are_tasks(
     assert any(log["message"].startswith("claimed 50 videos") for log in logs), "loggers are the run's"
 
 
-async def test_a_churn_is_a_crashed_run_and_exit_75(
-    db: Database, api: RunningSandbox, children: Children, prefect_server: PrefectServer
-) -> None:
-    await QueueDAO().add(["python", "guitar", "rust"])
-    api.faults.add("rate-limit:search:after=1")
-    ended, flow, state, tasks = await run(children, "hunter", prefect_server)
-    assert (ended.code, flow, state) == (75, "run_hunter_cycle", "CRASHED"), ended.stderr
-    assert tasks == HUNTER_TASKS, "what was answered is stored before it ends"
-    assert ended.result is not None
-    assert (ended.result["outcome"], ended.result["stats"]["searches"]) == ("churn", 1)
-    assert "came too fast" in ended.reason
-    (answered,) = api.log.calls("search", status=200)
-    assert await value(db, "SELECT count(*) FROM videos WHERE id = ANY ($1)", answered.ids) == len(answered.ids)
-    assert await nothing_is_claimed(db)
-    await assert_every_call_is_counted(db, api)
-
-
 async def test_a_cycle_has_the_name_of_its_shard_and_says_what_it_stored(
     db: Database, api: RunningSandbox, children: Children, prefect_server: PrefectServer
 ) -> None:
@@ -125,15 +107,3 @@ async def test_how_a_cycle_ended_is_its_message(
     assert run["state"]["message"].startswith(message)
     released = 0 if code == 1 else 2  # what failed is set aside until the end of the process
     assert run["state"]["message"].endswith(f"; 0 videos and 0 snapshots stored, {released} claims released")
-
-
-async def test_an_unreachable_server_costs_a_warning(db: Database, api: RunningSandbox, children: Children) -> None:
-    await QueueDAO().add(["rust"])
-    with socket.socket() as taken:  # bound and not listening: refuses
-        taken.bind(("127.0.0.1", 0))
-        ended = await children.run("hunter", PREFECT_API_URL=f"http://127.0.0.1:{taken.getsockname()[1]}/api")
-    assert ended.code == 0, ended.stderr
-    assert "does not answer: this run goes on without it" in ended.stderr
-    assert ended.result is not None
-    assert ended.result["stats"]["searches"] == 1
-    assert await value(db, "SELECT count(*) FROM videos") > 10

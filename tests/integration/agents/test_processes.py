@@ -185,13 +185,6 @@ async def test_only_server_errors_are_a_failure(
     await assert_every_call_is_counted(db, api)
 
 
-async def test_an_empty_ring_names_the_setting(db: Database, api: RunningSandbox, children: Children) -> None:
-    await QueueDAO().add(list(QUERIES))
-    for ended in await both(children, YOUTUBE_API_KEY_POOL_JSON=None):
-        check(ended, 78, "config", "Empty KeyRing", "YOUTUBE_API_KEY_POOL_JSON")
-    assert await nothing_is_claimed(db)
-
-
 # ── database and settings ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -259,23 +252,6 @@ async def test_a_database_that_does_not_come_back(
         assert "S3cret" not in ended.stderr
         assert ended.result is not None
         assert ended.result["stats"]["calls"], "what was done is told all the same"
-
-
-async def test_a_missing_schema_names_the_command(api: RunningSandbox, empty_dsn: str, children: Children) -> None:
-    for ended in await both(children, DATABASE_URL=empty_dsn):
-        check(ended, 78, "config", "has no Atlas schema", "atlas migrate")
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("HUNTER_BATCH_SIZE", "lots"), ("YOUTUBE_API_KEY_POOL_JSON", '["AIza-half-a-key'), ("ATLAS_CLOCK", "soon")],
-)
-async def test_a_setting_that_is_wrong_is_named(
-    db: Database, api: RunningSandbox, children: Children, name: str, text: str
-) -> None:
-    for ended in await both(children, **{name: text}):
-        check(ended, 78, "config", name)
-        assert "half-a-key" not in ended.stderr
 
 
 async def test_wrong_arguments(children: Children) -> None:
