@@ -170,7 +170,7 @@ class _Batch:
 
 async def _ingest(session: AgentSession, result: SearchResult, batch: _Batch) -> Counter[str]:
     dao, topic = session.dao, result.topic
-    dao.hold_topic(topic)
+    dao.register_topic(topic)
     if result.failure is CallFailure.PAGE_REFUSED:
         get_run_logger().warning("'%s': YouTube refused the page token; the round goes on without it", _shown(topic))
         await dao.restart_round(topic["id"])

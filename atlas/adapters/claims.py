@@ -1,4 +1,4 @@
-"""Claims: the leases that a DAO holds, its transactions, and how both end."""
+"""The claims of a DAO: the leases that it has, its transactions, and how both end."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _REPAIRED_EVERY = 600.0
 
 @dataclass
 class _Open:
-    """A transaction of a DAO: the one schedule time that all of it is written with, and the leases that end with it."""
+    """A transaction: the one schedule time that it writes, and the claims that end when it commits."""
 
     now: datetime
     done: list[int | str] = field(default_factory=list)
 
 
 class Claims:
-    """What a DAO holds. Constructing it does no I/O.
+    """The claims of one DAO. Constructing it does no I/O.
 
     Args:
         shard: named in leases, such as ``hunter 0/4``.
@@ -56,7 +56,7 @@ class Claims:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """The calls inside commit together or not at all, and bear one time; outside, each commits alone."""
+        """Commit the calls inside together, with one schedule time; outside, each commits alone."""
         this = _Open(self._now())
         token = self._within.set(this)
         try:
@@ -64,25 +64,25 @@ class Claims:
                 yield
         finally:
             self._within.reset(token)
-        self._forget(this.done)
+        self._drop_claims(this.done)
 
     def _now(self) -> datetime:
         within = self._within.get()
         return within.now if within is not None else clock.now()
 
     async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does a whole transaction, again if the database was lost in it, within bounded patience (see Database)."""
+        """Run a whole transaction, again if the database was lost in it; see ``Database.patiently``."""
         return await self._db.patiently(work)
 
     async def _repair(self, what: str, statement: str, *arguments: Any) -> None:
         """Make due what is due later than the policy allows, with the first claim and every ten minutes.
 
-        A process whose clock was ahead has written such times, and the rows would wait for them, unseen.
+        A process whose clock was ahead wrote such times, and the rows would wait for them unseen.
 
         Args:
-            what: the rows, in words.
-            statement: repairs at most ``$1`` rows at the schedule time ``$2``, and returns their number.
-            arguments: for its ``$3`` and so on.
+            what: the rows, as a log names them.
+            statement: repairs at most ``$1`` rows at the schedule time ``$2`` and returns their number.
+            arguments: its ``$3`` and so on.
         """
         moment = time.monotonic()
         if what in self._repaired and moment < self._repaired[what] + _REPAIRED_EVERY:
@@ -91,7 +91,7 @@ class Claims:
         (row,) = await self._db.fetch(statement, _REPAIRED_AT_ONCE, self._now(), clock.tolerance, *arguments)
         if row["repaired"]:
             logger.warning(
-                "%d %s were to wait for longer than the schedule allows and are due now: a clock was ahead when they "
+                "%d %s would have waited longer than the schedule allows and are due now: a clock was ahead when they "
                 "were written", row["repaired"], what,
             )  # fmt: skip
 
@@ -102,8 +102,8 @@ class Claims:
     async def _repair_topics(self) -> None:
         await self._repair("queries", sql("claims/repair_topics"), policy.TOPIC_INTERVAL, policy.TOPIC_INTERVAL_MAX)
 
-    def _forget(self, finished: Iterable[int | str]) -> None:
-        """These leases have ended; inside a transaction only once it has committed."""
+    def _drop_claims(self, finished: Iterable[int | str]) -> None:
+        """Drop claims that have ended; inside a transaction only once it has committed."""
         within = self._within.get()
         if within is not None:
             within.done.extend(finished)
@@ -114,52 +114,41 @@ class Claims:
             else:
                 self._videos.pop(key, None)
 
-    def hold_topic(self, topic: TopicRow) -> None:
-        """Takes over a topic's lease from the DAO that claimed it: its row holds the token."""
+    def register_topic(self, topic: TopicRow) -> None:
+        """Register a topic that another DAO claimed: its row has the lease token."""
         self._topics.setdefault(topic["id"], topic)
 
-    def hold_targets(self, targets: Iterable[TargetRow]) -> None:
-        """Takes over videos' leases from the DAO that claimed them: their rows hold the tokens."""
+    def register_videos(self, targets: Iterable[TargetRow]) -> None:
+        """Register videos that another DAO claimed: their rows have the lease tokens."""
         for target in targets:
             self._videos.setdefault(target["id"], target)
 
     def set_aside(self, ids: Iterable[int | str]) -> None:
-        """Keeps these claims after the cycle: what failed must not be claimed first again.
-
-        They end with their lease, or with ``release_aside``.
-        """
+        """Keep these claims after the cycle, until ``release_aside``: what failed must not be claimed first again."""
         self._aside.update(ids)
 
     async def release_claims(self) -> int:
-        """Gives back the rows that this DAO still holds, so that another shard may take them now. Returns how many.
-
-        Those that were set aside are kept.
-        """
-        held: set[int | str] = set(self._topics)
-        held.update(self._videos)
-        return await self._release(held - self._aside)
+        """Release all claims that were not set aside, so that another shard can take the rows; return how many."""
+        claimed: set[int | str] = {*self._topics, *self._videos}
+        return await self._release(claimed - self._aside)
 
     async def release_aside(self) -> int:
-        """Gives back what was set aside, at the end of a process. Returns how many."""
+        """Release what was set aside, at the end of a process; return how many."""
         aside, self._aside = self._aside, set()
         return await self._release(aside)
 
     async def _release(self, ids: set[int | str]) -> int:
-        topics = [row for id_, row in self._topics.items() if id_ in ids]
-        videos = [row for id_, row in self._videos.items() if id_ in ids]
         released = 0
-        if topics:
-            arguments = [row["id"] for row in topics], [row["lease_token"] for row in topics]
-            released += len(await self._db.fetch(sql("claims/release_topics"), *arguments))
-        if videos:
-            pairs = [row["id"] for row in videos], [row["lease_token"] for row in videos]
-            released += len(await self._db.fetch(sql("claims/release_videos"), *pairs))
-        self._forget([*(row["id"] for row in topics), *(row["id"] for row in videos)])
+        for statement, claimed in (("claims/release_topics", self._topics), ("claims/release_videos", self._videos)):
+            tokens = {id_: row["lease_token"] for id_, row in claimed.items() if id_ in ids}
+            if tokens:
+                released += len(await self._db.fetch(sql(statement), list(tokens), list(tokens.values())))
+                self._drop_claims(tokens)
         return released
 
     def _claimed(self, records: Sequence[Any]) -> list[TargetRow]:
-        """Rows of ``claim_videos`` or ``claim_unfinished``, in the order of their schedule."""
-        # written out, which is checked, and takes less time than dict(record)
+        """Register rows of ``claim_videos`` or ``claim_unfinished``; return them in the order of their schedule."""
+        # written out: mypy checks it, and it takes less time than dict(record)
         rows: list[TargetRow] = [
             {
                 "id": id_, "title": title, "published_at": published_at, "first_seen_at": first_seen_at,

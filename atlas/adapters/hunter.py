@@ -1,4 +1,4 @@
-"""What the Hunter asks of the database: topics and their rounds, videos, tags, and what is unfinished."""
+"""The Hunter's statements: topics and their rounds, videos, tags, and unfinished videos."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Hunting(Claims):
     """The Hunter's half of MaiaDAO."""
 
     async def fetch_hunter_batch(self, batch_size: int = 10) -> list[TopicRow]:
-        """Claims topics that are due, first those that rank first, each with the window that is to be asked.
+        """Claim topics that are due, in the order of their rank, each with the window to search.
 
-        A round begins HUNTER_INDEX_LAG_MINUTES before the end of the last one, no further back than
-        HUNTER_PUBLISHED_WITHIN_HOURS; nor does a slice of it begin further back. A page token older than 12 h is not
-        used: a slice begins at the oldest publish time read. What is given up is an event ``search_gap``.
+        A round begins HUNTER_INDEX_LAG_MINUTES before the end of the last one, but not before
+        HUNTER_PUBLISHED_WITHIN_HOURS ago. A page token older than 12 h is not used: a new slice begins at the oldest
+        publish time read. What stays unread is an event ``search_gap``.
         """
         now = self._now()
         await self._repair_topics()
@@ -59,7 +59,7 @@ class Hunting(Claims):
         return rows
 
     async def _take_up_round(self, row: TopicRow, now: datetime) -> None:
-        """An open round goes on. Where a slice is to begin, what is left of the window must not be too old."""
+        """Continue an open round. Where a new slice begins, the rest of the window must not be too old."""
         searched = row["last_searched_at"]
         # what was searched in the future, by a clock that was ahead, is of unknown age
         too_old = searched is not None and not -clock.tolerance <= now - searched <= policy.TOKEN_MAX_AGE
@@ -74,12 +74,11 @@ class Hunting(Claims):
             await self._begin_slice(row, refused=False)
 
     def _open_window(self, row: TopicRow, now: datetime) -> None:
-        """A new round begins a little before the end of the last one, since YouTube lists some videos late.
+        """Begin a new round a little before the end of the last one, since YouTube lists some videos late.
 
-        What lies further back than HUNTER_PUBLISHED_WITHIN_HOURS will not be read. The event for it is written with the
-        round's first page, since a claim whose search fails gives up nothing. The end of the last round may lie in the
-        future, where another shard's clock was ahead. Minutes are searched again; of more, nothing is known of what was
-        read, and the window is as wide as it may be.
+        The event for a gap is written with the round's first page: a claim whose search fails gives up nothing. If
+        another shard's clock was ahead, the last round may end in the future. Minutes are searched again; with more,
+        what was read is unknown, and the window is as wide as possible.
         """
         end = now.replace(microsecond=0)  # it is asked in whole seconds
         oldest = end - timedelta(hours=settings.hunter_published_within_hours)
@@ -93,14 +92,14 @@ class Hunting(Claims):
         row["slice_results"] = row["round_pages"] = row["empty_answers"] = 0
 
     async def _drop_window(self, row: TopicRow, reason: str) -> None:
-        """The rest of an open round is given up; the claim is kept."""
+        """Give up the rest of an open round; keep the claim."""
         gaps = search_rounds.rested_part(row), search_rounds.unread_part(row, reason)
 
         async def write() -> bool:
             async with self._db.transaction():
                 if not await self._db.fetch(sql("hunter/drop_window"), row["id"], row["lease_token"]):
                     return False
-                await self._give_up(row, gaps)
+                await self._record_gaps(row, gaps)
             return True
 
         if await self.patiently(write):
@@ -109,7 +108,7 @@ class Hunting(Claims):
             self._replace(row, ended)
 
     async def _begin_slice(self, row: TopicRow, *, refused: bool) -> bool:
-        """A page token is not used any more; whether the lease was still held."""
+        """Begin a slice instead of using the page token; return whether the lease was still this DAO's."""
         begun = search_rounds.begin_slice(row)
         written = await self._db.fetch(
             sql("hunter/restart_slice"), row["id"], row["lease_token"], begun["published_before"],
@@ -121,12 +120,12 @@ class Hunting(Claims):
         return bool(written)
 
     def _replace(self, row: TopicRow, state: TopicRow) -> None:
-        """Gives a claimed row its new state, until the transaction around it is rolled back."""
+        """Give a claimed row its new state; a rollback of the transaction restores the old one."""
         before = row.copy()
         self._db.on_rollback(lambda: row.update(before))
         row.update(state)
 
-    async def _give_up(self, row: TopicRow, gaps: Iterable[search_rounds.Gap | None]) -> None:
+    async def _record_gaps(self, row: TopicRow, gaps: Iterable[search_rounds.Gap | None]) -> None:
         for gap in filter(None, gaps):
             await events.emit(
                 events.EventType.SEARCH_GAP,
@@ -140,23 +139,23 @@ class Hunting(Claims):
             )
 
     async def why_no_topics(self) -> str:
-        """One line for people: why a claim came back empty, and what to do."""
+        """Return one line: why a claim came back empty, and what to do."""
         outlook = (await self._db.fetch(sql("hunter/queue_outlook")))[0]
         if not outlook["queries"]:
             return 'the search queue is empty: fill it with `maia queue add "your query"`'
         if outlook["queries"] == outlook["paused"]:
             return 'every query is paused: `maia queue add "query"` resumes one'
         if outlook["leased"]:
-            return f"{outlook['leased']} due queries are held by other shards"
+            return f"{outlook['leased']} due queries are leased by other shards"
         due = outlook["next_due"]
         return f"no query is due before {iso(due, 'minutes')}" if due else "no query is due"
 
     async def known_videos(self, published: Mapping[str, datetime | None]) -> frozenset[str]:
-        """Those of the ids that are stored with their metadata: enriching them would cost a call for nothing.
+        """Return the ids that are stored with their metadata and need no enriching.
 
         Args:
-            published: id → publish time, as a search found it. A video whose publish time has moved on since it was
-                read (a premiere that was broadcast) is not known: it is read again.
+            published: id → publish time, as a search found it. A video whose publish time has moved since it was read
+                (a premiere that was broadcast) is read again.
         """
         records = await self._db.fetch(sql("hunter/known_videos"), list(published))
         return frozenset(
@@ -171,12 +170,12 @@ class Hunting(Claims):
         *,
         observed_at: Mapping[str, datetime] | None = None,
     ) -> Ingested:
-        """Stores videos, their channels and first snapshots; known ones are refreshed.
+        """Store videos, their channels and first snapshots; refresh known videos.
 
         Args:
-            video_data: one video resource of the API or a sequence of them, as parsed or as it came. One without a
-                usable id raises ValueError.
-            observed_at: id → when YouTube said so (schedule clock, UTC), for what comes from the archive; now for all
+            video_data: one video resource of the API or a sequence of them, parsed or raw. Raises ValueError for one
+                without a usable id.
+            observed_at: id → when YouTube answered so (schedule clock, UTC), for videos from the archive; now for all
                 others.
         """
         given = [video_data] if isinstance(video_data, Video | Mapping) else list(video_data)
@@ -217,15 +216,14 @@ class Hunting(Claims):
         )
 
     async def lock_videos(self, ids: Iterable[str]) -> frozenset[str]:
-        """Locks rows in the order of their keys: first in a transaction that writes them by several statements.
+        """Lock videos in the order of their keys, before a transaction writes them by several statements.
 
-        Returns:
-            those that are there: a claimed video that was deleted meanwhile must not be ingested again.
+        Return the ids that have a row: a claimed video that was deleted meanwhile must not be ingested again.
         """
         return frozenset(record["id"] for record in await self._db.fetch(sql("hunter/lock_videos"), list(ids)))
 
     async def queue_room(self) -> int:
-        """How many more queries the queue may take (HUNTER_MAX_QUEUE)."""
+        """Return how many more queries the queue may take (HUNTER_MAX_QUEUE)."""
         limit = settings.hunter_max_queue
         rows = await self._db.fetch(sql("hunter/queue_size"), limit)
         return limit - int(rows[0]["size"])
@@ -233,15 +231,12 @@ class Hunting(Claims):
     async def add_to_search_queue(
         self, tags: Iterable[str], *, most_new: int | None = None, topic: str | None = None
     ) -> int:
-        """Feeds tags back as queries.
+        """Add tags as queries; return the number of new ones.
 
         Args:
-            tags: normalised tags; one that stands n times is mentioned by n videos. A known one gains its mentions.
+            tags: normalised tags; one that occurs n times is mentioned by n videos. A known one gains its mentions.
             most_new: how many may become new queries, the most mentioned first; None: all.
             topic: the query whose row the same transaction updates: it is locked in order with the others.
-
-        Returns:
-            the number of new queries.
         """
         mentions = Counter(tags)
         if topic is not None:
@@ -263,20 +258,20 @@ class Hunting(Claims):
         read: bool = True,
         calls: Calls = NO_CALLS,
     ) -> bool:
-        """Writes how far a claimed topic is, and ends its lease.
+        """Write how far the search of a claimed topic is, and end its lease.
 
         Args:
             topic_id: of a topic that this DAO claimed.
             next_token: the next page's token, with ``active``.
             count: results on this page.
-            status: ``active``: another page follows; ``waiting``: read through, due again after an interval that grows
-                when the round brought nothing new.
-            new: how many of them were new videos.
+            status: ``active``: another page follows; ``waiting``: the round is read, the topic is due again after an
+                interval that grows while rounds bring nothing new.
+            new: how many of the results were new videos.
             read: whether the window was read; if not, the next round begins where this one did.
-            calls: what the page and its videos were asked by, which the same statement settles (``KeyRing.settling``).
+            calls: the calls behind the page and its videos, which the same statement settles (``KeyRing.settling``).
 
         Returns:
-            whether it was written: False if the lease had passed to another shard.
+            False if the lease had passed to another shard and nothing was written.
         """
 
         def follow(topic: TopicRow) -> search_rounds.Step:
@@ -292,18 +287,15 @@ class Hunting(Claims):
     async def page_read(
         self, topic_id: int, page: search_rounds.PageRead, count: int, *, calls: Calls = NO_CALLS
     ) -> bool:
-        """Writes how a topic goes on after a page: the next page, a new slice, or the end of its round.
+        """Write what follows a page: the next page, a new slice, or the end of the round.
 
         What the round gives up is an event ``search_gap``.
 
         Args:
             topic_id: of a topic that this DAO claimed.
             page: what the answer brought.
-            count: its videos, each once.
-            calls: as of ``update_search_state``.
-
-        Returns:
-            whether it was written: False if the lease had passed to another shard.
+            count: its distinct videos.
+            calls: as for ``update_search_state``, like the return value.
         """
         most = settings.hunter_max_pages_per_round
         return await self._advance(
@@ -311,9 +303,9 @@ class Hunting(Claims):
         )
 
     async def page_unread(self, topic_id: int, total: int, *, calls: Calls = NO_CALLS) -> bool:
-        """Writes that an answer held no readable result, though YouTube counts ``total``: it is asked again later.
+        """Write that an answer had no readable result, though YouTube counts ``total``: it is asked again later.
 
-        After a bounded number of times the round ends with an event ``search_gap``. Returns as ``page_read``.
+        After a bounded number of times the round ends with an event ``search_gap``. Return as ``page_read``.
         """
         return await self._advance(
             topic_id, lambda topic: search_rounds.page_unread(topic, total), 0, calls, read=False
@@ -342,8 +334,8 @@ class Hunting(Claims):
             async with self._db.transaction():
                 written = await self._write_state(step, count, calls)
                 if written:
-                    await self._give_up(topic, gaps)
-        self._forget([topic_id])
+                    await self._record_gaps(topic, gaps)
+        self._drop_claims([topic_id])
         return written
 
     async def _write_state(self, step: search_rounds.Step, count: int, calls: Calls) -> bool:
@@ -377,9 +369,9 @@ class Hunting(Claims):
         )
 
     async def restart_round(self, topic_id: int) -> bool:
-        """The page token was refused: the slice begins anew at the oldest publish time read, once a round.
+        """After a refused page token, begin a new slice at the oldest publish time read, once a round.
 
-        The second time the round ends there, and the gap is an event. Returns whether the lease was still held.
+        The second time the round ends, and the gap is an event. Return whether the lease was still this DAO's.
         """
         row = self._topics.get(topic_id)
         if row is None:
@@ -390,11 +382,11 @@ class Hunting(Claims):
                 lambda: self._advance(topic_id, lambda topic: search_rounds.stop(topic, twice), 0, NO_CALLS)
             )
         written = await self._begin_slice(row, refused=True)
-        self._forget([topic_id])
+        self._drop_claims([topic_id])
         return written
 
     async def fetch_unfinished(self, batch_size: int, *, archive: bool) -> list[TargetRow]:
-        """Claims videos stored without their metadata and, with ``archive``, those that were never archived."""
+        """Claim videos stored without their metadata and, with ``archive``, those that were never archived."""
         await self._repair_videos()
         now = self._now()
         lease, token = settings.hunter_lease_seconds, uuid.uuid4()
@@ -405,10 +397,9 @@ class Hunting(Claims):
         return self._claimed(records)
 
     async def mark_archived(self, ids: Iterable[str] | Mapping[str, datetime]) -> frozenset[str]:
-        """The archive holds these videos now or, where a time is given for each, since then.
+        """Record that the archive has these videos, now or since the time given for each.
 
-        Returns:
-            those that have a row: the others were deleted meanwhile.
+        Return the ids that have a row: the others were deleted meanwhile.
         """
         times = dict(ids) if isinstance(ids, Mapping) else dict.fromkeys(ids, clock.now())
         if not times:
@@ -418,7 +409,7 @@ class Hunting(Claims):
 
 
 def _may_be_ahead() -> timedelta:
-    """By how much a window of another shard may lie in the future: by what its machine's clock may be wrong."""
+    """Return how far a window of another shard may lie in the future: by the tolerated error of its clock."""
     return max(clock.tolerance, LARGEST_OFFSET)
 
 
@@ -430,7 +421,7 @@ def _never_begun(row: TopicRow) -> TopicRow:
 
 
 def _joined_tags(video: Video) -> str | None:
-    """The tags as one text that the statement splits again: a ragged array of arrays cannot be a parameter."""
+    """Return the tags as one text that the statement splits: a ragged array of arrays cannot be a parameter."""
     if video.partial:
         return None
     return _TAG_SEPARATOR.join(tag.replace(_TAG_SEPARATOR, " ") for tag in video.tags)

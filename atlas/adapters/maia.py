@@ -1,8 +1,8 @@
 """MaiaDAO: every statement that the agents need, behind methods that read like their work.
 
 A claim gives a lease with a token. What says how far the work is (page token, due time, tracker updates) is written
-only where the token is still this DAO's: a shard that is late writes nothing there, and is told so. Videos, tags and
-first snapshots are idempotent and always kept.
+only where the token is still this DAO's: a late shard writes nothing there. Videos, tags and first snapshots are
+idempotent and always kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["MaiaDAO"]
 
 
 class MaiaDAO(Hunting, Tracking):
-    """The agents' way to the database: the Hunter's half and the Tracker's. Constructing it does no I/O.
+    """The agents' access to the database: the Hunter's half and the Tracker's. Constructing it does no I/O.
 
     Args:
         shard: named in leases, such as ``hunter 0/4``.

@@ -1,4 +1,4 @@
-"""QueueDAO: how people seed and steer the search queue."""
+"""QueueDAO: add, list, pause and remove queries of the search queue."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class QueueDAO:
         return created
 
     async def _add(self, wanted: dict[str, str], priority: int, highest: int) -> tuple[int, int]:
-        """A batch: how many are new, and the highest id of the unsearched, which is that of the last."""
+        """Add a batch; return how many are new, and the highest id of the unsearched, which is that of the last."""
 
         async def write() -> tuple[int, int]:
             last = highest
@@ -115,15 +115,15 @@ class QueueDAO:
             terms = [_term_or_itself(row["query_term"]) for row in older]
             ids = [row["id"] for row in older]
             await self._db.patiently(
-                lambda: self._db.fetch(sql("hunter/adopt_queries"), ids, terms, policy.USER_PRIORITY)
+                lambda: self._db.fetch(sql("queue/adopt_queries"), ids, terms, policy.USER_PRIORITY)
             )
 
     async def list(self, limit: int = 50) -> list[QueryRow]:
-        """The queries in the order in which they are searched, at most ``limit``."""
+        """Return the queries in the order in which they are searched, at most ``limit``."""
         return [cast("QueryRow", dict(row)) for row in await self._db.fetch(sql("queue/list_queries"), limit)]
 
     async def pause(self, queries: Iterable[str]) -> frozenset[str]:
-        """Set queries aside until they are added again. Return those that exist, in the spelling given."""
+        """Pause queries until they are added again. Return those that exist, in the spelling given."""
         # an earlier release's other spelling of a query has a row of its own
         forms = {query: {query_term(query), spelling(query)} for query in queries}
         await self.adopt()

@@ -1,4 +1,4 @@
-"""What the Tracker asks of the database: videos that are due, and what became of them."""
+"""The Tracker's statements: claim videos that are due, and write what was learned of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Tracking(Claims):
     """Videos that this DAO's updates retired."""
 
     async def fetch_tracker_targets(self, batch_size: int = 50) -> list[TargetRow]:
-        """Claims videos that are due: zone 1 before 2 before 3, in each the longest due first."""
+        """Claim videos that are due: zone 1 before 2 before 3, in each the longest due first."""
         await self._repair_videos()
         return self._claimed(
             await self._db.fetch(
@@ -42,39 +42,39 @@ class Tracking(Claims):
         )
 
     async def why_no_targets(self) -> str:
-        """One line for people: why a claim of videos came back empty, and what to do."""
+        """Return one line: why a claim of videos came back empty, and what to do."""
         outlook = (await self._db.fetch(sql("tracker/tracking_outlook")))[0]
         if not outlook["any_video"]:
             return "there are no videos yet: run the Hunter first (`maia hunter`)"
         due = outlook["next_due"]
         if due and due <= clock.now():
-            return "the videos that are due are held by other shards, or are being written"
+            return "the videos that are due are leased by other shards, or are being written"
         return f"no video is due before {iso(due, 'minutes')}" if due else "no video is due"
 
     async def fetch_control_ids(self, number: int = 5) -> list[str]:
-        """Ids of videos that were there lately: asked along with suspects, they tell an absence from a bad answer."""
+        """Return ids of videos that were there when last asked: they prove that an answer's absences are real."""
         return [record["id"] for record in await self._db.fetch(sql("tracker/select_control_ids"), number)]
 
     async def snapshots_at(self, ids: Sequence[str], at: datetime) -> int:
-        """How many of these videos have a snapshot of this very moment (schedule clock): what a try wrote whose answer
-        was lost."""
-        return (await self._db.fetch(sql("tracker/snapshots_at"), list(ids), at))[0]["snapshots"]  # type: ignore[no-any-return]
+        """Return how many of these videos have a snapshot of exactly this schedule time.
+
+        They tell what a statement wrote whose answer was lost.
+        """
+        (row,) = await self._db.fetch(sql("tracker/snapshots_at"), list(ids), at)
+        return int(row["snapshots"])
 
     async def update_video_stats_batch(
         self, updates: Sequence[VideoUpdate], *, calls: Calls = NO_CALLS, at: datetime | None = None
     ) -> int:
-        """Writes what one call learned of claimed videos: snapshots, publish time and duration where the answer has
-        them, zone and due time that follow from them, absences, the end of the lease.
+        """Write what one call learned of claimed videos, and end their leases; return how many have a new snapshot.
 
-        A video that was absent three times, at least 6 h apart, is retired. Ids whose lease has passed are left alone.
+        Zone and due time follow from the publish time. A video that was absent three times, at least 6 h apart, is
+        retired. A video whose lease has passed to another shard is not changed.
 
         Args:
             updates: one for each video that was asked about.
-            calls: what it was learned by, which the same statement settles (see ``KeyRing.settling``).
+            calls: the calls behind them, which the same statement settles (see ``KeyRing.settling``).
             at: the schedule time of the snapshots; None: now.
-
-        Returns:
-            the number of videos that have a new snapshot.
         """
         now = at or self._now()
         mine = sorted((u for u in updates if u.id in self._videos), key=lambda update: update.id)
@@ -116,15 +116,15 @@ class Tracking(Claims):
             self._count_retired(len(retired))
             self._db.on_rollback(lambda: self._count_retired(-len(retired)))
             await events.emit(events.EventType.VIDEOS_RETIRED, ids=retired, store=self._db)
-        self._forget(update.id for update in mine)
+        self._drop_claims(update.id for update in mine)
         return sum(record["present"] for record in written)
 
     async def check_freeze(self, ids: Sequence[str], since: datetime) -> None:
-        """Find out whether YouTube's counts stand still for all videos, and whether they move again.
+        """Check whether YouTube's counts stand still for all videos, and whether they move again.
 
-        The evidence of all shards is in one row of ``count_freezes``. A cycle in which next to none of the videos that
-        were expected to grow has moved opens it or adds to it; enough evidence confirms it, with an event. The first
-        cycle in which videos move ends it, with an event if it was confirmed. Nothing is written while counts move.
+        The evidence of all shards is in one row of ``count_freezes``. If next to none of the videos that were expected
+        to grow has moved, the check opens it or adds to it; enough evidence confirms it, with an event. The first
+        check in which videos move ends it, with an event if it was confirmed. Nothing is written while counts move.
 
         Args:
             ids: videos that were read.
@@ -164,20 +164,18 @@ class Tracking(Claims):
                     )  # fmt: skip
 
     async def record_breakouts(self, ids: Sequence[str], since: datetime, threshold: int) -> int:
-        """Emits an event for each video that came to gain so many views an hour: its last interval reached that, the
-        one before did not, or there was none.
+        """Emit an event for each breakout; return how many.
+
+        A video breaks out if its growth in views per hour reached the threshold in its last interval, and in the one
+        before did not, or there was none.
 
         Args:
             ids: videos that were read.
             since: only those with a snapshot from this schedule time on.
             threshold: BREAKOUT_VIEWS_PER_HOUR.
-
-        Returns:
-            the number of videos.
         """
-        found = [
-            dict(record) for record in await self._db.fetch(sql("tracker/find_breakouts"), list(ids), since, threshold)
-        ]
+        records = await self._db.fetch(sql("tracker/find_breakouts"), list(ids), since, threshold)
+        found = [dict(record) for record in records]
         await events.emit_all(events.EventType.BREAKOUT, found, store=self._db)
         return len(found)
 

@@ -1,4 +1,4 @@
-"""The shapes of what the adapters give and take: rows read like dictionaries, and are typed."""
+"""The rows that the adapters take and return: typed dictionaries."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
         counts of videos: updated, absent, unanswered, retired, refreshed, failed, left (not asked).
     """
     async with agent_session("tracker") as session:
-        session.dao.hold_targets(targets)
+        session.dao.register_videos(targets)
         retired_before = session.dao.retired
         refreshed = {target["id"] for target in _to_refresh(targets)}
         refreshes = [target for target in targets if target["id"] in refreshed]

@@ -238,7 +238,7 @@ async def test_an_empty_claim_says_why(db: Database) -> None:
     with at(NOON):
         assert "before 2026-11-22T13:00Z" in await dao.why_no_targets()
     with at(NOON + HOUR):
-        assert await dao.why_no_targets() == "the videos that are due are held by other shards, or are being written"
+        assert await dao.why_no_targets() == "the videos that are due are leased by other shards, or are being written"
     await db.fetch("UPDATE videos SET due_at = NULL")
     assert await dao.why_no_targets() == "no video is due"
 

@@ -1,6 +1,6 @@
--- What lies further ahead than the policy allows, as repair_videos and repair_topics find it, and what else was noted of
--- times to come; counted no further than the limit each.
--- $1 limit, $2 schedule time, $3 what may lie ahead of it, $4 intervals of the three zones, $5 the longest time until a
+-- Count what lies further ahead than the policy allows, as repair_videos and repair_topics find it, and calls of future
+-- days; each count stops at the limit.
+-- $1 limit, $2 schedule time, $3 tolerance, $4 intervals of the three zones, $5 the longest time until a
 -- premiere is read, $6 the shortest rest of a topic, $7 the longest, $8 the last quota day that can have begun
 SELECT
     (SELECT count(*) FROM (

@@ -1,7 +1,7 @@
--- $1 ids, $2 lease tokens
+-- Release videos, locked in the order of their ids. $1 ids, $2 lease tokens
 WITH mine AS (
     SELECT videos.id FROM $schema.videos
-    JOIN unnest($1::text[], $2::uuid[]) AS held (id, token) ON videos.id = held.id AND videos.lease_token = held.token
+    JOIN unnest($1::text[], $2::uuid[]) AS claim (id, token) ON videos.id = claim.id AND videos.lease_token = claim.token
     ORDER BY videos.id
     FOR UPDATE OF videos
 )

@@ -1,6 +1,6 @@
--- Topics that rest for longer than the policy allows, since a clock was ahead when they were searched: they are due now.
--- Walks the index of those that wait from the shortest rest on. $1 most rows, $2 schedule time, $3 what may lie ahead
--- of it, $4 the shortest rest, $5 the longest
+-- Make topics due that rest for longer than the policy allows, because a clock was ahead when they were searched. Scans
+-- the index of waiting topics from the shortest rest on. $1 most rows, $2 schedule time, $3 tolerance, $4 the shortest
+-- rest, $5 the longest
 WITH ahead AS (
     SELECT id FROM $schema.search_queue
     WHERE status = 'waiting'

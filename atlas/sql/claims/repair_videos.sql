@@ -1,8 +1,8 @@
--- Videos whose next reading lies further ahead than the schedule allows, since a clock was ahead when it was planned: they
--- are due now, and no time of theirs stays in the future. So are those, found in the future, that are not finished. Each
--- probe walks an index of what is nearly always nothing; leased rows are written by their shard.
--- $1 most of each probe, $2 schedule time, $3 what may lie ahead of it, $4 intervals of the three zones, $5 the longest time
--- until a premiere is read
+-- Make videos due whose next reading lies further ahead than the schedule allows, because a clock was ahead when it was
+-- planned, and set their times in the future to now; likewise unfinished videos that were found in the future. Each probe
+-- scans an index range that is nearly always empty; leased rows are left to their shard.
+-- $1 most of each probe, $2 schedule time, $3 tolerance, $4 intervals of the three zones, $5 the longest time until a
+-- premiere is read
 WITH hot AS (
     -- an upcoming premiere is due when it is broadcast
     SELECT ctid AS place FROM $schema.videos

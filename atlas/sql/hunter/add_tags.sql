@@ -1,5 +1,5 @@
--- Tags that are known gain mentions; of the others at most $3 become queries. A term with 0 mentions is only locked.
--- In the order of the terms, so that shards cannot deadlock. $1 terms, $2 mentions, $3 most new ones, $4 schedule time
+-- Add mentions to known tags; at most $3 of the others become queries. A term with 0 mentions is only locked.
+-- Rows are written in the order of the terms, so that shards cannot deadlock. $1 terms, $2 mentions, $3 most new ones, $4 schedule time
 WITH input AS (
     SELECT term, mentions FROM unnest($1::text[], $2::integer[]) AS tag (term, mentions)
 ), known AS (
@@ -15,7 +15,7 @@ WITH input AS (
     FROM input JOIN (SELECT term FROM known UNION ALL SELECT term FROM fresh) AS kept USING (term)
     ORDER BY input.term COLLATE "C"
     ON CONFLICT (query_term) DO UPDATE SET
-        -- the Janitor goes by when a tag was found last
+        -- the Janitor deletes by when a tag was last found
         added_at = CASE WHEN search_queue.source = 'tag' AND excluded.mentions > 0 THEN excluded.added_at
                         ELSE search_queue.added_at END,
         mentions = search_queue.mentions + excluded.mentions,

@@ -1,4 +1,4 @@
--- Videos stored without their metadata or, if $6, never archived. Absent ones are asked again no sooner than $7.
+-- Claim videos stored without their metadata or, if $6, never archived; absent ones only if their absence is before $7.
 -- $1 how many, $2 not seen after (archive), $3 lease in seconds, $4 lease token, $5 shard
 WITH unenriched AS (
     SELECT id FROM $schema.videos
@@ -10,7 +10,7 @@ WITH unenriched AS (
 ), unarchived AS (
     SELECT id FROM $schema.videos
     WHERE archived_at IS NULL AND retired_at IS NULL AND enriched_at IS NOT NULL AND $6
-        -- a range of which the planner knows one end alone: it would else sort all that is unarchived, see claim_videos
+        -- the planner knows only one end of the range; otherwise it would sort all unarchived videos, see claim_videos
         AND first_seen_at >= '-infinity' AND first_seen_at <= (SELECT $2::timestamptz)
         AND (leased_until IS NULL OR leased_until < now()) AND (last_absent_at IS NULL OR last_absent_at <= $7)
     ORDER BY first_seen_at

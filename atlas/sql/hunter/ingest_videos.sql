@@ -1,8 +1,7 @@
--- Channels, videos and their first snapshots; known ones are refreshed, a retired one
--- that is there again is revived. Always kept, whoever holds a lease. Where the publish time differs from what is known,
--- the zone follows it and the video is due no later than that asks for; where it has moved on, the archive's record is
--- out of date. Texts come from videos.list: what a search says of them ($11 false) is a placeholder, which never replaces
--- one of these.
+-- Store channels, videos and their first snapshots; refresh known videos, and revive a retired one that is there again.
+-- No lease is needed. Where the publish time has changed, the zone follows it and the video is due no later than that
+-- zone requires; where it has moved to later, the archive's record is out of date. The text of a search ($11 false) is a
+-- placeholder: it never replaces a text of videos.list.
 -- $1 ids, $2 channels, $3 channel titles, $4 titles, $5 published, $6 tags joined by U+001F, $7 categories, $8 durations,
 -- $9 zones, $10 due, $11 whether enriched, $12 views, $13 likes, $14 comments, $15 when observed (schedule time),
 -- $16 a publish time that is later by more than this has moved
@@ -51,7 +50,7 @@ WITH input AS (
         retired_at = CASE WHEN excluded.enriched_at IS NULL THEN videos.retired_at END
     RETURNING id, xmax = 0 AS created, last_updated_at
 ), fresh AS (
-    -- where another shard has enriched the row while this one waited for it, that shard's time stands in it
+    -- where another shard has enriched the row while this one waited for it, the row has that shard's time
     SELECT stored.id FROM stored JOIN input ON input.id = stored.id LEFT JOIN before ON before.id = stored.id
     WHERE input.enriched AND before.enriched_at IS NULL AND stored.last_updated_at = input.observed_at
 ), titled AS (

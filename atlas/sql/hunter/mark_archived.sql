@@ -1,4 +1,4 @@
--- The archive holds these videos now. Those that have a row. $1 ids, $2 when (schedule time), of each
+-- Record that the archive has these videos; return those that have a row. $1 ids, $2 since when each (schedule time)
 WITH input AS (
     SELECT * FROM unnest($1::text[], $2::timestamptz[]) AS video (id, archived_at)
 ), stored AS (

@@ -1,6 +1,5 @@
--- Makes topics claimable whose time has come. Along the index in its order, whatever is due: see claim_videos. (A bitmap
--- would also meet again, each time, all entries that are dead since the last vacuum: a walk marks them.)
--- $1 schedule time, $2 at most so many
+-- Make due topics claimable, along the index in its order: see tracker/claim_videos. (A bitmap scan would read all entries
+-- that died since the last vacuum each time; an index scan marks them.) $1 schedule time, $2 at most this many
 WITH due AS (
     SELECT id FROM $schema.search_queue
     WHERE status = 'waiting' AND due_at >= '-infinity' AND due_at <= (SELECT $1::timestamptz)

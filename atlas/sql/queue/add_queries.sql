@@ -1,6 +1,6 @@
--- Queries of the user's: above any tag; a known one is raised and, if paused, resumed. Its rank never falls, and its
--- latest spelling is kept. In the order of the terms, so that two who add cannot deadlock; `unsearched`: its place in
--- its rank is that of its id, and no shard holds it. $1 terms, $2 spellings, $3 priority, $4 schedule time
+-- Add a user's queries, above any tag; a known one is raised and, if paused, resumed. Its rank never falls, and its
+-- latest spelling is stored. Written in the order of the terms, so that two commands cannot deadlock. `unsearched`: its
+-- id determines its place in its rank, and no shard has it. $1 terms, $2 spellings, $3 priority, $4 schedule time
 INSERT INTO $schema.search_queue (query_term, display_term, priority, source, added_at)
 SELECT term, spelling, $3, 'user', $4 FROM unnest($1::text[], $2::text[]) AS query (term, spelling)
 ORDER BY term COLLATE "C"

@@ -1,2 +1,2 @@
--- Which of these terms have a row. $1 terms
+-- Select the terms that have a row. $1 terms
 SELECT query_term FROM $schema.search_queue WHERE query_term = ANY ($1::text[])

@@ -1,6 +1,6 @@
--- How many of the videos that were read in this cycle were expected to gain views, and how many of them show the same
--- count as before. A video is expected to gain if it is young and its gain of the interval before, over this one, would
--- be large. While a freeze is open, the interval before is the last one before its start.
+-- Count the videos read since $2 that were expected to gain views, and those of them whose count has not changed. A video
+-- is expected to gain if it is young and would, at its previous rate, have gained much in this interval. While a freeze is
+-- open, the previous rate is that of the last interval before it.
 -- $1 ids, $2 with a snapshot from this schedule time on, $3 published after this, $4 the shortest interval that counts,
 -- $5 the smallest gain that counts
 WITH open AS MATERIALIZED (

@@ -1,9 +1,8 @@
--- One probe per zone until the batch is full, each along the index in its order. What the planner could make other
--- plans of is kept from it: it takes a limit in a subquery for a tenth of the rows, so that with much that is due it
--- would read and sort all of it. A range with one end that it cannot know counts as 0.5 % of the table, whatever is due
--- (and a plan for the values of one claim would be no better, so that they are not planned anew). Locked rows stay where
--- they are, so that the update finds them by their places, without an index, and waits for nobody in whatever order; one
--- that somebody has changed since this statement began has moved, and is left to the next claim.
+-- Claim due videos: one probe per zone until the batch is full, each along the index in its order. The ranges and the
+-- subqueries keep the planner from other plans. It estimates a limit in a subquery at a tenth of the rows, so that with
+-- many due videos it would read and sort all of them; a range with one unknown end is estimated at 0.5 % of the table,
+-- whatever is due. Locked rows do not move, so that the update finds them by their ctid, without an index and without
+-- waiting. A row that was changed since this statement began has moved: the next claim takes it.
 -- $1 how many, $2 schedule time, $3 lease in seconds, $4 lease token, $5 shard
 WITH hot AS (
     SELECT ctid AS place FROM $schema.videos

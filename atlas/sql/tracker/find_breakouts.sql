@@ -1,7 +1,7 @@
--- Videos whose last interval reached so many views an hour, while the one before did not or is unknown. An interval lies
--- between two snapshots with views; falling counts give negative rates. Snapshots of a freeze are passed over, also of
--- one that is not confirmed: the first interval after it reaches back to the last snapshot before it.
--- $1 ids, $2 with a snapshot from this schedule time on, $3 so many views an hour
+-- Find videos whose growth in views per hour reached a threshold in the last interval, and did not in the one before, or
+-- that is unknown. An interval lies between two snapshots with views; falling counts give negative rates. Snapshots of a
+-- freeze are skipped, even if it is not confirmed: the first interval after it begins at the last snapshot before it.
+-- $1 ids, $2 with a snapshot from this schedule time on, $3 threshold
 WITH still AS MATERIALIZED (
     SELECT coalesce(range_agg(tstzrange(started_at, ended_at)), '{}') AS times FROM $schema.count_freezes
 ), rates AS (

@@ -394,7 +394,7 @@ async def test_idle_says_why_and_what_to_do(db: Database, api: RunningSandbox) -
     await db.fetch(
         "UPDATE search_queue SET status = 'active', lease_token = gen_random_uuid(), leased_until = now() + '1 h'"
     )
-    assert "held by other shards" in (await run_hunter_cycle(5))["reason"]
+    assert "leased by other shards" in (await run_hunter_cycle(5))["reason"]
 
 
 async def test_verbose_shows_which_query_found_what_and_otherwise_none_is_named(

@@ -121,7 +121,7 @@ async def test_queries_are_due_as_the_claim_sees_it(db: Database, timeline: Time
     assert len(await MaiaDAO("hunter 0/1").fetch_hunter_batch(100)) == counted
     stats = await plan("hunter")
     assert (stats["shards"], stats["due"], stats["outcome"]) == (0, 0, "idle")
-    assert stats["reason"] == "6 due queries are held by other shards"
+    assert stats["reason"] == "6 due queries are leased by other shards"
 
 
 async def test_counting_ends_where_it_makes_no_difference() -> None:
@@ -324,7 +324,7 @@ async def test_videos_are_due_as_the_claim_sees_it(db: Database, timeline: Timel
     stats = await plan("tracker")
     assert (stats["outcome"], stats["reason"]) == (
         "idle",
-        "the videos that are due are held by other shards, or are being written",
+        "the videos that are due are leased by other shards, or are being written",
     )
 
 
