@@ -197,16 +197,6 @@ async def test_many_claims_at_once_never_share_a_video(db: Database) -> None:
     assert len(claimed) == len(set(claimed)) == 200
 
 
-async def test_a_batch_above_one_calls_size_is_claimed_whole(db: Database) -> None:
-    await seed(**{f"video{n:04d}": HOUR for n in range(230)})
-    dao = MaiaDAO()
-    with at(NOON):
-        assert len(await claim(dao, 200)) == 200
-        updates = [present(id_) for id_ in dao._videos]
-        assert await dao.update_video_stats_batch(updates) == 200
-        assert len(await claim(dao, 200)) == 30
-
-
 async def test_released_claims_may_be_taken_at_once(db: Database) -> None:
     await seed(one=HOUR, two=HOUR)
     first = MaiaDAO("first")

@@ -134,16 +134,6 @@ async def test_the_snowball_keeps_to_its_bounds(
     assert await value(db, "SELECT count(*) FROM search_queue") == 30
 
 
-async def test_no_tags_are_taken_when_the_snowball_is_stopped(
-    db: Database, api: RunningSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HUNTER_TAGS_PER_VIDEO", "0")
-    settings.reload()
-    await add(ONE_PAGE)
-    assert (await run_hunter_cycle(10))["queries_new"] == 0
-    assert await value(db, "SELECT count(*) FROM search_queue") == 1
-
-
 async def test_pages_share_the_window_of_the_first_and_the_round_ends_with_the_last(
     db: Database, api: RunningSandbox, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

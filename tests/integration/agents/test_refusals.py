@@ -156,13 +156,6 @@ async def test_a_refused_and_a_failed_query_are_no_success_together(db: Database
     assert (stats["refused"], stats["failed"], stats["outcome"]) == (1, 1, "failure")
 
 
-async def test_one_refused_query_among_good_ones_is_skipped(db: Database, api: RunningSandbox) -> None:
-    await QueueDAO().add(["python", "guitar"])
-    api.faults.add("bad-parameter:search:reason=q:times=1")
-    stats = await run_hunter_cycle(2)
-    assert (stats["refused"], stats["searches"], stats["outcome"]) == (1, 2, "ok")
-
-
 async def test_three_churns_leave_every_search_to_spend(
     db: Database, api: RunningSandbox, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:

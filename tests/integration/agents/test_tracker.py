@@ -14,13 +14,10 @@ import pytest
 
 from atlas import database as way
 from atlas import policy
-from atlas.adapters.maia import MaiaDAO
-from atlas.config.keypool import fingerprint
 from atlas.database import Database
 from atlas.db.queries import sql
 from atlas.errors import DatabaseUnavailable, StatementFailed
 from atlas.quota.buckets import Bucket
-from maia.agents.session import agent_session
 from maia.hunter import run_hunter_cycle
 from maia.runtime.exits import ChurnExit
 from maia.tracker import fetch_targets, run_tracker_cycle, update_stats
@@ -121,29 +118,6 @@ async def test_an_update_is_what_the_api_says_and_the_next_is_due_after_the_zone
     assert len(views) == 2
     assert min(views) < 10**12 == max(views), "falling views are kept as they are"
     assert (await run_tracker_cycle(500))["targets"] == 0
-
-
-async def test_the_zones_follow_the_age_of_a_video(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
-    (id_, *_) = await discover(db, api, timeline, "rust")
-    await db.fetch("DELETE FROM videos WHERE id <> $1", id_)
-    zones: list[int] = []
-    waited: list[timedelta] = []
-    last = timeline.at
-    for _ in range(55):
-        stats = await run_tracker_cycle(10)
-        assert stats["updated"] == 1
-        (row,) = await fetch(db, "SELECT zone, due_at FROM videos")
-        zones.append(row["zone"])
-        last, before = row["due_at"], last
-        waited.append(last - before)
-        timeline.set(last + timedelta(seconds=1))
-    assert zones == sorted(zones)
-    assert set(zones) == {1, 2, 3}
-    for zone, interval in ((1, 1), (2, 6), (3, 24)):
-        spans = {
-            round(span / timedelta(minutes=10)) for z, span in zip(zones[1:], waited[1:], strict=True) if z == zone
-        }
-        assert spans == {interval * 6}, (zone, spans)
 
 
 async def test_metadata_is_read_again_before_it_is_30_days_old(
@@ -251,18 +225,6 @@ async def test_every_quota_spent_releases_what_is_left(
     assert len(api.log) == calls
 
 
-@pytest.mark.parametrize("fault", ["daily-limit:batchGetStats:key={}", "quota:batchGetStats:key={}"])
-async def test_a_refusal_for_the_day_goes_to_the_next_key(
-    db: Database, api: RunningSandbox, timeline: Timeline, fault: str
-) -> None:
-    ids = await discover(db, api, timeline, "python")
-    api.faults.add(fault.format(TRACKING[0]))
-    stats = await run_tracker_cycle(50)
-    assert (stats["updated"], stats["outcome"]) == (len(ids), "ok")
-    assert [entry.key for entry in api.log.calls("batchGetStats")] == [fingerprint(key) for key in TRACKING]
-    await assert_every_call_is_counted(db, api)
-
-
 async def test_a_batch_method_that_is_refused_is_done_without(
     db: Database, api: RunningSandbox, timeline: Timeline
 ) -> None:
@@ -311,17 +273,6 @@ async def test_what_the_batch_leaves_out_is_asked_of_videos_list_and_retired_aft
     timeline.advance(days=2)
     await run_tracker_cycle(500)
     assert not set(gone) & {id_ for call in asked(api, "batchGetStats") for id_ in call}
-
-
-async def test_one_that_comes_back_begins_anew(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
-    ids = await discover(db, api, timeline, "python")
-    delete(api, ids[0])
-    await run_tracker_cycle(500)
-    assert await value(db, "SELECT absences FROM videos WHERE id = $1", ids[0]) == 1
-    api.world.removed.clear()
-    timeline.advance(hours=2)
-    await run_tracker_cycle(500)
-    assert await value(db, "SELECT absences FROM videos WHERE id = $1", ids[0]) == 0
 
 
 async def test_deleted_videos_do_not_starve_the_others(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
@@ -477,30 +428,6 @@ async def test_without_the_control_ids_it_needs_a_call_is_skipped_alone(
     assert await still_due(db, timeline) == 50
     assert await nothing_is_claimed(db)
     await assert_every_call_is_counted(db, api)
-
-
-async def test_a_late_shard_writes_nothing(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
-    ids = await discover(db, api, timeline, "python")
-    async with agent_session("tracker"):
-        targets = await fetch_targets(50)
-        await db.fetch("UPDATE videos SET leased_until = now() - interval '1 s'")
-        other = MaiaDAO("another shard")
-        assert len(await other.fetch_tracker_targets(50)) == len(ids)
-        before = await fetch(db, "SELECT id, due_at, zone, last_updated_at, lease_token FROM videos ORDER BY id")
-        stats = await update_stats(targets)
-    assert stats["updated"] == 0
-    assert await fetch(db, "SELECT id, due_at, zone, last_updated_at, lease_token FROM videos ORDER BY id") == before
-    assert await value(db, "SELECT count(*) FROM video_stats_log WHERE observed_at > $1", timeline.at) == 0
-    await assert_every_call_is_counted(db, api)
-
-
-async def test_idle_says_why(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
-    stats = await run_tracker_cycle(50)
-    assert (stats["outcome"], stats["updated"], stats["calls"]) == ("idle", 0, {})
-    assert "run the Hunter first" in stats["reason"]
-    await discover(db, api, timeline, "rust")
-    await run_tracker_cycle(50)
-    assert (await run_tracker_cycle(50))["reason"].startswith("no video is due before 2026-11-20T22:0")
 
 
 async def test_the_tasks_work_outside_the_flow_too(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
