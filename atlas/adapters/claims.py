@@ -139,10 +139,11 @@ class Claims:
 
     async def _release(self, ids: set[int | str]) -> int:
         released = 0
-        for statement, claimed in (("claims/release_topics", self._topics), ("claims/release_videos", self._videos)):
+        statements = (sql("claims/release_topics"), self._topics), (sql("claims/release_videos"), self._videos)
+        for statement, claimed in statements:
             tokens = {id_: row["lease_token"] for id_, row in claimed.items() if id_ in ids}
             if tokens:
-                released += len(await self._db.fetch(sql(statement), list(tokens), list(tokens.values())))
+                released += len(await self._db.fetch(statement, list(tokens), list(tokens.values())))
                 self._drop_claims(tokens)
         return released
 

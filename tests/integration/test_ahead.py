@@ -62,7 +62,7 @@ async def test_videos_that_a_clock_three_days_ahead_put_off_are_read_now(
         assert {row["id"] for row in claimed} == set(ages)
         assert (await ReportDAO().ahead()).videos.number == 0
         (warning,) = caplog.messages
-        assert warning.startswith("3 videos were to wait for longer than the schedule allows and are due now")
+        assert warning.startswith("3 videos would have waited longer than the schedule allows and are due now")
         for row in await fetch(db, "SELECT first_seen_at, last_updated_at, enriched_at FROM videos"):
             assert all(moment <= NOON + HOUR for moment in row.values())
         await dao.update_video_stats_batch([VideoUpdate(video.id, Presence.PRESENT, 3) for video in videos])
@@ -172,7 +172,7 @@ async def test_topics_that_a_clock_three_days_ahead_put_off_are_searched_now(
             assert (await ReportDAO().ahead()).queries.number == ahead
             caplog.clear()
             assert len(await MaiaDAO().fetch_hunter_batch(1)) == ahead
-            assert len([line for line in caplog.messages if line.startswith("1 queries were to wait")]) == ahead
+            assert len([line for line in caplog.messages if line.startswith("1 queries would have waited")]) == ahead
         await db.fetch("UPDATE search_queue SET leased_until = NULL, lease_token = NULL")
 
 
