@@ -47,7 +47,8 @@ class _Status:
         newest = self.summary.newest
         if newest is not None and newest > self.totals.at + clock.tolerance:
             lines.append(f"the newest snapshot is of {iso(newest)}, which has not come: a clock was ahead")
-        put_off = [f"{tally} {name}" for name, tally in self._put_off().items() if tally.number]
+        ahead = {"videos": self.ahead.videos, "queries": self.ahead.queries}
+        put_off = [f"{tally} {name}" for name, tally in ahead.items() if tally.number]
         if put_off:
             lines.append(
                 f"{' and '.join(put_off)} are due later than the schedule allows: a clock was ahead; the next claim "
@@ -56,9 +57,6 @@ class _Status:
         if self.ahead.calls:
             lines.append(f"{self.ahead.calls:,} API calls are counted for days to come: a clock was ahead")
         return lines
-
-    def _put_off(self) -> dict[str, Tally]:
-        return {"videos": self.ahead.videos, "queries": self.ahead.queries}
 
 
 def remedy(holder: Holder) -> str:

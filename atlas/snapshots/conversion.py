@@ -147,9 +147,8 @@ async def _check_dependents(connection: asyncpg.Connection) -> None:
 
 async def _parts(connection: asyncpg.Connection, table: str) -> list[tuple[str, int]]:
     """Return the partitions with their pages, the newest first, the default one last."""
-    return [
-        (row["name"], row["pages"]) for row in await connection.fetch(sql("snapshots/conversion/list_parts"), table)
-    ]
+    rows = await connection.fetch(sql("snapshots/common/list_partitions"), table)
+    return [(row["name"], row["pages"]) for row in reversed(rows)]
 
 
 async def _rename(connection: asyncpg.Connection, table: str, new_name: str) -> None:

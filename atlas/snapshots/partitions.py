@@ -153,7 +153,7 @@ async def _create(connection: asyncpg.Connection, wanted: Range) -> tuple[str, i
     if any(one.lower < wanted.upper and wanted.lower < one.upper for one in await attached(connection)):
         return None
     name, number = wanted.name, 1
-    while await connection.fetchval(sql("snapshots/common/relation_exists"), name):
+    while await connection.fetchval(sql("snapshots/partitions/relation_kind"), name):
         number += 1
         name = f"{wanted.name}_{number}"
     # a writer that has chosen the default partition already would fail
@@ -170,4 +170,5 @@ async def _create(connection: asyncpg.Connection, wanted: Range) -> tuple[str, i
 
 
 async def _is_partitioned(connection: asyncpg.Connection) -> bool:
-    return bool(await connection.fetchval(sql("snapshots/partitions/is_partitioned")))
+    kind: str | None = await connection.fetchval(sql("snapshots/partitions/relation_kind"), SNAPSHOTS)
+    return kind == "p"

@@ -103,13 +103,12 @@ async def _work() -> dict[str, Any]:
     return counted | {"calls": totals.calls[Bucket.SEARCH].settled}
 
 
-@pytest.mark.parametrize("way", ["directly", "by PgBouncer"])
 async def test_two_schemas_in_one_database_do_not_see_each_other(
-    shared: str, look: asyncpg.Connection, tmp_path: Path, way: str
+    shared: str, look: asyncpg.Connection, tmp_path: Path
 ) -> None:
     keys = {"youtube_api_key_pool_json": '{"hunting": ["a-key"]}'}
     with pgbouncer(shared, tmp_path) as pooler:
-        address = shared if way == "directly" else pooler.dsn(shared)
+        address = pooler.dsn(shared)
         with settings.override(database_url=address, database_schema=ONE, **keys):
             assert await work_of_a_day() == {"videos": 1, "channels": 1, "snapshots": 2, "calls": 1}
             assert await KeyDAO().resume("0" * 12) == []

@@ -14,7 +14,7 @@ import pytest
 from atlas.config import settings
 from atlas.database import Database
 from atlas.db.server_info import Storage, inspect
-from atlas.snapshots import Maintenance, ensure, hypertable, maintain, partitions
+from atlas.snapshots import Maintenance, hypertable, maintain, partitions
 
 from ...support import snapshot_rows
 from ...support.pgbouncer import pgbouncer
@@ -147,28 +147,6 @@ async def test_a_user_who_may_only_delete_deletes_all_that_is_old_and_learns_who
     assert "only the owner of video_stats_log may drop its parts" in caplog.text
     if (await inspect(log)).storage is Storage.PARTITIONED:
         assert "run `atlas migrate` as the owner of video_stats_log" in caplog.text
-
-
-async def test_a_narrow_partition_leaves_next_to_nothing_to_delete(log: asyncpg.Connection) -> None:
-    with settings.override(database_chunk_days=1):
-        await ensure(log)
-        await fill(log, days=range(20, 40))
-        await maintain(Database(), NOW, NOW - 100 * DAY, batch=1_000)
-        done = await maintain(Database(), NOW, KEEP_FROM, batch=1_000)
-    assert len(done.dropped) >= 8
-    assert done.deleted <= 200
-
-
-async def test_rows_of_the_columnstore_are_deleted_too(hyper: asyncpg.Connection) -> None:
-    if (await inspect(hyper)).edition != "timescale":
-        pytest.skip("needs TimescaleDB's Community edition")
-    await fill(hyper, videos=2_000, days=range(20, 45))
-    await hyper.execute("SELECT compress_chunk(chunk, true) FROM show_chunks('video_stats_log') AS chunk")
-    rows = await everything(hyper)
-    done = await maintain(Database(), NOW, KEEP_FROM, batch=700)
-    assert done.dropped
-    assert done.deleted
-    assert await everything(hyper) == [row for row in rows if row[1] >= KEEP_FROM]
 
 
 async def test_through_a_pooler(

@@ -225,18 +225,6 @@ async def drop(connection: asyncpg.Connection) -> None:
 # ── making them ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_making_them_again_changes_nothing(connection: asyncpg.Connection) -> None:
-    async def state() -> list[Any]:
-        return await connection.fetch(
-            "SELECT oid::regclass::text, xmin::text, obj_description(oid) FROM pg_class WHERE relname = ANY ($1)", VIEWS
-        )
-
-    before = await state()
-    assert len(before) == 3
-    await ensure_views(connection)
-    assert await state() == before
-
-
 async def test_many_may_make_them_at_once(db: Database, connection: asyncpg.Connection) -> None:
     series = edges(NOW)
     await store(connection, series)
