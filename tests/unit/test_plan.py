@@ -61,7 +61,7 @@ def test_without_searches_there_are_no_more_shards_than_the_videos_need() -> Non
     )
 
 
-def test_nothing_due_is_idle_and_tells_the_outlook() -> None:
+def test_nothing_due_is_idle_and_gives_the_outlook() -> None:
     for job in (queries(0, 100), queries(0, 0)):
         plan = plan_shards([job, videos(0, 0)], 4, "no query is due before noon")
         assert (plan.shards, plan.outcome, plan.reason) == (0, Outcome.IDLE, "no query is due before noon")
@@ -75,7 +75,7 @@ def test_nothing_to_spend_says_until_when() -> None:
     assert plan_shards([queries(0, 9), videos(3, 0)], 4).outcome is Outcome.QUOTA_EXHAUSTED
 
 
-def test_either_bucket_will_do_for_counts() -> None:
+def test_either_bucket_pays_for_counts() -> None:
     job = Job("due videos", 700, {Bucket.BATCH: 0, Bucket.UNITS: 3}, MIDNIGHT, NOW, 100, 2)
     plan = plan_shards([job], 4)
     assert plan.shards == 2

@@ -174,7 +174,7 @@ async def test_what_kept_a_run_of_a_worker_from_starting_is_its_message(
     assert await fetch(db, "SELECT * FROM runs") == []
 
 
-async def test_a_run_that_is_cancelled_in_prefect_ends_in_good_order(
+async def test_a_run_that_is_cancelled_in_prefect_stores_and_releases(
     db: Database, api: RunningSandbox, deployed: PrefectServer, background: Start
 ) -> None:
     await QueueDAO().add(["python", "guitar"])
@@ -198,7 +198,7 @@ async def test_serve_runs_a_flow_without_a_work_pool(
     script = "import maia.flows; maia.flows.hunter.serve(name='here', parameters={'shard': '1/2'})"
     async with background(sys.executable, "-c", script):
         while not [each for each in deployed.ask("/deployments/filter") if each["name"] == "here"]:
-            await asyncio.sleep(0.2)  # polling: the server tells nobody of a deployment
+            await asyncio.sleep(0.2)  # polling: the server does not announce a deployment
         run_id = await asyncio.to_thread(deployed.schedule, "hunter/here")
         run = await asyncio.to_thread(deployed.wait, run_id)
     assert (run["state_type"], run["name"]) == ("COMPLETED", "hunter 1/2"), run["state"]

@@ -306,14 +306,6 @@ async def test_a_dry_run_counts_what_would_go_and_deletes_nothing(db: Database, 
     assert (await run_janitor_cycle())["outcome"] == "idle"
 
 
-async def test_an_empty_database_is_idle(db: Database, timeline: Timeline) -> None:
-    await run_janitor_cycle()
-    stats = await run_janitor_cycle()
-    assert (stats["outcome"], stats["reason"]) == ("idle", "nothing is older than it may be")
-    dry = await run_janitor_cycle(dry_run=True)
-    assert (dry["outcome"], counts(dry)) == ("ok", {})
-
-
 async def test_what_is_refused_is_a_failure_and_all_else_is_done(db: Database, timeline: Timeline) -> None:
     for number in range(6):
         await put_video(db, f"video{number}", timeline.at, seen=50 - number, enriched=50 - number)

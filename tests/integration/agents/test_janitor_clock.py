@@ -169,13 +169,6 @@ async def test_a_last_good_run_that_lies_in_the_future_gives_no_room(db: Databas
     assert (await ExpiryDAO().outlook()).days == 0
 
 
-async def test_a_first_run_ever_has_the_share_alone(db: Database, timeline: Timeline) -> None:
-    await put_month(db, timeline, ago=25 * DAY)
-    assert (await ExpiryDAO().outlook()).days is None
-    with pytest.raises(Unconfirmed, match="bound 20%"):
-        await run_janitor_cycle()
-
-
 async def test_only_what_was_looked_at_is_deleted_whatever_the_clock_does_meanwhile(
     db: Database, timeline: Timeline, vault_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ def _place(vault_folder: Path, timeline: Timeline) -> None:
 
 @pytest.fixture
 async def other(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """Somebody else's connection to this test's database."""
+    """Another client's connection to this test's database."""
     connection = await asyncpg.connect(dsn)
     try:
         yield connection
@@ -85,7 +85,7 @@ async def test_two_janitors_and_two_trackers_at_once(
     assert await value(db, "SELECT count(*) FROM videos WHERE last_updated_at >= $1", timeline.at) == len(living)
 
 
-async def test_beyond_its_bound_it_ends_with_2_is_noted_and_goes_with_yes(
+async def test_beyond_its_bound_it_ends_with_2_is_recorded_and_deletes_with_yes(
     db: Database, timeline: Timeline, children: Children
 ) -> None:
     await db.fetch(
@@ -238,7 +238,7 @@ async def test_a_user_who_owns_nothing_can_run_it(
         assert (stats["videos_deleted"], stats["snapshots_deleted"], stats["runs_deleted"]) == (1, 2, 1)
 
 
-async def test_an_agents_user_deletes_nothing_and_is_told_so(
+async def test_an_agents_user_deletes_nothing_and_learns_which_right_it_lacks(
     db: Database, dsn: str, timeline: Timeline, children: Children
 ) -> None:
     await put_video(db, "old", timeline.at, seen=60, enriched=60)
@@ -269,13 +269,13 @@ def test_the_figures_of_the_document_are_those_of_a_run() -> None:
 @needs_documents
 async def test_the_tables_of_the_document_are_those_of_the_schema(db: Database) -> None:
     rows = table(document("docs/retention.md"), "table", "goes", "why")
-    told = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
     there = await values(
         db,
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
         " AND NOT relispartition AND relname <> 'atlas_schema_version'",
     )
-    assert told == set(there)
+    assert documented == set(there)
 
 
 async def test_a_prefect_server_sees_a_run_and_its_tasks(

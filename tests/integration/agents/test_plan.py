@@ -269,7 +269,7 @@ async def test_a_ring_of_blocked_keys_is_a_matter_of_configuration(db: Database)
     with pytest.raises(KeysRejected) as by_the_agent:
         await ring.acquire(Bucket.SEARCH)
     assert str(caught.value) == str(by_the_agent.value)
-    assert await value(db, "SELECT count(*) FROM search_queue") == 1, "the queries are kept for when it is mended"
+    assert await value(db, "SELECT count(*) FROM search_queue") == 1, "the queries are kept until it is fixed"
     assert (await plan("tracker"))["outcome"] == "idle"
     assert (await KeyDAO().calls_left(settings.key_rings, "archeology")).number == dict.fromkeys(Bucket, 0)
 

@@ -22,7 +22,6 @@ from ...support.agent_processes import Children, Ended
 from ...support.agents import HUNTING, Timeline, discover, fetch, pool, value
 from ...support.database_logins import ROLES
 from ...support.earlier_schema import down
-from ...support.tcp_proxy import Wire
 
 pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
@@ -213,16 +212,6 @@ async def test_a_plan_brings_an_older_schema_up_to_date_where_it_may(
     check(ended, "idle")
     assert f"the schema was 0003 and is {SCHEMA_VERSION} now" in ended.stderr
     check(await children.run("plan", "tracker"), "idle")
-
-
-async def test_a_database_that_cannot_be_reached(api: RunningSandbox, children: Children, wire: Wire) -> None:
-    await wire.cut()
-    options = {"command": IMPATIENT, "DATABASE_URL": wire.dsn(password="S3cret"), "MAIA_RUN_ID": RUN}
-    for ended in await asyncio.gather(
-        children.run("plan", "hunter", **options), children.run("verdict", "hunter", **options)
-    ):
-        check(ended, "unavailable", 69, "cannot be reached", "DATABASE_URL")
-        assert "S3cret" not in ended.stderr
 
 
 async def test_queries_come_from_standard_input_too(db: Database, api: RunningSandbox, children: Children) -> None:

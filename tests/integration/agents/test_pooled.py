@@ -39,7 +39,7 @@ def dsn(dsn: str, pooler: Pooler) -> str:
     return pooler.dsn(dsn)
 
 
-@pytest.mark.parametrize("pgbouncer", ["found", "told"])
+@pytest.mark.parametrize("pgbouncer", ["detected", "configured"])
 async def test_shards_at_once_do_nothing_twice_and_lose_nothing(
     db: Database,
     dsn: str,
@@ -49,7 +49,7 @@ async def test_shards_at_once_do_nothing_twice_and_lose_nothing(
     monkeypatch: pytest.MonkeyPatch,
     pgbouncer: str,
 ) -> None:
-    if pgbouncer == "told":
+    if pgbouncer == "configured":
         monkeypatch.setenv("DATABASE_URL", f"{dsn}?pgbouncer=true")
     monkeypatch.setenv("HUNTER_TAGS_PER_VIDEO", "0")
     tracked = await discover(db, api, timeline, *QUERIES[:4])
@@ -94,7 +94,7 @@ async def test_one_session_of_the_server_is_enough(
     children: Children,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Nobody waits for a second connection while holding one: that would end in a wait for each other."""
+    """No shard waits for a second connection while it holds one, which would be a deadlock."""
     tracked = await discover(db, api, timeline, *QUERIES[:2])
     await QueueDAO().add(list(QUERIES[2:]))
     with pgbouncer(server, tmp_path_factory.mktemp("narrow"), default_pool_size=1) as narrow:

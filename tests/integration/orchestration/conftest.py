@@ -70,7 +70,7 @@ class AgentProcess:
             self.said.append(line)
         return line
 
-    def tell(self) -> None:
+    def go_on(self) -> None:
         """Let it go on."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")

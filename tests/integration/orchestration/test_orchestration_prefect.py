@@ -78,7 +78,7 @@ def test_a_server_lost_in_mid_run_costs_only_its_reports(agent, mortal_server, o
     process.wait_for("in body")
     getattr(mortal_server, outage)()
     lost_at = time.monotonic()
-    process.tell()
+    process.go_on()
     assert process.end() == 0, process.stderr
     assert time.monotonic() - lost_at < 30
     assert process.said[0] == "engine"
@@ -92,7 +92,7 @@ def test_a_server_lost_between_cycles_leaves_plain_cycles(agent, mortal_server):
     process = agent("two-cycles", mortal_server.api_url)
     process.wait_for("first cycle done")
     mortal_server.kill()
-    process.tell()
+    process.go_on()
     assert process.end() == 0, process.stderr
     assert process.said.count("released done=2") == 1
     assert process.said.count("last stage") == 2

@@ -43,7 +43,7 @@ def test_a_background_job_of_a_script_keeps_ignoring_sigint_and_ends_by_sigterm(
     process.process.send_signal(signal.SIGINT)
     process.process.send_signal(signal.SIGTERM)
     assert process.end() == 143, process.stderr
-    assert process.said[-2:] == ["worker saw the shutdown", "released done=2"], "one signal, so in good order"
+    assert process.said[-2:] == ["worker saw the shutdown", "released done=2"], "one signal, so the work finishes"
 
 
 def test_work_that_ignores_the_signal_is_cut_off_before_docker_kills(agent):
@@ -79,7 +79,7 @@ def test_a_second_signal_ends_at_once_with_a_result(agent):
     assert process.result["exit_code"] == 143
 
 
-def test_a_churn_in_a_task_that_nobody_awaits_still_ends_with_75(agent):
+def test_a_churn_in_a_task_that_is_not_awaited_still_ends_with_75(agent):
     process = agent("stray-churn")
     assert process.end() == 75, process.stderr
     assert "cleaned up" in process.said

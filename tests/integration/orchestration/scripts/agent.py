@@ -26,7 +26,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-async def told() -> None:
+async def wait_for_the_test() -> None:
     await asyncio.to_thread(sys.stdin.readline)
 
 
@@ -93,7 +93,7 @@ async def work(item: int) -> int:
 async def process_batch(items: list[int]) -> Counter[str]:
     say("in body")
     if SCENARIO == "server-lost":
-        await told()
+        await wait_for_the_test()
     results = await run_bounded(items, work, limit=2, shutdown=current_shutdown())
     return Counter(done=sum(isinstance(result, int) for result in results))
 
@@ -127,7 +127,7 @@ async def main() -> dict[str, Any]:
     stats = await cycle(3)
     if SCENARIO == "two-cycles":
         say("first cycle done")
-        await told()
+        await wait_for_the_test()
         stats = await cycle(2)
     say(f"prefect imported: {'prefect' in sys.modules}")
     return stats
