@@ -49,7 +49,7 @@ def query_term(text: str) -> str:
     """Return the form in which a user's query is stored and searched; operators of ``q`` and ``#`` are part of it.
 
     Raises:
-        ValueError: nothing is left of it, it is too long, or it is no text; the message says which.
+        ValueError: it is empty, too long, or no text; the message names which.
     """
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise ValueError("is no text in UTF-8")

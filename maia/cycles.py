@@ -94,7 +94,7 @@ async def _cycles(session: AgentSession, options: AgentOptions) -> dict[str, Any
     merge_stats(total, rest)
     record_stats(rest)
     if number > 1 and outcome is Outcome.IDLE:
-        # earlier cycles worked until nothing was due: that is what was asked for
+        # earlier cycles worked until nothing was due, as requested
         total["outcome"] = Outcome.OK
     return {**total, "cycles": number}
 

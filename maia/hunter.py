@@ -124,7 +124,7 @@ async def ingest_results(results: Sequence[SearchResult]) -> dict[str, int]:
         try:
             counts.update(await _ingest_all(session, answered))
         finally:
-            # searches that could not be stored were made all the same, and are counted
+            # searches that could not be stored were made, and are counted
             pages = [result.page for result in answered if result.page]
             await session.ring.settle([reservation for page in pages for reservation in page.reservations])
         counts["archived"] += await archive_when_due(session)
@@ -287,7 +287,7 @@ async def run_hunter_cycle(batch_size: int = 10) -> dict[str, Any]:
 
 
 async def _outcome(session: AgentSession, stats: Counter[str]) -> dict[str, Any]:
-    # without units, searches are stored all the same
+    # without units, searches are still stored
     spent = {"exhausted": sorted(session.exhausted)} if session.exhausted else {}
     if "search" in session.exhausted:
         return {"outcome": Outcome.QUOTA_EXHAUSTED, "reason": session.exhausted["search"]} | spent

@@ -1,6 +1,6 @@
 """MaiaDAO: every statement that the agents need, behind methods that read like their work.
 
-A claim gives a lease with a token. What says how far the work is (page token, due time, tracker updates) is written
+A claim gives a lease with a token. Progress (page token, due time, tracker updates) is written
 only where the token is still this DAO's: a late shard writes nothing there. Videos, tags and first snapshots are
 idempotent and always kept.
 """

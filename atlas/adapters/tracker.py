@@ -58,7 +58,7 @@ class Tracking(Claims):
     async def snapshots_at(self, ids: Sequence[str], at: datetime) -> int:
         """Return how many of these videos have a snapshot of exactly this schedule time.
 
-        They tell what a statement wrote whose answer was lost.
+        They show what a statement wrote whose answer was lost.
         """
         (row,) = await self._db.fetch(sql("tracker/snapshots_at"), list(ids), at)
         return int(row["snapshots"])
@@ -85,7 +85,7 @@ class Tracking(Claims):
             policy.schedule(
                 update.published_at or row["published_at"] or row["first_seen_at"],
                 now,
-                # an answer that leaves the length out says nothing about whether it is still to come
+                # an answer without a length does not show whether the video is still to come
                 pending=(row["duration"] if update.duration is None else update.duration) == _NONE,
             )
             for update, row in zip(mine, rows, strict=True)

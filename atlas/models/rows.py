@@ -80,7 +80,7 @@ class TargetRow(TypedDict):
 
 
 class Presence(StrEnum):
-    """What an answer said of a video that was asked for."""
+    """What an answer shows about a video that was asked for."""
 
     PRESENT = "present"
     ABSENT = "absent"

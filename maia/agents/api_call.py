@@ -4,7 +4,7 @@
 |---|---|
 | rate limit | request a churn; nothing new is asked |
 | quota of every key spent | note the bucket; the rest waits for its reset |
-| page token refused | the caller begins anew without it |
+| page token refused | the caller begins again without it |
 | request refused | name the setting that is wrong and end the run, or skip the items |
 | network, server, statement | log, count the cause, skip the items |
 | every key refused, database lost | end the run once everything answered is stored |

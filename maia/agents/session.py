@@ -93,7 +93,7 @@ class AgentSession:
     """One agent at work.
 
     Attributes:
-        exhausted: the buckets whose quota the whole ring has spent, each with a line that says when it resets.
+        exhausted: the buckets whose quota the whole ring has spent, each with a line that names its reset.
         failures: why items failed, by their kind, such as ``searches``.
         fatal: what ends the run once everything answered is stored: a setting, the lost database, a fault of ours.
         repeats: further cycles may follow, and the archive is flushed after the last one.
@@ -228,7 +228,7 @@ async def agent_session(agent: str, shard: Shard | None = None) -> AsyncIterator
                     await session.counts.check()
         finally:
             _current.reset(token)
-            with contextlib.suppress(AtlasError):  # a lost database is what the run ends with anyway
+            with contextlib.suppress(AtlasError):  # the run ends with the lost database anyway
                 await session.dao.release_aside()
             # of a flow that runs without a process of its own; a process has notified people by now
             await dispatcher.default.finish(shutdown.within_grace(dispatcher.NOTIFY_SECONDS))

@@ -252,7 +252,7 @@ class YouTubeClient:
     async def _release(self, task: asyncio.Task[Reservation]) -> None:
         try:
             await self._ring.release(await task)
-        except Exception as error:  # noqa: BLE001 - nobody waits for it any more
+        except Exception as error:  # noqa: BLE001 - its caller is cancelled
             logger.warning("cannot release the reservation of a cancelled call: %s", error)
 
     async def _account(self, accounting: Coroutine[Any, Any, None]) -> None:

@@ -1,4 +1,4 @@
-"""Google's error bodies and Retry-After, as they come over the wire. `errors` says what they mean."""
+"""Google's error bodies and Retry-After, as they are received; `errors` interprets them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ErrorBody:
         texts: all messages that are not empty.
         errors: (domain, reason) of each of `errors`.
         infos: (domain, reason, metadata) of each ErrorInfo.
-        locations: parameters of the request that are said to be wrong.
+        locations: parameters of the request that the body names as wrong.
         retry_delay: seconds, of a RetryInfo.
     """
 
@@ -102,7 +102,7 @@ class ErrorBody:
 
     @property
     def reason(self) -> str | None:
-        """The one word that says most."""
+        """The most telling reason."""
         return next((reason for _, reason in self._sources if reason), None)
 
     @property

@@ -8,7 +8,7 @@ YouTubeError
 │   └── KeyBlocked        the key may not be used here, or its project not at all
 ├── BadRequest            the request is wrong: skip the item, or name the setting that `parameter` comes from
 │   └── Forbidden         YouTube itself keeps the item from us, whatever the key: skip it
-├── PageTokenInvalid      begin that search or playlist anew
+├── PageTokenInvalid      begin that search again
 ├── NotFound              there is no such thing
 ├── TransientError        worth another try, all of them after a pause
 │   ├── ServerError       5xx
@@ -117,7 +117,7 @@ class KeyRefused(YouTubeError):
         super().__init__(message, detail=detail)
         self.reason = reason
         self.project = project
-        # API_KEY_INVALID says it all, "forbidden" nothing
+        # API_KEY_INVALID is enough, "forbidden" is not
         self.why = reason if reason.isupper() or not self.quote else f"{reason}: {self.quote}"
 
 
@@ -163,17 +163,17 @@ class BadRequest(YouTubeError):
 
 
 class Forbidden(BadRequest):
-    """YouTube itself says that the item may not be read by anyone with an API key; the key itself is fine."""
+    """YouTube itself refuses the item to every API key; the key is fine."""
 
     def __init__(self, reason: str, *, status: int = 403, detail: str = "") -> None:
         super().__init__(reason, status=status, detail=detail)
 
 
 class PageTokenInvalid(YouTubeError):
-    """The page token is not accepted (any more). YouTube has said so of good tokens too: begin anew from page 1."""
+    """The page token is not accepted. YouTube refuses good tokens too: begin again from page 1."""
 
     def __init__(self, *, detail: str = "") -> None:
-        super().__init__("YouTube does not accept the page token; begin anew from the first page.", detail=detail)
+        super().__init__("YouTube does not accept the page token; begin again from the first page.", detail=detail)
 
 
 class NotFound(YouTubeError):
@@ -279,7 +279,7 @@ def classify(status: int, body: bytes, headers: Mapping[str, str], bucket: Bucke
 
 
 def _about_the_key(status: int, error: ErrorBody) -> YouTubeError | None:
-    # What YouTube itself says concerns the item; the gateway before it judges the key and the project.
+    # YouTube's own reasons concern the item; those of the gateway concern the key and the project.
     reasons = error.gateway_reasons
     if invalid := sorted(reasons & _INVALID_REASONS):
         return KeyInvalid(invalid[0], project=error.project, detail=error.message)

@@ -25,7 +25,7 @@ _MEMBERS: Final = frozenset(
         "tokenPagination", "visitorId",
     }
 )  # fmt: skip
-_TOO_MANY_TO_VANISH: Final = 10  # an answer without any of so many videos is a bad one
+_TOO_MANY_TO_VANISH: Final = 10  # an answer without any of this many videos is a bad one
 
 
 @dataclass(slots=True, kw_only=True)

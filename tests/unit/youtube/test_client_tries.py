@@ -1,7 +1,7 @@
 """What fails is tried again where that can help, never after a stop, and every reserved call is accounted for."""
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
@@ -63,99 +63,71 @@ async def test_what_another_try_cannot_help_is_raised_at_once(
     assert stop.pauses == []
 
 
-FAILURES: list[tuple[str, dict[str, Any], type[TransientError], str]] = [
-    ("500", {"status": 500, "body": bodies.backend_error(500)}, ServerError, "settled"),
-    ("503", {"status": 503, "body": b"<html>"}, ServerError, "settled"),
-    ("broken JSON", {"body": b'{"kind": "youtube#vid'}, Malformed, "settled"),
-    ("404 of another server", {"status": 404, "body": b"nginx"}, Malformed, "settled"),
-    ("cut before the answer", {"exception": aiohttp.ServerDisconnectedError()}, NetworkError, "settled"),
-    ("cut in the answer", {"exception": aiohttp.ClientPayloadError("half")}, NetworkError, "settled"),
-    ("reset", {"exception": aiohttp.ClientOSError(104, "reset")}, NetworkError, "settled"),
-    ("refused", {"exception": no_connection()}, NetworkError, "released"),
-    ("no connection in time", {"exception": aiohttp.ConnectionTimeoutError()}, NetworkError, "released"),
+class Failure(NamedTuple):
+    """A try that fails: the response of aioresponses, the error, and what becomes of the reservation."""
+
+    name: str
+    response: dict[str, Any]
+    error: type[TransientError]
+    end: str
+
+
+FAILURES = [
+    Failure("500", {"status": 500, "body": bodies.backend_error(500)}, ServerError, "settled"),
+    Failure("503", {"status": 503, "body": b"<html>"}, ServerError, "settled"),
+    Failure("broken JSON", {"body": b'{"kind": "youtube#vid'}, Malformed, "settled"),
+    Failure("404 of another server", {"status": 404, "body": b"nginx"}, Malformed, "settled"),
+    Failure("cut before the answer", {"exception": aiohttp.ServerDisconnectedError()}, NetworkError, "settled"),
+    Failure("cut in the answer", {"exception": aiohttp.ClientPayloadError("half")}, NetworkError, "settled"),
+    Failure("reset", {"exception": aiohttp.ClientOSError(104, "reset")}, NetworkError, "settled"),
+    Failure("refused", {"exception": no_connection()}, NetworkError, "released"),
+    Failure("no connection in time", {"exception": aiohttp.ConnectionTimeoutError()}, NetworkError, "released"),
 ]
 
 
-@pytest.mark.parametrize(("failure", "expected", "end"), [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES])
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 class TestTries:
     async def test_three_and_no_more(
-        self,
-        client: YouTubeClient,
-        api: aioresponses,
-        ring: FakeRing,
-        stop: FakeStop,
-        failure: dict[str, Any],
-        expected: type[TransientError],
-        end: str,
+        self, client: YouTubeClient, api: aioresponses, ring: FakeRing, stop: FakeStop, failure: Failure
     ) -> None:
-        api.get(ANY, **failure, repeat=True)
+        api.get(ANY, **failure.response, repeat=True)
 
-        with pytest.raises(expected) as caught:
+        with pytest.raises(failure.error) as caught:
             await client.videos(["a"])
 
-        assert ring.book() == [end] * 3
+        assert ring.book() == [failure.end] * 3
         assert len(calls(api)) == 3
         assert len(stop.pauses) == 2
         if isinstance(caught.value, NetworkError):
-            assert caught.value.reached is (end == "settled")
+            assert caught.value.reached is (failure.end == "settled")
 
     async def test_the_third_may_succeed(
-        self,
-        client: YouTubeClient,
-        api: aioresponses,
-        ring: FakeRing,
-        failure: dict[str, Any],
-        expected: type[TransientError],
-        end: str,
+        self, client: YouTubeClient, api: aioresponses, ring: FakeRing, failure: Failure
     ) -> None:
-        api.get(ANY, **failure)
-        api.get(ANY, **failure)
+        api.get(ANY, **failure.response)
+        api.get(ANY, **failure.response)
         api.get(ANY, body=OK)
 
         answer = await client.videos(["a"])
 
-        assert ring.book(*answer.reservations) == [end, end, "answered"]
+        assert ring.book(*answer.reservations) == [failure.end, failure.end, "answered"]
 
-    async def test_none_follows_a_stop_in_the_pause(
-        self,
-        client: YouTubeClient,
-        api: aioresponses,
-        ring: FakeRing,
-        stop: FakeStop,
-        failure: dict[str, Any],
-        expected: type[TransientError],
-        end: str,
-    ) -> None:
-        stop.stop_in_pause = True
-        api.get(ANY, **failure, repeat=True)
-
-        with pytest.raises(expected):
-            await client.videos(["a"])
-
-        assert ring.book() == [end]
-        assert len(stop.pauses) == 1
-
-    async def test_none_follows_a_stop_in_the_try(
-        self,
-        client: YouTubeClient,
-        api: aioresponses,
-        ring: FakeRing,
-        stop: FakeStop,
-        failure: dict[str, Any],
-        expected: type[TransientError],
-        end: str,
+    @pytest.mark.parametrize("when", ["in the try", "in the pause"])
+    async def test_none_follows_a_stop(
+        self, client: YouTubeClient, api: aioresponses, ring: FakeRing, stop: FakeStop, failure: Failure, when: str
     ) -> None:
         def request_stop(url: URL, **_: Any) -> CallbackResult:
-            stop.requested = True
-            return CallbackResult(status=failure.get("status", 200), body=failure.get("body", b""))
+            stop.requested = when == "in the try"
+            return CallbackResult(status=failure.response.get("status", 200), body=failure.response.get("body", b""))
 
-        api.get(ANY, **failure, callback=request_stop, repeat=True)
+        stop.stop_in_pause = when == "in the pause"
+        api.get(ANY, **failure.response, callback=request_stop, repeat=True)
 
-        with pytest.raises(expected):
+        with pytest.raises(failure.error):
             await client.videos(["a"])
 
-        assert ring.book() == [end]
-        assert stop.pauses == []
+        assert ring.book() == [failure.end]
+        assert len(stop.pauses) == (when == "in the pause")
 
 
 async def test_nothing_starts_after_a_stop(client: YouTubeClient, ring: FakeRing, stop: FakeStop) -> None:
