@@ -26,14 +26,14 @@ PASSWORD = quote(DATABASE_PASSWORD, safe="")
 
 
 @pytest.fixture(autouse=True)
-def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "SECONDS", 0.3)
     monkeypatch.setattr(retries, "START_SECONDS", 0.3)
     monkeypatch.setattr(pooler, "_CONNECT_TIMEOUT", 5.0)
 
 
 @pytest.fixture
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "SECONDS", 30.0)
 
 
@@ -61,7 +61,7 @@ async def pid_of(db: Database) -> int:
 # ── addresses ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_an_unreachable_database_is_unavailable_within_the_patience(closed_port: int) -> None:
+async def test_an_unreachable_database_is_unavailable_after_the_retries(closed_port: int) -> None:
     with settings.override(database_url=f"postgresql://user:{PASSWORD}@127.0.0.1:{closed_port}/atlas"):
         for use in (Database().open, Database().connect, lambda: Database().fetch("SELECT 1")):
             async with asyncio.timeout(20):
@@ -134,12 +134,12 @@ def _as_user(dsn: str, user: str, password: str) -> str:
 # ── lost in mid-work ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_statement_whose_connection_is_gone_is_sent_again(db: Database, patience: None) -> None:
+async def test_a_statement_whose_connection_is_gone_is_sent_again(db: Database, long_retries: None) -> None:
     await kill(db, await pid_of(db))
     assert (await db.fetch("SELECT 1 AS one"))[0]["one"] == 1
 
 
-async def test_a_statement_whose_connection_dies_while_it_runs_is_sent_again(db: Database, patience: None) -> None:
+async def test_a_statement_whose_connection_dies_while_it_runs_is_sent_again(db: Database, long_retries: None) -> None:
     began = asyncio.create_task(
         db.fetch("SELECT pg_backend_pid() AS pid, pg_sleep(CASE WHEN $1 THEN 60 ELSE 0 END)", True)
     )
@@ -158,7 +158,7 @@ async def test_a_statement_whose_connection_dies_while_it_runs_is_sent_again(db:
         await began
 
 
-async def test_a_transaction_that_is_lost_is_rolled_back_whole_and_done_again(db: Database, patience: None) -> None:
+async def test_a_transaction_that_is_lost_is_rolled_back_whole_and_done_again(db: Database, long_retries: None) -> None:
     tries = 0
 
     async def work() -> int:
@@ -187,7 +187,7 @@ async def test_a_connection_lost_at_the_commit_is_unavailable(db: Database) -> N
 
 
 async def test_a_stalled_transaction_does_not_hold_up_others_and_is_done_again(
-    dsn: str, patience: None, monkeypatch: pytest.MonkeyPatch
+    dsn: str, long_retries: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pooler, "STALLED_TRANSACTION", 1.0)
     db = Database()
@@ -230,7 +230,7 @@ async def test_connections_that_were_forgotten_on_the_way_are_ended_without_a_wo
                     assert len(await asyncio.gather(*(store.fetch("SELECT 1") for _ in range(4)))) == 4
 
 
-async def test_patience_of_a_task_is_not_that_of_the_tasks_it_starts(db: Database) -> None:
+async def test_a_task_that_retries_leaves_the_tasks_that_it_starts_their_own_retries(db: Database) -> None:
     tries: list[str] = []
 
     async def inner() -> None:
@@ -246,7 +246,7 @@ async def test_patience_of_a_task_is_not_that_of_the_tasks_it_starts(db: Databas
     assert tries == ["outer", "inner", "inner"]
 
 
-async def test_patience_within_patience_is_had_once(db: Database) -> None:
+async def test_only_the_outermost_call_of_a_task_retries(db: Database) -> None:
     """A single statement inside work that is itself repeated: only the outermost call repeats."""
     tries = {"outer": 0, "inner": 0}
 
@@ -264,7 +264,7 @@ async def test_patience_within_patience_is_had_once(db: Database) -> None:
     assert tries["inner"] == tries["outer"]
 
 
-async def test_a_refused_statement_is_not_tried_again_and_says_why(db: Database, patience: None) -> None:
+async def test_a_refused_statement_is_not_tried_again_and_says_why(db: Database, long_retries: None) -> None:
     tries = 0
 
     async def work() -> None:
@@ -448,7 +448,7 @@ async def test_a_connection_is_named_and_has_utc_whatever_the_server_says(dsn: s
     assert row["name"].startswith("tracker 0/4")
 
 
-async def test_the_loser_of_a_deadlock_is_done_again(db: Database, patience: None) -> None:
+async def test_the_loser_of_a_deadlock_is_done_again(db: Database, long_retries: None) -> None:
     await db.fetch("INSERT INTO channels SELECT id, NULL, now(), now() FROM unnest('{a,b}'::text[]) AS id")
     both_hold_one = asyncio.Barrier(2)
     tries: list[str] = []

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from atlas.config.database_url import Address, check_url
+from atlas.errors import ConfigError
 from atlas.redaction import scrub
 
 NEAR = [
@@ -54,7 +55,7 @@ def test_the_host_may_stand_among_the_parameters(host: str, far: bool) -> None:
 
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])
 @pytest.mark.parametrize("host", ["localhost", "db.example.org"])
-def test_whoever_says_how_has_it_so(host: str, mode: str) -> None:
+def test_an_explicit_mode_is_used(host: str, mode: str) -> None:
     url = f"postgresql://user@{host}/maia?sslmode={mode}"
     assert Address.parse(url) == Address(url)
 
@@ -87,10 +88,12 @@ def test_an_authority_is_asked_also_where_the_mode_is_empty(host: str, query: st
     assert parse_qs(urlsplit(found.dsn).query) == {"sslrootcert": [str(file)], "sslmode": ["verify-full"]}
 
 
-def test_an_empty_word_on_poolers_leaves_it_to_be_found_out() -> None:
+def test_pgbouncer_is_true_false_or_left_to_be_found_out() -> None:
     url = "postgresql://user@localhost/maia"
     assert Address.parse(f"{url}?pgbouncer=") == Address(url)
     assert Address.parse(f"{url}?pgbouncer=true").pooled is True
+    with pytest.raises(ConfigError, match=r"^DATABASE_URL: pgbouncer= is true for"):
+        Address.parse(f"{url}?pgbouncer=perhaps")
 
 
 def test_a_value_may_end_with_an_equals_sign() -> None:
