@@ -13,7 +13,7 @@ def main() -> int:
         from atlas.streams import usable_streams  # noqa: PLC0415
         from demo.options import parse  # noqa: PLC0415
         from demo.run import run  # noqa: PLC0415
-        from demo.screen import Screen  # noqa: PLC0415
+        from harness.driver.screen import Screen  # noqa: PLC0415
 
         with usable_streams():
             screen = Screen()

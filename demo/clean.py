@@ -11,7 +11,7 @@ from pathlib import Path
 
 from atlas.db.embedded import stop
 from atlas.errors import AtlasError
-from demo.children import Busy, end_leftovers, end_owner
+from harness.driver.processes import Busy, end_leftovers, end_owner
 
 __all__ = ["main", "stop_all"]
 

@@ -1,4 +1,4 @@
-"""What the demo is asked to do."""
+"""The options of the demo."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.errors import ConfigError
+from harness.driver.options import ROOT, count, positive
 
-__all__ = ["ROOT", "Options", "parse"]
+__all__ = ["Options", "parse"]
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The checkout."""
+_MOST = 32
 
 
 @dataclass(frozen=True)
 class Options:
-    """The demo's options.
+    """The options of the demo.
 
     Attributes:
         folder: where all of it lives; absolute.
         dataset: a CSV of daily view counts to replay; None: the sandbox's own world.
         seconds: how long the shards work, in real seconds.
         hours: schedule hours that pass in that time; None: two for each second, or all of the data set's days.
-        hunters, trackers: how many of each work at once.
-        wave: a process ends, and the next takes its place, after so many real seconds, as a cron job's would.
-        seed: of the sandbox's world.
+        wave: real seconds after which a process ends and the next takes its place, as a cron job's would.
     """
 
     folder: Path
@@ -41,36 +39,33 @@ class Options:
 
 
 def parse(arguments: list[str] | None = None) -> Options:
-    """Reads the command line. Raises ConfigError for a data set that is not there; SystemExit(2) for wrong usage."""
+    """Return the options. Raises ConfigError for a data set that is not there; SystemExit(2) for wrong usage."""
     parser = argparse.ArgumentParser(
         prog="demo", description="Hunter and Tracker shards at work on a local YouTube and PostgreSQL, without a key."
     )
     parser.add_argument("--folder", type=Path, default=ROOT / ".demo", help="where all of it lives (default: .demo)")
     parser.add_argument("--dataset", help="replay this CSV of daily view counts instead of the sandbox's own world")
     parser.add_argument("--called-from", type=Path, action="append", default=[], help="where relative paths begin")
-    parser.add_argument("--seconds", type=_positive, default=Options.seconds, help="how long the shards work")
-    parser.add_argument("--hours", type=_positive, help="schedule hours that pass meanwhile")
-    parser.add_argument("--hunters", type=_count, default=Options.hunters, help="how many at once")
-    parser.add_argument("--trackers", type=_count, default=Options.trackers, help="how many at once")
-    parser.add_argument("--wave", type=_positive, default=Options.wave, help="seconds after which a process ends")
+    parser.add_argument("--seconds", type=positive, default=Options.seconds, help="how long the shards work")
+    parser.add_argument("--hours", type=positive, help="schedule hours that pass meanwhile")
+    parser.add_argument("--hunters", type=count, default=Options.hunters, help="how many at once")
+    parser.add_argument("--trackers", type=count, default=Options.trackers, help="how many at once")
+    parser.add_argument("--wave", type=positive, default=Options.wave, help="seconds after which a process ends")
     parser.add_argument("--seed", type=int, default=Options.seed, help="of the sandbox's world")
-    given = parser.parse_args(arguments)
-    folder = given.folder.resolve()
-    dataset = find_dataset(given.dataset, [*given.called_from, Path.cwd()]) if given.dataset else None
-    return Options(
-        folder=folder / folder_name(dataset) if dataset else folder,
-        dataset=dataset,
-        seconds=given.seconds,
-        hours=given.hours,
-        hunters=given.hunters,
-        trackers=given.trackers,
-        wave=given.wave,
-        seed=given.seed,
-    )
+    given = vars(parser.parse_args(arguments))
+    for name in ("hunters", "trackers"):
+        if given[name] > _MOST:
+            parser.error(f"--{name}: it must be {_MOST} or fewer")
+    called_from = given.pop("called_from")
+    given["folder"] = given["folder"].resolve()
+    if given["dataset"]:
+        given["dataset"] = find_dataset(given["dataset"], [*called_from, Path.cwd()])
+        given["folder"] /= folder_name(given["dataset"])
+    return Options(**given)
 
 
 def find_dataset(name: str, places: list[Path]) -> Path:
-    """The data set of this name; a relative one is looked for where the demo was called. Raises ConfigError."""
+    """Return the data set's path; a relative one begins where the demo was called. Raises ConfigError."""
     tried = [(place / Path(name).expanduser()).resolve() for place in places]
     for path in tried:
         if path.is_file():
@@ -84,24 +79,10 @@ def find_dataset(name: str, places: list[Path]) -> Path:
 
 
 def folder_name(dataset: Path) -> str:
-    """The folder for a data set: its name and the beginning of its contents' hash, so that no two share one."""
+    """Return the data set's name and the beginning of its contents' hash, so that no two share a folder."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", dataset.stem).strip("-")[:40] or "dataset"
     try:
         digest = hashlib.sha256(dataset.read_bytes()).hexdigest()
     except OSError as error:
         raise ConfigError(f"DATASET: {dataset} cannot be read: {error.strerror}.") from None
     return f"{stem}-{digest[:8]}"
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1_000_000:
-        raise argparse.ArgumentTypeError("it must be above 0")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 32:
-        raise argparse.ArgumentTypeError("it must be 1 to 32")
-    return value

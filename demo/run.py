@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
-import time
-from collections import Counter
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
 
 from atlas.adapters.queue import QueueDAO
-from atlas.adapters.report import CallCounts, ReportDAO, Totals
+from atlas.adapters.report import ReportDAO
 from atlas.config import settings
 from atlas.database import database
 from atlas.db import embedded
 from atlas.errors import AtlasError, ConfigError
-from atlas.quota.buckets import Bucket
 from atlas.schema.migrate import migrate
-from demo.audit import audit
-from demo.calls import CallFile, spent
-from demo.children import Busy, Children, alone, end_leftovers
-from demo.environment import LEASE_SECONDS, isolate, settings_of
-from demo.interruption import until_signalled
 from demo.options import Options
-from demo.report import Ending, tell
-from demo.scene import Scene, set_scene, tell_scene
-from demo.screen import Screen, View, span
-from demo.shards import Fleet, ShardFailed
-from demo.stage import StageFailed, start_sandbox, start_server, whole
+from demo.report import growth_table, status_line, summary_table
+from demo.scene import Scene, describe, make_scene
 from demo.state import State
+from harness.driver.environment import isolate
+from harness.driver.fleet import Fleet, Place, ShardFailed
+from harness.driver.processes import Busy, Children, alone, end_leftovers
+from harness.driver.sandbox import SandboxFailed, start_sandbox
+from harness.driver.screen import Screen
+from harness.driver.signals import until_signalled
 from youtube_sandbox.dataset import Dataset, load
 
-__all__ = ["run"]
+__all__ = ["run", "settings_of"]
 
-_LOOK = 0.5  # seconds between two looks at what is going on
+T = TypeVar("T")
+
+_KEYS = {"hunting": ["demo-key-hunting"], "tracking": ["demo-key-tracking"]}  # of one project, as YouTube asks
+_PROJECT = "demo"
+_LEASE_SECONDS = "60"  # what a killed demo held is soon free again
+_VIDEOS_A_WEEK = "2000"
+_BATCH = {"hunter": "10", "tracker": "500"}
+_STATUS_EVERY = 3.0  # seconds
+_ACCEPTED = frozenset({0, 75})  # 75: a rate limit; a fresh process goes on, here as in the fleet
 
 
 def run(options: Options, screen: Screen) -> int:
-    """Runs the demo. Returns its exit code: 1 when a check fails or a shard does, 78 for a wrong data set, 128 + the
-    signal when it was stopped. Nothing that it started is left, whatever happened."""
+    """Run the demo. Return 0, 1 if a shard fails, 78 for a wrong data set, or 128 + the signal that stopped it.
+
+    Nothing that it started is left, whatever happens.
+    """
     try:
         dataset = load(options.dataset) if options.dataset else None
         options.folder.mkdir(parents=True, exist_ok=True)
@@ -47,15 +56,50 @@ def run(options: Options, screen: Screen) -> int:
     except ConfigError as error:
         screen.say(f"demo: {error}", "red")
         return 78
-    except (AtlasError, Busy, ShardFailed, StageFailed, OSError) as error:
+    except (AtlasError, Busy, ShardFailed, SandboxFailed, OSError) as error:
         screen.say(f"demo: {error}", "red")
         return 1
 
 
+def settings_of(folder: Path, *, clock: str, api: str = "", window_hours: float = 24) -> dict[str, str]:
+    """Return the settings of every process of a run."""
+    return {
+        "ATLAS_CLOCK": clock,
+        "ATLAS_EMBEDDED_PATH": str(folder / "postgres"),
+        "YOUTUBE_API_KEY_POOL_JSON": json.dumps(_KEYS),
+        "YOUTUBE_API_BASE_URL": api,
+        "VAULT_PROVIDER": "local",
+        "VAULT_PATH": str(folder / "vault"),
+        "HUNTER_PUBLISHED_WITHIN_HOURS": f"{window_hours:g}",
+        "HUNTER_LEASE_SECONDS": _LEASE_SECONDS,
+        "TRACKER_LEASE_SECONDS": _LEASE_SECONDS,
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def fleet_of(options: Options, children: Children) -> Fleet:
+    """Return the demo's Hunters and Trackers."""
+    places = [
+        Place(
+            f"{agent} {index}/{total}",
+            [
+                "maia", agent, "--shard", f"{index}/{total}", "--batch-size", _BATCH[agent],
+                # its path is how `make clean` knows the process
+                "--result-file", str(options.folder / "results" / f"{agent}-{index}.json"), "--max-minutes",
+            ],
+        )
+        for agent, total in (("hunter", options.hunters), ("tracker", options.trackers))
+        for index in range(total)
+    ]  # fmt: skip
+    return Fleet(
+        options.folder, children, dict(os.environ), places, options.wave, patience=45.0, rest=0.5, accepted=_ACCEPTED
+    )
+
+
 def _stopped(screen: Screen) -> None:
     screen.say(
-        "Stopped: nothing is left running, and everything up to now is kept. `make demo` goes on from here, "
-        "`make clean` removes it.",
+        "Stopped: nothing is left running, and all data is kept. `make demo` goes on from here, `make clean` removes "
+        "it.",
         "yellow",
     )
 
@@ -71,45 +115,48 @@ async def _demo(options: Options, screen: Screen, dataset: Dataset | None) -> in
         (folder / name).mkdir()
     (folder / "calls.jsonl").unlink(missing_ok=True)
     try:
-        return await _play(options, screen, children, dataset)
+        await _play(options, screen, children, dataset)
     finally:
         killed = await children.stop()
         if killed:
             screen.say(f"had to be killed: {', '.join(killed)}", "red")
         await database.close()
         await embedded.stop(folder / "postgres")
+    return 0
 
 
-async def _play(options: Options, screen: Screen, children: Children, dataset: Dataset | None) -> int:
+async def _play(options: Options, screen: Screen, children: Children, dataset: Dataset | None) -> None:
     folder = options.folder
     isolate(settings_of(folder, clock="real"), folder)
     settings.reload()
     with screen.step("start PostgreSQL") as notes:
-        server = await start_server(folder)
+        # cancelled between the start of its keeper and the answer, it would come up after the demo has ended
+        server = await _uncancelled(embedded.start(folder / "postgres", grace=1.0))
         notes.append(f"{server.version} in {folder / 'postgres'}")
     with screen.step("migrate the schema") as notes:
-        done = await whole(migrate(database))
+        done = await _uncancelled(migrate(database))
         notes.append(f"at revision {done.after}" + ("" if done.before is None else ", as before"))
 
     now = datetime.now(UTC)
-    scene = set_scene(options, dataset, State.load(folder / "state.json"), now)
-    for line, style in tell_scene(scene):
+    scene = make_scene(options, dataset, State.load(folder / "state.json"), now)
+    for line, style in describe(scene):
         screen.say(f"  {line}", style)
     ends = now + timedelta(seconds=options.seconds)
     scene.state(ends).save(folder / "state.json")
     try:
-        return await _act(options, screen, children, scene)
+        await _act(options, screen, children, scene)
     finally:
         await children.stop()
         scene.state(ends, scene.clock.now()).save(folder / "state.json")
         await server.leave()
 
 
-async def _act(options: Options, screen: Screen, children: Children, scene: Scene) -> int:
+async def _act(options: Options, screen: Screen, children: Children, scene: Scene) -> None:
     folder = options.folder
     environment = settings_of(folder, clock=str(scene.clock), window_hours=scene.window_hours)
     with screen.step("start the local YouTube Data API (maia sandbox)") as notes:
-        api = await start_sandbox(children, options, dict(os.environ) | environment, scene.dataset)
+        given = _sandbox_options(options, scene.dataset)
+        _, api = await start_sandbox(children, folder, dict(os.environ) | environment, given)
         notes.append(api)
     isolate(environment | {"YOUTUBE_API_BASE_URL": api}, folder)
     settings.reload()
@@ -118,68 +165,49 @@ async def _act(options: Options, screen: Screen, children: Children, scene: Scen
         with screen.step("seed the search queue (maia queue add)") as notes:
             new = await QueueDAO().add(scene.queries)
             notes.append(f"{new} new queries, {len(scene.queries) - new} known")
-        before, calls_before = await dao.totals(), await dao.calls()
-        began = datetime.now(UTC)
-        fleet = Fleet.of(
-            folder, children, dict(os.environ), scene.clock, options.wave,
-            hunters=options.hunters, trackers=options.trackers,
-        )  # fmt: skip
-        seconds = scene.seconds(options.seconds, began)
+        before = await dao.totals()
+        seconds = scene.seconds(options.seconds, datetime.now(UTC))
         screen.say(
             f"  {options.hunters} Hunters and {options.trackers} Trackers work side by side for {seconds:.0f} s, "
             f"a fresh process in each place every {options.wave:.0f} s."
         )
-        log = CallFile(folder / "calls.jsonl")
-        with screen.watching():
-            await _watched(screen, scene, seconds, fleet, dao, log)
-        await children.stop()  # the sandbox: its log is whole now
-        with screen.step("check that no two shards worked on one row"):
-            ending = await _ending(dao, scene, fleet, log, before, calls_before, began)
-        well = tell(screen, ending)
-    if well:
-        screen.say(f"All of it is in {folder}; `make demo` goes on from here, `make clean` removes it.", "bold")
-    return 0 if well else 1
+        await _watch(screen, scene, fleet_of(options, children), dao, seconds)
+        growing = await dao.fastest_growing(10, until=scene.until)
+        screen.say("")
+        if growing:
+            screen.show(growth_table(growing, scene.until))
+        screen.show(summary_table(scene.begin, before, await dao.totals()))
+    screen.say(f"All of it is in {folder}; `make demo` goes on from here, `make clean` removes it.", "bold")
 
 
-async def _watched(screen: Screen, scene: Scene, seconds: float, fleet: Fleet, dao: ReportDAO, log: CallFile) -> None:
-    """The shards at work, shown while they are."""
-    began = time.monotonic()
+def _sandbox_options(options: Options, dataset: Dataset | None) -> list[str]:
+    given = [part for keys in _KEYS.values() for key in keys for part in ("--key", f"{key}={_PROJECT}")]
+    if dataset is None:
+        return [*given, "--seed", str(options.seed), "--videos", _VIDEOS_A_WEEK]
+    # a date without a year would be taken for one that has passed by the schedule clock, which begins at the first
+    return [*given, "--dataset", str(options.dataset), "--dataset-year", str(dataset.first.year)]
+
+
+async def _watch(screen: Screen, scene: Scene, fleet: Fleet, dao: ReportDAO, seconds: float) -> None:
+    """Print a line now and then while the shards work."""
     work = asyncio.create_task(fleet.work(seconds))
     try:
         while not work.done():
-            totals = await dao.totals()
-            share = (time.monotonic() - began) / seconds
-            screen.update(View(scene.clock.now(), scene.begin, share, fleet.places, totals, log.read()))
-            await asyncio.wait({work}, timeout=_LOOK)
+            screen.say(status_line(scene.clock.now(), fleet.working, await dao.totals()))
+            await asyncio.wait({work}, timeout=_STATUS_EVERY)
     finally:
         work.cancel()
         await asyncio.wait({work})
     await work
 
 
-async def _ending(
-    dao: ReportDAO, scene: Scene, fleet: Fleet, log: CallFile, before: Totals, calls_before: dict[Bucket, CallCounts],
-    began: datetime,
-) -> Ending:  # fmt: skip
-    calls = log.read()
-    counted = await dao.calls()
-    asked = Counter(id_ for call in calls if call.endpoint == "batchGetStats" for id_ in call.ids)
-    births = await dao.births(id_ for id_, times in asked.items() if times > 1)
-    return Ending(
-        begin=scene.begin,
-        until=scene.until,
-        before=before,
-        after=await dao.totals(),
-        growing=await dao.fastest_growing(10, until=scene.until),
-        ours={bucket: counted[bucket] - calls_before[bucket] for bucket in Bucket},
-        theirs=spent(calls),
-        refused=spent([call for call in calls if call.status in (403, 429)]),
-        audit=audit(calls, births),
-        early=[
-            f"{id_}: {span(at - previous)} after the one before"
-            for id_, at, previous in await dao.early_snapshots(scene.begin)
-        ],
-        # what shards of a demo that was killed hold ends within a lease of now
-        held=await dao.held_claims(after=began + timedelta(seconds=LEASE_SECONDS)),
-        processes=sum(place.runs for place in fleet.places),
-    )
+async def _uncancelled(work: Awaitable[T]) -> T:
+    """Await something that must not be cut off half-way: a cancellation waits for its end."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # retrieved: the caller hears of the cancellation
+        raise

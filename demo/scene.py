@@ -1,4 +1,4 @@
-"""What a run plays: its world, its clock and its queries."""
+"""The world, the clock and the queries of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from demo.queries import SEEDS, frequent
 from demo.state import State, start_clock
 from youtube_sandbox.dataset import Dataset
 
-__all__ = ["Scene", "set_scene", "tell_scene"]
+__all__ = ["Scene", "describe", "make_scene"]
 
 _SPEED = 7_200.0  # schedule seconds a second: two hours
 _WINDOW_HOURS = 14 * 24.0  # videos of all three zones are found at once
@@ -66,7 +66,7 @@ class Scene:
         return State(self.number, str(self.clock), ends.isoformat(), ended.isoformat() if ended else None)
 
 
-def set_scene(options: Options, dataset: Dataset | None, before: State | None, now: datetime) -> Scene:
+def make_scene(options: Options, dataset: Dataset | None, before: State | None, now: datetime) -> Scene:
     """The scene of a run that begins at the real time ``now``, and goes on from the run before."""
     hours = options.hours * 3600 if options.hours else None
     if dataset is None:
@@ -81,8 +81,8 @@ def set_scene(options: Options, dataset: Dataset | None, before: State | None, n
     return Scene(before.runs + 1 if before else 1, clock, begin, window, queries, dataset, past)
 
 
-def tell_scene(scene: Scene) -> list[tuple[str, str | None]]:
-    """What is said of it: lines, and their style."""
+def describe(scene: Scene) -> list[tuple[str, str | None]]:
+    """Return lines about the run, and their style."""
     lines: list[tuple[str, str | None]] = []
     dataset = scene.dataset
     if dataset is not None:

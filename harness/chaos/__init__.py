@@ -7,10 +7,10 @@ of the database that triggers have written.
 
 What is where::
 
-    options, run, report    the command, the run from its start to its end, and what came of it
-    server, proxy, steps    PostgreSQL, the way to it that sees what an agent does, and the steps that it is known by
-    fleet, fates, weather   agents in their places, what befalls each, and what befalls all
-    watch, evidence, checks the history in the database, what was gathered after the run, and what it must show
-    extremes                a wrong clock, a silent server and hostile files, after the run
-    mutants, shard          deliberate faults of Maia, each of which a check has to catch
+    options, run, report, environment   the command, the run from start to end, its result, and the agents' settings
+    server, proxy, steps                PostgreSQL, the connection that sees what an agent does, and the named steps
+    fleet, kill_plan, fault_schedule    agents in their places, what happens to each, and what happens to all
+    watch, gathering, record, checks    the history in the database, what was gathered after the run, what must hold
+    extremes                            a wrong clock, a silent server and hostile files, after the run
+    mutants, shard                      deliberate faults of Maia, each of which a check has to find
 """

@@ -20,10 +20,10 @@ import asyncpg
 
 from atlas.schedule_clock import Clock
 from atlas.vault.layout import part_path
-from demo.children import Child
 from harness.chaos.checks import Checked
 from harness.chaos.fleet import Fleet, Place
 from harness.chaos.server import Postgres
+from harness.driver.processes import Child
 
 __all__ = ["EXTREMES", "Extremes"]
 

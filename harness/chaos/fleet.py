@@ -1,4 +1,4 @@
-"""Agents in their places: each place is filled by one process after another, and each process meets its fate."""
+"""Agents in their places: each place is filled by one process after another, and each process has its kill plan."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from demo.children import Child, Children
-from harness.chaos.fates import Fate, Kind, draw
+from harness.chaos.kill_plan import KillPlan, Kind, draw
 from harness.chaos.notes import Notes, now
 from harness.chaos.proxy import Proxy, Trap
+from harness.driver.processes import Child, Children
 
 __all__ = ["AgentStuck", "Fleet", "Place"]
 
@@ -69,7 +69,7 @@ class Fleet:
 
     Attributes:
         kills: by step (or ``at random``), of those that were killed by SIGKILL.
-        struck: the other fates, by kind.
+        struck: the other kill plans, by kind.
         codes: exit codes of the processes that have ended.
     """
 
@@ -103,7 +103,7 @@ class Fleet:
 
     async def _fill(self, place: Place) -> None:
         while not self.ending:
-            code = await self.run(place, Fate(Kind.LIVE) if self.calm else draw(self.seed, place.name, place.runs))
+            code = await self.run(place, KillPlan(Kind.LIVE) if self.calm else draw(self.seed, place.name, place.runs))
             if code == 0:
                 await asyncio.sleep(_BREATH)
 
@@ -115,10 +115,10 @@ class Fleet:
             "YOUTUBE_API_BASE_URL": self.environment["YOUTUBE_API_BASE_URL"].replace("PORT", str(place.api.port)),
         }
 
-    async def run(self, place: Place, fate: Fate) -> int:
+    async def run(self, place: Place, plan: KillPlan) -> int:
         """One process, from its start to its end. Returns its code; negative: the signal that ended it."""
         environment = self.settings_of(place)
-        meeting = _Meeting(self, place, fate)
+        meeting = _Meeting(self, place, plan)
         started = now()
         meeting.prepare()
         log = self.folder / "logs" / f"{place.agent}-{place.index}.log"
@@ -142,7 +142,7 @@ class Fleet:
 
 @dataclass
 class _Meeting:
-    """A process and its fate.
+    """A process and its kill plan.
 
     Attributes:
         sent: the signal that it got, if it got one.
@@ -151,7 +151,7 @@ class _Meeting:
 
     fleet: Fleet
     place: Place
-    fate: Fate
+    plan: KillPlan
     sent: str | None = None
     at: str | None = None
     _thaw: asyncio.TimerHandle | None = None
@@ -159,17 +159,17 @@ class _Meeting:
     def prepare(self) -> None:
         """Before the process starts."""
         self.place.database.met.clear()
-        step = self.fate.step
+        step = self.plan.step
         if step is not None:
             way = self.place.api if step.name.startswith("asks ") else self.place.database
-            way.trap = Trap(step, lambda: self._strike(str(step)), self.fate.nth)
+            way.trap = Trap(step, lambda: self._strike(str(step)), self.plan.nth)
 
     async def later(self) -> None:
         """Strikes after a while, where no step did."""
-        if self.fate.kind is not Kind.LIVE and self.fate.seconds:
-            if self.fate.step is not None:
+        if self.plan.kind is not Kind.LIVE and self.plan.seconds:
+            if self.plan.step is not None:
                 await self.place.database.met.wait()  # its imports may take long where all start at once
-            await asyncio.sleep(self.fate.seconds)
+            await asyncio.sleep(self.plan.seconds)
             self._strike("at random")
 
     def over(self) -> None:
@@ -179,12 +179,12 @@ class _Meeting:
             self._thaw.cancel()
 
     def _strike(self, at: str) -> bool:
-        """Does what the fate says. Returns whether the process is dead of it."""
+        """Carry out the plan. Return whether the process is dead of it."""
         child = self.place.child
         if child is None or child.process.poll() is not None or self.sent:
             return False
         self.at = at
-        match self.fate.kind:
+        match self.plan.kind:
             case Kind.KILL:
                 self._send(child, signal.SIGKILL)
                 self.fleet.kills[at] += 1
@@ -193,13 +193,13 @@ class _Meeting:
             case Kind.FREEZE:
                 self._send(child, signal.SIGSTOP)
                 self._thaw = asyncio.get_running_loop().call_later(
-                    self.fate.frozen, _signal, child.process.pid, signal.SIGCONT
+                    self.plan.frozen, _signal, child.process.pid, signal.SIGCONT
                 )
-        if self.fate.kind is not Kind.KILL:
-            self.fleet.struck[str(self.fate.kind)] += 1
-        with self.fleet.notes.fault(str(self.fate.kind), place=self.place.name, step=at):
+        if self.plan.kind is not Kind.KILL:
+            self.fleet.struck[str(self.plan.kind)] += 1
+        with self.fleet.notes.fault(str(self.plan.kind), place=self.place.name, step=at):
             pass
-        return self.fate.kind is Kind.KILL
+        return self.plan.kind is Kind.KILL
 
     def _send(self, child: Child, signum: signal.Signals) -> None:
         self.sent = signum.name

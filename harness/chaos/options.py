@@ -8,10 +8,9 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Options", "parse"]
+from harness.driver.options import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The checkout."""
+__all__ = ["Options", "parse"]
 
 _LARGEST_SEED = 10**6
 

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.chaos.checks import Checked
-from harness.chaos.weather import API_FAULTS, KINDS
+from harness.chaos.fault_schedule import API_FAULTS, KINDS
 
 if TYPE_CHECKING:
+    from harness.chaos.fault_schedule import FaultSchedule
     from harness.chaos.fleet import Fleet
     from harness.chaos.options import Options
-    from harness.chaos.weather import Weather
 
 __all__ = ["Report"]
 
@@ -47,11 +47,11 @@ class Report:
 
     @classmethod
     def of(
-        cls, options: Options, fleet: Fleet, weather: Weather, struck: Mapping[str, int], checks: Sequence[Checked],
-        *, seconds: float, enough: bool,
+        cls, options: Options, fleet: Fleet, schedule: FaultSchedule, struck: Mapping[str, int],
+        checks: Sequence[Checked], *, seconds: float, enough: bool,
     ) -> Report:  # fmt: skip
         """Adds up what each part has counted."""
-        faults = {kind: weather.struck[kind] for kind in KINDS} | dict(sorted(fleet.struck.items()))
+        faults = {kind: schedule.struck[kind] for kind in KINDS} | dict(sorted(fleet.struck.items()))
         faults |= {f"api {kind}": struck.get(kind, 0) for kind in API_FAULTS}
         return cls(
             options.seed, options.mutant, seconds, enough, fleet.processes, dict(sorted(fleet.kills.items())), faults,

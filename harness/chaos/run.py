@@ -11,22 +11,23 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from atlas.errors import AtlasError
-from demo.children import Busy, Children, alone, end_leftovers
-from demo.interruption import until_signalled
-from harness.chaos import evidence, leaks
+from harness.chaos import gathering, leaks
 from harness.chaos.checks import CHECKS, Checked
+from harness.chaos.environment import LEASE_SECONDS, SECRETS, environment_of, fresh_folder, make_schema, start_api
 from harness.chaos.extremes import Extremes
-from harness.chaos.fates import Fate, Kind
+from harness.chaos.fault_schedule import API_FAULTS, KINDS, FaultSchedule
 from harness.chaos.fleet import AgentStuck, Fleet, Place
+from harness.chaos.kill_plan import KillPlan, Kind
 from harness.chaos.notes import Notes
 from harness.chaos.options import Options
 from harness.chaos.protocols import Http
 from harness.chaos.protocols import Postgres as PostgresTalk
 from harness.chaos.proxy import Proxy
 from harness.chaos.report import Report
-from harness.chaos.scene import LEASE_SECONDS, SECRETS, environment_of, fresh_folder, make_schema, start_api
 from harness.chaos.server import Api, Postgres, ServerFailed
-from harness.chaos.weather import API_FAULTS, KINDS, Weather
+from harness.driver.processes import Busy, Children, alone, end_leftovers
+from harness.driver.sandbox import SandboxFailed
+from harness.driver.signals import until_signalled
 
 __all__ = ["run"]
 
@@ -39,7 +40,7 @@ def run(options: Options, console: Console) -> int:
     """Does all of it, and leaves nothing running. Returns the exit code."""
     try:
         return asyncio.run(until_signalled(_run(options, console), ended=lambda: _stopped(console)))
-    except* (AtlasError, AgentStuck, ServerFailed, Busy, OSError) as failed:
+    except* (AtlasError, AgentStuck, SandboxFailed, ServerFailed, Busy, OSError) as failed:
         told = failed.exceptions
     for error in _flat(told):
         console.print(f"chaos: {error}", style="red", markup=False)
@@ -89,24 +90,24 @@ async def _play(options: Options, console: Console, children: Children, server: 
             options.folder, children, environment, notes, places, options.seed, options.mutant, calm=options.calm
         )
         ways = [(place.name, place.database) for place in places]
-        weather = Weather(options.seed, server, ways, notes)
+        schedule = FaultSchedule(options.seed, server, ways, notes)
         watcher = leaks.Watcher(SECRETS)
-        progress = _Progress(options, console, fleet, weather, api)
+        progress = _Progress(options, console, fleet, schedule, api)
         async with asyncio.TaskGroup() as group:
-            raging = [group.create_task(watcher.look())]
+            until_end = [group.create_task(watcher.look())]
             if not options.calm:
-                raging.append(group.create_task(weather.rage()))
-            group.create_task(progress.until_enough(raging))
+                until_end.append(group.create_task(schedule.run()))
+            group.create_task(progress.until_enough(until_end))
             await fleet.work()
         struck = await api.struck()
         await api.set_faults([])
         rested = await _come_to_rest(fleet)
-        gathered = await evidence.gather(options.folder, server.dsn)
+        gathered = await gathering.gather(options.folder, server.dsn)
         checks = [check(gathered) for check in CHECKS]
         extremes = [] if options.calm else await Extremes(fleet, server).checks()
         found = await leaks.everywhere(options.folder, server.dsn, watcher, SECRETS)
     results = [rested, *checks, *extremes, found]
-    return Report.of(options, fleet, weather, struck, results, seconds=progress.seconds, enough=progress.enough)
+    return Report.of(options, fleet, schedule, struck, results, seconds=progress.seconds, enough=progress.enough)
 
 
 def _fleet_of(options: Options) -> list[tuple[str, int, int]]:
@@ -132,7 +133,7 @@ async def _place(agent: str, index: int, total: int, server: Postgres, api: Api)
 async def _come_to_rest(fleet: Fleet) -> Checked:
     """Claims of the dead run out, then one process in each place, which nothing befalls, picks up what was left."""
     await asyncio.sleep(LEASE_SECONDS + 1)
-    codes = await asyncio.gather(*(fleet.run(place, Fate(Kind.LIVE)) for place in fleet.places))
+    codes = await asyncio.gather(*(fleet.run(place, KillPlan(Kind.LIVE)) for place in fleet.places))
     failed = [f"{place.name} ended with {code}" for place, code in zip(fleet.places, codes, strict=True) if code]
     return Checked("afterwards every agent works again", len(codes), failed)
 
@@ -149,12 +150,12 @@ class _Progress:
     options: Options
     console: Console
     fleet: Fleet
-    weather: Weather
+    schedule: FaultSchedule
     api: Api
     seconds: float = 0.0
     enough: bool = False
 
-    async def until_enough(self, raging: list[asyncio.Task[None]]) -> None:
+    async def until_enough(self, until_end: list[asyncio.Task[None]]) -> None:
         """Ends the fleet, and what rages, when enough has happened or the time is up."""
         start = spoken = time.monotonic()
         try:
@@ -169,19 +170,19 @@ class _Progress:
                     self._say(struck)
         finally:
             self.fleet.ending = True
-            for task in raging:
+            for task in until_end:
                 task.cancel()
 
     def _enough(self, struck: dict[str, int]) -> bool:
         options = self.options
         if options.calm:
             return self.fleet.processes >= _CALM_PROCESSES * len(self.fleet.places)
-        counts = [*(self.weather.struck[kind] for kind in KINDS), *(struck.get(kind, 0) for kind in API_FAULTS)]
+        counts = [*(self.schedule.struck[kind] for kind in KINDS), *(struck.get(kind, 0) for kind in API_FAULTS)]
         return self.fleet.kills.total() >= options.kills and min(counts) >= options.faults
 
     def _say(self, struck: dict[str, int]) -> None:
         fewest = min(API_FAULTS, key=lambda kind: struck.get(kind, 0))
-        others = ", ".join(f"{kind} {self.weather.struck[kind]}" for kind in KINDS)
+        others = ", ".join(f"{kind} {self.schedule.struck[kind]}" for kind in KINDS)
         self.console.print(
             f"{self.seconds:5.0f} s  {self.fleet.processes} processes, {self.fleet.kills.total()} killed, {others}, "
             f"API faults {sum(struck.values())} (fewest: {fewest} {struck.get(fewest, 0)})",

@@ -11,7 +11,7 @@ def main() -> int:
         # slow to import, and Ctrl-C may come meanwhile: nothing runs yet
         from rich.console import Console  # noqa: PLC0415
 
-        from demo.screen import Screen  # noqa: PLC0415
+        from harness.driver.screen import Screen  # noqa: PLC0415
         from harness.load.options import parse  # noqa: PLC0415
         from harness.load.run import run  # noqa: PLC0415
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from atlas.policy import ZONES
+from harness.driver.options import count, positive
 
 __all__ = ["Options", "parse"]
 
@@ -91,22 +92,22 @@ def parse(arguments: list[str] | None = None) -> Options:
         prog="python -m harness.load", description=_DESCRIPTION, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--shards", type=_count, default=64, help="processes at once (64)")
+    parser.add_argument("--shards", type=count, default=64, help="processes at once (64)")
     parser.add_argument("--hunters", type=int, help="how many of them are Hunters (a quarter)")
-    parser.add_argument("--simulate", type=_count, metavar="N", help="N claimers in a few processes, instead of shards")
-    parser.add_argument("--minutes", type=_positive, default=10.0, help="for how long it is measured (10)")
+    parser.add_argument("--simulate", type=count, metavar="N", help="N claimers in a few processes, instead of shards")
+    parser.add_argument("--minutes", type=positive, default=10.0, help="for how long it is measured (10)")
     parser.add_argument("--database-url", help="an empty database, instead of a PostgreSQL of its own")
     parser.add_argument(
-        "--max-connections", type=_count, help="of its own PostgreSQL (what the shards may want, and 20 more)"
+        "--max-connections", type=count, help="of its own PostgreSQL (what the shards may want, and 20 more)"
     )
-    parser.add_argument("--pool-size", type=_count, help="DATABASE_POOL_SIZE of a shard (4; 1 of a simulated one)")
+    parser.add_argument("--pool-size", type=count, help="DATABASE_POOL_SIZE of a shard (4; 1 of a simulated one)")
     parser.add_argument("--vault", choices=("off", "local"), default="off", help="VAULT_PROVIDER of the shards (off)")
     parser.add_argument(
-        "--videos", type=_count, help="videos published in a week, of which two weeks are read (more than they can)"
+        "--videos", type=count, help="videos published in a week, of which two weeks are read (more than they can)"
     )
-    parser.add_argument("--speed", type=_positive, default=120.0, help="schedule seconds a second (120)")
-    parser.add_argument("--latency", type=_positive, default=1.0, help="seconds that the API takes for an answer (1)")
-    parser.add_argument("--batch", type=_count, default=50, help="videos that a Tracker claims at once (50)")
+    parser.add_argument("--speed", type=positive, default=120.0, help="schedule seconds a second (120)")
+    parser.add_argument("--latency", type=positive, default=1.0, help="seconds that the API takes for an answer (1)")
+    parser.add_argument("--batch", type=count, default=50, help="videos that a Tracker claims at once (50)")
     parser.add_argument("--seed", type=int, default=1, help="of the sandbox's world (1)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures here as well")
     parser.add_argument("--folder", type=Path, help="keep everything here (a temporary folder, gone afterwards)")
@@ -146,17 +147,3 @@ def _too_many(trackers: int, batch: int, latency: float, speed: float, seconds: 
     demand = share / ZONES[0].interval.total_seconds() + (1 - share) / ZONES[1].interval.total_seconds()
     demand += 1 / ZONES[2].interval.total_seconds()
     return max(1_000, round(a_second / (demand * speed + 1 / seconds)))
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1_000_000:
-        raise argparse.ArgumentTypeError("it must be above 0")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError("it must be 1 or more")
-    return value

@@ -10,8 +10,8 @@ from typing import Any
 from rich.table import Table
 
 from atlas import policy
-from demo.audit import Audit
-from demo.screen import Screen
+from harness.driver.audit import Audit
+from harness.driver.screen import Screen
 from harness.load.measures import Distribution, Measures
 from harness.load.options import Options
 from harness.load.watch import Ledger, Watch

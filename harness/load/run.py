@@ -20,20 +20,22 @@ from atlas.config import settings
 from atlas.database import database
 from atlas.errors import AtlasError
 from atlas.times import iso
-from demo.audit import audit
-from demo.calls import Call, CallFile, spent
-from demo.children import Child, Children
-from demo.environment import isolate
-from demo.interruption import until_signalled
-from demo.options import ROOT
-from demo.screen import Screen, span
 from harness.benchmarks.world import machine
-from harness.load.fleet import Fleet
+from harness.driver.audit import audit
+from harness.driver.calls import Call, CallFile, spent
+from harness.driver.environment import isolate
+from harness.driver.fleet import Fleet
+from harness.driver.options import ROOT
+from harness.driver.processes import Child, Children
+from harness.driver.sandbox import SandboxFailed
+from harness.driver.screen import Screen, span
+from harness.driver.server import ServerFailed
+from harness.driver.signals import until_signalled
+from harness.load.fleet import fleet_of
 from harness.load.measures import Measures, growth
 from harness.load.options import Options
 from harness.load.report import Ending, as_json, problems, tell
-from harness.load.server import ServerFailed
-from harness.load.stage import NotEmpty, SandboxFailed, fill, open_server, start_sandbox
+from harness.load.stage import NotEmpty, fill, open_server, start_load_sandbox
 from harness.load.watch import Ledger, Watch
 
 __all__ = ["run"]
@@ -113,7 +115,7 @@ class Load:
         isolate(self._settings(), options.folder)
         if not options.simulated:
             with screen.step("start the local YouTube Data API (maia sandbox)") as notes:
-                self.sandbox, address = await start_sandbox(self.children, options, dict(os.environ))
+                self.sandbox, address = await start_load_sandbox(self.children, options, dict(os.environ))
                 notes.append(address)
             isolate(self._settings(api=address), options.folder)
         settings.reload()
@@ -140,7 +142,7 @@ class Load:
     async def _measured(self, schedule: datetime, since: float, videos: int) -> Ending:
         options = self.options
         until = since + options.seconds
-        fleet = Fleet.of(options, self.children, dict(os.environ))
+        fleet = fleet_of(options, self.children, dict(os.environ))
         look = await asyncpg.connect(self.dsn, server_settings={"application_name": "load"})
         try:
             watch = Watch(look)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import sys
-import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,17 +16,17 @@ from atlas import policy
 from atlas.adapters.queue import QueueDAO
 from atlas.database import database
 from atlas.schema.migrate import migrate
-from demo.children import Child, Children
+from harness.driver.processes import Child, Children
+from harness.driver.sandbox import NO_QUOTA, start_sandbox
+from harness.driver.server import Server
 from harness.load.options import Options
-from harness.load.server import Server
 from youtube_sandbox.themes import THEMES
 from youtube_sandbox.world import SeededWorld
 
-__all__ = ["NotEmpty", "SandboxFailed", "fill", "open_server", "start_sandbox"]
+__all__ = ["NotEmpty", "fill", "open_server", "start_load_sandbox"]
 
 _WEEKS = 2
-_PATIENCE = 120.0  # seconds: the sandbox makes its whole world before the shards come
-_PLENTY = "1000000000"  # calls a day: no shard is to rest
+_PATIENCE = 120.0  # seconds that the sandbox may take to make its whole world
 _COLUMNS = ["id", "title", "published_at", "first_seen_at", "last_updated_at", "zone", "due_at", "enriched_at",
             "archived_at"]  # fmt: skip
 
@@ -44,10 +42,6 @@ _SERVER = {
 
 class NotEmpty(Exception):
     """The database that was named holds videos or queries."""
-
-
-class SandboxFailed(Exception):
-    """The sandbox does not come up; the message ends with what it said."""
 
 
 @contextlib.asynccontextmanager
@@ -109,24 +103,15 @@ def _videos(options: Options, now: datetime, begins: datetime) -> Iterator[tuple
             yield video.id, video.title, published, published, now - timedelta(days=1), zone, due, published, published
 
 
-async def start_sandbox(children: Children, options: Options, environment: Mapping[str, str]) -> tuple[Child, str]:
-    """The local YouTube Data API with all of its world made, and its base URL."""
-    command = [
-        sys.executable, "-m", "maia", "sandbox", "--port", "0", "--log", str(options.folder / "calls.jsonl"),
+async def start_load_sandbox(children: Children, options: Options, environment: Mapping[str, str]) -> tuple[Child, str]:
+    """Start the local YouTube Data API with all of its world made. Return the process and its base URL."""
+    given = [
         "--seed", str(options.seed), "--videos", str(options.videos), "--latency", str(options.latency),
-        "--history-days", str(_WEEKS * 7),
-        "--quota-search", _PLENTY, "--quota-units", _PLENTY, "--quota-batch", _PLENTY,
+        "--history-days", str(_WEEKS * 7), *NO_QUOTA,
     ]  # fmt: skip
-    log = options.folder / "logs" / "sandbox.log"
-    child = children.start("sandbox", command, log, environment)
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline and child.process.poll() is None:
-        address = next((line for line in child.last_lines() if line.startswith("http://")), None)
-        if address:
-            await asyncio.to_thread(_make_world, address)
-            return child, address
-        await asyncio.sleep(0.05)
-    raise SandboxFailed("\n    ".join([f"the sandbox did not start. The end of its log ({log}):", *child.last_lines()]))
+    child, address = await start_sandbox(children, options.folder, environment, given)
+    await asyncio.to_thread(_make_world, address)
+    return child, address
 
 
 def _make_world(address: str) -> None:

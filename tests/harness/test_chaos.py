@@ -18,7 +18,7 @@ from ..support.child_processes import child, finished
 
 pytest.importorskip("harness.chaos", reason="the fault harness is part of the checkout, not of the wheel")
 
-from harness.chaos.options import ROOT
+from harness.driver.options import ROOT
 
 pytestmark = pytest.mark.integration
 

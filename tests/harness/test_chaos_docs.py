@@ -8,25 +8,25 @@ pytest.importorskip("harness.chaos", reason="the fault harness is part of the ch
 
 from harness.chaos.checks import CHECKS
 from harness.chaos.extremes import EXTREMES
-from harness.chaos.facts import Evidence
-from harness.chaos.fates import Kind
+from harness.chaos.fault_schedule import KINDS
+from harness.chaos.kill_plan import Kind
 from harness.chaos.mutants import MUTANTS
 from harness.chaos.options import parse
-from harness.chaos.weather import KINDS
+from harness.chaos.record import Record
 
 from ..support.documents import document, table
 
 
 def test_every_check_is_explained() -> None:
     named = [check for check, _ in table(document("docs/chaos.md"), "check", "what it proves")]
-    assert named[1:-1] == [*(check(Evidence()).name for check in CHECKS), *EXTREMES]
+    assert named[1:-1] == [*(check(Record()).name for check in CHECKS), *EXTREMES]
 
 
 def test_every_mutant_is_named_with_the_check_that_finds_it() -> None:
     rows = list(table(document("docs/chaos.md"), "mutant", "what is taken out", "found by"))
     assert rows == [(name, mutant.what, mutant.found_by) for name, mutant in MUTANTS.items()]
     assert {mutant.found_by for mutant in MUTANTS.values()} <= {
-        *(check(Evidence()).name for check in CHECKS),
+        *(check(Record()).name for check in CHECKS),
         *EXTREMES,
     }
 

@@ -1,4 +1,4 @@
-"""What the fault harness is driven by: fates, conversations, and the way that an agent is cut off at a step."""
+"""What the fault harness is driven by: plans, conversations, and the way that an agent is cut off at a step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("harness.chaos", reason="the fault harness is part of the checkout, not of the wheel")
 
 from atlas.db.queries import sql
-from harness.chaos.fates import Kind, draw
+from harness.chaos.kill_plan import Kind, draw
 from harness.chaos.protocols import Http, Postgres
 from harness.chaos.proxy import Proxy, Trap
 from harness.chaos.steps import STEPS, Moment, Step, name_of
@@ -67,11 +67,11 @@ def test_every_step_is_a_statement_a_commit_or_a_call() -> None:
 
 
 def test_the_same_seed_draws_the_same_fates() -> None:
-    fates = [draw(7, "hunter 0/3", run) for run in range(300)]
-    assert fates == [draw(7, "hunter 0/3", run) for run in range(300)]
-    assert fates != [draw(8, "hunter 0/3", run) for run in range(300)]
-    assert fates != [draw(7, "hunter 1/3", run) for run in range(300)]
-    assert set(Counter(fate.kind for fate in fates)) == set(Kind)
+    plans = [draw(7, "hunter 0/3", run) for run in range(300)]
+    assert plans == [draw(7, "hunter 0/3", run) for run in range(300)]
+    assert plans != [draw(8, "hunter 0/3", run) for run in range(300)]
+    assert plans != [draw(7, "hunter 1/3", run) for run in range(300)]
+    assert set(Counter(plan.kind for plan in plans)) == set(Kind)
 
 
 class Server:

@@ -20,7 +20,7 @@ pytest.importorskip("harness.load", reason="the load run is part of the checkout
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
-from demo.options import ROOT
+from harness.driver.options import ROOT
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ pytest.importorskip("harness.load", reason="the load run is part of the checkout
 from dataclasses import replace
 from unittest.mock import Mock
 
-from demo.audit import Audit
+from harness.driver.audit import Audit
 from harness.load.measures import Distribution, Measures, growth
 from harness.load.options import parse
 from harness.load.report import Ending, as_json, problems

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("demo", reason="the Makefile is part of the checkout, not of the wheel")
 
-from demo.options import ROOT
+from harness.driver.options import ROOT
 
 pytestmark = [
     pytest.mark.integration,

@@ -1,4 +1,4 @@
-"""A small run of the harness, told by hand, step by step, as the evidence that it would leave behind."""
+"""A small run of the harness, told by hand, step by step, as the record that it would leave behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from harness.chaos.facts import Call, Change, Evidence, Fault, Process, ResultFile, Who
+from harness.chaos.record import Call, Change, Fault, Process, Record, ResultFile, Who
 
 __all__ = ["HUNTER", "OTHER", "SPEED", "TRACKER", "Story", "page_token"]
 
@@ -218,11 +218,11 @@ class Story:
     def fault(self, kind: str, place: str | None = None, step: str | None = None) -> None:
         self.faults.append(Fault(self.now, kind, place, step, self.now))
 
-    def evidence(self) -> Evidence:
+    def record(self) -> Record:
         tables: dict[str, dict[str, dict[str, Any]]] = {"search_queue": {}, "videos": {}}
         for (relation, key), row in self.rows.items():
             tables.setdefault(relation, {})[key] = row
-        return Evidence(
+        return Record(
             calls=self.calls,
             processes=self.processes,
             faults=self.faults,

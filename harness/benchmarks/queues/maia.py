@@ -4,7 +4,7 @@ Each worker is a DAO of its own that claims and writes in turn, as a shard of th
 first claim to after the one that comes back empty.
 
 Before that they are read some times, as videos are: rows that were found together crowd their pages, and spread with
-each round (see ``harness.benchmarks.fillfactor``). ``"rounds"`` says how often; without it, twice.
+each round. ``"rounds"`` says how often; without it, twice.
 """
 
 from __future__ import annotations

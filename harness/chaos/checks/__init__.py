@@ -1,4 +1,4 @@
-"""What must hold after a run, whatever befell it: each check is a function of the evidence alone.
+"""What must hold after a run, whatever happened in it: each check is a function of the record alone.
 
 A check's docstring says what it proves, and what it takes for lawful.
 """
@@ -14,11 +14,11 @@ from harness.chaos.checks.endings import code_fits, no_traceback, result_fits
 from harness.chaos.checks.leases import claims_given_back, lease_holds, written_by_holder
 from harness.chaos.checks.searches import page_stored_once, search_stored, token_goes_forward
 from harness.chaos.checks.snapshots import first_snapshot, snapshot_once, snapshot_times
-from harness.chaos.facts import Evidence
+from harness.chaos.record import Record
 
 __all__ = ["CHECKS", "Check", "Checked"]
 
-Check = Callable[[Evidence], Checked]
+Check = Callable[[Record], Checked]
 
 CHECKS: tuple[Check, ...] = (
     search_stored,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from harness.chaos.checks.checked import Checked
-from harness.chaos.facts import Evidence, Process, Who
+from harness.chaos.record import Process, Record, Who
 
 __all__ = ["calls_counted"]
 
 
-def calls_counted(evidence: Evidence) -> Checked:
+def calls_counted(record: Record) -> Checked:
     """Calls are counted before they are made, and each is counted.
 
     For each process, key and bucket: at any time it has reserved at least as many calls as the API has seen of it. At
@@ -25,12 +25,12 @@ def calls_counted(evidence: Evidence) -> Checked:
     logged: Counter[tuple[Who, str]] = Counter()
     entries = [
         (change.at, 0, change.who, change.key, change.new["reserved"] - change.old.get("reserved", 0))
-        for change in evidence.of("api_calls")
+        for change in record.of("api_calls")
     ]
-    entries += [(call.at, 1, call.who, f"{call.key} {call.bucket}", 1) for call in evidence.calls if call.key]
+    entries += [(call.at, 1, call.who, f"{call.key} {call.bucket}", 1) for call in record.calls if call.key]
     violations += [
         f"{change.who}: {change.key} counts {change.new['settled']} settled calls of {change.new['reserved']} reserved"
-        for change in evidence.of("api_calls")
+        for change in record.of("api_calls")
         if change.new.get("settled", 0) > change.new["reserved"]
     ]
     over: set[tuple[Who, str]] = set()
@@ -41,9 +41,9 @@ def calls_counted(evidence: Evidence) -> Checked:
         if logged[who, key] > reserved[who, key] and (who, key) not in over:
             over.add((who, key))
             violations.append(f"{who}: a call of {key} was made that was not counted")
-    for process in evidence.processes:
+    for process in record.processes:
         more = sum(reserved[of] - logged[of] for of in reserved | logged if of[0] == process.who)
-        most = _in_flight(evidence, process)
+        most = _in_flight(record, process)
         if more > most:
             violations.append(
                 f"{process}: {more} calls more are counted than were made; {most} at most can have been in flight"
@@ -51,8 +51,8 @@ def calls_counted(evidence: Evidence) -> Checked:
     return Checked("calls are counted", logged.total(), violations)
 
 
-def _in_flight(evidence: Evidence, process: Process) -> int:
+def _in_flight(record: Record, process: Process) -> int:
     """How many calls a process can have reserved and not made."""
     ended = process.code < 0 or process.code in (130, 143)
-    cuts = [fault for fault in evidence.struck(process, "restart", "cut", "freeze", "term") if fault.cuts]
+    cuts = [fault for fault in record.struck(process, "restart", "cut", "freeze", "term") if fault.cuts]
     return process.concurrency * (ended + len(cuts))

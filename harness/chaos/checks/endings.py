@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from harness.chaos.checks.checked import Checked
-from harness.chaos.facts import Evidence, Process, ResultFile
+from harness.chaos.record import Process, Record, ResultFile
 from maia.runtime.exitcodes import ExitCode, Outcome, entry
 
 __all__ = ["code_fits", "no_traceback", "result_fits"]
@@ -15,8 +15,8 @@ __all__ = ["code_fits", "no_traceback", "result_fits"]
 _RATE_LIMITS = frozenset({"rate-limit", "user-rate-limit"})
 
 
-def code_fits(evidence: Evidence) -> Checked:
-    """Every process ended with a code of the contract, and with one that its fate explains.
+def code_fits(record: Record) -> Checked:
+    """Every process ended with a code of the contract, and with one that its plan explains.
 
     By a signal only where the driver sent that one; by SIGTERM itself, rather than with 143, only a process that had
     not begun to do anything: until Python runs, nobody can take the signal. 143 where the driver sent SIGTERM, 75 where
@@ -25,28 +25,28 @@ def code_fits(evidence: Evidence) -> Checked:
     """
     violations = [
         f"{process} ended with {process.code}: {reason}"
-        for process in evidence.processes
-        if (reason := _unfit(evidence, process))
+        for process in record.processes
+        if (reason := _unfit(record, process))
     ]
-    return Checked("every process ends with a code of the contract", len(evidence.processes), violations)
+    return Checked("every process ends with a code of the contract", len(record.processes), violations)
 
 
-def _unfit(evidence: Evidence, process: Process) -> str | None:
+def _unfit(record: Record, process: Process) -> str | None:
     code = process.code
-    calls = evidence.calls_of.get(process.who, ())
+    calls = record.calls_of.get(process.who, ())
     if code < 0:
         if process.killed != _name(-code):
             return f"the driver sent it {process.killed or 'nothing'}"
         if -code == signal.SIGKILL:
             return None
-        began = bool(calls) or any(change.who == process.who for change in evidence.changes)
+        began = bool(calls) or any(change.who == process.who for change in record.changes)
         return "it was at work, and did not end by itself" if began else None
     if entry(code) is None:
         return "that is no code of the contract"
     causes = {
         ExitCode.OK: True,
         ExitCode.FAILURE: any(not call.good for call in calls),
-        ExitCode.UNAVAILABLE: bool(evidence.struck(process)),
+        ExitCode.UNAVAILABLE: bool(record.struck(process)),
         ExitCode.CHURN: any(call.fault in _RATE_LIMITS for call in calls),
         ExitCode.SIGTERM: process.killed == "SIGTERM",
     }
@@ -59,12 +59,12 @@ def _name(number: int) -> str | None:
     return None
 
 
-def result_fits(evidence: Evidence) -> Checked:
+def result_fits(record: Record) -> Checked:
     """Every result file is whole, of its process, and says what its exit code says; every process that ended by itself
     has left one. A process that was killed may have written it just before."""
-    files = {file.name: file for file in evidence.results}
+    files = {file.name: file for file in record.results}
     violations: list[str] = []
-    for process in evidence.processes:
+    for process in record.processes:
         agent, _, shard = process.place.partition(" ")
         name = f"{agent}-{shard.partition('/')[0]}-{process.run}.json"
         file = files.pop(name, None)
@@ -73,7 +73,7 @@ def result_fits(evidence: Evidence) -> Checked:
         elif process.code in (ExitCode.OK, ExitCode.FAILURE, ExitCode.UNAVAILABLE, ExitCode.CHURN):
             violations.append(f"{process} ended with {process.code} and left no {name}")
     violations += [f"{name}: of no process" for name in files]
-    return Checked("every result file is whole and fits", len(evidence.results), violations)
+    return Checked("every result file is whole and fits", len(record.results), violations)
 
 
 def _misfit(file: ResultFile, process: Process) -> Iterator[str]:
@@ -100,6 +100,6 @@ def _misfit(file: ResultFile, process: Process) -> Iterator[str]:
         yield "it has no stats"
 
 
-def no_traceback(evidence: Evidence) -> Checked:
+def no_traceback(record: Record) -> Checked:
     """No process wrote a traceback, or left a task's exception to the interpreter."""
-    return Checked("no process wrote a traceback", sum(evidence.logs.values()), list(evidence.leftover))
+    return Checked("no process wrote a traceback", sum(record.logs.values()), list(record.leftover))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from harness.chaos.checks.checked import Checked
-from harness.chaos.facts import Change, Evidence, Process
+from harness.chaos.record import Change, Process, Record
 from maia.runtime.shutdown import GRACE_SECONDS
 
 __all__ = ["claims_given_back", "lease_holds", "written_by_holder"]
@@ -20,7 +20,7 @@ _VIDEO = ("due_at", "last_updated_at", "zone", "absences", "last_absent_at", "re
 _ABSENCE = ("absences", "last_absent_at", "retired_at")
 
 
-def lease_holds(evidence: Evidence) -> Checked:
+def lease_holds(record: Record) -> Checked:
     """No claim outlives its lease, and none is taken from who holds it.
 
     Reckoned as the claims reckon, by the transaction's own now(): a claim lasts for the lease at most; a row is claimed
@@ -28,10 +28,10 @@ def lease_holds(evidence: Evidence) -> Checked:
     end, when every process has ended by itself and those that were killed are dead for longer than a lease, nobody
     holds a row.
     """
-    lease = timedelta(seconds=evidence.lease_seconds)
+    lease = timedelta(seconds=record.lease_seconds)
     violations: list[str] = []
     looked_at = 0
-    for change in evidence.changes:
+    for change in record.changes:
         if change.relation not in _LEASED or change.op != "update":
             continue
         before, until = change.old["leased_until"], change.new["leased_until"]
@@ -40,30 +40,30 @@ def lease_holds(evidence: Evidence) -> Checked:
             if until is None or until - change.began > lease:
                 violations.append(f"{change}: claimed for longer than {lease.total_seconds():g} s")
             if before is not None and before >= change.began:
-                holder = evidence.claims.get(str(change.old["lease_token"]))
+                holder = record.claims.get(str(change.old["lease_token"]))
                 violations.append(f"{change}: claimed while {holder or 'nobody known'} held it")
         elif change.ends_lease:
             looked_at += 1
-            if not _holds(evidence, change):
+            if not _holds(record, change):
                 violations.append(f"{change}: given back by another than who had claimed it")
         elif until != before:
             violations.append(f"{change}: its lease was changed without a claim")
-    for name, rows in (("topic", evidence.topics), ("video", evidence.videos)):
+    for name, rows in (("topic", record.topics), ("video", record.videos)):
         for key, row in rows.items():
             looked_at += 1
-            if row["leased_until"] is not None and evidence.gathered and row["leased_until"] >= evidence.gathered:
+            if row["leased_until"] is not None and record.gathered and row["leased_until"] >= record.gathered:
                 violations.append(f"{name} {key} is held by {row['leased_by']} at the end")
     return Checked("no claim outlives its lease", looked_at, violations)
 
 
-def _holds(evidence: Evidence, change: Change) -> bool:
+def _holds(record: Record, change: Change) -> bool:
     """Whether who made a change held the row's lease: nobody had claimed it since. That its time may have passed is
     lawful; the row is still its own until another claims it."""
     token = change.old.get("lease_token")
-    return token is not None and evidence.claims.get(str(token)) == change.who
+    return token is not None and record.claims.get(str(token)) == change.who
 
 
-def written_by_holder(evidence: Evidence) -> Checked:
+def written_by_holder(record: Record) -> Checked:
     """No page token and no due time was written by a shard whose lease had passed to another.
 
     What says how far the work is may be changed by the process alone whose claim is on the row. Free to all is: a topic
@@ -72,7 +72,7 @@ def written_by_holder(evidence: Evidence) -> Checked:
     """
     violations: list[str] = []
     looked_at = 0
-    for change in evidence.changes:
+    for change in record.changes:
         if not change.who.place or change.op != "update" or change.relation not in _LEASED:
             continue
         written = change.changes(*(_TOPIC if change.relation == "search_queue" else _VIDEO))
@@ -80,8 +80,8 @@ def written_by_holder(evidence: Evidence) -> Checked:
             continue
         looked_at += 1
         free = _promoted(change) if change.relation == "search_queue" else _enriched(change, written)
-        if not free and not _holds(evidence, change):
-            holder = evidence.claims.get(str(change.old["lease_token"]))
+        if not free and not _holds(record, change):
+            holder = record.claims.get(str(change.old["lease_token"]))
             violations.append(f"{change}: wrote {', '.join(written)} while {holder or 'nobody'} held it")
     return Checked("nothing is written on another's lease", looked_at, violations)
 
@@ -109,7 +109,7 @@ def _enriched(change: Change, written: list[str]) -> bool:
     return set(written) <= free
 
 
-def claims_given_back(evidence: Evidence) -> Checked:
+def claims_given_back(record: Record) -> Checked:
     """A process that ends in good order holds nothing any more.
 
     That is: with 0, or for a rate limit, or for SIGTERM within the grace that it has, and nothing kept it from its
@@ -119,38 +119,38 @@ def claims_given_back(evidence: Evidence) -> Checked:
     violations: list[str] = []
     looked_at = 0
     held: dict[tuple[str, str], Change] = {}
-    for change in evidence.changes:
+    for change in record.changes:
         if change.relation not in _LEASED:
             continue
         if change.claims:
             held[change.relation, change.key] = change
         elif change.new.get("lease_token") is None:
             held.pop((change.relation, change.key), None)
-        for overtaken in _overtaken(evidence, change):
+        for overtaken in _overtaken(record, change):
             looked_at += 1
             violations.append(overtaken)
     for claim in held.values():
-        process = evidence.process_of.get(claim.who)
-        if process is not None and _in_good_order(evidence, process):
+        process = record.process_of.get(claim.who)
+        if process is not None and _in_good_order(record, process):
             violations.append(f"{claim}: the claim was kept by {process}, which ended with {process.code}")
-    looked_at += sum(_in_good_order(evidence, process) for process in evidence.processes)
+    looked_at += sum(_in_good_order(record, process) for process in record.processes)
     return Checked("claims are given back", looked_at, violations)
 
 
-def _overtaken(evidence: Evidence, change: Change) -> Iterator[str]:
+def _overtaken(record: Record, change: Change) -> Iterator[str]:
     """A claim by another that found a lease of a process that had ended in good order."""
     if not change.claims or change.old.get("lease_token") is None:
         return
-    holder = evidence.claims.get(str(change.old["lease_token"]))
-    process = evidence.process_of.get(holder) if holder is not None else None
-    if process is not None and process.ended < change.at and _in_good_order(evidence, process):
+    holder = record.claims.get(str(change.old["lease_token"]))
+    process = record.process_of.get(holder) if holder is not None else None
+    if process is not None and process.ended < change.at and _in_good_order(record, process):
         yield f"{change}: it still bore the claim of {process}, which had ended with {process.code}"
 
 
-def _in_good_order(evidence: Evidence, process: Process) -> bool:
-    if evidence.struck(process):
+def _in_good_order(record: Record, process: Process) -> bool:
+    if record.struck(process):
         return False
     if process.code in (0, 75):
         return True
-    asked = [fault.at for fault in evidence.struck(process, "term") if not fault.cuts]
+    asked = [fault.at for fault in record.struck(process, "term") if not fault.cuts]
     return process.code == 143 and bool(asked) and process.ended - min(asked) < timedelta(seconds=GRACE_SECONDS)

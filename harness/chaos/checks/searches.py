@@ -10,8 +10,8 @@ from datetime import datetime
 
 from atlas.policy import ASKED_AGAIN
 from harness.chaos.checks.checked import Checked
-from harness.chaos.facts import Call, Change, Evidence
-from harness.chaos.scene import INDEX_LAG
+from harness.chaos.environment import INDEX_LAG
+from harness.chaos.record import Call, Change, Record
 
 __all__ = ["page_stored_once", "search_stored", "token_goes_forward"]
 
@@ -33,23 +33,23 @@ class Advance:
         return f"'{self.change.new['query_term']}', {self.change}"
 
 
-def advances(evidence: Evidence) -> Iterator[Advance]:
+def advances(record: Record) -> Iterator[Advance]:
     """Every advance of a topic, with its call: the last good one of the same process that asked for the page at which
     the topic stood, since that process claimed it. Failed tries before it are no answers."""
     claimed: dict[str, Change] = {}
-    for change in evidence.of("search_queue"):
+    for change in record.of("search_queue"):
         if change.claims:
             claimed[change.key] = change
         elif change.op == "update" and change.new["searches"] > change.old["searches"]:
             claim = claimed.get(change.key)
-            yield Advance(change, _answer(evidence, claim, change) if claim is not None else None)
+            yield Advance(change, _answer(record, claim, change) if claim is not None else None)
 
 
-def _answer(evidence: Evidence, claim: Change, until: Change) -> Call | None:
+def _answer(record: Record, claim: Change, until: Change) -> Call | None:
     """The last good answer about a topic between its claim and a later change of it."""
     page = until.old["next_page_token"] or ""
     found = None
-    for call in evidence.calls_of.get(claim.who, ()):
+    for call in record.calls_of.get(claim.who, ()):
         if (
             call.good
             and call.endpoint == "search"
@@ -61,7 +61,7 @@ def _answer(evidence: Evidence, claim: Change, until: Change) -> Call | None:
     return found
 
 
-def search_stored(evidence: Evidence) -> Checked:
+def search_stored(record: Record) -> Checked:
     """Every answered search is wholly in the database, or was given back.
 
     Stored: a topic goes past a page only by the answer about that page, and in the same transaction or before it every
@@ -75,23 +75,23 @@ def search_stored(evidence: Evidence) -> Checked:
     violations: list[str] = []
     stored: set[int] = set()
     looked_at = 0
-    for advance in advances(evidence):
+    for advance in advances(record):
         looked_at += 1
         if advance.call is not None:
             stored.add(advance.call.number)
-        violations += _unstored(evidence, advance)
-    for change, claim in _given_back(evidence):
+        violations += _unstored(record, advance)
+    for change, claim in _given_back(record):
         looked_at += 1
-        call = _answer(evidence, claim, change)
-        process = evidence.process_of.get(claim.who)
+        call = _answer(record, claim, change)
+        process = record.process_of.get(claim.who)
         if call is None or call.number in stored or process is None:
             continue
-        if process.code in (0, 75) and process.killed is None and not evidence.struck(process):
+        if process.code in (0, 75) and process.killed is None and not record.struck(process):
             violations.append(f"{call} about '{change.old['query_term']}' was answered, and given up without a reason")
     return Checked("every answered search is stored or given back", looked_at, violations)
 
 
-def _unstored(evidence: Evidence, advance: Advance) -> Iterator[str]:
+def _unstored(record: Record, advance: Advance) -> Iterator[str]:
     change, call = advance.change, advance.call
     results = change.new["results"] - change.old["results"]
     if call is None:
@@ -102,20 +102,20 @@ def _unstored(evidence: Evidence, advance: Advance) -> Iterator[str]:
         yield f"{advance}: {results} results were written, {call} had {len(set(call.ids))}"
     missing: dict[str, list[str]] = {"not stored by then": [], "stored and lost": []}
     for id_ in dict.fromkeys(call.ids):
-        history = evidence.rows.get(("videos", id_), ())
+        history = record.rows.get(("videos", id_), ())
         if not any(other.op == "insert" and other.number < change.number for other in history):
             missing["not stored by then"].append(id_)
-        elif id_ not in evidence.videos and history[-1].op != "delete":
+        elif id_ not in record.videos and history[-1].op != "delete":
             missing["stored and lost"].append(id_)
     for how, ids in missing.items():
         if ids:
             yield f"{advance}: of the {len(set(call.ids))} videos of {call} {len(ids)} were {how}, such as {ids[0]}"
 
 
-def _given_back(evidence: Evidence) -> Iterator[tuple[Change, Change]]:
+def _given_back(record: Record) -> Iterator[tuple[Change, Change]]:
     """Topics whose lease was given back by who had claimed it, without an advance: that change, and the claim."""
     claimed: dict[str, Change] = {}
-    for change in evidence.of("search_queue"):
+    for change in record.of("search_queue"):
         if change.claims:
             claimed[change.key] = change
         elif change.ends_lease and change.new["searches"] == change.old["searches"]:
@@ -125,7 +125,7 @@ def _given_back(evidence: Evidence) -> Iterator[tuple[Change, Change]]:
                 yield change, claim
 
 
-def page_stored_once(evidence: Evidence) -> Checked:
+def page_stored_once(record: Record) -> Checked:
     """No page of a search is stored twice, and no two rounds of a topic look at the same time but for the overlap.
 
     A page is known by its query, its window and its token. It is read again only where the page token was refused and
@@ -138,7 +138,7 @@ def page_stored_once(evidence: Evidence) -> Checked:
     pages: dict[tuple[str, str, str, str, int], Change] = {}
     windows: dict[str, _Windows] = {}
     looked_at = 0
-    for advance in advances(evidence):
+    for advance in advances(record):
         change, call = advance.change, advance.call
         if call is None or _unread(advance):
             if change.new["published_before"] is None and not change.changes("round_ended_at"):
@@ -181,7 +181,7 @@ def _unread(advance: Advance) -> bool:
     return now > before or before == ASKED_AGAIN
 
 
-def token_goes_forward(evidence: Evidence) -> Checked:
+def token_goes_forward(record: Record) -> Checked:
     """Every page token leads further than the one before it.
 
     A topic gets a page token only by an advance: one that begins behind the page that was read, with the number of
@@ -190,7 +190,7 @@ def token_goes_forward(evidence: Evidence) -> Checked:
     """
     violations: list[str] = []
     looked_at = 0
-    for change in evidence.of("search_queue"):
+    for change in record.of("search_queue"):
         if change.op != "update" or not change.changes("next_page_token", "page"):
             continue
         looked_at += 1

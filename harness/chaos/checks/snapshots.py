@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from atlas.times import iso
 from harness.chaos.checks.checked import Checked
-from harness.chaos.facts import Call, Change, Evidence, Who
+from harness.chaos.record import Call, Change, Record, Who
 
 __all__ = ["first_snapshot", "snapshot_once", "snapshot_times"]
 
@@ -31,20 +31,20 @@ class _Readings:
         return calls[: bisect_right(calls, snapshot.at, key=lambda call: call.at)]
 
 
-def _snapshots(evidence: Evidence) -> list[Change]:
-    return [change for change in evidence.of("video_stats_log") if change.op == "insert" and change.who.place]
+def _snapshots(record: Record) -> list[Change]:
+    return [change for change in record.of("video_stats_log") if change.op == "insert" and change.who.place]
 
 
-def snapshot_once(evidence: Evidence) -> Checked:
+def snapshot_once(record: Record) -> Checked:
     """No two snapshots of a video come from one call.
 
     Between two snapshots of a video by one process it has asked about that video again and was answered: a process that
     writes once more, because the answer to its commit was lost, must not write another.
     """
-    readings = _Readings(evidence.calls)
+    readings = _Readings(record.calls)
     violations: list[str] = []
     last: dict[tuple[Who, str], Call] = {}
-    found = _snapshots(evidence)
+    found = _snapshots(record)
     for snapshot in found:
         calls = readings.until(snapshot)
         if not calls:
@@ -55,14 +55,14 @@ def snapshot_once(evidence: Evidence) -> Checked:
     return Checked("no two snapshots come from one call", len(found), violations)
 
 
-def first_snapshot(evidence: Evidence) -> Checked:
+def first_snapshot(record: Record) -> Checked:
     """A video that has its metadata for the first time has its first snapshot, by the same transaction; a snapshot
     comes with its video's row, which bears its time."""
     violations: list[str] = []
     looked_at = 0
-    snapshots = {(change.tx, change.key, change.new["observed_at"]) for change in evidence.of("video_stats_log")}
+    snapshots = {(change.tx, change.key, change.new["observed_at"]) for change in record.of("video_stats_log")}
     read: set[tuple[int, str, datetime]] = set()
-    for change in evidence.of("videos"):
+    for change in record.of("videos"):
         if change.op == "delete":
             continue
         updated = change.new["last_updated_at"]
@@ -71,24 +71,24 @@ def first_snapshot(evidence: Evidence) -> Checked:
             looked_at += 1
             if (change.tx, change.key, updated) not in snapshots:
                 violations.append(f"{change}: it was enriched without a snapshot")
-    for snapshot in _snapshots(evidence):
+    for snapshot in _snapshots(record):
         looked_at += 1
         if (snapshot.tx, snapshot.key, snapshot.new["observed_at"]) not in read:
             violations.append(f"{snapshot}: it was written beside its video's row")
     return Checked("every enriched video has its first snapshot", looked_at, violations)
 
 
-def snapshot_times(evidence: Evidence) -> Checked:
+def snapshot_times(record: Record) -> Checked:
     """Every snapshot bears a time that an answer about its video had.
 
     Not before the answer: of a video that the process had claimed, an answer since the claim; of another, the last one
     that it had about it. Not after the writing. In between it may well lie: a process that waits for its database
     writes later what it was told before.
     """
-    readings, clock = _Readings(evidence.calls), _Clock(evidence.calls)
+    readings, clock = _Readings(record.calls), _Clock(record.calls)
     violations: list[str] = []
-    found = _snapshots(evidence)
-    claimed = _claimed(evidence)
+    found = _snapshots(record)
+    claimed = _claimed(record)
     for snapshot in found:
         calls = readings.until(snapshot)
         observed = snapshot.new["observed_at"]
@@ -103,13 +103,13 @@ def snapshot_times(evidence: Evidence) -> Checked:
     return Checked("every snapshot bears the time of an answer", len(found), violations)
 
 
-def _claimed(evidence: Evidence) -> dict[tuple[int, str], datetime]:
+def _claimed(record: Record) -> dict[tuple[int, str], datetime]:
     """(transaction, video) → when the video was claimed by who writes about it, if it was."""
-    at = {str(change.new["lease_token"]): change.at for change in evidence.of("videos") if change.claims}
+    at = {str(change.new["lease_token"]): change.at for change in record.of("videos") if change.claims}
     return {
         (change.tx, change.key): at[str(token)]
-        for change in evidence.of("videos")
-        if (token := change.old.get("lease_token")) is not None and evidence.claims.get(str(token)) == change.who
+        for change in record.of("videos")
+        if (token := change.old.get("lease_token")) is not None and record.claims.get(str(token)) == change.who
     }
 
 

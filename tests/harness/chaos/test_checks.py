@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
 from harness.chaos.checks import CHECKS
-from harness.chaos.facts import Evidence, Who
+from harness.chaos.record import Record, Who
 
 from ...support.fault_record import HUNTER, LEASE, OTHER, TRACKER, Story, page_token
 
@@ -31,12 +31,12 @@ def test_a_run_in_which_all_goes_right_whatever_befell_it_passes_every_check() -
     story.release(OTHER, "search_queue", "1")
     story.end(OTHER, 75)
     for check in CHECKS:
-        checked = check(story.evidence())
+        checked = check(story.record())
         assert checked.looked_at, checked.name
         assert not checked.violations
 
 
 def test_nothing_at_all_passes_too() -> None:
     for check in CHECKS:
-        assert check(Evidence()).looked_at == 0
-        assert not check(Evidence()).violations
+        assert check(Record()).looked_at == 0
+        assert not check(Record()).violations

@@ -10,7 +10,7 @@ pytest.importorskip("harness.chaos", reason="the harness is part of the checkout
 
 from harness.chaos.checks.counts import calls_counted
 from harness.chaos.checks.endings import code_fits, no_traceback, result_fits
-from harness.chaos.facts import ResultFile
+from harness.chaos.record import ResultFile
 
 from ...support.fault_record import HUNTER, OTHER, Story
 
@@ -43,9 +43,9 @@ def ended(code: int, killed: str | None = None, *, befell: str | None = None, **
     ids=lambda story: str(story.processes[0].code),
 )
 def test_a_code_that_its_fate_explains_is_lawful(story: Story) -> None:
-    assert code_fits(story.evidence()).looked_at == 1
-    assert not code_fits(story.evidence()).violations
-    assert not result_fits(story.evidence()).violations
+    assert code_fits(story.record()).looked_at == 1
+    assert not code_fits(story.record()).violations
+    assert not result_fits(story.record()).violations
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_a_code_that_its_fate_explains_is_lawful(story: Story) -> None:
     ids=lambda story: f"{story.processes[0].code} {story.processes[0].killed}",
 )
 def test_a_code_that_nothing_explains_is_found(story: Story) -> None:
-    assert len(code_fits(story.evidence()).violations) == 1
+    assert len(code_fits(story.record()).violations) == 1
 
 
 def test_what_befell_another_place_explains_nothing() -> None:
     story = Story()
     story.fault("cut", OTHER.place)
     story.end(HUNTER, 69)
-    assert len(code_fits(story.evidence()).violations) == 1
+    assert len(code_fits(story.record()).violations) == 1
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_a_result_file_that_does_not_fit_is_found(name: str, told: dict[str, Any
     value = story.results[0].value
     assert value is not None
     story.results[0] = ResultFile(name, None if told is None else {**value, **told})
-    assert any(reason in violation for violation in result_fits(story.evidence()).violations)
+    assert any(reason in violation for violation in result_fits(story.record()).violations)
 
 
 def test_a_result_file_that_is_missing_is_found_unless_the_process_was_killed() -> None:
     story = Story()
     story.end(HUNTER, 0, result=False)
     story.end(OTHER, -9, killed="SIGKILL")
-    [violation] = result_fits(story.evidence()).violations
+    [violation] = result_fits(story.record()).violations
     assert "left no hunter-0-0.json" in violation
 
 
@@ -116,15 +116,15 @@ def test_an_error_belongs_to_a_failure_alone() -> None:
     story.results = [
         ResultFile("hunter-0-0.json", {**good, "error": "none"}), ResultFile("hunter-1-0.json", churned)
     ]  # fmt: skip
-    assert len(result_fits(story.evidence()).violations) == 2
+    assert len(result_fits(story.record()).violations) == 2
 
 
 def test_tracebacks_are_found() -> None:
     story = Story()
-    assert no_traceback(story.evidence()).looked_at == 10
-    assert not no_traceback(story.evidence()).violations
+    assert no_traceback(story.record()).looked_at == 10
+    assert not no_traceback(story.record()).violations
     story.leftover.append("hunter-0.log, line 7: Traceback (most recent call last):")
-    assert no_traceback(story.evidence()).violations == story.leftover
+    assert no_traceback(story.record()).violations == story.leftover
 
 
 # ── the count of calls ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,7 +138,7 @@ def test_calls_that_are_reserved_made_and_given_back_are_counted() -> None:
     story.reserve(HUNTER, "units", -1)
     story.call(HUNTER, "search", status=0, reason="dropped")
     story.end(HUNTER, 0)
-    checked = calls_counted(story.evidence())
+    checked = calls_counted(story.record())
     assert (checked.looked_at, list(checked.violations)) == (3, [])
 
 
@@ -147,7 +147,7 @@ def test_a_call_that_was_not_reserved_is_found_even_if_it_was_later() -> None:
     story.call(HUNTER, "videos", reserved=False)
     story.reserve(HUNTER, "units")
     story.end(HUNTER, 0)
-    [violation] = calls_counted(story.evidence()).violations
+    [violation] = calls_counted(story.record()).violations
     assert "was made that was not counted" in violation
 
 
@@ -156,7 +156,7 @@ def test_the_reservations_of_others_do_not_count() -> None:
     story.reserve(OTHER, "units")
     story.reserve(HUNTER, "search")
     story.call(HUNTER, "videos", reserved=False)
-    assert len(calls_counted(story.evidence()).violations) == 1
+    assert len(calls_counted(story.record()).violations) == 1
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_more_than_was_in_flight_is_found(code: int, fault: str | None, most: in
         if fault:
             story.fault(fault, HUNTER.place)
         story.end(HUNTER, code)
-        assert len(calls_counted(story.evidence()).violations) == (number > most)
+        assert len(calls_counted(story.record()).violations) == (number > most)
 
 
 def test_a_signal_at_a_step_cuts_a_connection_and_one_at_random_does_not() -> None:
@@ -179,12 +179,12 @@ def test_a_signal_at_a_step_cuts_a_connection_and_one_at_random_does_not() -> No
         story.reserve(HUNTER, "units", 4)
         story.fault("freeze", HUNTER.place, step)
         story.end(HUNTER, 0)
-        assert (not calls_counted(story.evidence()).violations) is lawful
+        assert (not calls_counted(story.record()).violations) is lawful
 
 
 def test_more_settled_calls_than_reserved_ones_are_found() -> None:
     for settled in (2, 3):
         story = Story()
         story.change(HUNTER, "api_calls", "key units", reserved=2, settled=settled)
-        violations = [one for one in calls_counted(story.evidence()).violations if "settled" in one]
+        violations = [one for one in calls_counted(story.record()).violations if "settled" in one]
         assert len(violations) == (settled > 2)

@@ -14,8 +14,8 @@ import pytest
 
 pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
-from harness.chaos import evidence
-from harness.chaos.facts import Change, Evidence, Fault, Process, Who
+from harness.chaos import gathering
+from harness.chaos.record import Change, Fault, Process, Record, Who
 
 AT = "2026-11-22T08:00:00.5+00:00"
 MARKED = """
@@ -49,8 +49,8 @@ def test_a_process_is_known_by_what_it_calls_itself() -> None:
     names = subprocess.run([sys.executable, "-c", MARKED], check=True, capture_output=True, text=True).stdout.split(
         "\n"
     )
-    change = evidence._change(row(application=names[0]))
-    call = evidence._call(entry(agent=names[1]), 1)
+    change = gathering._change(row(application=names[0]))
+    call = gathering._call(entry(agent=names[1]), 1)
     assert change.who == call.who
     assert change.who.place == "hunter 0/3"
     assert change.who.pid not in (0, os.getpid())
@@ -58,35 +58,35 @@ def test_a_process_is_known_by_what_it_calls_itself() -> None:
 
 @pytest.mark.parametrize(("name", "who"), [("maia janitor 0/1", Who("janitor 0/1")), ("atlas", Who("")), ("", Who(""))])
 def test_others_are_told_from_the_harness_processes(name: str, who: Who) -> None:
-    assert evidence._change(row(application=name)).who == who
-    assert evidence._call(entry(agent="curl/8"), 1).who == Who("")
+    assert gathering._change(row(application=name)).who == who
+    assert gathering._call(entry(agent="curl/8"), 1).who == Who("")
 
 
 def test_times_are_read_as_times() -> None:
-    change = evidence._change(row())
+    change = gathering._change(row())
     assert change.new["due_at"] == datetime(2026, 11, 22, 8, 0, 0, 500_000, tzinfo=UTC)
     assert change.changes("due_at", "zone", "absences") == ["due_at", "zone"]
-    assert evidence._change(row(op="insert", old=None)).old == {}
+    assert gathering._change(row(op="insert", old=None)).old == {}
 
 
 def test_a_spoilt_answer_is_none() -> None:
-    assert evidence._call(entry(), 1).good
-    assert evidence._call(entry(fault="empty-items", ids=[]), 1).good
+    assert gathering._call(entry(), 1).good
+    assert gathering._call(entry(fault="empty-items", ids=[]), 1).good
     for broken in (entry(reason="cut", fault="cut"), entry(status=502), entry(status=0, reason="dropped")):
-        assert not evidence._call(broken, 1).good
+        assert not gathering._call(broken, 1).good
 
 
 def test_half_a_line_at_the_end_of_a_file_is_left_out(tmp_path: Path) -> None:
     file = tmp_path / "calls.jsonl"
-    assert list(evidence._entries(file)) == []
+    assert list(gathering._entries(file)) == []
     file.write_text('{"a": 1}\n{"a": ')
-    assert list(evidence._entries(file)) == [{"a": 1}]
+    assert list(gathering._entries(file)) == [{"a": 1}]
 
 
 def test_a_result_file_that_is_no_object_has_no_value(tmp_path: Path) -> None:
     for text in ("", "{", "[]", '"ok"'):
         (tmp_path / "hunter-0-0.json").write_text(text)
-        assert evidence._result(tmp_path / "hunter-0-0.json").value is None
+        assert gathering._result(tmp_path / "hunter-0-0.json").value is None
 
 
 def test_faults_strike_whom_they_meet() -> None:
@@ -102,7 +102,7 @@ def test_faults_strike_whom_they_meet() -> None:
         Fault(at(17), "kill", "hunter 0/3"),
         Fault(at(21), "restart", until=at(22)),
     ]
-    struck = Evidence(faults=faults)
+    struck = Record(faults=faults)
     assert struck.struck(process) == [faults[1], faults[3]]
     assert struck.struck(process, "kill") == [faults[4]]
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("harness.chaos", reason="the harness is part of the checkout, not of the wheel")
 
 from harness.chaos.checks.leases import claims_given_back, lease_holds, written_by_holder
-from harness.chaos.facts import Process, Who
+from harness.chaos.record import Process, Who
 
 from ...support.fault_record import HUNTER, LEASE, OTHER, TRACKER, Story, page_token
 
@@ -32,17 +32,17 @@ def test_claims_that_end_expire_or_are_given_back_are_lawful() -> None:
     story.begin()
     story.delete(LATE, "videos", "b")
     story.pass_(LEASE)
-    checked = lease_holds(story.evidence())
+    checked = lease_holds(story.record())
     assert checked.looked_at > 6
     assert not checked.violations
-    assert not written_by_holder(story.evidence()).violations
+    assert not written_by_holder(story.record()).violations
 
 
 def test_a_lease_that_is_too_long_is_found() -> None:
     story = known_videos("a")
     story.claim(TRACKER, "videos", "a", seconds=LEASE + 0.001)
     story.release(TRACKER, "videos", "a")
-    [violation] = lease_holds(story.evidence()).violations
+    [violation] = lease_holds(story.record()).violations
     assert "claimed for longer than 5 s" in violation
 
 
@@ -52,7 +52,7 @@ def test_a_row_that_is_claimed_while_another_holds_it_is_found() -> None:
     story.pass_(LEASE - 1)
     story.claim(LATE, "videos", "a")
     story.release(LATE, "videos", "a")
-    [violation] = lease_holds(story.evidence()).violations
+    [violation] = lease_holds(story.record()).violations
     assert f"claimed while {TRACKER} held it" in violation
 
 
@@ -62,10 +62,10 @@ def test_a_lease_is_reckoned_from_the_beginning_of_the_transaction() -> None:
     story.pass_(LEASE + 1)
     story.claim(LATE, "videos", "a")
     story.release(LATE, "videos", "a")
-    assert not lease_holds(story.evidence()).violations
+    assert not lease_holds(story.record()).violations
     claim = story.changes[-2]
     story.replace(-2, began=claim.began - timedelta(seconds=2), new={**claim.new, "leased_until": claim.began})
-    assert len(lease_holds(story.evidence()).violations) == 1
+    assert len(lease_holds(story.record()).violations) == 1
 
 
 def test_a_lease_that_is_lengthened_or_given_back_by_another_is_found() -> None:
@@ -75,7 +75,7 @@ def test_a_lease_that_is_lengthened_or_given_back_by_another_is_found() -> None:
     story.change(TRACKER, "videos", "a", leased_until=story.now + timedelta(seconds=60))
     story.release(LATE, "videos", "a")
     story.release(TRACKER, "videos", "b")
-    lengthened, taken = lease_holds(story.evidence()).violations
+    lengthened, taken = lease_holds(story.record()).violations
     assert "changed without a claim" in lengthened
     assert "given back by another" in taken
 
@@ -83,7 +83,7 @@ def test_a_lease_that_is_lengthened_or_given_back_by_another_is_found() -> None:
 def test_a_row_that_is_held_at_the_end_is_found() -> None:
     story = known_videos("a")
     story.claim(TRACKER, "videos", "a")
-    [violation] = lease_holds(story.evidence()).violations
+    [violation] = lease_holds(story.record()).violations
     assert violation == "video a is held by tracker 0/2 at the end"
 
 
@@ -92,12 +92,12 @@ def test_a_reading_that_is_written_after_another_claimed_the_video_is_found() ->
     story.claim(LATE, "videos", "a")
     story.pass_(LEASE + 1)
     story.update(LATE, "a")
-    assert not written_by_holder(story.evidence()).violations, "its time had passed, and nobody had claimed it since"
+    assert not written_by_holder(story.record()).violations, "its time had passed, and nobody had claimed it since"
     story.claim(LATE, "videos", "a")
     story.pass_(LEASE + 1)
     story.claim(TRACKER, "videos", "a")
     story.update(LATE, "a")
-    [violation] = written_by_holder(story.evidence()).violations
+    [violation] = written_by_holder(story.record()).violations
     assert f"wrote due_at, last_updated_at while {TRACKER} held it" in violation
 
 
@@ -105,7 +105,7 @@ def test_two_processes_of_one_place_are_not_one() -> None:
     story = known_videos("a")
     story.claim(TRACKER, "videos", "a")
     story.update(Who(TRACKER.place, 99), "a")
-    assert len(written_by_holder(story.evidence()).violations) == 1
+    assert len(written_by_holder(story.record()).violations) == 1
 
 
 def test_a_page_token_that_is_written_without_a_claim_is_found() -> None:
@@ -116,7 +116,7 @@ def test_a_page_token_that_is_written_without_a_claim_is_found() -> None:
     story.begin()
     story.store(OTHER, "a")
     story.advance(OTHER, "1", 1, page_token(50))
-    [violation] = written_by_holder(story.evidence()).violations
+    [violation] = written_by_holder(story.record()).violations
     assert "wrote next_page_token" in violation
     assert "while nobody held it" in violation
 
@@ -134,9 +134,9 @@ def test_what_all_may_write_is_lawful() -> None:
     story.change(OTHER, "videos", "a", archived_at=story.schedule)
     story.begin()
     story.change(Who(""), "search_queue", "1", status="paused")  # the driver's own
-    assert not written_by_holder(story.evidence()).violations
+    assert not written_by_holder(story.record()).violations
     story.change(OTHER, "videos", "a", enriched_at=story.schedule, due_at=due)
-    assert len(written_by_holder(story.evidence()).violations) == 1, "it had a due time"
+    assert len(written_by_holder(story.record()).violations) == 1, "it had a due time"
 
 
 @pytest.mark.parametrize("code", [0, 75, 143])
@@ -153,7 +153,7 @@ def test_a_process_that_ends_in_good_order_has_given_its_claims_back(code: int) 
             story.release(TRACKER, "videos", "b")
         story.pass_(seconds)
         story.end(TRACKER, code)
-        return list(claims_given_back(story.evidence()).violations)
+        return list(claims_given_back(story.record()).violations)
 
     assert not told(released=True)
     [violation] = told(released=False)
@@ -170,10 +170,10 @@ def test_a_claim_that_another_found_after_a_good_end_is_found_and_one_that_was_o
     story.end(TRACKER, 0)
     story.pass_(LEASE + 1)
     story.track(LATE, "a")
-    [violation] = claims_given_back(story.evidence()).violations
+    [violation] = claims_given_back(story.record()).violations
     assert "it still bore the claim of tracker 0/2" in violation
     story.processes[0] = _ended_later(story.processes[0])
-    assert not claims_given_back(story.evidence()).violations
+    assert not claims_given_back(story.record()).violations
 
 
 def _ended_later(process: Process) -> Process:

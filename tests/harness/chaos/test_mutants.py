@@ -11,9 +11,9 @@ pytest.importorskip("harness.chaos", reason="the harness is part of the checkout
 
 from harness.chaos.checks import CHECKS
 from harness.chaos.extremes import EXTREMES
-from harness.chaos.facts import Evidence
 from harness.chaos.mutants import MUTANTS
 from harness.chaos.patches import in_statement
+from harness.chaos.record import Record
 
 PUT_IN = """
 from atlas.db import queries as statements
@@ -30,7 +30,7 @@ def test_every_mutant_can_be_put_in() -> None:
 
 
 def test_every_check_has_a_mutant_and_no_mutant_waits_for_a_check_that_is_not_there() -> None:
-    names = [check(Evidence()).name for check in CHECKS]
+    names = [check(Record()).name for check in CHECKS]
     assert len(set(names)) == len(names)
     assert {mutant.found_by for mutant in MUTANTS.values()} == {*names, *EXTREMES}
 

@@ -29,17 +29,17 @@ def test_readings_one_after_another_are_lawful() -> None:
     story.call(TRACKER, "videos", ["a", "b"])  # "b" is a control id for somebody else
     story.pass_(3)  # the database was away
     story.update(TRACKER, "b")
-    evidence = story.evidence()
+    record = story.record()
     for check in (snapshot_once, first_snapshot, snapshot_times):
-        assert check(evidence).looked_at >= 6
-        assert not check(evidence).violations
+        assert check(record).looked_at >= 6
+        assert not check(record).violations
 
 
 def test_two_snapshots_of_one_answer_are_found() -> None:
     story = known_videos("a")
     story.track(TRACKER, "a")
     story.update(TRACKER, "a")
-    [violation] = snapshot_once(story.evidence()).violations
+    [violation] = snapshot_once(story.record()).violations
     assert "has led to a snapshot already" in violation
     assert "batchGetStats" in violation
 
@@ -50,11 +50,11 @@ def test_a_video_that_is_enriched_without_a_snapshot_is_found() -> None:
     story.change(HUNTER, "videos", "a")
     story.begin()
     story.change(HUNTER, "videos", "a", enriched_at=story.schedule, last_updated_at=story.schedule)
-    [violation] = first_snapshot(story.evidence()).violations
+    [violation] = first_snapshot(story.record()).violations
     assert "enriched without a snapshot" in violation
     story.begin()
     story.change(HUNTER, "video_stats_log", "a", observed_at=story.rows["videos", "a"]["enriched_at"])
-    assert len(first_snapshot(story.evidence()).violations) == 2, "another transaction's is none"
+    assert len(first_snapshot(story.record()).violations) == 2, "another transaction's is none"
 
 
 def test_a_snapshot_that_its_row_knows_nothing_of_is_found() -> None:
@@ -62,7 +62,7 @@ def test_a_snapshot_that_its_row_knows_nothing_of_is_found() -> None:
     story.begin()
     story.change(TRACKER, "videos", "a", last_updated_at=story.schedule)
     story.change(TRACKER, "video_stats_log", "a", observed_at=story.schedule + timedelta(minutes=1))
-    [violation] = first_snapshot(story.evidence()).violations
+    [violation] = first_snapshot(story.record()).violations
     assert "beside its video's row" in violation
 
 
@@ -73,7 +73,7 @@ def test_a_snapshot_without_an_answer_since_the_claim_is_found() -> None:
     story.call(TRACKER, "batchGetStats", ["a"], status=500, reason="backendError")
     story.call(TRACKER, "batchGetStats", ["other"])
     story.update(TRACKER, "a")
-    [violation] = snapshot_times(story.evidence()).violations
+    [violation] = snapshot_times(story.record()).violations
     assert "from no answer about its video" in violation
 
 
@@ -92,7 +92,7 @@ def test_a_snapshot_that_bears_a_time_before_the_answer_or_after_the_writing_is_
             story.change(HUNTER, "video_stats_log", "b", observed_at=at)
         story.pass_(60)
         story.call(HUNTER, "search")
-        [violation] = snapshot_times(story.evidence()).violations
+        [violation] = snapshot_times(story.record()).violations
         assert reason in violation
 
 
@@ -100,8 +100,8 @@ def test_what_the_archive_has_and_what_it_is_to_have_is_lawful() -> None:
     story = known_videos("a", "b", "c")
     story.archive(HUNTER, "a")
     story.archived.add("c")  # written, and its writer killed before it was noted
-    assert archived_or_listed(story.evidence()).looked_at == 3
-    assert not archived_or_listed(story.evidence()).violations
+    assert archived_or_listed(story.record()).looked_at == 3
+    assert not archived_or_listed(story.record()).violations
 
 
 def test_a_video_that_is_marked_without_a_record_and_a_damaged_record_are_found() -> None:
@@ -109,7 +109,7 @@ def test_a_video_that_is_marked_without_a_record_and_a_damaged_record_are_found(
     story.archive(HUNTER, "a", "b")
     story.archived.remove("b")
     story.damaged.append("metadata/2026-11-22/a.json: it is no JSON")
-    damaged, missing = archived_or_listed(story.evidence()).violations
+    damaged, missing = archived_or_listed(story.record()).violations
     assert "a.json" in damaged
     assert missing.startswith("video b was archived")
 
@@ -120,7 +120,7 @@ def test_a_record_that_was_deleted_for_its_age_is_not_missed() -> None:
     story.archived.clear()
     story.pass_(28 * 86_400 / SPEED)
     story.call(HUNTER, "search")
-    assert archived_or_listed(story.evidence()).violations
+    assert archived_or_listed(story.record()).violations
     story.pass_(2 * 86_400 / SPEED)
     story.call(HUNTER, "search")
-    assert not archived_or_listed(story.evidence()).violations
+    assert not archived_or_listed(story.record()).violations

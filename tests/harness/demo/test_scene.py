@@ -15,13 +15,14 @@ pytest.importorskip("demo", reason="the demo is part of the checkout, not of the
 from atlas.clock import Clock
 from atlas.config import Settings
 from atlas.errors import ConfigError
-from demo import environment, options
 from demo.options import Options, find_dataset, folder_name, parse
 from demo.queries import SEEDS, frequent
-from demo.scene import Scene, set_scene, tell_scene
-from demo.screen import span
-from demo.shards import cycle_of
+from demo.run import settings_of
+from demo.scene import Scene, describe, make_scene
 from demo.state import State
+from harness.driver.environment import isolate
+from harness.driver.options import ROOT
+from harness.driver.screen import span
 from youtube_sandbox.dataset import Dataset, Point, Record
 from youtube_sandbox.themes import THEMES
 
@@ -39,13 +40,13 @@ def dataset(days: int = 40, kind: str = "daily") -> Dataset:
 
 
 def scene(data: Dataset | None = None, before: State | None = None, **given: object) -> Scene:
-    return set_scene(Options(Path("/demo"), seconds=25, **given), data, before, NOW)  # type: ignore[arg-type]
+    return make_scene(Options(Path("/demo"), seconds=25, **given), data, before, NOW)  # type: ignore[arg-type]
 
 
 def test_the_first_run_begins_now_and_two_hours_pass_each_second() -> None:
     run = scene()
     assert (run.number, run.begin, run.clock.speed) == (1, NOW, 7200)
-    assert any("1 s here = 2 h" in line for line, _ in tell_scene(run))
+    assert any("1 s here = 2 h" in line for line, _ in describe(run))
     assert run.queries == list(SEEDS)
 
 
@@ -53,7 +54,7 @@ def test_the_next_run_goes_on_where_the_schedule_clock_stopped() -> None:
     stopped = NOW + timedelta(days=2, hours=3)
     run = scene(before=scene().state(NOW, stopped))
     assert (run.number, run.begin) == (2, stopped)
-    assert any("Run 2 goes on from 2026-11-24T11:00Z" in line for line, _ in tell_scene(run))
+    assert any("Run 2 goes on from 2026-11-24T11:00Z" in line for line, _ in describe(run))
 
 
 def test_after_a_demo_that_was_killed_the_clock_does_not_go_back() -> None:
@@ -80,11 +81,11 @@ def test_a_data_set_begins_at_its_first_day_and_all_its_days_pass() -> None:
     assert run.begin == FIRST
     assert run.clock.at(NOW + timedelta(seconds=25)) >= dataset().last - timedelta(seconds=25)
     assert run.queries[0] == "cats"
-    lines = "\n".join(line for line, _ in tell_scene(run))
+    lines = "\n".join(line for line, _ in describe(run))
     assert "40 days" in lines
     assert "2 malformed rows skipped" in lines
     assert "a video's age counts from the day it was first seen" in lines
-    assert "first seen" not in "\n".join(line for line, _ in tell_scene(scene(dataset(kind="trending"))))
+    assert "first seen" not in "\n".join(line for line, _ in describe(scene(dataset(kind="trending"))))
     assert scene(dataset(days=1)).clock.speed > 0
 
 
@@ -95,7 +96,7 @@ def test_shards_work_no_longer_than_the_data_set_lasts_unless_it_is_over_anyway(
     assert run.seconds(25, NOW + timedelta(seconds=24.9)) == 5
     over = scene(dataset(), run.state(NOW, dataset().last))
     assert over.seconds(25, NOW) == 25
-    assert any("make clean" in line for line, _ in tell_scene(over))
+    assert any("make clean" in line for line, _ in describe(over))
 
 
 def test_the_seeds_are_what_the_sandboxs_videos_are_about() -> None:
@@ -138,7 +139,7 @@ def test_data_sets_have_folders_of_their_own(tmp_path: Path) -> None:
     assert folder_name(one) != folder_name(two)
     given = parse(["--folder", str(tmp_path), "--dataset", str(one), "--seconds", "3"])
     assert (given.folder, given.dataset, given.seconds) == (tmp_path / folder_name(one), one, 3)
-    assert parse([]).folder == options.ROOT / ".demo"
+    assert parse([]).folder == ROOT / ".demo"
 
 
 @pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--hunters", "0"], ["--trackers", "99"], ["--seconds", "x"]])
@@ -156,10 +157,10 @@ def test_nothing_of_the_users_environment_reaches_the_demos_processes(
     for name in (*Settings.model_fields, "PGHOST", "prefect_api_url", "HF_TOKEN", "AWS_SECRET", "database_url"):
         monkeypatch.setenv(name.upper() if name.islower() else name, "leaked")
     monkeypatch.setenv("database_url", "leaked")  # settings are read whatever their case
-    ours = environment.settings_of(tmp_path, clock="2x", api="http://127.0.0.1:1/youtube/v3", window_hours=336)
+    ours = settings_of(tmp_path, clock="2x", api="http://127.0.0.1:1/youtube/v3", window_hours=336)
     with monkeypatch.context() as patch:
         patch.setattr(os, "environ", dict(os.environ))
-        environment.isolate(ours, tmp_path)
+        isolate(ours, tmp_path)
         assert "leaked" not in os.environ.values()
         assert "PATH" in os.environ
         assert os.environ["HUNTER_PUBLISHED_WITHIN_HOURS"] == "336"
@@ -173,9 +174,3 @@ def test_nothing_of_the_users_environment_reaches_the_demos_processes(
 )
 def test_spans_read_as_people_say_them(minutes: float, text: str) -> None:
     assert span(timedelta(minutes=minutes)) == text
-
-
-def test_what_an_agent_said_of_its_last_cycle_is_read_from_its_log() -> None:
-    line = "08:59:22 INFO     maia.cycles: cycle 12, 0.1 s: ok, topics 10, calls: search 10"
-    assert cycle_of(line) == "ok, topics 10, calls: search 10"
-    assert cycle_of("08:59:22 INFO     maia.hunter: claimed 10 queries") == ""

@@ -13,7 +13,7 @@ from ...support.databases import execute, make_template
 from ..agents.conftest import api, children, timeline
 
 if TYPE_CHECKING:
-    from harness.load.server import Server
+    from harness.driver.server import Server
 
 __all__ = ["api", "children", "timeline"]  # fixtures
 
@@ -24,7 +24,7 @@ TEMPLATE = "faults_template"
 def private_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of this folder's own, that runs."""
     pytest.importorskip("harness.load", reason="the server that can be lost is part of the checkout, not of the wheel")
-    from harness.load.server import Server  # noqa: PLC0415
+    from harness.driver.server import Server  # noqa: PLC0415
 
     server = Server(tmp_path_factory.mktemp("faults") / "postgres", {"shared_buffers": "32MB"})
     try:

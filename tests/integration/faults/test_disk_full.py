@@ -23,7 +23,7 @@ from ..agents.test_processes import IMPATIENT, check
 from .conftest import TEMPLATE
 
 if TYPE_CHECKING:
-    from harness.load.server import Server
+    from harness.driver.server import Server
 
 pytestmark = pytest.mark.integration
 

@@ -20,7 +20,7 @@ from ...support.statement_gate import gate
 from ..agents.test_processes import IMPATIENT, check
 
 if TYPE_CHECKING:
-    from harness.load.server import Server
+    from harness.driver.server import Server
 
 pytestmark = pytest.mark.integration
 

@@ -27,7 +27,7 @@ from ...support.tcp_proxy import Wire, wire_to
 from ..agents.test_processes import IMPATIENT, check
 
 if TYPE_CHECKING:
-    from harness.load.server import Server
+    from harness.driver.server import Server
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from atlas import policy
 from atlas.config import settings
-from demo.calls import Call
+from harness.driver.calls import Call
 
 __all__ = ["Audit", "audit", "read_twice"]
 

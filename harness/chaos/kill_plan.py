@@ -1,4 +1,4 @@
-"""What befalls one agent: nothing, or a signal at a step or after a while. Drawn by the seed, place by place."""
+"""What happens to one agent: nothing, or a signal at a step or after a while; drawn from the seed, place by place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 
 from harness.chaos.steps import STEPS, Step
 
-__all__ = ["Fate", "Kind", "draw"]
+__all__ = ["KillPlan", "Kind", "draw"]
 
 
 class Kind(StrEnum):
@@ -21,8 +21,8 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What befalls one process.
+class KillPlan:
+    """What happens to one process.
 
     Attributes:
         step, nth: at which step, and at which time that it comes by; None: at none.
@@ -44,8 +44,8 @@ _WAIT_FOR_STEP = (2.0, 4.0)
 _FROZEN = (3.0, 8.0)  # seconds: shorter and longer than a lease
 
 
-def draw(seed: int, place: str, run: int) -> Fate:
-    """The fate of a place's n-th process.
+def draw(seed: int, place: str, run: int) -> KillPlan:
+    """Return the kill plan of a place's n-th process.
 
     Args:
         seed: the run's.
@@ -55,10 +55,10 @@ def draw(seed: int, place: str, run: int) -> Fate:
     random = Random(f"{seed} {place} {run}")
     kind = random.choices([*_WEIGHTS], [*_WEIGHTS.values()])[0]
     if kind is Kind.LIVE:
-        return Fate(kind)
+        return KillPlan(kind)
     frozen = random.uniform(*_FROZEN)
     if random.random() >= _AT_A_STEP:
-        return Fate(kind, seconds=random.uniform(*_WAIT), frozen=frozen)
+        return KillPlan(kind, seconds=random.uniform(*_WAIT), frozen=frozen)
     step = random.choice(STEPS[place.split(maxsplit=1)[0]])
     nth = random.choice((1, 1, 1, 2))
-    return Fate(kind, step, nth, random.uniform(*_WAIT_FOR_STEP), frozen)
+    return KillPlan(kind, step, nth, random.uniform(*_WAIT_FOR_STEP), frozen)

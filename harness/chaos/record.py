@@ -1,6 +1,6 @@
 """What a run has left behind: the API's log, the driver's notes, the history, the tables.
 
-Plain data, which ``harness.chaos.evidence`` gathers; the checks read nothing else. Real times are those of this
+Plain data, which ``harness.chaos.gathering`` gathers; the checks read nothing else. Real times are those of this
 machine, which
 the database and the API share; schedule times are those of the schedule clock.
 """
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-__all__ = ["Call", "Change", "Evidence", "Fault", "Process", "ResultFile", "Who"]
+__all__ = ["Call", "Change", "Fault", "Process", "Record", "ResultFile", "Who"]
 
 _SPOILT = frozenset({"restart", "cut", "delay", "freeze", "silence"})
 
@@ -182,7 +182,7 @@ class ResultFile:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Record:
     """All of a run.
 
     Attributes:

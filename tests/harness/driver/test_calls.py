@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("demo", reason="the demo is part of the checkout, not of the wheel")
 
-from demo.calls import CallFile, spent
+from harness.driver.calls import CallFile, spent
 
 ENTRY = {
     "seq": 1, "at": "2026-11-22T08:00:00+00:00", "schedule": "2026-11-23T08:00:00+00:00", "endpoint": "videos",

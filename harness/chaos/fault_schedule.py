@@ -1,4 +1,4 @@
-"""What befalls all: the server is killed, connections are cut and held up, the API goes wrong. In the seed's order."""
+"""Faults that concern all agents: the server is killed, connections are cut or delayed, the API fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.chaos.notes import Notes
 from harness.chaos.proxy import Proxy
 from harness.chaos.server import Postgres
 
-__all__ = ["API_FAULTS", "KINDS", "Weather"]
+__all__ = ["API_FAULTS", "KINDS", "FaultSchedule"]
 
 KINDS = ("restart", "cut", "delay", "silence")
 """Faults of the database and of the ways to it."""
@@ -48,8 +48,8 @@ def all_faults() -> list[str]:
 
 
 @dataclass
-class Weather:
-    """Strikes until it is cancelled.
+class FaultSchedule:
+    """Causes faults until it is cancelled.
 
     Attributes:
         struck: kind → how often.
@@ -61,9 +61,9 @@ class Weather:
     notes: Notes
     struck: Counter[str] = field(default_factory=Counter)
 
-    async def rage(self) -> None:
-        """One fault after another, each kind as often as the others."""
-        random = Random(f"{self.seed} weather")
+    async def run(self) -> None:
+        """Cause one fault after another, each kind as often as the others."""
+        random = Random(f"{self.seed} faults")
         while True:
             for kind in random.sample(KINDS, len(KINDS)):
                 await asyncio.sleep(random.uniform(*_PAUSE))

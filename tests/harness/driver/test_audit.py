@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("demo", reason="the demo is part of the checkout, not of the wheel")
 
-from demo.audit import audit
-from demo.calls import Call
+from harness.driver.audit import audit
+from harness.driver.calls import Call
 
 T0 = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ONE, TWO = "hunter 0/2", "hunter 1/2"

@@ -1,4 +1,4 @@
-"""Gathering what a run has left behind, into the plain data that the checks read (``harness.chaos.facts``)."""
+"""Gathering what a run has left behind, into the plain data that the checks read (``harness.chaos.record``)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import asyncpg
 
 from atlas.vault.archive import Archive, Damage
 from atlas.vault.providers.local import LocalProvider
-from harness.chaos.facts import Call, Change, Evidence, Fault, Process, ResultFile, Who
-from harness.chaos.scene import LEASE_SECONDS
+from harness.chaos.environment import LEASE_SECONDS
+from harness.chaos.record import Call, Change, Fault, Process, Record, ResultFile, Who
 
-__all__ = ["Evidence", "gather"]
+__all__ = ["Record", "gather"]
 
 _APPLICATION = re.compile(r"maia (\w+ \d+/\d+)(?: #(\d+))?")
 _AGENT = re.compile(r"maia/[^ #]*(?:#(\d+))? \((\w+ \d+/\d+)\)")
@@ -36,7 +36,7 @@ _TIMES = frozenset(
 )  # fmt: skip
 
 
-async def gather(folder: Path, dsn: str, *, lease_seconds: float = LEASE_SECONDS) -> Evidence:
+async def gather(folder: Path, dsn: str, *, lease_seconds: float = LEASE_SECONDS) -> Record:
     """Reads all of a run.
 
     Args:
@@ -49,7 +49,7 @@ async def gather(folder: Path, dsn: str, *, lease_seconds: float = LEASE_SECONDS
     connection = await asyncpg.connect(dsn, server_settings={"timezone": "UTC"})
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return Evidence(
+            return Record(
                 calls=[_call(entry, number) for number, entry in enumerate(_entries(folder / "calls.jsonl"), 1)],
                 processes=[_process(entry) for entry in _entries(folder / "processes.jsonl")],
                 faults=[_fault(entry) for entry in _entries(folder / "faults.jsonl")],

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
-import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,11 +15,12 @@ from atlas.config import settings
 from atlas.database import Database
 from atlas.schema.migrate import migrate
 from atlas.times import iso
-from demo.children import Child, Children
-from demo.environment import kept
 from harness.chaos import watch
+from harness.chaos.fault_schedule import all_faults
 from harness.chaos.server import Api, ServerFailed
-from harness.chaos.weather import all_faults
+from harness.driver.environment import kept
+from harness.driver.processes import Children
+from harness.driver.sandbox import NO_QUOTA, start_sandbox
 
 __all__ = ["INDEX_LAG", "LEASE_SECONDS", "SECRETS", "environment_of", "fresh_folder", "make_schema", "start_api"]
 
@@ -33,7 +31,6 @@ INDEX_LAG = timedelta(minutes=60)  # of the schedule clock: how far the windows 
 _SPEED = 1800  # schedule seconds per real second: hourly readings are due every two, and days pass
 _NO_LIMIT = "1000000000"
 _VIDEOS_A_WEEK = "20000"
-_PATIENCE = 60.0
 _QUERIES = (
     "gaming", "technology", "music", "champions league", "python tutorial", "lofi hip hop", "sourdough bread",
     "black hole", "van life", "marathon training", "index funds", "3d printer", "guitar", "news", "travel", "cooking",
@@ -68,7 +65,7 @@ def environment_of(folder: Path, dsn: str) -> dict[str, str]:
     """The settings of every agent, with none of the user's. PORT stands for the ports of a place's own ways."""
     keys = {ring: [SECRETS[f"{ring} key {number}"] for number in range(3)] for ring in ("hunting", "tracking")}
     password = quote(SECRETS["database password"], safe="")
-    return dict(kept(os.environ)) | {
+    return kept(os.environ) | {
         "ATLAS_CLOCK": clock_of(datetime.now(UTC)),
         "DATABASE_URL": f"postgresql://postgres:{password}@127.0.0.1:PORT{urlsplit(dsn).path}?sslmode=disable",
         "YOUTUBE_API_KEY_POOL_JSON": json.dumps(keys),
@@ -99,28 +96,13 @@ async def make_schema(dsn: str) -> None:
 
 
 async def start_api(folder: Path, children: Children, environment: Mapping[str, str], seed: int, *, calm: bool) -> Api:
-    """Starts the sandbox. It accepts any key, so that none is on its command line.
+    """Start the sandbox. It accepts any key, so that none is on its command line.
 
     Raises:
-        ServerFailed: it does not come up.
+        SandboxFailed: it does not come up.
     """
-    command = [
-        sys.executable, "-m", "maia", "sandbox", "--port", "0", "--log", str(folder / "calls.jsonl"),
-        "--seed", str(seed), "--videos", _VIDEOS_A_WEEK,
-        "--quota-search", _NO_LIMIT, "--quota-units", _NO_LIMIT, "--quota-batch", _NO_LIMIT,
-    ]  # fmt: skip
-    log = folder / "logs" / "sandbox.log"
-    child = children.start("sandbox", command, log, {**environment, "YOUTUBE_API_KEY_POOL_JSON": ""})
-    api = Api(await _address(child, log))
+    given = ["--seed", str(seed), "--videos", _VIDEOS_A_WEEK, *NO_QUOTA]
+    _, address = await start_sandbox(children, folder, {**environment, "YOUTUBE_API_KEY_POOL_JSON": ""}, given)
+    api = Api(address)
     await api.set_faults([] if calm else all_faults())
     return api
-
-
-async def _address(child: Child, log: Path) -> str:
-    deadline = time.monotonic() + _PATIENCE
-    while child.process.poll() is None and time.monotonic() < deadline:
-        for line in child.last_lines():
-            if line.startswith("http://"):
-                return line.strip()
-        await asyncio.sleep(0.02)
-    raise ServerFailed(f"the sandbox did not come up; see {log}")
