@@ -22,7 +22,7 @@ unexport PYTHONHOME
 
 help: ## Show this list
 	@echo 'Usage: make TARGET [PYTHON=python3.12]'
-	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { split($$1, rule, ":"); printf "  %-13s %s\n", rule[1], $$2 }' Makefile
+	@awk -F ' ## ' '/^[a-z0-9-]+:.* ## / { split($$1, rule, ":"); printf "  %-17s %s\n", rule[1], $$2 }' Makefile
 
 demo: install ## Watch Hunter and Tracker shards at work, without a key (DATASET=path.csv replays real counts)
 	@$(BIN)/python -m demo $(if $(DATASET),--dataset "$$DATASET" --called-from "$$CALLED_FROM") $(DEMO_OPTIONS)

@@ -48,7 +48,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser = argparse.ArgumentParser(
         prog="python -m harness.chaos",
         description="Kills agents, PostgreSQL and connections while agents work, and checks that nothing was lost, "
-        "written twice or told to anybody. The same seed plans the same faults.",
+        "written twice or shown to others. The same seed plans the same faults.",
         epilog="exit codes: 0 nothing found, 1 a violation (or a mutant that nothing found), 2 usage, 3 too few faults",
     )
     parser.add_argument("--seed", type=int, help="what a run prints, to see it again (default: a new one)")

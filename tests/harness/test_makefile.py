@@ -20,8 +20,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("make") is None, reason="there is no make on this machine"),
 ]
 
-TARGETS = {"chaos", "load", "help", "demo", "test", "lint", "install", "bench", "lock", "clean"}
-
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -60,7 +58,8 @@ def make(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
 def test_help_is_the_default_and_names_every_target(project: Path) -> None:
     said = make(cwd=project)
     assert said.returncode == 0
-    assert set(re.findall(r"^  ([a-z]+) +\S", said.stdout, re.MULTILINE)) == TARGETS
+    targets = set(re.findall(r"^  ([a-z0-9-]+) +\S", said.stdout, re.MULTILINE))
+    assert targets == set(re.search(r"^.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split())
     assert said.stdout == make("help", cwd=project).stdout
 
 
