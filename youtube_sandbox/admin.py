@@ -1,6 +1,6 @@
-"""The sandbox's own routes beside the API: its log, its state, its faults, and a way to delete videos.
+"""The sandbox's own routes beside the API: its state and its faults.
 
-None of them costs quota or is logged.
+Neither costs quota or is logged.
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ PATH: Final = "/_sandbox"
 def add_routes(app: web.Application, sandbox: Sandbox) -> None:
     """Add the routes to the application."""
 
-    async def log(request: web.Request) -> web.Response:  # noqa: ARG001  a handler's signature
-        return _json([entry.as_dict() for entry in sandbox.log])
-
-    async def state(request: web.Request) -> web.Response:  # noqa: ARG001
+    async def state(request: web.Request) -> web.Response:  # noqa: ARG001  a handler's signature
         now = sandbox.clock.now()
         return _json(
             {
@@ -46,7 +43,7 @@ def add_routes(app: web.Application, sandbox: Sandbox) -> None:
         return _json(sandbox.faults.as_list())
 
     async def set_faults(request: web.Request) -> web.Response:
-        specs = _strings(_parsed(await request.read()))
+        specs = _strings(await request.read())
         if specs is None:
             return _refuse('send a JSON list of fault specifications, such as ["rate-limit:search:times=3"]')
         try:
@@ -55,31 +52,17 @@ def add_routes(app: web.Application, sandbox: Sandbox) -> None:
             return _refuse(str(error))
         return _json(sandbox.faults.as_list())
 
-    async def delete(request: web.Request) -> web.Response:
-        body = _parsed(await request.read())
-        ids = _strings(body.get("ids") if isinstance(body, dict) else None)
-        if ids is None:
-            return _refuse('send {"ids": ["VIDEO_ID", …]}')
-        at = sandbox.clock.now().timestamp()
-        deleted = [identifier for identifier in ids if sandbox.world.delete(identifier, at)]
-        return _json({"deleted": deleted, "unknown": [identifier for identifier in ids if identifier not in deleted]})
-
-    app.router.add_get(f"{PATH}/log", log)
     app.router.add_get(f"{PATH}/state", state)
     app.router.add_get(f"{PATH}/faults", faults)
     app.router.add_post(f"{PATH}/faults", set_faults)
-    app.router.add_post(f"{PATH}/delete", delete)
 
 
-def _parsed(body: bytes) -> Any:
+def _strings(body: bytes) -> list[str] | None:
+    """Return the list of texts that a body is; None for anything else."""
     try:
-        return orjson.loads(body)
+        value: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-
-
-def _strings(value: Any) -> list[str] | None:
-    """Return a list of texts as it is; None for anything else."""
     return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
 
 

@@ -31,7 +31,7 @@ class RunningSandbox:
 
     Attributes:
         base_url: the YOUTUBE_API_BASE_URL for it, such as http://127.0.0.1:8080/youtube/v3.
-        admin_url: where its log, state and faults are, such as http://127.0.0.1:8080/_sandbox.
+        admin_url: where its state and faults are, such as http://127.0.0.1:8080/_sandbox.
         log, faults, world, clock, quota: its parts, to look at and to change.
     """
 

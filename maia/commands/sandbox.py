@@ -79,8 +79,7 @@ def sandbox(
     channels publish, videos grow, stand still, fall and vanish as the schedule clock runs. Quota, page tokens, refusals
     and their bodies are YouTube's own kind.
 
-    While it runs: GET /_sandbox/state, GET /_sandbox/log, GET and POST /_sandbox/faults (a JSON list of specifications)
-    and POST /_sandbox/delete {"ids": [...]}.
+    While it runs: GET /_sandbox/state, GET and POST /_sandbox/faults (a JSON list of specifications).
 
     \b
     Try it:
@@ -151,4 +150,4 @@ async def _serve(config: SandboxConfig) -> None:
 
 def _announce(running: RunningSandbox) -> None:
     typer.echo(running.base_url)  # first, alone on its line: scripts read it
-    typer.echo(f"log, state and faults under {running.admin_url} - Ctrl-C stops it", err=True)
+    typer.echo(f"state and faults under {running.admin_url} - Ctrl-C stops it", err=True)

@@ -164,8 +164,6 @@ async def test_faults_change_while_it_runs() -> None:
             async with http.post(door, data=body) as answer:
                 assert answer.status == 400
                 assert (await answer.json())["error"]
-        async with http.post(f"{sandbox.admin_url}/delete", data=b"[]") as answer:
-            assert answer.status == 400
         sandbox.faults.clear()
         async with http.get(url(sandbox)) as answer:
             assert answer.status == 200
