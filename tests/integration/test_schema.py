@@ -1,4 +1,4 @@
-"""Migrations on a real PostgreSQL: from nothing, by many at once, back, and what an agent says of another schema."""
+"""Migrations on a real PostgreSQL: from nothing, by many at once, back, and beside relations of others."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ async def test_an_older_schema_is_brought_up_to_date_where_that_only_adds(empty:
     assert await empty.fetchval("SELECT version_num FROM atlas_schema_version") == "0001"
 
 
-async def test_a_reader_that_keeps_a_table_is_not_waited_for_with_all_agents_behind(
+async def test_an_expansion_gives_up_where_a_reader_keeps_a_table(
     empty: asyncpg.Connection, empty_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("atlas.schema.migrate._LOCK_WAIT", "100ms")

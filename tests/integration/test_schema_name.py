@@ -169,7 +169,7 @@ async def test_every_statement_names_the_schema_of_what_it_uses(look: asyncpg.Co
     assert looked > 50
 
 
-async def test_a_name_that_has_no_tables_says_so(shared: str) -> None:
+async def test_a_schema_without_tables_is_an_error(shared: str) -> None:
     with (
         settings.override(database_url=shared, database_schema="empty_one"),
         pytest.raises(
@@ -187,7 +187,7 @@ async def run(program: str, *arguments: str, **environment: str) -> tuple[int, s
     return code, said.decode()
 
 
-async def test_commands_know_the_schema(shared: str) -> None:
+async def test_commands_use_the_schema(shared: str) -> None:
     given = {"DATABASE_URL": shared, "DATABASE_SCHEMA": "fresh", "YOUTUBE_API_KEY_POOL_JSON": '["a-key"]'}
     assert await run("atlas", "migrate", **given) >= (0, "The schema was missing")
     code, said = await run("atlas", "status", **given)

@@ -1,6 +1,6 @@
 -- Give the three roles their rights, and no other: statements that run in one transaction.
--- Rights on the tables hold for every partition and chunk of video_stats_log. What the owner creates later goes to agents
--- and Janitor by default privileges.
+-- Rights on the tables hold for every partition and chunk of video_stats_log. What the owner creates later goes to
+-- agents and Janitor by default privileges.
 REVOKE ALL ON $schema.atlas_schema_version, $schema.search_queue, $schema.videos, $schema.channels,
     $schema.video_stats_log, $schema.api_keys, $schema.key_suspensions, $schema.api_calls, $schema.runs, $schema.events,
     $schema.notifications, $schema.count_freezes, $schema.video_velocity, $schema.video_stats_hourly,

@@ -1,2 +1,2 @@
--- The schema that the tables are in.
+-- Create the schema of the tables.
 CREATE SCHEMA IF NOT EXISTS $schema

@@ -1,4 +1,4 @@
--- The server, the database, TimescaleDB (whose loader has settings where it is preloaded) and what snapshots are kept in.
+-- Return the server, the database, TimescaleDB (preloaded: its loader has settings) and how snapshots are stored.
 SELECT
     current_setting('server_version') AS server,
     current_database() AS name,

@@ -1,2 +1,2 @@
--- The revision that the schema is at.
+-- Return the revision of the schema.
 SELECT version_num FROM $schema.atlas_schema_version

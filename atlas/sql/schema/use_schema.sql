@@ -1,2 +1,2 @@
--- Where the revisions, which name tables without a schema, find and make them: until the end of the transaction.
+-- Set where the revisions, which name tables without a schema, find and create them, until the transaction ends.
 SET LOCAL search_path TO $schema

@@ -1,2 +1,2 @@
--- Whether a process has run on this database with the real clock, as those did that noted none.
+-- Return whether a run on this database used the real clock, as those without a note of it did.
 SELECT EXISTS (SELECT FROM $schema.runs WHERE clock = 'real' OR clock IS NULL) AS used

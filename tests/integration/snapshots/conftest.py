@@ -80,7 +80,7 @@ async def _connected(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 @pytest.fixture(scope="session")
 def roles(server: str) -> Iterator[list[str]]:
-    """Roles that tests have made; they go when no database is left in which a worker may still give them something."""
+    """The roles that tests created; dropped once no database is left in which a worker may grant them something."""
     names: list[str] = []
     yield names
     asyncio.run(execute(server, *(f"DROP ROLE {name}" for name in names)))
@@ -116,7 +116,7 @@ async def owned(
 
 @pytest.fixture(params=[Storage.PARTITIONED, Storage.HYPERTABLE])
 def log(request: pytest.FixtureRequest) -> asyncpg.Connection:
-    """A connection to either."""
+    """A connection to an installation of each kind."""
     connection: asyncpg.Connection = request.getfixturevalue(
         "plain" if request.param is Storage.PARTITIONED else "hyper"
     )
@@ -125,7 +125,7 @@ def log(request: pytest.FixtureRequest) -> asyncpg.Connection:
 
 @pytest.fixture
 async def other(plain: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
-    """A second connection to the same database, which may hold what it has locked for as long as a test takes."""
+    """A second connection to the same database, which may keep its locks for as long as a test takes."""
     connection = await Database().connect()
     try:
         await connection.execute("SET idle_in_transaction_session_timeout = 0")

@@ -43,14 +43,14 @@ async def test_a_new_installation_has_this_week_and_four_more(plain: asyncpg.Con
     assert [row["indexname"] for row in indexes] == [f"{first.name}_pkey"]
 
 
-async def test_an_insert_never_fails_for_want_of_a_partition(plain: asyncpg.Connection) -> None:
+async def test_an_insert_never_fails_without_a_partition(plain: asyncpg.Connection) -> None:
     await insert(plain, NOW - 4000 * DAY, NOW, NOW + 4000 * DAY)
     found = await snapshot_rows.partitions(plain)
     assert found["video_stats_log_default"] == 2
     assert sum(found.values()) == 3
 
 
-async def test_the_schedule_clock_says_which_partitions_are_made_ahead(plain: asyncpg.Connection) -> None:
+async def test_the_schedule_clock_decides_which_partitions_are_created_ahead(plain: asyncpg.Connection) -> None:
     later = NOW + 100 * DAY
     with moment(later):
         assert await ensure(plain, try_timescaledb=False) is Storage.PARTITIONED

@@ -1,4 +1,4 @@
-"""The views say what plain arithmetic says, on every server, and ask for few rows."""
+"""The views answer like plain arithmetic on every server, and read few rows."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def check(connection: asyncpg.Connection, series: Series) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_the_views_say_what_plain_arithmetic_says(connection: asyncpg.Connection, seed: int) -> None:
+async def test_the_views_answer_like_plain_arithmetic(connection: asyncpg.Connection, seed: int) -> None:
     series = generated(seed)
     await store(connection, series)
     await check(connection, series)
@@ -222,10 +222,10 @@ async def drop(connection: asyncpg.Connection) -> None:
             await connection.execute(f"DROP MATERIALIZED VIEW {view}")
 
 
-# ── making them ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── creating them ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_many_may_make_them_at_once(db: Database, connection: asyncpg.Connection) -> None:
+async def test_many_may_create_them_at_once(db: Database, connection: asyncpg.Connection) -> None:
     series = edges(NOW)
     await store(connection, series)
     await drop(connection)
@@ -272,7 +272,7 @@ async def test_a_view_of_another_release_is_replaced_and_keeps_its_grants(
     await connection.execute("RESET ROLE")
 
 
-async def test_new_views_are_given_to_those_who_may_read_the_snapshots(connection: asyncpg.Connection) -> None:
+async def test_new_views_are_granted_to_readers_of_the_snapshots(connection: asyncpg.Connection) -> None:
     """An agent's user, who was granted the tables before there were views."""
     name = f"agent_{uuid.uuid4().hex[:8]}"
     await connection.execute(f"CREATE ROLE {name}")
@@ -288,7 +288,7 @@ async def test_new_views_are_given_to_those_who_may_read_the_snapshots(connectio
         await connection.execute(f"DROP ROLE {name}")
 
 
-async def test_a_user_without_the_right_to_make_them_needs_none(connection: asyncpg.Connection, reader: str) -> None:
+async def test_a_user_without_the_right_to_create_them_needs_none(connection: asyncpg.Connection, reader: str) -> None:
     await connection.execute(f"SET ROLE {reader}")
     await ensure_views(connection)
     await connection.execute("RESET ROLE")

@@ -1,5 +1,5 @@
--- List the partitions of a table in the order of time, with their sizes in pages. A bound is NULL in the default partition
--- or at an open end. $1 table
+-- List the partitions of a table in the order of time, with their sizes in pages. A bound is NULL in the default
+-- partition or at an open end. $1 table
 SELECT part.relname AS name, part.bound = 'DEFAULT' AS is_default,
     (regexp_match(part.bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS lower,
     (regexp_match(part.bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz AS upper,

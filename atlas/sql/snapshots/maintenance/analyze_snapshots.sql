@@ -1,2 +1,2 @@
--- What the planner knows of all partitions together: the server looks at each by itself alone.
+-- Update the statistics of all partitions together: autovacuum analyzes each partition only.
 ANALYZE $schema.video_stats_log

@@ -1,5 +1,5 @@
--- The next snapshots of before a time in the order of their videos: up to which video, and how many.
--- $1 the time, $2 behind this video, $3 how many at most
+-- Return the last video and the size of the next batch of snapshots from before a time, in the order of their videos.
+-- $1 the time, $2 after this video, $3 largest size
 SELECT max(video_id) AS last, count(*) AS number
 FROM (
     SELECT video_id FROM $schema.video_stats_log

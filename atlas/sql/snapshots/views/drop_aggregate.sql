@@ -1,2 +1,2 @@
--- A continuous aggregate, with what it keeps and its policies.
+-- Drop a continuous aggregate with its rows and policies.
 DROP MATERIALIZED VIEW $schema.$view

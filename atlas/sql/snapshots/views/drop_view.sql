@@ -1,2 +1,2 @@
--- A view that is computed when it is read.
+-- Drop a view that is computed when it is read.
 DROP VIEW $schema.$view

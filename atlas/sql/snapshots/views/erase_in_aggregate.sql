@@ -1,2 +1,2 @@
--- Deletes what a continuous aggregate keeps of some videos. $1 ids
+-- Erase videos from a continuous aggregate. $1 ids
 DELETE FROM $space.$kept WHERE video_id = ANY ($1::text[])

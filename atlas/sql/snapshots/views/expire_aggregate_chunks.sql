@@ -1,2 +1,2 @@
--- Drops the chunks of a continuous aggregate that hold nothing but buckets of before a time. $1 the time
+-- Drop the chunks of a continuous aggregate whose buckets are all from before a time. $1 the time
 SELECT $extension.drop_chunks('$schema.$view', older_than => $1::timestamptz)

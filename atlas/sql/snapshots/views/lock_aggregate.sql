@@ -1,2 +1,2 @@
--- Waits for a refresh that is at work, which may have read snapshots that are gone by now, and keeps others out.
+-- Wait for a running refresh, which may have read snapshots that are deleted by now, and block others.
 LOCK TABLE $space.$kept IN SHARE ROW EXCLUSIVE MODE

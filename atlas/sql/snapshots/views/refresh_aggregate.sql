@@ -1,3 +1,3 @@
--- Computes a continuous aggregate again where snapshots have come, changed or gone. Not in a transaction. $1 from,
+-- Compute a continuous aggregate again where snapshots were added, changed or deleted. Not in a transaction. $1 from,
 -- $2 until before
 CALL $extension.refresh_continuous_aggregate('$schema.$view', $1::timestamptz, $2::timestamptz)
