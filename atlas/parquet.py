@@ -1,4 +1,4 @@
-"""Parquet files, by pyarrow: the extra ``parquet``. Imported where one is written, and nowhere else."""
+"""Write Parquet files with pyarrow (the extra ``parquet``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ except ImportError:
 __all__ = ["ParquetFile"]
 
 _GROUP_ROWS = 65_536
-_GROUP_BYTES = 32 * 1024 * 1024  # of a row group before it is compressed: what is held in memory
+_GROUP_BYTES = 32 * 1024 * 1024  # of a row group in memory, before it is compressed
 
 _TIME = pa.timestamp("us", tz="UTC")
 _TYPES: Mapping[str, Any] = {
@@ -39,19 +39,18 @@ _CONVERTED: Mapping[str, Callable[[Any], Any]] = {"numeric": float}
 
 
 class ParquetFile:
-    """Writes rows into a Parquet file, a row group at a time.
+    """Write rows into a new Parquet file, a row group at a time.
 
     Args:
-        path: the file, made anew.
-        columns: names and PostgreSQL's types. Of a type that Parquet has no like of, the text is written.
+        columns: names and PostgreSQL's types; types without an equivalent are written as text.
     """
 
     def __init__(self, path: Path, columns: Sequence[tuple[str, str]]) -> None:
         self._types = [kind for _, kind in columns]
         self._schema = pa.schema([(name, _TYPES.get(kind, pa.string())) for name, kind in columns])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
-        self._held: list[Any] = []
-        self._held_rows = self._held_bytes = 0
+        self._batches: list[Any] = []
+        self._rows = self._bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -62,22 +61,22 @@ class ParquetFile:
         self._writer.close()
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Adds rows, each with its values in the order of the columns."""
+        """Add rows, with their values in the order of the columns."""
         columns = [
             pa.array(_values(rows, index, kind), field.type)
             for index, (kind, field) in enumerate(zip(self._types, self._schema, strict=True))
         ]
         batch = pa.record_batch(columns, schema=self._schema)
-        self._held.append(batch)
-        self._held_rows += batch.num_rows
-        self._held_bytes += batch.nbytes
-        if self._held_rows >= _GROUP_ROWS or self._held_bytes >= _GROUP_BYTES:
+        self._batches.append(batch)
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._write()
 
     def _write(self) -> None:
-        if self._held:
-            self._writer.write_table(pa.Table.from_batches(self._held), row_group_size=self._held_rows)
-        self._held, self._held_rows, self._held_bytes = [], 0, 0
+        if self._batches:
+            self._writer.write_table(pa.Table.from_batches(self._batches), row_group_size=self._rows)
+        self._batches, self._rows, self._bytes = [], 0, 0
 
 
 def _values(rows: Sequence[Sequence[Any]], index: int, kind: str) -> list[Any]:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from atlas import vault
-from atlas.adapters.expiry import ALWAYS_ALLOWED, ExpiryDAO, Outlook
-from atlas.adapters.retention import Limits
+from atlas.adapters.retention import ALWAYS_ALLOWED, Limits, Outlook
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import ArchiveUnavailable, StatementFailed
@@ -44,7 +43,7 @@ async def expire_snapshots(batch_size: int, *, dry_run: bool = False) -> None:
             return
         try:
             done = await session.cut_off(
-                lambda: session.dao.keep_snapshots(batch_size, dry_run=dry_run), session.seconds_left
+                lambda: session.dao.expire_snapshots(batch_size, dry_run=dry_run), session.seconds_left
             )
         except StatementFailed as error:
             session.fail("snapshots", error)
@@ -63,22 +62,22 @@ async def expire_snapshots(batch_size: int, *, dry_run: bool = False) -> None:
 async def expire_videos(batch_size: int, *, dry_run: bool = False) -> None:
     """Delete videos that were retired long enough ago or whose metadata was not read again, then empty channels."""
     async with janitor_session() as session:
-        await session.work_through("videos", session.dao.keep_videos(batch_size, dry_run=dry_run))
-        await session.work_through("channels", session.dao.keep_channels(batch_size, dry_run=dry_run))
+        await session.work_through("videos", session.dao.expire_videos(batch_size, dry_run=dry_run))
+        await session.work_through("channels", session.dao.expire_channels(batch_size, dry_run=dry_run))
 
 
 @task(name="expire_queue")
 async def expire_queue(batch_size: int, *, dry_run: bool = False) -> None:
     """Delete tags that were neither found nor searched for long. What a user has added or paused stays."""
     async with janitor_session() as session:
-        await session.work_through("queries", session.dao.keep_queries(batch_size, dry_run=dry_run))
+        await session.work_through("queries", session.dao.expire_queries(batch_size, dry_run=dry_run))
 
 
 @task(name="expire_history")
 async def expire_history(batch_size: int, *, dry_run: bool = False) -> None:
     """Delete old events, runs, call counts, notifications, and suspensions and freezes that ended."""
     async with janitor_session() as session:
-        await session.work_through("history", session.dao.keep_notes(batch_size, dry_run=dry_run))
+        await session.work_through("history", session.dao.expire_history(batch_size, dry_run=dry_run))
 
 
 @task(name="expire_archive")
@@ -157,7 +156,7 @@ async def run_janitor_cycle(
 
 async def _look(session: JanitorSession) -> None:
     """Find what is too old before anything is deleted; exactly that is deleted, even if the clock jumps."""
-    session.outlook = outlook = await session.cut_off(ExpiryDAO().outlook)
+    session.outlook = outlook = await session.cut_off(session.dao.outlook)
     if outlook is None:
         return
     session.dao.limits = outlook.limits

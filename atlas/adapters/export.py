@@ -1,4 +1,4 @@
-"""ExportDAO: tables and views as streams, each in one read-only snapshot, with bounded memory."""
+"""ExportDAO: stream tables and views, each from one read-only snapshot, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from atlas.database import Database, database
 from atlas.db.errors import map_driver_errors
 from atlas.db.queries import sql
 
-__all__ = ["Column", "ExportDAO", "Exported"]
+__all__ = ["STATEMENTS", "Column", "ExportDAO", "Exported"]
 
-_ROWS = 2_000  # that one fetch of a cursor brings
-_LONG = 30 * 86_400.0  # seconds: the driver's own limit is that of short statements
+_ROWS = 2_000  # of one fetch from a cursor
+_LONG = 30 * 86_400.0  # seconds, instead of the limit of short statements
 
 
 class Exported(StrEnum):
-    """What can be exported. Keys, their suspensions and the counts of calls are not among it."""
+    """What can be exported: neither keys nor their suspensions nor the counts of calls."""
 
     VIDEOS = "videos"
     CHANNELS = "channels"
@@ -35,7 +35,8 @@ class Exported(StrEnum):
     VIDEO_STATS_DAILY = "video_stats_daily"
 
 
-_STATEMENTS: dict[Exported, Callable[[str], str]] = {
+STATEMENTS: dict[Exported, Callable[[str], str]] = {
+    # how tags are written differs between CSV and Parquet
     Exported.VIDEOS: lambda tags: sql("export/export_videos", tags=tags),
     Exported.CHANNELS: lambda _: sql("export/export_channels"),
     Exported.VIDEO_STATS_LOG: lambda _: sql("export/export_video_stats_log"),
@@ -43,30 +44,26 @@ _STATEMENTS: dict[Exported, Callable[[str], str]] = {
     Exported.EVENTS: lambda _: sql("export/export_events"),
     Exported.RUNS: lambda _: sql("export/export_runs"),
     Exported.COUNT_FREEZES: lambda _: sql("export/export_count_freezes"),
-    Exported.VIDEO_VELOCITY: lambda _: sql("export/export_video_velocity"),
-    Exported.VIDEO_STATS_HOURLY: lambda _: sql("export/export_video_stats_hourly"),
-    Exported.VIDEO_STATS_DAILY: lambda _: sql("export/export_video_stats_daily"),
+    Exported.VIDEO_VELOCITY: lambda _: sql("export/export_view", view="video_velocity", time="observed_at"),
+    Exported.VIDEO_STATS_HOURLY: lambda _: sql("export/export_view", view="video_stats_hourly", time="bucket"),
+    Exported.VIDEO_STATS_DAILY: lambda _: sql("export/export_view", view="video_stats_daily", time="bucket"),
 }
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of an export.
-
-    Attributes:
-        type: PostgreSQL's name of its type, such as ``int8`` or ``text[]``.
-    """
+    """A column of an export; its type by PostgreSQL's name, such as ``int8`` or ``text[]``."""
 
     name: str
     type: str
 
 
 class _SinkFailedError(Exception):
-    """Around what a sink raised, so that it is not taken for an error of the database."""
+    """Wrap what a sink raised, to tell it from an error of the database."""
 
 
 class ExportDAO:
-    """Reads on a connection of its own, and changes nothing. Constructing it does no I/O.
+    """Read on a connection of its own. Constructing it does no I/O.
 
     Args:
         store: another database than the process's own, for tests.
@@ -84,22 +81,18 @@ class ExportDAO:
         until: datetime | None = None,
         escape_formulas: bool = False,
     ) -> int:
-        """Gives the rows to the sink as CSV (UTF-8, with a header), in pieces as the server sends them.
+        """Write the rows to the sink as CSV (UTF-8, with a header), in pieces. Return the number of rows.
 
-        Times are written as `atlas.times.iso` writes them, always with microseconds: pandas takes the form of a column
-        from its first row, and leaves the column as text where another row has another form.
+        Times always have microseconds: pandas infers the format of a column from its first row.
 
         Args:
-            sink: takes bytes. What it raises ends the export, and comes out of here as it is.
+            sink: takes bytes; what it raises ends the export and is raised here.
             since, until: of the table's own time; until is not included.
             escape_formulas: put a ``'`` before each text that a spreadsheet would take for a formula, and before each
-                that begins with ``'``, so that taking away one leading ``'`` gives the text back.
-
-        Returns:
-            the number of rows.
+                that begins with ``'``: removing one leading ``'`` restores the text.
         """
 
-        async def give(piece: bytes) -> None:
+        async def write(piece: bytes) -> None:
             try:
                 sink(piece)
             except Exception as error:
@@ -107,7 +100,7 @@ class ExportDAO:
 
         try:
             async with self._snapshot() as connection:
-                query = _STATEMENTS[table]("text")
+                query = STATEMENTS[table]("text")
                 with map_driver_errors():
                     columns = (await connection.prepare(query, timeout=_LONG)).get_attributes()
                     names, types = [column.name for column in columns], [column.type.name for column in columns]
@@ -115,7 +108,7 @@ class ExportDAO:
                         sql("export/export_as_text"), query, names, types, escape_formulas
                     )
                     status: str = await connection.copy_from_query(
-                        query, since, until, output=give, format="csv", header=True, timeout=_LONG
+                        query, since, until, output=write, format="csv", header=True, timeout=_LONG
                     )
         except _SinkFailedError as error:
             raise error.__cause__ or error from None
@@ -125,14 +118,10 @@ class ExportDAO:
     async def rows(
         self, table: Exported, *, since: datetime | None = None, until: datetime | None = None
     ) -> AsyncIterator[tuple[list[Column], AsyncIterator[Sequence[asyncpg.Record]]]]:
-        """The columns, and the rows in batches. Values are as the driver has them, JSON as text.
-
-        Args:
-            since, until: as of ``csv``.
-        """
+        """Open the columns, and the rows in batches. Values are the driver's, JSON is text."""
         async with self._snapshot() as connection:
             with map_driver_errors():
-                statement = await connection.prepare(_STATEMENTS[table]("list"), timeout=_LONG)
+                statement = await connection.prepare(STATEMENTS[table]("list"), timeout=_LONG)
                 cursor = await statement.cursor(since, until, timeout=_LONG)
             columns = [Column(attribute.name, attribute.type.name) for attribute in statement.get_attributes()]
 
@@ -148,8 +137,8 @@ class ExportDAO:
 
     @contextlib.asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection in a read-only transaction that sees one moment. Any error breaks it off."""
-        await self._db.open()  # looks at the schema
+        """Open a connection in a read-only transaction that sees one moment; an error ends both."""
+        await self._db.open()  # checks the schema
         connection = await self._db.connect()
         try:
             with map_driver_errors():

@@ -1,4 +1,4 @@
-"""Who holds the oldest snapshot of the database: while it is held, dead rows stay, and claims walk over them."""
+"""Find the session that holds the oldest snapshot: meanwhile dead rows stay, and claims have to skip them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from atlas.db.queries import sql
 
 __all__ = ["Holder", "Horizon", "read_horizon"]
 
-_LONG_SECONDS = 60.0
-"""A snapshot that is held for longer is warned of: after 120 s a claim of a busy queue took 32 ms in place of 0.4."""
-_MANY_TRANSACTIONS = 100_000
-"""Of a replication slot, which does not say since when: transactions that began since."""
+_LONG_SECONDS = 60.0  # after 120 s a claim of a busy queue took 32 ms instead of 0.4
+_MANY_TRANSACTIONS = 100_000  # of a replication slot, which does not say since when
 
 
 @dataclass(frozen=True)
@@ -25,8 +23,7 @@ class Holder:
         name: the session's process id, the slot's name, or the prepared transaction's id.
         since: when its transaction began, by the database's clock; None: unknown.
         seconds: since then.
-        transactions: how many began since it did.
-        user, application, client, state: of a session; None where there is none.
+        transactions: how many began since then.
     """
 
     kind: str
@@ -41,25 +38,24 @@ class Holder:
 
     @property
     def long(self) -> bool:
-        """Whether it is held for so long that it costs."""
+        """Whether it is held long enough to slow claims down."""
         if self.seconds is None:
             return self.transactions > _MANY_TRANSACTIONS
         return self.seconds > _LONG_SECONDS
 
     def __str__(self) -> str:
         parts = [f"{name} {value}" for name in ("user", "application", "client") if (value := getattr(self, name))]
-        who = f"{'process' if self.kind == 'session' else self.kind} {self.name}"
+        holder = f"{'process' if self.kind == 'session' else self.kind} {self.name}"
         held = f"{self.seconds:,.0f} s" if self.seconds is not None else f"{self.transactions:,} transactions"
-        return ", ".join([f"held for {held} by {who}", *parts, *([self.state] if self.state else [])])
+        return ", ".join([f"held for {held} by {holder}", *parts, *([self.state] if self.state else [])])
 
 
 @dataclass(frozen=True)
 class Horizon:
-    """The oldest snapshot.
+    """The oldest snapshot that this user sees.
 
     Attributes:
-        holder: None: no other session, slot or prepared transaction that this user sees holds one.
-        hidden: sessions of other users, of which this user sees nothing more.
+        hidden: sessions of other users, whose snapshots this user cannot see.
         reader: this user.
     """
 
@@ -69,7 +65,7 @@ class Horizon:
 
 
 async def read_horizon(store: Database | None = None) -> Horizon:
-    """Look, and change nothing."""
+    """Return what holds the oldest snapshot."""
     (row,) = await (store or database).fetch(sql("report/oldest_snapshot"))
     holder = None
     if row["kind"] is not None:

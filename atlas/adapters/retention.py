@@ -1,8 +1,7 @@
-"""KeepingDAO: what is kept no longer goes, a batch at a time.
+"""RetentionDAO: delete what is older than the RETENTION settings allow, in batches.
 
-Each batch is a transaction of its own, so that no lock is held for long and a run that ends early has lost nothing.
-Rows that somebody else has locked or holds by a lease are left out and go the next time: the Janitor waits for no
-shard, and several of them do each other no harm.
+Each batch is one transaction, so no lock is held for long and a run that ends early loses nothing. Rows that another
+process has locked or leased are left to the next run: several Janitors and shards may work at the same time.
 """
 
 from __future__ import annotations
@@ -18,17 +17,27 @@ from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database, database
 from atlas.db.pooler import WHOLE_TABLE
-from atlas.db.queries import sql
+from atlas.db.queries import bind, sql
 from atlas.errors import StatementFailed
 from atlas.quota.buckets import quota_day
 from atlas.snapshots.maintenance import Maintenance, maintain
 
-__all__ = ["Batch", "KeepingDAO", "Limits"]
+__all__ = ["ALWAYS_ALLOWED", "Batch", "Example", "Expired", "Limits", "Outlook", "RetentionDAO"]
 
-_REFUSED_IN_A_ROW = 3  # batches: then it is not about single rows
+ALWAYS_ALLOWED = 1_000
+"""Rows of a table, or records of the archive, that a run may always delete: a share of few rows says nothing."""
+
+_MISSED_DAYS = 1.5  # a late run may delete what the days without a run have left, and half as much again
+_COUNTED = 100_000  # rows of a table that are counted; beyond them the server's statistics are used
+_SAMPLE = 5
+# Real time without any process that can raise the bound: the database cannot tell a long rest from a clock that is
+# ahead, by which every row would be too old.
+_LONGEST_SILENCE = timedelta(days=15)
+
+_REFUSED_IN_A_ROW = 3  # refused batches: then the cause is not a single row
 _CHANNELS_AT_ONCE = 5_000  # each batch reads all videos once more
-_FOUND_AT_ONCE = 50_000  # rows that a reading of a whole table finds: it is read once for so many
-_CALL_DAYS = 2  # the quota day and the one before: a key's allowance is reckoned from them
+_FOUND_AT_ONCE = 50_000  # rows that one scan of a whole table finds
+_CALL_DAYS = 2  # the quota day and the one before: a key's allowance is computed from them
 
 Rows = Sequence[Any]
 _Act = Callable[[Rows], Awaitable[Mapping[str, int]]]
@@ -37,18 +46,15 @@ _Lock = Callable[[Rows], Awaitable[Rows]]
 
 @dataclass(frozen=True)
 class Limits:
-    """What is older goes. Times of the schedule clock (UTC), but for those of ``runs`` and ``notifications``.
+    """Delete what is older. Times are of the schedule clock (UTC), but real time for ``runs`` and ``notifications``.
 
     Attributes:
-        snapshots: snapshots observed before it.
-        metadata: metadata read, and tags found or searched, before it.
-        retired: videos retired before it.
-        events: events of before it, and suspensions that ended before it.
-        runs: processes that began before it (real time).
-        told: messages sent before it (real time).
-        calls: call counts of Pacific days before it.
-        records: records archived on days (UTC) before it: no day is left of which any record may be too old.
-        keeps_counts: snapshots are kept longer than metadata, so that a video outlives its title.
+        metadata: for videos by when their metadata was read, and for tags.
+        retired: for videos that are gone from YouTube.
+        events: also for suspensions and keys.
+        calls: Pacific days.
+        records: the first day (UTC) of the archive that stays; no earlier day holds a record that may still be kept.
+        counts_outlive_metadata: snapshots are kept longer than metadata, so that a video outlives its title.
     """
 
     snapshots: datetime
@@ -56,10 +62,10 @@ class Limits:
     retired: datetime
     events: datetime
     runs: datetime
-    told: datetime
+    notifications: datetime
     calls: date
     records: date
-    keeps_counts: bool
+    counts_outlive_metadata: bool
 
     @classmethod
     def now(cls) -> Limits:
@@ -73,12 +79,17 @@ class Limits:
             retired=now - timedelta(days=settings.retention_retired_days),
             events=now - events,
             runs=real - events,
-            # one that is deleted is told again at once
-            told=real - max(events, timedelta(minutes=settings.notify_interval_minutes)),
+            # one that is deleted earlier would be sent again at once
+            notifications=real - max(events, timedelta(minutes=settings.notify_interval_minutes)),
             calls=quota_day(now) - timedelta(days=max(settings.retention_events_days, _CALL_DAYS)),
             records=metadata.date() + timedelta(days=1),
-            keeps_counts=settings.retention_statistics_days > settings.retention_metadata_days,
+            counts_outlive_metadata=settings.retention_statistics_days > settings.retention_metadata_days,
         )
+
+    @property
+    def counts(self) -> datetime | None:
+        """The age of a video's last counts at which it is deleted; None: whatever their age."""
+        return self.snapshots if self.counts_outlive_metadata else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,88 +97,177 @@ class Batch:
     """What one transaction did.
 
     Attributes:
-        counts: by what it was, such as ``videos_deleted``.
-        error: why it was rolled back; None: it was not.
+        counts: by name, such as ``videos_deleted``.
+        error: why it was rolled back, if it was.
     """
 
     counts: Mapping[str, int]
     error: StatementFailed | None = None
 
 
-class KeepingDAO:
-    """The Janitor's way to the database. Constructing it does no I/O.
+@dataclass(frozen=True)
+class Example:
+    """A row that is too old."""
 
-    Its methods give a batch after each transaction; whoever stops asking has stopped the work. A batch that the
-    database refuses is passed over, and the next one is tried.
+    id: str
+    title: str | None
+
+
+@dataclass(frozen=True)
+class Expired:
+    """The number of rows of a table that are too old for one reason, and the first few (none of snapshots)."""
+
+    table: str
+    reason: str
+    rows: int
+    sample: Sequence[Example] = ()
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run would delete.
+
+    Attributes:
+        totals: rows by table.
+        days: from the last complete run until the first refused one after it, or until now; at most 15 for a time
+            without any process; None where there was no run, or its row has expired.
+    """
+
+    expired: Sequence[Expired]
+    totals: Mapping[str, int]
+    days: float | None
+    limits: Limits
+
+    def share(self, max_share: float, table: str) -> float:
+        """Return the share of a table, or of the days of the ``archive``, that a run may delete."""
+        return max(max_share, _MISSED_DAYS * (self.days or 0) / _retention_days(table))
+
+    def beyond(self, max_share: float) -> list[str]:
+        """Return one line for each table of which a run would delete more than its bound."""
+        found: dict[str, int] = {}
+        for part in self.expired:
+            found[part.table] = found.get(part.table, 0) + part.rows
+        lines = []
+        for table, rows in found.items():
+            share = self.share(max_share, table)
+            total = max(self.totals[table], rows)
+            if rows > ALWAYS_ALLOWED and rows > share * total:
+                lines.append(f"{rows:,} of {total:,} rows of {table} ({rows / total:.0%}, bound {share:.0%})")
+        return lines
+
+
+class RetentionDAO:
+    """The Janitor's statements. Constructing it does no I/O.
+
+    Its generators yield a Batch after each transaction; a caller that stops iterating stops the work. A batch that the
+    database refuses is skipped.
 
     Args:
         store: another database than the process's own, for tests.
+
+    Attributes:
+        limits: what a run has looked for, so that it deletes nothing else; None: the limits of the moment.
     """
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
         self.limits: Limits | None = None
-        """What a run has looked for, so that it deletes nothing else; None: the limits of the moment."""
 
     def _limits(self) -> Limits:
         return self.limits or Limits.now()
 
-    async def keep_snapshots(self, size: int, *, dry_run: bool = False) -> Maintenance:
-        """Partitions for what comes, and none for what is too old. See ``atlas.snapshots.maintenance.maintain``."""
-        now, keep_from = clock.now(), self._limits().snapshots
-        return await self._db.patiently(lambda: maintain(self._db, now, keep_from, batch=size, dry_run=dry_run))
+    async def outlook(self) -> Outlook:
+        """Look at every table. Leased rows count too; snapshots that are deleted with a younger video do not."""
+        limits = Limits.now()
+        statement = bind(
+            "retention/expired_rows",
+            metadata=limits.metadata,
+            retired=limits.retired,
+            counts=limits.counts,
+            events=limits.events,
+            runs=limits.runs,
+            notifications=limits.notifications,
+            calls=limits.calls,
+            sample=_SAMPLE,
+            snapshots=limits.snapshots,
+        )
+        rows = await self._db.fetch(*statement, seconds=WHOLE_TABLE)
+        samples: dict[tuple[str, str, int], list[Example]] = {}
+        for row in rows:
+            key = row["table_name"], row["reason"], row["rows"]
+            samples.setdefault(key, []).append(Example(row["id"], row["title"]))
+        (older,) = await self._db.fetch(sql("snapshots/maintenance/count_older"), limits.snapshots, seconds=WHOLE_TABLE)
+        expired = [Expired("video_stats_log", "statistics", older["count"])] if older["count"] else []
+        expired += [Expired(*key, sample) for key, sample in samples.items()]
+        (run,) = await self._db.fetch(sql("retention/last_good_run"), "janitor", _LONGEST_SILENCE / clock.speed)
+        days = None if run["days"] is None else run["days"] * clock.speed
+        return Outlook(expired, await self._totals({part.table for part in expired}), days, limits)
 
-    async def keep_videos(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
-        """Videos that are gone from YouTube or whose metadata was not read again, with their snapshots.
+    async def _totals(self, tables: set[str]) -> dict[str, int]:
+        counted = {row["name"]: row for row in await self._db.fetch(sql("report/report_tables"), _COUNTED)}
+        totals = {}
+        for table in tables:
+            if table not in counted:
+                (row,) = await self._db.fetch(sql("snapshots/common/count_rows", table=table), seconds=WHOLE_TABLE)
+                totals[table] = row["count"]
+            elif counted[table]["counted"] < _COUNTED:
+                totals[table] = counted[table]["counted"]
+            else:
+                totals[table] = max(_COUNTED, counted[table]["estimated"])
+        return totals
 
-        Where snapshots are kept longer than metadata, a video loses its metadata alone, and goes with its last counts.
+    async def expire_snapshots(self, size: int, *, dry_run: bool = False) -> Maintenance:
+        """Make partitions for new snapshots and remove old ones. See ``atlas.snapshots.maintenance.maintain``."""
+        now, before = clock.now(), self._limits().snapshots
+        return await self._db.patiently(lambda: maintain(self._db, now, before, batch=size, dry_run=dry_run))
+
+    async def expire_videos(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
+        """Delete videos that are gone from YouTube or whose metadata was not refreshed, with their snapshots.
+
+        Where snapshots are kept longer than metadata, clear the metadata, and delete the video with its last counts.
 
         Args:
             size: most rows of one transaction.
-            dry_run: counts what would go.
+            dry_run: only count.
         """
         limits = self._limits()
 
         async def delete(rows: Rows) -> Mapping[str, int]:
-            return await self._delete([row["id"] for row in rows], limits, dry_run=dry_run)
+            ids = [row["id"] for row in rows]
+            if dry_run:
+                # older snapshots are deleted before the videos are
+                (found,) = await self._db.fetch(sql("retention/count_snapshots"), ids, limits.snapshots)
+                return {"videos_deleted": len(ids), "snapshots_deleted": found["number"]}
+            await self._db.fetch(sql("snapshots/common/lift_decompression_limit"))
+            # statements of their own, after the rows are locked: they see what was written until then
+            (snapshots,) = await self._db.fetch(sql("erasure/erase_snapshots"), ids)
+            (videos,) = await self._db.fetch(sql("erasure/erase_videos"), ids)
+            return {"videos_deleted": videos["number"], "snapshots_deleted": snapshots["number"]}
 
-        async def blank(rows: Rows) -> Mapping[str, int]:
+        async def clear(rows: Rows) -> Mapping[str, int]:
             if not dry_run:
                 await self._db.fetch(sql("retention/clear_video_metadata"), [row["id"] for row in rows])
             return {"videos_blanked": len(rows)}
 
-        # a video goes with all its snapshots: as many videos as have no more of them than that
+        # a video is deleted with all its snapshots: as many videos as have no more snapshots than a batch has rows
         videos = max(1, size // policy.most_snapshots(timedelta(days=settings.retention_statistics_days)))
-        counts = limits.snapshots if limits.keeps_counts else None
-        retired = limits.retired, limits.metadata, counts
-        async for batch in self._batches(sql("retention/lock_retired_videos"), retired, videos, 2, delete):
-            yield batch
-        async for batch in self._batches(
-            sql("retention/lock_unread_videos"), (limits.metadata, counts), videos, 2, delete
+        for statement, arguments in (
+            (sql("retention/lock_retired_videos"), (limits.retired, limits.metadata, limits.counts)),
+            (sql("retention/lock_unread_videos"), (limits.metadata, limits.counts)),
         ):
-            yield batch
-        act, number = (blank, size) if limits.keeps_counts else (delete, videos)
-        limited = limits.metadata, limits.retired
+            async for batch in self._batches(statement, arguments, videos, 2, delete):
+                yield batch
+        act, number = (clear, size) if limits.counts_outlive_metadata else (delete, videos)
+        stale = limits.metadata, limits.retired
 
         async def lock(rows: Rows) -> Rows:
-            return await self._db.fetch(sql("retention/lock_stale_videos"), [row["id"] for row in rows], *limited)
+            return await self._db.fetch(sql("retention/lock_stale_videos"), [row["id"] for row in rows], *stale)
 
-        async for batch in self._found(sql("retention/find_stale_videos"), limited, number, 2, lock, act):
+        async for batch in self._scanned(sql("retention/find_stale_videos"), stale, number, 2, lock, act):
             yield batch
 
-    async def _delete(self, ids: Sequence[str], limits: Limits, *, dry_run: bool) -> Mapping[str, int]:
-        if dry_run:
-            # those that are too old go before the videos do
-            (found,) = await self._db.fetch(sql("retention/count_snapshots"), ids, limits.snapshots)
-            return {"videos_deleted": len(ids), "snapshots_deleted": found["number"]}
-        await self._db.fetch(sql("snapshots/common/lift_decompression_limit"))
-        # after the rows are locked, by a statement of its own: it sees what was written until then
-        (snapshots,) = await self._db.fetch(sql("erasure/erase_snapshots"), ids)
-        (videos,) = await self._db.fetch(sql("erasure/erase_videos"), ids)
-        return {"videos_deleted": videos["number"], "snapshots_deleted": snapshots["number"]}
-
-    async def keep_channels(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
-        """Channels without any video; ``_CHANNELS_AT_ONCE`` in a transaction, if ``size`` is not more."""
+    async def expire_channels(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
+        """Delete channels without any video, at least 5,000 in a transaction."""
 
         async def lock(rows: Rows) -> Rows:
             return await self._db.fetch(sql("retention/lock_channels"), [row["id"] for row in rows])
@@ -175,50 +275,55 @@ class KeepingDAO:
         async def delete(rows: Rows) -> Mapping[str, int]:
             if dry_run:
                 return {"channels_deleted": len(rows)}
-            # after the rows are locked, by a statement of its own: it sees what was stored until then
+            # a statement of its own, after the rows are locked: it sees what was stored until then
             ids = [row["id"] for row in rows]
-            (gone,) = await self._db.fetch(sql("retention/delete_empty_channels"), ids, seconds=WHOLE_TABLE)
-            return {"channels_deleted": gone["number"]}
+            (deleted,) = await self._db.fetch(sql("retention/delete_empty_channels"), ids, seconds=WHOLE_TABLE)
+            return {"channels_deleted": deleted["number"]}
 
         number = max(size, _CHANNELS_AT_ONCE)
-        async for batch in self._found(sql("retention/find_empty_channels"), (), number, 1, lock, delete):
+        async for batch in self._scanned(sql("retention/find_empty_channels"), (), number, 1, lock, delete):
             yield batch
 
-    async def keep_queries(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
-        """Tags of the queue that were neither found nor searched for as long as metadata is kept."""
+    async def expire_queries(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
+        """Delete tags of the queue that were neither found nor searched for as long as metadata is kept."""
         arguments = self._limits().metadata, not dry_run
         async for batch in self._batches(
-            sql("retention/expire_queries"), arguments, size, 1, _count("queries_deleted")
+            sql("retention/expire_queries"), arguments, size, 1, _counter("queries_deleted")
         ):
             yield batch
 
-    async def keep_notes(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
-        """Events, runs, call counts, suspensions and freezes that ended, old keys, and what people were told."""
+    async def expire_history(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
+        """Delete old events, runs, call counts, ended suspensions and freezes, unused keys and notifications."""
         limits = self._limits()
         for statement, limit, name in (
-            (sql("retention/expire_events"), limits.events, "events_deleted"),
-            (sql("retention/expire_runs"), limits.runs, "runs_deleted"),
-            (sql("retention/expire_calls"), limits.calls, "calls_deleted"),
-            (sql("retention/expire_suspensions"), limits.events, "suspensions_deleted"),
-            (sql("retention/expire_keys"), limits.events, "keys_deleted"),
-            (sql("retention/expire_freezes"), limits.snapshots, "freezes_deleted"),
-            (sql("retention/expire_notifications"), limits.told, "notifications_deleted"),
-        ):
-            async for batch in self._batches(statement, (limit, not dry_run), size, 2, _count(name)):
+            (sql("retention/expire_before", table="events", time="at"), limits.events, "events"),
+            (sql("retention/expire_before", table="runs", time="started_at"), limits.runs, "runs"),
+            (sql("retention/expire_calls"), limits.calls, "calls"),
+            (
+                sql("retention/expire_before", table="key_suspensions", time="suspended_until"),
+                limits.events, "suspensions",
+            ),
+            (sql("retention/expire_keys"), limits.events, "keys"),
+            (sql("retention/expire_freezes"), limits.snapshots, "freezes"),
+            (
+                sql("retention/expire_before", table="notifications", time="told_at"),
+                limits.notifications, "notifications",
+            ),
+        ):  # fmt: skip
+            act = _counter(f"{name}_deleted")
+            async for batch in self._batches(statement, (limit, not dry_run), size, 2, act):
                 yield batch
 
     async def _batches(
         self, statement: str, arguments: Sequence[Any], size: int, width: int, act: _Act
     ) -> AsyncGenerator[Batch]:
-        """One transaction after the other, until one finds fewer rows than it may take.
+        """Run one transaction after the other, until one finds fewer rows than ``size``.
 
         Args:
-            statement: finds rows, in an order, and gives its first columns as the position from which the next batch
-                goes on. So no batch walks over what others have left behind.
-            arguments: its parameters, before how many and the position.
-            size: most rows of a batch.
-            width: how many columns a position has.
-            act: what is done with the rows, in the same transaction.
+            statement: locks rows in an order; their first ``width`` columns are the position where the next batch
+                starts, so that no batch scans the rows that others have skipped.
+            arguments: its parameters before the size and the position.
+            act: handles the rows in the same transaction.
         """
         position: tuple[Any, ...] = (None,) * width
         refused = 0
@@ -238,14 +343,13 @@ class KeepingDAO:
                 return
             position = tuple(found[-1])[:width]
 
-    async def _found(
+    async def _scanned(
         self, statement: str, arguments: Sequence[Any], size: int, width: int, lock: _Lock, act: _Act
     ) -> AsyncGenerator[Batch]:
-        """The same where a whole table has to be read to find rows: it is read outside of the transactions, and rarely.
+        """Do the same where finding rows scans a whole table: rarely, outside of the transactions, without locks.
 
         Args:
-            statement, arguments, size, width, act: see ``_batches``; the statement locks nothing.
-            lock: locks those of the rows that are still what was found.
+            lock: locks those of the rows that are still too old; other parameters as of ``_batches``.
         """
         position: tuple[Any, ...] = (None,) * width
         refused = 0
@@ -266,8 +370,6 @@ class KeepingDAO:
             position = tuple(found[-1])[:width]
 
     async def _batch(self, take: Callable[[], Awaitable[Rows]], act: _Act) -> Batch:
-        """One transaction, done again where the connection was lost: takes rows, and acts on them if there are any."""
-
         async def work() -> Mapping[str, int]:
             async with self._db.transaction():
                 rows = await take()
@@ -279,8 +381,16 @@ class KeepingDAO:
             return Batch({}, error)
 
 
-def _count(name: str) -> _Act:
+def _counter(name: str) -> _Act:
     async def act(rows: Rows) -> Mapping[str, int]:
         return {name: len(rows)}
 
     return act
+
+
+def _retention_days(table: str) -> int:
+    if table in {"video_stats_log", "count_freezes"}:
+        return settings.retention_statistics_days
+    if table in {"videos", "channels", "search_queue", "archive"}:
+        return settings.retention_metadata_days
+    return settings.retention_events_days

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from atlas.commands.progress import Progress
 
-__all__ = ["archive_or_none", "configured_archive", "telling"]
+__all__ = ["archive_or_none", "configured_archive", "damage_printer"]
 
 
 async def archive_or_none(*, writing: bool = False) -> Archive | None:
-    """The archive of the settings; None for VAULT_PROVIDER=off.
+    """Return the archive of the settings; None for VAULT_PROVIDER=off.
 
     Args:
-        writing: the command changes it.
+        writing: check also whether it can be written.
 
     Raises:
-        ConfigError: a setting is missing or wrong, or it refuses to be written.
+        ConfigError: a setting is missing or wrong, or the archive cannot be written.
     """
     vault = Vault(provider_from_settings(create=False))
     if writing:
@@ -38,7 +38,7 @@ async def archive_or_none(*, writing: bool = False) -> Archive | None:
 
 
 async def configured_archive(*, writing: bool = False) -> Archive:
-    """The same. Raises ConfigError also where there is none."""
+    """Return the archive of the settings. Raises ConfigError also for VAULT_PROVIDER=off."""
     archive = await archive_or_none(writing=writing)
     if archive is None:
         raise ConfigError(
@@ -47,11 +47,11 @@ async def configured_archive(*, writing: bool = False) -> Archive:
     return archive
 
 
-def telling(progress: Progress) -> Callable[[Damage], None]:
-    """Says on standard output what is damaged, as it is found."""
+def damage_printer(progress: Progress) -> Callable[[Damage], None]:
+    """Return a function that prints a damaged file or record to standard output."""
 
-    def tell(damage: Damage) -> None:
+    def show(damage: Damage) -> None:
         progress.clear()
         typer.echo(f"damaged: {damage}")
 
-    return tell
+    return show

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from atlas.adapters.events import Event, EventsDAO
-from atlas.commands.pipes import echo_json, quietly
+from atlas.commands.json_output import echo_json
 from atlas.commands.running import run
 from atlas.commands.times import moment
 from atlas.database import database
@@ -53,14 +53,13 @@ def events(
             return await EventsDAO().latest(types or (), since=begin, limit=limit)
 
     found = run(work())
-    with quietly():
-        if json:
-            for event in found:
-                echo_json(_as_json(event))
-        elif found:
-            Console().print(_table(found))
-        else:
-            typer.echo("No such event.")
+    if json:
+        for event in found:
+            echo_json(_as_json(event))
+    elif found:
+        Console().print(_table(found))
+    else:
+        typer.echo("No such event.")
 
 
 def _as_json(event: Event) -> dict[str, Any]:

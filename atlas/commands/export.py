@@ -15,7 +15,6 @@ from typing import Annotated, BinaryIO
 import typer
 
 from atlas.adapters.export import ExportDAO, Exported
-from atlas.commands.pipes import quietly
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.commands.times import moment
@@ -37,29 +36,31 @@ def export(
     table: Annotated[Exported, typer.Option(help="What to export.", show_default=False)],
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="How it is written; default: as the file's suffix says, .csv or .parquet."),
+        typer.Option("--format", help="By default that of the file's suffix, .csv or .parquet."),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Only rows from then on: 24h, 7d, 2w ago, or an ISO 8601 time (UTC)."),
+        typer.Option(metavar="TIME", help="Only rows from this time on: 24h, 7d, 2w ago, or an ISO 8601 time (UTC)."),
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only rows before then; likewise.")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only rows before this time; the same formats.")
+    ] = None,
     output: Annotated[
         Path, typer.Option(metavar="FILE", help="The file; - is standard output, for CSV.", dir_okay=False)
     ] = _STDOUT,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     escape_formulas: Annotated[
         bool,
         typer.Option(
             "--escape-formulas",
-            help="CSV for a spreadsheet: put a ' before texts that it would take for formulas.",
+            help="CSV for a spreadsheet: put a ' before texts that it would read as formulas.",
         ),
     ] = False,
 ) -> None:
-    """Write a table or a view to a file, as it is at one moment, whatever its size.
+    """Write a table or a view of any size to a file, as of one moment.
 
-    --since and --until go by the table's own time: see the page below. Parquet needs the extra `parquet`.
+    --since and --until use the table's own time: see the page below. Parquet needs the extra `parquet`.
 
     \b
       atlas export --table videos --output videos.csv
@@ -68,17 +69,17 @@ def export(
     """
     form = _format(form, output)
     if escape_formulas and form is not Format.CSV:
-        raise typer.BadParameter("only CSV needs it: Parquet has types", param_hint="--escape-formulas")
+        raise typer.BadParameter("only for CSV: Parquet has types", param_hint="--escape-formulas")
     if output == _STDOUT:
         if form is Format.PARQUET:
-            raise typer.BadParameter("Parquet is written to a file: name one", param_hint="--output")
-        with quietly():
-            rows = run(_to_stdout(table, since, until, escape_formulas=escape_formulas))
+            raise typer.BadParameter("Parquet needs a file", param_hint="--output")
+        rows = run(_to_stdout(table, since, until, escape_formulas=escape_formulas))
+        sys.stdout.flush()  # a reader that has left ends the command here
     else:
         if not output.parent.is_dir():
-            raise typer.BadParameter(f"the folder of '{output}' is not there", param_hint="--output")
+            raise typer.BadParameter(f"the folder of '{output}' does not exist", param_hint="--output")
         if output.exists() and not force:
-            raise typer.BadParameter(f"'{output}' is there already; --force writes over it", param_hint="--output")
+            raise typer.BadParameter(f"'{output}' exists already; --force overwrites it", param_hint="--output")
         try:
             file = output.resolve()  # a link stays one
             rows = run(_to_file(table, form, since, until, file, escape_formulas=escape_formulas))
@@ -94,22 +95,21 @@ def _format(wanted: Format | None, output: Path) -> Format:
     by_suffix = next((form for form in Format if suffix == f".{form}"), None)
     if suffix in _COMPRESSED:
         raise typer.BadParameter(
-            f"nothing is written as '{suffix}': name a .csv and compress it afterwards, or a .parquet, which is "
-            "compressed",
+            f"'{suffix}' cannot be written: name a .csv and compress it afterwards, or a .parquet, which is compressed",
             param_hint="--output",
         )
     if wanted is None and by_suffix is None and suffix:
         raise typer.BadParameter(
-            f"no format has the suffix '{suffix}': name a .csv or a .parquet, or give --format", param_hint="--output"
+            f"unknown suffix '{suffix}': name a .csv or a .parquet, or give --format", param_hint="--output"
         )
     if wanted is not None and by_suffix not in {None, wanted}:
-        raise typer.BadParameter(f"'{output}' is no name for --format {wanted}", param_hint="--output")
+        raise typer.BadParameter(f"the suffix of '{output}' contradicts --format {wanted}", param_hint="--output")
     return wanted or by_suffix or Format.CSV
 
 
 async def _to_stdout(table: Exported, since: str | None, until: str | None, *, escape_formulas: bool) -> int:
     begin, end = moment(since, "--since"), moment(until, "--until")
-    # a reader may keep it waiting for ever: a signal ends it even then, and there is nothing to clean up
+    # a slow reader may block the write: a signal ends it even then, and there is nothing to clean up
     with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().remove_signal_handler(number)
@@ -120,7 +120,7 @@ async def _to_stdout(table: Exported, since: str | None, until: str | None, *, e
 async def _to_file(
     table: Exported, form: Format, since: str | None, until: str | None, output: Path, *, escape_formulas: bool
 ) -> int:
-    """Written beside the file and moved to its place: nobody sees half of it."""
+    """Write beside the file and move it to its place, so that a reader never sees half of it."""
     begin, end = moment(since, "--since"), moment(until, "--until")
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:

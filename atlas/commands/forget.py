@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from atlas.adapters.erasure import ForgetDAO
+from atlas.adapters.erasure import ErasureDAO
 from atlas.commands.archive import archive_or_none
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.database import database
-from atlas.operations.erase import Forgetting, forget_everywhere
+from atlas.operations.erase import Erasure, erase_everywhere
 from atlas.sanitize import sanitize_line
 from atlas.vault.records import check_video_id
 
@@ -33,23 +33,23 @@ _PLACES = {
     "notifications": "notifications",
     "runs": "errors in runs",
 }
-_NAMED = 20  # videos, and channels, that are listed before the question
+_LISTED = 20  # videos, and channels, before the question
 _IN_ARCHIVE = {"files": "archive: records in files", "parts": "archive: records in parts"}
 
 
 def forget(
-    video: Annotated[list[str] | None, typer.Option(metavar="ID", help="A video; may be given again.")] = None,
+    video: Annotated[list[str] | None, typer.Option(metavar="ID", help="A video; repeat the option for more.")] = None,
     channel: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="A channel with all its videos; may be given again.")
+        list[str] | None, typer.Option(metavar="ID", help="A channel with all its videos; repeat the option for more.")
     ] = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete everything about videos and channels from the database and the archive, its history too, and prove it.
+    """Erase videos and channels from the database, the archive and its history, and prove it.
 
-    Names what it will delete and asks first; without a terminal it needs --yes. Shows for each place what was removed
-    and what a new search still finds; ends with 1 unless that is nothing everywhere. A later search may find a public
-    video again.
+    Lists what it will delete and asks first; without a terminal it needs --yes. Shows for each place what was removed
+    and what a new search still finds; ends with 1 unless that is 0 everywhere. A later search may find a public video
+    again.
 
     \b
       atlas forget --video dQw4w9WgXcQ
@@ -65,40 +65,40 @@ def forget(
             param_hint="--yes",
         )
 
-    async def work() -> tuple[Forgetting, bool]:
+    async def work() -> tuple[Erasure, bool]:
         archive = await archive_or_none(writing=True)
         async with database.session():
-            dao = ForgetDAO()
+            dao = ErasureDAO()
             if not yes:
                 await _ask(dao, videos, channels, "the database and the archive" if archive else "the database")
             with Progress() as progress:
-                return await forget_everywhere(dao, archive, videos, channels, progress), archive is not None
+                return await erase_everywhere(dao, archive, videos, channels, progress), archive is not None
 
-    done, archived = run(work(), interrupted="interrupted; run it again: it goes on, and proves that nothing is left")
+    done, archived = run(work(), interrupted="interrupted; run it again: it continues, and proves that nothing is left")
     Console().print(_table(done, archived=archived))
     if not archived:
-        typer.echo("The archive is off (VAULT_PROVIDER=off): nothing was searched there.")
-    if done.removed.get("held"):
-        typer.echo(f"{done.removed['held']:,} videos were held by shards; what these write of them is dropped.")
+        typer.echo("The archive is off (VAULT_PROVIDER=off): it was not searched.")
+    if leased := done.removed["leased"]:
+        typer.echo(f"{leased:,} videos were leased by shards; what these write of them is dropped.")
     for damage in done.unsearched:
-        typer.echo(f"not searched: {damage}; it may hold more: restore or delete it, and run this again")
+        typer.echo(f"not searched: {damage}; it may hold more: restore or delete it, then run this again")
     for path, reason in done.failed.items():
         typer.echo(f"not changed: {path}: {reason}")
     if not done.proven:
         raise typer.Exit(1)
 
 
-async def _ask(dao: ForgetDAO, videos: list[str], channels: list[str], where: str) -> None:
+async def _ask(dao: ErasureDAO, videos: list[str], channels: list[str], where: str) -> None:
     """Name what will be deleted, and end the command unless the user agrees."""
     wanted = sorted(set(videos) | await dao.videos_of(channels))
-    titles = await dao.titles(wanted[:_NAMED], channels[:_NAMED])
+    titles = await dao.titles(wanted[:_LISTED], channels[:_LISTED])
     for kind, ids in (("video", wanted), ("channel", channels)):
-        for id_ in ids[:_NAMED]:
+        for id_ in ids[:_LISTED]:
             title = sanitize_line(titles[id_]) if id_ in titles else "(not in the database)"
             typer.echo(f"{kind} {id_}  {title}".rstrip())
-        if len(ids) > _NAMED:
-            typer.echo(f"and {len(ids) - _NAMED:,} more {kind}s")
-    with _ended_by_signals():
+        if len(ids) > _LISTED:
+            typer.echo(f"and {len(ids) - _LISTED:,} more {kind}s")
+    with _signals_end_command():
         typer.confirm(
             f"Delete {len(wanted):,} videos and {len(channels):,} channels from {where}? This cannot be undone.",
             abort=True,
@@ -106,8 +106,8 @@ async def _ask(dao: ForgetDAO, videos: list[str], channels: list[str], where: st
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """The event loop hears of a signal when the answer is there, which is too late for who does not want to give it."""
+def _signals_end_command() -> Iterator[None]:
+    """End the command at once: the event loop would handle a signal only after the answer."""
 
     def end(number: int, _: FrameType | None) -> None:
         typer.echo("\natlas: interrupted; nothing was deleted", err=True)
@@ -130,11 +130,11 @@ def _checked(ids: list[str], option: str) -> list[str]:
         try:
             check_video_id(id_)
         except ValueError:
-            raise typer.BadParameter(f"{id_[:80]!r} is no id", param_hint=option) from None
+            raise typer.BadParameter(f"{id_[:80]!r} is not an id", param_hint=option) from None
     return list(dict.fromkeys(ids))
 
 
-def _table(done: Forgetting, *, archived: bool) -> Table:
+def _table(done: Erasure, *, archived: bool) -> Table:
     table = Table("place", "removed", "left", box=None)
     for name, place in (_PLACES | (_IN_ARCHIVE if archived else {})).items():
         table.add_row(place, f"{done.removed.get(name, 0):,}", f"{done.left.get(name, 0):,}")

@@ -1,4 +1,4 @@
-"""How far long work is, on standard error: one line on a terminal, now and then a line elsewhere."""
+"""Show the progress of long work on standard error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ON_TERMINAL, _ELSEWHERE = 0.2, 15.0  # seconds between two lines
 
 
 class Progress:
-    """To be called as the work goes on, from any thread; what it last said is wiped off a terminal at the end."""
+    """One changing line on a terminal, which is erased at the end; elsewhere a line every 15 s. Thread-safe."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -25,17 +25,17 @@ class Progress:
         self.clear()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """What is done at the moment, how much of it is done, and how much there is (0: not known)."""
+        """Show the step, how much of it is done, and how much there is (0: unknown)."""
         now = time.monotonic()
         if now - self._last < (_ON_TERMINAL if self._terminal else _ELSEWHERE):
             return
         self._last = now
-        far = f"{done:,} of {total:,}" if total else f"{done:,}"
-        sys.stderr.write(f"\r{what}: {far}\x1b[K" if self._terminal else f"{what}: {far}\n")
+        amount = f"{done:,} of {total:,}" if total else f"{done:,}"
+        sys.stderr.write(f"\r{what}: {amount}\x1b[K" if self._terminal else f"{what}: {amount}\n")
         sys.stderr.flush()
 
     def clear(self) -> None:
-        """Makes room for another line."""
+        """Erase the line, before another one is printed."""
         if self._terminal:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from atlas.adapters.archive import ArchiveDAO
-from atlas.commands.archive import configured_archive, telling
+from atlas.commands.archive import configured_archive, damage_printer
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.database import database
@@ -20,14 +20,15 @@ __all__ = ["rebuild"]
 def rebuild(
     *,
     missing: Annotated[
-        bool, typer.Option("--missing", help="Add what a database that holds videos lacks; also goes on after a stop.")
+        bool,
+        typer.Option("--missing", help="Add what a database with videos lacks; also continues after a stop."),
     ] = False,
 ) -> None:
     """Fill an empty database from the archive alone: videos, channels, tags, first snapshots.
 
-    The newest record of a video gives its metadata, the oldest its first snapshot. Later snapshots, the search queue,
-    the state of keys and events are not in the archive. Ends with 1 if something in it is damaged: it is named, and the
-    rest is rebuilt.
+    The newest record of a video gives its metadata, the oldest its first snapshot. The archive does not hold later
+    snapshots, the search queue, the state of keys, and events. Ends with 1 if something is damaged: it is named, and
+    the rest is rebuilt.
 
     \b
       atlas migrate && atlas rebuild
@@ -39,10 +40,10 @@ def rebuild(
         async with database.session():
             with Progress() as progress:
                 return await rebuild_all(
-                    archive, ArchiveDAO(), missing=missing, damaged=telling(progress), progress=progress
+                    archive, ArchiveDAO(), missing=missing, damaged=damage_printer(progress), progress=progress
                 )
 
-    done = run(work(), interrupted="interrupted; `atlas rebuild --missing` goes on")
+    done = run(work(), interrupted="interrupted; `atlas rebuild --missing` continues")
     typer.echo(
         f"{done.records:,} records of {done.days:,} days: {done.videos:,} new videos, {done.refreshed:,} refreshed, "
         f"{done.damaged:,} damaged"

@@ -15,7 +15,7 @@ from rich.text import Text
 from atlas.adapters.oldest_snapshot import Holder, Horizon, read_horizon
 from atlas.adapters.report import Ahead, ReportDAO, Tally, Totals
 from atlas.clock import clock
-from atlas.commands.pipes import echo_json
+from atlas.commands.json_output import echo_json
 from atlas.commands.running import run
 from atlas.config import settings
 from atlas.database import database

@@ -11,7 +11,7 @@ import typer
 from atlas.adapters.archive import ArchiveDAO
 from atlas.background import call_in_background
 from atlas.clock import clock
-from atlas.commands.archive import configured_archive, telling
+from atlas.commands.archive import configured_archive, damage_printer
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.database import database
@@ -26,21 +26,21 @@ __all__ = ["app"]
 
 _EVER = float("inf")
 
-app = typer.Typer(no_args_is_help=True, help="Look after the cold archive: VAULT_PROVIDER says where it is.")
+app = typer.Typer(no_args_is_help=True, help="Check and compact the archive that VAULT_PROVIDER names.")
 
 
 @app.command()
 def verify(
     *,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Have a later run archive again what is missing; mark what is archived.")
+        bool, typer.Option("--repair", help="Let a later run archive again what is missing; mark what is archived.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Repair even if the archive holds nothing at all.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Repair even if the archive is empty.")] = False,
 ) -> None:
     """Compare every record of the archive with the database, and every video with the archive.
 
-    Ends with 1 if a record is damaged, if a video that counts as archived has no record that can be read, or if a
-    recent record has no row; a damaged file is named, and stays where it is. Safe beside shards that are at work.
+    Ends with 1 if a record is damaged, if a video that counts as archived has no readable record, or if a recent record
+    has no row. Damaged files are named and stay where they are. Shards may run meanwhile.
 
     \b
       atlas vault verify
@@ -56,47 +56,46 @@ def verify(
                     ArchiveDAO(),
                     repair=repair,
                     even_if_empty=yes,
-                    damaged=telling(progress),
+                    damaged=damage_printer(progress),
                     progress=progress,
                 )
 
     report = run(work())
     for line in _lines(report, repair=repair):
         typer.echo(line)
-    mended = repair and not report.unread and (yes or not report.empty)
+    repaired = repair and not report.unread and (yes or not report.empty)
     if repair and report.unread:
         typer.echo("atlas: nothing was repaired: parts could not be read, and may hold what is missing", err=True)
-    elif repair and not mended:
+    elif repair and not repaired:
         typer.echo(
             "atlas: nothing was repaired: the archive holds no record at all. Check that VAULT_PROVIDER and its "
-            "settings name the right one; --yes has everything archived again",
+            "settings name the right one; with --yes, everything is archived again",
             err=True,
         )
-    if report.damaged or report.without_row or (report.missing and not mended):
+    if report.damaged or report.without_row or (report.missing and not repaired):
         raise typer.Exit(1)
 
 
 def _lines(report: Verification, *, repair: bool) -> Iterator[str]:
-    """What was found, for people; nothing is left out because it is 0 but what is of no interest then."""
     yield f"archive: {report.records:,} records of {report.days:,} days"
     yield f"database: {report.videos:,} videos"
     yield f"damaged: {report.damaged:,}"
-    yield f"missing: {report.missing:,} videos count as archived and have no record that can be read"
+    yield f"missing: {report.missing:,} videos count as archived and have no readable record"
     yield from _examples(report, "missing")
-    yield f"without a row: {report.without_row:,} videos have a record, and the database does not know them"
+    yield f"without a row: {report.without_row:,} videos have a record and no row in the database"
     yield from _examples(report, "without_row")
     if report.without_row:
         yield "  `atlas rebuild --missing` adds them"
     if report.deleted:
-        yield f"deleted: {report.deleted:,} older records are of videos that are no longer kept; they go with their day"
+        yield f"deleted: {report.deleted:,} older records are of deleted videos; they expire with their day"
     if report.expired:
-        yield f"expired: {report.expired:,} videos count as archived, and their records went with their day"
+        yield f"expired: {report.expired:,} videos count as archived, and their records have expired"
     if report.unmarked:
         yield f"unmarked: {report.unmarked:,} videos have a record and do not count as archived"
     if repair:
         yield f"repaired: {report.repaired:,}"
     elif report.missing or report.expired or report.unmarked:
-        yield "  `atlas vault verify --repair` mends what is missing, expired and unmarked"
+        yield "  `atlas vault verify --repair` repairs what is missing, expired and unmarked"
 
 
 def _examples(report: Verification, kind: str) -> Iterator[str]:
@@ -108,13 +107,13 @@ def _examples(report: Verification, kind: str) -> Iterator[str]:
 @app.command()
 def compact(
     older_than: Annotated[
-        int, typer.Option(metavar="DAYS", min=1, help="Only days that are at least so many days past.")
+        int, typer.Option(metavar="DAYS", min=1, help="Only days that ended at least this many days ago.")
     ] = 2,
 ) -> None:
     """Pack the single files and the small parts of past days into large parts.
 
-    The same records can be read before, meanwhile and afterwards; a run that was stopped goes on the next time. What is
-    damaged stays as it is. Ends with 1 if there was any, or if something could not be written.
+    All records can be read meanwhile; an interrupted run continues the next time. Damaged files stay as they are. Ends
+    with 1 if there are any, or if something could not be written.
 
     \b
       atlas vault compact
@@ -127,7 +126,7 @@ def compact(
         files = parts = made = records = 0
         wrong = False
         with Progress() as progress:
-            tell = telling(progress)
+            show = damage_printer(progress)
             days = await call_in_background(archive.days, seconds=_EVER, name="vault-compact")
             for day in (day for day in days if day <= newest):
                 done = await call_in_background(
@@ -136,7 +135,7 @@ def compact(
                     name="vault-compact",
                 )
                 for damage in done.damaged:
-                    tell(damage)
+                    show(damage)
                 for path, reason in done.failed.items():
                     progress.clear()
                     typer.echo(f"not packed: {path}: {reason}")

@@ -1,8 +1,8 @@
-"""`atlas rebuild`: videos, channels, tags and first snapshots out of the archive alone.
+"""Rebuild videos, channels, tags and first snapshots from the archive alone (`atlas rebuild`).
 
-The days are read from the oldest to the newest, so the first record of a video makes its row and its first snapshot,
-and each later one refreshes what the row says. A record that says nothing newer than its row changes nothing, which
-makes it safe to repeat, to interrupt, and to run beside shards.
+Days are read from the oldest to the newest: the first record of a video makes its row and its first snapshot, later
+ones refresh the row. A record that is older than its row changes nothing, so a rebuild can be repeated and interrupted,
+and run beside shards.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Rebuilt:
         records: that were read.
         videos: new rows.
         refreshed: rows that knew less, or something older.
-        damaged: files, parts and records that are no good, or that the database refused.
+        damaged: files, parts and records that cannot be used, or that the database refused.
     """
 
     days: int = 0
@@ -64,17 +64,15 @@ async def rebuild(
     damaged: Callable[[Damage], None] = lambda _: None,
     progress: Progress = lambda *_: None,
 ) -> Rebuilt:
-    """Fills the database from the archive, a batch of records in each transaction.
+    """Fill the database from the archive, a batch of records in each transaction.
 
     Args:
-        archive: the archive.
-        dao: the database, migrated.
-        missing: adds what a database that holds videos lacks.
-        damaged: called with each that is found; the others are stored all the same.
-        progress: called with what is done, the number of the day, and how many there are.
+        missing: add what a database with videos lacks.
+        damaged: called with each damaged record; the others are stored.
+        progress: called with the step, the number of the day, and how many there are.
 
     Raises:
-        NotEmpty: the database holds videos, and ``missing`` was not asked for.
+        NotEmpty: the database holds videos, and ``missing`` is false.
         ArchiveUnavailable: the archive cannot be reached.
         DatabaseUnavailable, ConfigError.
     """
@@ -82,21 +80,21 @@ async def rebuild(
         raise NotEmpty
     report = Rebuilt()
 
-    def note(damage: Damage) -> None:
+    def count(damage: Damage) -> None:
         report.damaged += 1
         damaged(damage)
 
-    batches = _batches(archive, report, note, progress)
+    batches = _batches(archive, report, count, progress)
     while batch := await call_in_background(lambda: next(batches, None), seconds=float("inf"), name="vault-rebuild"):
         report.records += len(batch)
-        await _store(dao, batch, report, note)
+        await _store(dao, batch, report, count)
     return report
 
 
 def _batches(
-    archive: Archive, report: Rebuilt, note: Callable[[Damage], None], progress: Progress
+    archive: Archive, report: Rebuilt, damaged: Callable[[Damage], None], progress: Progress
 ) -> Iterator[list[Stored]]:
-    """Records in the order of their days, no video twice in a batch."""
+    """Yield records in the order of their days, no video twice in a batch."""
     days = archive.days()
     report.days = len(days)
     batch: dict[str, Stored] = {}
@@ -104,7 +102,7 @@ def _batches(
     for number, day in enumerate(days, 1):
         for found in archive.records(day):
             if isinstance(found, Damage):
-                note(found)
+                damaged(found)
                 continue
             if len(batch) >= BATCH or size >= _BATCH_BYTES or found.record.video_id in batch:
                 progress(f"{day}, {report.records:,} records", number, len(days))
@@ -116,17 +114,17 @@ def _batches(
         yield list(batch.values())
 
 
-async def _store(dao: ArchiveDAO, batch: Sequence[Stored], report: Rebuilt, note: Callable[[Damage], None]) -> None:
-    """Stores a batch; of one that is refused, each half, so that one odd record does not cost a thousand good ones."""
+async def _store(dao: ArchiveDAO, batch: Sequence[Stored], report: Rebuilt, damaged: Callable[[Damage], None]) -> None:
+    """Store a batch; where it is refused, each half, so that one bad record does not cost a thousand good ones."""
     try:
         stored = await dao.restore([(found.at, decode(found.record.body)) for found in batch])
     except (StatementFailed, ValueError) as error:
         if len(batch) == 1:
-            note(Damage(batch[0].path, f"the record of {batch[0].record.video_id} cannot be stored: {error}"))
+            damaged(Damage(batch[0].path, f"the record of {batch[0].record.video_id} cannot be stored: {error}"))
             return
         middle = len(batch) // 2
-        await _store(dao, batch[:middle], report, note)
-        await _store(dao, batch[middle:], report, note)
+        await _store(dao, batch[:middle], report, damaged)
+        await _store(dao, batch[middle:], report, damaged)
     else:
         report.videos += stored.created
         report.refreshed += stored.refreshed

@@ -1,8 +1,7 @@
-"""`atlas vault verify`: the archive and the database, compared record by record.
+"""Compare the archive and the database record by record (`atlas vault verify`).
 
-Both are walked once, each in the order that it has, and what was seen is written to files on this machine, a 64th of
-all ids to each. Then one of these shares at a time is compared. So memory holds a 64th of the ids, however many videos
-there are, and the database is asked for nothing but pages of its key.
+Both are read once, each in its own order, into temporary files, a 64th of all ids in each. Then one share at a time is
+compared: memory holds a 64th of the ids, and the database only reads pages of its key.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ EXAMPLES = 20
 """How many ids of each kind a report names."""
 
 _SHARES = 64
-_UNREAD, _NEVER = "?", "-"
-# the day that is as old as records are kept goes as a whole, and its last records were marked after its midnight
+_UNKNOWN, _NEVER = "?", "-"
+# the oldest day is deleted as a whole, and its last records were marked after its midnight
 _MARGIN = timedelta(days=2)
 
 Progress = Callable[[str, int, int], None]
@@ -44,15 +43,15 @@ class Verification:
 
     Attributes:
         days: of the archive.
-        records: that can be read and are their videos'.
-        damaged: files, parts and records in them that are no good.
-        unread: parts that the place did not hand over: nobody knows whose records are in them.
+        records: that can be read and belong to their videos.
+        damaged: files, parts and records in them that cannot be used.
+        unread: parts that could not be read: whose records they hold is unknown.
         videos: rows.
-        missing: videos that the database says are archived, of which no record can be read.
-        without_row: videos that have a record and no row, and so lately that the Janitor cannot have deleted the row.
-        deleted: likewise, but older: the Janitor deletes rows, their records go with their day.
-        expired: videos whose records went with their day, while the row still says that they are archived.
-        unmarked: videos that have a record, and a row that does not say so.
+        missing: videos that count as archived and have no record that can be read.
+        without_row: videos with a record and no row, too recent for the Janitor to have deleted the row.
+        deleted: likewise, but older: the Janitor deletes rows at once, and records with their day.
+        expired: videos that count as archived, and whose records were deleted with their day.
+        unmarked: videos that have a record and do not count as archived.
         repaired: rows that were changed.
         examples: ids of some that are missing, and of some without a row.
     """
@@ -80,19 +79,6 @@ class Verification:
             self.examples[kind].append(video_id)
 
 
-@dataclass(slots=True)
-class _Repairs:
-    """What the comparison of one share leaves to do.
-
-    Attributes:
-        unmark: videos that are to be archived again.
-        mark: videos that are archived, and since when.
-    """
-
-    unmark: list[str] = field(default_factory=list)
-    mark: dict[str, datetime] = field(default_factory=dict)
-
-
 async def verify(
     archive: Archive,
     dao: ArchiveDAO,
@@ -102,21 +88,19 @@ async def verify(
     damaged: Callable[[Damage], None] = lambda _: None,
     progress: Progress = lambda *_: None,
 ) -> Verification:
-    """Compares every record with the database, and every row with the archive.
+    """Compare every record with the database, and every row with the archive.
 
-    Shards may be at work meanwhile: rows that they write after this has begun are not judged.
+    Shards may work meanwhile: rows that they write after the start are not judged.
 
     Args:
-        archive: the archive.
-        dao: the database.
-        repair: lets a later run archive again what is missing, and marks what is archived. Nothing is changed where a
+        repair: let a later run archive again what is missing, and mark what is archived. Nothing is changed where a
             part could not be read (its records would count as missing), or where the archive is empty.
-        even_if_empty: repairs there too.
-        damaged: called with each that is found.
-        progress: called with what is done, how much of it is done, and how much there is (0: not known).
+        even_if_empty: repair an empty archive too.
+        damaged: called with each damaged file, part and record.
+        progress: called with the step, how much of it is done, and how much there is (0: unknown).
 
     Raises:
-        ArchiveUnavailable: the place cannot be reached.
+        ArchiveUnavailable: the archive cannot be reached.
         DatabaseUnavailable, ConfigError.
     """
     began = clock.now()
@@ -127,28 +111,27 @@ async def verify(
         closing(_Shares(Path(folder) / "rows")) as rows,
     ):
         await call_in_background(
-            lambda: _walk(archive, records, report, damaged, progress), seconds=float("inf"), name="vault-verify"
+            lambda: _read_archive(archive, records, report, damaged, progress),
+            seconds=float("inf"),
+            name="vault-verify",
         )
         async for page in dao.archived():
             for id_, at in page:
-                if at is None or at < began:
-                    rows.add(id_, _NEVER if at is None else _text(at))
-                else:
-                    rows.add(id_, _UNREAD)
+                rows.add(id_, _NEVER if at is None else _sortable(at) if at < began else _UNKNOWN)
             report.videos += len(page)
             progress("reading the database", report.videos, 0)
         repair = repair and not report.unread and (even_if_empty or report.records > 0)
         for share in range(_SHARES):
             progress("comparing", share + 1, _SHARES)
-            repairs = _compare(dict(rows.read(share)), records.read(share), began.date(), report)
-            if repair and repairs.unmark:
-                report.repaired += await dao.unmark(repairs.unmark, began)
-            if repair and repairs.mark:
-                report.repaired += await dao.mark(repairs.mark)
+            unmark, mark = _compare(dict(rows.read(share)), records.read(share), began.date(), report)
+            if repair and unmark:
+                report.repaired += await dao.unmark(unmark, began)
+            if repair and mark:
+                report.repaired += await dao.mark(mark)
     return report
 
 
-def _walk(
+def _read_archive(
     archive: Archive, records: _Shares, report: Verification, damaged: Callable[[Damage], None], progress: Progress
 ) -> None:
     days = archive.days()
@@ -156,52 +139,54 @@ def _walk(
     for number, day in enumerate(days, 1):
         progress(f"reading {day}", number, len(days))
         for found in archive.records(day):
-            if isinstance(found, Damage):
-                report.damaged += 1
-                damaged(found)
-                if found.unread and found.video_id is None:
-                    report.unread += 1
-                elif found.unread and found.video_id is not None:
-                    records.add(found.video_id, _UNREAD)
+            if not isinstance(found, Damage):
+                report.records += 1
+                records.add(found.record.video_id, _sortable(found.at))
                 continue
-            report.records += 1
-            records.add(found.record.video_id, _text(found.at))
+            report.damaged += 1
+            damaged(found)
+            if found.unread and found.video_id is None:
+                report.unread += 1
+            elif found.unread and found.video_id is not None:
+                records.add(found.video_id, _UNKNOWN)
 
 
-def _compare(rows: dict[str, str], records: Iterator[tuple[str, str]], today: date, report: Verification) -> _Repairs:
-    """One share: the rows, and the records in the order in which they were read."""
+def _compare(
+    rows: dict[str, str], records: Iterator[tuple[str, str]], today: date, report: Verification
+) -> tuple[list[str], dict[str, datetime]]:
+    """Compare one share. Return the videos to archive again, and those to mark as archived since a time."""
     newest: dict[str, str] = {}
     for id_, at in records:
-        newest[id_] = max(newest.get(id_, ""), at)  # "?" is greater than any time: what it holds is not known
-    repairs = _Repairs()
-    kept_from = _text(_midnight(today - timedelta(days=settings.retention_metadata_days)) + _MARGIN)
+        newest[id_] = max(newest.get(id_, ""), at)  # _UNKNOWN is greater than any time
+    unmark: list[str] = []
+    mark: dict[str, datetime] = {}
+    kept_from = _sortable(_days_ago(today, settings.retention_metadata_days) + _MARGIN)
     for id_, marked in rows.items():
         if marked == _NEVER:
-            if newest.get(id_, _UNREAD) != _UNREAD:
+            if newest.get(id_, _UNKNOWN) != _UNKNOWN:
                 report.unmarked += 1
-                repairs.mark[id_] = datetime.fromisoformat(newest[id_])
-        elif marked != _UNREAD and id_ not in newest:
-            repairs.unmark.append(id_)
+                mark[id_] = datetime.fromisoformat(newest[id_])
+        elif marked != _UNKNOWN and id_ not in newest:
+            unmark.append(id_)
             if marked < kept_from:
                 report.expired += 1
             else:
                 report.missing += 1
                 report.example("missing", id_)
-    soonest = min(settings.retention_retired_days, settings.retention_metadata_days)
-    purged = _text(_midnight(today - timedelta(days=soonest)))
+    deleted_before = _sortable(_days_ago(today, min(settings.retention_retired_days, settings.retention_metadata_days)))
     for id_, at in newest.items():
         if id_ in rows:
             continue
-        if at < purged:
+        if at < deleted_before:
             report.deleted += 1
         else:
             report.without_row += 1
             report.example("without_row", id_)
-    return repairs
+    return unmark, mark
 
 
 class _Shares:
-    """Ids with a word each, in files, by a share of all ids: an id's lines are all in one."""
+    """Ids with a word each, in files: all lines of an id are in the same one."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -211,7 +196,6 @@ class _Shares:
         self._files[zlib.crc32(id_.encode()) % _SHARES].write(f"{id_} {word}\n")
 
     def read(self, share: int) -> Iterator[tuple[str, str]]:
-        """What was added of a share, in that order."""
         file = self._files[share]
         file.flush()
         file.seek(0)
@@ -224,10 +208,9 @@ class _Shares:
             file.close()
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
+def _days_ago(today: date, days: int) -> datetime:
+    return datetime.combine(today - timedelta(days=days), time(), UTC)
 
 
-def _text(at: datetime) -> str:
-    """As text that sorts as the times do."""
+def _sortable(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,7 +1,7 @@
-"""Packing a day: its single files and its small parts become a few large parts.
+"""Pack a day: its single files and its small parts become a few large parts.
 
-Each commit adds one part and deletes what it was made of, so a kill at any moment loses nothing: at worst both are
-there, which reads the same, and the next run ends with one. Memory holds one part's records.
+Each commit adds one part and deletes its sources, so a kill at any moment loses nothing: at worst both are there, which
+reads the same, and the next run finishes. Memory holds one part's records.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 from atlas.clock import clock
 from atlas.errors import ArchiveRefused, ArchiveUnavailable
 from atlas.redaction import one_line
-from atlas.vault.archive import Damage, Stored, found
+from atlas.vault.archive import Damage, Stored, records_in
 from atlas.vault.layout import encode_part, is_part, part_path
 from atlas.vault.providers.base import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import date, datetime
 
     from atlas.vault.archive import Archive
     from atlas.vault.providers.base import Entry
 
-__all__ = ["PART_BYTES", "Compacted", "compact"]
+__all__ = ["PART_BYTES", "SMALL_PART", "Compacted", "compact"]
 
 PART_BYTES = 64 * 1024 * 1024
 """Of a part's records, before they are compressed."""
@@ -41,16 +41,14 @@ class Compacted:
     """What became of a day.
 
     Attributes:
-        day: it.
         files: single records that are packed now.
         parts: small parts that are packed with others now.
         made: new parts.
         records: in the new parts.
-        damaged: what could not be read, and was left where it is.
-        failed: what could not be written or deleted, by path, with the reason; the next run goes on with it.
+        damaged: what cannot be read, and stays where it is.
+        failed: path → why it could not be written or deleted; the next run continues.
     """
 
-    day: date
     files: int = 0
     parts: int = 0
     made: int = 0
@@ -59,132 +57,126 @@ class Compacted:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Group:
-    """What goes into one new part: of each video the record that was observed last, and where they all came from."""
+def compact(archive: Archive, day: date, progress: Callable[[int, int], None] = lambda *_: None) -> Compacted:
+    """Pack one day, which must be one that no shard writes to any more: a record that is replaced might be lost.
 
-    records: dict[str, Stored] = field(default_factory=dict)
-    sources: list[Entry] = field(default_factory=list)
-    size: int = 0
-    dropped: bool = False
-
-
-def compact(archive: Archive, day: date, progress: Callable[[int, int], None] | None = None) -> Compacted:
-    """Packs one day. A day that nobody writes to any more: a record that is replaced meanwhile might be lost.
-
-    Of several records of a video the one that was observed last stays. What is damaged stays where it is, and so does
-    what changed while the day was read.
+    Of several records of a video only the one that was observed last stays. What is damaged, or changes while the day
+    is read, stays where it is.
 
     Args:
-        archive: the archive.
-        day: which one.
         progress: called with how many of the day's files and parts are read, and how many there are.
 
     Raises:
-        ArchiveUnavailable: the place cannot be reached.
+        ArchiveUnavailable: the archive cannot be reached.
     """
-    done = Compacted(day)
-    contents = archive.contents(day)
-    done.damaged.extend(archive.skipped(day))
-    small = [entry for entry in contents.parts if entry.size < SMALL_PART]
-    if not contents.files and len(small) < 2:
-        return done
-    # what the large parts hold already need not be packed again: a killed run may have left both
-    packed: dict[str, datetime] = {}
-    sources = (*(entry for entry in contents.parts if entry.size >= SMALL_PART), *small, *contents.files)
-    group = _Group()
-    for number, (entry, body) in enumerate(archive.read(sources), 1):
-        if progress:
-            progress(number, len(sources))
-        if body is None:
-            continue  # gone meanwhile
+    return _Compaction(archive, day).run(progress)
+
+
+class _Compaction:
+    def __init__(self, archive: Archive, day: date) -> None:
+        self._archive = archive
+        self._day = day
+        self._done = Compacted()
+        # what large parts hold need not be packed again: a killed run may have left both
+        self._packed: dict[str, datetime] = {}
+        self._start_part()
+
+    def _start_part(self) -> None:
+        """Begin a new part: of each video the record that was observed last, and the files that they come from."""
+        self._records: dict[str, Stored] = {}
+        self._sources: list[Entry] = []
+        self._size = 0
+        self._drops_records = False
+
+    def run(self, progress: Callable[[int, int], None]) -> Compacted:
+        contents = self._archive.contents(self._day)
+        self._done.damaged.extend(self._archive.skipped(self._day))
+        small = [entry for entry in contents.parts if entry.size < SMALL_PART]
+        if not contents.files and len(small) < 2:
+            return self._done
+        large = [entry for entry in contents.parts if entry.size >= SMALL_PART]
+        entries = (*large, *small, *contents.files)
+        for number, (entry, body) in enumerate(self._archive.read(entries), 1):
+            progress(number, len(entries))
+            if body is not None:  # None: deleted meanwhile
+                self._add(entry, body)
+        self._finish_part()
+        return self._done
+
+    def _add(self, entry: Entry, body: bytes | OSError) -> None:
         records: list[Stored] = []
-        damaged = len(done.damaged)
+        damaged = len(self._done.damaged)
         size, large = 0, is_part(entry.path) and entry.size >= SMALL_PART
-        for item in found(entry.path, body):
+        for item in records_in(entry.path, body):
             if isinstance(item, Damage):
-                done.damaged.append(item)
+                self._done.damaged.append(item)
                 continue
             records.append(item)
             size += len(item.record.body)
-            if large or size > PART_BYTES:  # a part whose records compress so well is a large one too
+            if large or size > PART_BYTES:  # a small part whose records compress very well is a large one too
                 large = True
-                for stored in records:
-                    _keep_latest(packed, stored)
+                self._remember(records)
                 records.clear()
-        if large or len(done.damaged) > damaged:
-            continue
-        size = sum(len(stored.record.body) for stored in records if not _packed(packed, stored))
-        if group.size and group.size + size > PART_BYTES:
-            _pack(archive, group, packed, done)
-            group = _Group()
-        _take(group, entry, records, packed)
-        group.size += size
-    _pack(archive, group, packed, done)
-    return done
+        if large or len(self._done.damaged) > damaged:
+            return
+        size = sum(len(stored.record.body) for stored in records if not self._is_packed(stored))
+        if self._size and self._size + size > PART_BYTES:
+            self._finish_part()
+        self._size += size
+        self._sources.append(entry)
+        for stored in records:
+            known = self._records.get(stored.record.video_id)
+            if self._is_packed(stored) or (known is not None and known.at > stored.at):
+                self._drops_records = True
+                continue
+            self._drops_records |= known is not None
+            self._records[stored.record.video_id] = stored
 
+    def _is_packed(self, stored: Stored) -> bool:
+        """Whether a large part holds this record already, or a later one."""
+        known = self._packed.get(stored.record.video_id)
+        return known is not None and known >= stored.at
 
-def _packed(packed: dict[str, datetime], stored: Stored) -> bool:
-    """Whether a part holds this record already, or a later one."""
-    known = packed.get(stored.record.video_id)
-    return known is not None and known >= stored.at
+    def _remember(self, records: Iterable[Stored]) -> None:
+        self._packed.update((each.record.video_id, each.at) for each in records if not self._is_packed(each))
 
+    def _finish_part(self) -> None:
+        """Commit the new part in place of its sources."""
+        paths = [entry.path for entry in self._sources]
+        if len(paths) == 1 and is_part(paths[0]) and not self._drops_records:
+            self._remember(self._records.values())
+        elif changed := self._changed():
+            self._done.failed.update(dict.fromkeys(changed, "it changed while it was read"))
+        elif paths:
+            self._commit(paths)
+        self._start_part()
 
-def _keep_latest(packed: dict[str, datetime], stored: Stored) -> None:
-    if not _packed(packed, stored):
-        packed[stored.record.video_id] = stored.at
+    def _commit(self, paths: list[str]) -> None:
+        add: dict[str, bytes] = {}
+        if self._records:
+            in_order = [self._records[video_id].record for video_id in sorted(self._records)]
+            add[part_path(self._day, clock.now(), secrets.token_hex(4))] = encode_part(in_order)
+        provider, message = self._archive.provider, f"Pack {len(paths)} files of {self._day}"
+        try:
+            failed = provider.commit(add, paths, message=message, deadline=time.monotonic() + COMMIT_SECONDS)
+        except Exception as error:  # noqa: BLE001  foreign libraries raise anything: nothing was done
+            text = f"the archive ({provider.name}) did not take a part: {one_line(error)}"
+            raise (ArchiveRefused if isinstance(error, Refused) else ArchiveUnavailable)(text) from None
+        done = self._done
+        done.failed.update(failed)
+        if set(add) & set(failed):
+            return
+        self._remember(self._records.values())
+        deleted = [path for path in paths if path not in failed]
+        done.parts += sum(map(is_part, deleted))
+        done.files += sum(not is_part(path) for path in deleted)
+        done.made += len(add)
+        done.records += len(self._records)
 
-
-def _take(group: _Group, entry: Entry, records: list[Stored], packed: dict[str, datetime]) -> None:
-    group.sources.append(entry)
-    for stored in records:
-        video_id = stored.record.video_id
-        known = group.records.get(video_id)
-        if _packed(packed, stored) or (known is not None and known.at > stored.at):
-            group.dropped = True
-            continue
-        group.dropped |= known is not None
-        group.records[video_id] = stored
-
-
-def _pack(archive: Archive, group: _Group, packed: dict[str, datetime], done: Compacted) -> None:
-    """Commits one new part in place of what it is made of."""
-    paths = [entry.path for entry in group.sources]
-    if not paths:
-        return
-    if len(paths) == 1 and is_part(paths[0]) and not group.dropped:
-        for stored in group.records.values():
-            _keep_latest(packed, stored)
-        return
-    changed = _changed(archive, group, done.day)
-    if changed:
-        done.failed.update(dict.fromkeys(changed, "it changed while it was read"))
-        return
-    add: dict[str, bytes] = {}
-    if group.records:
-        in_order = [group.records[video_id].record for video_id in sorted(group.records)]
-        add[part_path(done.day, clock.now(), secrets.token_hex(4))] = encode_part(in_order)
-    try:
-        failed = archive.provider.commit(
-            add, paths, message=f"Pack {len(paths)} files of {done.day}", deadline=time.monotonic() + COMMIT_SECONDS
-        )
-    except Exception as error:  # noqa: BLE001  whatever a foreign library raises: nothing was done
-        text = f"the archive ({archive.provider.name}) did not take a part: {one_line(error)}"
-        raise (ArchiveRefused if isinstance(error, Refused) else ArchiveUnavailable)(text) from None
-    done.failed.update(failed)
-    if set(add) & set(failed):
-        return
-    for stored in group.records.values():
-        _keep_latest(packed, stored)
-    gone = [path for path in paths if path not in failed]
-    done.parts += sum(map(is_part, gone))
-    done.files += sum(not is_part(path) for path in gone)
-    done.made += len(add)
-    done.records += len(group.records)
-
-
-def _changed(archive: Archive, group: _Group, day: date) -> list[str]:
-    """What is not as it was listed: another command packs, rewrites or deletes it, or a shard replaces a record."""
-    now = archive.contents(day)
-    sizes = {entry.path: entry.size for entry in (*now.files, *now.parts)}
-    return [entry.path for entry in group.sources if sizes.get(entry.path) != entry.size]
+    def _changed(self) -> list[str]:
+        """Return the sources that another command or a shard has changed since they were listed."""
+        if not self._sources:
+            return []
+        now = self._archive.contents(self._day)
+        sizes = {entry.path: entry.size for entry in (*now.files, *now.parts)}
+        return [entry.path for entry in self._sources if sizes.get(entry.path) != entry.size]

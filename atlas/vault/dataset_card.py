@@ -1,4 +1,4 @@
-"""The dataset's card: what people see on the Hub, and what tells its viewer which files to show."""
+"""The dataset's card: what people see on the Hub, and which files its viewer shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["CARD", "CARD_PATH"]
 
 CARD_PATH = "README.md"
 
-# said, or a tool would guess the types from the first file that it sees
+# named, or a tool would guess the types from the first file that it sees
 _TIMES = {"date", "published_at"}
 _FEATURES = "\n".join(
     f"  - name: {column}\n    dtype: {'timestamp[s]' if column in _TIMES else 'string'}" for column in COLUMNS

@@ -1,51 +1,61 @@
-"""Single videos and whole channels: finding everything that the archive holds of them, and taking it out for good."""
+"""Find everything that the archive holds of videos and channels, and delete it for good.
+
+Deleting is not enough where the archive keeps its history. Each commit that deletes also writes a marker, which says
+that the history has yet to be erased; the marker is deleted when that is done. So the next run finishes what a killed
+one has begun.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from atlas.errors import ArchiveRefused, ArchiveUnavailable
 from atlas.redaction import one_line
-from atlas.vault.archive import Damage
-from atlas.vault.deletion import commit_erasing, delete_for_good, finish_erasing
-from atlas.vault.layout import decode_part, encode_part, record_at, video_of
-from atlas.vault.providers.base import TooLarge
+from atlas.vault.archive import Damage, damage_of
+from atlas.vault.layout import decode_part, encode_part, video_of
+from atlas.vault.providers.base import Refused
 from atlas.vault.records import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import date
 
     from atlas.vault.archive import Archive
 
-__all__ = ["Forgotten", "Wanted", "forget", "search"]
+__all__ = ["COMMIT_SECONDS", "MARKER", "Erased", "Selection", "delete_for_good", "erase", "finish_erasing", "search"]
 
+MARKER = "history-to-erase.txt"
+"""The marker's path."""
+
+_MARKER_TEXT = b"Files were deleted from this archive for good. Its history is erased next, and this note with it.\n"
+_NEXT = "The database is not the cause. Check the archive's settings and its store, then run this again: it continues."
+COMMIT_SECONDS = 600.0
+_DELETED_AT_ONCE = 5_000
 _REWRITTEN_AT_ONCE = 64 * 1024 * 1024  # bytes of parts
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Whose records are looked for: of videos, and of all videos of channels."""
+class Selection:
+    """Whose records are searched: of videos, and of all videos of channels."""
 
     videos: frozenset[str]
     channels: frozenset[str] = frozenset()
 
     def holds(self, video_id: str, body: bytes) -> bool:
-        """Whether a record is one of them, by the name that it lies under or by what it says itself.
-
-        Raises:
-            ValueError: that cannot be told, since it is no JSON object.
-        """
+        """Whether a record is one of them, by its path or by its own text. Raises ValueError: it is no JSON object."""
         if video_id in self.videos:
             return True
         resource = decode(body)
         snippet = resource.get("snippet")
         channel = snippet.get("channelId") if isinstance(snippet, dict) else None
-        # what stands there may be anything that JSON can say, a list too
+        # either value may be anything that JSON can say, a list too
         return any(
             isinstance(name, str) and name in known
             for name, known in ((resource.get("id"), self.videos), (channel, self.channels))
@@ -53,16 +63,16 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Forgotten:
-    """What was found of videos, or taken out.
+class Erased:
+    """What was found of videos, or deleted.
 
     Attributes:
-        files: records that lay in a file each.
-        records: records in packed parts.
+        files: records in a file each.
+        records: records in parts.
         parts: the parts that held them.
         video_ids: of the records.
-        unsearched: what may hold more of them, since it cannot be read or written anew.
-        failed: what could not be deleted or rewritten, by path, with the reason.
+        unsearched: what may hold more of them, since it cannot be read or rewritten.
+        failed: path → why it could not be deleted or rewritten.
     """
 
     files: int = 0
@@ -72,138 +82,155 @@ class Forgotten:
     unsearched: list[Damage] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
-
-@dataclass(slots=True)
-class _Trace:
-    """A file or a part that holds something of them, and what is to become of it: None, or the part without them."""
-
-    path: str
-    video_ids: list[str]
-    rest: bytes | None = None
+    def count(self, path: str, video_ids: Collection[str]) -> None:
+        self.video_ids.update(video_ids)
+        if video_of(path) is None:
+            self.parts += 1
+            self.records += len(video_ids)
+        else:
+            self.files += 1
 
 
 def search(
-    archive: Archive,
-    wanted: Wanted,
-    *,
-    since: date | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Forgotten:
-    """What the archive holds of videos; deletes nothing. Arguments and errors as ``forget`` has them."""
-    found = Forgotten()
-    for _, traces in _days(archive, wanted, found.unsearched, since, progress, rewrite=False):
-        for trace in traces:
-            _count(found, trace)
+    archive: Archive, selection: Selection, *, since: date | None = None, progress: Progress = lambda *_: None
+) -> Erased:
+    """Return what the archive holds of them. Arguments and errors as of ``erase``."""
+    found = Erased()
+    for day in _days(archive, since, progress):
+        for path, video_ids, _ in _matches(archive, day, selection, found.unsearched):
+            found.count(path, video_ids)
     return found
 
 
-def forget(
-    archive: Archive,
-    wanted: Wanted,
-    *,
-    since: date | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Forgotten:
-    """Deletes the files of videos, writes parts anew without them, and erases the history.
+def erase(
+    archive: Archive, selection: Selection, *, since: date | None = None, progress: Progress = lambda *_: None
+) -> Erased:
+    """Delete the files of videos, rewrite parts without them, and erase the history.
 
-    A file is known by its name, unless channels are wanted: then each is read. Every part is read.
+    Files are found by name, unless channels are selected: then each is read. Every part is read.
 
     Args:
-        archive: the archive.
-        wanted: which videos.
-        since: looks at no day before this one.
-        progress: called for each day: what is done, the day's number, how many there are.
+        since: skip earlier days.
+        progress: called for each day with the step, the day's number, and how many there are.
 
     Raises:
-        ArchiveUnavailable: the place cannot be reached, or could not erase its history.
+        ArchiveUnavailable: the archive cannot be reached, or could not erase its history.
     """
-    found = Forgotten()
-    for day, traces in _days(archive, wanted, found.unsearched, since, progress, rewrite=True):
-        add: dict[str, bytes] = {}
-        deleted: list[_Trace] = []
-        size = 0
-        for trace in traces:
-            _count(found, trace)
-            if trace.rest is None:
-                deleted.append(trace)
+    found = Erased()
+    for day in _days(archive, since, progress):
+        rewritten: dict[str, bytes] = {}
+        deleted: list[str] = []
+        for path, video_ids, rest in _matches(archive, day, selection, found.unsearched, rewrite=True):
+            found.count(path, video_ids)
+            if rest is None:
+                deleted.append(path)
                 continue
-            add[trace.path] = trace.rest
-            size += len(trace.rest)
-            if size > _REWRITTEN_AT_ONCE:
-                found.failed.update(commit_erasing(archive, add, (), f"Rewrite parts of {day}"))
-                add, size = {}, 0
-        if add:
-            found.failed.update(commit_erasing(archive, add, (), f"Rewrite parts of {day}"))
-        found.failed.update(delete_for_good(archive, [trace.path for trace in deleted], str(day)))
+            rewritten[path] = rest
+            if sum(map(len, rewritten.values())) > _REWRITTEN_AT_ONCE:
+                found.failed.update(_rewrite(archive, rewritten, day))
+                rewritten = {}
+        if rewritten:
+            found.failed.update(_rewrite(archive, rewritten, day))
+        found.failed.update(delete_for_good(archive, deleted, str(day)))
     finish_erasing(archive, deleted=bool(found.files or found.parts))
     return found
 
 
-def _days(
-    archive: Archive,
-    wanted: Wanted,
-    unsearched: list[Damage],
-    since: date | None,
-    progress: Progress | None,
-    *,
-    rewrite: bool,
-) -> Iterator[tuple[date, Iterator[_Trace]]]:
+def _days(archive: Archive, since: date | None, progress: Progress) -> Iterator[date]:
     days = [day for day in archive.days() if since is None or day >= since]
     for number, day in enumerate(days, 1):
-        if progress:
-            progress(f"searching {day}", number, len(days))
-        yield day, _traces(archive, day, wanted, unsearched, rewrite=rewrite)
+        progress(f"searching {day}", number, len(days))
+        yield day
 
 
-def _traces(
-    archive: Archive, day: date, wanted: Wanted, unsearched: list[Damage], *, rewrite: bool
-) -> Iterator[_Trace]:
+def _matches(
+    archive: Archive, day: date, selection: Selection, unsearched: list[Damage], *, rewrite: bool = False
+) -> Iterator[tuple[str, list[str], bytes | None]]:
+    """Yield the path of each file and part that holds selected records, their ids, and the part without them.
+
+    The last is None where nothing else is in it, or without ``rewrite``.
+    """
     contents = archive.contents(day)
     unsearched += (
         each
         for each in archive.skipped(day)
-        if each.video_id is None or wanted.channels or each.video_id in wanted.videos
+        if each.video_id is None or selection.channels or each.video_id in selection.videos
     )
-    named = [entry for entry in contents.files if video_of(entry.path) in wanted.videos]
-    yield from (_Trace(entry.path, [video_of(entry.path) or ""]) for entry in named)
-    others = [entry for entry in contents.files if video_of(entry.path) not in wanted.videos] if wanted.channels else []
+    others = []
+    for entry in contents.files:
+        video_id = video_of(entry.path) or ""
+        if video_id in selection.videos:
+            yield entry.path, [video_id], None
+        elif selection.channels:
+            others.append(entry)
     for entry, body in archive.read((*others, *contents.parts)):
         if body is None:
-            continue  # gone meanwhile; the caller searches again
+            continue  # deleted meanwhile; the caller searches again
         try:
             if isinstance(body, OSError):
                 raise body
-            trace = _trace(entry.path, body, wanted, rewrite=rewrite)
+            video_ids, rest = _split(entry.path, body, selection, rewrite=rewrite)
         except (OSError, ValueError) as error:
-            reason = one_line(error)
-            reason = reason.removeprefix(entry.path).removeprefix(" is damaged: ")
-            unread = isinstance(error, OSError) and not isinstance(error, TooLarge)
-            unsearched.append(Damage(entry.path, reason, unread=unread))
+            unsearched.append(damage_of(entry.path, error))
             continue
-        if trace is not None:
-            yield trace
+        if video_ids:
+            yield entry.path, video_ids, rest
 
 
-def _trace(path: str, body: bytes, wanted: Wanted, *, rewrite: bool) -> _Trace | None:
-    """What a file or a part holds of them. Raises ValueError where that cannot be told, or not be taken out."""
-    if video_of(path) is not None:
-        record = record_at(path, body)
-        return _Trace(path, [record.video_id]) if wanted.holds(record.video_id, record.body) else None
-    ids = [record.video_id for record in decode_part(body, path) if wanted.holds(record.video_id, record.body)]
-    if not ids:
-        return None
-    rest: bytes | None = None
-    if rewrite:
-        kept = (record for record in decode_part(body, path) if not wanted.holds(record.video_id, record.body))
-        if (first := next(kept, None)) is not None:
-            rest = encode_part(chain([first], kept))
-    return _Trace(path, ids, rest)
+def _split(path: str, body: bytes, selection: Selection, *, rewrite: bool) -> tuple[list[str], bytes | None]:
+    if (video_id := video_of(path)) is not None:
+        return [video_id] if selection.holds(video_id, body) else [], None
+    ids = [record.video_id for record in decode_part(body, path) if selection.holds(record.video_id, record.body)]
+    if not ids or not rewrite:
+        return ids, None
+    kept = (record for record in decode_part(body, path) if not selection.holds(record.video_id, record.body))
+    first = next(kept, None)
+    return ids, None if first is None else encode_part(chain([first], kept))
 
 
-def _count(found: Forgotten, trace: _Trace) -> None:
-    found.video_ids.update(trace.video_ids)
-    if video_of(trace.path) is None:
-        found.parts += 1
-        found.records += len(trace.video_ids)
-    else:
-        found.files += 1
+def _rewrite(archive: Archive, parts: Mapping[str, bytes], day: date) -> Mapping[str, str]:
+    return _commit(archive, {**parts, MARKER: _MARKER_TEXT}, (), f"Rewrite parts of {day}")
+
+
+def delete_for_good(archive: Archive, paths: Collection[str], what: str) -> dict[str, str]:
+    """Delete files in bounded commits, each with the marker. Return path → why it could not be deleted."""
+    failed: dict[str, str] = {}
+    listed = list(paths)
+    for start in range(0, len(listed), _DELETED_AT_ONCE):
+        some = listed[start : start + _DELETED_AT_ONCE]
+        failed.update(_commit(archive, {MARKER: _MARKER_TEXT}, some, f"Delete {len(some)} files of {what}"))
+    return failed
+
+
+def finish_erasing(archive: Archive, *, deleted: bool) -> bool:
+    """Erase the history if the marker is there or this process has deleted something. Return whether it was done.
+
+    Another process may have deleted the marker of this one's commits along with its own.
+
+    Raises:
+        ArchiveUnavailable: it could not be done; the marker stays, and the next call tries again.
+    """
+    marked = False
+    try:
+        with contextlib.suppress(FileNotFoundError):  # there is no archive
+            marked = archive.provider.read(MARKER) is not None
+        if not (marked or deleted):
+            return False
+        archive.provider.erase_history()
+        if marked:
+            _commit(archive, {}, (MARKER,), "The history is erased")
+    except OSError as error:
+        raise _unavailable(archive, "its history could not be erased", error) from None
+    return True
+
+
+def _commit(archive: Archive, add: Mapping[str, bytes], delete: Collection[str], message: str) -> Mapping[str, str]:
+    try:
+        return archive.provider.commit(add, delete, message=message, deadline=time.monotonic() + COMMIT_SECONDS)
+    except Exception as error:  # noqa: BLE001  foreign libraries raise anything: nothing was done
+        raise _unavailable(archive, "it did not take a change", error) from None
+
+
+def _unavailable(archive: Archive, what: str, error: Exception) -> ArchiveUnavailable:
+    text = f"the archive ({archive.provider.name}): {what}: {one_line(error).removesuffix('.')}. {_NEXT}"
+    return ArchiveRefused(text) if isinstance(error, Refused) else ArchiveUnavailable(text)

@@ -1,8 +1,9 @@
-"""From settings to a provider. Each is imported where it is chosen: nobody pays for the others."""
+"""Make the provider that the settings name; only its module is imported."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas.config import settings
@@ -11,16 +12,17 @@ from atlas.errors import ConfigError
 if TYPE_CHECKING:
     from atlas.vault.providers.base import Provider
 
-__all__ = ["chosen", "provider_from_settings"]
+__all__ = ["provider_from_settings", "provider_settings"]
 
 _INSTEAD = "or set VAULT_PROVIDER to local or off"
 # The Hub's rule for names, with the owner that a dataset of one's own always has.
 _DATASET_ID = re.compile(r"(?!.*(?:--|\.\.))(?!.*\.git$)\w(?:[\w.-]{0,94}\w)?/\w(?:[\w.-]{0,94}\w)?", re.ASCII)
+_FOLDER_URL = re.compile(r"(?:file|local)://(?!.*::)(/*[^/].*)", re.DOTALL)
 _TOKEN = re.compile(r"[!-~]+")  # what an HTTP header can carry
 
 
-def chosen() -> tuple[object, ...]:
-    """The values that decide about the provider, to be compared with those of another moment."""
+def provider_settings() -> tuple[object, ...]:
+    """Return the settings that decide about the provider, to see when they change."""
     return (
         settings.vault_provider,
         settings.vault_layout,
@@ -33,11 +35,10 @@ def chosen() -> tuple[object, ...]:
 
 
 def provider_from_settings(*, create: bool = True) -> Provider:
-    """Return the provider that the settings ask for. Raises ConfigError naming the setting and what to do.
+    """Return the provider of the settings. Raises ConfigError naming the setting and what to do.
 
     Args:
-        create: whether a missing dataset of the Hub is created. An erasure must not find the empty one that a wrong
-            name would create.
+        create: create a missing dataset of the Hub. An erasure must not search the empty one that a wrong name creates.
     """
     if settings.vault_provider == "off":
         from atlas.vault.providers.off import OffProvider  # noqa: PLC0415
@@ -53,6 +54,10 @@ def provider_from_settings(*, create: bool = True) -> Provider:
                 "VAULT_URL required for VAULT_PROVIDER=fsspec: set it to where the archive is, such as "
                 f"s3://bucket/archive or file:///mnt/archive; {_INSTEAD}."
             )
+        if folder := _FOLDER_URL.fullmatch(settings.vault_url):
+            from atlas.vault.providers.local import LocalProvider  # noqa: PLC0415
+
+            return LocalProvider(Path(folder[1]), name="fsspec", setting="VAULT_URL")
         from atlas.vault.providers.filesystem import FilesystemProvider  # noqa: PLC0415
 
         return FilesystemProvider(settings.vault_url)

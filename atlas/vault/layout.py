@@ -6,11 +6,13 @@
     packed/2026-11-22/20261122T080000123456Z-1f2e3d4c.jsonl.zst     packed: the records of one flush and day
 
 An archive may hold both, whatever VAULT_LAYOUT says now. Of several records of one video and day the one that was
-observed last counts, wherever it lies; see ``newest``.
+observed last counts; see ``newest``.
 
-A part is JSON Lines, compressed with Zstandard. A line has flat columns, the same ones and of the same types for ever,
-which the Hub's viewer and any tool can show, and ``record``: the record's own JSON as text, byte for byte but for the
-newline at its end.
+A part is JSON Lines, compressed with Zstandard. A line has flat columns, always the same ones and of the same types,
+which the Hub's viewer and any tool can show, and ``record``: the record's own JSON as text, without its last newline.
+
+192 KiB of Zstandard can unpack to gigabytes. So a part is unpacked in small pieces and within bounds, once to check it
+and once more to read it.
 """
 
 from __future__ import annotations
@@ -24,132 +26,109 @@ import orjson
 
 from atlas.times import iso
 from atlas.vault.records import MAX_RECORD, Record, check_video_id, decode, observed_at
-from atlas.vault.unpacking import checked_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = [
-    "COLUMNS",
-    "FILES",
-    "PACKED",
-    "day_of",
-    "decode_part",
-    "encode_part",
-    "files_folder",
-    "folder_day",
-    "is_part",
-    "newest",
-    "part_path",
-    "parts_folder",
-    "read_lines",
-    "record_at",
+    "COLUMNS", "FILES", "MAX_LINE", "MAX_LINES", "MAX_RATIO", "MAX_TEXT", "PACKED", "RATIO_APPLIES_ABOVE", "day_of",
+    "decode_part", "encode_part", "files_folder", "is_part", "newest", "part_path", "parts_folder", "read_lines",
     "video_of",
-]
+]  # fmt: skip
 
 FILES, PACKED = "metadata", "packed"
 """The folder of each layout."""
 
 COLUMNS = ("video_id", "date", "channel_id", "title", "published_at", "record")
-"""Of a line of a part; strings, two of them times, and null where YouTube said nothing."""
+"""Columns of a part: strings, two of them times, and null where YouTube said nothing."""
 
-_FOLDER = re.compile(rf"(?:{FILES}|{PACKED})/(\d{{4}}-\d\d-\d\d)", re.ASCII)
-_FILE = re.compile(rf"{FILES}/(\d{{4}}-\d\d-\d\d)/([A-Za-z0-9_-]{{1,64}})\.json", re.ASCII)
-_PART = re.compile(rf"{PACKED}/(\d{{4}}-\d\d-\d\d)/\d{{8}}T\d{{12}}Z-[0-9a-z]+\.jsonl\.zst", re.ASCII)
-_TOKEN = re.compile(r"[0-9a-z]+", re.ASCII)
-_LEVEL = 9  # of Zstandard: 40 MB/s on one core, within a few per cent of what the slow levels reach on such texts
+MAX_TEXT = 4 * 2**30
+"""Bytes that a part may unpack to."""
+RATIO_APPLIES_ABOVE = 256 * 2**20
+"""A part that unpacks to no more bytes than this may have any ratio: what Maia writes is smaller."""
+MAX_RATIO = 100
+"""How many bytes each byte of a part may unpack to; records shrink to about an eighth."""
+MAX_LINE = 64 * 2**20
+"""Bytes of a line: a record of the largest size, escaped, and its columns."""
+MAX_LINES = 1_000_000
+"""Records that a part may hold."""
+
 _MAX_BAD_LINES = 1_000  # of a part: each is reported, and a part can hold hundreds of millions
+_MAX_WINDOW = 8 * 2**20  # bytes that a frame may refer back to; all levels of zstd up to 19 need no more
+_INPUT = 512  # bytes unpacked at once; a block takes 4 bytes or more and gives up to 128 KiB, so up to 16 MiB
+_LEVEL = 9  # of Zstandard: 40 MB/s on one core, within a few per cent of what the slow levels reach on such texts
+
+_DAY = r"(\d{4}-\d\d-\d\d)"
+_FOLDER = re.compile(rf"(?:{FILES}|{PACKED})/{_DAY}", re.ASCII)
+_FILE = re.compile(rf"{FILES}/{_DAY}/([A-Za-z0-9_-]{{1,64}})\.json", re.ASCII)
+_PART = re.compile(rf"{PACKED}/{_DAY}/\d{{8}}T\d{{12}}Z-[0-9a-z]+\.jsonl\.zst", re.ASCII)
+_TOKEN = re.compile(r"[0-9a-z]+", re.ASCII)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def files_folder(day: date) -> str:
-    """``metadata/{YYYY-MM-DD}``, where the day's single records lie."""
+    """Return ``metadata/{YYYY-MM-DD}``, the folder of the day's single records."""
     return f"{FILES}/{day.isoformat()}"
 
 
 def parts_folder(day: date) -> str:
-    """``packed/{YYYY-MM-DD}``, where the day's parts lie."""
+    """Return ``packed/{YYYY-MM-DD}``, the folder of the day's parts."""
     return f"{PACKED}/{day.isoformat()}"
 
 
 def part_path(day: date, at: datetime, token: str) -> str:
-    """``packed/{YYYY-MM-DD}/{YYYYMMDDTHHMMSSffffff}Z-{token}.jsonl.zst``.
+    """Return ``packed/{YYYY-MM-DD}/{YYYYMMDDTHHMMSSffffff}Z-{token}.jsonl.zst``.
 
     Args:
         day: of its records (UTC).
         at: when it is written, by the schedule clock.
-        token: tells it from what others write at the same moment: eight random hexadecimal digits.
+        token: differs from those of other processes: eight random hexadecimal digits.
     """
     if not _TOKEN.fullmatch(token):
-        raise ValueError(f"no token of a part: {token!r}")
+        raise ValueError(f"a part's token has digits and small letters only: {token!r}")
     return f"{parts_folder(day)}/{at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}-{token}.jsonl.zst"
 
 
-def day_of(path: str) -> date | None:
-    """The day of a record or a part, or None for what is neither, such as the dataset's card."""
-    match = _FILE.fullmatch(path) or _PART.fullmatch(path)
+def day_of(path: str, *, folders: bool = False) -> date | None:
+    """Return the day of a record or a part, with ``folders`` also of a day's folder; None for every other path."""
+    match = _FILE.fullmatch(path) or _PART.fullmatch(path) or (_FOLDER.fullmatch(path) if folders else None)
     try:
         return date.fromisoformat(match[1]) if match else None
     except ValueError:  # the 30th of February
         return None
 
 
-def folder_day(path: str) -> date | None:
-    """Return the day of a folder of either layout, or None for every other path."""
-    match = _FOLDER.fullmatch(path)
-    try:
-        return date.fromisoformat(match[1]) if match else None
-    except ValueError:
-        return None
-
-
 def video_of(path: str) -> str | None:
-    """The video's id of a record that is a file, or None for everything else."""
+    """Return the video's id of a record that is a file; None for every other path."""
     match = _FILE.fullmatch(path)
     return match[2] if match and day_of(path) else None
 
 
 def is_part(path: str) -> bool:
-    """Whether it is a packed part."""
+    """Whether the path is that of a part."""
     return bool(_PART.fullmatch(path)) and day_of(path) is not None
 
 
-def record_at(path: str, body: bytes) -> Record:
-    """The record in a file. Raises ValueError where the path is no record's; the body is not looked at."""
-    video_id, day = video_of(path), day_of(path)
-    if video_id is None or day is None:
-        raise ValueError(f"no record: {path}")
-    return Record(video_id, day, body)
-
-
 def newest(records: Iterable[Record]) -> Record | None:
-    """Of several records of one video and day the one that was observed last; among equals the last one given.
+    """Return the record that was observed last; among equals the last one given.
 
-    One that does not say when it was observed, as the first releases wrote them, or cannot be read, counts as earlier
-    than any that does. Give files before parts, and parts in the order of their names.
+    Records without a time, as the first releases wrote them, and unreadable ones count as the oldest. Give files before
+    parts, and parts in the order of their names.
     """
     best, latest = None, _FIRST
     for record in records:
-        at = _observed(record)
+        try:
+            at = observed_at(decode(record.body)) or _FIRST
+        except ValueError:
+            at = _FIRST
         if best is None or at >= latest:
             best, latest = record, at
     return best
 
 
-def _observed(record: Record) -> datetime:
-    try:
-        return observed_at(decode(record.body)) or _FIRST
-    except ValueError:
-        return _FIRST
-
-
 def encode_part(records: Iterable[Record]) -> bytes:
-    """One part. The same records give the same bytes.
-
-    Raises:
-        ValueError: a record is no JSON object in UTF-8.
-    """
-    import zstandard  # noqa: PLC0415  only who packs pays for it
+    """Return one part; the same records give the same bytes. Raises ValueError: a record is no JSON object in UTF-8."""
+    import zstandard  # noqa: PLC0415  imported where parts are used
 
     # the checksum shows a damaged part, and the frame's end a short one
     packer = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
@@ -158,14 +137,13 @@ def encode_part(records: Iterable[Record]) -> bytes:
 
 
 def decode_part(body: bytes, name: str = "a part") -> Iterator[Record]:
-    """The records of a part, in its order.
+    """Yield the records of a part.
 
     Args:
-        body: the part.
         name: its path, for the error.
 
     Raises:
-        ValueError: it is damaged, short or no part; names it. A short or altered one yields no record before that.
+        ValueError: it is damaged, short or no part. A short or altered one yields no record before that.
     """
     for record in read_lines(body, name):
         if isinstance(record, ValueError):
@@ -174,16 +152,28 @@ def decode_part(body: bytes, name: str = "a part") -> Iterator[Record]:
 
 
 def read_lines(body: bytes, name: str = "a part") -> Iterator[Record | ValueError]:
-    """Like ``decode_part``, but a line that is no record is given as what is wrong with it, and the others are read.
+    """Yield the records of a part, and an error in place of a line that is no record.
+
+    Args:
+        body: the part; several parts may be joined, as `cat` does.
 
     Raises:
-        ValueError: it is short, altered, no part, or unpacks to too much; names it.
+        ValueError: it is short, altered, no part, or unpacks to too much.
     """
+    most = min(MAX_TEXT, max(RATIO_APPLIES_ABOVE, MAX_RATIO * len(body)))
+    size = lines = 0
+    for piece in _unpack(body, name):
+        size += len(piece)
+        lines += piece.count(b"\n")
+        if lines > MAX_LINES:
+            raise ValueError(f"{name} is damaged: it has more than {MAX_LINES:,} lines")
+        if size > most:
+            raise ValueError(f"{name} is damaged: its {len(body):,} bytes unpack to more than {most:,}")
     bad = 0
-    for number, line in enumerate(checked_lines(body, name), 1):
+    for number, line in enumerate(_lines(body, name), 1):
         try:
-            if isinstance(line, ValueError):
-                raise line
+            if line is None:
+                raise ValueError(f"it has more than {MAX_LINE:,} bytes")  # noqa: TRY301
             record = _record(orjson.loads(line))
         except ValueError as error:
             bad += 1
@@ -194,26 +184,66 @@ def read_lines(body: bytes, name: str = "a part") -> Iterator[Record | ValueErro
             yield record
 
 
+def _lines(body: bytes, name: str) -> Iterator[bytes | None]:
+    """Yield the lines of a part, None for one that is too long."""
+    rest, too_long = bytearray(), False
+    for piece in _unpack(body, name):
+        start = 0
+        while (end := piece.find(b"\n", start)) >= 0:
+            yield None if too_long or len(rest) + end - start > MAX_LINE else bytes(rest) + piece[start:end]
+            rest.clear()
+            too_long, start = False, end + 1
+        too_long = too_long or len(rest) + len(piece) - start > MAX_LINE
+        if too_long:
+            rest.clear()
+        else:
+            rest += memoryview(piece)[start:]
+    if too_long or rest:
+        yield None if too_long else bytes(rest)
+
+
+def _unpack(body: bytes, name: str) -> Iterator[bytes]:
+    """Yield the text of all frames, in pieces."""
+    import zstandard  # noqa: PLC0415  imported where parts are used
+
+    view, start, frame = memoryview(body), 0, None
+    while start < len(view) or frame is None:
+        frame = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
+        while not frame.eof:
+            packed = view[start : start + _INPUT]
+            if not packed:
+                raise ValueError(f"{name} is damaged: its end is missing")
+            start += len(packed)
+            try:
+                piece = frame.decompress(packed)
+            except zstandard.ZstdError as error:
+                raise ValueError(f"{name} is damaged: {error}") from None
+            if piece:
+                yield piece
+        start -= len(frame.unused_data)
+
+
 def _line(record: Record) -> bytes:
     snippet = decode(record.body).get("snippet")
     known: Mapping[str, Any] = snippet if isinstance(snippet, Mapping) else {}
     values = (
         record.video_id,
         record.day.isoformat(),
-        *(_shown(known.get(key)) for key in ("channelId", "title")),
+        _text(known.get("channelId")),
+        _text(known.get("title")),
         _time(known.get("publishedAt")),
         record.body.decode().removesuffix("\n"),
     )
     return orjson.dumps(dict(zip(COLUMNS, values, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _shown(value: object) -> str | None:
-    """A column's text. Half an emoji, which only the record keeps, would make the line unreadable to many tools."""
+def _text(value: object) -> str | None:
+    # half an emoji, which only the record keeps, would make the line unreadable to many tools
     return value.encode(errors="replace").decode() if isinstance(value, str) else None
 
 
 def _time(value: object) -> str | None:
-    """As YouTube writes it, to the second: one that is something else would make the column no column of times."""
+    # to the second, as YouTube writes it: with anything else, tools would not read the column as times
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
         return iso(at) if at and at.tzinfo else None

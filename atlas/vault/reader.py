@@ -1,4 +1,4 @@
-"""Finding one record in the archive."""
+"""Find one record in the archive."""
 
 from __future__ import annotations
 
@@ -15,38 +15,36 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
-
-_LOOKS = 3  # a compaction moves a day's records into another part at most once in a while
-
-
-def load(provider: Provider, video_id: str, day: date) -> Record | None:
-    """The record of a video and a day, in whichever layout; of several the one that was observed last.
-
-    All parts of the day are read, and none of them is kept.
-
-    Raises:
-        ValueError: the id is none, or a part is damaged.
-        OSError: the place cannot be reached, or a file cannot be read.
-    """
-    if isinstance(day, datetime):
-        day = day.date()
-    for _ in range(_LOOKS):
-        try:
-            return newest(_found(provider, video_id, day))
-        except FileNotFoundError:  # the whole place is missing
-            return None
-        except _Moved:
-            continue
-    raise OSError(f"{parts_folder(day)} is being packed anew; look again")
+_ATTEMPTS = 3  # a compaction rarely moves a day's records
 
 
 class _Moved(Exception):
-    """A part is gone since it was listed: its records are in another one now."""
+    """A part was deleted since it was listed: its records are in another one now."""
 
 
-def _found(provider: Provider, video_id: str, day: date) -> Iterator[Record]:
-    path = record_path(video_id, day)
-    body = provider.read(path)
+def load(provider: Provider, video_id: str, day: date) -> Record | None:
+    """Return the record of a video and a day, in either layout; of several the one that was observed last.
+
+    Reads all parts of the day.
+
+    Raises:
+        ValueError: the id cannot be a file name, or a part is damaged.
+        OSError: the archive cannot be reached, or a file cannot be read.
+    """
+    if isinstance(day, datetime):
+        day = day.date()
+    for _ in range(_ATTEMPTS):
+        try:
+            return newest(_find(provider, video_id, day))
+        except FileNotFoundError:  # there is no archive
+            return None
+        except _Moved:
+            continue
+    raise OSError(f"{parts_folder(day)} is being compacted; try again")
+
+
+def _find(provider: Provider, video_id: str, day: date) -> Iterator[Record]:
+    body = provider.read(record_path(video_id, day))
     if body is not None:
         yield Record(video_id, day, body)
     for entry in provider.list(parts_folder(day)):

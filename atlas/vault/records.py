@@ -1,4 +1,4 @@
-"""What is archived: one record per video and day, and how it is written."""
+"""Archived records: one per video and day, and how they are encoded."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 MARK = "_maia"
-"""The one top-level key of a record that is not YouTube's: what the vault itself has to say about it."""
+"""The only top-level key of a record that is the vault's own."""
 
 MAX_RECORD = 16 * 2**20
-"""Bytes of a record: as many as the largest answer that is read, so that no text of it is lost. What YouTube says about
-a video has some thousand; read as JSON, they take up to 30 times as much."""
+"""Bytes of a record: as many as the largest answer that is read. Usual records have some thousand; decoded, they take
+up to 30 times as much memory."""
 
 # Wider than today's ids (11 characters), but nothing that could leave the folder or hide in it.
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -44,13 +44,7 @@ class EncodingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record, ready to be stored.
-
-    Attributes:
-        video_id: YouTube's id.
-        day: the UTC date that it belongs to.
-        body: JSON in UTF-8, with a newline at its end.
-    """
+    """One record of a video and a UTC date, encoded: JSON in UTF-8 with a newline at its end."""
 
     video_id: str
     day: date
@@ -58,18 +52,18 @@ class Record:
 
     @property
     def path(self) -> str:
-        """Where the layout ``files`` has it, and what tells it from others in any layout."""
+        """Its path in the layout ``files``, which identifies it in any layout."""
         return record_path(self.video_id, self.day)
 
 
 def check_video_id(video_id: str) -> None:
-    """Raises ValueError unless the id is safe as a file name: 1 to 64 letters, digits, dashes and underscores."""
+    """Raise ValueError unless the id is safe as a file name: 1 to 64 letters, digits, dashes and underscores."""
     if not isinstance(video_id, str) or not _VIDEO_ID.fullmatch(video_id):
-        raise ValueError(f"no video id: {str(video_id)[:80]!r}; it has 1 to 64 of A-Z a-z 0-9 _ and -")
+        raise ValueError(f"not a video id: {str(video_id)[:80]!r}; it has 1 to 64 of A-Z a-z 0-9 _ and -")
 
 
 def record_path(video_id: str, day: date) -> str:
-    """``metadata/{YYYY-MM-DD}/{video_id}.json``. Raises ValueError for an id that is no file name."""
+    """Return ``metadata/{YYYY-MM-DD}/{video_id}.json``. Raises ValueError: the id cannot be a file name."""
     check_video_id(video_id)
     if isinstance(day, datetime):
         day = day.date()
@@ -77,16 +71,14 @@ def record_path(video_id: str, day: date) -> str:
 
 
 def mark(response: Mapping[str, Any], observed: datetime, refetched: datetime | None = None) -> dict[str, Any]:
-    """The answer with what the vault has to say about it under its last key, all else as it was.
+    """Return the answer with the vault's own data under its last key.
 
     ``"_maia": {"observed_at": "2026-11-22T08:00:00.123456Z", "refetched_at": "2026-11-22T08:00:00Z"}``
 
-    A refetched record is not the answer that the video was discovered with: that one could not be archived, and a later
-    run asked again.
+    A refetched record is not the answer that the video was discovered with: that one could not be archived.
 
     Args:
-        response: what YouTube answered.
-        observed: when, by the schedule clock; a rebuilt database dates the record's counts by it.
+        observed: when YouTube answered, by the schedule clock; a rebuilt database dates the record's counts by it.
         refetched: when it was asked for again, if it was.
 
     Raises:
@@ -95,17 +87,17 @@ def mark(response: Mapping[str, Any], observed: datetime, refetched: datetime | 
     if not isinstance(response, Mapping):
         raise EncodingError(f"a record is a mapping, not {type(response).__name__}")
     known = response.get(MARK)
-    said = dict(known) if isinstance(known, Mapping) else {}
-    said["observed_at"] = iso(observed, "microseconds")
+    ours = dict(known) if isinstance(known, Mapping) else {}
+    ours["observed_at"] = iso(observed, "microseconds")
     if refetched is not None:
-        said["refetched_at"] = iso(refetched)
-    return {**{key: value for key, value in response.items() if key != MARK}, MARK: said}
+        ours["refetched_at"] = iso(refetched)
+    return {**{key: value for key, value in response.items() if key != MARK}, MARK: ours}
 
 
 def observed_at(record: Mapping[str, Any]) -> datetime | None:
-    """When a decoded record's answer was given (UTC), or None where it does not say so."""
-    said = record.get(MARK)
-    text = said.get("observed_at") if isinstance(said, Mapping) else None
+    """Return when a decoded record was observed (UTC), or None where it does not say so."""
+    ours = record.get(MARK)
+    text = ours.get("observed_at") if isinstance(ours, Mapping) else None
     if not isinstance(text, str):
         return None
     try:
@@ -127,22 +119,24 @@ def _encode(response: Mapping[str, Any]) -> bytes:
     if not isinstance(response, Mapping):
         raise EncodingError(f"a record is a mapping, not {type(response).__name__}")
     try:
-        body = orjson.dumps(response, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
+        body = orjson.dumps(response, default=_to_dict, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
         # Lone surrogates (half an emoji, as in texts that were cut) and integers beyond 64 bits: the standard library
         # writes both without loss, surrogates as ASCII escapes.
         try:
-            return json.dumps(response, default=_plain, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+            return (
+                json.dumps(response, default=_to_dict, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+            )
         except (TypeError, ValueError, RecursionError) as error:
             raise EncodingError(str(error) or type(error).__name__) from None
-    # A number that no double can hold (1e400) was read as infinite, and orjson writes that as null without a word.
-    if b"null" in body and not _finite(response):
+    # A number that no double can hold (1e400) was read as infinite, and orjson silently writes that as null.
+    if b"null" in body and not _all_finite(response):
         raise EncodingError("a number in it is too large")
     return body
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """A stored record. Raises ValueError when it is no JSON object."""
+    """Return a stored record. Raises ValueError: it is no JSON object."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -155,7 +149,7 @@ def decode(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _finite(response: object) -> bool:
+def _all_finite(response: object) -> bool:
     waiting = [response]
     while waiting:
         value = waiting.pop()
@@ -168,8 +162,8 @@ def _finite(response: object) -> bool:
     return True
 
 
-def _plain(value: object) -> object:
-    """For mappings that are no dict, such as read-only views."""
+def _to_dict(value: object) -> object:
+    # mappings that are no dict, such as read-only views
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")

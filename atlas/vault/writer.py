@@ -1,4 +1,4 @@
-"""From records to the files of a layout, and into a provider."""
+"""Write records in a layout into a provider."""
 
 from __future__ import annotations
 
@@ -28,23 +28,18 @@ FOLDER_SHARE = 0.9
 
 
 class Writer:
-    """Stores records in the layout asked for; a day whose folder is nearly full goes over to parts.
-
-    Args:
-        provider: where they go.
-        layout: ``files`` or ``packed``.
-    """
+    """Store records in a layout; a day whose folder is nearly full gets parts instead."""
 
     def __init__(self, provider: Provider, layout: Layout = "files") -> None:
         self._provider = provider
         self._layout = layout
-        # Files of a day's folder: counted once, then with what was added here. What other shards add meanwhile is not
-        # known; the margin is for them, and where it does not do the place refuses and the day is counted again.
-        self._held: dict[date, int] = {}
-        self._said: set[date] = set()
+        # Files of a day's folder: counted once, then with what was added here. Other shards add files meanwhile; the
+        # margin is for them, and where it is too small the provider refuses and the day is counted again.
+        self._files: dict[date, int] = {}
+        self._announced: set[date] = set()
 
     def store(self, records: Sequence[Record], at: datetime, deadline: float) -> Mapping[str, str]:
-        """One commit for all of them, or a second one where the place has no room for so many files.
+        """Store all records in one commit, or in a second one of parts where a folder has no room for the files.
 
         Args:
             records: at most one for each video and day.
@@ -52,7 +47,7 @@ class Writer:
             deadline: in ``time.monotonic()`` seconds.
 
         Returns:
-            What was not stored, by the record's path, with the reason.
+            record path → why it was not stored.
 
         Raises:
             Exception: nothing was stored.
@@ -60,7 +55,7 @@ class Writer:
         days: dict[date, list[Record]] = defaultdict(list)
         for record in records:
             days[record.day].append(record)
-        packed = {day for day, of_day in days.items() if self._packs(day, len(of_day))}
+        packed = {day for day, of_day in days.items() if self._is_packed(day, len(of_day))}
         try:
             return self._commit(days, packed, at, deadline)
         except Refused as error:
@@ -68,31 +63,27 @@ class Writer:
                 raise
             logger.warning("vault: the files were refused, and are packed instead: %s", error)
             for day in days:
-                self._held.pop(day, None)
+                self._files.pop(day, None)
             return self._commit(days, set(days), at, deadline)
 
-    def _packs(self, day: date, new: int) -> bool:
-        """Whether the records of a day go into a part."""
+    def _is_packed(self, day: date, new: int) -> bool:
         limit = self._provider.folder_limit
         if self._layout == "packed" or limit is None:
             return self._layout == "packed"
-        if day not in self._held:
-            self._held[day] = self._count(files_folder(day))
-        if self._held[day] + new <= limit * FOLDER_SHARE:
+        folder = files_folder(day)
+        if day not in self._files:
+            try:
+                self._files[day] = sum(1 for _ in self._provider.list(folder))
+            except FileNotFoundError:  # there is no archive yet
+                self._files[day] = 0
+        if self._files[day] + new <= limit * FOLDER_SHARE:
             return False
-        if day not in self._said:
-            self._said.add(day)
+        if day not in self._announced:
+            self._announced.add(day)
             logger.info(
-                "vault: %s holds %d of at most %d files; its records are packed", files_folder(day), self._held[day],
-                limit,
-            )  # fmt: skip
+                "vault: %s holds %d of at most %d files; its records are packed", folder, self._files[day], limit
+            )
         return True
-
-    def _count(self, folder: str) -> int:
-        try:
-            return sum(1 for _ in self._provider.list(folder))
-        except FileNotFoundError:  # the whole place is missing, and may be made at the first commit
-            return 0
 
     def _commit(
         self, days: Mapping[date, Sequence[Record]], packed: set[date], at: datetime, deadline: float
@@ -110,6 +101,6 @@ class Writer:
         message = f"Archive {number} video{'' if number == 1 else 's'}"
         failed = self._provider.commit(add, (), message=message, deadline=deadline)
         for day, of_day in days.items():
-            if day in self._held and day not in packed:
-                self._held[day] += sum(1 for record in of_day if record.path not in failed)
+            if day in self._files and day not in packed:
+                self._files[day] += sum(record.path not in failed for record in of_day)
         return {record.path: reason for path, reason in failed.items() for record in records.get(path, ())}

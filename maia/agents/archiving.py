@@ -47,6 +47,6 @@ async def _withdraw(session: AgentSession, erased: Sequence[str]) -> None:
     if not erased or seconds <= 0:
         return
     try:
-        await vault.forget(erased, since=(clock.now() - timedelta(days=1)).date(), seconds=seconds)
+        await vault.erase(erased, since=(clock.now() - timedelta(days=1)).date(), seconds=seconds)
     except AtlasError as error:
         get_run_logger().error("%d videos that were erased are in the archive: %s", len(erased), error)

@@ -11,8 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from atlas.adapters.expiry import Outlook
-from atlas.adapters.retention import Batch, KeepingDAO
+from atlas.adapters.retention import Batch, Outlook, RetentionDAO
 from atlas.database import database
 from atlas.vault.expiry import ArchiveOutlook
 from maia.agents.session import Shard, check_start
@@ -59,7 +58,7 @@ class JanitorSession:
         dry_run: nothing is deleted.
     """
 
-    dao: KeepingDAO
+    dao: RetentionDAO
     shutdown: Shutdown
     counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(COUNTS, 0)))
     failures: list[str] = field(default_factory=list)
@@ -143,7 +142,7 @@ async def janitor_session(shard: Shard | None = None, *, dry_run: bool = False) 
     await check_start(archive=not dry_run)
     database.application_name = f"maia janitor {shard or Shard()}"
     async with database.session():
-        token = _current.set(session := JanitorSession(KeepingDAO(), current_shutdown(), dry_run=dry_run))
+        token = _current.set(session := JanitorSession(RetentionDAO(), current_shutdown(), dry_run=dry_run))
         try:
             yield session
         finally:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from atlas.adapters.expiry import Outlook
+from atlas.adapters.retention import Outlook
 from atlas.sanitize import sanitize_line
 from atlas.vault.expiry import ArchiveOutlook
 from maia.commands.agents import (

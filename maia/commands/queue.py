@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from atlas.adapters.queue import QueryRow, QueueDAO
-from atlas.commands.pipes import echo_json
+from atlas.commands.json_output import echo_json
 from atlas.commands.progress import Progress
 from atlas.database import database
 from atlas.policy import USER_PRIORITY

@@ -32,7 +32,7 @@ LEAD = 15
 # what has to do with the quota day, which is Pacific
 QUOTA_TESTS = (
     "tests/integration/test_clocks.py",
-    "tests/integration/test_dao_keeping.py",
+    "tests/integration/test_retention_dao.py",
     "tests/integration/test_keyring.py",
     "tests/integration/test_report.py",
     "tests/integration/agents/test_plan.py",

@@ -186,7 +186,7 @@ async def test_numbers_below_zero_stay_numbers(db: Database, tmp_path: Path) -> 
 async def test_formulas_are_not_escaped_in_parquet(arguments: tuple[str, ...]) -> None:
     done = await atlas("export", "--table", "videos", "--escape-formulas", *arguments)
     assert done.code == 2
-    assert "only CSV needs it" in done.stderr
+    assert "only for CSV" in done.stderr
 
 
 async def test_an_empty_text_and_no_text_are_apart_in_csv(db: Database, tmp_path: Path) -> None:
@@ -557,13 +557,13 @@ async def test_the_suffix_decides_the_format(
 @pytest.mark.parametrize(
     ("name", "form", "reason"),
     [
-        ("x.parquet", "csv", "is no name for --format csv"),
-        ("x.csv", "parquet", "is no name for --format parquet"),
-        ("x.xlsx", None, "no format has the suffix '.xlsx': name a .csv or a .parquet"),
-        ("x.json", None, "no format has the suffix '.json'"),
-        ("x.csv.gz", None, "nothing is written as '.gz'"),
-        ("x.csv.gz", "csv", "nothing is written as '.gz'"),
-        ("x.parquet.zst", "parquet", "nothing is written as '.zst'"),
+        ("x.parquet", "csv", "contradicts --format csv"),
+        ("x.csv", "parquet", "contradicts --format parquet"),
+        ("x.xlsx", None, "unknown suffix '.xlsx': name a .csv or a .parquet"),
+        ("x.json", None, "unknown suffix '.json'"),
+        ("x.csv.gz", None, "'.gz' cannot be written"),
+        ("x.csv.gz", "csv", "'.gz' cannot be written"),
+        ("x.parquet.zst", "parquet", "'.zst' cannot be written"),
     ],
 )
 def test_a_name_that_contradicts_the_format_is_refused(

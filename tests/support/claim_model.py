@@ -15,7 +15,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from atlas.adapters.erasure import ForgetDAO
+from atlas.adapters.erasure import ErasureDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.models.rows import Presence, TargetRow, TopicRow
@@ -132,7 +132,7 @@ class World(RuleBasedStateMachine):
 
     @rule(ids=st.sets(st.sampled_from(VIDEOS), min_size=1, max_size=2))
     def videos_are_forgotten(self, ids: set[str]) -> None:
-        self._do(lambda: ForgetDAO(self.fleet.stores[0]).forget(ids, []))
+        self._do(lambda: ErasureDAO(self.fleet.stores[0]).erase(ids, []))
         for id_ in ids:
             self.owner.pop(id_, None)
             self.snapshots.pop(id_, None)

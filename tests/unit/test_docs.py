@@ -16,7 +16,7 @@ import typer
 import atlas.cli
 import maia.cli
 from atlas import policy
-from atlas.adapters.export import Exported
+from atlas.adapters.export import STATEMENTS, Exported
 from atlas.config.keypool import RINGS, KeyPool
 from atlas.migrations import versions
 from maia.runtime.exitcodes import Outcome
@@ -90,10 +90,10 @@ def test_the_numbers_of_the_policy_are_as_documented() -> None:
 def test_what_can_be_exported_is_that_of_the_code() -> None:
     rows = list(table(document("docs/export.md"), "table", "`--since` and `--until` go by", "columns"))
     assert [row[0].strip("`") for row in rows] == [str(each) for each in Exported]
-    folder = Path(atlas.__file__).parent / "sql"
     for name, time, _ in rows:
-        statement = (folder / f"export/export_{name.strip('`')}.sql").read_text(encoding="utf-8")
-        assert f"{time.strip('`')} >= $1) AND ($2::timestamptz IS NULL OR {time.strip('`')} < $2)" in statement
+        column = time.strip("`")
+        statement = STATEMENTS[Exported(name.strip("`"))]("text").replace('"', "")
+        assert f"{column} >= $1) AND ($2::timestamptz IS NULL OR {column} < $2)" in statement
 
 
 def test_the_errors_are_those_of_the_client() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from atlas.adapters.retention import Batch, KeepingDAO
+from atlas.adapters.retention import Batch, RetentionDAO
 from atlas.errors import DatabaseUnavailable, StatementFailed
 from maia.agents import janitor_session
 from maia.agents.janitor_session import JanitorSession
@@ -20,7 +20,7 @@ from maia.runtime.shutdown import Shutdown
 
 @pytest.fixture
 def session() -> JanitorSession:
-    return JanitorSession(KeepingDAO(), Shutdown())
+    return JanitorSession(RetentionDAO(), Shutdown())
 
 
 async def batches(*found: Batch) -> AsyncGenerator[Batch]:

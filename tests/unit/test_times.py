@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from atlas.commands.pipes import echo_json
+from atlas.commands.json_output import echo_json
 from atlas.commands.times import moment
 from atlas.config import settings
 from atlas.times import ahead, iso, time_as_json

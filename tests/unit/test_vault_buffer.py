@@ -278,7 +278,7 @@ async def test_off_takes_nothing_and_claims_nothing() -> None:
     vault.store_metadata("aaaaaaaaaaa", {})
     assert vault.pending() == 0
     assert await vault.flush() == FlushReport()
-    with pytest.raises(ValueError, match="no video id"):
+    with pytest.raises(ValueError, match="not a video id"):
         vault.store_metadata("../escape", {})
 
 

@@ -17,7 +17,6 @@ from atlas.vault.layout import (
     is_part,
     newest,
     part_path,
-    record_at,
     video_of,
 )
 from atlas.vault.records import Record, encode, mark
@@ -41,7 +40,7 @@ def test_a_part_is_named_for_its_day_its_time_and_its_writer() -> None:
     assert part_path(DAY, AT, "0a1b2c3d") == PART
     assert part_path(DAY, AT.astimezone(timezone(timedelta(hours=-5))), "0a1b2c3d") == PART
     for token in ("", "../x", "A"):
-        with pytest.raises(ValueError, match="no token"):
+        with pytest.raises(ValueError, match="token has digits"):
             part_path(DAY, AT, token)
 
 
@@ -70,13 +69,11 @@ def test_the_day_is_read_from_the_path(path: str) -> None:
 )
 def test_what_is_neither_has_no_day(path: str) -> None:
     assert (day_of(path), video_of(path), is_part(path)) == (None, None, False)
-    with pytest.raises(ValueError, match="no record"):
-        record_at(path, b"{}\n")
 
 
-def test_a_file_is_a_record() -> None:
-    assert record_at(FILE, b"{}\n") == Record("-_aaaaaaaaa", DAY, b"{}\n")
-    assert record_at(FILE, b"{}\n").path == FILE
+def test_a_folder_has_a_day_only_where_folders_count() -> None:
+    assert day_of("packed/2026-11-22", folders=True) == DAY
+    assert day_of("metadata/2026-02-30", folders=True) is None
 
 
 def test_records_come_back_from_a_part_byte_for_byte_and_in_order() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,15 +12,12 @@ import pytest
 from atlas.errors import ConfigError
 from atlas.vault.archive import Archive, Damage, Stored
 from atlas.vault.compaction import compact
-from atlas.vault.deletion import expire
-from atlas.vault.erasure import Wanted, forget
+from atlas.vault.erasure import Selection, erase
+from atlas.vault.expiry import expire
 from atlas.vault.providers.base import LINK, SPECIAL
-from atlas.vault.providers.filesystem import FilesystemProvider
 from atlas.vault.providers.local import LocalProvider
 
 from ..support.archives import DAY, put_files, put_part, record
-
-Make = Callable[[Path], LocalProvider | FilesystemProvider]
 
 LINKED = DAY - timedelta(days=1)
 LOOP = DAY - timedelta(days=2)
@@ -38,13 +34,6 @@ SKIPPED = {
     f"metadata/{LOOP}": LINK,
     PART: LINK,
 }
-
-
-@pytest.fixture(params=["local", "file"])
-def make(request: pytest.FixtureRequest) -> Make:
-    if request.param == "local":
-        return LocalProvider
-    return lambda folder: FilesystemProvider(folder.as_uri())
 
 
 @pytest.fixture
@@ -82,13 +71,13 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def place(vault: Path, outside: Path, make: Make) -> LocalProvider | FilesystemProvider:
+def place(vault: Path, outside: Path) -> LocalProvider:
     del outside
-    return make(vault)
+    return LocalProvider(vault)
 
 
 def test_links_and_pipes_are_no_part_of_a_list_and_are_reported_once(
-    place: LocalProvider | FilesystemProvider, caplog: pytest.LogCaptureFixture
+    place: LocalProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     for _ in range(2):
@@ -103,13 +92,13 @@ def test_links_and_pipes_are_no_part_of_a_list_and_are_reported_once(
 
 
 @pytest.mark.parametrize("path", [path for path in SKIPPED if path.endswith((".json", ".zst"))])
-def test_what_is_skipped_is_not_read_by_its_name_either(place: LocalProvider | FilesystemProvider, path: str) -> None:
+def test_what_is_skipped_is_not_read_by_its_name_either(place: LocalProvider, path: str) -> None:
     assert place.read(path) is None
     assert place.read(f"metadata/{LINKED}/elsewhere.json") is None
     assert list(place.list(f"metadata/{LINKED}")) == []
 
 
-def test_records_name_what_was_skipped_on_their_day(place: LocalProvider | FilesystemProvider) -> None:
+def test_records_name_what_was_skipped_on_their_day(place: LocalProvider) -> None:
     archive = Archive(place)
     assert archive.days() == [LOOP, LINKED, DAY, LATER]
     found = {day: list(archive.records(day)) for day in archive.days()}
@@ -123,9 +112,7 @@ def test_records_name_what_was_skipped_on_their_day(place: LocalProvider | Files
     assert [each.path for each in found[LINKED] if isinstance(each, Damage)] == [f"metadata/{LINKED}"]
 
 
-def test_retention_goes_on_and_deletes_nothing_elsewhere(
-    place: LocalProvider | FilesystemProvider, vault: Path, outside: Path
-) -> None:
+def test_retention_goes_on_and_deletes_nothing_elsewhere(place: LocalProvider, vault: Path, outside: Path) -> None:
     before = everything(outside)
     report = expire(Archive(place), LATER)
 
@@ -138,11 +125,11 @@ def test_retention_goes_on_and_deletes_nothing_elsewhere(
 
 
 def test_an_erasure_changes_nothing_elsewhere_and_says_what_it_did_not_search(
-    place: LocalProvider | FilesystemProvider, outside: Path
+    place: LocalProvider, outside: Path
 ) -> None:
     before = everything(outside)
     archive = Archive(place)
-    found = forget(archive, Wanted(frozenset({"linked", "elsewhere", "good", "packed"})))
+    found = erase(archive, Selection(frozenset({"linked", "elsewhere", "good", "packed"})))
 
     assert everything(outside) == before
     assert found.video_ids == {"good", "packed"}
@@ -152,9 +139,7 @@ def test_an_erasure_changes_nothing_elsewhere_and_says_what_it_did_not_search(
     }  # fmt: skip
 
 
-def test_compaction_reads_and_deletes_nothing_elsewhere(
-    place: LocalProvider | FilesystemProvider, outside: Path
-) -> None:
+def test_compaction_reads_and_deletes_nothing_elsewhere(place: LocalProvider, outside: Path) -> None:
     before = everything(outside)
     done = compact(Archive(place), DAY)
 
@@ -163,9 +148,7 @@ def test_compaction_reads_and_deletes_nothing_elsewhere(
     assert f"metadata/{DAY}/linked.json" in {each.path for each in done.damaged}
 
 
-def test_nothing_is_written_through_a_link(
-    place: LocalProvider | FilesystemProvider, vault: Path, outside: Path
-) -> None:
+def test_nothing_is_written_through_a_link(place: LocalProvider, vault: Path, outside: Path) -> None:
     before = everything(outside)
     paths = [f"metadata/{LINKED}/new.json", f"metadata/{DAY}/linked.json", f"metadata/{DAY}/good.json"]
 
@@ -178,10 +161,10 @@ def test_nothing_is_written_through_a_link(
     assert not (vault / paths[1]).is_symlink()
 
 
-def test_the_folder_itself_may_be_a_link(tmp_path: Path, make: Make) -> None:
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "vault").symlink_to("real")
-    place = make(tmp_path / "vault")
+    place = LocalProvider(tmp_path / "vault")
     place.check_writable()
     put_files(place, record("a"))
 
@@ -191,8 +174,8 @@ def test_the_folder_itself_may_be_a_link(tmp_path: Path, make: Make) -> None:
     assert everything(tmp_path / "real") == {}
 
 
-def test_a_hard_link_is_a_file_like_any_other(tmp_path: Path, make: Make) -> None:
-    place = make(tmp_path / "vault")
+def test_a_hard_link_is_a_file_like_any_other(tmp_path: Path) -> None:
+    place = LocalProvider(tmp_path / "vault")
     (path,) = put_files(place, record("a"))
     (tmp_path / "copy").hardlink_to(tmp_path / "vault" / path)
 
@@ -201,25 +184,25 @@ def test_a_hard_link_is_a_file_like_any_other(tmp_path: Path, make: Make) -> Non
 
 
 @pytest.mark.parametrize("target", ["vault", "nowhere"])
-def test_a_folder_that_is_a_link_to_nothing_is_a_config_error(tmp_path: Path, make: Make, target: str) -> None:
+def test_a_folder_that_is_a_link_to_nothing_is_a_config_error(tmp_path: Path, target: str) -> None:
     (tmp_path / "vault").symlink_to(target)
     with pytest.raises(ConfigError, match="VAULT_"):
-        make(tmp_path / "vault").check_writable()
+        LocalProvider(tmp_path / "vault").check_writable()
 
 
 @pytest.mark.parametrize("name", ["metadata", "packed"])
-def test_a_layouts_folder_that_is_a_link_is_a_config_error(tmp_path: Path, make: Make, name: str) -> None:
+def test_a_layouts_folder_that_is_a_link_is_a_config_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "vault").mkdir()
     (tmp_path / "vault" / name).symlink_to(tmp_path / "real")
-    with pytest.raises(ConfigError, match=f"/{name}' is a symbolic link, and below VAULT_(PATH|URL) none is followed"):
-        make(tmp_path / "vault").check_writable()
+    with pytest.raises(ConfigError, match=f"/{name}' is a symbolic link, and below VAULT_PATH none is followed"):
+        LocalProvider(tmp_path / "vault").check_writable()
 
 
 def test_a_day_that_may_not_be_read_is_named_and_the_others_expire(
-    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = make(tmp_path)
+    place = LocalProvider(tmp_path)
     put_files(place, record("a", LINKED), record("b"), record("c", LATER))
     put_part(place, record("p", LINKED))
     locked = str(tmp_path / "metadata" / str(LINKED))
@@ -237,16 +220,16 @@ def test_a_day_that_may_not_be_read_is_named_and_the_others_expire(
     assert report.error is not None
     assert report.error.startswith(f"1 files could not be deleted, such as metadata/{LINKED}: it cannot be read: ")
     assert "Permission denied" in report.error
-    found = forget(Archive(place), Wanted(frozenset({"a"})))
+    found = erase(Archive(place), Selection(frozenset({"a"})))
     assert [each.path for each in found.unsearched] == [f"metadata/{LINKED}"]
 
 
-def test_only_old_rests_of_the_archive_itself_are_swept(vault: Path, outside: Path, make: Make) -> None:
+def test_only_old_rests_of_the_archive_itself_are_swept(vault: Path, outside: Path) -> None:
     rest = vault / "metadata" / str(DAY) / ".a.json.0123.tmp"
     rest.write_bytes(b"")
     os.utime(rest, (0, 0))
 
-    make(vault).erase_history()
+    LocalProvider(vault).erase_history()
 
     assert not rest.exists()
     assert (outside / ".old.tmp").exists()

@@ -161,7 +161,7 @@ async def test_a_record_comes_back_as_it_went_in(tmp_path: Path) -> None:
     mark = {"_maia": {"observed_at": "2026-11-22T00:00:00.000000Z"}}
     assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) == answer | mark
     assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 21)) is None
-    with pytest.raises(ValueError, match="no video id"):
+    with pytest.raises(ValueError, match="not a video id"):
         vault.load_metadata("../../etc/passwd", date(2026, 11, 22))
 
 

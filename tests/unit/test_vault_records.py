@@ -21,7 +21,7 @@ def test_the_path_holds_the_date_and_the_id() -> None:
     "video_id", ["", ".", "..", "../x", "a/b", "a\\b", "a.json", "a b", "a\n", "a\0", "ä", "x" * 65, None, 7]
 )
 def test_an_id_that_is_no_file_name_is_refused(video_id: Any) -> None:
-    with pytest.raises(ValueError, match="no video id"):
+    with pytest.raises(ValueError, match="not a video id"):
         record_path(video_id, date(2026, 11, 2))
 
 

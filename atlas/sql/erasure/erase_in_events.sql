@@ -1,4 +1,4 @@
--- Events that name videos or channels: one that lists several ids (`ids`) goes on without these, any other goes.
+-- Deletes events that name videos or channels; from one that lists several ids (`ids`) only these ids are removed.
 -- $1 numbers of the events, $2 ids
 WITH named AS (
     SELECT id, CASE WHEN jsonb_typeof(payload -> 'ids') = 'array' THEN payload -> 'ids' ELSE '[]' END AS ids

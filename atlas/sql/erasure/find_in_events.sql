@@ -1,5 +1,5 @@
--- Of the $2 events after number $1 those that name one of the ids $3, as a text of its own or as a word of one, and the
--- last number that was looked at; no row at the end of the table.
+-- Finds, among the $2 events after number $1, those that name one of the ids $3: as a whole text or as a word of one.
+-- Returns the last number of the page too; no row at the end of the table.
 WITH page AS (
     SELECT id, payload FROM $schema.events WHERE id > $1 ORDER BY id LIMIT $2
 ), word AS (

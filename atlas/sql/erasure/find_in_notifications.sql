@@ -1,4 +1,4 @@
--- What people were told of, and runs whose error says it, that name one of the ids $1 as a word.
+-- Finds notifications, and runs by their error, that name one of the ids $1 as a word.
 WITH word AS (
     SELECT type, subject, NULL::uuid AS run, regexp_split_to_table(subject, '[^A-Za-z0-9_-]+') AS text
     FROM $schema.notifications

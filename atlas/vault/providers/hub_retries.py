@@ -1,8 +1,8 @@
-"""The time limits and retries of talks with the Hugging Face Hub.
+"""Time limits and retries of requests to the Hugging Face Hub.
 
-huggingface_hub's one HTTP client has no time limit, and waits by itself, for minutes where the Hub asks for it, before
-it tries some requests again. Here every request ends by a deadline, and each retry is decided in one place: the whole
-of what was to be done is done again, which the caller makes harmless.
+huggingface_hub's HTTP client has no time limit, and waits by itself, for minutes where the Hub asks for it, before it
+retries some requests. Here every request ends by a deadline, and tenacity repeats the whole operation, which the caller
+makes idempotent.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
     from tenacity.wait import wait_base
 
-__all__ = ["TRIES", "NoAnswer", "Overtaken", "Patience", "TimeIsUp", "asked_for", "status_of"]
+__all__ = ["ATTEMPTS", "HubRetries", "NoAnswer", "Overtaken", "TimeIsUp", "requested_wait", "status_of"]
 
-TRIES = 8
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 10.0  # seconds; full jitter, since shards that collided once must not do so again
+ATTEMPTS = 8
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 10.0  # seconds; with full jitter, so that shards that collided do not collide again
 _CONNECT_SECONDS = 10.0
-_REQUEST_SECONDS = 20.0  # but for what may take the Hub a minute
+_REQUEST_SECONDS = 20.0  # except requests that may take the Hub a minute
 _SLOW = ("/commit/", "/super-squash/", "/lfs-files")
 
-# 409 and 412: another shard commits at this moment. 408, 429 and 5xx: the Hub is busy. Others come back the same.
+# 409 and 412: another shard commits at this moment. 408, 429 and 5xx: the Hub is busy. Other answers are final.
 _TRANSIENT = frozenset({408, 409, 412, 429})
-# A part that was uploaded a moment ago was swept away by another process before it was committed.
+# Another process has swept away a part that was uploaded a moment ago, before it was committed.
 _SWEPT = "LFS pointer pointed to a file that does not exist"
-# as the Hub words its limits of commits: "… (128 per hour). You can retry this action in about 1 hour", …
+# the texts of the Hub's limits of commits: "… (128 per hour). You can retry this action in about 1 hour", …
 _RETRY_IN = re.compile(
     r"\b(?:re)?try (?:this action |again )?(?:in|after) (?:about |around |approximately )?(an?|one|[0-9]{1,6}) "
     r"(second|minute|hour|day)s?\b",
@@ -50,7 +50,7 @@ _RETRY_IN = re.compile(
 # … and "You have exceeded our hourly quotas for action: commit. We invite you to retry later."
 _HOURLY = re.compile(r"\bhourly (?:quota|limit|rate limit)s?\b|\bper hour\b", re.IGNORECASE)
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
-# huggingface_hub 1 rides on httpx, 2 on httpx2; neither re-exports it
+# huggingface_hub 1 uses httpx, 2 uses httpx2; neither re-exports it
 _HTTP_LIBRARIES = frozenset({"httpx", "httpx2"})
 
 T = TypeVar("T")
@@ -61,44 +61,42 @@ class NoAnswer(OSError):
 
 
 class Overtaken(OSError):
-    """Another process has just done a part of what this one is about to do."""
+    """Another process has just done a part of this operation."""
 
 
 class TimeIsUp(OSError):
-    """Nothing more is asked of the Hub."""
+    """The deadline has passed."""
 
     def __init__(self) -> None:
         super().__init__(TIME_IS_UP)
 
 
-class Patience:
-    """Does things that talk with the Hub again until they are done, as long as that may help.
+class HubRetries:
+    """Repeat an operation on the Hub as long as that may help.
 
     Args:
-        wait: between tries; what the Hub asks for comes on top of it.
-        sleep: waits so many seconds.
+        wait: between attempts; what the Hub asks for is added.
     """
 
     def __init__(self, wait: wait_base | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self._wait = wait or wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
         self._sleep = sleep
 
-    def __call__(self, call: Callable[[], T], deadline: float, *, tries: int = TRIES) -> T:
-        """The call's answer; it is made again after what may pass.
+    def __call__(self, call: Callable[[], T], deadline: float, *, attempts: int = ATTEMPTS) -> T:
+        """Return the call's result; repeat it after transient errors.
 
         Args:
-            call: something that may be done twice; its requests are made in this thread.
+            call: idempotent; its requests are made in this thread.
             deadline: in ``time.monotonic()`` seconds.
-            tries: how often at most.
 
         Raises:
-            Exception: the last try's.
+            Exception: that of the last attempt.
         """
         if deadline <= time.monotonic():
             raise TimeIsUp
         retrying = Retrying(
-            retry=retry_if_exception(_may_pass),
-            stop=stop_after_attempt(tries) | stop_before_delay(deadline - time.monotonic()),
+            retry=retry_if_exception(_is_transient),
+            stop=stop_after_attempt(attempts) | stop_before_delay(deadline - time.monotonic()),
             wait=self._pause,
             sleep=self._sleep,
             reraise=True,
@@ -108,18 +106,18 @@ class Patience:
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        return self._wait(state) + (asked_for(error) if error else 0.0)
+        return self._wait(state) + (requested_wait(error) if error else 0.0)
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that is behind an error, or None where there was no answer."""
+    """Return the HTTP status behind an error, or None where there was no answer."""
     response = _response(error)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
 
 
 def _response(error: BaseException | None) -> Any:
-    # an upload's error is another error's cause
+    # the error of an upload is the cause of another error
     while error is not None:
         response = getattr(error, "response", None)
         if response is not None:
@@ -128,15 +126,12 @@ def _response(error: BaseException | None) -> Any:
     return None
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     if isinstance(error, Overtaken):
         return True
     status = status_of(error)
     if status is not None:
-        # the last one: a large object that was uploaded a moment ago was swept away before it was committed
-        return (
-            status in _TRANSIENT or status >= 500 or "LFS pointer pointed to a file that does not exist" in str(error)
-        )
+        return status in _TRANSIENT or status >= 500 or _SWEPT in str(error)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, (NoAnswer, json.JSONDecodeError)):
@@ -145,7 +140,7 @@ def _may_pass(error: BaseException) -> bool:
     return False
 
 
-def asked_for(error: BaseException) -> float:
+def requested_wait(error: BaseException) -> float:
     """Return the seconds that the Hub asks to wait, by its RateLimit or Retry-After headers and by its text."""
     response = _response(error)
     if response is None:
@@ -168,7 +163,7 @@ def _in_headers(response: Any) -> float:
 
 
 def _in_text(text: str, otherwise: float) -> float:
-    """The limit of commits is in the text alone; where that names no time, an hour for an hourly limit."""
+    """Read the limit of commits, which is in the text alone; an hour for an hourly limit without a time."""
     if match := _RETRY_IN.search(text):
         return (1 if match[1].lower() in {"a", "an", "one"} else int(match[1])) * _UNITS[match[2].lower()]
     return otherwise or (_UNITS["hour"] if _HOURLY.search(text) else 0.0)
@@ -187,7 +182,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def _bounded(deadline: float) -> Iterator[None]:
-    """Within it, the requests of huggingface_hub in this context end by the deadline and are not tried again by it."""
+    """End the requests of huggingface_hub in this context by the deadline, and disable its own retries."""
     with _lock:
         client = _library().get_session()
         if client not in _ours:
@@ -201,10 +196,9 @@ def _bounded(deadline: float) -> Iterator[None]:
 
 
 def _send(send: Callable[..., Any], request: Any, **options: Any) -> Any:
-    """In the place of the client's own ``send``, with the deadline of who asks, if there is one.
+    """Replace the client's ``send``: apply the deadline, if there is one.
 
-    huggingface_hub waits and tries again after httpx's errors and after answers that it looks at itself; of neither it
-    gets to see one here.
+    huggingface_hub retries after httpx's errors and some answers; here it sees neither.
     """
     deadline = _deadline.get()
     if deadline is None:

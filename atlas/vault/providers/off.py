@@ -1,4 +1,4 @@
-"""No archive: nothing is kept, and nothing is said to have been kept."""
+"""No archive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["OffProvider"]
 
 
 class OffProvider:
-    """Keeps nothing. What was seen meanwhile has no ``archived_at`` and is archived once a provider is chosen."""
+    """Store nothing. Videos get no ``archived_at``, and are archived once a provider is set."""
 
     name = "off"
     enabled = False
@@ -21,29 +21,29 @@ class OffProvider:
     skipped: ClassVar[dict[str, str]] = {}
 
     def check(self) -> None:
-        """Nothing can be wrong."""
+        """Do nothing."""
 
     def check_writable(self) -> None:
-        """Nothing is written."""
+        """Do nothing."""
 
     def read(self, path: str) -> bytes | None:  # noqa: ARG002
-        """There is never one."""
+        """Return None."""
         return None
 
     def list(self, folder: str) -> Iterator[Entry]:  # noqa: ARG002
-        """There are none."""
+        """Yield nothing."""
         return iter(())
 
     def commit(
         self,
         add: Mapping[str, bytes],
-        delete: Collection[str],  # noqa: ARG002  what is not there is gone
+        delete: Collection[str],  # noqa: ARG002
         *,
         message: str,  # noqa: ARG002
         deadline: float,  # noqa: ARG002
     ) -> Mapping[str, str]:
-        """Adds none of them."""
+        """Add nothing, and say so."""
         return dict.fromkeys(add, "the vault is off")
 
     def erase_history(self) -> None:
-        """There is none."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""What a versioned S3 bucket keeps of files that were replaced or deleted."""
+"""Delete the earlier versions of files that a versioned S3 bucket keeps."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE = 1_000  # S3's limit
 _KINDS = ("Versions", "DeleteMarkers")
-# Of stores that do not take the checksum of a bulk deletion that botocore sends instead of Content-MD5, or know none.
+# Answers of stores that do not accept botocore's checksum of a bulk deletion, or know no bulk deletions.
 _NO_BULK = {
     "MissingContentMD5", "InvalidDigest", "BadDigest", "MissingContentLength", "NotImplemented", "MethodNotAllowed",
     "400", "405", "411", "501",
 }  # fmt: skip
 _WANTS_CHECKSUM = re.compile(r"content-?md5|x-amz-(?:sdk-)?checksum", re.IGNORECASE)
-_UNKNOWN = {"NotImplemented", "MethodNotAllowed", "501", "405"}  # what stores that speak only a part of S3 answer
+_UNKNOWN = {"NotImplemented", "MethodNotAllowed", "501", "405"}  # answers of stores that implement only a part of S3
 
 
 def erase_versions(fs: Any, folders: Iterable[str]) -> None:
-    """Deletes every version that is not a file's present one, and the marks of deletion. Of a plain bucket, nothing.
+    """Delete every version that is not a file's present one, and the delete markers.
 
     Args:
         fs: s3fs.
@@ -40,7 +40,7 @@ def erase_versions(fs: Any, folders: Iterable[str]) -> None:
         bucket, _, prefix = folder.partition("/")
         try:
             before = None
-            # again until nothing is found: marks go only after what they hide has gone
+            # until nothing is found: a marker can only be deleted after the versions that it hides
             while (first := _delete_all(fs, bucket, _old(fs, bucket, prefix))) is not None:
                 if first == before:
                     raise OSError(f"the store says that earlier versions are deleted, and still lists {first['Key']}")
@@ -51,7 +51,7 @@ def erase_versions(fs: Any, folders: Iterable[str]) -> None:
 
 
 def _delete_all(fs: Any, bucket: str, versions: Iterator[dict[str, str]]) -> dict[str, str] | None:
-    """Returns the first of them."""
+    """Delete versions, and return the first of them."""
     first = None
     bulk = True
     while some := list(islice(versions, _AT_ONCE)):
@@ -65,7 +65,7 @@ def _delete_all(fs: Any, bucket: str, versions: Iterator[dict[str, str]]) -> dic
 
 
 def _delete_bulk(fs: Any, bucket: str, versions: list[dict[str, str]]) -> bool:
-    """Delete versions in one request. Return False where the store takes no such request from this client."""
+    """Delete versions in one request. Return False where the store does not accept such requests."""
     try:
         done = fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
     except OSError as error:
@@ -79,21 +79,20 @@ def _delete_bulk(fs: Any, bucket: str, versions: list[dict[str, str]]) -> bool:
 
 
 def _old(fs: Any, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
-    """What can go now of each file: all but its newest entry, and a mark that hides nothing.
+    """Yield what can be deleted now of each file: all but its newest entry, and a marker that hides nothing.
 
-    A newest mark with a version below it stays for now, whenever it was made: without it, that version would be the
-    file again.
+    A newest marker with a version below it stays for now: without it, that version would be the file again.
     """
     for _, listed in groupby(_listed(fs, bucket, prefix), key=itemgetter("Key")):
         entries = list(listed)
-        marks_alone = all(entry["Mark"] for entry in entries)
+        only_markers = all(entry["Marker"] for entry in entries)
         for entry in entries:
-            if marks_alone or not entry["IsLatest"]:
+            if only_markers or not entry["IsLatest"]:
                 yield {"Key": entry["Key"], "VersionId": entry["VersionId"]}
 
 
 def _listed(fs: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
-    """All versions and marks, file after file; raises NotImplementedError where the store knows no versions."""
+    """Yield all versions and markers, file after file. Raises NotImplementedError: the store knows no versions."""
     place: dict[str, str] = {}
     last: list[dict[str, Any]] = []
     while True:
@@ -103,12 +102,12 @@ def _listed(fs: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
             if getattr(error.__cause__, "response", {}).get("Error", {}).get("Code") in _UNKNOWN:
                 raise NotImplementedError from None
             raise
-        found = [{**entry, "Mark": kind == "DeleteMarkers"} for kind in _KINDS for entry in page.get(kind, [])]
+        found = [{**entry, "Marker": kind == "DeleteMarkers"} for kind in _KINDS for entry in page.get(kind, [])]
         found = sorted(last + found, key=itemgetter("Key"))
         if not page.get("IsTruncated"):
             yield from found
             return
-        # the next page may go on with the last file; and a store may not find its place again once that was deleted
+        # the next page may continue the last file; and a store may not find its place once that is deleted
         last = [entry for entry in found if entry["Key"] == found[-1]["Key"]] if found else []
         yield from found[: len(found) - len(last)]
         place = {"KeyMarker": page["NextKeyMarker"]}

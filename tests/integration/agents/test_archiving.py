@@ -14,8 +14,8 @@ from atlas import vault
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.vault.layout import decode_part, is_part, record_at
-from atlas.vault.records import decode
+from atlas.vault.layout import day_of, decode_part, is_part, video_of
+from atlas.vault.records import Record, decode
 from maia.hunter import run_hunter_cycle
 from youtube_sandbox import RunningSandbox
 
@@ -48,7 +48,7 @@ def records(hub: Hub) -> dict[tuple[str, date], dict[str, Any]]:
     found = [
         record
         for path, body in hub.files.items()
-        for record in (decode_part(body, path) if is_part(path) else [record_at(path, body)])
+        for record in (decode_part(body, path) if is_part(path) else [Record(video_of(path), day_of(path), body)])
     ]
     return {(record.video_id, record.day): decode(record.body) for record in found}
 

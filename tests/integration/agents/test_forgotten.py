@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from atlas import vault
-from atlas.adapters.erasure import ForgetDAO
+from atlas.adapters.erasure import ErasureDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.commands.archive import archive_or_none
 from atlas.database import Database
-from atlas.operations.erase import Forgetting, forget_everywhere
+from atlas.operations.erase import Erasure, erase_everywhere
 from maia.agents import enrichment
 from maia.agents.session import agent_session
 from maia.hunter import run_hunter_cycle
@@ -31,8 +31,8 @@ def role() -> str:
     return ROLES.janitor
 
 
-async def forget(*videos: str) -> Forgetting:
-    done = await forget_everywhere(ForgetDAO(), await archive_or_none(), videos, [])
+async def forget(*videos: str) -> Erasure:
+    done = await erase_everywhere(ErasureDAO(), await archive_or_none(), videos, [])
     assert done.proven
     return done
 
@@ -55,7 +55,7 @@ async def test_the_tracker_writes_nothing_of_it(
     timeline.advance(days=days)
     async with agent_session("tracker") as session:
         targets = await fetch_targets(50)
-        assert (await forget(ids[0])).removed["held"] == 1
+        assert (await forget(ids[0])).removed["leased"] == 1
         stats = await update_stats(targets)
         await enrichment.archive(session)
     assert stats["updated"] + stats.get("absent", 0) == len(ids) - 1

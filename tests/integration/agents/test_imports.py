@@ -32,7 +32,7 @@ UNUSED_OF_OURS = {
     "youtube_sandbox", "maia.commands.janitor", "maia.commands.keys", "maia.commands.plan", "maia.commands.queue",
     "atlas.migrations", "atlas.schema.migrate", "atlas.commands", "atlas.db.embedded", "atlas.snapshots",
     "atlas.parquet",
-    "atlas.vault.archive", "atlas.vault.compaction", "atlas.vault.deletion", "atlas.vault.providers.filesystem",
+    "atlas.vault.archive", "atlas.vault.compaction", "atlas.vault.expiry", "atlas.vault.providers.filesystem",
     "atlas.vault.erasure", "atlas.vault.providers.huggingface",
 }  # fmt: skip
 

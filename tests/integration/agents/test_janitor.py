@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from atlas import vault
-from atlas.adapters.expiry import ExpiryDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
+from atlas.adapters.retention import RetentionDAO
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database
@@ -405,7 +405,7 @@ async def test_what_was_refused_stays_refused_however_long_nobody_answers(
         await run_janitor_cycle()
     await put_run(db, 1)  # it was confirmed, and came to its end
     await db.fetch("UPDATE runs SET started_at = started_at - interval '14 days' WHERE outcome = 'ok'")
-    assert (await ExpiryDAO().outlook()).days == pytest.approx(15, abs=0.1)
+    assert (await RetentionDAO().outlook()).days == pytest.approx(15, abs=0.1)
 
 
 async def test_metadata_that_is_taken_out_of_rows_has_the_bound_too(db: Database, timeline: Timeline) -> None:
@@ -455,7 +455,7 @@ async def test_a_dry_run_says_which_and_why(db: Database, timeline: Timeline) ->
         await put_video(db, id_, timeline.at, **columns)
     await put_channel(db, "UCempty", timeline.at)
     await put_query(db, "an old tag", timeline.at, added=31)
-    outlook = await ExpiryDAO().outlook()
+    outlook = await RetentionDAO().outlook()
     found = {(part.table, part.reason): [row.id for row in part.sample] for part in outlook.expired}
     assert found == {
         ("channels", "no_videos"): ["UCempty"],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from atlas import vault
-from atlas.adapters.expiry import ExpiryDAO, Outlook
+from atlas.adapters.retention import Outlook, RetentionDAO
 from atlas.config import settings
 from atlas.database import Database
 from maia.agents.janitor_session import JanitorSession
@@ -166,7 +166,7 @@ async def test_a_missed_week_does_not_block(db: Database, timeline: Timeline, da
 async def test_a_last_good_run_that_lies_in_the_future_gives_no_room(db: Database, timeline: Timeline) -> None:
     await put_run(db, -3)
     await put_run(db, 2, agent="hunter")
-    assert (await ExpiryDAO().outlook()).days == 0
+    assert (await RetentionDAO().outlook()).days == 0
 
 
 async def test_only_what_was_looked_at_is_deleted_whatever_the_clock_does_meanwhile(
@@ -177,14 +177,14 @@ async def test_only_what_was_looked_at_is_deleted_whatever_the_clock_does_meanwh
     await put_snapshots(db, "v1", timeline.at, 31, 2)
     archive_days(timeline, 31, 2, records=1)
     await vault.flush()
-    look = ExpiryDAO.outlook
+    look = RetentionDAO.outlook
 
-    async def then_the_clock_jumps(dao: ExpiryDAO) -> Outlook:
+    async def then_the_clock_jumps(dao: RetentionDAO) -> Outlook:
         found = await look(dao)
         timeline.advance(days=40)
         return found
 
-    monkeypatch.setattr(ExpiryDAO, "outlook", then_the_clock_jumps)
+    monkeypatch.setattr(RetentionDAO, "outlook", then_the_clock_jumps)
     stats = await run_janitor_cycle()
     deleted = {name: stats[name] for name in ("videos_deleted", "snapshots_deleted", "days_expired")}
     assert deleted == {"videos_deleted": 1, "snapshots_deleted": 1, "days_expired": 1}

@@ -12,7 +12,7 @@ import pytest
 from atlas import vault
 from atlas.vault.archive import Archive
 from atlas.vault.compaction import compact
-from atlas.vault.deletion import NOTE
+from atlas.vault.erasure import MARKER
 from atlas.vault.layout import is_part
 from atlas.vault.providers.base import Provider
 from atlas.vault.reader import load
@@ -67,7 +67,7 @@ async def test_old_days_expire_and_nothing_else(place: Provider) -> None:
     assert report.history_erased
     assert Archive(place).days() == [DAYS[1], DAYS[0]]
     assert contents(place)["metadata/notes.txt"] == b"mine"
-    assert NOTE not in contents(place)
+    assert MARKER not in contents(place)
     assert (await vault.expire(DAYS[1])).days == ()
 
 

@@ -16,14 +16,14 @@ import asyncpg
 import pytest
 
 from atlas import events
-from atlas.adapters.erasure import ForgetDAO
+from atlas.adapters.erasure import ErasureDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.database import Database, database
 from atlas.models.rows import Presence, VideoUpdate
-from atlas.operations.erase import Forgetting, forget_everywhere
+from atlas.operations.erase import Erasure, erase_everywhere
 from atlas.snapshots import columnstore
 from atlas.vault.archive import Archive
-from atlas.vault.deletion import NOTE
+from atlas.vault.erasure import MARKER
 from atlas.vault.layout import decode_part, is_part
 from atlas.vault.providers.base import Entry, Provider
 
@@ -53,8 +53,8 @@ async def known(*videos: str, channel: str = "UCchannel") -> None:
         )
 
 
-async def forgotten(place: Provider | None, *videos: str, channels: tuple[str, ...] = ()) -> Forgetting:
-    return await forget_everywhere(ForgetDAO(), Archive(place) if place else None, videos, channels)
+async def forgotten(place: Provider | None, *videos: str, channels: tuple[str, ...] = ()) -> Erasure:
+    return await erase_everywhere(ErasureDAO(), Archive(place) if place else None, videos, channels)
 
 
 async def dump(db: Database) -> str:
@@ -103,7 +103,7 @@ async def test_a_video_is_gone_from_every_table_and_file_and_the_others_are_not(
     assert "victim" not in await dump(db)
     assert b"victim" not in archived(place)
     assert alone not in contents(place)
-    assert NOTE not in contents(place)
+    assert MARKER not in contents(place)
     assert [each.video_id for each in decode_part(contents(place)[part])] == ["-other"]
     assert contents(place)[f"metadata/{BEFORE}/-other.json"] == record("-other", BEFORE).body
     kept = [row["payload"] for row in await db.fetch("SELECT payload FROM events ORDER BY id")]
@@ -172,7 +172,7 @@ async def test_an_archive_that_is_not_shown_proves_nothing(db: Database, monkeyp
     monkeypatch.setattr(place, "list", hidden)
     done = await forgotten(place, "a")
     assert not done.proven
-    assert [damage.reason for damage in done.unsearched] == ["no archive is to be seen there (memory)"]
+    assert [damage.reason for damage in done.unsearched] == ["there is no archive (memory)"]
 
 
 async def test_an_id_is_found_as_a_word_and_not_as_a_part_of_one(db: Database) -> None:
@@ -231,7 +231,7 @@ async def test_a_late_write_of_the_shard_that_holds_it_brings_nothing_back(db: D
     shard = MaiaDAO("tracker 0/1")
     assert len(await shard.fetch_tracker_targets(10)) == 2
     done = await forgotten(None, "victim")
-    assert done.removed["held"] == 1
+    assert done.removed["leased"] == 1
     updates = [VideoUpdate(id_, Presence.PRESENT, 7, 7, 7) for id_ in ("victim", "other")]
     async with shard.transaction():
         assert await shard.lock_videos(["victim", "other"]) == {"other"}
@@ -325,7 +325,7 @@ async def test_the_command_works_without_an_archive_and_says_so(db: Database, mo
     await known("victim")
     done = await atlas("forget", "--video", "victim", "--yes")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "The archive is off (VAULT_PROVIDER=off): nothing was searched there.\n" in done.stdout
+    assert "The archive is off (VAULT_PROVIDER=off): it was not searched.\n" in done.stdout
     assert "archive:" not in done.stdout
     assert await number(db, "videos") == 0
 

@@ -248,4 +248,4 @@ async def test_a_signal_ends_it_at_once_even_where_the_place_hangs(
         process.send_signal(number)
         stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == code
-    assert (stdout, stderr) == (b"", b"atlas: interrupted; `atlas rebuild --missing` goes on\n")
+    assert (stdout, stderr) == (b"", b"atlas: interrupted; `atlas rebuild --missing` continues\n")

@@ -177,8 +177,8 @@ async def test_differences_are_named_and_end_with_1_until_they_are_mended(db: Da
     put_files(local, record("a", YESTERDAY))
     done = await atlas("vault", "verify")
     assert (done.returncode, done.stderr) == (1, "")
-    assert "missing: 1 videos count as archived and have no record that can be read\n  gone\n" in done.stdout
-    assert "`atlas vault verify --repair` mends" in done.stdout
+    assert "missing: 1 videos count as archived and have no readable record\n  gone\n" in done.stdout
+    assert "`atlas vault verify --repair` repairs" in done.stdout
     done = await atlas("vault", "verify", "--repair")
     assert (done.returncode, done.stderr) == (0, "")
     assert "repaired: 1\n" in done.stdout

@@ -51,7 +51,7 @@ LOCK = "pg_advisory_xact_lock"
 IN_MID_WORK = {
     "hunter": sql("hunter/claim_topics"),
     "tracker": sql("tracker/claim_videos"),
-    "janitor": sql("retention/expire_runs"),
+    "janitor": sql("retention/expire_before", table="runs", time="started_at"),
     "plan": sql("plan/count_due_queries"),
     "status": sql("report/report_tables"),
     "migrate": LOCK,
@@ -133,7 +133,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
         },
         {
             "tracker": [sql("tracker/claim_videos"), sql("tracker/update_videos")],
-            "janitor": [sql("retention/expire_runs")],
+            "janitor": [sql("retention/expire_before", table="runs", time="started_at")],
         },
         {"status": [sql("snapshots/common/list_views"), sql("report/report_tables")], "migrate": [LOCK, COMMIT]},
         {"export": [sql("export/export_videos", tags="text"), COMMIT], "forget": [sql("erasure/erase_videos"), COMMIT]},

@@ -16,7 +16,7 @@ from atlas.errors import ConfigError
 from atlas.vault import FlushReport, Provider, Vault
 from atlas.vault.layout import is_part
 from atlas.vault.providers.filesystem import FilesystemProvider
-from atlas.vault.providers.hub_retries import Patience
+from atlas.vault.providers.hub_retries import HubRetries
 from atlas.vault.providers.huggingface import HuggingFaceProvider
 from atlas.vault.providers.local import LocalProvider
 from atlas.vault.providers.off import OffProvider
@@ -52,7 +52,7 @@ class Case:
                 "me/maia-archive",
                 SecretStr(self.hub.token),
                 endpoint=self.hub.endpoint,
-                patience=Patience(tenacity.wait_none(), sleep=lambda _: None),
+                retries=HubRetries(tenacity.wait_none(), sleep=lambda _: None),
             )
         elif kind == "off":
             self.provider = OffProvider()
@@ -135,7 +135,7 @@ def test_one_that_cannot_be_written_at_all_is_a_config_error(case: Case, monkeyp
     elif case.kind == "s3":
         case.provider = FilesystemProvider("s3://no-such-bucket/maia")
     elif case.kind == "memory":
-        fs, _ = case.provider._opened()  # type: ignore[attr-defined]
+        fs, _ = case.provider._open()  # type: ignore[attr-defined]
         monkeypatch.setattr(fs, "pipe_file", refuse(PermissionError("AccessDenied")))
     else:
         case.folder.write_text("in the way")
@@ -165,7 +165,7 @@ async def test_one_that_gives_no_answer_stops_nobody(
     if case.hub:
         case.hub.faults["writable"] = [503, 503]
     else:
-        fs, _ = case.provider._opened()  # type: ignore[attr-defined]
+        fs, _ = case.provider._open()  # type: ignore[attr-defined]
         monkeypatch.setattr(fs, "pipe_file", refuse(ConnectionError("away")))
     vault = Vault(case.provider)
     await vault.check_writable()
@@ -239,7 +239,7 @@ def test_where_an_addition_fails_nothing_is_deleted(case: Case, monkeypatch: pyt
         elif case.kind in {"local", "file"}:
             (case.folder / "packed").write_text("in the way")
         else:
-            opened = case.provider._opened()[0]  # type: ignore[attr-defined]
+            opened = case.provider._open()[0]  # type: ignore[attr-defined]
             method = "_pipe_file" if opened.async_impl else "pipe_file"
 
             def refuse(*_: object, **__: object) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from atlas.vault import Vault, buffer
-from atlas.vault.providers.hub_retries import TRIES
+from atlas.vault.providers.hub_retries import ATTEMPTS
 from atlas.vault.providers.huggingface import FOLDER_LIMIT
 from atlas.vault.providers.local import LocalProvider
 from atlas.vault.writer import FOLDER_SHARE
@@ -80,7 +80,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"only when {buffer.FLUSH_DUE_RECORDS:,} records or {buffer.FLUSH_DUE_BYTES // 2**20} MiB wait",
         f"A flush takes {buffer.FLUSH_SECONDS:.0f} s at most, and after a signal no longer than the agent's grace of "
         f"{GRACE_SECONDS:.0f} s",
-        f"tried up to {TRIES} times",
+        f"tried up to {ATTEMPTS} times",
         f"{FOLDER_LIMIT:,} files in a folder",
         f"{VIDEOS_A_CALL} of them for one unit",
     ):

@@ -214,7 +214,7 @@ def test_of_other_clouds_it_is_said_that_history_is_the_buckets_matter(
 def test_a_folder_is_written_beside_and_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = FilesystemProvider(tmp_path.as_uri())
     put(provider, {FILE: b"old\n"})
-    fs = provider._opened()[0]
+    fs = provider._open()[0]
 
     def broken(beside: str, target: str) -> None:
         assert Path(beside).read_bytes() == b"new\n", "wholly written before it is moved"

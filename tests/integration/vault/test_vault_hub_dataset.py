@@ -17,7 +17,7 @@ from atlas.vault import Vault
 from atlas.vault.dataset_card import CARD
 from atlas.vault.layout import COLUMNS, encode_part
 from atlas.vault.providers.base import Entry, Refused
-from atlas.vault.providers.hub_retries import Patience
+from atlas.vault.providers.hub_retries import HubRetries
 from atlas.vault.providers.huggingface import HuggingFaceProvider
 from atlas.vault.records import Record
 
@@ -35,7 +35,7 @@ def provider(hub: Hub) -> HuggingFaceProvider:
 
 
 def a_provider(hub: Hub, **options: Any) -> HuggingFaceProvider:
-    patience = Patience(tenacity.wait_none(), sleep=lambda _: None)
+    patience = HubRetries(tenacity.wait_none(), sleep=lambda _: None)
     token = SecretStr(options.pop("token", hub.token))
     return HuggingFaceProvider(DATASET, token, endpoint=hub.endpoint, patience=patience, **options)
 

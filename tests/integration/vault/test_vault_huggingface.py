@@ -25,7 +25,7 @@ from atlas.errors import ConfigError
 from atlas.vault import Vault
 from atlas.vault.layout import decode_part
 from atlas.vault.providers import huggingface
-from atlas.vault.providers.hub_retries import TRIES, Patience
+from atlas.vault.providers.hub_retries import ATTEMPTS, HubRetries
 from atlas.vault.providers.huggingface import HuggingFaceProvider
 
 from ...support.clock_settings import standing_at
@@ -42,7 +42,7 @@ FILE = f"metadata/{DAY}/abcdefghijk.json"
 
 def a_provider(hub: Hub, *, token: str | None = None, slept: list[float] | None = None) -> HuggingFaceProvider:
     """One that does not wait between its tries, but notes how long it was asked to."""
-    patience = Patience(tenacity.wait_none(), sleep=(slept if slept is not None else []).append)
+    patience = HubRetries(tenacity.wait_none(), sleep=(slept if slept is not None else []).append)
     return HuggingFaceProvider(DATASET, SecretStr(token or hub.token), endpoint=hub.endpoint, patience=patience)
 
 
@@ -204,12 +204,12 @@ def test_waits_between_tries_grow_and_have_jitter(hub: Hub) -> None:
     waits: list[list[float]] = []
     for _ in range(2):
         slept: list[float] = []
-        patience = Patience(sleep=slept.append)
+        patience = HubRetries(sleep=slept.append)
         provider = HuggingFaceProvider(DATASET, SecretStr(hub.token), endpoint=hub.endpoint, patience=patience)
-        hub.faults["commit"] = [412] * (TRIES - 1)
+        hub.faults["commit"] = [412] * (ATTEMPTS - 1)
         assert not put(provider, {FILE: b"%d" % len(waits)}, seconds=600)
         waits.append(slept)
-    assert all(len(slept) == TRIES - 1 and all(0 <= wait <= 10 for wait in slept) for slept in waits)
+    assert all(len(slept) == ATTEMPTS - 1 and all(0 <= wait <= 10 for wait in slept) for slept in waits)
     assert waits[0] != waits[1]
 
 
@@ -223,7 +223,7 @@ async def test_tries_are_bounded_and_the_failure_is_reported_and_not_raised(
 
     report = await store.flush()
 
-    assert hub.calls("commit") == TRIES
+    assert hub.calls("commit") == ATTEMPTS
     assert report.stored == ()
     assert report.failed == ("abcdefghijk", "ABCDEFGHIJK")
     assert report.error is not None

@@ -12,8 +12,8 @@ import pytest
 
 from atlas.errors import ArchiveRefused, ArchiveUnavailable, ConfigError
 from atlas.vault.archive import Archive
-from atlas.vault.deletion import expire
-from atlas.vault.erasure import Wanted, forget
+from atlas.vault.erasure import Selection, erase
+from atlas.vault.expiry import expire
 from atlas.vault.providers.filesystem import FilesystemProvider
 
 from ...support.archives import DAY, put_files, put_part, record
@@ -70,7 +70,7 @@ def test_versions_are_deleted_one_by_one_where_bulk_deletions_are_refused(
     archive = filled(s3)
     picky.bulk_deletions = answer
 
-    found = forget(archive, Wanted(frozenset({"a"})))
+    found = erase(archive, Selection(frozenset({"a"})))
 
     assert (found.files, found.records, found.failed, found.unsearched) == (1, 1, {}, [])
     left = [key for key in versions(store) if not key.endswith("history-to-erase.txt")]
@@ -89,7 +89,7 @@ def test_a_refusal_that_has_another_cause_is_the_archives_own_error(s3: str, pic
     picky.bulk_deletions = DENIED
 
     with pytest.raises(ArchiveRefused, match=r"its history could not be erased: .*Access Denied") as caught:
-        forget(archive, Wanted(frozenset({"a"})))
+        erase(archive, Selection(frozenset({"a"})))
 
     assert caught.value.exit_code == 1
     assert "The database is not the cause" in str(caught.value)

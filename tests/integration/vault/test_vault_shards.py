@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from atlas.vault import Vault
 from atlas.vault.layout import decode_part, is_part, video_of
-from atlas.vault.providers.hub_retries import Patience
+from atlas.vault.providers.hub_retries import HubRetries
 from atlas.vault.providers.huggingface import HuggingFaceProvider
 from atlas.vault.reader import load
 
@@ -27,7 +27,7 @@ SHARDS, FLUSHES, RECORDS = 6, 3, 20
 
 
 def a_provider(hub: Hub) -> HuggingFaceProvider:
-    patience = Patience(tenacity.wait_random(0.0, 0.05))
+    patience = HubRetries(tenacity.wait_random(0.0, 0.05))
     provider = HuggingFaceProvider(DATASET, SecretStr(hub.token), endpoint=hub.endpoint, patience=patience)
     provider.folder_limit = hub.folder_limit
     return provider

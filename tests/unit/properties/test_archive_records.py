@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.models.youtube import Video
-from atlas.vault.archive import Archive, Damage, Stored, found
-from atlas.vault.erasure import Wanted, search
+from atlas.vault.archive import Archive, Damage, Stored, records_in
+from atlas.vault.erasure import Selection, search
 from atlas.vault.layout import COLUMNS, decode_part, encode_part, part_path
 from atlas.vault.reader import load
 from atlas.vault.records import EncodingError, Record, decode, encode, mark, observed_at, record_path
@@ -75,7 +75,7 @@ def test_a_damaged_file_is_named_and_the_others_are_read(bodies: dict[str, bytes
             assert item.at.tzinfo is UTC
             Video.from_resource(decode(item.record.body))
     assert len(seen) == len(IDS) + len(packed)
-    result = search(archive, Wanted(frozenset({"a"}), frozenset({"UCchannel"})))
+    result = search(archive, Selection(frozenset({"a"}), frozenset({"UCchannel"})))
     assert good <= result.video_ids
     for id_ in good:
         kept = load(place, id_, DAY)
@@ -86,7 +86,7 @@ def test_a_damaged_file_is_named_and_the_others_are_read(bodies: dict[str, bytes
 def test_an_id_that_is_nested_as_deeply_as_json_goes_is_named() -> None:
     # not among the cases above: hypothesis leaves room for deeper recursion than there is in earnest
     path = record_path("a", DAY)
-    (damage,) = found(path, b'{"id":' + b"[" * 1010 + b"]" * 1010 + b"}")
+    (damage,) = records_in(path, b'{"id":' + b"[" * 1010 + b"]" * 1010 + b"}")
     assert isinstance(damage, Damage)
     assert is_named(damage, path)
 
@@ -108,7 +108,7 @@ def test_a_damaged_line_of_a_part_is_named_and_the_others_are_read(
     lines[3] = written(line)
     for number, body in bad.items():
         lines[number] = body.replace(b"\n", b" ")
-    seen = list(found(PART, zstandard.compress(b"\n".join(lines) + b"\n")))
+    seen = list(records_in(PART, zstandard.compress(b"\n".join(lines) + b"\n")))
     good = [f"v{n}" for n in range(7) if n not in bad and n != 3]
     stored = [item.record.video_id for item in seen if isinstance(item, Stored)]
     assert [id_ for id_ in stored if id_ != "v3"] == good
@@ -131,7 +131,7 @@ def test_a_part_with_damaged_bytes_gives_its_own_records_or_none(data: st.DataOb
     else:
         for _ in range(data.draw(st.integers(1, 3))):
             body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    seen = list(found(PART, bytes(body)))
+    seen = list(records_in(PART, bytes(body)))
     if all(isinstance(item, Stored) for item in seen):
         assert [item.record for item in seen if isinstance(item, Stored)] == records
     else:

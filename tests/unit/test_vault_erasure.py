@@ -11,8 +11,8 @@ from atlas import vault
 from atlas.config import settings
 from atlas.errors import ArchiveUnavailable
 from atlas.vault.archive import Archive
-from atlas.vault.deletion import NOTE, expire
-from atlas.vault.erasure import Wanted, forget, search
+from atlas.vault.erasure import MARKER, Selection, erase, search
+from atlas.vault.expiry import expire
 from atlas.vault.layout import decode_part, is_part
 
 from ..support.archives import DAY, Killed, MemoryProvider, all_records, contents, put_files, put_part, record
@@ -49,7 +49,7 @@ def test_days_before_the_date_go_with_their_history_and_nothing_else(archive: Ar
     assert report.history_erased
     assert archive.days() == LATER[2:]
     assert {"README.md", "metadata/2026-11-20/notes.txt"} < set(place.files)
-    assert NOTE not in place.files
+    assert MARKER not in place.files
     assert not [body for body in place.history if b"file0" in body or b"file1" in body]
     assert all_records(place) == sorted((f"{kind}{n}", "A title") for kind in ("file", "part", "also") for n in (2, 3))
 
@@ -85,7 +85,7 @@ def test_a_kill_at_any_moment_is_made_good_by_the_next_run(
     place.kill_after = None
     expire(archive, LATER[2])
     assert archive.days() == LATER[2:]
-    assert NOTE not in place.files
+    assert MARKER not in place.files
     assert not [body for body in place.history if b"file0" in body or b"file1" in body]
 
 
@@ -120,9 +120,9 @@ def test_a_history_that_cannot_be_erased_is_an_error_until_it_is(
         patched.setattr(place, "erase_history", refuse)
         with pytest.raises(ArchiveUnavailable, match=r"memory\): its history could not be erased: not yours"):
             expire(archive, LATER[2])
-    assert place.files[NOTE]
+    assert place.files[MARKER]
     assert expire(archive, LATER[2]).history_erased
-    assert NOTE not in place.files
+    assert MARKER not in place.files
 
 
 async def test_the_janitor_is_told_what_went_wrong_and_never_fails(
@@ -137,14 +137,14 @@ async def test_the_janitor_is_told_what_went_wrong_and_never_fails(
     place.gone = False
     assert (await vault.expire(LATER[2], dry_run=True)).days == tuple(LATER[:2])
     assert (await vault.expire(LATER[2])).days == tuple(LATER[:2])
-    forgotten = await vault.forget(["file2", "part3"], since=LATER[3])
+    forgotten = await vault.erase(["file2", "part3"], since=LATER[3])
     assert (forgotten.files, forgotten.records) == (0, 1)
 
 
 async def test_without_an_archive_there_is_nothing_to_expire() -> None:
     with settings.override(vault_provider="off"):
         report = await vault.expire(DAY)
-        forgotten = await vault.forget(["a"])
+        forgotten = await vault.erase(["a"])
     assert (report.days, report.error, report.history_erased) == ((), None, False)
     assert forgotten.video_ids == set()
 
@@ -152,8 +152,8 @@ async def test_without_an_archive_there_is_nothing_to_expire() -> None:
 # ── single videos ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def wanted(*videos: str, channels: tuple[str, ...] = ()) -> Wanted:
-    return Wanted(frozenset(videos), frozenset(channels))
+def wanted(*videos: str, channels: tuple[str, ...] = ()) -> Selection:
+    return Selection(frozenset(videos), frozenset(channels))
 
 
 def test_a_video_goes_from_every_day_and_both_layouts_and_the_others_stay_as_they_are(
@@ -165,7 +165,7 @@ def test_a_video_goes_from_every_day_and_both_layouts_and_the_others_stay_as_the
     untouched = put_part(place, record("b", LATER[3]), token="ff")
     others = [each for each in decode_part(place.files[part]) if each.video_id != "a"]
     body = place.files[untouched]
-    found = forget(archive, wanted("a"))
+    found = erase(archive, wanted("a"))
     assert (found.files, found.records, found.parts, found.video_ids) == (2, 2, 2, {"a"})
     assert not found.unsearched
     assert not found.failed
@@ -196,7 +196,7 @@ def test_searching_finds_and_changes_nothing(archive: Archive, place: MemoryProv
 def test_a_channel_goes_with_all_its_videos(archive: Archive, place: MemoryProvider) -> None:
     put_files(place, record("a", channel="UCgone"), record("b"))
     part = put_part(place, record("c", channel="UCgone"), record("d"))
-    found = forget(archive, wanted(channels=("UCgone",)))
+    found = erase(archive, wanted(channels=("UCgone",)))
     assert found.video_ids == {"a", "c"}
     assert set(place.files) == {"metadata/2026-11-20/b.json", part}
     assert [each.video_id for each in decode_part(place.files[part])] == ["d"]
@@ -204,13 +204,13 @@ def test_a_channel_goes_with_all_its_videos(archive: Archive, place: MemoryProvi
 
 def test_a_record_under_another_name_is_found_where_it_is_read(archive: Archive, place: MemoryProvider) -> None:
     place.files["metadata/2026-11-20/x.json"] = record("a").body
-    assert forget(archive, wanted("a", channels=("UCno",))).files == 1
+    assert erase(archive, wanted("a", channels=("UCno",))).files == 1
     assert place.files == {}
 
 
 def test_since_a_day_nothing_older_is_looked_at(archive: Archive, place: MemoryProvider) -> None:
     put_files(place, record("a"), record("a", LATER[2]))
-    assert forget(archive, wanted("a"), since=LATER[1]).files == 1
+    assert erase(archive, wanted("a"), since=LATER[1]).files == 1
     assert list(place.files) == ["metadata/2026-11-20/a.json"]
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_searched_is_named_and_the_rest_is_forgotten(archive: Arc
     hidden = put_part(place, record("a", LATER[1]))
     place.unreadable = {hidden}
     put_files(place, record("a", LATER[2]))
-    found = forget(archive, wanted("a"))
+    found = erase(archive, wanted("a"))
     assert found.files == 1
     assert [(damage.path, damage.unread) for damage in found.unsearched] == [(short, False), (hidden, True)]
     assert str(found.unsearched[0]) == f"{short}: its end is missing"
@@ -229,7 +229,7 @@ def test_what_cannot_be_searched_is_named_and_the_rest_is_forgotten(archive: Arc
 
 def test_a_damaged_file_of_the_video_itself_goes(archive: Archive, place: MemoryProvider) -> None:
     place.files["metadata/2026-11-20/a.json"] = b"{"
-    found = forget(archive, wanted("a"))
+    found = erase(archive, wanted("a"))
     assert found.files == 1
     assert not found.unsearched
     assert place.files == {}
@@ -244,14 +244,14 @@ def test_a_kill_while_forgetting_is_made_good_by_the_next_run(
     put_part(place, record("a", LATER[1]))
     place.kill_after = kill_after
     try:
-        forget(archive, wanted("a"))
+        erase(archive, wanted("a"))
     except Killed:
         pass
     else:
         assert kill_after >= 7
     place.kill_after = None
-    forget(archive, wanted("a"))
-    assert NOTE not in place.files
+    erase(archive, wanted("a"))
+    assert MARKER not in place.files
     assert all_records(place) == [("b", "A title"), ("b", "A title")]
     assert not [body for body in place.history if any(getattr(r, "video_id", "") == "a" for r in unpacked(body))]
 
@@ -260,6 +260,6 @@ def test_what_cannot_be_changed_is_named(archive: Archive, place: MemoryProvider
     part = put_part(place, record("a"), record("b"))
     put_files(place, record("a"))
     place.refused = {part, "metadata/2026-11-20/a.json"}
-    assert forget(archive, wanted("a")).failed == {part: "refused", "metadata/2026-11-20/a.json": "refused"}
+    assert erase(archive, wanted("a")).failed == {part: "refused", "metadata/2026-11-20/a.json": "refused"}
     assert is_part(part)
     assert search(archive, wanted("a")).video_ids == {"a"}

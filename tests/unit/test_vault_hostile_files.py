@@ -164,8 +164,9 @@ WORK = """
     import orjson, zstandard, tempfile
     from atlas.vault.archive import Archive, Damage
     from atlas.vault.compaction import compact
-    from atlas.vault.deletion import expire
-    from atlas.vault.erasure import Wanted, forget, search
+    from atlas.vault.expiry import expire
+    from atlas.vault.erasure import Selection
+    from atlas.vault.erasure import erase as erase_selected
     from atlas.vault.providers.local import LocalProvider
     from atlas.vault.reader import load
     archive, day = Archive(LocalProvider(Path(sys.argv[1]))), date.fromisoformat(sys.argv[2])
@@ -175,7 +176,7 @@ WORK = """
         done = compact(archive, day)
         return done.records, len(done.damaged), not done.failed
     def erase():
-        done = forget(archive, Wanted(frozenset({"v000001"}), frozenset()))
+        done = erase_selected(archive, Selection(frozenset({"v000001"}), frozenset()))
         return done.records, len(done.unsearched), not done.failed
     def one():
         try:

@@ -72,7 +72,7 @@ def test_what_is_no_part_is_passed_over_and_a_damaged_part_is_named(provider: Lo
 
 
 def test_an_id_that_is_none_is_refused(provider: LocalProvider) -> None:
-    with pytest.raises(ValueError, match="no video id"):
+    with pytest.raises(ValueError, match="not a video id"):
         load(provider, "../x", DAY)
 
 

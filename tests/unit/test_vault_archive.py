@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from atlas.errors import ArchiveUnavailable
-from atlas.vault.archive import Archive, Damage, Stored, found
+from atlas.vault.archive import Archive, Damage, Stored, records_in
 from atlas.vault.layout import encode_part
 
 from ..support.archives import DAY, MemoryProvider, put_files, put_part, record
@@ -170,4 +170,4 @@ def test_a_dead_reader_leaves_no_thread_behind(place: MemoryProvider) -> None:
 
 def test_a_path_of_another_kind_is_no_record(place: MemoryProvider) -> None:
     with pytest.raises(ValueError, match=r"neither a record nor a part: README\.md"):
-        list(found("README.md", b""))
+        list(records_in("README.md", b""))

@@ -1,4 +1,4 @@
-"""KeepingDAO: its batches are bounded, walk their indexes, and do no harm to those who work at the same time."""
+"""RetentionDAO: its batches are bounded, walk their indexes, and do no harm to those who work at the same time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from atlas.adapters.maia import MaiaDAO
-from atlas.adapters.retention import Batch, KeepingDAO, Limits
+from atlas.adapters.retention import Batch, Limits, RetentionDAO
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import Database
@@ -72,10 +72,10 @@ async def test_no_transaction_deletes_more_rows_than_it_may(db: Database) -> Non
         await put_query(db, f"tag {number}", now, added=50)
     await db.fetch("INSERT INTO events (at, type) SELECT $1, 'churn' FROM generate_series(1, 95)", now - 40 * DAY)
     await count_deletes(db, "videos", "video_stats_log", "search_queue", "events")
-    dao, size = KeepingDAO(), 200
-    assert await done(dao.keep_videos(size)) == {"videos_deleted": 30, "snapshots_deleted": 30 * 29}
-    assert await done(dao.keep_queries(10)) == {"queries_deleted": 30}
-    assert await done(dao.keep_notes(10)) == {"events_deleted": 95}
+    dao, size = RetentionDAO(), 200
+    assert await done(dao.expire_videos(size)) == {"videos_deleted": 30, "snapshots_deleted": 30 * 29}
+    assert await done(dao.expire_queries(10)) == {"queries_deleted": 30}
+    assert await done(dao.expire_history(10)) == {"events_deleted": 95}
     rows = await db.fetch("SELECT transaction, source, count(*) AS number FROM deleted GROUP BY 1, 2")
     most = Counter[str]()
     for row in rows:
@@ -97,9 +97,9 @@ async def test_rows_of_the_same_moment_are_more_than_a_batch(db: Database) -> No
         quota_day(now) - 40 * DAY,
     )
     for dry_run in (True, False):
-        dao = KeepingDAO()
-        assert (await done(dao.keep_videos(1, dry_run=dry_run)))["videos_deleted"] == 25
-        assert await done(dao.keep_notes(4, dry_run=dry_run)) == {"events_deleted": 25, "calls_deleted": 25}
+        dao = RetentionDAO()
+        assert (await done(dao.expire_videos(1, dry_run=dry_run)))["videos_deleted"] == 25
+        assert await done(dao.expire_history(4, dry_run=dry_run)) == {"events_deleted": 25, "calls_deleted": 25}
     assert not await values(db, "SELECT 1 FROM videos") + await values(db, "SELECT 1 FROM api_calls")
 
 
@@ -115,9 +115,9 @@ async def test_a_table_is_read_again_only_for_more_than_one_reading_finds(
     async with store.session():
         for dry_run in (True, False):
             store.asked.clear()
-            dao = KeepingDAO(store)
-            assert (await done(dao.keep_videos(4 * 72, dry_run=dry_run)))["videos_deleted"] == 25
-            assert await done(dao.keep_channels(4, dry_run=dry_run)) == {"channels_deleted": 25}
+            dao = RetentionDAO(store)
+            assert (await done(dao.expire_videos(4 * 72, dry_run=dry_run)))["videos_deleted"] == 25
+            assert await done(dao.expire_channels(4, dry_run=dry_run)) == {"channels_deleted": 25}
             assert (
                 store.asked[sql("retention/find_stale_videos")]
                 == store.asked[sql("retention/find_empty_channels")]
@@ -150,7 +150,7 @@ async def test_whoever_stops_asking_has_stopped_the_work(db: Database) -> None:
     now = clock.now()
     for number in range(10):
         await put_video(db, f"video{number:02}", now, seen=40 + number, enriched=40 + number)
-    batches = KeepingDAO().keep_videos(3 * 72)
+    batches = RetentionDAO().expire_videos(3 * 72)
     first = await anext(batches)
     await batches.aclose()
     assert first.counts["videos_deleted"] == 3
@@ -164,7 +164,7 @@ async def test_a_batch_that_is_refused_is_passed_over_and_only_so_often(db: Data
         await put_video(db, f"video{number:02}", now, seen=90 - number, enriched=90 - number)
     await db.fetch("CREATE TABLE mine (video text REFERENCES videos (id))")
     await db.fetch("INSERT INTO mine VALUES ('video05'), ('video06'), ('video20'), ('video21'), ('video22')")
-    batches = [batch async for batch in KeepingDAO().keep_videos(72)]
+    batches = [batch async for batch in RetentionDAO().expire_videos(72)]
     refused = [str(batch.error) for batch in batches if batch.error is not None]
     assert len(refused) == 5
     assert all("violates foreign key constraint" in reason for reason in refused)
@@ -186,11 +186,11 @@ async def test_what_somebody_has_locked_or_holds_is_left_out_without_waiting(
     async with other.transaction():
         await other.execute("SELECT FROM videos WHERE id = 'locked' FOR UPDATE")
         await other.execute("SELECT FROM search_queue WHERE query_term = 'locked' FOR UPDATE")
-        assert (await done(KeepingDAO().keep_videos(5_000)))["videos_deleted"] == 2
-        assert (await done(KeepingDAO().keep_queries(5_000)))["queries_deleted"] == 2
+        assert (await done(RetentionDAO().expire_videos(5_000)))["videos_deleted"] == 2
+        assert (await done(RetentionDAO().expire_queries(5_000)))["queries_deleted"] == 2
     assert await values(db, "SELECT id FROM videos ORDER BY id") == ["held", "locked"]
     assert await values(db, "SELECT query_term FROM search_queue ORDER BY 1") == ["held", "locked"]
-    assert (await done(KeepingDAO().keep_videos(5_000)))["videos_deleted"] == 1
+    assert (await done(RetentionDAO().expire_videos(5_000)))["videos_deleted"] == 1
     assert await values(db, "SELECT id FROM videos") == ["held"]
 
 
@@ -200,8 +200,8 @@ async def test_a_video_that_is_being_refreshed_stays(db: Database, other: asyncp
     await put_video(db, "old", now, seen=50, enriched=50)
     async with other.transaction():
         await other.execute("UPDATE videos SET enriched_at = $1 WHERE id = 'refreshed'", now)
-        assert await done(KeepingDAO().keep_videos(5_000)) == {"videos_deleted": 1}
-    assert await done(KeepingDAO().keep_videos(5_000)) == {}
+        assert await done(RetentionDAO().expire_videos(5_000)) == {"videos_deleted": 1}
+    assert await done(RetentionDAO().expire_videos(5_000)) == {}
     assert await values(db, "SELECT id FROM videos") == ["refreshed"]
 
 
@@ -218,7 +218,7 @@ async def test_a_video_that_was_refreshed_or_claimed_since_it_was_found_stays(
 
     store = Interrupted(sql("retention/find_stale_videos"), change)
     async with store.session():
-        assert await done(KeepingDAO(store).keep_videos(5_000)) == {"videos_deleted": 1}
+        assert await done(RetentionDAO(store).expire_videos(5_000)) == {"videos_deleted": 1}
     assert await values(db, "SELECT id FROM videos ORDER BY id") == ["claimed", "refreshed"]
 
 
@@ -249,7 +249,7 @@ async def test_no_snapshot_outlives_its_video(db: Database, other: asyncpg.Conne
 
     store = Interrupted(sql("retention/lock_stale_videos"), late)
     async with store.session():
-        assert await done(KeepingDAO(store).keep_videos(5_000)) == {"videos_deleted": 1, "snapshots_deleted": 2}
+        assert await done(RetentionDAO(store).expire_videos(5_000)) == {"videos_deleted": 1, "snapshots_deleted": 2}
     assert not await values(db, "SELECT 1 FROM video_stats_log")
 
 
@@ -273,7 +273,7 @@ async def test_a_channel_that_gets_a_video_meanwhile_stays(db: Database, other: 
     dao = MaiaDAO("hunter 0/1")
     async with store.session(), dao.transaction():
         await dao.ingest_video_metadata(found("new", "filling"))  # and not committed yet
-        assert await done(KeepingDAO(store).keep_channels(2)) == {"channels_deleted": 1}
+        assert await done(RetentionDAO(store).expire_channels(2)) == {"channels_deleted": 1}
     assert store.happened
     assert await values(db, "SELECT id FROM channels ORDER BY id") == ["filled", "filling", "kept"]
 
@@ -290,7 +290,7 @@ async def test_a_video_that_waits_for_its_channel_to_go_stores_it_anew(db: Datab
 
     store = Interrupted(sql("retention/lock_channels"), find)
     async with store.session():
-        assert await done(KeepingDAO(store).keep_channels(10)) == {"channels_deleted": 1}
+        assert await done(RetentionDAO(store).expire_channels(10)) == {"channels_deleted": 1}
     await asyncio.gather(*hunters)
     assert await values(db, "SELECT title FROM channels") == ["a new title"]
 
@@ -316,11 +316,11 @@ def test_limits_follow_the_settings_each_by_its_clock() -> None:
         (limits.retired, now),
         (limits.events, now - DAY),
         (limits.runs, real - DAY),
-        (limits.told, real - 3 * DAY),
+        (limits.notifications, real - 3 * DAY),
     ):
         assert abs(given - wanted) < minute
     assert limits.calls == now.date() - 2 * DAY, "the quota day and the one before stay"
-    assert limits.keeps_counts
+    assert limits.counts_outlive_metadata
 
 
 @pytest.mark.parametrize("hours", range(24))
@@ -421,8 +421,16 @@ async def plan_of(connection: asyncpg.Connection, statement: str, *arguments: An
             lambda limits: (limits.metadata, limits.metadata, None, 70, None, None),
             "videos_retired",
         ),
-        (sql("retention/expire_events"), lambda limits: (limits.events, True, 100, None, None), "events_by_time"),
-        (sql("retention/expire_runs"), lambda limits: (limits.runs, True, 100, None, None), "runs_by_start"),
+        (
+            sql("retention/expire_before", table="events", time="at"),
+            lambda limits: (limits.events, True, 100, None, None),
+            "events_by_time",
+        ),
+        (
+            sql("retention/expire_before", table="runs", time="started_at"),
+            lambda limits: (limits.runs, True, 100, None, None),
+            "runs_by_start",
+        ),
         (sql("erasure/erase_snapshots"), lambda _: ([f"video{number}" for number in range(70)],), "_pkey"),
     ],
     ids=["stale", "unread", "retired", "events", "runs", "snapshots"],

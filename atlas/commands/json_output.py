@@ -1,0 +1,28 @@
+"""Print JSON on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import orjson
+import typer
+
+from atlas.times import time_as_json
+
+__all__ = ["echo_json"]
+
+
+def echo_json(value: Any, *, indent: bool = False) -> None:
+    """Print the value as JSON: in UTF-8, or in ASCII with escapes where standard output is not UTF-8.
+
+    Args:
+        value: what JSON can hold, and times.
+        indent: on several lines instead of one.
+    """
+    layout = orjson.OPT_INDENT_2 if indent else 0
+    text = orjson.dumps(value, default=time_as_json, option=orjson.OPT_PASSTHROUGH_DATETIME | layout)
+    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+        text = json.dumps(json.loads(text), indent=2 if indent else None).encode("ascii")
+    typer.echo(text)

@@ -1,0 +1,14 @@
+-- Rows of one table with a time before a limit, the oldest first, from a position on.
+-- $1 limit, $2 whether to delete them, $3 how many, $4 position: time, $5 position: place of the row
+WITH expired AS (
+    SELECT $time AS at, ctid AS place FROM $schema.$table
+    WHERE $time < $1::timestamptz
+        AND $time >= coalesce($4::timestamptz, '-infinity')
+        AND ($time, ctid) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::tid, '(0,0)'))
+    ORDER BY $time, ctid
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+), deleted AS (
+    DELETE FROM $schema.$table WHERE ctid = ANY (ARRAY(SELECT place FROM expired WHERE $2::boolean))
+)
+SELECT at, place FROM expired ORDER BY at, place
