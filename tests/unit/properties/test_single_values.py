@@ -19,7 +19,6 @@ from atlas.models.parsing import (
     parse_time,
     usable_id,
 )
-from maia.agents.snowball import normalise
 
 from ...support.examples import examples
 from ...support.json_damage import odd_values
@@ -86,18 +85,6 @@ def test_a_text_is_kept_but_for_what_no_database_takes(text: str) -> None:
     if not any("\ud800" <= char <= "\udfff" for char in rest):
         assert found == rest
     assert clean_texts([text, None, text]) == [found] * 2 if found else clean_texts([text]) == []
-
-
-@examples(300)
-@given(text=texts)
-def test_a_tag_becomes_a_query_or_nothing_and_stays_it(text: str) -> None:
-    """Seen to catch: a tag whose length is looked at before it is normalised; one that keeps what nobody sees."""
-    query = normalise(text)
-    if query is not None:
-        assert 2 <= len(query) <= 100
-        assert query == " ".join(query.split()) == normalise(query)
-        query.encode()
-        assert all(char.isprintable() or char in "\u200c\u200d" or not char.isascii() for char in query)
 
 
 @examples(400)
