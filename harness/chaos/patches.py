@@ -133,7 +133,7 @@ def written_again() -> None:
         return await store.patiently(work)
 
     _put(Claims, "patiently", twice)
-    _put(Claims, "_forget", lambda _self, _finished: None)
+    _put(Claims, "_drop_claims", lambda _self, _finished: None)
 
 
 def times_of_before() -> None:
