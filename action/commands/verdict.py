@@ -186,7 +186,7 @@ _LONGEST_WORDS = 400
 
 
 def _read(step: Step) -> _Table:
-    """Raises ActionError, and Cancelled."""
+    """Read the rows through a container. Raises ActionError, and Cancelled."""
     containers, _ = step.containers()
     agent = step.inputs.agent
     command = ["python", "-m", "maia", "verdict", agent, "--result-file", PATH]
