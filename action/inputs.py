@@ -73,7 +73,7 @@ class Inputs:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Inputs:
-        """Read and check them. Raises UsageError for a wrong input, SettingError for wrong settings and a missing file."""
+        """Read and check the inputs. Raises UsageError for one, SettingError for wrong settings and a missing file."""
 
         def text(name: str) -> str:
             value = environ.get(PREFIX + name.upper().replace("-", "_"), "").strip()
