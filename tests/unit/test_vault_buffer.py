@@ -236,14 +236,6 @@ async def test_a_record_that_cannot_be_written_is_reported_and_the_others_are_st
     assert await vault.flush() == FlushReport()
 
 
-async def test_only_records_that_cannot_be_written_need_no_provider() -> None:
-    provider = FakeProvider()
-    vault = Vault(provider)
-    vault.store_metadata("aaaaaaaaaaa", {"bad": object()})
-    assert (await vault.flush()).failed == ("aaaaaaaaaaa",)
-    assert provider.flushes == []
-
-
 async def test_a_record_that_is_mended_before_the_flush_counts() -> None:
     vault = Vault(FakeProvider())
     vault.store_metadata("aaaaaaaaaaa", {"bad": object()})
@@ -326,12 +318,3 @@ async def test_packed_a_flush_is_one_file_for_each_day() -> None:
         ["ccccccccccc"],
     ]
     assert [path[:34] for path in files] == ["packed/2026-11-22/20261123T0000000", "packed/2026-11-23/20261123T0000000"]
-
-
-async def test_of_a_part_that_was_not_stored_every_video_failed() -> None:
-    provider = FakeProvider(lambda add: dict.fromkeys(add, "disk full"))
-    vault = Vault(provider, "packed")
-    vault.store_metadata("aaaaaaaaaaa", {})
-    vault.store_metadata("bbbbbbbbbbb", {})
-    report = await vault.flush()
-    assert (report.stored, report.failed) == ((), ("aaaaaaaaaaa", "bbbbbbbbbbb"))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import time
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from atlas.errors import ConfigError
-from atlas.vault import Vault
 from atlas.vault.providers.base import Entry
 from atlas.vault.providers.local import LocalProvider
 
@@ -90,12 +88,6 @@ def test_one_that_cannot_be_written_does_not_touch_the_others(tmp_path: Path) ->
     assert files(tmp_path) == [others[0], "metadata/2026-11-23", others[2]]
 
 
-def test_nothing_is_begun_after_the_deadline_and_what_was_not_is_said(tmp_path: Path) -> None:
-    failed = put(LocalProvider(tmp_path), PATH, deadline=time.monotonic() - 1)
-    assert failed == {PATH: "the time for the flush was up"}
-    assert files(tmp_path) == []
-
-
 def test_a_path_that_is_no_folder_is_a_config_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
@@ -150,19 +142,6 @@ def test_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert LocalProvider(Path("~/vault")).folder == tmp_path / "vault"
-
-
-async def test_a_record_comes_back_as_it_went_in(tmp_path: Path) -> None:
-    vault = Vault(LocalProvider(tmp_path), now=lambda: datetime(2026, 11, 22, tzinfo=UTC))
-    answer = {"id": "aaaaaaaaaaa", "snippet": {"title": "half \ud83d", "tags": ["ü"]}}
-    vault.store_metadata("aaaaaaaaaaa", answer)
-    assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) is None
-    await vault.flush()
-    mark = {"_maia": {"observed_at": "2026-11-22T00:00:00.000000Z"}}
-    assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) == answer | mark
-    assert vault.load_metadata("aaaaaaaaaaa", date(2026, 11, 21)) is None
-    with pytest.raises(ValueError, match="not a video id"):
-        vault.load_metadata("../../etc/passwd", date(2026, 11, 22))
 
 
 def test_files_are_listed_in_the_order_of_their_paths_and_leftovers_are_none(tmp_path: Path) -> None:

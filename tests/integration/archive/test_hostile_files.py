@@ -60,22 +60,3 @@ async def test_verify_names_them_and_repairs_nothing(db: Database, hostile: Path
     assert all(reason in done.stdout for reason in REASONS)
     assert "damaged: 2\n" in done.stdout
     assert "nothing was repaired: parts could not be read" in done.stderr
-
-
-async def test_compact_leaves_them_and_packs_the_rest(db: Database, hostile: Path) -> None:
-    done = await atlas("vault", "compact")
-
-    assert done.returncode == 1, done.stderr
-    assert all(reason in done.stdout for reason in REASONS)
-    assert "3 records: 2 files and 1 small parts became 1 parts" in done.stdout
-    assert (settings.vault_path / BOMB).exists()
-
-
-async def test_forget_takes_out_what_it_can_and_says_what_it_did_not_search(db: Database, hostile: Path) -> None:
-    done = await atlas("forget", "--video", "good", "--video", "packed", "--yes")
-
-    assert done.returncode == 1, done.stderr
-    assert all(reason in done.stdout for reason in (REASONS[0], REASONS[2]))
-    assert [path.name for path in settings.vault_path.rglob("*.json") if path.is_file()] == ["other.json"]
-    assert (hostile / "good.json").read_bytes() == b"{}"
-    assert f"{settings.vault_path / LINK} is skipped: it is a symbolic link" in done.stderr

@@ -106,13 +106,6 @@ def put(provider: Provider, add: Mapping[str, bytes], *delete: str, seconds: flo
     return provider.commit(add, delete, message="Test", deadline=time.monotonic() + seconds)
 
 
-def test_it_is_named_as_in_the_setting(any_case: Case) -> None:
-    name = any_case.kind if any_case.kind in {"local", "huggingface", "off"} else "fsspec"
-    assert any_case.provider.name == name
-    assert any_case.provider.enabled == (any_case.kind != "off")
-    assert any_case.provider.folder_limit == (10_000 if any_case.kind == "huggingface" else None)
-
-
 def test_checking_a_good_one_says_nothing_and_leaves_nothing(any_case: Case) -> None:
     any_case.provider.check()
     assert any_case.kept() == {}
@@ -267,16 +260,6 @@ async def test_a_record_comes_back_from_either_layout(case: Case, layout: Any) -
     assert store.load_metadata("bbbbbbbbbbb", date(2026, 11, 22)) is None
     assert store.load_metadata("aaaaaaaaaaa", date(2026, 11, 21)) is None
     assert [is_part(path) for path in case.kept()] == [layout == "packed"]
-
-
-async def test_both_layouts_are_read_whatever_is_written_now(case: Case) -> None:
-    for n, layout in enumerate(("files", "packed", "packed", "files")):
-        store = Vault(case.provider, layout, now=lambda n=n: NOW.replace(minute=n))  # type: ignore[arg-type]
-        store.store_metadata("aaaaaaaaaaa", {"n": n})
-        store.store_metadata(f"only{n}", {"n": n})
-        assert not (await store.flush()).failed
-    loaded = {id_: Vault(case.provider).load_metadata(id_, NOW) for id_ in ("aaaaaaaaaaa", "only0", "only2")}
-    assert {id_: record["n"] for id_, record in loaded.items() if record} == {"aaaaaaaaaaa": 3, "only0": 0, "only2": 2}
 
 
 async def test_a_broken_one_fails_nobody_and_works_again_once_mended(any_case: Case) -> None:

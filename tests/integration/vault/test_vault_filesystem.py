@@ -19,8 +19,6 @@ import pytest
 from fsspec import register_implementation
 from fsspec.implementations.memory import MemoryFileSystem
 
-from atlas import vault
-from atlas.config import settings
 from atlas.errors import ConfigError
 from atlas.vault import Vault
 from atlas.vault.providers import filesystem
@@ -53,17 +51,6 @@ def versions(store: Any) -> tuple[Counter[str], int]:
     """How many versions the bucket keeps of each file, and how many marks of deletion."""
     kept = store.list_object_versions(Bucket=BUCKET)
     return Counter(one["Key"].removeprefix("maia/") for one in kept["Versions"]), len(kept.get("DeleteMarkers", []))
-
-
-async def test_settings_and_the_clients_own_environment_are_enough(s3: str) -> None:
-    clock = standing_at(NOON)
-    with settings.override(vault_provider="fsspec", vault_url=s3, vault_layout="packed", atlas_clock=clock):
-        vault.check()
-        vault.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"})
-        assert (await vault.flush()).stored == ("aaaaaaaaaaa",)
-        record = vault.load_metadata("aaaaaaaaaaa", NOON)
-    assert record is not None
-    assert record["id"] == "aaaaaaaaaaa"
 
 
 @pytest.mark.parametrize("place", ["s3", "file"])
@@ -174,34 +161,6 @@ def test_erasing_history_leaves_no_version_of_what_is_gone(
     monkeypatch.delenv("MOTO_S3_DEFAULT_MAX_KEYS")
     assert versions(store) == ({FILE: 1, PART: 1, "notes/mine.txt": 4}, 0), "what is not the archive's is left alone"
     assert (provider.read(FILE), provider.read(PART)) == (b"2\n", b"1")
-
-
-@pytest.mark.parametrize("at_once", [1, 2, 4])
-def test_what_was_deleted_is_not_the_file_again_while_its_versions_go(
-    s3: str, store: Any, at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A page of the listing may end between a mark of deletion and the versions that it hides."""
-    monkeypatch.setattr("atlas.vault.providers.s3_versions._AT_ONCE", at_once)
-    store.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    names = [f"maia/metadata/2026-01-01/{n:04}.json" for n in range(8)]
-    for name in [*names, *names]:
-        store.put_object(Bucket=BUCKET, Key=name, Body=b"{}")
-    for name in names:
-        store.delete_object(Bucket=BUCKET, Key=name)
-    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "4")
-    FilesystemProvider(s3).erase_history()
-    monkeypatch.delenv("MOTO_S3_DEFAULT_MAX_KEYS")
-    kept = store.list_object_versions(Bucket=BUCKET)
-    assert (kept.get("Versions", []), kept.get("DeleteMarkers", [])) == ([], [])
-
-
-def test_a_plain_bucket_has_no_history(s3: str, store: Any) -> None:
-    provider = FilesystemProvider(s3)
-    put(provider, {FILE: b"1\n", PART: b"1"})
-    put(provider, {FILE: b"2\n"}, PART)
-    provider.erase_history()
-    assert versions(store) == ({FILE: 1}, 0)
-    assert provider.read(FILE) == b"2\n"
 
 
 def test_of_other_clouds_it_is_said_that_history_is_the_buckets_matter(
