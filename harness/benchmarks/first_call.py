@@ -140,8 +140,8 @@ def beside_peer(
 
 async def modules_of(command: list[str], given: Mapping[str, str]) -> set[str]:
     """What `python COMMAND` imports from its start to its end."""
-    told = await _run(["-X", "importtime", *command], given)
-    lines = [line for line in told.splitlines() if line.startswith("import time:") and "[us]" not in line]
+    output = await _run(["-X", "importtime", *command], given)
+    lines = [line for line in output.splitlines() if line.startswith("import time:") and "[us]" not in line]
     return {line.rpartition("|")[2].strip() for line in lines}
 
 
@@ -152,11 +152,11 @@ async def _run(command: list[str], given: Mapping[str, str]) -> str:
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
-        _, told = await asyncio.wait_for(process.communicate(), _PATIENCE)
+        _, output = await asyncio.wait_for(process.communicate(), _PATIENCE)
     except TimeoutError:
         process.kill()
         await process.wait()
         raise
     if process.returncode:
-        raise RuntimeError(f"{json.dumps(command)} ended with {process.returncode}:\n{told.decode()[-3000:]}")
-    return told.decode()
+        raise RuntimeError(f"{json.dumps(command)} ended with {process.returncode}:\n{output.decode()[-3000:]}")
+    return output.decode()

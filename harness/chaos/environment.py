@@ -77,7 +77,7 @@ def environment_of(folder: Path, dsn: str) -> dict[str, str]:
         "TRACKER_LEASE_SECONDS": str(LEASE_SECONDS),
         "YOUTUBE_CONCURRENCY": "4",
         "RETENTION_STATISTICS_DAYS": "3",
-        "JANITOR_MAX_SHARE": "1",  # days pass in minutes here, and nobody is there to confirm
+        "JANITOR_MAX_SHARE": "1",  # days pass in minutes here, and no person confirms
         "QUOTA_SEARCH_PER_DAY": _NO_LIMIT,
         "QUOTA_UNITS_PER_DAY": _NO_LIMIT,
         "QUOTA_BATCH_PER_DAY": _NO_LIMIT,

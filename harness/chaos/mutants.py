@@ -31,12 +31,12 @@ _NO_LEASE = (" AND (leased_until IS NULL OR leased_until < now())", "")
 MUTANTS: Mapping[str, Mutant] = {
     "result-dropped": Mutant(
         "a page is stored without its last video",
-        "every answered search is stored or given back",
+        "every answered search is stored or released",
         patches.last_result_dropped,
     ),
     "search-dropped": Mutant(
         "of the searches of a batch, one is not stored",
-        "every answered search is stored or given back",
+        "every answered search is stored or released",
         patches.last_search_dropped,
     ),
     "window-again": Mutant(
@@ -82,16 +82,16 @@ MUTANTS: Mapping[str, Mutant] = {
         patches.in_statement("hunter/claim_topics", ("secs => $2", "secs => $2 + 1")),
     ),
     "late-tracker": Mutant(
-        "readings are written whoever holds the lease",
+        "readings are written without a check of the lease",
         "nothing is written on another's lease",
         patches.in_statement("tracker/update_videos", (" AND videos.lease_token = input.token", "")),
     ),
     "late-hunter": Mutant(
-        "a page token is written whoever holds the lease, by a slow Hunter",
+        "a page token is written without a check of the lease, by a slow Hunter",
         "nothing is written on another's lease",
         patches.late_hunter,
     ),
-    "claims-kept": Mutant("claims are not given back at the end", "claims are given back", patches.claims_kept),
+    "claims-kept": Mutant("claims are not released at the end", "claims are released", patches.claims_kept),
     "records-missing": Mutant(
         "the archive reports records as stored that it has not written",
         "every video is archived or to be archived",

@@ -23,9 +23,9 @@ class Notes:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def process(self, **told: Any) -> None:
+    def process(self, **entry: Any) -> None:
         """A process that has ended."""
-        self._add("processes", told)
+        self._add("processes", entry)
 
     @contextlib.contextmanager
     def fault(
@@ -36,9 +36,9 @@ class Notes:
         try:
             yield
         finally:
-            told = {"at": at, "kind": kind, "place": place, "step": step, "until": now(), "detail": detail}
-            self._add("faults", told)
+            entry = {"at": at, "kind": kind, "place": place, "step": step, "until": now(), "detail": detail}
+            self._add("faults", entry)
 
-    def _add(self, name: str, told: dict[str, Any]) -> None:
+    def _add(self, name: str, entry: dict[str, Any]) -> None:
         with (self._folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(told) + "\n")
+            file.write(json.dumps(entry) + "\n")

@@ -21,7 +21,7 @@ class Options:
 
     Attributes:
         folder: where all of the run is kept; absolute. What is in it goes.
-        seed: of everything that befalls the agents, and of the API's world.
+        seed: of all faults, and of the API's world.
         hunters, trackers: how many of each work at once, beside one Janitor.
         kills: how many agents are killed at least.
         faults: how often each other fault happens at least.

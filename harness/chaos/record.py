@@ -23,7 +23,7 @@ class Who:
     """A process, as the database and the API knew it.
 
     Attributes:
-        place: such as ``hunter 0/3``; empty: nobody of the harness.
+        place: such as ``hunter 0/3``; empty: another program.
         pid: its process's id; 0 where it is not known.
     """
 
@@ -32,7 +32,7 @@ class Who:
 
     @property
     def agent(self) -> str:
-        """hunter, tracker, janitor; empty: nobody of the harness."""
+        """hunter, tracker, janitor; empty: another program."""
         return self.place.partition(" ")[0]
 
     def __str__(self) -> str:

@@ -105,6 +105,6 @@ class Report:
 
     def as_json(self) -> str:
         """For others."""
-        told: dict[str, Any] = asdict(self)
-        told["checks"] = [asdict(check) for check in self.checks]
-        return json.dumps(told | {"violations": self.violations, "code": self.code}, indent=2) + "\n"
+        report: dict[str, Any] = asdict(self)
+        report["checks"] = [asdict(check) for check in self.checks]
+        return json.dumps(report | {"violations": self.violations, "code": self.code}, indent=2) + "\n"

@@ -41,8 +41,8 @@ def run(options: Options, console: Console) -> int:
     try:
         return asyncio.run(until_signalled(_run(options, console), ended=lambda: _stopped(console)))
     except* (AtlasError, AgentStuck, SandboxFailed, ServerFailed, Busy, OSError) as failed:
-        told = failed.exceptions
-    for error in _flat(told):
+        failures = failed.exceptions
+    for error in _flat(failures):
         console.print(f"chaos: {error}", style="red", markup=False)
     return 1
 
@@ -131,7 +131,7 @@ async def _place(agent: str, index: int, total: int, server: Postgres, api: Api)
 
 
 async def _come_to_rest(fleet: Fleet) -> Checked:
-    """Claims of the dead run out, then one process in each place, which nothing befalls, picks up what was left."""
+    """Claims of the dead run out, then one process in each place, without faults, picks up what was left."""
     await asyncio.sleep(LEASE_SECONDS + 1)
     codes = await asyncio.gather(*(fleet.run(place, KillPlan(Kind.LIVE)) for place in fleet.places))
     failed = [f"{place.name} ended with {code}" for place, code in zip(fleet.places, codes, strict=True) if code]

@@ -47,18 +47,18 @@ def _found(name: str, options: argparse.Namespace, console: Console) -> list[str
     found: list[str] = []
     for number in range(_TRIES):
         with tempfile.TemporaryDirectory() as folder:
-            told = Path(folder) / "report.json"
+            report = Path(folder) / "report.json"
             command = [
                 sys.executable, "-m", "harness.chaos", "--mutant", name, "--seed", str(options.seed + number),
                 "--kills", str(options.kills), "--faults", str(options.faults), "--minutes", "3",
-                "--folder", f"{folder}/run", "--json", str(told),
+                "--folder", f"{folder}/run", "--json", str(report),
             ]  # fmt: skip
             console.print(f"{name}, seed {options.seed + number} ...", markup=False)
             ran = subprocess.run(command, capture_output=True, text=True, check=False)
-            if not told.exists():
+            if not report.exists():
                 console.print(ran.stdout[-2000:], ran.stderr[-2000:], style="red", markup=False)
                 return []
-            checks = json.loads(told.read_text(encoding="utf-8"))["checks"]
+            checks = json.loads(report.read_text(encoding="utf-8"))["checks"]
         found = [check["name"] for check in checks if check["violations"]]
         if MUTANTS[name].found_by in found:
             break

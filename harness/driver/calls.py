@@ -24,7 +24,7 @@ class Call:
         endpoint: search, videos, batchGetStats …
         bucket: the quota bucket that pays for it.
         status: of the answer; 200 is a good one.
-        shard: who called, such as ``hunter 0/2``; empty: nobody of ours.
+        shard: who called, such as ``hunter 0/2``; empty: another program.
         params: the query's parameters.
     """
 

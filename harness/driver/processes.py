@@ -50,15 +50,15 @@ def end_owner(folder: Path, patience: float = 60.0) -> None:
         Busy: it is still there after ``patience`` seconds.
     """
     deadline = time.monotonic() + patience
-    told = False
+    asked = False
     while True:
         try:
             with alone(folder):
                 return
         except Busy:
             owner = int((folder / "demo.lock").read_text(encoding="ascii").strip() or 0)
-            if owner and not told:
-                told = True
+            if owner and not asked:
+                asked = True
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(owner, signal.SIGTERM)
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Work that a signal ends in good order."""
+"""Run a coroutine until it ends or a signal cancels it."""
 
 from __future__ import annotations
 

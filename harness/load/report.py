@@ -16,7 +16,7 @@ from harness.load.measures import Distribution, Measures
 from harness.load.options import Options
 from harness.load.watch import Ledger, Watch
 
-__all__ = ["Ending", "as_json", "problems", "tell"]
+__all__ = ["Ending", "as_json", "print_report", "problems"]
 
 _MIB = 1 << 20
 _NAMED = 5  # problems that are shown of each kind
@@ -103,7 +103,7 @@ def problems(ending: Ending) -> list[str]:
     return found
 
 
-def tell(screen: Screen, ending: Ending) -> bool:
+def print_report(screen: Screen, ending: Ending) -> bool:
     """Shows all of it. Returns whether every check holds."""
     screen.say("")
     screen.show(_table(ending))

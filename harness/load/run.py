@@ -34,7 +34,7 @@ from harness.driver.signals import until_signalled
 from harness.load.fleet import fleet_of
 from harness.load.measures import Measures, growth
 from harness.load.options import Options
-from harness.load.report import Ending, as_json, problems, tell
+from harness.load.report import Ending, as_json, print_report, problems
 from harness.load.stage import NotEmpty, fill, open_server, start_load_sandbox
 from harness.load.watch import Ledger, Watch
 
@@ -77,7 +77,7 @@ async def _run(options: Options, screen: Screen) -> int:
         await stack.aclose()
     if options.json is not None:
         options.json.write_text(json.dumps(as_json(ending), indent=2) + "\n", encoding="utf-8")
-    tell(screen, ending)
+    print_report(screen, ending)
     if options.keep:
         screen.say(f"Logs and measures are in {options.folder}.")
     return 1 if problems(ending) else 0

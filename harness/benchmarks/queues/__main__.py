@@ -9,4 +9,4 @@ from harness.benchmarks.queues.drained import Drained, Job
 
 if __name__ == "__main__":
     drained: Drained = importlib.import_module(f"harness.benchmarks.queues.{sys.argv[1]}").run(Job.given(sys.argv[2:]))
-    drained.tell()
+    drained.print_result()

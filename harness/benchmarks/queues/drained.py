@@ -46,7 +46,7 @@ class Drained:
     def speed(self) -> float:
         return self.items / self.seconds
 
-    def tell(self) -> None:
+    def print_result(self) -> None:
         print(json.dumps(asdict(self)))
 
 

@@ -50,7 +50,7 @@ def _unfit(record: Record, process: Process) -> str | None:
         ExitCode.CHURN: any(call.fault in _RATE_LIMITS for call in calls),
         ExitCode.SIGTERM: process.killed == "SIGTERM",
     }
-    return None if causes.get(ExitCode(code), False) else "nothing that befell it explains that"
+    return None if causes.get(ExitCode(code), False) else "nothing that happened to it explains that"
 
 
 def _name(number: int) -> str | None:
@@ -77,26 +77,26 @@ def result_fits(record: Record) -> Checked:
 
 
 def _misfit(file: ResultFile, process: Process) -> Iterator[str]:
-    told = file.value
-    if told is None:
+    result = file.value
+    if result is None:
         yield "it is no whole JSON object"
         return
-    if f"{told.get('agent')} {told.get('shard')}" != process.place:
-        yield f"it is of {told.get('agent')} {told.get('shard')}"
-    code = told.get("exit_code")
+    if f"{result.get('agent')} {result.get('shard')}" != process.place:
+        yield f"it is of {result.get('agent')} {result.get('shard')}"
+    code = result.get("exit_code")
     if process.code >= 0 and code != process.code:
         yield f"it says {code}, and the process ended with {process.code}"
     try:
-        outcome = Outcome(told["outcome"])
+        outcome = Outcome(result["outcome"])
     except (KeyError, ValueError):
-        yield f"its outcome is {told.get('outcome')!r}"
+        yield f"its outcome is {result.get('outcome')!r}"
         return
     cancelled = outcome is Outcome.CANCELLED and code in (ExitCode.SIGINT, ExitCode.SIGTERM)
     if code != outcome.exit_code and not cancelled:
         yield f"its outcome is {outcome}, its code {code}"
-    if (code == ExitCode.OK) is ("error" in told):
+    if (code == ExitCode.OK) is ("error" in result):
         yield "it has an error for success" if code == ExitCode.OK else "it does not say what went wrong"
-    if not isinstance(told.get("stats"), dict):
+    if not isinstance(result.get("stats"), dict):
         yield "it has no stats"
 
 

@@ -45,7 +45,7 @@ def lease_holds(record: Record) -> Checked:
         elif change.ends_lease:
             looked_at += 1
             if not _holds(record, change):
-                violations.append(f"{change}: given back by another than who had claimed it")
+                violations.append(f"{change}: released by another than who had claimed it")
         elif until != before:
             violations.append(f"{change}: its lease was changed without a claim")
     for name, rows in (("topic", record.topics), ("video", record.videos)):
@@ -134,7 +134,7 @@ def claims_given_back(record: Record) -> Checked:
         if process is not None and _in_good_order(record, process):
             violations.append(f"{claim}: the claim was kept by {process}, which ended with {process.code}")
     looked_at += sum(_in_good_order(record, process) for process in record.processes)
-    return Checked("claims are given back", looked_at, violations)
+    return Checked("claims are released", looked_at, violations)
 
 
 def _overtaken(record: Record, change: Change) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Searches: what was answered is in the database or was given back, once, and page tokens go forward."""
+"""Searches: what was answered is in the database or was released, once, and page tokens go forward."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def _answer(record: Record, claim: Change, until: Change) -> Call | None:
 
 
 def search_stored(record: Record) -> Checked:
-    """Every answered search is wholly in the database, or was given back.
+    """Every answered search is wholly in the database, or was released.
 
     Stored: a topic goes past a page only by the answer about that page, and in the same transaction or before it every
     video of that answer has come into `videos`; at the end it is still there, or its deletion is on record. A topic
     that ends its round without an answer has stored no results (YouTube refused the query or, twice, the page token).
 
-    Given back: an answer whose topic was not advanced has left the topic where it was; that is asked again, and lawful
+    Released: an answer whose topic was not advanced has left the topic where it was; that is asked again, and lawful
     where the process was killed, lost its database or was overtaken (its lease had passed). A process that ended by
     itself, with 0 or for a rate limit, and that nothing kept from its database, had to store every answer.
     """
@@ -88,7 +88,7 @@ def search_stored(record: Record) -> Checked:
             continue
         if process.code in (0, 75) and process.killed is None and not record.struck(process):
             violations.append(f"{call} about '{change.old['query_term']}' was answered, and given up without a reason")
-    return Checked("every answered search is stored or given back", looked_at, violations)
+    return Checked("every answered search is stored or released", looked_at, violations)
 
 
 def _unstored(record: Record, advance: Advance) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _unstored(record: Record, advance: Advance) -> Iterator[str]:
 
 
 def _given_back(record: Record) -> Iterator[tuple[Change, Change]]:
-    """Topics whose lease was given back by who had claimed it, without an advance: that change, and the claim."""
+    """Topics whose lease was released by who had claimed it, without an advance: that change, and the claim."""
     claimed: dict[str, Change] = {}
     for change in record.of("search_queue"):
         if change.claims:
@@ -130,7 +130,7 @@ def page_stored_once(record: Record) -> Checked:
 
     A page is known by its query, its window and its token. It is read again only where the page token was refused and
     the slice begins again (`restarts` counts that), where its answer held no result (`empty_answers` counts that), and
-    asked again without being stored where its claim was given back. A round's window begins where the last one ended,
+    asked again without being stored where its claim was released. A round's window begins where the last one ended,
     less the overlap, or later; its slices have one beginning and go back in time. The window of a round that YouTube
     refused in its midst counts as unread, and is looked at again.
     """

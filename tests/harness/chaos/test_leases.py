@@ -77,7 +77,7 @@ def test_a_lease_that_is_lengthened_or_given_back_by_another_is_found() -> None:
     story.release(TRACKER, "videos", "b")
     lengthened, taken = lease_holds(story.record()).violations
     assert "changed without a claim" in lengthened
-    assert "given back by another" in taken
+    assert "released by another" in taken
 
 
 def test_a_row_that_is_held_at_the_end_is_found() -> None:

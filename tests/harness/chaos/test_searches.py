@@ -1,4 +1,4 @@
-"""What the harness checks of searches: stored or given back, once, and page tokens that go forward."""
+"""What the harness checks of searches: stored or released, once, and page tokens that go forward."""
 
 from __future__ import annotations
 
