@@ -262,6 +262,6 @@ def part_swallowed() -> None:
     def swallowed(body: bytes, _name: str) -> list[bytes]:
         import zstandard
 
-        return zstandard.ZstdDecompressor().decompressobj().decompress(body).splitlines()
+        return [zstandard.ZstdDecompressor().decompressobj().decompress(body)]
 
-    _put(layout, "checked_lines", swallowed)
+    _put(layout, "_unpack", swallowed)
