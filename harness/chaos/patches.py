@@ -115,8 +115,8 @@ def window_from_the_oldest() -> None:
 
     open_window = vars(Hunting)["_open_window"]
 
-    async def opened(self: Hunting, row: Any, now: datetime) -> None:
-        await open_window(self, row, now)
+    def opened(self: Hunting, row: Any, now: datetime) -> None:
+        open_window(self, row, now)
         row["published_after"] = min(row["published_after"], now - timedelta(hours=24))
 
     _put(Hunting, "_open_window", opened)
