@@ -356,7 +356,9 @@ async def test_standard_output_is_csv(db: Database, tmp_path: Path) -> None:
         (("--table", "videos", "--output", "."), "directory"),
     ],
 )
-async def test_options_that_do_not_fit_are_told(db: Database, arguments: tuple[str, ...], word: str) -> None:
+async def test_options_that_contradict_each_other_are_refused(
+    db: Database, arguments: tuple[str, ...], word: str
+) -> None:
     done = await atlas("export", *arguments)
     assert done.code == 2
     assert word in done.stderr
@@ -385,7 +387,7 @@ async def many(db: Database, number: int) -> None:
     )
 
 
-async def test_a_reader_that_goes_away_ends_it_without_a_word(db: Database) -> None:
+async def test_a_reader_that_leaves_ends_it_silently(db: Database) -> None:
     await many(db, 20_000)
     pipe = asyncio.subprocess.PIPE
     async with child(*ATLAS, "export", "--table", "videos", stdout=pipe, stderr=pipe) as process:
@@ -458,7 +460,7 @@ async def test_what_a_sink_raises_is_no_fault_of_the_database(db: Database) -> N
         await ExportDAO().csv(Exported.VIDEOS, full)
 
 
-async def test_a_view_that_is_not_there_is_told(db: Database) -> None:
+async def test_a_missing_view_is_named(db: Database) -> None:
     await db.fetch("ALTER VIEW video_velocity RENAME TO hidden")
     with pytest.raises(StatementFailed, match="video_velocity"):
         await ExportDAO().csv(Exported.VIDEO_VELOCITY, lambda _: None)

@@ -146,7 +146,7 @@ class Counting(Database):
         return await super().fetch(statement, *arguments, seconds=seconds)
 
 
-async def test_whoever_stops_asking_has_stopped_the_work(db: Database) -> None:
+async def test_a_caller_that_stops_iterating_stops_the_work(db: Database) -> None:
     now = clock.now()
     for number in range(10):
         await put_video(db, f"video{number:02}", now, seen=40 + number, enriched=40 + number)
@@ -176,9 +176,7 @@ async def test_a_batch_that_is_refused_is_passed_over_and_only_so_often(db: Data
 # ── others at work ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_somebody_has_locked_or_holds_is_left_out_without_waiting(
-    db: Database, other: asyncpg.Connection
-) -> None:
+async def test_locked_and_leased_rows_are_skipped_without_waiting(db: Database, other: asyncpg.Connection) -> None:
     now, real = clock.now(), datetime.now(UTC)
     for id_, until in (("held", real + DAY), ("late", real - DAY), ("locked", None), ("free", None)):
         await put_video(db, id_, now, seen=40, enriched=40, leased_until=until)

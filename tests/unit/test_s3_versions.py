@@ -185,7 +185,7 @@ def test_long_histories_go_page_by_page(
 
 
 @pytest.mark.parametrize("code", ["NotImplemented", "MethodNotAllowed", "501", "405"])
-def test_a_store_that_knows_no_versions_is_told_of_and_asked_once(code: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_knows_no_versions_is_logged_and_asked_once(code: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     store = Store(versioning=False)
     store.put(FILE)

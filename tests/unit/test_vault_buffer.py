@@ -163,7 +163,7 @@ async def test_a_secret_in_the_providers_text_is_not_repeated(caplog: pytest.Log
     assert secret not in f"{report}{caplog.text}"
 
 
-async def test_a_provider_that_hangs_is_left_behind() -> None:
+async def test_a_provider_that_hangs_is_abandoned() -> None:
     over = threading.Event()
 
     def hang(_: object) -> Mapping[str, str]:
@@ -236,7 +236,7 @@ async def test_a_record_that_cannot_be_written_is_reported_and_the_others_are_st
     assert await vault.flush() == FlushReport()
 
 
-async def test_a_record_that_is_mended_before_the_flush_counts() -> None:
+async def test_a_record_that_is_corrected_before_the_flush_counts() -> None:
     vault = Vault(FakeProvider())
     vault.store_metadata("aaaaaaaaaaa", {"bad": object()})
     vault.store_metadata("aaaaaaaaaaa", {"good": 1})

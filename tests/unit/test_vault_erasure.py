@@ -125,7 +125,7 @@ def test_a_history_that_cannot_be_erased_is_an_error_until_it_is(
     assert MARKER not in place.files
 
 
-async def test_the_janitor_is_told_what_went_wrong_and_never_fails(
+async def test_expire_reports_what_went_wrong_and_never_raises(
     place: MemoryProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(place)
@@ -214,7 +214,7 @@ def test_since_a_day_nothing_older_is_looked_at(archive: Archive, place: MemoryP
     assert list(place.files) == ["metadata/2026-11-20/a.json"]
 
 
-def test_what_cannot_be_searched_is_named_and_the_rest_is_forgotten(archive: Archive, place: MemoryProvider) -> None:
+def test_what_cannot_be_searched_is_named_and_the_rest_is_erased(archive: Archive, place: MemoryProvider) -> None:
     short = put_part(place, record("a"), token="2")
     place.files[short] = place.files[short][:-3]
     hidden = put_part(place, record("a", LATER[1]))
@@ -236,7 +236,7 @@ def test_a_damaged_file_of_the_video_itself_goes(archive: Archive, place: Memory
 
 
 @pytest.mark.parametrize("kill_after", range(9))
-def test_a_kill_while_forgetting_is_made_good_by_the_next_run(
+def test_a_kill_during_an_erasure_is_completed_by_the_next_run(
     archive: Archive, place: MemoryProvider, kill_after: int
 ) -> None:
     put_files(place, record("a"), record("b"))

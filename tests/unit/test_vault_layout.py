@@ -149,7 +149,7 @@ def test_a_damaged_part_is_named_and_yields_nothing(damage: Any) -> None:
         b'{"video_id":"aaaaaaaaaaa","date":null,"record":"{}"}',
     ],
 )
-def test_a_line_that_is_no_record_is_told_by_its_number(line: bytes) -> None:
+def test_a_line_that_is_no_record_is_named_by_its_number(line: bytes) -> None:
     good = b'{"video_id":"aaaaaaaaaaa","date":"2026-11-22","record":"{}"}\n'
     records = decode_part(zstandard.compress(good + line + b"\n"), PART)
     assert next(records) == Record("aaaaaaaaaaa", DAY, b"{}\n")

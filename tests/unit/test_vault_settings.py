@@ -66,7 +66,7 @@ async def test_other_settings_make_another_vault_and_say_what_is_left(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dataset_is_required_by_name_and_told_how() -> None:
+def test_a_missing_dataset_setting_is_named_with_what_to_do() -> None:
     with (
         hub(dataset_id=None),
         pytest.raises(ConfigError, match=r"^HF_DATASET_ID required .*set it to .*me/maia-archive"),
@@ -80,7 +80,7 @@ def test_the_first_use_says_it_too() -> None:
 
 
 @pytest.mark.parametrize("token", [None, SecretStr("")])
-def test_a_token_is_required_by_name_and_told_how(token: SecretStr | None) -> None:
+def test_a_missing_token_setting_is_named_with_what_to_do(token: SecretStr | None) -> None:
     with hub(token=token), pytest.raises(ConfigError, match=r"^HF_TOKEN required .*write access to me/maia-archive"):
         vault.check()
 
@@ -130,7 +130,7 @@ async def test_the_layout_is_a_setting(tmp_path: Path) -> None:
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".zst"]
 
 
-def test_an_address_is_required_and_told_how() -> None:
+def test_a_missing_address_is_named_with_what_to_do() -> None:
     with (
         settings.override(vault_provider="fsspec"),
         pytest.raises(ConfigError, match=r"^VAULT_URL required .*s3://bucket/archive.*VAULT_PROVIDER to local or off"),
@@ -193,7 +193,7 @@ def test_an_address_without_a_scheme_is_refused_without_showing_it(url: str) -> 
 
 
 @pytest.mark.parametrize(("given", "provider"), [(None, "off"), ("", "off"), ("local", "local")])
-def test_in_the_image_nothing_is_archived_unless_told_otherwise(
+def test_in_the_image_nothing_is_archived_by_default(
     monkeypatch: pytest.MonkeyPatch, given: str | None, provider: str
 ) -> None:
     monkeypatch.setenv("ATLAS_VAULT_DEFAULT", "off")

@@ -157,7 +157,7 @@ def test_what_other_shards_added_meanwhile_shows_by_a_refusal_and_is_counted_aga
     assert len(shelf.listed) == 2
 
 
-def test_a_refusal_that_packing_does_not_mend_is_raised() -> None:
+def test_a_refusal_that_packing_does_not_solve_is_raised() -> None:
     for layout, tries in (("files", 2), ("packed", 1)):
         shelf = Shelf(100)
         shelf.broken = Refused("quota")

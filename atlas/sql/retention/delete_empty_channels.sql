@@ -1,8 +1,8 @@
--- Channels whose rows are locked: those that still have no video. A video that is being stored waits for the lock, and
--- then stores its channel anew. $1 ids
-WITH gone AS (
+-- Deletes those of the locked channels that still have no video. A video that is being stored waits for the lock, and
+-- then stores its channel again. $1 ids
+WITH deleted AS (
     DELETE FROM $schema.channels
     WHERE id = ANY ($1::text[]) AND NOT EXISTS (SELECT 1 FROM $schema.videos WHERE videos.channel_id = channels.id)
     RETURNING 1
 )
-SELECT count(*) AS number FROM gone
+SELECT count(*) AS number FROM deleted

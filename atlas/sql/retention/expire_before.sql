@@ -1,5 +1,5 @@
--- Rows of one table with a time before a limit, the oldest first, from a position on.
--- $1 limit, $2 whether to delete them, $3 how many, $4 position: time, $5 position: place of the row
+-- Locks and deletes rows of one table whose time is before a limit, the oldest first, from a position on.
+-- $1 limit, $2 whether to delete, $3 how many, $4 position: time, $5 position: place of the row
 WITH expired AS (
     SELECT $time AS at, ctid AS place FROM $schema.$table
     WHERE $time < $1::timestamptz

@@ -1,6 +1,7 @@
--- Keys of which nothing was noted since a time, and that have no suspension of later, the oldest first, from a position
--- on. $1 before, $2 whether they go, $3 how many, $4 position: time, $5 position: place of the row
-WITH old AS (
+-- Locks and deletes keys that were last updated before a time and have no later suspension, the oldest first, from a
+-- position on.
+-- $1 before, $2 whether to delete, $3 how many, $4 position: time, $5 position: place of the row
+WITH expired AS (
     SELECT updated_at, ctid AS place FROM $schema.api_keys
     WHERE updated_at < $1::timestamptz
         AND (updated_at, ctid) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::tid, '(0,0)'))
@@ -11,7 +12,7 @@ WITH old AS (
     ORDER BY updated_at, ctid
     LIMIT $3
     FOR UPDATE SKIP LOCKED
-), gone AS (
-    DELETE FROM $schema.api_keys WHERE ctid = ANY (ARRAY(SELECT place FROM old WHERE $2::boolean))
+), deleted AS (
+    DELETE FROM $schema.api_keys WHERE ctid = ANY (ARRAY(SELECT place FROM expired WHERE $2::boolean))
 )
-SELECT updated_at, place FROM old ORDER BY updated_at, place
+SELECT updated_at, place FROM expired ORDER BY updated_at, place

@@ -1,6 +1,7 @@
--- Tags that were neither found nor searched for so long; not what a user has added or paused, nor what a shard holds.
--- $1 neither since, $2 whether they go, $3 how many, $4 position: id
-WITH old AS (
+-- Locks and deletes tags that were neither found nor searched since a time; not queries that a user has added or
+-- paused, nor those that a shard has leased.
+-- $1 since, $2 whether to delete, $3 how many, $4 position: id
+WITH expired AS (
     SELECT id FROM $schema.search_queue
     WHERE id > coalesce($4::bigint, 0) AND source = 'tag' AND status <> 'paused' AND added_at < $1::timestamptz
         AND (last_searched_at IS NULL OR last_searched_at < $1::timestamptz)
@@ -8,7 +9,7 @@ WITH old AS (
     ORDER BY id
     LIMIT $3
     FOR UPDATE SKIP LOCKED
-), gone AS (
-    DELETE FROM $schema.search_queue WHERE id = ANY (ARRAY(SELECT id FROM old WHERE $2::boolean))
+), deleted AS (
+    DELETE FROM $schema.search_queue WHERE id = ANY (ARRAY(SELECT id FROM expired WHERE $2::boolean))
 )
-SELECT id FROM old ORDER BY id
+SELECT id FROM expired ORDER BY id

@@ -1,6 +1,5 @@
--- Videos whose metadata was last read too long ago, but for those that go since they are retired; those that a shard
--- holds are left out. The longest unread first, from a position on. Reads the table: an index of when metadata was read
--- would be written by each update of a video.
+-- Finds videos whose metadata was last read before a time, without leased ones and those to delete as retired; the
+-- oldest first, from a position on. Reads the table: each update of a video would write an index of enriched_at.
 -- $1 read before, $2 retired before, $3 how many, $4 position: read, $5 position: id
 SELECT enriched_at, id FROM $schema.videos
 WHERE enriched_at < $1::timestamptz

@@ -1,6 +1,6 @@
--- Days since an agent last came to its end, by the database's clock; a dry run and one that was cut short do not count.
+-- Days since the last complete run of an agent, by the database's clock; without dry runs and runs that were cut short.
 -- A refused run (exit code 2) ends them, so that the bound does not grow until a run is confirmed. A time in which no
--- process at all began counts no longer than $2: a clock that is days ahead looks the same. NULL: never.
+-- process began counts at most $2: a clock that is days ahead looks the same. NULL: there was none.
 -- $1 agent, $2 the longest silence
 WITH good AS (
     SELECT max(started_at) AS started_at FROM $schema.runs

@@ -1,2 +1,2 @@
--- Locks rows that nobody else has locked. $1 ids
+-- Locks rows that no other transaction has locked. $1 ids
 SELECT id FROM $schema.channels WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE SKIP LOCKED

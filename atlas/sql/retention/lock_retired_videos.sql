@@ -1,5 +1,5 @@
--- Videos that were retired long enough ago, or that are retired and have nothing that may still be kept; those that a
--- shard holds are left out. The longest retired first, from a position on.
+-- Locks videos that were retired before a time, or that are retired and hold nothing that may still be kept, without
+-- leased ones; the oldest first, from a position on.
 -- $1 retired before, $2 found before (if never read since), $3 counts read before (NULL: whenever), $4 how many,
 -- $5 position: retired, $6 position: id
 SELECT retired_at, id FROM $schema.videos

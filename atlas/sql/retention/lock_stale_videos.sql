@@ -1,4 +1,4 @@
--- Locks those of some videos that are still what find_stale_videos finds, and that nobody else has locked.
+-- Locks those of some videos that find_stale_videos would still find and that no other transaction has locked.
 -- $1 ids, $2 read before, $3 retired before
 SELECT id FROM $schema.videos
 WHERE id = ANY ($1::text[]) AND enriched_at < $2::timestamptz

@@ -1,5 +1,5 @@
--- Videos that never had their metadata read, or were blanked, and have no counts that may still be kept; those that a
--- shard holds are left out. The first found first, from a position on.
+-- Locks videos whose metadata was never read, or was cleared, and whose counts need not be kept, without leased ones;
+-- the first found first, from a position on.
 -- $1 found before, $2 counts read before (NULL: whenever), $3 how many, $4 position: found, $5 position: id
 SELECT first_seen_at, id FROM $schema.videos
 WHERE enriched_at IS NULL AND retired_at IS NULL AND first_seen_at < $1::timestamptz

@@ -50,7 +50,7 @@ async def test_what_is_archived_as_the_database_says_is_clean(db: Database, plac
     assert report == Verification(days=2, records=4, videos=3)
 
 
-async def test_every_kind_of_difference_is_told_apart(db: Database, place: Provider) -> None:
+async def test_every_kind_of_difference_is_distinguished(db: Database, place: Provider) -> None:
     await stored("good", "gone", "broken")
     await stored("waiting", "unmarked", archived=None)
     await stored("expired", archived=NOW - timedelta(days=40))
@@ -70,7 +70,7 @@ async def test_every_kind_of_difference_is_told_apart(db: Database, place: Provi
     assert (await marked(db))["gone"] is not None
 
 
-async def test_repair_leaves_only_what_it_cannot_mend(db: Database, place: Provider) -> None:
+async def test_repair_leaves_only_what_it_cannot_repair(db: Database, place: Provider) -> None:
     await stored("good", "gone")
     await stored("unmarked", archived=None)
     await stored("expired", archived=NOW - timedelta(days=40))
@@ -172,7 +172,7 @@ async def test_a_clean_archive_ends_with_0(db: Database, local: Provider) -> Non
     assert "archive: 1 records of 1 days\ndatabase: 1 videos\ndamaged: 0\n" in done.stdout
 
 
-async def test_differences_are_named_and_end_with_1_until_they_are_mended(db: Database, local: Provider) -> None:
+async def test_differences_are_named_and_end_with_1_until_they_are_repaired(db: Database, local: Provider) -> None:
     await stored("a", "gone")
     put_files(local, record("a", YESTERDAY))
     done = await atlas("vault", "verify")
@@ -185,7 +185,7 @@ async def test_differences_are_named_and_end_with_1_until_they_are_mended(db: Da
     assert (await atlas("vault", "verify")).returncode == 0
 
 
-async def test_damage_and_unknown_records_end_with_1_whatever_is_mended(db: Database, local: Provider) -> None:
+async def test_damage_and_unknown_records_end_with_1_whatever_is_repaired(db: Database, local: Provider) -> None:
     put_files(local, *(record(id_, YESTERDAY) for id_ in ids(25)))
     put_bytes(local, f"metadata/{YESTERDAY}/x.json", b"{")
     done = await atlas("vault", "verify", "--repair")

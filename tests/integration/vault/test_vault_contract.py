@@ -147,7 +147,7 @@ def refuse(error: Exception) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("kind", ["memory", "huggingface"])
-async def test_one_that_gives_no_answer_stops_nobody(
+async def test_a_place_that_gives_no_answer_stops_no_agent(
     kind: str,
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -262,7 +262,7 @@ async def test_a_record_comes_back_from_either_layout(case: Case, layout: Any) -
     assert [is_part(path) for path in case.kept()] == [layout == "packed"]
 
 
-async def test_a_broken_one_fails_nobody_and_works_again_once_mended(any_case: Case) -> None:
+async def test_a_broken_place_fails_no_agent_and_works_again_once_repaired(any_case: Case) -> None:
     case = any_case
     case.break_it()
     store = Vault(case.provider, now=lambda: NOW)

@@ -45,7 +45,7 @@ def put(provider: HuggingFaceProvider, add: dict[str, bytes], *delete: str) -> A
 
 
 @pytest.mark.parametrize("private", [True, False])
-def test_a_dataset_that_is_missing_is_made_and_private_unless_told_otherwise(
+def test_a_missing_dataset_is_created_private_by_default(
     hub: Hub, private: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
