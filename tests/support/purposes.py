@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from . import action_step, child_processes, workflow_files
+from . import action_step, agent_processes, child_processes, commands, memory_limit, release_clones, workflow_files
 
 HARNESS = Path(__file__).resolve().parent.parent / "harness"
-STARTERS = {module.__name__ for module in (child_processes, action_step, workflow_files)}
+STARTERS = {
+    module.__name__
+    for module in (
+        action_step, agent_processes, child_processes, commands, memory_limit, release_clones, workflow_files
+    )
+}  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
