@@ -48,9 +48,10 @@ def nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"mysql://{PLANTED}@nowhere")
     monkeypatch.setenv("VAULT_PROVIDER", "off")
     monkeypatch.setattr(sandbox, "_serve", _reached)
-    for module in ("maia.cycles", "maia.janitor", "maia.workflow.plan"):
+    for module in ("maia.commands.agents", "maia.janitor", "maia.workflow.plan"):
         monkeypatch.setattr(f"{module}.run", _begin)
-    monkeypatch.setattr("maia.commands.plan.run_process", _begin)
+    monkeypatch.setattr("maia.commands.verdict.run_process", _begin)
+    monkeypatch.setattr("maia.commands.verdict.set_up_logging", lambda **_: None)
     monkeypatch.setattr("maia.commands.agents.set_up_logging", lambda **_: None)
     monkeypatch.setattr("maia.commands.janitor.set_up_logging", lambda **_: None)
     monkeypatch.setattr("maia.commands.plan.set_up_logging", lambda **_: None)
