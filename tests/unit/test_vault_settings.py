@@ -130,6 +130,15 @@ async def test_the_layout_is_a_setting(tmp_path: Path) -> None:
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".zst"]
 
 
+def test_a_folders_address_is_as_safe_as_a_path(tmp_path: Path) -> None:
+    (tmp_path / "metadata").symlink_to(tmp_path)
+    with settings.override(vault_provider="fsspec", vault_url=tmp_path.as_uri()):
+        place = provider_from_settings()
+    assert (place.name, type(place).__name__) == ("fsspec", "LocalProvider")
+    with pytest.raises(ConfigError, match=r"VAULT_URL: '.*/metadata' is a symbolic link, and below VAULT_URL none"):
+        place.check()
+
+
 def test_a_missing_address_is_named_with_what_to_do() -> None:
     with (
         settings.override(vault_provider="fsspec"),
