@@ -214,7 +214,7 @@ def test_no_minutes_are_no_option_as_in_the_workflows(
         begun.append(arguments[-1])
         raise ReachedError("the work")
 
-    monkeypatch.setattr("maia.janitor.run" if agent == "janitor" else "maia.cycles.run", begin)
+    monkeypatch.setattr("maia.janitor.run" if agent == "janitor" else "maia.commands.agents.run", begin)
     assert Ended(maia.cli.main, [agent, "--max-minutes", minutes]).code == REACHED
     assert [options.max_minutes for options in begun] == [meant]
 
