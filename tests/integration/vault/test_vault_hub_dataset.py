@@ -37,7 +37,7 @@ def provider(hub: Hub) -> HuggingFaceProvider:
 def a_provider(hub: Hub, **options: Any) -> HuggingFaceProvider:
     patience = HubRetries(tenacity.wait_none(), sleep=lambda _: None)
     token = SecretStr(options.pop("token", hub.token))
-    return HuggingFaceProvider(DATASET, token, endpoint=hub.endpoint, patience=patience, **options)
+    return HuggingFaceProvider(DATASET, token, endpoint=hub.endpoint, retries=patience, **options)
 
 
 def put(provider: HuggingFaceProvider, add: dict[str, bytes], *delete: str) -> Any:
@@ -55,7 +55,7 @@ def test_a_missing_dataset_is_created_private_by_default(
     assert hub.private is private
     assert hub.files == {FILE: b"{}\n"}
     assert (len(hub.commits), hub.calls("create")) == (1, 1)
-    assert f"the dataset {DATASET} is made ({'private' if private else 'public'})" in caplog.text
+    assert f"creating the dataset {DATASET} ({'private' if private else 'public'})" in caplog.text
 
 
 def test_a_dataset_that_another_shard_makes_at_this_moment_is_used(hub: Hub) -> None:

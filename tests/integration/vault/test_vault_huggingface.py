@@ -43,7 +43,7 @@ FILE = f"metadata/{DAY}/abcdefghijk.json"
 def a_provider(hub: Hub, *, token: str | None = None, slept: list[float] | None = None) -> HuggingFaceProvider:
     """One that does not wait between its tries, but notes how long it was asked to."""
     patience = HubRetries(tenacity.wait_none(), sleep=(slept if slept is not None else []).append)
-    return HuggingFaceProvider(DATASET, SecretStr(token or hub.token), endpoint=hub.endpoint, patience=patience)
+    return HuggingFaceProvider(DATASET, SecretStr(token or hub.token), endpoint=hub.endpoint, retries=patience)
 
 
 def a_vault(hub: Hub, layout: Any = "files", *, flush_seconds: float = 30.0, **options: Any) -> Vault:
@@ -205,7 +205,7 @@ def test_waits_between_tries_grow_and_have_jitter(hub: Hub) -> None:
     for _ in range(2):
         slept: list[float] = []
         patience = HubRetries(sleep=slept.append)
-        provider = HuggingFaceProvider(DATASET, SecretStr(hub.token), endpoint=hub.endpoint, patience=patience)
+        provider = HuggingFaceProvider(DATASET, SecretStr(hub.token), endpoint=hub.endpoint, retries=patience)
         hub.faults["commit"] = [412] * (ATTEMPTS - 1)
         assert not put(provider, {FILE: b"%d" % len(waits)}, seconds=600)
         waits.append(slept)

@@ -28,7 +28,7 @@ SHARDS, FLUSHES, RECORDS = 6, 3, 20
 
 def a_provider(hub: Hub) -> HuggingFaceProvider:
     patience = HubRetries(tenacity.wait_random(0.0, 0.05))
-    provider = HuggingFaceProvider(DATASET, SecretStr(hub.token), endpoint=hub.endpoint, patience=patience)
+    provider = HuggingFaceProvider(DATASET, SecretStr(hub.token), endpoint=hub.endpoint, retries=patience)
     provider.folder_limit = hub.folder_limit
     return provider
 
