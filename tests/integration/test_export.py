@@ -349,10 +349,10 @@ async def test_standard_output_is_csv(db: Database, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("--table", "videos", "--format", "parquet"), "name one"),
+        (("--table", "videos", "--format", "parquet"), "needs a file"),
         (("--table", "api_keys"), "api_keys"),
         (("--table", "videos", "--since", "soon"), "24h"),
-        (("--table", "videos", "--output", "no/such/folder/x.csv"), "is not there"),
+        (("--table", "videos", "--output", "no/such/folder/x.csv"), "does not exist"),
         (("--table", "videos", "--output", "."), "directory"),
     ],
 )

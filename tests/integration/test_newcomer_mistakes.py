@@ -175,7 +175,7 @@ ROWS = [
         Row("a plan without a key", f"maia plan {agent}", 78, (f"Empty KeyRing: no keys for '{ring}'",), NO_POOL)
         for agent, ring in (("hunter", "hunting"), ("tracker", "tracking"))
     ],
-    Row("VAULT_PATH of a user who does not exist", "maia hunter", 78, ("VAULT_PATH: its ~ names no user",),
+    Row("VAULT_PATH of a user who does not exist", "maia hunter", 78, ("VAULT_PATH: its ~ does not name a user",),
         {"VAULT_PATH": "~no-such-user/vault"}),
 ]  # fmt: skip
 

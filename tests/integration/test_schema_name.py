@@ -135,7 +135,7 @@ async def test_two_schemas_in_one_database_do_not_see_each_other(
     assert not await look.fetch("SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace")
 
 
-WORDS = {"space": ONE, "kept": "video_stats_hourly", "view": "video_stats_hourly", "tags": "tags"}
+WORDS = {"time": "observed_at", "space": ONE, "kept": "video_stats_hourly", "view": "video_velocity", "tags": "tags"}
 """What stands for the words of statements, where the name of any table does not do."""
 
 

@@ -116,7 +116,8 @@ async def test_a_deadlock_that_the_tracker_loses_is_done_again(
     finally:
         await other.close()
     check(ended, 0, "ok")
-    assert await value(db, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 1
+    # on a busy machine the repetition may lock the first row again before the other session wakes up: a second deadlock
+    assert await value(db, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") >= 1
     assert ended.result is not None
     assert (ended.result["stats"]["updated"], ended.result["stats"]["failed"]) == (len(tracked), 0)
     again = await fetch(db, "SELECT count(*) AS number FROM video_stats_log GROUP BY video_id")
