@@ -23,6 +23,7 @@ from atlas.schema.migrate import migrate
 from atlas.snapshots import conversion, ddl, maintain
 from atlas.snapshots.conversion import Estimate, to_timescaledb
 
+from ...support.child_processes import child
 from ...support.conversions import convert, ended, is_clean, run
 from ...support.pgbouncer import pgbouncer
 from ...support.snapshot_rows import DAY, NOW, Shards, add_video, everything, fill, insert, partitions, tables
@@ -226,20 +227,13 @@ main()
 async def converting(timescale: None, plain: asyncpg.Connection) -> AsyncIterator[asyncio.subprocess.Process]:
     """A conversion of 28,000 snapshots that takes many seconds, in a process of its own, after its first rows."""
     await fill(plain, videos=1_000)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SLOW, "migrate", "--to-timescaledb",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
+    command = (sys.executable, "-c", SLOW, "migrate", "--to-timescaledb")
+    async with child(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE) as process:
         assert process.stdout is not None
         async with asyncio.timeout(60):
             while b"copying" not in (line := await process.stdout.readline()):
                 assert line, await process.communicate()
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
