@@ -37,13 +37,15 @@ _SHARED = ("quota/reserve_calls", "hunter/ingest_videos", "hunter/mark_archived"
 _OF = {
     "hunter": (
         "asks search", "asks videos", "hunter/claim_topics", "hunter/claim_unfinished", "hunter/known_videos",
-        "hunter/add_tags", "hunter/advance_topic",
-        "claims/release_topics",
+        "hunter/add_tags", "hunter/advance_topic", "claims/release_topics",
     ),
-    "tracker": ("asks batchGetStats", "asks videos", "tracker/claim_videos", "tracker/update_videos",
-    "claims/release_videos"),
-    "janitor": ("snapshots/maintenance/delete_batch", "retention/lock_stale_videos", "retention/expire_runs",
-    "retention/expire_events", "snapshots/maintenance/oldest_batch"),
+    "tracker": (
+        "asks batchGetStats", "asks videos", "tracker/claim_videos", "tracker/update_videos", "claims/release_videos",
+    ),
+    "janitor": (
+        "snapshots/maintenance/delete_batch", "snapshots/maintenance/oldest_batch", "retention/lock_stale_videos",
+        "retention/expire_calls", "retention/expire_keys",
+    ),
 }  # fmt: skip
 
 STEPS: dict[str, tuple[Step, ...]] = {
