@@ -93,7 +93,11 @@ class Server:
     async def hang_up(self) -> None:
         self.over.set()
         for writer in self._open:
-            writer.transport.abort()
+            if writer.is_closing():  # it may be gone by now, and what is gone cannot be aborted
+                with contextlib.suppress(ConnectionError):
+                    await writer.wait_closed()
+            else:
+                writer.transport.abort()
         await asyncio.gather(*self._open.values())
 
 
