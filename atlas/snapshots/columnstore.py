@@ -1,4 +1,4 @@
-"""Set up the columnstore of TimescaleDB's Community edition, which makes older snapshots about ten times smaller."""
+"""Set up the columnstore of TimescaleDB's Community edition, which compresses older snapshots."""
 
 from __future__ import annotations
 
