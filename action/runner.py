@@ -50,7 +50,7 @@ class Runner:
     # ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def line(self, text: str) -> None:
-        """Print a line of the log; whatever it holds, it is no command."""
+        """Print a line of the log. The runner takes no part of it for a command."""
         self._write_line(escape_workflow_commands(one_line(text, _LONGEST_MESSAGE)))
 
     def notice(self, title: str, message: str) -> None:

@@ -41,7 +41,7 @@ class NotificationDAO:
         self._db = store or database
 
     async def claim(self, counts: Mapping[Key, int], minutes: float) -> NotificationClaim:
-        """Claim the things of which nobody was notified within the interval; count the others as suppressed.
+        """Claim the things that had no notification within the interval; count the others as suppressed.
 
         Args:
             counts: how many events each thing stands for.

@@ -152,7 +152,7 @@ class Dispatcher:
             logger.warning("%d notification(s) could not be sent: %s", len(pending), type(error).__name__)
 
     async def _claim(self, pending: Mapping[Key, _Notification], *, shared: bool) -> NotificationClaim:
-        """Return what this process has to send: what nobody sent within the interval, as far as is known."""
+        """Return what this process has to send: what had no notification within the interval, as far as is known."""
         minutes = _setting("notify_interval_minutes", 60.0)
         more = {key: max(0, each.count - 1) for key, each in pending.items()}
         if not minutes:

@@ -36,7 +36,7 @@ SUSPENDED = EventType.KEY_SUSPENDED
 
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """A service that NOTIFY_URLS names, and a process that has notified nobody yet."""
+    """A service that NOTIFY_URLS names, and a process that has sent no notification yet."""
     monkeypatch.setattr(notifier, "_logged", set())
     monkeypatch.setattr(dispatcher, "default", Dispatcher())
     with service() as state:

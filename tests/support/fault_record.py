@@ -1,4 +1,4 @@
-"""A small run of the harness, told by hand, step by step, as the record that it would leave behind."""
+"""A small run of the harness, written by hand, step by step, as the record that it would leave behind."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class FakeRing:
     keys: list[str] = field(default_factory=lambda: ["key-one", "key-two", "key-three"])
     issued: list[FakeReservation] = field(default_factory=list)
     closed: list[tuple[str, FakeReservation]] = field(default_factory=list)
-    told: list[tuple[object, ...]] = field(default_factory=list)
+    reported: list[tuple[object, ...]] = field(default_factory=list)
     spent: set[tuple[str, Bucket]] = field(default_factory=set)
     rejected: set[str] = field(default_factory=set)
     failure: Exception | None = None
@@ -62,12 +62,12 @@ class FakeRing:
 
     async def quota_spent(self, reservation: FakeReservation, *, project: str | None, limit: int | None) -> None:
         self.spent.add((reservation.key.get_secret_value(), reservation.bucket))
-        self.told.append((reservation.fingerprint, reservation.bucket, project, limit))
+        self.reported.append((reservation.fingerprint, reservation.bucket, project, limit))
         self._close("spent", reservation)
 
     async def reject(self, reservation: FakeReservation, *, reason: str, project: str | None) -> None:
         self.rejected.add(reservation.key.get_secret_value())
-        self.told.append((reservation.fingerprint, reason, project))
+        self.reported.append((reservation.fingerprint, reason, project))
         self._close("rejected", reservation)
 
     def _close(self, how: str, *reservations: FakeReservation) -> None:

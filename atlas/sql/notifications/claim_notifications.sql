@@ -1,4 +1,4 @@
--- Claim the things of which nobody was notified within the interval; of the others, count the events as suppressed.
+-- Claim the things that had no notification within the interval; count the events of the others as suppressed.
 -- told: how many events the last message stands for. Done again after a lost connection, it claims the same things.
 -- $1 types, $2 subjects, $3 how many events each stands for, $4 token of this claim, $5 interval
 WITH claimed AS (

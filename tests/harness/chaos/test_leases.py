@@ -92,7 +92,7 @@ def test_a_reading_that_is_written_after_another_claimed_the_video_is_found() ->
     story.claim(LATE, "videos", "a")
     story.pass_(LEASE + 1)
     story.update(LATE, "a")
-    assert not written_by_holder(story.record()).violations, "its time had passed, and nobody had claimed it since"
+    assert not written_by_holder(story.record()).violations, "its time had passed, and it was not claimed since"
     story.claim(LATE, "videos", "a")
     story.pass_(LEASE + 1)
     story.claim(TRACKER, "videos", "a")

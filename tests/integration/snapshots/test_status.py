@@ -184,7 +184,7 @@ async def test_what_a_clock_that_was_ahead_has_written_is_shown(
     plain: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = await plain.fetchval("SELECT now()")
-    # the statement that deletes goes by the time of the database
+    # the statement that deletes uses the time of the database
     monkeypatch.setenv("ATLAS_CLOCK", running_from(now))
     settings.reload()
     assert json.loads(await atlas("status", "--json"))["warnings"] == []

@@ -45,7 +45,7 @@ async def test_a_spent_day_rotates(client: YouTubeClient, api: aioresponses, rin
     answer = await client.videos(["a"])  # another bucket: the first key still serves it
 
     assert keys(api) == ["key-one", "key-two", "key-three", "key-one"]
-    assert ring.told == [("fp0", Bucket.SEARCH, "4711", 100), ("fp1", Bucket.SEARCH, "0815", 100)]
+    assert ring.reported == [("fp0", Bucket.SEARCH, "4711", 100), ("fp1", Bucket.SEARCH, "0815", 100)]
     assert ring.book(*page.reservations, *answer.reservations) == ["spent", "spent", "answered", "answered"]
 
 
@@ -58,7 +58,7 @@ async def test_a_wrong_and_a_blocked_key_rotate_and_are_told_once(
 
     answer = await client.videos(["a"])
 
-    assert ring.told == [("fp0", "API_KEY_INVALID", None), ("fp1", "API_KEY_IP_ADDRESS_BLOCKED", "4711")]
+    assert ring.reported == [("fp0", "API_KEY_INVALID", None), ("fp1", "API_KEY_IP_ADDRESS_BLOCKED", "4711")]
     assert ring.book(*answer.reservations) == ["rejected", "rejected", "answered"]
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert ["fp0" in warnings[0], "fp1" in warnings[1], len(warnings)] == [True, True, 2]
@@ -111,7 +111,7 @@ async def test_a_refusal_of_the_gateway_concerns_the_key_at_every_endpoint(
     with pytest.raises(KeysRejected):
         await ask(client)
 
-    assert ring.told[0] == ("fp0", "forbidden: Project 4711 has been deleted.", "4711")
+    assert ring.reported[0] == ("fp0", "forbidden: Project 4711 has been deleted.", "4711")
     assert ring.book() == ["rejected"] * 3
 
 
