@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.child_processes import child, finished
+from ..support.child_processes import ProcessOutput, child, finished
 
 pytest.importorskip("demo", reason="the demo is part of the checkout, not of the wheel")
 
@@ -36,38 +35,14 @@ pytestmark = pytest.mark.integration
 PATIENCE = 120.0  # seconds; generous, since tests may share the machine
 
 
-class Demo:
-    """A demo at work, in a process group of its own, as a terminal's job is."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.said = ""
-
-    async def until(self, pattern: str) -> None:
-        """Returns once it has said something that fits."""
-        assert self.process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
-            while not re.search(pattern, self.said):
-                line = await self.process.stdout.readline()
-                assert line, f"it ended without saying {pattern!r}:\n{self.said}"
-                self.said += line.decode()
-
-    async def end(self) -> int:
-        """Its exit code, once it has ended."""
-        assert self.process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
-            self.said += (await self.process.stdout.read()).decode()
-            return await self.process.wait()
-
-
 @contextlib.asynccontextmanager
-async def demo(folder: Path, *options: str) -> AsyncIterator[Demo]:
+async def demo(folder: Path, *options: str) -> AsyncIterator[ProcessOutput]:
     async with child(
         sys.executable, "-m", "demo", "--folder", str(folder), *options,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT, start_new_session=True,
         stop=signal.SIGTERM,
     ) as process:  # fmt: skip
-        yield Demo(process)
+        yield ProcessOutput(process, PATIENCE)
 
 
 async def run(folder: Path, *options: str) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ..support.child_processes import child
+from ..support.child_processes import ProcessOutput, child
 
 pytest.importorskip("harness.load", reason="the load run is part of the checkout, not of the wheel")
 
@@ -29,37 +29,14 @@ OF_THE_MACHINE = ("zone 1 starves", "memory is not flat")
 """What a busy machine, or a run of seconds, can be to blame for."""
 
 
-class Load:
-    """A load run at work."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.said = ""
-
-    async def until(self, text: str) -> None:
-        """Returns once it has said so."""
-        assert self.process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
-            while text not in self.said:
-                line = await self.process.stdout.readline()
-                assert line, f"it ended without saying {text!r}:\n{self.said}"
-                self.said += line.decode()
-
-    async def end(self) -> int:
-        assert self.process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
-            self.said += (await self.process.stdout.read()).decode()
-            return await self.process.wait()
-
-
 @contextlib.asynccontextmanager
-async def load(*options: str) -> AsyncIterator[Load]:
+async def load(*options: str) -> AsyncIterator[ProcessOutput]:
     async with child(
         sys.executable, "-m", "harness.load", *options,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT, start_new_session=True,
         stop=signal.SIGTERM,
     ) as process:  # fmt: skip
-        yield Load(process)
+        yield ProcessOutput(process, PATIENCE)
 
 
 def alive(folder: Path) -> list[str]:

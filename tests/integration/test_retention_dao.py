@@ -38,16 +38,6 @@ async def done(batches: AsyncGenerator[Batch]) -> Counter[str]:
     return +counts
 
 
-@pytest.fixture
-async def other(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """Somebody else's connection to this test's database."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 # ── batches ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

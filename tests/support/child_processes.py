@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 from .event_loop import PATIENCE
 
-__all__ = ["child", "end", "finished", "popen", "start"]
+__all__ = ["ProcessOutput", "child", "end", "finished", "popen", "start"]
 
 PIPE = asyncio.subprocess.PIPE
 
@@ -71,6 +72,36 @@ async def finished(
         out, err = await asyncio.wait_for(process.communicate(given or None), timeout)
         assert process.returncode is not None
         return process.returncode, out, err
+
+
+class ProcessOutput:
+    """A process at work and what it has written so far, for tests that wait for a line.
+
+    Args:
+        process: its stdout is a pipe.
+        patience: seconds after which a wait raises TimeoutError.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, patience: float = PATIENCE) -> None:
+        self.process = process
+        self.said = ""
+        self._patience = patience
+
+    async def until(self, pattern: str) -> None:
+        """Return once something that it wrote fits a regular expression."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(self._patience):
+            while not re.search(pattern, self.said):
+                line = await self.process.stdout.readline()
+                assert line, f"it ended without saying {pattern!r}:\n{self.said}"
+                self.said += line.decode()
+
+    async def end(self) -> int:
+        """Return its exit code, once it has ended."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(self._patience):
+            self.said += (await self.process.stdout.read()).decode()
+            return await self.process.wait()
 
 
 @contextlib.contextmanager

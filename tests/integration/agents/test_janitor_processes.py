@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -39,16 +38,6 @@ def role() -> None:
 @pytest.fixture(autouse=True)
 def _place(vault_folder: Path, timeline: Timeline) -> None:
     """An archive of the test's own, and the schedule clock; no key and no YouTube."""
-
-
-@pytest.fixture
-async def other(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """Another client's connection to this test's database."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def test_two_janitors_and_two_trackers_at_once(
