@@ -242,7 +242,7 @@ class Load:
             memory=memory,
             cores=cores,
             codes=fleet.codes,
-            held=await dao.held_claims(),
+            held=await dao.active_leases(),
             miscounted=[] if self.options.simulated else await self._miscounted(watch, calls),
         )
 

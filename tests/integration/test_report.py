@@ -77,9 +77,7 @@ async def test_totals_count_zones_due_videos_and_queries_by_status(db: Database)
     assert {name: tally.number for name, tally in totals.queries.items()} == {
         "active": 2, "waiting": 0, "paused": 1, "leased": 1,
     }  # fmt: skip
-    assert await ReportDAO().held_claims() == {"hunter 1/2": 1, "tracker 0/2": 1}
-    a_lease_from_now = datetime.now(UTC) + timedelta(minutes=2)
-    assert await ReportDAO().held_claims(after=a_lease_from_now) == {"hunter 1/2": 1}
+    assert await ReportDAO().active_leases() == {"hunter 1/2": 1, "tracker 0/2": 1}
 
 
 async def test_counts_are_given_up_at_a_limit_and_estimated_where_the_server_knows(db: Database) -> None:
