@@ -1,4 +1,4 @@
-# `make` lists what there is. GNU make and a Python from 3.11 on are enough: everything else is installed into .venv.
+# `make` lists the targets. It needs GNU make and Python 3.11 or newer; everything else is installed into .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,19 +6,19 @@ BIN := $(VENV)/bin
 # pip installs uv, at a pinned version, and uv installs everything else
 UV = $(BIN)/python tools/uv.py
 
-# DATASET may be a relative path: it begins where make was called, which `make -C` leaves in PWD alone
+# a relative DATASET is resolved against the folder where make was called: PWD, also with `make -C`
 CALLED_FROM := $(PWD)
 export CALLED_FROM
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export DO_NOT_TRACK := 1
-# of this checkout, not of a virtual environment that happens to be active
+# use .venv of this checkout, not an active virtual environment
 unexport VIRTUAL_ENV
 unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-fast test-harness test-clocks test-timescaledb chaos chaos-mutants load lint docs e2e bench bench-long lock clean
+.PHONY: help install demo test test-fast test-harness test-clocks test-timescaledb chaos chaos-mutants load lint docs picture e2e bench bench-long lock clean
 
 help: ## Show this list
 	@echo 'Usage: make TARGET [PYTHON=python3.12]'
@@ -27,8 +27,9 @@ help: ## Show this list
 demo: install ## Watch Hunter and Tracker shards at work, without a key (DATASET=path.csv replays real counts)
 	@$(BIN)/python -m demo $(if $(DATASET),--dataset "$$DATASET" --called-from "$$CALLED_FROM") $(DEMO_OPTIONS)
 
-# A file's tests stay together: they share servers.
-PARALLEL = -n auto --maxprocesses=4 --dist=loadfile
+# The tests of a file run in one worker, since they share servers. Tests often wait, so four workers suit two cores. The
+# order of the files is that of tests/support/purposes.py.
+PARALLEL = -n 4 --dist=loadfile --no-loadscope-reorder
 
 test: install ## Run the tests of the product that need no container, with branch coverage (PYTEST_OPTIONS=...)
 	$(BIN)/pytest $(PARALLEL) -m "not harness" --durations=15 --cov=maia --cov=atlas --cov-branch --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST_OPTIONS)
@@ -39,22 +40,22 @@ test-fast: install ## Run the tests that need neither database nor child process
 test-harness: install ## Run the tests of the harness, the demo, this Makefile and the tests' helpers
 	$(BIN)/pytest $(PARALLEL) --durations=15 tests/harness $(PYTEST_OPTIONS)
 
-test-clocks: install ## Run the tests that have to do with dates while a faked clock crosses a border (needs faketime)
+test-clocks: install ## Run the tests of dates while a faked clock passes dates such as 29 February (needs faketime)
 	$(BIN)/python tests/clocks/run.py $(CLOCK_OPTIONS) -- $(PARALLEL) $(PYTEST_OPTIONS)
 
 test-timescaledb: install ## Run the tests that touch snapshots, schema, roles, retention or export, on MAIA_TEST_DATABASE_URL
 	$(BIN)/pytest $(PARALLEL) --durations=15 -m timescaledb tests/integration $(PYTEST_OPTIONS)
 
-e2e: install ## Run the container, the action and the workflows for real (needs a Docker engine, and act for some)
+e2e: install ## Run the container, the action and the workflows (needs a Docker engine, and act for some)
 	$(BIN)/pytest tests/e2e $(PYTEST_OPTIONS)
 
-chaos: install ## Kill agents, servers and connections at work, and check that nothing was lost (CHAOS_OPTIONS=...)
+chaos: install ## Kill running agents, servers and connections, and check that nothing was lost (CHAOS_OPTIONS=...)
 	$(BIN)/python -m harness.chaos $(CHAOS_OPTIONS)
 
-chaos-mutants: install ## See that the checks find each deliberate fault of Maia
+chaos-mutants: install ## Test that the checks of chaos find deliberate bugs in Maia
 	$(BIN)/python -m harness.chaos.trial $(CHAOS_OPTIONS)
 
-load: install ## Watch 64 shards on one database for 10 minutes (LOAD_OPTIONS=...)
+load: install ## Run 64 shards on one database for 10 minutes, and print a report (LOAD_OPTIONS=...)
 	$(BIN)/python -m harness.load $(LOAD_OPTIONS)
 
 SHELL_SCRIPTS = .ci/run $(shell find . -path ./$(VENV) -prune -o -name '*.sh' -print)
@@ -71,31 +72,34 @@ lint: install ## Check style, types, layers, workflows and shell scripts
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 	@if command -v actionlint; then actionlint -shellcheck "$(BIN)/shellcheck"; else \
-		echo "make: actionlint is not on PATH; .github/scripts/go-tools.sh installs it. Its checks are left out." >&2; \
+		echo "make: actionlint is not on PATH; .github/scripts/go-tools.sh installs it. Its checks are skipped." >&2; \
 		test -z "$$CI"; fi
 
 docs: install ## Write the reference tables of the documents from the code (DOCS_OPTIONS=--check: compare only)
 	$(BIN)/python -m tools.reference $(DOCS_OPTIONS)
 
-bench: $(VENV)/.bench ## Measure everything against its limit, in some 12 minutes (BENCH_OPTIONS=...)
+picture: install ## Draw docs/top.svg, the output of maia top, from the sandbox's world (PICTURE_OPTIONS=...)
+	$(BIN)/python -m tools.picture $(PICTURE_OPTIONS)
+
+bench: $(VENV)/.bench ## Measure performance against its limits, in about 12 minutes (BENCH_OPTIONS=...)
 	$(BIN)/python -m harness.benchmarks $(BENCH_OPTIONS)
 
 bench-long: install ## Measure a million updates, ten minutes of them, and what they do to the database (BENCH_OPTIONS=...)
 	$(BIN)/python -m harness.benchmarks --long $(BENCH_OPTIONS)
 
-install: $(VENV)/.installed ## Make the virtual environment with the locked dependencies (the others do it too)
+install: $(VENV)/.installed ## Create .venv with the locked dependencies (other targets do this too)
 
 # The package itself: again when its metadata changes.
 $(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# What one row of the benchmarks is measured against.
+# Other products, to which one row of the benchmarks compares Maia.
 $(VENV)/.bench: $(VENV)/.installed requirements-bench.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-bench.txt
 	@touch $@
 
-# The dependencies: a new environment when their versions change, so that nothing of the old ones stays.
+# The dependencies: a new environment when their versions change, so that no old package stays.
 $(VENV)/.dependencies: requirements-dev.txt requirements-uv.txt tools/uv.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		found=$$($(PYTHON) --version 2>&1) || found="nothing that runs"; \

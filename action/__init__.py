@@ -8,5 +8,7 @@ Standard library only, so that nothing is installed on the runner. From the bott
 - `cancel`, `process`: child processes that end when the job is cancelled.
 - `image`, `container`, `result`: the Docker image, one run of it, and the result file that it leaves.
 - `verdicts`: what each exit code means for the step; `summary`: the same in words.
-- `commands`: shard, plan, verdict; `main` puts them together.
+- `run_figures`, `chart`: the report of a workflow run, in tables and charts.
+- `github`: the issue of the stale check.
+- `commands`: shard, plan, verdict, check, report; `main` puts them together.
 """

@@ -1,25 +1,23 @@
-"""Turn the advice of Maia's messages from commands into what to do in a workflow, which has no command line.
+"""Replace the commands that Maia's messages advise by what to do in a workflow, which has no command line.
 
-The container's log keeps the commands; annotations and summaries have these words.
+Annotations and summaries show the result; the container's log keeps the commands.
 """
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["CONFIRM", "DRY_RUN", "MIGRATE", "RESUME_KEYS", "in_a_workflow"]
-
 MIGRATE = "Bring the database's schema up to date first"
 RESUME_KEYS = "Try suspended keys again"
-"""What hunter.yml and tracker.yml ask when they are run by hand; a test compares them."""
-DRY_RUN = "Delete nothing, and say what would go"
+"""Labels of the form of hunter.yml and tracker.yml; a test compares them."""
+DRY_RUN = "Delete nothing, and count what would be deleted"
 CONFIRM = "Delete even if it is more than the bound (JANITOR_MAX_SHARE) of a table"
-"""What janitor.yml asks."""
+"""Labels of the form of janitor.yml."""
 
 _MIGRATE = f"run the workflow by hand with *{MIGRATE}* ticked (the plan's input `migrate`)"
 _QUERY = "run the workflow Hunter by hand with {} (the plan's input `queries`)"
-_SAID = (
-    # the longest first: each is searched in what the ones before it left
+_REPLACEMENTS = (
+    # applied in this order, so the longer pattern comes first
     (
         r"Run `atlas migrate` as the owner of the database\b",
         f"Set the secret MIGRATE_DATABASE_URL, whose user owns the database, and {_MIGRATE}",
@@ -49,8 +47,8 @@ _SAID = (
 def in_a_workflow(text: str, *, janitor: bool = False) -> str:
     """Return `text` with each advised command replaced by what to do in a workflow.
 
-    `janitor`: of the Janitor, whose own workflow migrates nothing.
+    `janitor`: the text is of the Janitor, whose workflow does not migrate.
     """
-    for pattern, words in _SAID:
+    for pattern, words in _REPLACEMENTS:
         text = re.sub(pattern, lambda _, words=words: words, text)  # type: ignore[misc]
     return text.replace(_MIGRATE[1:], _MIGRATE[1:].replace("the workflow", "the workflow Hunter")) if janitor else text

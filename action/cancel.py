@@ -1,6 +1,6 @@
-"""A cancelled job: the runner sends SIGINT to this process alone, SIGTERM 7.5 s later, and kills it after 2.5 s more.
+"""Cancellation of the job: the runner sends SIGINT to this process alone, SIGTERM 7.5 s later, a kill 2.5 s after.
 
-The first signal ends what is running, in a thread of its own, and is remembered; the others change nothing.
+The first signal is remembered and ends what is running, from a separate thread; later signals are ignored.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from queue import SimpleQueue
 
 from action.errors import Cancelled
 
-__all__ = ["Cancel"]
-
 
 class Cancel:
-    """Whether the job was cancelled, and what is to be done at that moment."""
+    """Remember whether the job was cancelled, and call an action at that moment."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
@@ -27,18 +25,18 @@ class Cancel:
         self._worker: threading.Thread | None = None
 
     def install(self) -> None:
-        """Take SIGINT and SIGTERM of this process, from the main thread.
+        """Handle SIGINT and SIGTERM; call this in the main thread.
 
-        Also where it was started to ignore SIGINT, as by a runner in the background: the runner means this process.
+        Also if the process was started with SIGINT ignored, as by a runner that is in the background.
         """
-        # The main thread may hold any lock at this moment; SimpleQueue.put is the one thing made for that.
+        # The handler may interrupt code that holds a lock; SimpleQueue.put is reentrant.
         signals: SimpleQueue[int] = SimpleQueue()
         threading.Thread(target=lambda: self.request(signals.get()), daemon=True, name="cancel").start()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda signum, _frame: signals.put(signum))
 
     def request(self, signum: int) -> None:
-        """Cancel, as that signal does."""
+        """Cancel the job, as the signal does."""
         with self._lock:
             if self.signum is not None:
                 return
@@ -53,7 +51,7 @@ class Cancel:
 
     @contextmanager
     def calling(self, action: Callable[[], None]) -> Iterator[None]:
-        """Let a cancel during the block call `action` once, in a thread; wait for that thread at the block's end."""
+        """Call `action` once, in a thread, if a cancel comes during the block; wait for that thread at its end."""
         with self._lock:
             self._action = action
             if self.signum is not None:

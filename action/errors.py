@@ -1,24 +1,22 @@
-"""How the action itself can fail, before or beside the container.
+"""The errors of the action itself, as opposed to the exit codes of the container.
 
 ActionError
 ├── UsageError      a wrong input                           2
 ├── SettingError    a setting is missing or wrong           78
 └── EngineError     Docker, the image or its network        125
-Cancelled           a signal: not an error of ours          130, 143
+Cancelled           a signal, not an error                  130, 143
 """
 
 from __future__ import annotations
 
 from maia.runtime.exitcodes import ExitCode, Outcome
 
-__all__ = ["ENGINE", "ActionError", "Cancelled", "EngineError", "SettingError", "UsageError"]
-
 ENGINE = 125
 """The exit code of `docker run` when the engine, not the command, failed."""
 
 
 class ActionError(Exception):
-    """The action cannot give a container's verdict; the message says what to do."""
+    """The action cannot run or judge the container; the message says what to do."""
 
     code: int = ExitCode.FAILURE
     outcome = Outcome.FAILURE
@@ -26,23 +24,17 @@ class ActionError(Exception):
 
 
 class UsageError(ActionError):
-    """An input has a wrong value."""
-
     code = ExitCode.USAGE
     title = "Maia: wrong input"
 
 
 class SettingError(ActionError):
-    """A setting is missing or wrong."""
-
     code = ExitCode.CONFIG
     outcome = Outcome.CONFIG
     title = "Maia: configuration"
 
 
 class EngineError(ActionError):
-    """The Docker engine or the image cannot be used."""
-
     code = ENGINE
     title = "Maia: container engine"
 

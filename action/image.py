@@ -1,4 +1,4 @@
-"""The image: the one published for the action's ref, one that is named, or one built from this checkout."""
+"""Get the image: published for the action's ref, named by the user, or built from this checkout."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from pathlib import Path
 from action.cancel import Cancel
 from action.errors import EngineError, SettingError
 from action.inputs import BUILD, Inputs
-from action.process import Work, ask
+from action.process import LongCommand, run_docker
 from action.runner import Runner
 from action.text import last_line, one_line
-
-__all__ = ["REGISTRY", "ROOT", "TRIES", "Images", "published"]
 
 ROOT = Path(__file__).resolve().parent.parent
 REGISTRY = "ghcr.io"
@@ -27,18 +25,18 @@ _BACKOFF = (2.0, 6.0)
 _RELEASE = re.compile(r"v[0-9]+(\.[0-9]+\.[0-9]+)?")
 _ID = re.compile(r"(sha256:)?[0-9a-f]{64}")
 _FIXED = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+|[0-9a-f]{40}")
-# what another try does not change
-_HOPELESS = re.compile(
+# errors that a retry does not fix
+_PERMANENT = re.compile(
     r"manifest unknown|not found|denied|unauthorized|invalid reference|no match for platform|no matching manifest"
     r"|no image found in|short-name|daemon running|docker API at|podman socket",
     re.I,
 )
-# of Docker, podman and others, whatever their case
+# messages of Docker, podman and others
 _ABSENT = re.compile(r"no such (image|object)|image not known|not found", re.I)
 
 
 def published(repository: str, ref: str) -> str:
-    """Return the image that is published for the action at `ref`. Raises SettingError where none is."""
+    """Return the image that is published for the action at `ref`. Raises SettingError if none is."""
     ref = ref.removeprefix("refs/tags/")
     if repository and (_RELEASE.fullmatch(ref) or _FIXED.fullmatch(ref)):
         return f"{REGISTRY}/{repository.lower()}:{ref}"
@@ -51,7 +49,7 @@ def published(repository: str, ref: str) -> str:
 
 @dataclass(frozen=True)
 class Images:
-    """Makes sure that the engine has the image."""
+    """Makes the image available to the engine."""
 
     inputs: Inputs
     environ: Mapping[str, str]
@@ -66,21 +64,23 @@ class Images:
             return self._built()
         fixed = self.inputs.image or self.inputs.pinned
         name = fixed or published(self.inputs.repository, self.inputs.ref)
-        # A named image is the user's: use what is there. Of ours, a moving tag may have moved.
+        # An image that the user names is used as it is; a moving tag of ours, such as v1, is pulled again.
         moving = not fixed and not _FIXED.fullmatch(name.rpartition(":")[2])
-        there = self._is_there(name)
-        if not there or moving:
-            self._pull(name, needed=not there)
+        exists = self._exists(name)
+        if not exists or moving:
+            self._pull(name, needed=not exists)
         return name
 
-    def _is_there(self, name: str) -> bool:
-        answer = ask(["image", "inspect", "--format", "{{.Id}}", name], self.environ)
+    def _exists(self, name: str) -> bool:
+        answer = run_docker(["image", "inspect", "--format", "{{.Id}}", name], self.environ)
         if answer.code == 0:
             return True
         message = answer.err.decode("utf-8", "replace")
         if answer.code > 0 and _ABSENT.search(message):
             return False
-        raise EngineError(f"The container engine does not answer as it should. It says: {one_line(message)}")
+        raise EngineError(
+            f"The container engine cannot inspect the image; check that it runs. It reports: {one_line(message)}"
+        )
 
     def _pull(self, name: str, *, needed: bool) -> None:
         for attempt in range(1, TRIES + 1):
@@ -89,10 +89,10 @@ class Images:
             code, message = self._work(f"docker pull {name}", ["pull", name])
             if code == 0:
                 return
-            if _HOPELESS.search(message):
+            if _PERMANENT.search(message):
                 break
         if not needed:
-            self.runner.warning("Maia: image", f"{name} could not be pulled ({message}); the one that is here is used.")
+            self.runner.warning("Maia: image", f"{name} could not be pulled ({message}); the local copy is used.")
             return
         fork = "" if self.inputs.image else " Where no image is published for it, as in a fork, use `image: build`."
         raise EngineError(f"The image {name} could not be pulled: {message}.{fork}")
@@ -100,7 +100,7 @@ class Images:
     def _built(self) -> str:
         """Build the image, with the engine's own cache; return its id.
 
-        Not its tag: a leg that builds other files at the same path may move that.
+        Not its tag, which a parallel job that builds other files at the same path may move.
         """
         if not (self.root / "Dockerfile").is_file():
             raise SettingError(
@@ -108,23 +108,21 @@ class Images:
                 "Name one by the input `source`, or leave `image` empty."
             )
         tag = f"pleiades-maia:build-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]}"
-        # BuildKit takes no network but the runner's
+        # BuildKit supports only the host's network
         network = ["--network", "host"] if self.inputs.network == "host" else []
         code, message = self._work(f"docker build --tag {tag}", ["build", "--tag", tag, *network, str(self.root)])
         if code:
             raise EngineError(f"The image could not be built (docker build ended with {code}): {message}")
-        # not the build's --iidfile: with some engines it holds an id that cannot be run, or nothing
-        answer = ask(["image", "inspect", "--format", "{{.Id}}", tag], self.environ)
+        # not from --iidfile, which is empty with some engines, or names an id that cannot be run
+        answer = run_docker(["image", "inspect", "--format", "{{.Id}}", tag], self.environ)
         built = answer.out.decode("ascii", "replace").strip()
         if answer.code or not _ID.fullmatch(built):
-            raise EngineError(
-                f"The image that was built is not there: {one_line(answer.err.decode('utf-8', 'replace'))}"
-            )
+            raise EngineError(f"The built image cannot be found: {one_line(answer.err.decode('utf-8', 'replace'))}")
         return built
 
     def _work(self, title: str, arguments: list[str]) -> tuple[int, str]:
         with self.runner.group(title), self.runner.foreign() as write:
-            work = Work(arguments, self.environ, write)
+            work = LongCommand(arguments, self.environ, write)
             code = work.run(self.cancel)
         self.cancel.check()
         return code, last_line(work.tail)

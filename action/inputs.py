@@ -1,4 +1,4 @@
-"""The inputs of action.yml, read and checked: each comes as MAIA_INPUT_<NAME>, a text that may be empty."""
+"""Read and check the inputs of action.yml, which come as MAIA_INPUT_<NAME> and may be empty."""
 
 from __future__ import annotations
 
@@ -13,42 +13,30 @@ from action import settings
 from action.errors import SettingError, UsageError
 from maia.utf8 import decode
 
-__all__ = ["AGENTS", "BUILD", "COMMANDS", "JANITOR", "MOST_SHARDS", "PREFIX", "Inputs"]
-
 PREFIX = "MAIA_INPUT_"
 AGENTS = ("hunter", "tracker")
 """The agents that are planned and run in shards."""
 JANITOR = "janitor"
-COMMANDS = (*AGENTS, JANITOR, "plan", "verdict")
+COMMANDS = (*AGENTS, JANITOR, "plan", "verdict", "check", "report")
 BUILD = "build"
 MOST_SHARDS = 255
 """A matrix has at most 256 jobs (GitHub Docs: usage limits)."""
 
 _LARGEST_QUERIES = 1_000_000  # bytes
 
-# a reference without blanks, options and control characters; the engine judges the rest
+# a reference without blanks, options and control characters; the engine checks the rest
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
+_DURATION = re.compile(r"[0-9]{1,6}[smhd]")
 _RUN = re.compile(r"[0-9]+(-[0-9]+)*")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the step was asked to do.
+    """The checked inputs."""
 
-    Attributes:
-        command: one of COMMANDS.
-        agent: which agent it is about; the command itself where that is an agent or the janitor.
-        settings: the settings that an input gave, by name.
-        image: "" for the published one, BUILD, or a name.
-        run: digits and hyphens; names all shards and waves of one workflow run.
-        needs: the JSON of the `needs` context.
-        ref, repository: of the action, as the workflow names it; "" for a local one.
-        pinned: the image that this commit of the action names by its digest; "" where it is no release's.
-    """
-
-    command: str
-    agent: str
+    command: str  # one of COMMANDS
+    agent: str  # the command itself where that is an agent or the janitor
     shard: str
     batch_size: int | None
     cycles: int | None
@@ -57,46 +45,48 @@ class Inputs:
     yes: bool
     max_shards: int
     wave: int
-    run: str
+    run: str  # digits and hyphens; names all shards and waves of one workflow run
     queries: str
     migrate: bool
     auto_migrate: bool
     resume_keys: bool
     settings: Mapping[str, str]
-    image: str
+    image: str  # "" for the published one, BUILD, or a name
     network: str
     fail_on_churn: bool
-    needs: str
-    ref: str
+    max_age: str  # a duration as Maia reads it; "" for Maia's own
+    days: int | None
+    needs: str  # the JSON of the `needs` context
+    ref: str  # of the action, as the workflow names it; "" for a local one, also in `repository`
     repository: str
-    pinned: str
+    pinned: str  # the image and digest of a release; "" if this commit of the action is none
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Inputs:
-        """Read and check the inputs. Raises UsageError for one, SettingError for wrong settings and a missing file."""
+        """Read and check the inputs. Raises UsageError; SettingError for a setting or a file."""
 
         def text(name: str) -> str:
             value = environ.get(PREFIX + name.upper().replace("-", "_"), "").strip()
-            # bytes that are no UTF-8 come as lone surrogates; not shown: a secret may have come here by mistake
+            # bytes that are not UTF-8 come as lone surrogates; not shown, since it may be a secret by mistake
             if any("\ud800" <= char <= "\udfff" for char in value):
-                raise UsageError(f"The input `{name}` is no text in UTF-8.")
+                raise UsageError(f"The input `{name}` is not UTF-8 text.")
             return value
 
         def only(name: str, owner: str) -> bool:
-            """Read a flag that one command alone has."""
+            """Read a flag of one command."""
             given = _flag(name, text(name))
             if given and command != owner:
-                raise UsageError(f"The input `{name}` is the {owner}'s: {command} has none.")
+                raise UsageError(f"The input `{name}` is for {owner}; remove it here, where the command is {command}.")
             return given
 
         command = _one_of("command", text("command") or "hunter", COMMANDS)
-        itself = command in AGENTS or command == JANITOR
-        agent = command if itself else _one_of("agent", text("agent") or "hunter", AGENTS)
+        is_agent = command in AGENTS or command == JANITOR
+        agent = command if is_agent else _one_of("agent", text("agent") or "hunter", AGENTS)
         cycles, max_minutes = _count("cycles", text("cycles")), _minutes(text("max-minutes"))
         if max_minutes is not None and (cycles or 1) > 1:
             raise UsageError("Give the input `cycles` or `max-minutes`, not both.")
         if command == JANITOR and (cycles or 1) > 1:
-            raise UsageError("The input `cycles` is the agents': the janitor goes over everything once.")
+            raise UsageError("The input `cycles` is for agents: the janitor has no cycles.")
         return cls(
             command=command,
             agent=agent,
@@ -117,6 +107,8 @@ class Inputs:
             image=_matching("image", text("image"), _IMAGE, "an image's name, or `build`"),
             network=_matching("network", text("network"), _NETWORK, "a Docker network's name, such as `host`"),
             fail_on_churn=_one_of("fail-on", text("fail-on"), ("", "churn")) == "churn",
+            max_age=_matching("max-age", text("max-age"), _DURATION, "a duration such as 90m, 3h or 2d"),
+            days=_count("days", text("days"), 366),
             needs=text("needs"),
             ref=environ.get("MAIA_ACTION_REF", "").strip(),
             repository=environ.get("MAIA_ACTION_REPOSITORY", "").strip(),
@@ -182,10 +174,10 @@ def _run(value: str, command: str, environ: Mapping[str, str]) -> str:
     number = environ.get("GITHUB_RUN_ID", "").strip()
     attempt = environ.get("GITHUB_RUN_ATTEMPT", "").strip() or "1"
     run = f"{number}-{attempt}"
-    if not _RUN.fullmatch(run):  # by hand
+    if not _RUN.fullmatch(run):  # outside of Actions
         number, run = "", "0"
     if command == "plan" and (not number or environ.get("ACT") == "true"):
-        # under act every run is number 1; the rows of `runs` of an earlier one are not this one's
+        # under act every run has the id 1; a random part separates its rows from those of earlier runs
         run += f"-{secrets.randbelow(10**12):012}"
     return run
 
@@ -193,7 +185,9 @@ def _run(value: str, command: str, environ: Mapping[str, str]) -> str:
 def _queries(lines: str, name: str, agent: str, environ: Mapping[str, str]) -> str:
     """Return the queries of both inputs, one a line."""
     if agent != "hunter" and (lines or name):
-        raise UsageError(f"The inputs `queries` and `queries-file` are the hunter's, not the {agent}'s.")
+        raise UsageError(
+            f"The inputs `queries` and `queries-file` are for hunter; remove them here, where the agent is {agent}."
+        )
     return "\n".join(part for part in (lines, _file(name, environ) if name else "") if part.strip())
 
 
@@ -205,7 +199,7 @@ def _file(name: str, environ: Mapping[str, str]) -> str:
         if not path.is_relative_to(workspace):
             raise SettingError(f"{what} is outside the workspace; name one of your repository.")
         if not path.is_file():
-            raise SettingError(f"{what} is no file.")
+            raise SettingError(f"{what} is not a file.")
         if path.stat().st_size > _LARGEST_QUERIES:
             raise SettingError(f"{what} has more than {_LARGEST_QUERIES:,} bytes; split it.")
         content = path.read_bytes()

@@ -1,8 +1,8 @@
-"""What the runner must hide, and what that does to the action's outputs.
+"""Mask secrets in the log, and find outputs that the runner drops because they contain a masked value.
 
-A secret is masked by the runner whole and line by line, but not the members of a JSON secret, nor the password in a
-URL. And the runner drops every job output in which a masked value occurs (runner: JobExtension, "Skip output since it
-may contain secret"), such as a key `1` or the line `]` of a key pool over several lines.
+The runner masks each secret as a whole and line by line, but not the members of a JSON secret, nor the password in a
+URL. It drops every job output that contains a masked value (runner: JobExtension, "Skip output since it may contain
+secret"), which may be as short as a key `1`, or the line `]` of a key pool over several lines.
 """
 
 from __future__ import annotations
@@ -17,20 +17,18 @@ from action.inputs import PREFIX
 from action.runner import Runner
 from action.settings import MIGRATION, PROXIES, SECRETS, cleaned, passwords
 
-__all__ = ["SHORT", "Mask", "Masks"]
-
 SHORT = 8
-"""A masked value with fewer characters makes logs unreadable, and may stand in an output."""
+"""A masked value with fewer characters makes logs unreadable, and may occur in an output."""
 
 _POOL = "YOUTUBE_API_KEY_POOL_JSON"
 _TOKENS = ("HF_TOKEN", "PREFECT_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-_OF_SHARDS = frozenset({*_TOKENS, "VAULT_URL"})
-"""Secrets that plans and gates are not given."""
+_OF_SHARDS = frozenset({*_TOKENS, "VAULT_URL", "METRICS_PUSH_URL"})
+"""Secrets that only shards get, not plans, gates and verdicts."""
 
 
 @dataclass(frozen=True)
 class Mask:
-    """A value that is hidden, what it is, and the setting that it belongs to."""
+    """A masked value, what it is, and the setting that it is part of."""
 
     value: str
     what: str
@@ -38,16 +36,11 @@ class Mask:
 
 
 class Masks:
-    """All that is masked in this job, as far as the action knows.
-
-    Attributes:
-        own: what the action asks the runner to mask.
-        lines: whole secrets and their lines, which the runner masks by itself.
-    """
+    """The masked values of this job that the action knows of."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.own = tuple({mask.value: mask for mask in _own(environ) if mask.value.strip()}.values())
-        self.lines = tuple(_lines(environ))
+        self.lines = tuple(_lines(environ))  # whole secrets and their lines, which the runner itself masks
 
     def announce(self, runner: Runner) -> None:
         """Mask every value, and each of its lines."""
@@ -57,7 +50,7 @@ class Masks:
                     runner.mask(value)
 
     def warn(self, runner: Runner, environ: Mapping[str, str]) -> None:
-        """Warn of the short values, without showing them: in one step of a workflow run, however many its shards."""
+        """Warn of the short values, without showing them: in one step of a workflow run only."""
         short = Counter(
             (mask.what, mask.setting) for mask in self.own if len(mask.value) < SHORT and _warns(mask.setting, environ)
         )
@@ -70,15 +63,15 @@ class Masks:
             )
 
     def hidden_in(self, text: str) -> Mask | None:
-        """Return a masked value that occurs in `text`: as a job output it would be dropped."""
+        """Return a masked value that `text` contains: the runner would drop it as a job output."""
         return next((mask for mask in (*self.own, *self.lines) if mask.value in text), None)
 
 
 def _warns(setting: str, environ: Mapping[str, str]) -> bool:
     """Return whether this step is the one of its workflow run that warns of the setting.
 
-    That is the plan, or the first shard where there was no plan; for what no plan is given, the first shard of the
-    first wave. An input `run` says that there was a plan. The inputs are not checked yet.
+    That is the plan, or the first shard if there was no plan; for secrets that a plan does not get, the first shard of
+    the first wave. An input `run` means that there was a plan. The inputs are not checked yet.
     """
     command, shard, wave, run = (
         environ.get(f"{PREFIX}{name}", "").strip() for name in ("COMMAND", "SHARD", "WAVE", "RUN")
@@ -92,7 +85,7 @@ def _warns(setting: str, environ: Mapping[str, str]) -> bool:
 def _own(environ: Mapping[str, str]) -> Iterator[Mask]:
     for key in _pool(cleaned(environ.get(_POOL, ""))):
         yield Mask(key, "a key", _POOL)
-    for name in ("DATABASE_URL", MIGRATION, "VAULT_URL", *PROXIES):
+    for name in ("DATABASE_URL", MIGRATION, "VAULT_URL", "METRICS_PUSH_URL", *PROXIES):
         address = cleaned(environ.get(name, ""))
         if name in PROXIES and "://" not in address:
             address = f"http://{address}"
@@ -106,7 +99,7 @@ def _own(environ: Mapping[str, str]) -> Iterator[Mask]:
 
 
 def _pool(text: str) -> Iterator[str]:
-    """Yield the members of the key pool; of what is not JSON, the value and its lines."""
+    """Yield the members of the key pool; if it is not JSON, the value and its lines."""
     try:
         yield from _texts(json.loads(text))
     except (ValueError, RecursionError):
@@ -126,7 +119,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _lines(environ: Mapping[str, str]) -> Iterator[Mask]:
-    """Yield what the runner masks by itself of a secret (runner: Worker.InitializeSecretMasker)."""
+    """Yield what the runner itself masks of each secret (runner: Worker.InitializeSecretMasker)."""
     for name in sorted(SECRETS | {MIGRATION}):
         value = environ.get(name, "").strip()
         lines = [line.strip() for line in value.splitlines()]

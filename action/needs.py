@@ -1,4 +1,4 @@
-"""The `needs` context of the verdict's job: how the plan and both waves of shards ended."""
+"""Parse the `needs` context of the verdict's job: how the plan and both waves of shards ended."""
 
 from __future__ import annotations
 
@@ -9,27 +9,18 @@ from dataclasses import dataclass
 from action.errors import UsageError
 from action.text import one_line
 
-__all__ = ["WAVES", "Needs"]
-
 WAVES = ("shards", "wave-2")
-"""The jobs of maia.yml that run shards, in their order."""
+"""The jobs of maia.yml that run shards, in order."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Results of jobs, by name.
+    """Results of jobs, by name."""
 
-    Attributes:
-        failed: jobs that failed, and those whose result is not known.
-        cancelled: jobs that a person, or their time limit, ended.
-        ran: the waves that were not skipped.
-        churned: whether the last of them had a shard that churned.
-    """
-
-    failed: tuple[str, ...]
-    cancelled: tuple[str, ...]
-    ran: tuple[str, ...]
-    churned: bool
+    failed: tuple[str, ...]  # including jobs with an unknown result
+    cancelled: tuple[str, ...]  # by a person or their time limit
+    ran: tuple[str, ...]  # the waves that were not skipped
+    churned: bool  # whether the last of them had a shard that churned
 
     @property
     def continued(self) -> bool:
@@ -54,7 +45,7 @@ class Needs:
             failed=tuple(name for name, end in results.items() if end not in ("success", "cancelled", "skipped")),
             cancelled=tuple(name for name, end in results.items() if end == "cancelled"),
             ran=ran,
-            # "+" is what the jobs of maia.yml make of the action's "true": of that word, the runner drops a job output
-            # where a key is a letter such as "t"
+            # maia.yml turns the action's "true" into "+": the runner drops a job output that contains a masked value,
+            # and a key may be a letter such as "t"
             churned=isinstance(outputs, Mapping) and outputs.get("churned") in ("true", "+"),
         )

@@ -1,6 +1,6 @@
-"""The command `docker`: questions that are answered at once, and work that prints, takes its time and can be ended.
+"""Run `docker`: short commands with captured output, and long ones that stream their output and can be cancelled.
 
-Every child has a session of its own, so that the Ctrl-C of a terminal reaches it only through us.
+Every child has a session of its own, so that a terminal's Ctrl-C reaches only this process.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from typing import IO
 from action.cancel import Cancel
 from action.errors import EngineError
 
-__all__ = ["Answer", "Work", "ask"]
-
 _TAIL = 8192
 _CHUNK = 65536
 _KILL_AFTER = 2.0
-"""Seconds that a child has to end itself; below the runner's 2.5 s between SIGTERM and kill."""
+"""Seconds from SIGTERM to SIGKILL for a child; below the runner's 2.5 s between SIGTERM and kill."""
 
 _NO_DOCKER = (
     "There is no command `docker` here. The action needs a Linux runner with Docker; GitHub's ubuntu runners have it."
@@ -35,16 +33,16 @@ def _no_docker(error: OSError) -> EngineError:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The end of a short command."""
+class CommandResult:
+    """The result of a short command."""
 
     code: int
     out: bytes
     err: bytes
 
 
-def ask(arguments: Sequence[str], environ: Mapping[str, str], *, seconds: float = 30.0) -> Answer:
-    """Run `docker ARGUMENTS`; kill one that takes too long, with code -9. Raises EngineError without docker."""
+def run_docker(arguments: Sequence[str], environ: Mapping[str, str], *, seconds: float = 30.0) -> CommandResult:
+    """Run `docker ARGUMENTS`, killed after `seconds` (code -9). Raises EngineError if there is no docker."""
     try:
         done = subprocess.run(
             ["docker", *arguments],
@@ -56,40 +54,35 @@ def ask(arguments: Sequence[str], environ: Mapping[str, str], *, seconds: float 
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        late = f"docker {arguments[0]}: no answer after {seconds:g} s"
-        return Answer(-signal.SIGKILL, error.stdout or b"", late.encode())
+        message = f"docker {arguments[0]}: no answer after {seconds:g} s"
+        return CommandResult(-signal.SIGKILL, error.stdout or b"", message.encode())
     except OSError as error:
         raise _no_docker(error) from error
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @dataclass
-class Work:
-    """A long `docker ARGUMENTS` whose output, on one stream, goes to `write`.
-
-    Attributes:
-        tail: the last 8 KiB of its output.
-        ended: set when the process is gone.
-    """
+class LongCommand:
+    """A long `docker ARGUMENTS` whose output, on one stream, goes to `write`."""
 
     arguments: Sequence[str]
     environ: Mapping[str, str]
     write: Callable[[bytes], None]
     stdin: str | None = None
-    tail: bytes = b""
+    tail: bytes = b""  # the last 8 KiB of its output
     ended: threading.Event = field(default_factory=threading.Event)
     _process: subprocess.Popen[bytes] | None = None
 
     def run(self, cancel: Cancel, end: Callable[[], None] | None = None) -> int:
         """Return the exit code. A cancel calls `end` (default: `terminate`) once, in a thread.
 
-        Raises Cancelled if that came before the start, EngineError where there is no docker.
+        Raises Cancelled if the cancel came before the start, EngineError if there is no docker.
         """
         cancel.check()
         with ExitStack() as stack:
             file: int | IO[bytes] = subprocess.DEVNULL
             if self.stdin is not None:
-                # a file, not a pipe: a child that never reads it keeps nothing waiting
+                # a file, not a pipe: a child that does not read it cannot block us
                 file = stack.enter_context(tempfile.TemporaryFile())
                 file.write(self.stdin.encode())
                 file.seek(0)
@@ -99,8 +92,8 @@ class Work:
                     env=dict(self.environ),
                     stdin=file,
                     stdout=subprocess.PIPE,
-                    # one stream: of two, the runner may read the second before the first, and with it a command
-                    # of the container's before the line that stops commands
+                    # one stream: with two, the runner could read a workflow command of the container before our
+                    # line that disables commands
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
@@ -119,7 +112,7 @@ class Work:
                 self.ended.set()
 
     def terminate(self) -> None:
-        """Send SIGTERM to the command and its children, and SIGKILL a little later to those that are left."""
+        """Send SIGTERM to the command and its children, and SIGKILL after 2 s to those that are left."""
         self._signal(signal.SIGTERM)
         if not self.ended.wait(_KILL_AFTER):
             self._signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The result file of a container, read with suspicion: any image may have written it, or been killed in the middle."""
+"""Read the result file of a container, which is untrusted: any image may have written it, or only half of it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from typing import Any, NoReturn
 
 from maia.runtime.exitcodes import ExitCode, Outcome
 
-__all__ = ["LARGEST", "PATH", "DamagedError", "Result", "figures", "parse", "read"]
-
 PATH = "/run/maia/result.json"
 LARGEST = 8_000_000
 """Bytes of a result file. The verdict's is the largest: at most 1,000 rows (maia/workflow/run_report.py), each 0.8 kB,
 or 2.8 kB with the longest reason in it."""
 
-# a figure's name, a bucket's, or a zone's number
+# the name of a count or bucket, or the number of a zone
 _KEY = re.compile(r"[A-Za-z_]{1,40}|[0-9]{1,3}")
 _MOST_KEYS = 100
 _OTHER_CODES: dict[str, set[int]] = {Outcome.CANCELLED: {130, 143}, Outcome.FAILURE: {ExitCode.USAGE}}
-"""Outcome → exit codes that go with it beside its own."""
+"""Outcome → further exit codes that match it."""
+
+Number = int | float
+"""A finite number of less than 64 bits."""
 
 
 class DamagedError(Exception):
@@ -36,7 +37,7 @@ class DamagedError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """How a run says it ended. `stats` is any JSON object; `error` any text."""
+    """How a run ended, as it reports. `stats` is any JSON object; `error` any text."""
 
     outcome: Outcome
     started_at: datetime
@@ -52,10 +53,10 @@ def read(path: Path) -> bytes | None:
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise DamagedError("it is no file")
+                raise DamagedError("it is not a regular file")
             data = file.read(LARGEST + 1)
     except OSError as error:
-        raise DamagedError("it is no file that can be read") from error
+        raise DamagedError("it cannot be read") from error
     if len(data) > LARGEST:
         raise DamagedError(f"it has more than {LARGEST:,} bytes")
     return data
@@ -68,7 +69,7 @@ def parse(data: bytes, *, agent: str, exit_code: int) -> Result:
     except (ValueError, RecursionError):
         raise DamagedError("it is not JSON") from None
     if not isinstance(found, dict):
-        raise DamagedError("it is no JSON object")
+        raise DamagedError("it is not a JSON object")
     code, outcome, stats, error = (found.get(name) for name in ("exit_code", "outcome", "stats", "error"))
     if found.get("agent") != agent:
         raise DamagedError("it is another agent's")
@@ -77,11 +78,11 @@ def parse(data: bytes, *, agent: str, exit_code: int) -> Result:
     if not isinstance(outcome, str) or outcome not in set(Outcome):
         raise DamagedError("its outcome is none of Maia's")
     if exit_code != Outcome(outcome).exit_code and exit_code not in _OTHER_CODES.get(outcome, set()):
-        raise DamagedError(f"its outcome does not go with exit code {exit_code}")
+        raise DamagedError(f"its outcome does not match exit code {exit_code}")
     if not isinstance(stats, dict):
         raise DamagedError("it has no stats")
     if error is not None and not isinstance(error, str):
-        raise DamagedError("its error is no text")
+        raise DamagedError("its error is not a text")
     return Result(Outcome(outcome), _time(found, "started_at"), _time(found, "finished_at"), stats, error)
 
 
@@ -93,16 +94,16 @@ def _time(found: Mapping[str, Any], key: str) -> datetime:
     try:
         moment = datetime.fromisoformat(found.get(key, ""))
     except (TypeError, ValueError):
-        raise DamagedError(f"its {key} is no time") from None
+        raise DamagedError(f"its {key} is not a time") from None
     if moment.tzinfo is None:
         raise DamagedError(f"its {key} has no time zone")
     return moment
 
 
 def figures(stats: object, depth: int = 2) -> dict[str, Any]:
-    """Return the numbers in `stats`, by name, and nothing else; a bucket's counts are one level deeper.
+    """Return the numbers in `stats`, by name, and nothing else; counts by bucket are one level deeper.
 
-    Names are those that a flow gives (letters and underscores, or a zone's number), so that they can stand anywhere.
+    Names are letters and underscores, or a zone's number, so that they need no escaping.
     """
     found: dict[str, Any] = {}
     for key, value in itertools.islice(stats.items() if isinstance(stats, Mapping) else (), _MOST_KEYS):
@@ -111,8 +112,19 @@ def figures(stats: object, depth: int = 2) -> dict[str, Any]:
         if isinstance(value, Mapping):
             if depth > 1 and (inner := figures(value, depth - 1)):
                 found[key] = inner
-        elif type(value) is int and abs(value) < 2**63:
-            found[key] = value
-        elif type(value) is float and math.isfinite(value) and abs(value) < 2**63:
-            found[key] = round(value, 3)
+        elif (given := _number(value)) is not None:
+            found[key] = given
     return found
+
+
+def number(found: Mapping[str, object], name: str) -> Number | None:
+    """Return the number of this name; None where there is none."""
+    return _number(found.get(name))
+
+
+def _number(value: object) -> Number | None:
+    if type(value) is int and abs(value) < 2**63:
+        return value
+    if type(value) is float and math.isfinite(value) and abs(value) < 2**63:
+        return round(value, 3)
+    return None

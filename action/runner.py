@@ -1,7 +1,7 @@
-"""Speak to the Actions runner: annotations, groups, masks, outputs and the step summary.
+"""Write to the Actions runner: annotations, groups, masks, outputs and the step summary.
 
-Everything that the step prints goes through one Runner. By hand, where GITHUB_ACTIONS is not "true", the same is
-printed to be read by people, and secrets are not printed to be masked.
+Everything that the step prints goes through one Runner. Outside of Actions (GITHUB_ACTIONS is not "true") it prints
+plain text, and no mask commands, since these contain the secrets.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partialmethod
 from pathlib import Path
 from typing import BinaryIO
 
 from action.text import escape_workflow_commands, one_line, sanitize
-
-__all__ = ["LARGEST_SUMMARY", "Runner", "command"]
 
 LARGEST_SUMMARY = 900_000
 """Bytes of a step's summary. GitHub drops one of more than 1 MiB whole (GitHub Docs: workflow commands)."""
@@ -25,7 +24,7 @@ _LONGEST_MESSAGE = 3000
 
 
 def command(name: str, data: str = "", **properties: str) -> str:
-    """Return the line that is this workflow command."""
+    """Return a workflow command as a line."""
     given = ",".join(
         f"{key}={_escaped(value).replace(':', '%3A').replace(',', '%2C')}" for key, value in properties.items()
     )
@@ -37,7 +36,7 @@ def _escaped(text: str) -> str:
 
 
 class Runner:
-    """Where the step's words go. Its methods may be called from any thread."""
+    """The output of the step. Its methods may be called from any thread."""
 
     def __init__(self, environ: Mapping[str, str], out: BinaryIO) -> None:
         self.hosted = environ.get("GITHUB_ACTIONS") == "true"
@@ -47,29 +46,18 @@ class Runner:
         self._lock = threading.RLock()
         self._at_line_start = True
 
-    # ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def line(self, text: str) -> None:
-        """Print a line of the log. The runner takes no part of it for a command."""
+        """Print a line of the log, with workflow commands disabled."""
         self._write_line(escape_workflow_commands(one_line(text, _LONGEST_MESSAGE)))
 
-    def notice(self, title: str, message: str) -> None:
-        self._annotate("notice", title, message)
-
-    def warning(self, title: str, message: str) -> None:
-        self._annotate("warning", title, message)
-
-    def error(self, title: str, message: str) -> None:
-        self._annotate("error", title, message)
-
     def mask(self, value: str) -> None:
-        """Hide `value` in the log from here on; by hand, where nothing hides it, do not print it at all."""
+        """Mask `value` in the log from here on; outside of Actions do nothing."""
         if self.hosted:
             self._write_line(command("add-mask", value))
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        """Let what is printed inside be folded away."""
+        """Fold what is printed inside."""
         if not self.hosted:
             self.line(f"{title} ...")
             yield
@@ -82,14 +70,14 @@ class Runner:
 
     @contextmanager
     def foreign(self) -> Iterator[Callable[[bytes], None]]:
-        """Give a function that prints foreign output as it is; nothing in it is taken for a command."""
+        """Yield a function that prints foreign output unchanged, with workflow commands disabled."""
         token = secrets.token_hex(16)
         if self.hosted:
             self._write_line(command("stop-commands", token))
         try:
             yield self._write
         finally:
-            # on a line of its own, whatever the last one was: else nothing would be a command any more
+            # the token must start a line: otherwise commands would stay disabled
             self._end_line()
             if self.hosted:
                 self._write_line(command(token))
@@ -100,6 +88,10 @@ class Runner:
             self._write_line(command(level, text, title=title))
         else:
             self.line(f"{level}: {title}: {text}")
+
+    notice = partialmethod(_annotate, "notice")
+    warning = partialmethod(_annotate, "warning")
+    error = partialmethod(_annotate, "error")
 
     def _write_line(self, line: str) -> None:
         with self._lock:
@@ -119,23 +111,21 @@ class Runner:
                 self._out.write(data)
                 self._out.flush()
             except OSError:
-                # the reader has gone; the container is still to be stopped and removed
-                with suppress(OSError):  # what is buffered must not be tried again when Python ends
+                # the reader is gone; continue, so that the container is stopped and removed
+                with suppress(OSError):  # so that Python does not flush the buffer again at its end
                     os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
                 return
             self._at_line_start = data.endswith(b"\n")
 
-    # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def output(self, name: str, value: str) -> None:
-        """Set an output of the step: one line of digits and words of our own."""
+        """Set an output of the step; `value` is written on one line."""
         if self._outputs is None:
             self.line(f"output {name}: {value}")
         else:
             self._append(self._outputs, f"{name}={one_line(value, len(value))}\n")
 
     def summary(self, markdown: str) -> None:
-        """Write the step's summary, as far as the limit of its size allows."""
+        """Write the step's summary, cut to the size limit."""
         data = markdown.encode("utf-8", "replace")
         if len(data) > LARGEST_SUMMARY:
             data = data[:LARGEST_SUMMARY].rpartition(b"\n")[0] + b"\n\nThe rest is left out: too long.\n"
@@ -150,4 +140,4 @@ class Runner:
             with Path(path).open("a", encoding="utf-8", newline="") as file:
                 file.write(text)
         except OSError as error:
-            self.warning("Maia: a file of the runner", f"It cannot be written: {error.strerror or error}.")
+            self.warning("Maia: runner", f"{Path(path).name} cannot be written: {error.strerror or error}.")

@@ -1,6 +1,6 @@
-"""Maia's settings as the action sees them: their names, which are secret, and what goes into the container.
+"""Maia's settings in the action: their names, which of them are secret, and what the container gets.
 
-The names are those of `atlas.config.Settings`; a test compares them. The values are the container's to judge.
+The names are those of `atlas.config.Settings`; a test compares them. The container checks the values.
 """
 
 from __future__ import annotations
@@ -14,38 +14,43 @@ from urllib.parse import unquote, urlsplit
 
 from action.errors import SettingError
 
-__all__ = [
-    "MIGRATION", "NAMES", "OWN", "PAGE", "PROXIES", "SECRETS", "STORE", "cleaned", "from_lines", "given", "network_of",
-    "passwords",
-]  # fmt: skip
-
 PAGE = "https://github.com/pleiades/maia/blob/v1/docs/configuration.md"
-"""Where the settings are described."""
+"""The page that describes the settings."""
 
-SECRETS = frozenset({"DATABASE_URL", "HF_TOKEN", "NOTIFY_URLS", "PREFECT_API_KEY", "YOUTUBE_API_KEY_POOL_JSON"})
+SECRETS = frozenset(
+    {
+        "DATABASE_URL", "HEARTBEAT_URL", "HF_TOKEN", "METRICS_PUSH_URL", "NOTIFY_URLS", "PREFECT_API_KEY",
+        "YOUTUBE_API_KEY_POOL_JSON",
+    }
+)  # fmt: skip
 """Settings that come by `env:` from the repository's secrets, never by an input."""
 
 MIGRATION = "MIGRATE_DATABASE_URL"
-"""A secret that the action reads itself: DATABASE_URL of the one container that migrates."""
+"""A secret that becomes DATABASE_URL of the container that migrates."""
 
 OWN = {
     "MAIA_RUN_ID": "the input `run` is for that",
+    "MAIA_RUN_URL": "the action knows it",
     "MAIA_WAVE": "the input `wave` is for that",
     "MAIA_RESULT_FILE": "the action reads the result itself",
 }
-"""Settings that only the action gives, and what to use instead."""
+"""Settings that only the action sets, and what to use instead."""
 
 NAMES = frozenset(
     {
         *SECRETS, *OWN,
-        "ATLAS_CLOCK", "ATLAS_EMBEDDED_PATH", "BREAKOUT_VIEWS_PER_HOUR", "DATABASE_CHUNK_DAYS",
-        "DATABASE_POOL_SIZE", "DATABASE_SCHEMA", "HF_DATASET_ID", "HF_DATASET_PRIVATE", "HUNTER_BATCH_SIZE",
+        "ATLAS_CLOCK", "ATLAS_EMBEDDED_PATH", "BREAKOUT_MIN_SCORE",
+        "BREAKOUT_MIN_VIEWS_PER_HOUR", "BREAKOUT_VIEWS_PER_HOUR", "DATABASE_CHUNK_DAYS",
+        "DATABASE_POOL_SIZE", "DATABASE_SCHEMA", "DISPLAY_TIME_ZONE", "HF_DATASET_ID", "HF_DATASET_PRIVATE",
+        "HUNTER_BATCH_SIZE",
         "HUNTER_CATEGORY", "HUNTER_INDEX_LAG_MINUTES", "HUNTER_LANGUAGE", "HUNTER_LEASE_SECONDS",
         "HUNTER_MAX_PAGES_PER_ROUND", "HUNTER_MAX_QUEUE", "HUNTER_MAX_SEARCHES_PER_RUN",
         "HUNTER_NEW_QUERIES_PER_SEARCH", "HUNTER_PUBLISHED_WITHIN_HOURS", "HUNTER_REGION", "HUNTER_SAFE_SEARCH",
         "HUNTER_TAGS_PER_VIDEO", "HUNTER_TAG_ALLOW", "HUNTER_TAG_DENY", "JANITOR_BATCH_SIZE", "JANITOR_MAX_SHARE",
-        "KEY_POOL_ARCHEOLOGY_SIZE", "KEY_POOL_TRACKING_SIZE", "MAIA_WAVE_PAUSE_SECONDS", "NOTIFY_INTERVAL_MINUTES",
-        "NOTIFY_LEVEL", "PREFECT_API_URL", "QUOTA_BATCH_PER_DAY", "QUOTA_SEARCH_PER_DAY", "QUOTA_UNITS_PER_DAY",
+        "KEY_POOL_ARCHEOLOGY_SIZE", "KEY_POOL_TRACKING_SIZE", "MAIA_WAVE_PAUSE_SECONDS", "METRICS_ADDRESS",
+        "NOTIFY_DIGEST_AT", "NOTIFY_INTERVAL_MINUTES", "NOTIFY_LEVEL", "NOTIFY_MAX_PER_HOUR", "NOTIFY_QUIET_HOURS",
+        "PREFECT_API_URL", "QUOTA_BATCH_PER_DAY", "QUOTA_SEARCH_PER_DAY", "QUOTA_UNITS_PER_DAY",
+        "REPORT_TITLE",
         "RETENTION_EVENTS_DAYS", "RETENTION_METADATA_DAYS", "RETENTION_RETIRED_DAYS", "RETENTION_STATISTICS_DAYS",
         "TRACKER_BATCH_SIZE", "TRACKER_LEASE_SECONDS", "VAULT_LAYOUT", "VAULT_PATH", "VAULT_PROVIDER", "VAULT_URL",
         "YOUTUBE_API_BASE_URL", "YOUTUBE_AUDITED", "YOUTUBE_CONCURRENCY",
@@ -58,19 +63,19 @@ STORE = (
     "AWS_REGION", "AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION", "AWS_RETRY_MODE",
     "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
 )  # fmt: skip
-"""The environment of an S3 client, handed on where VAULT_PROVIDER is `fsspec`."""
+"""The environment of an S3 client, passed on if VAULT_PROVIDER is `fsspec`."""
 
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
-"""The runner's proxies, handed on where it has them, with NO_PROXY and no_proxy."""
+"""The runner's proxies, passed on if set, as are NO_PROXY and no_proxy."""
 
 AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")
-"""The authorities that this runner trusts: files and folders, mounted into the container at the same paths."""
+"""Variables that name files and folders of trusted authorities, which are mounted at the same paths."""
 
 
 def network_of(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return a container's variables for proxies, and those for authorities, whose paths it has to see."""
+    """Return a container's variables for proxies, and those for authorities, whose paths are to be mounted."""
     found = {name: environ[name] for name in (*PROXIES, "NO_PROXY", "no_proxy") if environ.get(name, "").strip()}
-    # the functions of os.path: pathlib's raise where a folder may not be entered
+    # os.path, since pathlib raises if a folder may not be entered
     paths = {name: environ.get(name, "") for name in AUTHORITIES}
     paths = {name: path for name, path in paths.items() if os.path.isabs(path) and os.path.exists(path)}  # noqa: PTH110, PTH117
     return found, paths
@@ -87,7 +92,7 @@ def cleaned(value: str) -> str:
 def from_lines(text: str) -> dict[str, str]:
     """Read the input `settings`: lines NAME=value; skip blank ones and those that begin with #.
 
-    Raises SettingError for what is no setting, or is or holds a secret. No message shows a value.
+    Raises SettingError for a name that is not a setting, and for a secret. No message shows a value.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -118,11 +123,11 @@ def _check(name: str, value: str, number: int) -> None:
         near = difflib.get_close_matches(name.upper(), sorted(NAMES - SECRETS - set(OWN)), 1)
         hint = f" Did you mean {near[0]}?" if near else ""
         shown = f"{name!r}" if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "a name"
-        raise SettingError(f"{where} sets {shown}, which is no setting of Maia.{hint} See {PAGE}.")
+        raise SettingError(f"{where} sets {shown}, which is not a setting of Maia.{hint} See {PAGE}.")
 
 
 def passwords(url: str) -> list[str]:
-    """Return the password of an address, as written and decoded; of a malformed one, what stands in its place."""
+    """Return the password of an address, as written and decoded; of a malformed one, the text in its place."""
     found = set()
     if match := re.search(r"[^:/@]+://[^:/@]*:(.*)@", url, re.DOTALL):
         found.add(match[1])
@@ -133,7 +138,7 @@ def passwords(url: str) -> list[str]:
 
 
 def given(environ: Mapping[str, str], lines: Mapping[str, str]) -> dict[str, str]:
-    """Return what is set, in the environment or, above that, by the input `settings`; empty means unset."""
+    """Return the settings of the environment, overridden by the input `settings`; empty means unset."""
     both = {name: environ.get(name, "") for name in NAMES - set(OWN)} | dict(lines)
     if cleaned(both.get("VAULT_PROVIDER", "")).lower() == "fsspec":
         both |= {name: environ.get(name, "") for name in STORE}

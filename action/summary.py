@@ -1,4 +1,4 @@
-"""The step's summary: what happened in words, the figures, the time, and what to do next."""
+"""Write the step's summary: outcome, counts, time, and what to do next."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from action.step import Judgement
 from action.text import fenced, table
 from maia.runtime.exitcodes import Outcome
 
-__all__ = ["archive", "failed", "figure_table", "heading", "judged", "shard", "split", "waves"]
-
 WORDS = {
     Outcome.OK: "The cycles ran.",
     Outcome.IDLE: "Nothing was due.",
     Outcome.QUOTA_EXHAUSTED: "The quota of the ring is spent; it resets at midnight Pacific.",
 }
-"""What the outcomes of exit code 0 mean; the table of verdicts explains the others."""
+"""Outcome of exit code 0 → its meaning; the table of verdicts explains the others."""
 
 
 def heading(what: str, word: str) -> str:
-    """Return the first line; both are our own words."""
+    """Return the first line; neither part is foreign text."""
     return f"### Maia {what}: {word}\n\n"
 
 
 def failed(what: str, title: str, message: str) -> str:
-    """Return the summary of a step without a container to judge; `title` is our own words."""
+    """Return the summary of a step without a container to judge; `title` is no foreign text."""
     return heading(what, "failed") + f"**{title}**\n\n" + fenced(message)
 
 
@@ -45,7 +43,7 @@ def judged(judgement: Judgement) -> str:
 
 
 def shard(what: str, judgement: Judgement, seconds: float, times: Times, note: str, *, dry_run: bool = False) -> str:
-    """Return the summary of one shard; `note` is Markdown that stands at its end."""
+    """Return the summary of one shard; `note` is Markdown for its end."""
     return (
         heading(what, f"{judgement.outcome}, a dry run" if dry_run else judgement.outcome)
         + judged(judgement)
@@ -61,7 +59,7 @@ _PLANNED = {
 
 
 def figure_table(stats: object, *, dry_run: bool = False) -> str:
-    """Return the numbers of `stats`, or nothing. `dry_run`: they are of what the Janitor would do."""
+    """Return the numbers of `stats`, or "". `dry_run`: name them as what the Janitor would do."""
     rows = list(_flat(figures(stats)))
     if dry_run:
         rows = [(" ".join(_PLANNED.get(word, word) for word in name.split(" ")), number) for name, number in rows]
@@ -69,7 +67,7 @@ def figure_table(stats: object, *, dry_run: bool = False) -> str:
 
 
 def _flat(found: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield names and numbers as they are shown; counts by bucket come last."""
+    """Yield names and formatted numbers; counts by bucket come last."""
     for key, value in found.items():
         if not isinstance(value, Mapping):
             yield key.replace("_", " "), f"{value:,}"
@@ -87,22 +85,22 @@ def split(seconds: float, times: Times) -> str:
 
 
 def archive(settings: Mapping[str, str]) -> str:
-    """Return a note where nothing is archived."""
+    """Return a note if nothing is archived, or ""."""
     if cleaned(settings.get("VAULT_PROVIDER", "off")) != "off":
         return ""
     return (
-        "The vault is off: what YouTube answered is not archived. "
+        "The vault is off: YouTube's answers are not archived. "
         "`VAULT_PROVIDER: huggingface` with `HF_DATASET_ID` and `HF_TOKEN` archives it.\n"
     )
 
 
 def waves(rows: Sequence[object], totals: object) -> str:
-    """Return the table over all shards and waves, of the rows that `maia verdict` gave."""
+    """Return the table of all shards and waves, from the rows of `maia verdict`."""
     found = [row for row in (_row(row) for row in rows) if row]
     if not found:
-        return "The database knows of no shard of this run.\n"
+        return "The database has no shard of this run.\n"
     last = dict(_flat(figures(totals)))
-    # of the figures, those that are not 0 throughout
+    # omit columns that are 0 in every row
     all_ = (flat for flat in (*(flat for _, flat in found), last))
     names = list(dict.fromkeys(name for flat in all_ for name, value in flat.items() if value != "0"))[:_MOST_COLUMNS]
     header = ("wave", "shard", "outcome", "seconds", *names)
@@ -114,7 +112,7 @@ _MOST_COLUMNS = 16
 
 
 def _row(row: object) -> tuple[tuple[str, ...], dict[str, str]] | None:
-    """Return the cells of one shard: its head and its figures; None for what is no row."""
+    """Return the cells of one shard: its head and its counts; None if it is not a row."""
     if not isinstance(row, Mapping):
         return None
     found = figures(row)

@@ -12,8 +12,6 @@ from typing import Final, Literal
 from action.errors import ENGINE
 from maia.runtime.exitcodes import EXIT_CODES, ExitCode, Outcome
 
-__all__ = ["NOT_EXECUTABLE", "OUT_OF_MEMORY", "VERDICTS", "Level", "Verdict", "verdict_of"]
-
 NOT_EXECUTABLE: Final = 126
 """The exit code of `docker run` when the command is there and cannot be executed."""
 
@@ -22,14 +20,7 @@ Level = Literal["notice", "warning", "error"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One row.
-
-    Attributes:
-        passes: whether the step is green.
-        level: of the annotation; None for none.
-        when: what happened.
-        advice: what to do.
-    """
+    """One row of the table."""
 
     code: int
     name: str
@@ -37,28 +28,25 @@ class Verdict:
     advice: str
     outcome: Outcome = Outcome.FAILURE
     passes: bool = False
-    level: Level | None = "error"
+    level: Level | None = "error"  # of the annotation
 
     @property
     def title(self) -> str:
-        """The title of the annotation."""
         return f"Maia: {self.name} ({self.code})"
 
     @property
     def step(self) -> str:
-        """What the step does, in words."""
+        """Whether the step passes, in words."""
         if self.code == ExitCode.CHURN:
             return "passes, `churned=true`; fails with `fail-on: churn`"
         return "passes" if self.passes else "fails"
 
 
-# where a step of a workflow calls for something else than a command line does
+# advice that differs in a workflow from the one for a command line
 _ADVICE: Final = {
-    ExitCode.USAGE: "correct the input that the log names; an image of another version may know other options",
-    ExitCode.CHURN: "nothing: the next wave or run goes on with a fresh container",
+    ExitCode.USAGE: "correct the input that the log names; another image may know other options",
+    ExitCode.CHURN: "nothing: the next wave or run continues",
     ExitCode.CONFIG: "fix what the message names: settings and secrets come by `env:` or the input `settings`",
-    ExitCode.SIGINT: "run it again when you want",
-    ExitCode.SIGTERM: "run it again when you want",
 }
 _OUTCOMES: Final = {
     **{outcome.exit_code: outcome for outcome in reversed(Outcome)},
@@ -67,50 +55,39 @@ _OUTCOMES: Final = {
 }
 _LEVELS: Final[dict[int, Level | None]] = {ExitCode.OK: None, ExitCode.CHURN: "notice"}
 
-_LEASES = "its claims come free when their leases end"
+_LEASES = "its claims end with their leases"
 
 VERDICTS: Final = (
     *(
         Verdict(
-            code=int(row.code),
-            name=row.name,
-            when=row.when,
-            advice=_ADVICE.get(row.code, row.action),
-            outcome=_OUTCOMES[row.code],
-            passes=row.code in _LEVELS,
-            level=_LEVELS.get(row.code, "error"),
+            int(row.code), row.name, row.when, _ADVICE.get(row.code, row.action), _OUTCOMES[row.code],
+            row.code in _LEVELS, _LEVELS.get(row.code, "error"),
         )
         for row in EXIT_CODES
     ),
     Verdict(
-        ENGINE,
-        "container engine",
-        "Docker could not be reached, the image could not be had, or the container could not be started",
-        "read what Docker says; on a runner of your own, see that the engine runs and that its user may use it",
+        ENGINE, "container engine",
+        "Docker could not be reached, get the image, or start the container",
+        "read what Docker says; on your own runner, check that the engine runs and its user may use it",
     ),
     Verdict(
-        NOT_EXECUTABLE,
-        "not executable",
-        "the container's command cannot be executed",
+        NOT_EXECUTABLE, "not executable", "the container's command cannot be executed",
         "the image is not one of Maia's, or is for another processor",
     ),
-    Verdict(127, "not found", "the container's command is not there", "the image is not one of Maia's"),
+    Verdict(127, "not found", "the container's command does not exist", "the image is not one of Maia's"),
     Verdict(
-        137,
-        "killed",
-        "something killed the container: its engine was stopped, or it did not end in time",
+        137, "killed",
+        "the container was killed, or did not end in time",
         f"run it again; {_LEASES}",
     ),
-)
-"""A row for each code that is known."""
+)  # fmt: skip
+"""A row for each known code."""
 
 OUT_OF_MEMORY: Final = Verdict(
-    137,
-    "out of memory",
-    "the kernel killed the container because memory ran out",
-    f"use a smaller `batch-size`, fewer shards on one machine, or a larger runner; {_LEASES}",
-)
-"""The row for 137 where the engine says so."""
+    137, "out of memory", "the kernel killed the container because memory ran out",
+    f"use a smaller `batch-size`, fewer shards, or a larger runner; {_LEASES}",
+)  # fmt: skip
+"""The row for 137 if the engine reports that memory ran out."""
 
 
 def verdict_of(code: int, *, out_of_memory: bool = False) -> Verdict:

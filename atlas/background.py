@@ -19,7 +19,7 @@ T = TypeVar("T")
 async def call_in_background(call: Callable[[], T], *, seconds: float, name: str = "background") -> T:
     """Return the result of a blocking call, which runs in a daemon thread and in a copy of the caller's context.
 
-    Raises TimeoutError after so many real seconds, and what the call raises. A call that takes longer is left behind
+    Raise TimeoutError after these real seconds, and what the call raises. A call that takes longer is left behind
     and its result is dropped. Threads of asyncio.to_thread are joined at the end of the loop and of the interpreter, so
     a server that never answers would keep a finished agent alive.
     """

@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # they show local variables
     rich_markup_mode=None,
-    help="Look after the database of Project Pleiades: DATABASE_URL or, when unset, the embedded PostgreSQL.",
+    help="Manage Maia's database: DATABASE_URL or, if unset, the embedded PostgreSQL.",
 )
 app.command()(database.migrate)
 app.command()(status.status)

@@ -40,15 +40,9 @@ class _ConfiguredClock:
         return self._offset
 
     def follow(self, offset: timedelta) -> None:
-        """Take real time from the database's clock from now on.
+        """Take real time from now on from the database's clock, which is ahead of this machine's by the offset.
 
-        Log a warning, once per process, if this machine's clock differs by more than a minute.
-
-        Args:
-            offset: how far the database's clock is ahead of this machine's.
-
-        Raises:
-            ConfigError: the two differ by more than an hour.
+        Log a warning, once per process, for more than a minute. Raise ConfigError for more than an hour.
         """
         if abs(offset - self._offset) <= NOISE:
             return  # within the error of measurement

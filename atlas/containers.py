@@ -12,11 +12,7 @@ __all__ = ["network_advice", "network_advice_for_url"]
 
 
 def network_advice(place: str) -> str:
-    """Return a sentence to add, with a blank before it, if one of these servers is the container itself.
-
-    Args:
-        place: such as `127.0.0.1:5432, db:5432`.
-    """
+    """Return a sentence to add, with a blank before it, if a server of `127.0.0.1:5432, db:5432` is the container."""
     if not in_image():
         return ""
     hosts = (re.sub(r":\d+$", "", server.strip()) for server in place.split(","))

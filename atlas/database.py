@@ -1,4 +1,4 @@
-"""The process's database: one pool, transactions that follow the task, and bounded retries.
+"""The database of the process: one pool, one transaction per task, and bounded retries.
 
 ``database`` opens at its first use, or by ``async with database.session()`` as the flows do. It raises what
 ``atlas.db.errors`` makes of the driver's errors: DatabaseUnavailable, StatementFailed or ConfigError.
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from atlas.db.embedded import EmbeddedServer
     from atlas.db.pool import Pool
 
-__all__ = ["Database", "database"]
-
 T = TypeVar("T")
 
 _EMBEDDED = 90.0  # seconds for the start of the embedded server, which gives up before that
 
+_GRACE = 5.0  # seconds in which the server ends a statement whose time is over
+
+# errors of a lost connection, on which nothing can be rolled back
 _GONE = (*LOST, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""The driver's errors of a lost connection, on which there is nothing to roll back."""
 
 
 @dataclass(slots=True)
 class _Transaction:
-    """A transaction or savepoint of the task that began it, and of the tasks that this one starts while it is open."""
+    """A transaction or savepoint, used by the task that began it and by tasks that this one starts meanwhile."""
 
     connection: asyncpg.Connection
     undo: list[Callable[[], None]] = field(default_factory=list)
@@ -60,10 +60,9 @@ class Database:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
         self._embedded: EmbeddedServer | None = None
-        self._transaction: contextvars.ContextVar[_Transaction | None] = contextvars.ContextVar(
-            "atlas_transaction", default=None
-        )
-        # the task that retries: the tasks that it starts inherit the variable, and retry for themselves
+        current: contextvars.ContextVar[_Transaction | None] = contextvars.ContextVar("atlas_transaction", default=None)
+        self._transaction = current
+        # the task that retries; tasks that it starts inherit the variable, but retry by themselves
         self._retrying: contextvars.ContextVar[asyncio.Task[Any] | None] = contextvars.ContextVar(
             "atlas_retrying", default=None
         )
@@ -71,14 +70,14 @@ class Database:
         self.application_name = "atlas"
 
     async def dsn(self) -> str:
-        """Return DATABASE_URL, or the address of the embedded server, which is started where it does not run."""
+        """Return DATABASE_URL, or the address of the embedded server, which is started if it does not run."""
         if settings.database_url is not None:
             return settings.database_url.get_secret_value()
         from atlas.db.embedded import start  # noqa: PLC0415  the extra need not be installed
 
         if self._embedded is None:
-            asked = settings.embedded_asked_for
-            other = None if asked or settings.source else left_out("database_url")
+            chosen = settings.embedded_is_chosen
+            other = None if chosen or settings.source else left_out("database_url")
             if other is not None:
                 raise ConfigError(
                     f"DATABASE_URL is not set here, and {other} is not read from this folder. Start the command in "
@@ -86,17 +85,15 @@ class Database:
                     f"its folder, such as {settings.atlas_embedded_path}."
                 )
             async with self._watching().limited(_EMBEDDED):
-                self._embedded = await start(settings.atlas_embedded_path, asked=asked, silent=deadline.DEADLINE)
+                self._embedded = await start(settings.atlas_embedded_path, chosen=chosen, silent=deadline.DEADLINE)
         return self._embedded.dsn
 
     async def connect(self, *, seconds: float = COMMAND_TIMEOUT) -> asyncpg.Connection:
-        """Return a connection outside the pool, for a command that needs one for long.
+        """Return a connection outside the pool, for long use by a command.
 
-        Args:
-            seconds: the time limit of its statements unless they have one of their own.
-
-        Raises ConfigError for a wrong DATABASE_URL or a database that this release cannot work on (a missing or older
-        schema is accepted) and, after some retries, DatabaseUnavailable.
+        Its statements have ``seconds`` unless they have a time limit of their own. Raises ConfigError for a wrong
+        DATABASE_URL or a database that this release cannot work on (a missing or older schema is accepted) and, after
+        some retries, DatabaseUnavailable.
         """
         dsn = await self.dsn()
         watch = self._watching()
@@ -111,7 +108,7 @@ class Database:
             return connection
 
     async def open(self) -> None:
-        """Open the pool and check the schema. The embedded database migrates by itself.
+        """Open the pool and check the schema; migrate the embedded database.
 
         Raises ConfigError, SchemaError or DatabaseUnavailable.
         """
@@ -120,44 +117,45 @@ class Database:
             if self._pool is not None:
                 return
             dsn = await self.dsn()
-            async with limited_start(dsn, watch):
-                pool = await open_pool(dsn, self.application_name, watch, size=settings.database_pool_size)
-                try:
-                    state = await self._state(pool)
-                except BaseException:
-                    pool.terminate()
-                    raise
-            try:
+            async with contextlib.AsyncExitStack() as opened:
+                async with limited_start(dsn, watch):
+                    pool = await open_pool(dsn, self.application_name, watch, size=settings.database_pool_size)
+                    opened.callback(pool.terminate)
+
+                    async def read() -> State:
+                        async with pool.connection() as connection:
+                            return await _state_of(connection)
+
+                    state = await retries.while_unavailable(read, retries.START_SECONDS, watch)
                 await self._require(state, pool)
-            except BaseException:
-                pool.terminate()
-                raise
+                opened.pop_all()
             self._pool = pool
 
     def _watching(self) -> Watch:
-        """Return the watch of this event loop; another loop's watch and pool cannot be used."""
+        """Return the watch of this event loop, a new one after a change of the loop."""
         if self._loop is not asyncio.get_running_loop():
             self._loop = asyncio.get_running_loop()
             self._pool, self._opening, self._watch = None, asyncio.Lock(), Watch()
         return self._watch
 
     def hurry(self) -> None:
-        """Give a silent server up within some seconds from now on: a signal asked the process to end."""
+        """Give up a silent server within 2 s from now on, since a signal asked the process to end."""
         self._watching().hurry()
-
-    async def _state(self, pool: Pool) -> State:
-        async def read() -> State:
-            async with pool.connection() as connection:
-                return await _state_of(connection)
-
-        return await retries.while_unavailable(read, retries.START_SECONDS, self._watch)
 
     async def _require(self, state: State, pool: Pool) -> None:
         """Raise ConfigError where this process cannot work on the database; migrate the embedded one."""
         state.require()
         found = state.schema
         if found == SCHEMA_VERSION:
-            await self._require_clock(pool)
+            if clock.is_real:
+                return
+            async with pool.connection() as connection:
+                (row,) = await _rows(connection, sql("schema/used_with_real_clock"), (), None)
+            if row["used"]:
+                raise ConfigError(
+                    f"ATLAS_CLOCK: the database was used with the real clock, and this process's is {clock}: it would "
+                    "treat fresh rows as old. Unset ATLAS_CLOCK, or name another database for demos and simulations."
+                )
         elif settings.database_url is None:
             from atlas.schema.migrate import migrate  # noqa: PLC0415  Alembic is slow to import and seldom needed
 
@@ -174,20 +172,8 @@ class Database:
                 f"The database's schema is {found}, older than this release's {SCHEMA_VERSION}. Run `atlas migrate`."
             )
 
-    async def _require_clock(self, pool: Pool) -> None:
-        """Raise ConfigError where this process has a faster clock and the database was used with the real one."""
-        if clock.is_real:
-            return
-        async with pool.connection() as connection:
-            (row,) = await _rows(connection, sql("schema/used_with_real_clock"), (), None)
-        if row["used"]:
-            raise ConfigError(
-                f"ATLAS_CLOCK: the database was used with the real clock, and this process's is {clock}: it would take "
-                "what is fresh for old. Unset ATLAS_CLOCK, or name another database for demos and simulations."
-            )
-
     async def close(self) -> None:
-        """Close the pool, and leave the embedded server, which stops once no process uses it."""
+        """Close the pool, and leave the embedded server, which stops when no process uses it."""
         pool, self._pool = self._pool, None
         if pool is not None and self._loop is asyncio.get_running_loop():
             with contextlib.suppress(TimeoutError):
@@ -198,9 +184,14 @@ class Database:
         if embedded is not None:
             await embedded.leave()
 
+    async def start_over(self) -> None:
+        """Close the pool, and forget that the database was given up: the next use opens it again, with all its time."""
+        await self.close()
+        self._watch = Watch()
+
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Database]:
-        """Open the database inside, and close it at the end; a session inside another one does nothing."""
+        """Open the database, and close it at the end of the block; a nested session does nothing."""
         if self._pool is not None and self._loop is asyncio.get_running_loop():
             yield self
             return
@@ -234,7 +225,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """Commit what this task does inside together or not at all; a transaction inside another is a savepoint.
+        """Run what this task does inside as one transaction; a nested one is a savepoint.
 
         All statements inside use one connection, one after the other.
         """
@@ -278,10 +269,7 @@ class Database:
     async def fetch(self, statement: str, *arguments: Any, seconds: float | None = None) -> list[asyncpg.Record]:
         """Return the rows of one statement. Outside a transaction it is repeated if the connection was lost.
 
-        Args:
-            statement: the SQL, from ``atlas.db.queries.sql`` or ``bind``.
-            arguments: for its ``$1``, ``$2`` and so on.
-            seconds: its time limit; None: ``COMMAND_TIMEOUT``.
+        The statement comes from ``atlas.db.queries``; its time limit is ``seconds``, by default ``COMMAND_TIMEOUT``.
         """
         current = self._current()
         if current is not None:
@@ -291,24 +279,50 @@ class Database:
             async with (await self._opened()).connection() as connection:
                 return await _rows(connection, statement, arguments, seconds)
 
-        return await self.patiently(attempt)
+        return await self.retry(attempt)
 
-    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def read(self, statement: str, *, most: int, seconds: float) -> tuple[list[str], list[asyncpg.Record]]:
+        """Return the columns and at most ``most`` rows of one statement, in a transaction that only reads.
+
+        It may name tables without their schema, and has ``seconds``. It is rolled back, since a READ ONLY transaction
+        too may keep something: large objects, notifications, settings of the session. Raises the driver's own errors
+        where the statement is wrong, and DatabaseUnavailable.
+        """
+        async with self._connection() as connection:
+            try:
+                transaction = connection.transaction(readonly=True)
+                await transaction.start()
+                try:
+                    milliseconds = str(round(seconds * 1000))
+                    await connection.fetch(sql("reading/limit_transaction"), milliseconds, settings.database_schema)
+                    # prepared: the protocol then takes no second statement
+                    prepared = await connection.prepare(statement)
+                    cursor = await prepared.cursor(timeout=seconds + _GRACE)
+                    rows: list[asyncpg.Record] = await cursor.fetch(most, timeout=seconds + _GRACE)
+                    return [column.name for column in prepared.get_attributes()], rows
+                finally:
+                    with contextlib.suppress(*_GONE):
+                        await transaction.rollback()
+            except (*_GONE, *LOST):
+                with map_driver_errors():
+                    raise
+                raise
+
+    async def retry(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do work, and repeat it while the database is unavailable, for at most ``retries.SECONDS``.
 
-        Args:
-            work: must be safe to repeat: what it wrote before the loss was rolled back, or is idempotent.
+        It must be safe to repeat: what it wrote before the loss was rolled back, or is idempotent.
         """
         task = asyncio.current_task()
         if self._current() is not None or (task is not None and self._retrying.get() is task):
-            # a lost transaction can only be repeated by its owner, and only the outermost call of a task repeats
+            # only its owner can repeat a lost transaction, and only the outermost call of a task repeats
             return await work()
         token = self._retrying.set(task)
         watch = self._watching()
         try:
             return await retries.while_unavailable(work, retries.SECONDS, watch, time.monotonic())
         except DatabaseUnavailable:
-            watch.give_up()  # the remaining steps must not wait as long again, each of them
+            watch.give_up()  # so that the remaining steps do not wait as long again
             raise
         finally:
             self._retrying.reset(token)

@@ -1,63 +1,19 @@
-"""The errors of Atlas, as one tree.
-
-::
-
-    AtlasError
-    ├── ConfigError            a setting is missing or wrong; the process ends with 78
-    │   ├── EmptyKeyRing       a ring has no keys
-    │   ├── KeysRejected       every key of a ring is wrong or blocked
-    │   ├── MissingRight       the database's user may not do what the command needs
-    │   └── SchemaError        the schema is missing, older or newer than this release
-    ├── RingExhausted          every key of a ring has spent one bucket; until midnight Pacific
-    ├── StatementFailed        the database refused one statement; its work is skipped
-    │   └── Contended          transaction aborted by PostgreSQL (deadlock, serialization); a retry works
-    ├── DatabaseUnavailable    the database cannot be reached, or did not come back; 69
-    │   ├── NoConnectionLeft   it has no connection left for this process
-    │   └── ReadOnly           it takes no writes: a standby, or a read-only database
-    └── ArchiveUnavailable     the archive cannot be reached; 69
-        └── ArchiveRefused     it refuses what the command needs; 1
-
-A message says what happened, to which thing, and what to do. It never holds a key, a token or a password.
-"""
+"""The errors of Atlas. A message says what happened, to which object, and what to do; it contains no secret."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, ClassVar
 
-from atlas.times import ahead
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-__all__ = [
-    "ArchiveRefused",
-    "ArchiveUnavailable",
-    "AtlasError",
-    "ConfigError",
-    "Contended",
-    "DatabaseUnavailable",
-    "EmptyKeyRing",
-    "KeysRejected",
-    "MissingRight",
-    "NoConnectionLeft",
-    "Problems",
-    "ReadOnly",
-    "RingExhausted",
-    "SchemaError",
-    "StatementFailed",
-]
-
 
 class AtlasError(Exception):
-    """Base of all errors that Atlas raises on purpose.
+    """Base of all errors that Atlas raises on purpose."""
 
-    Attributes:
-        exit_code: of a process that the error ends (sysexits.h).
-    """
-
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 1  # of the process that ends with this error (sysexits.h)
 
 
 class ConfigError(AtlasError):
@@ -67,12 +23,7 @@ class ConfigError(AtlasError):
 
 
 class EmptyKeyRing(ConfigError):
-    """A key ring has no keys.
-
-    Args:
-        ring: the ring's name.
-        stray: names that are set and were probably meant to be the pool.
-    """
+    """A key ring has no keys. `stray`: names that are set and were probably meant to be the pool."""
 
     def __init__(self, ring: str, stray: Sequence[str] = ()) -> None:
         meant = f" {', '.join(stray)} is not a setting: did you mean YOUTUBE_API_KEY_POOL_JSON?" if stray else ""
@@ -83,12 +34,7 @@ class EmptyKeyRing(ConfigError):
 
 
 class KeysRejected(ConfigError):
-    """Every key of a ring is wrong or blocked.
-
-    Args:
-        ring: the ring's name.
-        reasons: why, by the key's fingerprint.
-    """
+    """Every key of a ring is wrong or blocked, for these reasons by fingerprint."""
 
     def __init__(self, ring: str, reasons: Mapping[str, str]) -> None:
         keys: dict[str, list[str]] = {}
@@ -115,21 +61,16 @@ class OlderSchema(SchemaError):
 
 
 class RingExhausted(AtlasError):
-    """Every usable key of a ring has spent the day's quota of one bucket.
+    """Every usable key of a ring has spent the day's quota of one bucket; the first resets at `until` (schedule).
 
-    Attributes:
-        ring: the ring's name.
-        bucket: the bucket's name, such as ``search``.
-        until: when the first of them resets (schedule clock, UTC).
+    `resets`: that time as people read it.
     """
 
-    def __init__(self, ring: str, bucket: str, until: datetime, now: datetime) -> None:
+    def __init__(self, ring: str, bucket: str, until: datetime, resets: str) -> None:
         self.ring = ring
         self.bucket = bucket
         self.until = until
-        super().__init__(
-            f"every key of the ring '{ring}' has spent the day's '{bucket}' quota; it resets at {ahead(until, now)}"
-        )
+        super().__init__(f"every key of the ring '{ring}' has spent the day's '{bucket}' quota; it resets at {resets}")
 
 
 class StatementFailed(AtlasError):
@@ -155,7 +96,7 @@ class ReadOnly(DatabaseUnavailable):
 
 
 class ArchiveUnavailable(AtlasError):
-    """The archive cannot be reached. Agents go on without it; commands end."""
+    """The archive cannot be reached. Agents continue without it; commands end."""
 
     exit_code = 69
 
@@ -167,14 +108,14 @@ class ArchiveRefused(ArchiveUnavailable):
 
 
 class Problems:
-    """Collect what is wrong with settings, to report all of it at once."""
+    """Collect problems with settings, to report all of them at once."""
 
     def __init__(self) -> None:
         self._found: list[ConfigError] = []
 
     @contextlib.contextmanager
     def collected(self) -> Iterator[None]:
-        """Keep a ConfigError that is raised inside."""
+        """Collect a ConfigError that is raised inside."""
         try:
             yield
         except ConfigError as error:

@@ -14,7 +14,7 @@ __all__ = ["EVENT_TYPES", "FAILED_OUTCOMES", "LEVELS", "EventSpec", "EventType",
 
 
 class Level(StrEnum):
-    """How grave an event is: `info` is the usual course, `warning` is worth a look, `error` needs somebody."""
+    """The level of an event: `info` is normal, `warning` is worth a look, `error` needs action."""
 
     INFO = "info"
     WARNING = "warning"
@@ -26,7 +26,7 @@ LEVELS = tuple(Level)
 
 
 class EventType(StrEnum):
-    """The name of an event type. `EVENT_TYPES` says what each means."""
+    """The name of an event type; `EVENT_TYPES` describes each."""
 
     RUN_STARTED = "run_started"
     RUN_FINISHED = "run_finished"
@@ -39,23 +39,19 @@ class EventType(StrEnum):
     COUNTS_FROZEN = "counts_frozen"
     COUNTS_MOVING = "counts_moving"
     ARCHIVE_FAILED = "archive_failed"
+    DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True)
 class EventSpec:
-    """What holds for every event of a type.
+    """The properties of an event type.
 
-    Attributes:
-        level: how grave; see `level_of` for the one exception.
-        when: when it is emitted.
-        payload: the keys of its payload: numbers, ids, words and times, nothing secret.
-        subject: the keys that identify what it is about. Events that agree in them are the same thing, and people are
-            notified of it once in NOTIFY_INTERVAL_MINUTES.
+    For events with equal values of the `subject` keys, people are notified once in NOTIFY_INTERVAL_MINUTES.
     """
 
-    level: Level
+    level: Level  # see `level_of` for the one exception
     when: str
-    payload: tuple[str, ...]
+    payload: tuple[str, ...]  # its keys: numbers, ids, words and times, nothing secret
     subject: tuple[str, ...] = ()
 
 
@@ -87,8 +83,8 @@ EVENT_TYPES: Mapping[EventType, EventSpec] = {
     EventType.VIDEOS_RETIRED: EventSpec(Level.INFO, "videos are gone from YouTube", ("ids",)),
     EventType.BREAKOUT: EventSpec(
         Level.WARNING,
-        "a video grew by `BREAKOUT_VIEWS_PER_HOUR` or more; only if that is set",
-        ("video_id", "views_per_hour", "views"),
+        "a video grows far beyond what is usual for it: see [breakouts](breakouts.md)",
+        ("video_id", "score", "views", "views_per_hour", "usual_per_hour"),
         ("video_id",),
     ),
     EventType.COUNTS_FROZEN: EventSpec(
@@ -100,19 +96,22 @@ EVENT_TYPES: Mapping[EventType, EventSpec] = {
     EventType.ARCHIVE_FAILED: EventSpec(
         Level.WARNING, "records could not be archived (`failed` counts them); a later run retries", ("failed", "error")
     ),
+    EventType.DIGEST: EventSpec(
+        Level.INFO, "the daily digest was sent, whatever NOTIFY_LEVEL is; only with `NOTIFY_DIGEST_AT`", ("since",)
+    ),
 }
 
 FAILED_OUTCOMES = frozenset({"failure", "unavailable", "config"})
-"""The outcomes of a run that need somebody: such a `run_finished` is an error."""
+"""The outcomes of a run that need action: their `run_finished` is an error."""
 
 
 def level_of(event: EventType, payload: Mapping[str, Any]) -> Level:
-    """Return how grave this event is."""
+    """Return the level of this event."""
     if event is EventType.RUN_FINISHED and payload.get("outcome") in FAILED_OUTCOMES:
         return Level.ERROR
     return EVENT_TYPES[event].level
 
 
 def subject_of(event: EventType, payload: Mapping[str, Any]) -> str:
-    """Return what the event is about, in a few words; empty if its type says all."""
+    """Return the values of the subject keys, joined; empty if the type has none."""
     return " ".join(str(payload.get(key)) for key in EVENT_TYPES[event].subject)

@@ -23,10 +23,7 @@ __all__ = ["EventType", "Run", "emit", "emit_all"]
 async def emit(event: EventType, *, store: Database | None = None, **payload: Any) -> None:
     """Append an event, in the task's transaction if there is one.
 
-    Args:
-        event: its type.
-        store: another database than the process's own, for tests.
-        payload: the keys that `EVENT_TYPES` names; JSON-able values and datetimes, no secrets.
+    The payload has the keys that `EVENT_TYPES` names; JSON-able values and datetimes, no secrets.
     """
     await emit_all(event, [payload], store=store)
 
@@ -37,29 +34,25 @@ async def emit_all(event: EventType, payloads: Sequence[Mapping[str, Any]], *, s
         return
     store = store or database
     run = _current.get()
-    await store.fetch(
-        sql("runs/emit_events"), clock.now(), str(event), run and run.id, [dict(each) for each in payloads]
-    )
+    at = clock.now()
+    await store.fetch(sql("runs/emit_events"), at, str(event), run and run.id, [dict(each) for each in payloads])
     for payload in payloads:
-        discard = dispatcher.default.notify(event, payload, sender=str(run or ""))
+        discard = dispatcher.default.notify(event, payload, sender=str(run or ""), at=at)
         store.on_rollback(discard)
 
 
 class Run:
-    """One process's row in `runs`: written at its start, completed with its outcome. Both are events as well.
+    """A process's row in `runs`: written at its start, completed with its outcome, each with an event.
 
-    Args:
-        agent: such as `hunter`.
-        shard: such as `0/4`, or None.
-        run_id: the workflow run that it is part of, or None.
-        wave: the wave of that run, from 1, or None.
+    `run_id`, `wave` (from 1) and `url` belong to the workflow run.
     """
 
     def __init__(
-        self, agent: str, shard: str | None = None, *, run_id: str | None = None, wave: int | None = None
-    ) -> None:
+        self, agent: str, shard: str | None = None, *, run_id: str | None = None, wave: int | None = None,
+        url: str | None = None,
+    ) -> None:  # fmt: skip
         self.id = uuid.uuid4()
-        self.agent, self.shard, self.run_id, self.wave = agent, shard, run_id, wave
+        self.agent, self.shard, self.run_id, self.wave, self.url = agent, shard, run_id, wave, url
         self._begun = False
 
     def __str__(self) -> str:
@@ -67,36 +60,37 @@ class Run:
 
     async def begin(self, store: Database | None = None) -> None:
         """Write the row and its event. Events that this task emits from now on name the run."""
-        payload = {"agent": self.agent, "shard": self.shard}
+        payload, at = {"agent": self.agent, "shard": self.shard}, clock.now()
         statement = bind(
             "runs/start_run", id=self.id, agent=self.agent, shard=self.shard, run_id=self.run_id, wave=self.wave,
-            started_at=clock.real(), at=clock.now(), type=str(EventType.RUN_STARTED), payload=payload,
+            url=self.url, started_at=clock.real(), at=at, type=str(EventType.RUN_STARTED), payload=payload,
             clock=str(clock),
         )  # fmt: skip
         await (store or database).fetch(*statement)
         self._begun = True
         _current.set(self)
-        dispatcher.default.notify(EventType.RUN_STARTED, payload, sender=str(self))
+        dispatcher.default.notify(EventType.RUN_STARTED, payload, sender=str(self), at=at)
 
     async def finish(
         self, outcome: str, exit_code: int, stats: Mapping[str, Any], error: str | None, store: Database | None = None
     ) -> None:
         """Write how the run ended, and its events. Do nothing if it never began.
 
-        People are notified even if the database does not take it.
+        People are notified even if the database refuses the row.
         """
         if not self._begun:
             return
         text = scrub(error) if error else None
+        at = clock.now()
         ended: dict[EventType, dict[str, Any]] = {}
         if outcome == "churn":
             ended[EventType.CHURN] = {"agent": self.agent, "reason": text}
         ended[EventType.RUN_FINISHED] = run_finished(self.agent, self.shard, outcome, exit_code, text)
         for event, payload in ended.items():
-            dispatcher.default.notify(event, payload, sender=str(self))
+            dispatcher.default.notify(event, payload, sender=str(self), at=at)
         statement = bind(
             "runs/finish_run", id=self.id, finished_at=clock.real(), outcome=outcome, exit_code=exit_code,
-            stats=dict(stats), error=text, at=clock.now(), types=[str(event) for event in ended],
+            stats=dict(stats), error=text, at=at, types=[str(event) for event in ended],
             payloads=list(ended.values()),
         )  # fmt: skip
         await (store or database).fetch(*statement)

@@ -1,7 +1,7 @@
 """Key rings: choose the key of the next call, and suspend keys that YouTube refuses.
 
-Suspensions and the count of calls are in the database under the key's fingerprint, so that every shard and the next
-container know them.
+Suspensions and counts of calls are stored in the database under the key's fingerprint, so that all shards and later
+runs share them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 from pydantic import SecretStr
 
@@ -19,28 +20,43 @@ from atlas.clock import clock
 from atlas.config import settings
 from atlas.config.keypool import fingerprint
 from atlas.database import Database, database
-from atlas.db.queries import bind
+from atlas.db.queries import bind, sql
 from atlas.errors import EmptyKeyRing, KeysRejected, RingExhausted
-from atlas.quota.buckets import Bucket, quota_day
-from atlas.quota.ledger import Ledger
-from atlas.quota.reservations import Reservation
-from atlas.quota.suspensions import WHOLE_KEY, Suspension, closed_until, load_suspensions, longest_suspension
+from atlas.quota.buckets import Bucket, quota_day, quota_reset, quota_start
+from atlas.quota.ledger import Ledger, Reservation, longest_suspension
 from atlas.times import ahead
 
-__all__ = ["KeyRing"]
+__all__ = ["WHOLE_KEY", "KeyRing", "Suspension", "load_suspensions"]
 
 logger = logging.getLogger(__name__)
 
 _REJECTED_FOR = timedelta(hours=24)
+WHOLE_KEY = "*"
+"""The bucket of a suspension that applies to every bucket of a key."""
+_CLOCKS_MAY_DIFFER = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Why a key's bucket is suspended, and until when (schedule clock, UTC)."""
+
+    fingerprint: str
+    bucket: str
+    reason: str
+    until: datetime
+
+
+async def load_suspensions(db: Database, fingerprints: Sequence[str], pool: str) -> dict[tuple[str, str], Suspension]:
+    """Return the suspensions in force by fingerprint and bucket; that of a rejected key ends when the pool changes."""
+    rows = await db.fetch(sql("quota/load_suspensions"), fingerprints, clock.now(), pool, longest_suspension())
+    found = (Suspension(row["fingerprint"], row["bucket"], row["reason"], row["suspended_until"]) for row in rows)
+    return {(each.fingerprint, each.bucket): each for each in found}
 
 
 class KeyRing(Ledger):
     """The keys of one purpose, and the count of their calls. Constructing it does no I/O.
 
-    Args:
-        name: `hunting`, `tracking` or `archeology`.
-        start: the number of the shard. It picks the first key, so that shards begin with different ones.
-        store: another database than the process's own, for tests.
+    `start`, the number of the shard, picks the first key, so that shards begin with different ones.
     """
 
     def __init__(self, name: str, *, start: int = 0, store: Database | None = None) -> None:
@@ -67,16 +83,13 @@ class KeyRing(Ledger):
     async def acquire(self, bucket: Bucket) -> Reservation:
         """Reserve one call of a bucket under the first key that is not suspended for it.
 
-        Raises:
-            EmptyKeyRing: the ring has no keys.
-            KeysRejected: every key is wrong or blocked.
-            RingExhausted: every usable key has spent this bucket.
+        Raise EmptyKeyRing, KeysRejected, or RingExhausted if every usable key has spent this bucket.
         """
         while True:
             try:
                 chosen, now = await self._choose(bucket)
             except (KeysRejected, RingExhausted):
-                self._suspended = None  # what this ring remembers may have been lifted since
+                self._suspended = None  # the suspensions in memory may have been lifted since
                 chosen, now = await self._choose(bucket)
             day = quota_day(now)
             counter_shard = await self._count_reserved(chosen, bucket, now, day, self._pool)
@@ -102,10 +115,11 @@ class KeyRing(Ledger):
                 return key, now
         if not spent:
             raise KeysRejected(self.name, rejected)
-        raise RingExhausted(self.name, bucket, min(spent), now)
+        until = min(spent)
+        raise RingExhausted(self.name, bucket, until, ahead(until, now))
 
     async def _known_suspensions(self) -> dict[tuple[str, str], Suspension]:
-        """Return what this ring remembers, or load it: once for all calls that start together."""
+        """Return the suspensions in memory, or load them: once for all calls that start together."""
         if self._suspended is not None:
             return self._suspended
         if self._loading is None:
@@ -125,15 +139,12 @@ class KeyRing(Ledger):
     async def quota_spent(
         self, reservation: Reservation, *, project: str | None = None, limit: int | None = None
     ) -> None:
-        """Close a bucket whose day is spent until midnight Pacific, for every key of the project.
+        """Suspend a bucket whose daily quota is spent until midnight Pacific, for every key of the project.
 
-        Args:
-            reservation: the call that YouTube refused.
-            project: the Google Cloud project's number, where the error body names it.
-            limit: the limit that the error body names.
+        The error body may name the number of the Google Cloud project and the limit.
         """
         now = clock.now()
-        until = closed_until(reservation.day, now)
+        until = _suspended_until(reservation.day, now)
         if until <= now:
             # the day that was spent has ended since the call was reserved
             await self.refuse(reservation)
@@ -193,8 +204,19 @@ class KeyRing(Ledger):
             return is_new
 
         was_open = reservation.open
-        is_new = await self._db.patiently(write)
+        is_new = await self._db.retry(write)
         if was_open:
             await self._count_as_refused(reservation)
         await self._load()
         return is_new
+
+
+def _suspended_until(day: date, now: datetime) -> datetime:
+    """Return the end of the suspension of a bucket that refused a call of this quota day.
+
+    Right after midnight the refusal may concern the day before, by YouTube's clock: then the suspension is short.
+    """
+    midnight = quota_reset(now) if quota_day(now) == day else now
+    if now - quota_start(now) < _CLOCKS_MAY_DIFFER:
+        return min(midnight, now + _CLOCKS_MAY_DIFFER)
+    return midnight

@@ -17,8 +17,6 @@ except ImportError:
         'Parquet needs pyarrow, which is not installed: pip install "pleiades-maia[parquet]", or use --format csv.'
     ) from None
 
-__all__ = ["ParquetFile"]
-
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 32 * 1024 * 1024  # of a row group in memory, before it is compressed
 

@@ -16,23 +16,15 @@ from atlas.errors import ConfigError
 from atlas.hosts import is_this_machine
 from atlas.redaction import remember_password
 
-__all__ = ["Proxy", "authority_advice", "proxy_of"]
-
-
 _HOST = re.compile(r"[\w.:%-]+")
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy. Only ``password`` is a secret.
+    """A proxy. Only ``password`` is a secret."""
 
-    Attributes:
-        setting: the variable that names it, in upper case.
-        url: scheme, host and port, without user and password.
-    """
-
-    setting: str
-    url: str
+    setting: str  # the variable that names it, in upper case
+    url: str  # scheme, host and port
     user: str | None = None
     password: str = ""
 
@@ -46,10 +38,8 @@ class Proxy:
 def proxy_of(address: str) -> Proxy | None:
     """Return the proxy through which a request to the address goes; None for a direct connection.
 
-    An address of this machine (`localhost`, 127.0.0.0/8, `::1`) is never reached through a proxy.
-
-    Raises:
-        ConfigError: the variable does not name an HTTP proxy. The message does not show its value.
+    An address of this machine (`localhost`, 127.0.0.0/8, `::1`) is never reached through a proxy. Raise ConfigError,
+    which does not show the variable's value, if it does not name an HTTP proxy.
     """
     target = urlsplit(address)
     given = getproxies().get(target.scheme, "").strip()

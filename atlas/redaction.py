@@ -11,15 +11,6 @@ from urllib.parse import quote, unquote
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = [
-    "one_line",
-    "remember_environment",
-    "remember_password",
-    "remember_secret",
-    "scrub",
-    "without_login",
-]
-
 # For texts of foreign libraries: known secrets by value, and what looks like a secret.
 _known: set[str] = set()
 _LOOKS_SECRET = (
@@ -38,7 +29,8 @@ _SHORTEST_KNOWN = 4  # a short key must not blank every text
 _SHORTEST_PIECE = 8  # of a part of a password, or of a variable that only looks secret
 _DELIMITERS = re.compile(r"[/?#@:&;=\[\]\s\\]+")  # where a parser may cut a password
 _NAMED_PASSWORD = re.compile(
-    r"(?i)\b\w*(?:password|passwd|pwd|secret|token|accountkey|signature|sig)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;]+)"
+    r"(?i)\b\w*(?:password|passwd|pwd|secret|token|accountkey|signature|sig)\s*=\s*"
+    r"('(?:[^'\\]|\\.)*'|[^\s&;]+(?:;(?!\s*[a-z][a-z ]*=)[^\s&;]*)*)"
 )
 _SECRET_NAME = re.compile(r"(?i)(?:password|passwd|secret|token|(?:access|secret|api|account)_?key)$")
 _ADDRESS_NAME = re.compile(r"(?i)(?:_url|_urls|_uri|_dsn|_proxy|_endpoint|_connection_string)(?:_\w+)?$")
@@ -53,8 +45,7 @@ def remember_secret(value: str) -> None:
 def remember_password(address: str) -> None:
     """Make `scrub` remove the passwords of an address, as written and percent-decoded.
 
-    Args:
-        address: with or without a scheme, or in libpq's form `name=value`; it need not be correct.
+    The address may lack a scheme, have libpq's form `name=value`, or be wrong.
     """
     found = list(_passwords(address))
     for password in found:

@@ -23,12 +23,7 @@ _MENTIONS = re.compile(r"@(?=\w)|\](?=\()|<(?=[!@#])")
 
 
 def sanitize(text: str, *, keep: str = "", instead: str = " ") -> str:
-    """Return the text without control characters and marks of direction.
-
-    Args:
-        keep: control characters that stay, such as line feeds.
-        instead: replaces each of the others.
-    """
+    """Return the text with `instead` for each control character, but those to keep, and each mark of direction."""
     return _UNPRINTABLE.sub(lambda match: match[0] if match[0] in keep else instead, text)
 
 

@@ -45,13 +45,7 @@ def _instant(text: str, spec: str) -> datetime:
 
 @dataclass(frozen=True)
 class Clock:
-    """A clock that may run faster than real time.
-
-    Attributes:
-        speed: schedule seconds per real second; 1.0 is real time.
-        real_start: from this real time on ``speed`` holds (UTC).
-        shown_start: what the clock shows at ``real_start`` (UTC).
-    """
+    """A clock that runs at `speed` from `real_start` on, where it shows `shown_start` (UTC); None: real time."""
 
     speed: float = 1.0
     real_start: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -59,12 +53,7 @@ class Clock:
 
     @classmethod
     def parse(cls, spec: str, now: datetime | None = None) -> Clock:
-        """Return the clock of a specification as in the module's text. Raises ConfigError naming ATLAS_CLOCK.
-
-        Args:
-            spec: the specification.
-            now: the real time (aware, UTC); None: this machine's.
-        """
+        """Return the clock of a specification as in the module's text. Raise ConfigError naming ATLAS_CLOCK."""
         now = now or datetime.now(UTC)
         if spec.strip().lower() == "real":
             return cls()
@@ -115,12 +104,9 @@ class Clock:
 
 
 def measured_offset(database: datetime, asked: datetime, seconds: float) -> timedelta:
-    """Return how far the database's clock is ahead of this machine's; zero where the two agree.
+    """Return how far the database's clock is ahead of this machine's, which showed `asked`; zero where the two agree.
 
-    Args:
-        database: what the database's clock showed (aware).
-        asked: what this machine's clock showed when the question was sent (aware).
-        seconds: how long the answer took; the database read its clock about half-way, and that half bounds the error.
+    The database read its clock about half-way through the seconds that the answer took; that half bounds the error.
     """
     half = timedelta(seconds=seconds / 2)
     offset = database - (asked + half)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["LONGEST_QUERY", "normalise", "query_term", "spelling"]
-
 LONGEST_QUERY = 500
 """Characters of a user's own query. YouTube documents no limit for ``q``. A character takes at most 12 bytes of a URL,
 so that a query of this length stays, with the other parameters, below the 8,000 bytes that RFC 9110 asks of servers."""

@@ -25,8 +25,7 @@ BROKEN_PIPE = 141
 def usable_streams() -> Iterator[None]:
     """Prepare the standard streams, and end the process without a traceback when a reader has left.
 
-    Raises:
-        SystemExit: 141 if the reader left before the end; 1, after one line, if the output cannot be written.
+    Exit with 141 if the reader left before the end; with 1, after one line, if the output cannot be written.
     """
     _open_closed()
     for stream in (sys.stdout, sys.stderr):

@@ -1,9 +1,9 @@
-"""Compiles what the agents import, so that a container starts fast on a root that cannot be written.
+"""Compile the modules that the agents import, so that a container with a read-only root starts fast.
 
-For the image's build only: run it with the environment's own Python and PYTHONPYCACHEPREFIX set to where the bytecode
-goes. That folder holds the standard library's too, which the base image has as sources alone. What it compiles is what
-gets loaded here, a tenth of all there is; the rest is compiled where it is imported. The bytecode is not compared with
-its source when it is loaded, so no time stamp that a copy changes can make it useless.
+For the image's build only: run it with the environment's own Python, and with PYTHONPYCACHEPREFIX set to the folder for
+the bytecode. This includes the standard library, which the base image has as sources only. It compiles the modules that
+are loaded here, a tenth of all; the others are compiled at their import. Bytecode is not compared with its source when
+it is loaded, so that the time stamps of a copy do not matter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 OURS = ("maia", "atlas", "youtube_sandbox")
 NEVER = ("maia.__main__", "atlas.migrations.env", "atlas.parquet")
-"""Importing these runs something, or needs an extra that the image does not have."""
+"""Not imported here: they run something at import, or need an extra that the image does not have."""
 
 LATER = (
     "runpy",
@@ -38,7 +38,7 @@ def main() -> None:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if module.name not in NEVER:
                 importlib.import_module(module.name)
-    # what the command line imports for itself, when it is used
+    # modules that the command line imports when it is used
     CliRunner().invoke(importlib.import_module("maia.cli").app(), ["hunter", "--help"])
     loaded = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
     found = [*loaded, *map(importlib.util.find_spec, NEVER)]

@@ -17,10 +17,10 @@ SERVER_ONLY = (
     "aiosqlite", "beartype", "burner-redis", "cffi", "cronsim", "cryptography", "jinja2-humanize-extension",
     "py-key-value-aio", "pycparser", "pydocket", "redis", "uncalled-for",
 )  # fmt: skip
-"""Distributions that only a Prefect server imports. The agents are clients of one, at most."""
+"""Distributions that only a Prefect server imports; the agents are at most its clients."""
 
 SOURCES = {".c", ".h", ".pxd", ".po", ".pyi", ".pyx"}
-"""Files that compilers, translators and type checkers read, and nothing at run time."""
+"""Suffixes of files that are not read at run time."""
 
 _ELF = struct.Struct("<16s HHI QQQ I HHHHHH")  # the header of a 64-bit file, little-endian
 _SEGMENT = struct.Struct("<II QQQQQQ")  # an entry of its program header table
@@ -63,7 +63,7 @@ def drop_server_packages(site: Path) -> None:
 
 
 def normal(name: str) -> str:
-    """A distribution's name as indices compare it."""
+    """Return the normalized name of a distribution."""
     return name.lower().replace("_", "-").replace(".", "-")
 
 
@@ -86,10 +86,10 @@ def strip_libraries(site: Path) -> None:
 
 
 def strip(library: Path) -> None:
-    """Cuts off what stands behind the segments that are loaded: debugging symbols and the table of sections.
+    """Cut off what follows the loaded segments: debugging symbols and the section table.
 
-    The dynamic linker reads neither. Needs no binutils, which the base image does not have. A file of another kind is
-    left as it is.
+    The dynamic linker reads neither. Used in place of binutils, which the base image lacks. Other files stay as they
+    are.
     """
     data = library.read_bytes()
     if data[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian

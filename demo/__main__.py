@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 
-def main() -> int:
-    """Runs the demo; its exit code."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo. Return its exit code."""
     try:
         # slow to import, and Ctrl-C may come meanwhile: nothing runs yet
         from atlas.errors import ConfigError  # noqa: PLC0415
@@ -18,11 +18,10 @@ def main() -> int:
         with usable_streams():
             screen = Screen()
             try:
-                options = parse()
+                return run(parse(arguments), screen)
             except ConfigError as error:
                 screen.say(f"demo: {error}", "red")
                 return 78
-            return run(options, screen)
     except KeyboardInterrupt:
         return 130
 

@@ -1,4 +1,4 @@
-"""Stops whatever a demo has running, so that its folder can be removed (`make clean`).
+"""Stop what a demo has running, so that its folder can be removed (`make clean`).
 
 Runs with any Python, without the virtual environment: it may be gone already.
 """
@@ -13,15 +13,9 @@ from atlas.db.embedded import stop
 from atlas.errors import AtlasError
 from harness.driver.processes import Busy, end_leftovers, end_owner
 
-__all__ = ["main", "stop_all"]
-
 
 def stop_all(folder: Path) -> None:
-    """Ends the demos of a folder and of the data sets' folders in it: the demo itself, what it left, its PostgreSQL.
-
-    Raises:
-        Busy, AtlasError: something is still there.
-    """
+    """End the demos of a folder and of the data sets' folders in it. Raises Busy, AtlasError."""
     if not folder.is_dir():
         return
     for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
@@ -32,7 +26,6 @@ def stop_all(folder: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Does it for each folder; 1, with a line on what is in the way, where one cannot be cleared."""
     for name in arguments:
         try:
             stop_all(Path(name).resolve())

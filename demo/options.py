@@ -1,27 +1,23 @@
-"""The options of the demo."""
+"""The command line of the demo."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.errors import ConfigError
-from harness.driver.options import ROOT, count, positive
-
-__all__ = ["Options", "parse"]
+from harness.driver.options import ROOT, count, parser_of, positive
 
 _MOST = 32
 
 
 @dataclass(frozen=True)
-class Options:
+class DemoOptions:
     """The options of the demo.
 
     Attributes:
-        folder: where all of it lives; absolute.
         dataset: a CSV of daily view counts to replay; None: the sandbox's own world.
         seconds: how long the shards work, in real seconds.
         hours: schedule hours that pass in that time; None: two for each second, or all of the data set's days.
@@ -38,20 +34,18 @@ class Options:
     seed: int = 1
 
 
-def parse(arguments: list[str] | None = None) -> Options:
+def parse(arguments: list[str] | None = None) -> DemoOptions:
     """Return the options. Raises ConfigError for a data set that is not there; SystemExit(2) for wrong usage."""
-    parser = argparse.ArgumentParser(
-        prog="demo", description="Hunter and Tracker shards at work on a local YouTube and PostgreSQL, without a key."
-    )
+    parser = parser_of("demo", "Hunter and Tracker shards at work on a local YouTube and PostgreSQL, without a key.")
     parser.add_argument("--folder", type=Path, default=ROOT / ".demo", help="where all of it lives (default: .demo)")
     parser.add_argument("--dataset", help="replay this CSV of daily view counts instead of the sandbox's own world")
     parser.add_argument("--called-from", type=Path, action="append", default=[], help="where relative paths begin")
-    parser.add_argument("--seconds", type=positive, default=Options.seconds, help="how long the shards work")
+    parser.add_argument("--seconds", type=positive, default=DemoOptions.seconds, help="how long the shards work")
     parser.add_argument("--hours", type=positive, help="schedule hours that pass meanwhile")
-    parser.add_argument("--hunters", type=count, default=Options.hunters, help="how many at once")
-    parser.add_argument("--trackers", type=count, default=Options.trackers, help="how many at once")
-    parser.add_argument("--wave", type=positive, default=Options.wave, help="seconds after which a process ends")
-    parser.add_argument("--seed", type=int, default=Options.seed, help="of the sandbox's world")
+    parser.add_argument("--hunters", type=count, default=DemoOptions.hunters, help="how many at once")
+    parser.add_argument("--trackers", type=count, default=DemoOptions.trackers, help="how many at once")
+    parser.add_argument("--wave", type=positive, default=DemoOptions.wave, help="seconds after which a process ends")
+    parser.add_argument("--seed", type=int, default=DemoOptions.seed, help="of the sandbox's world")
     given = vars(parser.parse_args(arguments))
     for name in ("hunters", "trackers"):
         if given[name] > _MOST:
@@ -61,7 +55,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     if given["dataset"]:
         given["dataset"] = find_dataset(given["dataset"], [*called_from, Path.cwd()])
         given["folder"] /= folder_name(given["dataset"])
-    return Options(**given)
+    return DemoOptions(**given)
 
 
 def find_dataset(name: str, places: list[Path]) -> Path:

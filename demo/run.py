@@ -18,19 +18,20 @@ from atlas.database import database
 from atlas.db import embedded
 from atlas.errors import AtlasError, ConfigError
 from atlas.schema.migrate import migrate
-from demo.options import Options
-from demo.report import growth_table, status_line, summary_table
+from demo.options import DemoOptions
+from demo.report import status_line
 from demo.scene import Scene, describe, make_scene
 from demo.state import State
 from harness.driver.environment import isolate
 from harness.driver.fleet import Fleet, Place, ShardFailed
-from harness.driver.processes import Busy, Children, alone, end_leftovers
+from harness.driver.processes import Busy, Children, alone, end_leftovers, stopped_at_the_end
 from harness.driver.sandbox import SandboxFailed, start_sandbox
 from harness.driver.screen import Screen
 from harness.driver.signals import until_signalled
+from maia.commands.report import write_page
+from maia.commands.status import status_view
+from maia.commands.top import Wanted, read_ranking, top_view
 from youtube_sandbox.dataset import Dataset, load
-
-__all__ = ["run", "settings_of"]
 
 T = TypeVar("T")
 
@@ -40,10 +41,13 @@ _LEASE_SECONDS = "60"  # what a killed demo held is soon free again
 _VIDEOS_A_WEEK = "2000"
 _BATCH = {"hunter": "10", "tracker": "500"}
 _STATUS_EVERY = 3.0  # seconds
+_STOPPED = (
+    "Stopped: nothing is left running, and all data is kept. `make demo` goes on from here, `make clean` removes it."
+)
 _ACCEPTED = frozenset({0, 75})  # 75: a rate limit; a fresh process goes on, here as in the fleet
 
 
-def run(options: Options, screen: Screen) -> int:
+def run(options: DemoOptions, screen: Screen) -> int:
     """Run the demo. Return 0, 1 if a shard fails, 78 for a wrong data set, or 128 + the signal that stopped it.
 
     Nothing that it started is left, whatever happens.
@@ -52,7 +56,8 @@ def run(options: Options, screen: Screen) -> int:
         dataset = load(options.dataset) if options.dataset else None
         options.folder.mkdir(parents=True, exist_ok=True)
         with alone(options.folder):
-            return asyncio.run(until_signalled(_demo(options, screen, dataset), ended=lambda: _stopped(screen)))
+            work = _demo(options, screen, dataset)
+            return asyncio.run(until_signalled(work, ended=lambda: screen.say(_STOPPED, "yellow")))
     except ConfigError as error:
         screen.say(f"demo: {error}", "red")
         return 78
@@ -77,7 +82,7 @@ def settings_of(folder: Path, *, clock: str, api: str = "", window_hours: float 
     }
 
 
-def fleet_of(options: Options, children: Children) -> Fleet:
+def fleet_of(options: DemoOptions, children: Children) -> Fleet:
     """Return the demo's Hunters and Trackers."""
     places = [
         Place(
@@ -96,36 +101,24 @@ def fleet_of(options: Options, children: Children) -> Fleet:
     )
 
 
-def _stopped(screen: Screen) -> None:
-    screen.say(
-        "Stopped: nothing is left running, and all data is kept. `make demo` goes on from here, `make clean` removes "
-        "it.",
-        "yellow",
-    )
-
-
-async def _demo(options: Options, screen: Screen, dataset: Dataset | None) -> int:
+async def _demo(options: DemoOptions, screen: Screen, dataset: Dataset | None) -> int:
     folder = options.folder
-    children = Children(folder)
-    left = await asyncio.to_thread(end_leftovers, folder)
-    if left:
+    if left := await asyncio.to_thread(end_leftovers, folder):
         screen.say(f"ended {left} processes that a killed demo had left")
     for name in ("logs", "results"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir()
     (folder / "calls.jsonl").unlink(missing_ok=True)
     try:
-        await _play(options, screen, children, dataset)
+        async with stopped_at_the_end(Children(folder), screen.say) as children:
+            await _play(options, screen, children, dataset)
     finally:
-        killed = await children.stop()
-        if killed:
-            screen.say(f"had to be killed: {', '.join(killed)}", "red")
         await database.close()
         await embedded.stop(folder / "postgres")
     return 0
 
 
-async def _play(options: Options, screen: Screen, children: Children, dataset: Dataset | None) -> None:
+async def _play(options: DemoOptions, screen: Screen, children: Children, dataset: Dataset | None) -> None:
     folder = options.folder
     isolate(settings_of(folder, clock="real"), folder)
     settings.reload()
@@ -146,12 +139,12 @@ async def _play(options: Options, screen: Screen, children: Children, dataset: D
     try:
         await _act(options, screen, children, scene)
     finally:
-        await children.stop()
+        await children.stop()  # before the server
         scene.state(ends, scene.clock.now()).save(folder / "state.json")
         await server.leave()
 
 
-async def _act(options: Options, screen: Screen, children: Children, scene: Scene) -> None:
+async def _act(options: DemoOptions, screen: Screen, children: Children, scene: Scene) -> None:
     folder = options.folder
     environment = settings_of(folder, clock=str(scene.clock), window_hours=scene.window_hours)
     with screen.step("start the local YouTube Data API (maia sandbox)") as notes:
@@ -165,22 +158,26 @@ async def _act(options: Options, screen: Screen, children: Children, scene: Scen
         with screen.step("seed the search queue (maia queue add)") as notes:
             new = await QueueDAO().add(scene.queries)
             notes.append(f"{new} new queries, {len(scene.queries) - new} known")
-        before = await dao.totals()
         seconds = scene.seconds(options.seconds, datetime.now(UTC))
         screen.say(
             f"  {options.hunters} Hunters and {options.trackers} Trackers work side by side for {seconds:.0f} s, "
             f"a fresh process in each place every {options.wave:.0f} s."
         )
         await _watch(screen, scene, fleet_of(options, children), dao, seconds)
-        growing = await dao.fastest_growing(10, until=scene.until)
-        screen.say("")
-        if growing:
-            screen.show(growth_table(growing, scene.until))
-        screen.show(summary_table(scene.begin, before, await dao.totals()))
+        screen.say(status_line(scene.clock.now(), 0, await dao.totals()))
+        width = screen.console.width
+        for command, view in (
+            ("maia top", top_view(await read_ranking(Wanted()), width)), ("maia status", await status_view()),
+        ):  # fmt: skip
+            screen.say(f"\n{command}", "bold")
+            screen.show(view)
+        page = folder / "report.html"
+        await write_page(page)
+        screen.say(f"\nmaia report: open {page}", "bold")
     screen.say(f"All of it is in {folder}; `make demo` goes on from here, `make clean` removes it.", "bold")
 
 
-def _sandbox_options(options: Options, dataset: Dataset | None) -> list[str]:
+def _sandbox_options(options: DemoOptions, dataset: Dataset | None) -> list[str]:
     given = [part for keys in _KEYS.values() for key in keys for part in ("--key", f"{key}={_PROJECT}")]
     if dataset is None:
         return [*given, "--seed", str(options.seed), "--videos", _VIDEOS_A_WEEK]
@@ -193,7 +190,7 @@ async def _watch(screen: Screen, scene: Scene, fleet: Fleet, dao: ReportDAO, sec
     work = asyncio.create_task(fleet.work(seconds))
     try:
         while not work.done():
-            screen.say(status_line(scene.clock.now(), fleet.working, await dao.totals()))
+            screen.say(status_line(scene.clock.now(), len(fleet.pids), await dao.totals()))
             await asyncio.wait({work}, timeout=_STATUS_EVERY)
     finally:
         work.cancel()

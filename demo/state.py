@@ -10,8 +10,6 @@ from pathlib import Path
 from atlas.clock import Clock
 from atlas.errors import ConfigError
 
-__all__ = ["State", "start_clock"]
-
 _AFTERMATH = timedelta(seconds=20)  # shards of a demo that was killed go on for no longer than this
 
 
@@ -20,9 +18,8 @@ class State:
     """What a run leaves behind for the next.
 
     Attributes:
-        runs: how many there were.
-        clock: the last one's clock, as in ATLAS_CLOCK.
-        ends: when that run was to end at the latest (real time, ISO 8601).
+        clock: as in ATLAS_CLOCK.
+        ends: until when the run was to last at most (real time, ISO 8601).
         ended: where its schedule clock stopped (ISO 8601); None: it runs, or was killed.
     """
 
@@ -33,7 +30,7 @@ class State:
 
     @classmethod
     def load(cls, path: Path) -> State | None:
-        """What is in the file; None where there is none that can be read."""
+        """Read the file. Return None if there is none that can be read."""
         try:
             state = cls(**json.loads(path.read_text(encoding="utf-8")))
             state.stopped(datetime.now(UTC))
@@ -42,24 +39,18 @@ class State:
         return state
 
     def save(self, path: Path) -> None:
-        """Writes the file in one step."""
+        """Write the file in one step."""
         new = path.with_suffix(".new")
         new.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
         new.replace(path)
 
     def stopped(self, now: datetime) -> datetime:
-        """The schedule time that nothing of that run can lie behind, seen from the real time ``now``."""
+        """Return a schedule time that nothing of that run lies behind, at the real time ``now``."""
         if self.ended is not None:
             return datetime.fromisoformat(self.ended)
         return Clock.parse(self.clock).at(min(now, datetime.fromisoformat(self.ends) + _AFTERMATH))
 
 
 def start_clock(state: State | None, begin: datetime, speed: float, now: datetime) -> Clock:
-    """The clock of a run that begins at the real time ``now``.
-
-    Args:
-        state: of the run before, whose clock this one continues.
-        begin: where the first run's schedule clock starts.
-        speed: schedule seconds per second.
-    """
+    """Return a clock that begins at the real time ``now``, where the one of the run before stopped, or at ``begin``."""
     return Clock(speed, now, state.stopped(now) if state else begin)

@@ -11,8 +11,6 @@ import sys
 from types import FrameType
 from typing import Final
 
-__all__ = ["hunter", "main", "tracker"]
-
 _early_signals: Final[list[int]] = []
 """Signals that came before `maia.runtime.early_result` was imported."""
 
@@ -32,7 +30,7 @@ def _handle_signals(arguments: list[str]) -> None:
             signal.signal(number, _end)
     from maia.runtime import early_result  # noqa: PLC0415  after the handlers
 
-    early_result.current = early_result.Early(arguments)
+    early_result.current = early_result.EarlyResult(arguments)
     if _early_signals:
         early_result.current.end(_early_signals[0])
 

@@ -20,19 +20,15 @@ from maia.cycles import AgentOptions, check, work
 from maia.janitor import JanitorOptions
 from maia.orchestration import get_run_logger
 from maia.prefect.callable import inside_run
-from maia.prefect.engine import final_state
+from maia.prefect.engine import artifact_of, final_state, flow_run_url, publish
 from maia.prefect.run_view import RunView
 from maia.run import run_checked
 from maia.runtime.result_file import describe
 from maia.runtime.run_context import run_scope
 from maia.runtime.shutdown import handle_signals
 
-__all__ = ["run_agent", "run_janitor", "run_name"]
-
 TAG_SECONDS: Final = 10.0
 """Seconds that the server may take to tag a flow run; the work waits no longer."""
-
-Work = Callable[[str], Awaitable[Mapping[str, Any]]]
 
 
 async def run_agent(
@@ -59,17 +55,19 @@ async def run_janitor(
 
 
 async def _run(
-    name: str, shard: str, work: Work, check: Callable[[], Awaitable[None]]
+    name: str, shard: str, work: Callable[[str], Awaitable[Mapping[str, Any]]], check: Callable[[], Awaitable[None]]
 ) -> "prefect.State[Mapping[str, Any]]":
     ending: Mapping[str, Any] | BaseException
     token = inside_run.set(True)
     try:
         with run_scope() as context, handle_signals(context.shutdown):
             await _tag(name, shard)
+            context.url = flow_run_url()
             try:
                 ending = await run_checked(name, shard, lambda: work(prefect.runtime.flow_run.id), check)
             except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - shown by the state
                 ending = error
+            await publish(artifact_of(ending, context.shutdown, context.stats, _view(name, shard), name))
             return final_state(ending, context.shutdown, context.stats)
     finally:
         inside_run.reset(token)

@@ -8,7 +8,8 @@ so.
 """
 
 # Prefect reads the annotations as objects, and `serve()` pickles these functions by value: they name modules only.
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import prefect
 from pydantic import Field
@@ -16,25 +17,27 @@ from pydantic import Field
 from maia import deployments
 from maia.commands.agents import MOST_MINUTES, MOST_ROWS
 
-__all__ = ["hunter", "janitor", "tracker"]
-
 BatchSize = Annotated[int, Field(ge=1, le=MOST_ROWS)] | None
 Cycles = Annotated[int, Field(ge=1)]
 Minutes = Annotated[float, Field(ge=0.01, le=MOST_MINUTES)] | None
 ShardName = Annotated[str, Field(pattern=r"^\d{1,6}/\d{1,6}$")]
 
 
-@prefect.flow(
-    name="hunter",
-    description="Discover videos: search the queries that are due, store what they find, queue its tags.",
-    flow_run_name=deployments.run_name,
-    retries=0,
-    persist_result=False,
-)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _flow(description: str) -> Callable[[F], F]:
+    """Decorate an agent; without the description, Prefect would show the docstring with its parameters."""
+    return prefect.flow(  # type: ignore[return-value]  # for `serve()` it is a flow, for us a function
+        description=description, flow_run_name=deployments.run_name, retries=0, persist_result=False
+    )
+
+
+@_flow("Discover videos: search the queries that are due, store the videos, add their tags to the queue.")
 async def hunter(
     batch_size: BatchSize = None, cycles: Cycles = 1, max_minutes: Minutes = None, shard: ShardName = "0/1"
 ) -> "prefect.State[Any]":
-    """Discover videos: search the queries that are due, store what they find, queue its tags.
+    """Discover videos: search the queries that are due, store the videos, add their tags to the queue.
 
     Args:
         batch_size: Queries of one cycle. Empty: the setting HUNTER_BATCH_SIZE (10).
@@ -46,13 +49,7 @@ async def hunter(
     return await deployments.run_agent("hunter", batch_size, cycles, max_minutes, shard)
 
 
-@prefect.flow(
-    name="tracker",
-    description="Track views: read the counts of the videos that are due, and schedule their next reading.",
-    flow_run_name=deployments.run_name,
-    retries=0,
-    persist_result=False,
-)
+@_flow("Track views: read the counts of the videos that are due, and schedule their next reading.")
 async def tracker(
     batch_size: BatchSize = None, cycles: Cycles = 1, max_minutes: Minutes = None, shard: ShardName = "0/1"
 ) -> "prefect.State[Any]":
@@ -68,18 +65,9 @@ async def tracker(
     return await deployments.run_agent("tracker", batch_size, cycles, max_minutes, shard)
 
 
-@prefect.flow(
-    name="janitor",
-    description="Delete what is older than it may be kept, from the database and the archive.",
-    flow_run_name=deployments.run_name,
-    retries=0,
-    persist_result=False,
-)
+@_flow("Delete what is older than it may be kept, from the database and the archive.")
 async def janitor(
-    batch_size: BatchSize = None,
-    max_minutes: Minutes = None,
-    dry_run: bool = False,
-    yes: bool = False,
+    batch_size: BatchSize = None, max_minutes: Minutes = None, dry_run: bool = False, yes: bool = False
 ) -> "prefect.State[Any]":
     """Delete what is older than it may be kept, from the database and the archive.
 

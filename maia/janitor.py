@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from atlas import vault
-from atlas.adapters.retention import ALWAYS_ALLOWED, Limits, Outlook
+from atlas.adapters.retention import ALWAYS_ALLOWED, Outlook, RetentionLimits
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import ArchiveUnavailable, StatementFailed
@@ -23,11 +23,9 @@ from maia.agents.session import Shard, check_start
 from maia.errors import Unconfirmed
 from maia.orchestration import flow, get_run_logger, task
 from maia.prefect.run_view import RunView, current_view
-from maia.run import recorded, run_process
+from maia.run import record_run, run_process
 from maia.runtime.exitcodes import Outcome
 from maia.runtime.run_context import record_stats
-
-__all__ = ["JanitorOptions", "beyond", "check", "run", "run_janitor_cycle", "work"]
 
 _A_DAY: Final = 86_400.0
 """Seconds that the archive may take without another limit: until the next run."""
@@ -89,9 +87,8 @@ async def expire_archive(*, dry_run: bool = False) -> None:
         if session.archive_error is not None:
             session.fail("archive", session.archive_error)
             return
-        left = session.seconds_left
-        seconds = _A_DAY if left is None else left
-        before = (session.dao.limits or Limits.now()).records
+        seconds = _A_DAY if (left := session.seconds_left) is None else left
+        before = (session.dao.limits or RetentionLimits.now()).records
         report = await session.cut_off(lambda: vault.expire(before, dry_run=dry_run, seconds=seconds))
         if report is None:
             return
@@ -118,9 +115,9 @@ async def run_janitor_cycle(
         yes: delete even more than JANITOR_MAX_SHARE allows.
 
     Returns:
-        the counts (``janitor_session.COUNTS``), of which ``failed`` is the parts or batches that could not be done; of
-        a dry run ``dry_run`` and ``expired``: table → reason → rows; ``cut_short``, where the time was up before all
-        was looked at; and ``outcome``: ``ok``, ``idle`` (nothing was too old) or ``failure``.
+        the counts (``janitor_session.COUNTS``; ``failed``: parts or batches); of a dry run ``dry_run`` and ``expired``:
+        table → reason → rows; ``cut_short``, where the time was up before all was looked at; and ``outcome``: ``ok``,
+        ``idle`` (nothing was too old) or ``failure``.
 
     Raises:
         CancelledExit: a signal; the running batch is finished.
@@ -130,11 +127,11 @@ async def run_janitor_cycle(
     async with janitor_session(dry_run=dry_run) as session:
         size = batch_size or settings.janitor_batch_size
         dry: dict[str, Any] = {"dry_run": True} if dry_run else {}
-        session.dao.limits, session.confirmed = Limits.now(), yes
+        session.dao.limits, session.confirmed = RetentionLimits.now(), yes
         if dry_run or not yes:
             await _look(session)
             session.shutdown.raise_if_requested()
-        # looking does not count: a run that never finished it could never delete
+        # the look does not count: a run that has no time left after it would never delete
         session.ends = None if max_minutes is None else time.monotonic() + max_minutes * 60
         if session.outlook is not None and not dry_run:
             _confirm(session.outlook, session.archive)
@@ -155,7 +152,7 @@ async def run_janitor_cycle(
 
 
 async def _look(session: JanitorSession) -> None:
-    """Find what is too old before anything is deleted; exactly that is deleted, even if the clock jumps."""
+    """Find what is too old before anything is deleted, and fix the limits: the clock may jump later."""
     session.outlook = outlook = await session.cut_off(session.dao.outlook)
     if outlook is None:
         return
@@ -219,13 +216,10 @@ def _outcome(session: JanitorSession, *, dry_run: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class JanitorOptions:
-    """The options of a run, from the command line or the parameters of a deployed flow.
+    """The options of a run, from the command line or the parameters of a deployed flow; see ``run_janitor_cycle``.
 
     Attributes:
-        batch_size: rows that one transaction deletes; None: the setting.
-        max_minutes: start nothing new after this time (real minutes).
         result_file: None: the setting MAIA_RESULT_FILE.
-        yes: delete even more than JANITOR_MAX_SHARE allows.
         show: called with what a dry run has found.
     """
 
@@ -236,13 +230,14 @@ class JanitorOptions:
     dry_run: bool = False
     yes: bool = False
     show: Callable[[Outlook, ArchiveOutlook | None], None] | None = None
+    metrics_port: int | None = None
 
 
 def run(options: JanitorOptions) -> NoReturn:
     """Run the Janitor and end the process with its exit code."""
     run_process(
         "janitor", str(options.shard), lambda: work(options), result_file=options.result_file,
-        check=lambda: check(options), prefect=True,
+        check=lambda: check(options), prefect=True, metrics_port=options.metrics_port,
     )  # fmt: skip
 
 
@@ -250,7 +245,6 @@ async def work(options: JanitorOptions, *, run_id: str | None = None) -> Mapping
     """Run one cycle in a session of its own, with a row in ``runs``; return the stats.
 
     Args:
-        options: of the run.
         run_id: of the row, where the setting MAIA_RUN_ID is unset.
     """
 
@@ -263,7 +257,7 @@ async def work(options: JanitorOptions, *, run_id: str | None = None) -> Mapping
         return stats
 
     async with janitor_session(options.shard, dry_run=options.dry_run) as session:
-        stats = await recorded("janitor", str(options.shard), cycle, run_id=run_id)
+        stats = await record_run("janitor", str(options.shard), cycle, run_id=run_id)
         if options.dry_run and options.show is not None and session.outlook is not None:
             options.show(session.outlook, session.archive)
         return stats

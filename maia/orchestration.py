@@ -7,6 +7,7 @@ runs exactly once beside it (see `maia.prefect.engine`).
 A task is a stage over a whole batch, never one API call: each costs Prefect 6 to 9 ms.
 """
 
+import functools
 import http.client
 import importlib
 import inspect
@@ -14,7 +15,6 @@ import logging
 import threading
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from pydantic import SecretStr
@@ -23,9 +23,8 @@ from atlas.config.prefect_environment import configure_prefect
 from atlas.containers import network_advice_for_url
 from atlas.redaction import scrub
 from maia.prefect.callable import AsyncFunction, Body, inside_run
+from maia.runtime.recording import timed
 from maia.runtime.run_context import run_scope
-
-__all__ = ["Flow", "RunLogger", "Task", "activate", "engine_available", "flow", "get_run_logger", "task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,19 +39,8 @@ PROBE_SECONDS: Final = 2.0
 """Seconds that a server may take to answer before a run goes on without it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A Prefect server that answered."""
-
-    api_url: str
-    api_key: SecretStr | None
-
-    def answers(self) -> bool:
-        """Return whether it still answers."""
-        return engine_available(self.api_url, self.api_key)
-
-
-_server: Server | None = None
+_answers: Callable[[], bool] | None = None
+"""Asks the Prefect server whether it still answers; None: flows are plain calls."""
 
 
 def activate(api_url: str | None, api_key: SecretStr | None = None) -> bool:
@@ -61,12 +49,12 @@ def activate(api_url: str | None, api_key: SecretStr | None = None) -> bool:
     Return True if it is set and answers; Prefect is then imported (some 3 s). Otherwise log a warning if it is set.
     Never raise. Set up logging before: Prefect then leaves the root logger alone.
     """
-    global _server  # noqa: PLW0603 - one engine per process
-    _server = None
+    global _answers  # noqa: PLW0603 - one engine per process
+    _answers = None
     if api_url is None:
         return False
-    server = Server(api_url, api_key)
-    if not server.answers():
+    answers = functools.partial(engine_available, api_url, api_key)
+    if not answers():
         logger.warning(
             "the Prefect server %s does not answer: this run goes on without it. Check PREFECT_API_URL, or leave it "
             "empty if there is none.%s",
@@ -80,7 +68,7 @@ def activate(api_url: str | None, api_key: SecretStr | None = None) -> bool:
     except Exception as exc:  # noqa: BLE001 - a broken engine costs its reports, not the work
         logger.warning("Prefect cannot be used: this run goes on without it (%s)", scrub(str(exc)))
         return False
-    _server = server
+    _answers = answers
     return True
 
 
@@ -143,12 +131,12 @@ class Flow(Body[P, R]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it: watched by Prefect if a server was activated, plain otherwise and within another flow."""
-        with run_scope():
-            if _server is None or inside_run.get():
+        with run_scope(), timed("maia_cycle_duration_seconds"):
+            if _answers is None or inside_run.get():
                 return await self.fn(*args, **kwargs)
             from maia.prefect import engine  # noqa: PLC0415
 
-            return await engine.watch_flow(self, _server.answers, *args, **kwargs)
+            return await engine.watch_flow(self, _answers, *args, **kwargs)
 
 
 class Task(Body[P, R]):
@@ -156,26 +144,19 @@ class Task(Body[P, R]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it: as a task run within a flow that Prefect watches, plain anywhere else."""
-        if not inside_run.get():
-            return await self.fn(*args, **kwargs)
-        from maia.prefect import engine  # noqa: PLC0415
+        with timed("maia_stage_duration_seconds", stage=self.name):
+            if not inside_run.get():
+                return await self.fn(*args, **kwargs)
+            from maia.prefect import engine  # noqa: PLC0415
 
-        return await engine.watch_task(self, *args, **kwargs)
+            return await engine.watch_task(self, *args, **kwargs)
 
 
 def flow(*, name: str) -> Callable[[AsyncFunction[P, R]], Flow[P, R]]:
     """Decorate an async function as a flow."""
-
-    def decorate(fn: AsyncFunction[P, R]) -> Flow[P, R]:
-        return Flow(fn, name)
-
-    return decorate
+    return lambda fn: Flow(fn, name)
 
 
 def task(*, name: str) -> Callable[[AsyncFunction[P, R]], Task[P, R]]:
     """Decorate an async function as a task."""
-
-    def decorate(fn: AsyncFunction[P, R]) -> Task[P, R]:
-        return Task(fn, name)
-
-    return decorate
+    return lambda fn: Task(fn, name)

@@ -22,12 +22,11 @@ from maia.runtime.run_context import RunContext, run_scope
 from maia.runtime.run_end import RunEnd, run_end
 from maia.runtime.shutdown import CLEANUP_SECONDS, Shutdown, install_signal_handlers
 
-__all__ = ["run_agent"]
-
 logger = logging.getLogger(__name__)
 
 Stats = Mapping[str, Any]
 Work = Callable[[], Awaitable[Stats]]
+"""The work of a run; it returns the stats, whose key ``outcome`` says how it went."""
 
 
 def run_agent(agent: str, shard: str, work: Work, *, result_file: Path | None = None) -> NoReturn:

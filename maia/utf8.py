@@ -5,8 +5,6 @@ from __future__ import annotations
 import codecs
 import shlex
 
-__all__ = ["decode"]
-
 _MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -19,8 +17,7 @@ _MARKS = {
 def decode(content: bytes, name: str) -> str:
     """Return the text of a file in UTF-8, without the byte order mark of some editors.
 
-    Raises:
-        ValueError: it is not UTF-8; the message names the file, its probable encoding and the command that converts it.
+    Raise ValueError with its probable encoding and the command that converts it.
     """
     if (encoding := _wide(content)) is None:
         content = content.removeprefix(codecs.BOM_UTF8)

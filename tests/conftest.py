@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ import pytest
 from atlas import redaction
 from atlas.config import Settings, settings
 
-from .support import database_fixtures, purposes, secrets_plugin
+from .support import database_fixtures, examples, purposes, secrets_plugin
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _OURS = {name.upper() for name in Settings.model_fields} | {"HF_ENDPOINT", "HF_HOME", "PREFECT_PROFILE"}
 # tests run from anywhere: the checkout, or beside an installed wheel
 os.environ.setdefault("DO_NOT_TRACK", "1")
+examples.register_profile()  # before --hypothesis-profile is read
 
 
 def heed_signals() -> None:
@@ -38,7 +40,8 @@ heed_signals()
 def clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No setting leaks in from the environment or a .env, and none leaks out of a test.
 
-    Nor does a secret: a generated password may be a word that later texts hold, and would be hidden in them.
+    Nor does a secret: a generated password may be a word that later texts hold, and would be hidden in them. Nor does
+    the log of a command that ran in this process: its stream is closed.
     """
     for name in _OURS:
         monkeypatch.delenv(name, raising=False)
@@ -46,7 +49,10 @@ def clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
     monkeypatch.setattr(redaction, "_known", set(redaction._known))
     settings.reload()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     yield
+    root.handlers[:], root.level = handlers, level
     settings.reload()
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,15 @@ import yaml
 
 import atlas.cli
 import maia.cli
+import maia.commands.db
+from atlas.adapters.questions import questions
 from atlas.config import Settings
 from atlas.event_types import EVENT_TYPES, FAILED_OUTCOMES
+from maia.metrics.catalogue import DATABASE, PROCESS
 from maia.runtime.exitcodes import EXIT_CODES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+WIDTH = 120
 BLOCK = re.compile(
     r"(<!-- reference: (?P<kind>[\w-]+)(?P<arguments>[^>]*) -->\n).*?(<!-- end of reference -->)", re.DOTALL
 )
@@ -33,19 +39,35 @@ def table(*rows: Sequence[str]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:], ""])
 
 
+def entries(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Return a Markdown list of names, what each means, and a note such as its default."""
+    return (
+        "\n".join(
+            textwrap.fill(
+                f"- {name}: {meaning}{note}",
+                WIDTH,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for name, meaning, note in rows
+        )
+        + "\n"
+    )
+
+
 def settings(*prefixes: str) -> str:
     """Return the settings whose names begin with one of these."""
 
     def default(name: str) -> str:
         value = Settings.model_fields[name].get_default(call_default_factory=True)
-        return "unset" if value is None else f"`{value}`".replace(str(Path.home()), "~")
+        return "." if value is None else f". Default: `{value}`.".replace(str(Path.home()), "~")
 
-    rows = [
+    return entries(
         (f"`{name.upper()}`", str(field.description), default(name))
         for name, field in Settings.model_fields.items()
         if name.upper().startswith(prefixes)
-    ]
-    return table(("name", "meaning", "default"), *rows)
+    )
 
 
 def exit_codes() -> str:
@@ -65,19 +87,27 @@ def events() -> str:
     return table(("type", "level", "when", "payload"), *rows)
 
 
+def metrics(source: str) -> str:
+    """Return the metrics of a source."""
+    rows = [
+        (f"`{metric.name}`", str(metric.kind), ", ".join(f"`{label}`" for label in metric.labels), metric.meaning)
+        for metric in {"process": PROCESS, "database": DATABASE}[source].values()
+    ]
+    return table(("name", "type", "labels", "meaning"), *rows)
+
+
 def inputs(path: str) -> str:
     """Return the inputs of an action."""
-    rows = [
-        (f"`{name}`", row["description"], f"`{row['default']}`" if row["default"] else "empty")
-        for name, row in _yaml(path)["inputs"].items()
-    ]
-    return table(("input", "meaning", "default"), *rows)
+    rows = _yaml(path)["inputs"].items()
+    return entries(
+        (f"`{name}`", row["description"], f" Default: `{row['default']}`." if row["default"] else "")
+        for name, row in rows
+    )
 
 
 def outputs(path: str) -> str:
     """Return the outputs of an action."""
-    rows = [(f"`{name}`", row["description"]) for name, row in _yaml(path)["outputs"].items()]
-    return table(("output", "meaning"), *rows)
+    return entries((f"`{name}`", row["description"], "") for name, row in _yaml(path)["outputs"].items())
 
 
 def _yaml(path: str) -> Any:
@@ -85,16 +115,41 @@ def _yaml(path: str) -> Any:
 
 
 def commands(program: str) -> str:
-    """Return every command of a program with its arguments and options."""
+    """Return every command of a program with its arguments and options; first, once, the options of more than one."""
     app = {"maia": maia.cli.app(), "atlas": atlas.cli.app}[program]
-    sections = []
-    for words, command in _leaves(typer.main.get_command(app), program):
-        meaning = (command.help or "").strip().partition("\n\n")[0]
-        sections.append(f"### {words}\n\n{' '.join(meaning.split())}\n")
-        rows = [_parameter(each) for each in command.params if not getattr(each, "hidden", False)]
-        if rows:
-            sections.append(table(("option", "meaning", "default"), *rows))
+    # those of `atlas`, which are also under `maia db`, stand once
+    theirs = (
+        {words for words, _ in _leaves(typer.main.get_command(atlas.cli.app), "atlas")} if program == "maia" else ()
+    )
+    leaves = [
+        (words, command.help or "", [_parameter(each) for each in command.params if not getattr(each, "hidden", False)])
+        for words, command in _leaves(typer.main.get_command(app), program)
+        if words.replace(maia.commands.db.NAME, "atlas") not in theirs
+    ]
+    times = Counter(row for _, _, rows in leaves for row in rows)
+    common = [row for row, commands in times.items() if commands > 1]
+    sections = ["Options of several commands:\n", entries(common)] if common else []
+    for words, meaning, rows in leaves:
+        shared = [row[0] for row in rows if row in common]
+        own = [row for row in rows if row not in common]
+        first, _, _ = meaning.strip().partition("\n\n")
+        sections.append(f"### {words}\n\n{' '.join(first.split())}\n")
+        if own:
+            sections.append(entries(own))
+        if shared:
+            names = f"{'Also' if own else 'Options:'} {', '.join(shared)}."
+            sections.append(textwrap.fill(names, WIDTH, break_on_hyphens=False) + "\n")
     return "\n".join(["", *sections, ""])
+
+
+def named_questions() -> str:
+    """Return the questions of ``maia query`` with their SQL."""
+    sections = []
+    for name, question in questions().items():
+        sql = "\n".join(line for line in question.statement.splitlines() if not line.startswith("--"))
+        text = textwrap.fill(question.text, WIDTH, break_long_words=False, break_on_hyphens=False)
+        sections.append(f"### {name}\n\n{text}\n\n```sql\n{sql};\n```\n")
+    return "\n" + "\n".join(sections) + "\n"
 
 
 def _leaves(command: Any, words: str) -> Iterator[tuple[str, Any]]:
@@ -108,14 +163,14 @@ def _leaves(command: Any, words: str) -> Iterator[tuple[str, Any]]:
 def _parameter(parameter: Any) -> tuple[str, str, str]:
     names = [str(parameter.name).upper()] if parameter.param_type_name == "argument" else parameter.opts
     default = parameter.default() if callable(parameter.default) else parameter.default
-    shown = "" if default in (None, False, [], ()) else f"`{getattr(default, 'value', default)}`"
+    shown = "" if default in (None, False, [], ()) else f" Default: `{getattr(default, 'value', default)}`."
     meaning = " ".join((parameter.help or "").split())
-    return ", ".join(f"`{name}`" for name in names), meaning, "required" if parameter.required else shown
+    return ", ".join(f"`{name}`" for name in names), meaning, " Required." if parameter.required else shown
 
 
 KINDS: dict[str, Callable[..., str]] = {
     "settings": settings, "exit-codes": exit_codes, "events": events, "inputs": inputs, "outputs": outputs,
-    "commands": commands,
+    "commands": commands, "questions": named_questions, "metrics": metrics,
 }  # fmt: skip
 
 

@@ -15,8 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from youtube_sandbox.clock import ManualClock, ScheduleClock
-from youtube_sandbox.config import SandboxConfig
+from youtube_sandbox.config import ManualClock, SandboxConfig, ScheduleClock
 
 if TYPE_CHECKING:
     from youtube_sandbox.serving import RunningSandbox, running, serve

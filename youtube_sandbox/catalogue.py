@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from youtube_sandbox.model import Channel, Video
 
-__all__ = ["CEILING", "Catalogue", "Query", "Shelf", "words"]
-
 CEILING: Final = 500
 """No query answers more results than this, over all its pages."""
 
@@ -93,9 +91,7 @@ class Query:
             rare = [word for word in wanted if word not in _STOP]
             if wanted or unwanted:
                 terms.append((tuple(rare or wanted), tuple(unwanted)))
-        if not terms and text.strip():
-            return ((("",), ()),)
-        return tuple(terms)
+        return tuple(terms) or (((("",), ()),) if text.strip() else ())
 
 
 class Catalogue(ABC):
@@ -121,7 +117,7 @@ class Catalogue(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Return what the sandbox's state says of this world."""
+        """Return the description of this world in the sandbox's state."""
 
     def delete(self, identifier: str, at: float) -> bool:
         """Delete a video from now on; return False when there is none of this id."""

@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from atlas.errors import ConfigError
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Dataset", "Point", "Record", "load"]
-
 
 class _Format(NamedTuple):
-    """How one of the two formats writes what differs."""
+    """What differs between the two formats."""
 
     kind: str
     date: str
@@ -43,16 +42,12 @@ class _Format(NamedTuple):
 
 
 _DAILY: Final = _Format(
-    "daily", "date", "day.month", re.compile(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})"), "comment_total", ()
-)
+    "daily", "date", "day.month", re.compile(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})"), "comment_total", (),
+)  # fmt: skip
 _TRENDING: Final = _Format(
-    "trending",
-    "trending_date",
-    "year.day.month",
-    re.compile(r"(?P<year>\d\d)\.(?P<day>\d\d)\.(?P<month>\d\d)"),
-    "comment_count",
-    ("publish_time",),
-)
+    "trending", "trending_date", "year.day.month", re.compile(r"(?P<year>\d\d)\.(?P<day>\d\d)\.(?P<month>\d\d)"),
+    "comment_count", ("publish_time",),
+)  # fmt: skip
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{11}")
 _YEAR: Final = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
@@ -71,7 +66,7 @@ class Point:
 
 
 @dataclass(slots=True)
-class Record:
+class DatasetVideo:
     """One video of a data set. Times are seconds since 1970; `published` is None where the data set has none."""
 
     id: str
@@ -89,26 +84,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What was read.
-
-    Attributes:
-        name: the file's name.
-        kind: daily or trending.
-        records: the videos, in the order of their first day.
-        first, last: start of the first and of the last day (UTC): a schedule clock may start at the first.
-        rows: rows that were read.
-        skipped: rows that could not be, by what was wrong with them.
-        problems: the first of those, with their lines.
-    """
+    """The content of a data set file; a schedule clock may start at its first day."""
 
     name: str
-    kind: str
-    records: list[Record]
-    first: datetime
-    last: datetime
+    kind: str  # daily or trending
+    videos: list[DatasetVideo]  # in the order of their first day
+    first: datetime  # start of the first day (UTC)
+    last: datetime  # start of the last day (UTC)
     rows: int
-    skipped: Counter[str] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)  # rows by what was wrong with them
+    problems: list[str] = field(default_factory=list)  # the first of those, with their lines
 
     @property
     def published_known(self) -> bool:
@@ -124,7 +109,7 @@ class _BadRow(Exception):
 class _Row:
     line: int
     day: date
-    record: Record
+    video: DatasetVideo
     counts: tuple[int, int, int]
     gone: bool
 
@@ -132,14 +117,9 @@ class _Row:
 def load(path: Path, *, year: int | None = None, today: date | None = None) -> Dataset:
     """Read a data set of either format (UTF-8).
 
-    Args:
-        path: the CSV file.
-        year: the year of the first row, where dates have none; None: the first year in the file's name, else the last
-            one in which all dates have passed by `today`.
-        today: see `year`; None is today.
-
-    Raises:
-        ConfigError: the file cannot be read, is no such CSV, or most of its rows are malformed.
+    `year`: of the first row, where dates have none; None: the first year in the file's name, else the last one in which
+    all dates have passed by `today`. Raises ConfigError: the file cannot be read, is no such CSV, or most of its rows
+    are malformed.
     """
     reader = csv.reader(io.StringIO(_text(path), newline=""))
     rows: list[_Row] = []
@@ -167,16 +147,15 @@ def load(path: Path, *, year: int | None = None, today: date | None = None) -> D
         year = int(named[0]) if year is None and named else year
         _set_years(path, rows, year, today or datetime.now(UTC).date())
     first, last = (_start(pick(row.day for row in rows)) for pick in (min, max))
-    return Dataset(path.name, format_.kind, _records(rows), first, last, len(rows), skipped, problems)
+    return Dataset(path.name, format_.kind, _videos(rows), first, last, len(rows), skipped, problems)
 
 
 def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"data set {path} cannot be read: {error.strerror}. Name a CSV file of daily view counts."
-        ) from None
+        message = f"data set {path} cannot be read: {error.strerror}. Name a CSV file of daily view counts."
+        raise ConfigError(message) from None
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -214,7 +193,7 @@ def _row(format_: _Format, columns: dict[str, int], cells: list[str], line: int)
 
     if not _ID.fullmatch(cell("video_id")):
         raise _BadRow("video_id is no id of 11 characters")
-    record = Record(
+    video = DatasetVideo(
         id=cell("video_id"),
         title=cell("title"),
         channel=cell("channel_title"),
@@ -227,7 +206,7 @@ def _row(format_: _Format, columns: dict[str, int], cells: list[str], line: int)
         comments_off=flag("comments_disabled"),
     )
     counts = (count("views"), count("likes"), count(format_.comments))
-    return _Row(line, _day(format_, cell(format_.date)), record, counts, flag("video_error_or_removed"))
+    return _Row(line, _day(format_, cell(format_.date)), video, counts, flag("video_error_or_removed"))
 
 
 def _day(format_: _Format, text: str) -> date:
@@ -257,14 +236,9 @@ def _tags(text: str) -> tuple[str, ...]:
 
 def _set_years(path: Path, rows: list[_Row], year: int | None, today: date) -> None:
     """Set the years of dates without one: rows are in the order of time, so December before January is a new year."""
-    turns = 0
-    previous = rows[0].day.month
-    years: list[int] = []
-    for row in rows:
-        if previous >= 11 and row.day.month <= 2:
-            turns += 1
-        previous = row.day.month
-        years.append(turns)
+    months = [row.day.month for row in rows]
+    years = list(accumulate((a >= 11 and b <= 2 for a, b in pairwise(months)), initial=0))
+    turns = years[-1]
     last = max(zip(years, rows, strict=True), key=lambda pair: (pair[0], pair[1].day))[1].day
     if year is None:
         year = today.year - turns - ((last.month, last.day) > (today.month, today.day))
@@ -284,16 +258,16 @@ def _start(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _records(rows: list[_Row]) -> list[Record]:
+def _videos(rows: list[_Row]) -> list[DatasetVideo]:
     days: dict[str, dict[date, _Row]] = {}
     for row in rows:
-        days.setdefault(row.record.id, {})[row.day] = row  # where a day comes twice, the later row holds
-    records = []
+        days.setdefault(row.video.id, {})[row.day] = row  # of two rows of one day, the later one is used
+    videos = []
     for rows_by_day in days.values():
         ordered = sorted(rows_by_day.items())
         latest = ordered[-1][1]
-        latest.record.points = [Point(_start(day).timestamp(), *row.counts) for day, row in ordered]
+        latest.video.points = [Point(_start(day).timestamp(), *row.counts) for day, row in ordered]
         if latest.gone:
-            latest.record.removed = latest.record.points[-1].at
-        records.append(latest.record)
-    return sorted(records, key=lambda record: record.points[0].at)
+            latest.video.removed = latest.video.points[-1].at
+        videos.append(latest.video)
+    return sorted(videos, key=lambda video: video.points[0].at)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from youtube_sandbox.model import Video
     from youtube_sandbox.parameters import Parameters
 
-__all__ = ["ROUTES", "Answer", "Route"]
-
 _ORDERS: Final = ("searchSortUnspecified", "date", "rating", "viewCount", "relevance", "title", "videoCount")
 _SAFETY: Final = ("safeSearchSettingUnspecified", "none", "moderate", "strict")
 _TYPES: Final = ("video", "channel", "playlist")
@@ -29,14 +27,14 @@ _MOST_ESTIMATED: Final = 1_000_000
 
 
 @dataclass(frozen=True)
-class Answer:
+class EndpointResult:
     """A document, and the ids of the items in it."""
 
     document: dict[str, Any]
     ids: list[str]
 
 
-def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:
+def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> EndpointResult:
     """Answer search.list. Only videos are found, and filters that Maia does not use are ignored."""
     parts = parameters.parts(("id", "snippet"))
     amount = parameters.max_results()
@@ -61,10 +59,7 @@ def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> An
     offset = parameters.offset()
     found = world.search(query, at) if "video" in types else []
     page = found[offset : offset + amount]
-    items = [resources.search_item(video, at, call) for video in page]
-    if "snippet" not in parts:
-        for item in items:
-            del item["snippet"]
+    items = [resources.search_item(video, at, call, parts) for video in page]
     document = {
         "kind": "youtube#searchListResponse",
         "etag": resources.etag("search", call, at),
@@ -74,7 +69,7 @@ def search(parameters: Parameters, world: Catalogue, at: float, call: int) -> An
         "pageInfo": {"totalResults": _estimate(found, offset), "resultsPerPage": amount},
         "items": items,
     }
-    return Answer(document, [video.id for video in page])
+    return EndpointResult(document, [video.id for video in page])
 
 
 def _page_tokens(parameters: Parameters, offset: int, amount: int, *, follows: bool) -> dict[str, str]:
@@ -94,33 +89,35 @@ def _estimate(found: list[Video], offset: int) -> int:
     return min(_MOST_ESTIMATED, len(found) * (1 + draw % (400 if len(found) == CEILING else 4)))
 
 
-def videos(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:  # noqa: ARG001  one signature
-    """Answer videos.list by ids. Videos that are gone are missing without a word; charts are always empty."""
+def videos(parameters: Parameters, world: Catalogue, at: float, call: int) -> EndpointResult:  # noqa: ARG001  one signature
+    """Answer videos.list by ids. Deleted videos are silently left out; charts are always empty."""
     parts = parameters.parts(resources.VIDEO_PARTS)
     wanted = parameters.ids()
     parameters.max_results()
     if not wanted and parameters.text("chart") is None:
         raise _no_filter("chart, id, myRating")
     items = [resources.video_item(video, at, parts) for video in _shown(world, wanted, at)]
-    return Answer(_listing("youtube#videoListResponse", items, len(items), len(items)), [item["id"] for item in items])
+    return EndpointResult(
+        _listing("youtube#videoListResponse", items, len(items), len(items)), [item["id"] for item in items]
+    )
 
 
-def batch_get_stats(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:  # noqa: ARG001
-    """Answer videos.batchGetStats. The API does not document ids that are gone; here they are left out."""
+def batch_get_stats(parameters: Parameters, world: Catalogue, at: float, call: int) -> EndpointResult:  # noqa: ARG001
+    """Answer videos.batchGetStats. What the API does with deleted ids is not documented; here they are left out."""
     parts = parameters.parts(resources.VIDEO_STATS_PARTS)
     wanted = parameters.ids()
     if not wanted:
         raise missing("id")
     items = [resources.video_stats_item(video, at, parts) for video in _shown(world, wanted, at)]
     document = {"kind": "youtube#batchGetStatsResponse", "etag": resources.etag_of("stats", items), "items": items}
-    return Answer(document, [item["id"] for item in items])
+    return EndpointResult(document, [item["id"] for item in items])
 
 
 def _shown(world: Catalogue, wanted: list[str], at: float) -> list[Video]:
     return [video for identifier in wanted if (video := world.video(identifier, at)) is not None]
 
 
-def channels(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:  # noqa: ARG001  one signature
+def channels(parameters: Parameters, world: Catalogue, at: float, call: int) -> EndpointResult:  # noqa: ARG001  one signature
     """Answer channels.list by ids: at most maxResults of them, which is 5 where it is not given."""
     parts = parameters.parts(resources.CHANNEL_PARTS)
     wanted = parameters.ids()
@@ -136,10 +133,10 @@ def channels(parameters: Parameters, world: Catalogue, at: float, call: int) -> 
     document = _listing("youtube#channelListResponse", items, len(found), amount)
     if not items:
         del document["items"]  # as the API has it, for channels only
-    return Answer(document, [item["id"] for item in items])
+    return EndpointResult(document, [item["id"] for item in items])
 
 
-def playlist_items(parameters: Parameters, world: Catalogue, at: float, call: int) -> Answer:  # noqa: ARG001
+def playlist_items(parameters: Parameters, world: Catalogue, at: float, call: int) -> EndpointResult:  # noqa: ARG001
     """Answer playlistItems.list of a channel's uploads, newest first; there are no other playlists."""
     parts = parameters.parts(resources.PLAYLIST_ITEM_PARTS)
     amount = parameters.max_results()
@@ -155,18 +152,12 @@ def playlist_items(parameters: Parameters, world: Catalogue, at: float, call: in
     items = [resources.playlist_item(video, offset + place, parts) for place, video in enumerate(page)]
     document = _listing("youtube#playlistItemListResponse", items, len(uploads), amount)
     document |= _page_tokens(parameters, offset, amount, follows=offset + amount < len(uploads))
-    return Answer(document, [video.id for video in page])
+    return EndpointResult(document, [video.id for video in page])
 
 
 def _no_filter(expected: str) -> ApiError:
-    message = f"No filter selected. Expected one of: {expected}"
-    return invalid(
-        "missingRequiredParameter",
-        message,
-        domain="youtube.parameter",
-        location="parameters.",
-        location_type="other",
-    )
+    message, where = f"No filter selected. Expected one of: {expected}", ("youtube.parameter", "parameters.")
+    return invalid("missingRequiredParameter", message, domain=where[0], location=where[1], location_type="other")
 
 
 def _listing(kind: str, items: list[dict[str, Any]], total: int, per_page: int) -> dict[str, Any]:
@@ -185,7 +176,7 @@ class Route:
     name: str
     path: str
     bucket: Bucket
-    answer: Callable[[Parameters, Catalogue, float, int], Answer]
+    answer: Callable[[Parameters, Catalogue, float, int], EndpointResult]
 
 
 ROUTES: Final[Mapping[str, Route]] = {

@@ -9,17 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from atlas.quota.buckets import Bucket
-from youtube_sandbox.quota import day_start
+from atlas.quota.buckets import Bucket, quota_start
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-__all__ = [
-    "BLOCKED", "GATEWAY", "RATES", "ApiError", "backend_error", "bad_parameter", "bad_value", "gateway_refusal",
-    "invalid", "key_blocked", "key_invalid", "missing", "quota_spent", "rate_limit_403", "rate_limit_429", "refusal",
-    "unavailable_403", "unregistered",
-]  # fmt: skip
 
 _SERVICE: Final = "youtube.googleapis.com"
 
@@ -36,35 +29,22 @@ class _Metric(NamedTuple):
 
 _METRICS: Final = {
     Bucket.SEARCH: _Metric(
-        "Search Queries",
-        "search_list",
-        "defaultSearchListPerDayPerProject",
-        "SearchListPerMinutePerProject",
+        "Search Queries", "search_list", "defaultSearchListPerDayPerProject", "SearchListPerMinutePerProject",
         "V3DataSearchService.List",
     ),
     Bucket.UNITS: _Metric(
-        "Queries", "default", "defaultPerDayPerProject", "defaultPerMinutePerProject", "V3DataVideoService.List"
+        "Queries", "default", "defaultPerDayPerProject", "defaultPerMinutePerProject", "V3DataVideoService.List",
     ),
     Bucket.BATCH: _Metric(
-        "Video Batch Get Stats Queries",
-        "videos_batch_get_stats",
-        "defaultVideosBatchGetStatsPerDayPerProject",
-        "VideosBatchGetStatsPerMinutePerProject",
-        "V3DataVideoService.BatchGetStats",
+        "Video Batch Get Stats Queries", "videos_batch_get_stats", "defaultVideosBatchGetStatsPerDayPerProject",
+        "VideosBatchGetStatsPerMinutePerProject", "V3DataVideoService.BatchGetStats",
     ),
-}
+}  # fmt: skip
 
 
 @dataclass
 class ApiError(Exception):
-    """An answer that refuses a call.
-
-    Attributes:
-        status: the HTTP status.
-        reason: why, as the log names it.
-        body: the JSON document.
-        headers: headers beyond the usual ones.
-    """
+    """An answer that refuses a call; `reason` is as the log names it, `headers` are those beyond the usual ones."""
 
     status: int
     reason: str
@@ -89,13 +69,8 @@ def _error(
         entry["domain"] = domain
     if location:
         entry |= {"location": location, "locationType": location_type}
-    newer = {"status": status, "details": details}
-    error = {
-        "code": code,
-        "message": message,
-        "errors": [entry],
-        **{name: part for name, part in newer.items() if part},
-    }
+    newer = {name: part for name, part in (("status", status), ("details", details)) if part}
+    error = {"code": code, "message": message, "errors": [entry], **newer}
     return ApiError(code, log_reason or reason, {"error": error})
 
 
@@ -110,45 +85,32 @@ def _info(reason: str, **metadata: str) -> dict[str, Any]:
 
 _FIXED: Final = {
     "quota": (
-        403,
-        "quotaExceeded",
+        403, "quotaExceeded", "youtube.quota", None,
         "This request cannot be answered: your project has used up its "
         '<a href="/youtube/v3/getting-started#quota">quota</a>.',
-        "youtube.quota",
-        None,
     ),
     "daily-limit": (
-        403,
-        "dailyLimitExceeded",
+        403, "dailyLimitExceeded", "usageLimits", None,
         "Daily Limit Exceeded: the quota comes back at midnight Pacific Time. See the API Console for your limits.",
-        "usageLimits",
-        None,
     ),
     "page-token": (
-        400,
-        "invalidPageToken",
+        400, "invalidPageToken", "youtube.parameter", "pageToken",
         "The request specifies a page token that is invalid.",
-        "youtube.parameter",
-        "pageToken",
     ),
     "not-found": (
-        404,
-        "playlistNotFound",
+        404, "playlistNotFound", "youtube.playlistItem", "playlistId",
         "The playlist that the request's <code>playlistId</code> parameter names cannot be found.",
-        "youtube.playlistItem",
-        "playlistId",
     ),
-}
-"""Refusals in the older envelope that are the same for every caller: code, reason, message, domain, location."""
+    "backend-500": (500, "backendError", "global", None, "Backend Error"),
+    "backend-503": (503, "backendError", "global", None, "Backend Error"),
+}  # fmt: skip
+"""Refusals in the older envelope that are the same for every caller: code, reason, domain, location, message."""
 
 
 def refusal(name: str) -> ApiError:
-    """Return one of the fixed refusals: quota, daily-limit (its body of earlier years), page-token or not-found."""
-    code, reason, message, domain, location = _FIXED[name]
+    """Return one of the fixed refusals; daily-limit is the body of earlier years."""
+    code, reason, domain, location, message = _FIXED[name]
     return _error(code, reason, message, domain=domain, location=location)
-
-
-# Quota and rates -------------------------------------------------------------------------------------------------
 
 
 def quota_spent(bucket: Bucket, project: str, limit: int, at: datetime) -> ApiError:
@@ -158,7 +120,7 @@ def quota_spent(bucket: Bucket, project: str, limit: int, at: datetime) -> ApiEr
     metadata = {
         "quota_limit_value": str(limit),
         "quota_unit": "1/d/{project}",
-        "window_start_time": str(int(day_start(at).timestamp())),
+        "window_start_time": str(int(quota_start(at).timestamp())),
     }
     return _limit_429(bucket, project, "day", "rateLimitExceeded/day", metadata)
 
@@ -195,9 +157,6 @@ def rate_limit_403(reason: str) -> ApiError:
     return _error(403, reason, "The request rate is above the limit that is set for this caller.", domain="usageLimits")
 
 
-# Keys ------------------------------------------------------------------------------------------------------------
-
-
 def key_invalid() -> ApiError:
     """Refuse a key that does not exist."""
     message, details = "API key not valid. A valid API key has to be passed.", [_info("API_KEY_INVALID")]
@@ -226,14 +185,9 @@ def key_blocked(reason: str, bucket: Bucket, project: str) -> ApiError:
     links = [{"description": "Google developers console API activation", "url": console}]
     details = [{"@type": "type.googleapis.com/google.rpc.Help", "links": links}, info]
     error = _error(
-        403,
-        "accessNotConfigured",
-        message,
-        domain="usageLimits",
-        status="PERMISSION_DENIED",
-        details=details,
+        403, "accessNotConfigured", message, domain="usageLimits", status="PERMISSION_DENIED", details=details,
         log_reason=reason,
-    )
+    )  # fmt: skip
     error.body["error"]["errors"][0]["extendedHelp"] = "https://console.developers.google.com"
     return error
 
@@ -263,9 +217,6 @@ def unregistered() -> ApiError:
     return _error(403, "forbidden", message, status="PERMISSION_DENIED", log_reason="unregistered")
 
 
-# Requests and Google's own trouble -------------------------------------------------------------------------------
-
-
 def invalid(reason: str, message: str, *, domain: str, location: str, location_type: str = "parameter") -> ApiError:
     """Refuse a parameter in the older envelope."""
     return _error(400, reason, message, domain=domain, location=location, location_type=location_type)
@@ -293,15 +244,9 @@ def bad_value(field_name: str, description: str) -> ApiError:
     return _error(400, "invalid", message, domain=None, status="INVALID_ARGUMENT", details=details)
 
 
-def backend_error(status: int) -> ApiError:
-    """Fail with 500 or 503."""
-    return _error(status, "backendError", "Backend Error")
-
-
 def unavailable_403() -> ApiError:
     """Fail with a 403 that is Google's fault, although its status says otherwise."""
-    error = _error(
-        403, "SERVICE_UNAVAILABLE", "Permission denied.", domain="youtube.CoreErrorDomain", status="PERMISSION_DENIED"
-    )
+    domain = "youtube.CoreErrorDomain"
+    error = _error(403, "SERVICE_UNAVAILABLE", "Permission denied.", domain=domain, status="PERMISSION_DENIED")
     error.body["error"]["message"] = "The caller does not have permission"
     return error

@@ -5,6 +5,8 @@ A specification is ``KIND[:ENDPOINT][:OPTION=VALUE]…``, such as ``rate-limit:s
 
 from __future__ import annotations
 
+import contextlib
+import re
 import textwrap
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
 
     from atlas.quota.buckets import Bucket
 
-__all__ = ["ENDPOINTS", "GRAMMAR", "Fault", "Faults", "Kind"]
-
 ENDPOINTS: Final = ("search", "videos", "batchGetStats", "channels", "playlistItems")
 """The endpoints, as specifications and the log name them (batchGetStats is videos:batchGetStats)."""
+_PARAMETERS: Final = ("regionCode", "relevanceLanguage", "safeSearch", "videoCategoryId", "q")
+
+
+def _one_of(reasons: Iterable[str]) -> str:
+    first, *others, last = reasons
+    return f"{', '.join((f'{first} (default)', *others))} or {last}"
 
 
 class Kind(StrEnum):
@@ -44,21 +50,11 @@ class Kind(StrEnum):
     QUOTA = "quota", "the day's quota is spent, in the bucket's own way"
     DAILY_LIMIT = "daily-limit", "403 dailyLimitExceeded, the older body"
     KEY_INVALID = "key-invalid", "400 API_KEY_INVALID"
-    KEY_BLOCKED = (
-        "key-blocked",
-        "403 with reason=API_KEY_SERVICE_BLOCKED (default), API_KEY_HTTP_REFERRER_BLOCKED, "
-        "API_KEY_IP_ADDRESS_BLOCKED, CONSUMER_SUSPENDED or SERVICE_DISABLED",
-    )
-    GATEWAY = (
-        "gateway",
-        "a refusal of Google's gateway without details, reason=address (default), project or credentials (401)",
-    )
+    KEY_BLOCKED = "key-blocked", f"403 with reason={_one_of(errors.BLOCKED)}"
+    GATEWAY = "gateway", f"a refusal of Google's gateway without details, reason={_one_of(errors.GATEWAY)} (401)"
     BACKEND_ERROR = "backend-error", "500, or status=503"
     UNAVAILABLE_403 = "unavailable-403", "403 whose reason is SERVICE_UNAVAILABLE"
-    BAD_PARAMETER = (
-        "bad-parameter",
-        "400 of one parameter, reason=regionCode (default), relevanceLanguage, safeSearch, videoCategoryId or q",
-    )
+    BAD_PARAMETER = "bad-parameter", f"400 of one parameter, reason={_one_of(_PARAMETERS)}"
     PAGE_TOKEN = "page-token", "400 invalidPageToken, for calls that carry a page token"
     NOT_FOUND = "not-found", "404 playlistNotFound"
     DROP = "drop", "the connection is closed before any answer"
@@ -67,25 +63,16 @@ class Kind(StrEnum):
     NOT_JSON = "not-json", "502 with an HTML page"
     EMPTY_ITEMS = "empty-items", "200 with no items; totalResults stays as it was"
     UNREADABLE_ITEMS = "unreadable-items", "200 whose items have no id"
-    UNKNOWN_MEMBER = (
-        "unknown-member",
-        '200 without the first item, whose id stands in a member "notFoundIds" beside the items',
-    )
+    UNKNOWN_MEMBER = "unknown-member", '200 without the first item, whose id stands in a member "notFoundIds"'
     WRONG_KIND = "wrong-kind", "200 that says it is another kind of list"
     OTHER_ID = "other-id", "200 with one more item, of a video that was not asked for"
     TWICE = "twice", "200 that has its first item twice"
     NO_STATISTICS = "no-statistics", "200 whose items have no statistics"
     ODD_NUMBERS = "odd-numbers", "200 with negative, huge and senseless counts"
     FROZEN_COUNTS = "frozen-counts", "200 whose counts stand still since this fault first struck"
-    UPCOMING = (
-        "upcoming",
-        "200 whose videos are premieres to come: published ten days earlier, without a length or views",
-    )
+    UPCOMING = "upcoming", "200 whose videos are premieres: published ten days earlier, without a length or views"
     REPEATED_TOKEN = "repeated-token", "200 whose nextPageToken is the token that was sent"
-    STALE_PAGE = (
-        "stale-page",
-        "200 with the first page again, and a new page token, for calls that carry a page token",
-    )
+    STALE_PAGE = "stale-page", "200 with the first page again and a new page token, for calls that carry a page token"
     SLOW = "slow", "the answer comes seconds=5 later; other faults still apply"
 
 
@@ -115,30 +102,32 @@ _CHOICES: Final[dict[str, dict[Kind, tuple[str, ...]]]] = {
         Kind.KEY_BLOCKED: errors.BLOCKED,
         Kind.USER_RATE_LIMIT: errors.RATES,
         Kind.GATEWAY: tuple(errors.GATEWAY),
-        Kind.BAD_PARAMETER: ("regionCode", "relevanceLanguage", "safeSearch", "videoCategoryId", "q"),
+        Kind.BAD_PARAMETER: _PARAMETERS,
     },
 }
 """Option → kind → the values it takes; the first is the default."""
-_WHOLE: Final = ("after", "times", "retry-after")
+_WHOLE_NUMBERS: Final = ("after", "times", "retry-after")
 _NUMBERS: Final = {"p": (1.0, "a number from 0 to 1"), "seconds": (86_400.0, "a number of seconds")}
-_OPTIONS: Final = (*_WHOLE, *_NUMBERS, *_CHOICES, "key", "agent")
-_ONLY: Final = {"seconds": {Kind.SLOW}, **{name: set(kinds) for name, kinds in _CHOICES.items()}}
+_OPTIONS: Final = (*_WHOLE_NUMBERS, *_NUMBERS, *_CHOICES, "key", "agent")
+_KINDS_OF_OPTION: Final = {"seconds": {Kind.SLOW}, **{name: set(kinds) for name, kinds in _CHOICES.items()}}
 _TOO_FAST: Final = {Kind.RATE_LIMIT, Kind.USER_RATE_LIMIT}
-_FREE: Final = _TOO_FAST | {Kind.QUOTA, Kind.DAILY_LIMIT, Kind.KEY_INVALID, Kind.KEY_BLOCKED, Kind.GATEWAY}
+_FREE: Final = _TOO_FAST | {
+    Kind.QUOTA,
+    Kind.DAILY_LIMIT,
+    Kind.KEY_INVALID,
+    Kind.KEY_BLOCKED,
+    Kind.GATEWAY,
+}
 _REFUSALS: Final = _FREE | {
     Kind.BAD_PARAMETER, Kind.BACKEND_ERROR, Kind.UNAVAILABLE_403, Kind.PAGE_TOKEN, Kind.NOT_FOUND
 }  # fmt: skip
-_FINGERPRINT_LENGTH: Final = 12
 
 
 @dataclass
 class Fault:
     """One specification, and how often it has matched and struck.
 
-    Attributes:
-        options: by name, read; a key is a fingerprint.
-        spec: the specification, with a key as its fingerprint.
-        since: when it first struck (schedule time), for kinds that need it.
+    A key is a fingerprint, in `options` and in `spec`. `since`: when frozen counts first struck (schedule time).
     """
 
     kind: Kind
@@ -153,28 +142,24 @@ class Fault:
     @classmethod
     def parse(cls, spec: str, *, seed: int = 0) -> Fault:
         """Read a specification. Raises ConfigError that says what was expected."""
+        try:
+            return cls._parse(spec, seed)
+        except ValueError as error:
+            raise ConfigError(f"fault '{spec}': {error}.") from None
+
+    @classmethod
+    def _parse(cls, spec: str, seed: int) -> Fault:
         name, *rest = (piece.strip() for piece in spec.split(":"))
         if name not in set(Kind):
-            raise ConfigError(f"fault '{spec}': there is no kind '{name}'; the kinds are {', '.join(Kind)}.")
+            raise ValueError(f"there is no kind '{name}'; the kinds are {', '.join(Kind)}")
         kind = Kind(name)
         endpoint = rest.pop(0) if rest and "=" not in rest[0] else "*"
         if endpoint not in (*ENDPOINTS, "*"):
-            raise ConfigError(
-                f"fault '{spec}': there is no endpoint '{endpoint}'; there are {', '.join(ENDPOINTS)} and *."
-            )
+            raise ValueError(f"there is no endpoint '{endpoint}'; there are {', '.join(ENDPOINTS)} and *")
         shown, options = [kind.value, endpoint], {}
         for piece in rest:
-            option, equals, value = piece.partition("=")
-            if option not in _OPTIONS or not equals or not value:
-                raise ConfigError(
-                    f"fault '{spec}': '{option}' is no option; write OPTION=VALUE with one of {', '.join(_OPTIONS)}."
-                )
-            if kind not in _ONLY.get(option, {kind}):
-                raise ConfigError(f"fault '{spec}': '{option}' belongs to {', '.join(sorted(_ONLY[option]))}.")
-            try:
-                options[option] = _read(kind, option, value)
-            except ValueError as error:
-                raise ConfigError(f"fault '{spec}': {option} takes {error}, not '{value}'.") from None
+            option, _, value = piece.partition("=")
+            options[option] = _read(kind, option, value)
             shown.append(f"{option}={options['key'] if option == 'key' else value}")
         spec = ":".join(shown)
         rng = Random(int.from_bytes(digest(seed, spec)[:8], "big"))  # noqa: S311  repeatable, not secret
@@ -206,7 +191,7 @@ class Fault:
             Kind.KEY_BLOCKED: lambda: errors.key_blocked(choice, bucket, project),
             Kind.GATEWAY: lambda: errors.gateway_refusal(choice, project),
             Kind.BAD_PARAMETER: lambda: errors.bad_parameter(choice),
-            Kind.BACKEND_ERROR: lambda: errors.backend_error(int(choice)),
+            Kind.BACKEND_ERROR: lambda: errors.refusal(f"backend-{choice}"),
             Kind.UNAVAILABLE_403: errors.unavailable_403,
         }
         if self.kind not in _REFUSALS:
@@ -279,26 +264,21 @@ class Faults:
 
 
 def _read(kind: Kind, option: str, value: str) -> Any:
-    """Return an option's value; ValueError(what it takes)."""
-    if option in _WHOLE:
-        if not (value.isascii() and value.isdigit()):
-            raise ValueError("a whole number")
+    """Return an option's value. Raises ValueError that says what was expected."""
+    if option not in _OPTIONS or not value:
+        raise ValueError(f"'{option}' is no option; write OPTION=VALUE with one of {', '.join(_OPTIONS)}")
+    if kind not in _KINDS_OF_OPTION.get(option, {kind}):
+        raise ValueError(f"'{option}' belongs to {', '.join(sorted(_KINDS_OF_OPTION[option]))}")
+    if option in _WHOLE_NUMBERS and value.isascii() and value.isdigit():
         return int(value)
     if option in _NUMBERS:
-        most, expected = _NUMBERS[option]
-        try:
-            number = float(value)
-        except ValueError:
-            raise ValueError(expected) from None
-        if not 0 <= number <= most:
-            raise ValueError(expected)
-        return number
-    if option in _CHOICES:
-        allowed = _CHOICES[option][kind]
-        if value not in allowed:
-            raise ValueError(" or ".join(allowed))
-        return value
+        with contextlib.suppress(ValueError):
+            if 0 <= float(value) <= _NUMBERS[option][0]:
+                return float(value)
     if option == "key":
-        is_fingerprint = len(value) == _FINGERPRINT_LENGTH and not set(value) - set("0123456789abcdef")
-        return value if is_fingerprint else fingerprint(value)
-    return value
+        return value if re.fullmatch("[0-9a-f]{12}", value) else fingerprint(value)
+    if option == "agent" or value in _CHOICES.get(option, {}).get(kind, ()):
+        return value
+    choices = _CHOICES.get(option, {}).get(kind, ())
+    expected = _NUMBERS[option][1] if option in _NUMBERS else " or ".join(choices) or "a whole number"
+    raise ValueError(f"{option} takes {expected}, not '{value}'")

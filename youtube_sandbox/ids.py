@@ -14,8 +14,6 @@ from typing import Final
 
 from atlas.config.keypool import fingerprint
 
-__all__ = ["Scrambler", "channel_id", "digest", "mix", "own_project", "project_number", "uploads_id"]
-
 _WORD: Final = 0xFFFFFFFF
 _LONG: Final = 0xFFFFFFFFFFFFFFFF
 _INDEX_BITS: Final = 16

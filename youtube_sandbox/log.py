@@ -13,49 +13,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["CallLog", "Entry"]
-
 _IN_MEMORY: Final = 200_000  # entries; totals go on counting, and a file has them all
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One call.
+class LoggedCall:
+    """One call. `at` is real time, `schedule` the schedule's (ISO 8601); `params` are without the key."""
 
-    Attributes:
-        seq: 1 for the first call since the start or the last `clear`.
-        at: real time, ISO 8601.
-        schedule: schedule time, ISO 8601.
-        endpoint: search, videos, batchGetStats, channels or playlistItems.
-        bucket: the quota bucket that pays for it.
-        params: the query's parameters without the key.
-        key: the key's fingerprint; None without a key.
-        project: the number of the key's project; None without a known key.
-        status: the HTTP status; 0 when the connection was closed before any answer.
-        reason: why it was refused; None for 200.
-        fault: the kind of fault that struck, if one did.
-        agent: the User-Agent.
-        ids: ids of the items that were answered (of channels or videos); empty where the caller could not read them.
-        cost: what it took from the bucket.
-        counted: whether it counts against the day's allowance. Only calls that are refused because of their key, a rate
-            or a spent bucket do not.
-    """
-
-    seq: int
+    seq: int  # 1 for the first call since the start or the last `clear`
     at: str
     schedule: str
     endpoint: str
     bucket: str
     params: dict[str, str]
-    key: str | None
-    project: str | None
-    status: int
-    reason: str | None
-    fault: str | None
+    key: str | None  # its fingerprint
+    project: str | None  # its number; None without a known key
+    status: int  # 0 when the connection was closed before any answer
+    reason: str | None  # of a refusal
+    fault: str | None  # the kind that struck
     agent: str
-    ids: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)  # of channels or videos; empty where the caller cannot read them
     cost: int = 0
-    counted: bool = False
+    counted: bool = False  # not where it was refused because of its key, a rate or a spent bucket
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry as JSON has it."""
@@ -66,7 +45,7 @@ class CallLog:
     """All calls, oldest first. Iterating gives the entries; `len` is how many are in memory."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_IN_MEMORY)
+        self._entries: deque[LoggedCall] = deque(maxlen=_IN_MEMORY)
         self._seq = 0
         self._totals: Counter[tuple[str, int]] = Counter()
         self._added = asyncio.Event()
@@ -79,7 +58,7 @@ class CallLog:
         """Return the number of the entry that comes next."""
         return self._seq + 1
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LoggedCall) -> None:
         """Take an entry whose `seq` is `next_seq()`."""
         self._seq = entry.seq
         self._entries.append(entry)
@@ -90,18 +69,9 @@ class CallLog:
         self._added.set()
         self._added = asyncio.Event()
 
-    def calls(
-        self,
-        endpoint: str | None = None,
-        *,
-        key: str | None = None,
-        status: int | None = None,
-        agent: str = "",
-        counted: bool | None = None,
-    ) -> list[Entry]:
-        """Return the entries that fit: `key` is a fingerprint, `agent` a text in the User-Agent."""
-        wanted = {"endpoint": endpoint, "key": key, "status": status, "counted": counted}
-        wanted = {name: value for name, value in wanted.items() if value is not None}
+    def calls(self, endpoint: str | None = None, *, agent: str = "", **fields: object) -> list[LoggedCall]:
+        """Return the entries with these `fields` (`key` is a fingerprint); `agent`: a text in the User-Agent."""
+        wanted = {"endpoint": endpoint, **fields} if endpoint else fields
         return [
             entry
             for entry in self._entries
@@ -116,7 +86,7 @@ class CallLog:
         return table
 
     async def wait_for(self, predicate: Callable[[Self], bool], *, timeout: float = 30) -> None:  # noqa: ASYNC109
-        """Return once `predicate(log)` holds, checked after every call; raise TimeoutError after `timeout` seconds."""
+        """Wait until `predicate(log)` is true, checked after every call; raise TimeoutError after `timeout` seconds."""
         async with asyncio.timeout(timeout):
             while not predicate(self):
                 await self._added.wait()
@@ -132,7 +102,7 @@ class CallLog:
         if self._file is not None:
             self._file.close()
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[LoggedCall]:
         return iter(tuple(self._entries))
 
     def __len__(self) -> int:

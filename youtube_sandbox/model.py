@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from atlas.times import iso
 
 if TYPE_CHECKING:
-    from youtube_sandbox.curves import Counts, Growth
-
-__all__ = ["Channel", "Video", "handle", "iso_duration", "timestamp"]
+    from youtube_sandbox.curves import CountCurve, Counts
 
 
 @dataclass(slots=True, eq=False)
@@ -31,14 +29,7 @@ class Channel:
 
 @dataclass(slots=True, eq=False)
 class Video:
-    """A video; everything but its counts and its life is fixed.
-
-    Attributes:
-        duration: seconds.
-        deleted: from when on it is gone (deleted or made private).
-        live_until: until when it is a live broadcast; 0 when it never was.
-        pieces: parts of its JSON that never change, kept once they were asked for.
-    """
+    """A video. Only its counts, and whether it is live or deleted, change with time."""
 
     id: str
     channel: Channel
@@ -47,11 +38,11 @@ class Video:
     tags: tuple[str, ...]
     category: int
     published: int
-    duration: int
-    growth: Growth
-    deleted: float | None = None
-    live_until: int = 0
-    pieces: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    duration: int  # seconds
+    curve: CountCurve
+    deleted: float | None = None  # from when on it is gone (deleted or made private)
+    live_until: int = 0  # until when it is a live broadcast; 0 when it never was
+    pieces: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # of its JSON: those that never change
 
     def alive(self, at: float) -> bool:
         """Return whether it is published and not yet gone."""
@@ -62,8 +53,8 @@ class Video:
         return at < self.live_until
 
     def counts(self, at: float) -> Counts:
-        """Return what the API says of it at this time."""
-        return self.growth.counts(at)
+        """Return its counts as the API shows them at this time."""
+        return self.curve.counts(at)
 
 
 def handle(title: str, number: int | str = "") -> str:

@@ -15,8 +15,6 @@ from youtube_sandbox.ids import digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ACCEPTED", "MOST_IDS", "Parameters"]
-
 MOST_IDS: Final = 50
 _MOST_RESULTS: Final = 50
 _DEFAULT_RESULTS: Final = 5
@@ -40,7 +38,7 @@ ACCEPTED: Final = {
 }
 """Endpoint → the query parameters that Google's discovery document names; any other is refused."""
 
-# What a page token is not bound to: how an answer is cut and written does not change what is listed.
+# A page token is not bound to these: they do not change which items are listed.
 _UNBOUND: Final = frozenset(f"{_COMMON} pageToken maxResults".split())
 _SECRET: Final = ("key", "access_token", "oauth_token")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")

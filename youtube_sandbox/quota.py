@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
-from atlas.quota.buckets import PACIFIC, Bucket, quota_day
+from atlas.quota.buckets import Bucket, quota_day
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
-
-__all__ = ["QuotaBook", "day_start"]
-
-
-def day_start(at: datetime) -> datetime:
-    """Return the Pacific midnight at which the quota day of this time began (UTC)."""
-    return datetime.combine(quota_day(at), time(), PACIFIC).astimezone(UTC)
+    from datetime import date, datetime
 
 
 class QuotaBook:

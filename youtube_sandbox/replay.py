@@ -13,12 +13,10 @@ from youtube_sandbox.model import Channel, Video, handle
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from youtube_sandbox.dataset import Dataset, Record
-
-__all__ = ["ReplayWorld", "Series"]
+    from youtube_sandbox.dataset import Dataset, DatasetVideo
 
 
-class Series:
+class ReplayedCurve:
     """The counts of a video between and around the days that are known.
 
     Straight between two days; from zero at publication to the first day, where publication is known; constant after the
@@ -27,13 +25,13 @@ class Series:
 
     __slots__ = ("_rows", "_times", "_visible")
 
-    def __init__(self, record: Record) -> None:
-        rows = [(point.at, point.views, point.likes, point.comments) for point in record.points]
-        if record.published is not None and record.published < rows[0][0]:
-            rows.insert(0, (record.published, 0, 0, 0))
+    def __init__(self, video: DatasetVideo) -> None:
+        rows = [(point.at, point.views, point.likes, point.comments) for point in video.points]
+        if video.published is not None and video.published < rows[0][0]:
+            rows.insert(0, (video.published, 0, 0, 0))
         self._rows = rows
         self._times = [row[0] for row in rows]
-        self._visible = (not record.likes_hidden, not record.comments_off)
+        self._visible = (not video.likes_hidden, not video.comments_off)
 
     def counts(self, at: float) -> Counts:
         """Return the counts at a time (seconds since 1970)."""
@@ -54,9 +52,9 @@ class ReplayWorld(Catalogue):
     def __init__(self, dataset: Dataset) -> None:
         super().__init__()
         self.dataset = dataset
-        channels = {record.channel: _channel(record) for record in dataset.records}
+        channels = {video.channel: _channel(video) for video in dataset.videos}
         self._channels = {channel.id: channel for channel in channels.values()}
-        videos = [_video(record, channels[record.channel]) for record in dataset.records]
+        videos = [_video(video, channels[video.channel]) for video in dataset.videos]
         videos.sort(key=lambda video: (video.published, video.id))
         self._videos = {video.id: video for video in videos}
         self._shelf = Shelf(videos)
@@ -87,29 +85,29 @@ class ReplayWorld(Catalogue):
         }
 
 
-def _channel(record: Record) -> Channel:
-    draw = int.from_bytes(digest("replay", record.channel)[:6], "big")
+def _channel(video: DatasetVideo) -> Channel:
+    draw = int.from_bytes(digest("replay", video.channel)[:6], "big")
     return Channel(
-        id=channel_id("replay", record.channel),
-        title=record.channel,
+        id=channel_id("replay", video.channel),
+        title=video.channel,
         description="",
-        handle=handle(record.channel),
+        handle=handle(video.channel),
         published=1_136_073_600 + draw % 300_000_000,
         country="US",
         subscribers=1_000 + draw % 5_000_000,
     )
 
 
-def _video(record: Record, channel: Channel) -> Video:
+def _video(video: DatasetVideo, channel: Channel) -> Video:
     return Video(
-        id=record.id,
+        id=video.id,
         channel=channel,
-        title=record.title,
-        description=record.description,
-        tags=record.tags,
-        category=record.category,
-        published=int(record.points[0].at if record.published is None else record.published),
-        duration=60 + int.from_bytes(digest("length", record.id)[:4], "big") % 1_140,
-        growth=Series(record),
-        deleted=record.removed,
+        title=video.title,
+        description=video.description,
+        tags=video.tags,
+        category=video.category,
+        published=int(video.points[0].at if video.published is None else video.published),
+        duration=60 + int.from_bytes(digest("length", video.id)[:4], "big") % 1_140,
+        curve=ReplayedCurve(video),
+        deleted=video.removed,
     )

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from youtube_sandbox.curves import Counts
     from youtube_sandbox.model import Channel, Video
 
-__all__ = [
-    "CHANNEL_PARTS", "PLAYLIST_ITEM_PARTS", "VIDEO_PARTS", "VIDEO_STATS_PARTS", "channel_item", "etag", "etag_of",
-    "playlist_item", "search_item", "video_item", "video_stats_item",
-]  # fmt: skip
-
 # The parts that can be asked for; some are empty here.
 VIDEO_PARTS: Final = (
     "contentDetails", "id", "liveStreamingDetails", "localizations", "paidProductPlacementDetails", "player",
@@ -101,17 +96,14 @@ def _snippet(video: Video, thumbnails: int = 5) -> dict[str, Any]:
     }
 
 
-def search_item(video: Video, at: float, call: int) -> dict[str, Any]:
+def search_item(video: Video, at: float, call: int, parts: set[str]) -> dict[str, Any]:
     """Return an item of search.list, whose etag changes at each call; it has no tags, category, counts or duration."""
-    snippet = _piece(video, "search", _search_snippet)
-    if video.live(at):
-        snippet = {**snippet, "liveBroadcastContent": "live"}
-    return {
-        "kind": "youtube#searchResult",
-        "etag": _quick_etag(video.id, call),
-        "id": {"kind": "youtube#video", "videoId": video.id},
-        "snippet": snippet,
-    }
+    identifier = {"kind": "youtube#video", "videoId": video.id}
+    item = {"kind": "youtube#searchResult", "etag": _quick_etag(video.id, call), "id": identifier}
+    if "snippet" in parts:
+        snippet = _piece(video, "search", _search_snippet)
+        item["snippet"] = {**snippet, "liveBroadcastContent": "live"} if video.live(at) else snippet
+    return item
 
 
 def _search_snippet(video: Video) -> dict[str, Any]:
@@ -143,13 +135,9 @@ def video_item(video: Video, at: float, parts: set[str]) -> dict[str, Any]:
 
 
 _STATUS: Final = {
-    "uploadStatus": "processed",
-    "privacyStatus": "public",
-    "license": "youtube",
-    "embeddable": True,
-    "publicStatsViewable": True,
-    "madeForKids": False,
-}
+    "uploadStatus": "processed", "privacyStatus": "public", "license": "youtube", "embeddable": True,
+    "publicStatsViewable": True, "madeForKids": False,
+}  # fmt: skip
 
 
 def _statistics(counts: Counts) -> dict[str, str]:
@@ -171,14 +159,9 @@ def _video_snippet(video: Video) -> dict[str, Any]:
 
 def _video_details(video: Video) -> dict[str, Any]:
     return {
-        "duration": iso_duration(video.duration),
-        "dimension": "2d",
-        "definition": "hd",
-        "caption": "false",
-        "licensedContent": False,
-        "contentRating": {},
-        "projection": "rectangular",
-    }
+        "duration": iso_duration(video.duration), "dimension": "2d", "definition": "hd", "caption": "false",
+        "licensedContent": False, "contentRating": {}, "projection": "rectangular",
+    }  # fmt: skip
 
 
 def video_stats_item(video: Video, at: float, parts: set[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import contextlib
 import gzip
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -17,26 +18,20 @@ from atlas.config.keypool import fingerprint
 from atlas.quota.buckets import Bucket
 from youtube_sandbox import errors
 from youtube_sandbox.dataset import load
-from youtube_sandbox.endpoints import ROUTES, Answer, Route
+from youtube_sandbox.endpoints import ROUTES, EndpointResult, Route
 from youtube_sandbox.faults import Fault, Faults, Kind
-from youtube_sandbox.fields import parse_fields, select
+from youtube_sandbox.fields import KNOWN_FIELDS, parse_fields, select
 from youtube_sandbox.ids import own_project, project_number
-from youtube_sandbox.log import CallLog, Entry
+from youtube_sandbox.log import CallLog, LoggedCall
 from youtube_sandbox.parameters import Parameters
 from youtube_sandbox.quota import QuotaBook
 from youtube_sandbox.replay import ReplayWorld
-from youtube_sandbox.schema import KNOWN
 from youtube_sandbox.spoiling import freeze_counts, spoilt
 from youtube_sandbox.world import SeededWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from youtube_sandbox.catalogue import Catalogue
-    from youtube_sandbox.clock import ScheduleClock
-    from youtube_sandbox.config import SandboxConfig
-
-__all__ = ["BASE_PATH", "Sandbox"]
+    from youtube_sandbox.config import SandboxConfig, ScheduleClock
 
 BASE_PATH: Final = "/youtube/v3"
 _DAY: Final = 86_400
@@ -48,11 +43,15 @@ _NO_IDS: Final = {
     Kind.DROP, Kind.CUT, Kind.BROKEN_JSON, Kind.NOT_JSON, Kind.EMPTY_ITEMS, Kind.UNREADABLE_ITEMS, Kind.WRONG_KIND
 }  # fmt: skip
 """Kinds after which the caller cannot read the ids of an answer."""
+_LOGGED: Final[dict[Kind | None, tuple[int, str | None]]] = {
+    Kind.DROP: (0, "dropped"), Kind.CUT: (200, "cut"), Kind.BROKEN_JSON: (200, "broken-json"),
+    Kind.NOT_JSON: (502, "not-json"),
+}  # fmt: skip
 
 
 @dataclass
 class _Call:
-    """What is known of a call while it is answered."""
+    """The state of a call while it is answered."""
 
     route: Route
     parameters: Parameters
@@ -78,27 +77,20 @@ class Sandbox:
         self.world.listing_lag = config.listing_lag
         self.faults = Faults(config.faults, seed=config.seed)
         self.log = CallLog(config.log)
-        self.quota = QuotaBook(
-            {Bucket.SEARCH: config.quota_search, Bucket.UNITS: config.quota_units, Bucket.BATCH: config.quota_batch}
-        )
+        limits = (config.quota_search, config.quota_units, config.quota_batch)
+        self.quota = QuotaBook(dict(zip((Bucket.SEARCH, Bucket.UNITS, Bucket.BATCH), limits, strict=True)))
         self._projects = {key: project_number(project) for key, project in config.keys.items()}
 
     def application(self) -> web.Application:
         """Return the aiohttp application that is the API."""
         app = web.Application()
         for route in ROUTES.values():
-            app.router.add_get(f"{BASE_PATH}/{route.path}", self._handler(route), allow_head=False)
+            app.router.add_get(f"{BASE_PATH}/{route.path}", partial(self._answer, route), allow_head=False)
         return app
 
-    def _handler(self, route: Route) -> Callable[[web.Request], Any]:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            parameters = Parameters(route.name, request.query.items())
-            call = _Call(route, parameters, request.headers.get("User-Agent", ""), self.clock.now())
-            return await self._answer(request, call)
-
-        return handle
-
-    async def _answer(self, request: web.Request, call: _Call) -> web.StreamResponse:
+    async def _answer(self, route: Route, request: web.Request) -> web.StreamResponse:
+        parameters = Parameters(route.name, request.query.items())
+        call = _Call(route, parameters, request.headers.get("User-Agent", ""), self.clock.now())
         secret = request.headers.get("X-Goog-Api-Key") or call.parameters.text("key")
         if secret:
             call.key = fingerprint(secret)
@@ -114,7 +106,7 @@ class Sandbox:
             selection = call.parameters.text("fields")
             document: Any = answer.document
             if selection is not None:
-                document = select(document, parse_fields(selection, KNOWN[call.route.name]))
+                document = select(document, parse_fields(selection, KNOWN_FIELDS[call.route.name]))
         except errors.ApiError as error:
             if call.fault is not None and call.fault.spoils:
                 call.fault = None  # there was no answer to spoil
@@ -122,8 +114,8 @@ class Sandbox:
             return self._respond(request, error.status, call.dump(error.body), error.headers)
         return await self._deliver(request, call, answer, document)
 
-    def _result(self, call: _Call) -> Answer:
-        """Take the quota and return the answer. Raises the ApiError that refuses the call."""
+    def _result(self, call: _Call) -> EndpointResult:
+        """Charge the quota and return the answer. Raises the ApiError that refuses the call."""
         if call.key is None:
             raise errors.unregistered()
         if call.project is None:
@@ -133,10 +125,10 @@ class Sandbox:
         refusal = fault.refusal(bucket, call.project, limit, call.now) if fault is not None else None
         if fault is not None and refusal is not None and fault.free:
             hidden = fault.too_fast and self.quota.exhausted(call.project, bucket, call.now)
-            if not hidden:  # by a spent day, of which a caller that is too fast hears first
+            if not hidden:  # YouTube reports a spent day before a rate limit
                 raise refusal
         if not self.quota.charge(call.project, bucket, call.now):
-            call.fault = None  # a spent day hides whatever else was to go wrong
+            call.fault = None  # a spent day hides every other fault
             raise errors.quota_spent(bucket, call.project, limit, call.now)
         call.counted = True
         if refusal is not None:
@@ -153,7 +145,9 @@ class Sandbox:
             answer.document["nextPageToken"] = call.parameters.token(call.parameters.offset() + 1)
         return answer
 
-    async def _deliver(self, request: web.Request, call: _Call, answer: Answer, document: Any) -> web.StreamResponse:
+    async def _deliver(
+        self, request: web.Request, call: _Call, answer: EndpointResult, document: Any
+    ) -> web.StreamResponse:
         """Send an answer of 200, or what a fault makes of it."""
         kind = call.fault.kind if call.fault is not None else None
         if kind is Kind.EMPTY_ITEMS:
@@ -163,25 +157,22 @@ class Sandbox:
             document = {**document, "nextPageToken": sent}
         body = call.dump(document if kind is None else spoilt(kind, document))
         ids = [] if kind in _NO_IDS else answer.ids[1:] if kind is Kind.UNKNOWN_MEMBER else answer.ids
+        status, reason = _LOGGED.get(kind, (200, None))
+        self._record(call, status, reason, ids)
         match kind:
             case Kind.DROP:
-                self._record(call, 0, "dropped", ids)
                 return _drop(request)
             case Kind.CUT:
-                self._record(call, 200, "cut", ids)
                 return await self._cut(request, body)
             case Kind.BROKEN_JSON:
-                self._record(call, 200, "broken-json", ids)
-                return self._respond(request, 200, body[: len(body) // 2])
+                body = body[: len(body) // 2]
             case Kind.NOT_JSON:
-                self._record(call, 502, "not-json", ids)
                 return self._respond(request, 502, _HTML, {"Content-Type": "text/html; charset=UTF-8"})
-        self._record(call, 200, None, ids)
         return self._respond(request, 200, body)
 
     def _record(self, call: _Call, status: int, reason: str | None, ids: list[str]) -> None:
         self.log.add(
-            Entry(
+            LoggedCall(
                 seq=self.log.next_seq(),
                 at=datetime.now(UTC).isoformat(),
                 schedule=call.now.isoformat(),

@@ -11,8 +11,6 @@ from youtube_sandbox.faults import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["freeze_counts", "spoilt"]
-
 _OTHER_ID: Final = "zzzzzzzzzzz"
 _BEFORE: Final = timedelta(days=10)  # how long before its broadcast a premiere was set up
 

@@ -12,32 +12,19 @@ from typing import Any, Final
 
 import orjson
 
-__all__ = ["CHANNEL_FIRST", "CHANNEL_LAST", "EVERYWHERE", "THEMES", "Theme"]
-
 
 @dataclass(frozen=True)
 class Theme:
-    """One theme.
+    """One theme."""
 
-    Attributes:
-        name: its first tag.
-        category: YouTube's category number.
-        weight: share of the world's channels.
-        core: tags that most of its videos share.
-        subjects: what a video is about; a tag each.
-        titles: title patterns with {s} for the subject, {t} for another subject and {n} for a number.
-        neighbours: names of the themes that it shares tags with.
-        minutes: usual length.
-    """
-
-    name: str
-    category: int
-    weight: float
-    core: tuple[str, ...]
-    subjects: tuple[str, ...]
-    titles: tuple[str, ...]
-    neighbours: tuple[str, ...]
-    minutes: float
+    name: str  # its first tag
+    category: int  # YouTube's number
+    weight: float  # share of the world's channels
+    core: tuple[str, ...]  # tags that most of its videos share
+    subjects: tuple[str, ...]  # what a video is about; a tag each
+    titles: tuple[str, ...]  # patterns with {s} for the subject, {t} for another subject and {n} for a number
+    neighbours: tuple[str, ...]  # names of the themes that it shares tags with
+    minutes: float  # usual length
 
 
 _DATA: Final[dict[str, Any]] = orjson.loads(files("youtube_sandbox").joinpath("themes.json").read_bytes())

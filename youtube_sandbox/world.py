@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import accumulate
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from youtube_sandbox.catalogue import Catalogue, Shelf
-from youtube_sandbox.curves import Curve
+from youtube_sandbox.curves import CountingStep, ShapedCurve
 from youtube_sandbox.ids import Scrambler, channel_id, mix
 from youtube_sandbox.model import Channel, Video, handle
+from youtube_sandbox.surges import BreakoutShape, Decoy, WorldShapes, draw_breakout, draw_decoy, draw_start
 from youtube_sandbox.themes import CHANNEL_FIRST, CHANNEL_LAST, EVERYWHERE, THEMES, Theme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SLOT", "SeededWorld"]
+    from youtube_sandbox.surges import Breakout, DecoyTime, Surge
 
 SLOT: Final = 3600
 """Seconds of one slot: its videos are made together."""
@@ -34,26 +36,37 @@ _BROADCASTS: Final = 0.006
 _SHORTS: Final = 0.22
 _BRIDGED: Final = 0.35  # share of the videos that carry a neighbour theme's tags
 
+# What happens on top of a video's own curve. Of videos published in 14 days, 1 to 2 % break out in them.
+_BREAKOUTS: Final = 0.021
+_SHAPES: Final = {BreakoutShape.SHARP: 0.5, BreakoutShape.SLOW: 0.3, BreakoutShape.SECOND_WAVE: 0.2}
+_DECOYS: Final = {Decoy.HOUR_BURST: 0.012, Decoy.PREMIERE: 0.007, Decoy.PURCHASED: 0.010}
+_CHANNEL_DAYS: Final = 30  # in each of these spans, a channel may break out as a whole
+_CHANNEL_BREAKOUTS: Final = 0.015
+_CHANNEL_AGE: Final = 10 * _DAY  # its videos that are older do not take part
+_COUNTING_DAYS: Final = 180  # in each of these spans, YouTube changes how it counts, on one day
+_COUNTING_SECONDS: Final = 12 * 3600  # within which all videos follow
+
 
 class SeededWorld(Catalogue):
-    """An endless world of channels and videos.
+    """An endless world of channels and `videos` a week; the same seed and time give the same world, in any process.
 
-    Args:
-        seed: the same seed and time give the same world, in any process.
-        begin: searches find nothing older than this (seconds since 1970); ids of older videos are still answered.
-        channels: how many channels there are.
-        videos: how many videos are published in a week of schedule time, on average.
+    Searches find nothing older than `begin` (seconds since 1970); ids of older videos are still answered.
     """
 
-    def __init__(self, *, seed: int, begin: float, channels: int = 400, videos: int = 7_000) -> None:
+    def __init__(
+        self, *, seed: int, begin: float, channels: int = 400, videos: int = 7_000, shapes: WorldShapes | None = None
+    ) -> None:
         super().__init__()
         self.seed = seed
+        self.shapes = shapes or WorldShapes()
         self.begin = begin
         self.videos_a_week = videos
         self._scrambler = Scrambler(seed)
         self._shelves: dict[int, Shelf] = {}
+        self._counting_steps: dict[int, CountingStep] = {}
         self._channels = [_channel(seed, number) for number in range(channels)]
         self._by_id = {channel.id: channel for channel in self._channels}
+        self._numbers = {channel.id: number for number, channel in enumerate(self._channels)}
         # A few channels publish much, most a little.
         self._weights = list(accumulate(1 / (rank + 3) ** 0.6 for rank in range(channels)))
 
@@ -82,6 +95,23 @@ class SeededWorld(Catalogue):
             "videos_a_week": self.videos_a_week,
             "videos_made": sum(len(shelf.videos) for shelf in self._shelves.values()),
         }
+
+    def videos_of(self, slot: int) -> list[Video]:
+        """Return the videos of an hour (since 1970) in the order of their publication, without an index of words."""
+        return self._make(slot)
+
+    def counting_step(self, at: float) -> CountingStep:
+        """Return the day on which YouTube changes how it counts, in the span of 180 days around a time."""
+        return self._counting_step(int(at // (_COUNTING_DAYS * _DAY)))
+
+    def _counting_step(self, span: int) -> CountingStep:
+        step = self._counting_steps.get(span)
+        if step is None:
+            rng = Random(mix(self.seed ^ 0xC0DE) ^ mix(span))  # noqa: S311  a world, not a secret
+            day = span * _COUNTING_DAYS + rng.randrange(20, _COUNTING_DAYS - 20)
+            step = CountingStep(day * _DAY, rng.uniform(1.05, 1.35), rng.random() < 0.5)
+            self._counting_steps[span] = step
+        return step
 
     def _shelf(self, slot: int) -> Shelf:
         shelf = self._shelves.get(slot)
@@ -114,6 +144,16 @@ class SeededWorld(Catalogue):
             f"Tell us in the comments what you think of {other}. Thanks for watching!",
             f"00:00 Intro\n00:{rng.randint(20, 59)} {subject}\n{rng.randint(2, 9):02d}:00 {other}",
         )
+        curve = ShapedCurve.draw(
+            rng,
+            born=published,
+            popularity=channel.popularity,
+            hide_likes=rng.random() < _HIDDEN_LIKES,
+            hide_comments=rng.random() < _COMMENTS_OFF,
+        )
+        curve = self._with_surges(curve, mix((slot << 16) | index), self._numbers[channel.id], short=short)
+        premiere = next((decoy for decoy in curve.decoys if decoy.kind is Decoy.PREMIERE), None)
+        live_until = published + rng.randint(1, 3) * SLOT if broadcast else 0
         return Video(
             id=self._scrambler.encode(slot, index),
             channel=channel,
@@ -123,16 +163,84 @@ class SeededWorld(Catalogue):
             category=theme.category,
             published=published,
             duration=seconds,
-            growth=Curve.draw(
-                rng,
-                born=published,
-                popularity=channel.popularity,
-                hide_likes=rng.random() < _HIDDEN_LIKES,
-                hide_comments=rng.random() < _COMMENTS_OFF,
-            ),
+            curve=curve,
             deleted=published + _DAY * rng.expovariate(1 / _DELETED_AFTER_DAYS) if rng.random() < _DELETED else None,
-            live_until=published + rng.randint(1, 3) * SLOT if broadcast else 0,
+            live_until=live_until if premiere is None else int(premiere.end),
         )
+
+    def _with_surges(self, curve: ShapedCurve, place: int, channel: int, *, short: bool) -> ShapedCurve:
+        """Return the curve with what happens on top of it; `place` is a number of this video."""
+        rng = Random(mix(self.seed ^ 0x5A6E) ^ place)  # noqa: S311  a world, not a secret
+        counting = self._counting(curve, short=short)
+        surges: list[Surge] = []
+        breakouts: list[Breakout] = []
+        decoys: list[DecoyTime] = []
+        still: tuple[float, float] | None = None
+        kind = self._shape(rng)
+        if kind is not None:
+            first = BreakoutShape.SHARP if kind is BreakoutShape.SECOND_WAVE else kind
+            found = draw_breakout(rng, first, draw_start(rng, curve.born), curve.usual)
+            if found is not None and kind is BreakoutShape.SECOND_WAVE:
+                surges.append(found[0])
+                breakouts.append(found[1])
+                found = draw_breakout(rng, kind, found[1].end + rng.uniform(12, 72) * 3600, curve.usual)
+            if found is not None:
+                surges.append(found[0])
+                breakouts.append(found[1])
+        elif (decoy := self._decoy(rng, short=short)) is not None:
+            surge, when = draw_decoy(rng, decoy, curve.born, curve.usual)
+            surges.append(surge)
+            decoys.append(when)
+            if decoy is Decoy.PURCHASED:
+                still = when.end, when.end + rng.uniform(6, 24) * 3600
+        if not breakouts and BreakoutShape.CHANNEL_WIDE in self.shapes.breakouts:
+            for start, times in self._channel_breakouts(channel, curve.born):
+                found = draw_breakout(rng, BreakoutShape.CHANNEL_WIDE, start, curve.usual, times=times)
+                if found is not None:
+                    surges.append(found[0])
+                    breakouts.append(found[1])
+                    break
+        if not surges and not counting:
+            return curve
+        return replace(
+            curve, surges=tuple(surges), still=still, counting=counting, breakouts=tuple(breakouts),
+            decoys=tuple(decoys),
+        )  # fmt: skip
+
+    def _shape(self, rng: Random) -> BreakoutShape | None:
+        if rng.random() >= _BREAKOUTS:
+            return None
+        shapes = [shape for shape in _SHAPES if shape in self.shapes.breakouts]
+        return rng.choices(shapes, [_SHAPES[shape] for shape in shapes])[0] if shapes else None
+
+    def _decoy(self, rng: Random, *, short: bool) -> Decoy | None:
+        point = rng.random()
+        for decoy, share in _DECOYS.items():
+            point -= share
+            if point < 0:
+                shown = decoy in self.shapes.decoys and not (short and decoy is Decoy.PREMIERE)
+                return decoy if shown else None
+        return None
+
+    def _counting(self, curve: ShapedCurve, *, short: bool) -> tuple[tuple[float, float], ...]:
+        """Return the changes of counting that a video's counts follow, up to a year after its publication."""
+        span = int(curve.born // (_COUNTING_DAYS * _DAY))
+        steps = [self._counting_step(each) for each in range(span, span + 3)]
+        lag = curve.salt % _COUNTING_SECONDS
+        return tuple(
+            (step.at + lag, step.factor)
+            for step in steps
+            if step.at + lag > curve.born and (short or not step.shorts_only)
+        )
+
+    def _channel_breakouts(self, channel: int, born: float) -> Iterator[tuple[float, float]]:
+        """Yield when a channel breaks out as a whole within the first days of a video, and how many times it grows."""
+        span = _CHANNEL_DAYS * _DAY
+        for number in range(int(born // span), int((born + _CHANNEL_AGE) // span) + 1):
+            rng = Random(mix(self.seed ^ 0xC4A2) ^ mix((channel << 20) | number))  # noqa: S311  a world, not a secret
+            start, times = (number + rng.random()) * span, 6 * rng.paretovariate(1.5)
+            if rng.random() < _CHANNEL_BREAKOUTS and born < start < born + _CHANNEL_AGE:
+                yield start, min(times, 40.0)
 
 
 def _titled(text: str) -> str:

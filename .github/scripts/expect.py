@@ -1,9 +1,9 @@
-"""Compares what a step that used the action left behind with what was to be expected.
+"""Compare the outcome and outputs of a step that used the action with the expected ones.
 
     expect.py    with STEP, the JSON of steps.<id>, and EXPECTED, a JSON object
 
-In EXPECTED, `step` is the step's outcome before continue-on-error, every other name an output; "" or null stands for an
-output that is not there. Whatever stands there, the output `stats` has to be empty or a JSON object.
+In EXPECTED, `step` is the step's outcome before continue-on-error, every other name an output; "" or null stands for a
+missing output. In any case the output `stats` must be empty or a JSON object.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 
 
 def text(value: Any) -> str:
-    """A value of a workflow as an output has it: outputs are strings."""
+    """Return a value as the string that an output has."""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def actual(step: dict[str, Any]) -> dict[str, str]:
-    """The step's outcome and its outputs."""
+    """Return the step's outcome and its outputs."""
     return {"step": text(step.get("outcome")), **{name: text(value) for name, value in step["outputs"].items()}}
 
 
 def complaints(found: dict[str, str], expected: dict[str, Any]) -> Iterator[str]:
-    """What is not as expected, one line each."""
+    """Yield a line for each difference."""
     for name, value in expected.items():
         if found.get(name, "") != text(value):
             yield f"{name} is '{found.get(name, '')}', expected was '{text(value)}'"

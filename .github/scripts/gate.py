@@ -1,9 +1,9 @@
-"""The gate of a workflow: every other job succeeded, and the gate needs every other job.
+"""Check, as the gate job of a workflow, that every other job succeeded, and that the gate needs every other job.
 
     gate.py WORKFLOW    with NEEDS, the JSON of the needs context, and GITHUB_JOB, which is the gate itself
 
-The second half is what makes one required check enough: a job that is added, or taken out of `needs`, would
-otherwise be able to fail behind a green gate.
+The second check makes one required status check enough: otherwise a job that is missing in `needs` could fail
+unnoticed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 
 def jobs(workflow: str) -> Iterator[str]:
-    """The ids of a workflow's jobs, read by their indentation: a runner's Python need not have a YAML reader."""
+    """Yield the ids of a workflow's jobs, found by indentation: a runner's Python may lack a YAML parser."""
     inside = False
     for line in workflow.splitlines():
         if re.match(r"[^\s#]", line):
@@ -27,7 +27,7 @@ def jobs(workflow: str) -> Iterator[str]:
 
 
 def complaints(ids: set[str], gate: str, results: dict[str, str]) -> Iterator[str]:
-    """What keeps the gate shut, one line each."""
+    """Yield a line for each reason to fail."""
     if gate not in ids:
         yield f"the workflow has no job '{gate}'"
     for job in sorted(ids - set(results) - {gate}):
@@ -42,7 +42,7 @@ def main() -> None:
     ids = set(jobs(Path(sys.argv[1]).read_text(encoding="utf-8")))
     found = list(complaints(ids, os.environ["GITHUB_JOB"], results))
     for line in found:
-        sys.stdout.write(f"::error title=The gate stays shut::{line}\n")
+        sys.stdout.write(f"::error title=The gate fails::{line}\n")
     if found:
         sys.exit(1)
     sys.stdout.write(f"All {len(results)} jobs succeeded.\n")

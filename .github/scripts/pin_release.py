@@ -30,7 +30,7 @@ FOLDER = ".github/workflows"
 WORKFLOW = f"{FOLDER}/maia.yml"
 LOCK = f"{FOLDER}/actions.lock"
 METADATA = "action.yml"
-CALLERS = ("hunter.yml", "tracker.yml", "janitor.yml")
+CALLERS = ("hunter.yml", "tracker.yml", "janitor.yml", "report.yml", "watch.yml")
 
 TAG = re.compile(r"v((?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*))")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -52,18 +52,12 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Pins:
-    """What a release names.
-
-    Attributes:
-        commit: full SHA of the commit that the image was built from.
-        digest: of the image.
-        owner_id, repository_id: GitHub's numbers for the owner and the repository, which actions.lock holds.
-    """
+    """What a release names."""
 
     tag: str
-    commit: str
-    digest: str
-    owner_id: int
+    commit: str  # full SHA of the commit that the image was built from
+    digest: str  # of the image
+    owner_id: int  # GitHub's number, as is repository_id, which actions.lock holds
     repository_id: int
 
     @property
@@ -139,20 +133,11 @@ def callers(tag: str, commit: str) -> dict[str, str]:
     return {name: used_by_commit(content(commit, f"{FOLDER}/{name}"), commit, tag) for name in CALLERS}
 
 
-# ── git ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def git(*arguments: str, given: str | None = None, index: str = "") -> str:
     """Run git and return what it wrote. `given` is its input, `index` another index than the clone's."""
     environment = {**os.environ, **({"GIT_INDEX_FILE": index} if index else {})}
-    done = subprocess.run(  # noqa: S603
-        ["git", *arguments],  # noqa: S607
-        input=given,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", *arguments]
+    done = subprocess.run(command, input=given, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise Refusal(f"git {arguments[0]}: {done.stderr.strip() or f'ended with {done.returncode}'}")
     return done.stdout
@@ -226,14 +211,12 @@ def current(tag: str, digest: str, owner_id: int, repository_id: int) -> Pins:
 def main(arguments: Iterable[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("commit")
-    command.add_argument("tag")
-    command.add_argument("digest")
-    command.add_argument("--owner-id", type=int, required=True)
-    command.add_argument("--repository-id", type=int, required=True)
-    command = commands.add_parser("callers")
-    command.add_argument("tag")
-    command.add_argument("folder", type=Path)
+    for name, words in (("commit", ("tag", "digest")), ("callers", ("tag", "folder"))):
+        command = commands.add_parser(name)
+        for word in words:
+            command.add_argument(word)
+        for number in ("--owner-id", "--repository-id") if name == "commit" else ():
+            command.add_argument(number, type=int, required=True)
     options = parser.parse_args(None if arguments is None else list(arguments))
     try:
         if options.command == "commit":
@@ -244,9 +227,10 @@ def main(arguments: Iterable[str] | None = None) -> None:
     except Refusal as refusal:
         sys.stdout.write(f"::error title=No release::{refusal}\n")
         sys.exit(1)
-    options.folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(options.folder)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (options.folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

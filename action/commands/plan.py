@@ -1,4 +1,4 @@
-"""`plan`: how many shards are worth starting; before that, the migration and the queries, where they are asked for."""
+"""`plan`: migrate and add queries if asked to, then decide how many shards to start."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from action.step import Ending, Judgement, Step, judge, numbers, warn_of_damage
 from action.text import fenced
 from maia.runtime.exitcodes import ExitCode, Outcome
 
-__all__ = ["run"]
-
 _ESSENTIAL = frozenset({"run", "shards"})
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 _STARTS_NOTHING = {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED}
@@ -30,10 +28,8 @@ def run(step: Step) -> Ending:
         judgement = judge(migrated)
         if not judgement.passes:
             return _failed(step, judgement, "atlas migrate")
-    queries = step.inputs.queries if step.inputs.wave == 1 else ""
-    ended = containers.run(
-        _command(step, with_queries=bool(queries)), step.settings(), agent="plan", stdin=queries or None
-    )
+    queries = (step.inputs.queries if step.inputs.wave == 1 else "") or None
+    ended = containers.run(_command(step, queries), step.settings(), agent="plan", stdin=queries)
     step.cancel.check()
     warn_of_damage(ended, step.runner)
     judgement = judge(ended)
@@ -41,15 +37,14 @@ def run(step: Step) -> Ending:
         return _failed(step, judgement, "the plan")
     shards = judgement.stats.get("shards")
     if type(shards) is not int or not 0 <= shards <= step.inputs.max_shards:
-        step.runner.error("Maia: plan", "The plan did not say how many shards to start. Read the log above.")
-        return _ending(
-            step, ExitCode.FAILURE, Outcome.FAILURE, 0, judgement, "It did not say how many shards to start."
-        )
+        what = "returned no valid number of shards."
+        step.runner.error("Maia: plan", f"The plan {what} Read the log above.")
+        return _ending(step, ExitCode.FAILURE, Outcome.FAILURE, 0, judgement, f"It {what}")
     reason = judgement.reason
     if step.inputs.resume_keys and step.inputs.wave == 1:
         step.runner.notice("Maia: suspended keys", _resumed(judgement.stats))
     step.runner.line(f"plan: {shards} shards; time: {summary.split(seconds, ended.times)}")
-    # under act the gate also runs where no shard churned: then there is nothing to report
+    # under act the gate also runs if no shard churned: then there is nothing to report
     if judgement.outcome in _STARTS_NOTHING and (step.inputs.wave == 1 or judgement.stats.get("churned")):
         what = "No shard is started" if step.inputs.wave == 1 else "No further shard is started"
         step.runner.notice(f"Maia: {judgement.outcome}", f"{what}: {reason or judgement.outcome}")
@@ -57,33 +52,34 @@ def run(step: Step) -> Ending:
 
 
 def _resumed(stats: Mapping[str, object]) -> str:
-    """Return which suspensions were lifted, in a line."""
+    """Return the lifted suspensions as one line."""
     listed = stats.get("keys_resumed")
     found = [key for key in (listed if isinstance(listed, list) else []) if _FINGERPRINT.fullmatch(str(key))]
     if not found:
         return "No key of the ring was suspended."
-    return f"Tried again from now on: {', '.join(found)}. YouTube's next refusal suspends again."
+    return f"Suspensions lifted: {', '.join(found)}. YouTube's next refusal suspends a key again."
 
 
 def _migrate(step: Step, containers: Containers) -> Ended:
     settings = step.settings()
     owner = step.environ.get(MIGRATION, "")
-    # no key and no token: a migration needs the database alone
-    handed = {name: value for name, value in settings.items() if name not in SECRETS or name == "DATABASE_URL"}
+    # no key and no token: a migration needs only the database
+    given = {name: value for name, value in settings.items() if name not in SECRETS or name == "DATABASE_URL"}
     if cleaned(owner):
-        handed["DATABASE_URL"] = owner
-    return containers.run(["atlas", "migrate"], handed)
+        given["DATABASE_URL"] = owner
+    return containers.run(["atlas", "migrate"], given)
 
 
-def _command(step: Step, *, with_queries: bool) -> list[str]:
+def _command(step: Step, queries: str | None) -> list[str]:
     inputs = step.inputs
-    batch = [] if inputs.batch_size is None else ["--batch-size", str(inputs.batch_size)]
-    queries = ["--queries", "-"] if with_queries else []
-    keys = ["--resume-keys"] if inputs.resume_keys else []
-    migrate = [] if inputs.auto_migrate else ["--no-migrate"]
     return [
-        "python", "-m", "maia", "plan", inputs.agent, "--max-shards", str(inputs.max_shards), *batch,
-        "--wave", str(inputs.wave), *queries, *keys, *migrate, "--result-file", PATH,
+        "python", "-m", "maia", "plan", inputs.agent, "--max-shards", str(inputs.max_shards),
+        *(["--batch-size", str(inputs.batch_size)] if inputs.batch_size is not None else []),
+        "--wave", str(inputs.wave),
+        *(["--queries", "-"] if queries else []),
+        *(["--resume-keys"] if inputs.resume_keys else []),
+        *([] if inputs.auto_migrate else ["--no-migrate"]),
+        "--result-file", PATH,
     ]  # fmt: skip
 
 

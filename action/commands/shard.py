@@ -1,4 +1,4 @@
-"""`hunter`, `tracker`: one shard of one agent. `janitor`: the whole of it."""
+"""`hunter`, `tracker`: run one shard. `janitor`: run the Janitor."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from action.step import Ending, Judgement, Step, judge, numbers, warn_of_damage
 from action.verdicts import verdict_of
 from maia.runtime.exitcodes import Outcome
 
-__all__ = ["run"]
-
 
 def run(step: Step) -> Ending:
-    """Run the container. Raises ActionError and Cancelled for what happens before it runs."""
+    """Run the container. Raises ActionError, and Cancelled if the cancel came before it started."""
     inputs = step.inputs
     what = f"{inputs.agent} {inputs.shard}"
     settings = step.settings()
@@ -41,13 +39,12 @@ def run(step: Step) -> Ending:
     if judgement.outcome is Outcome.CHURN:
         outputs["churned"] = "true"
     note = "" if inputs.command == JANITOR else summary.archive(settings)
-    return Ending(
-        judgement.code, outputs, summary.shard(what, judgement, seconds, ended.times, note, dry_run=inputs.dry_run)
-    )
+    text = summary.shard(what, judgement, seconds, ended.times, note, dry_run=inputs.dry_run)
+    return Ending(judgement.code, outputs, text)
 
 
 def _check_vault(settings: Mapping[str, str]) -> None:
-    """Raise SettingError where rows would be marked as archived, and their records lost with the container."""
+    """Raise SettingError if the archive would be inside the container and be lost with it."""
     provider, url = (cleaned(settings.get(name, "")).lower() for name in ("VAULT_PROVIDER", "VAULT_URL"))
     if provider == "local" or (provider == "fsspec" and url.startswith(("file:", "local:"))):
         what = "VAULT_PROVIDER=local" if provider == "local" else "VAULT_URL names a folder: the shard"
@@ -60,11 +57,9 @@ def _check_vault(settings: Mapping[str, str]) -> None:
 def _cancelled(code: int, seen: Judgement) -> Judgement:
     """Return the judgement of a cancelled shard, however its container ended."""
     released = seen.verdict.outcome is Outcome.CANCELLED or seen.verdict.passes
-    detail = (
-        "the container ended by itself; its claims are released"
-        if released
-        else f"the container ended with {seen.verdict.code}; its claims come free when their leases end"
-    )
+    detail = f"the container ended with {seen.verdict.code}; its claims end with their leases"
+    if released:
+        detail = "the container ended by itself; its claims are released"
     return Judgement(verdict_of(code), Outcome.CANCELLED, code, f"{detail}.", seen.stats)
 
 
@@ -73,7 +68,7 @@ def _command(step: Step) -> list[str]:
     options = {
         "--shard": inputs.shard,
         "--batch-size": inputs.batch_size,
-        # of the two, the agents take one, and the janitor goes over everything once
+        # agents take only one of the two; the janitor has no cycles
         "--cycles": inputs.cycles if inputs.max_minutes is None and inputs.command != JANITOR else None,
         "--max-minutes": inputs.max_minutes,
         "--result-file": PATH,

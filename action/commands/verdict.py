@@ -1,6 +1,6 @@
-"""`verdict`: red or green for all shards and waves, from the jobs' results alone.
+"""`verdict`: pass or fail for all shards and waves, from the jobs' results alone.
 
-The table over them comes from the database, through a container; where that cannot be had, a line says so.
+A container reads the table of shards from the database; if that fails, a line says why.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from action import summary
+from action import run_figures, summary
 from action.cancel import Cancel
 from action.errors import ActionError, Cancelled
 from action.needs import Needs
@@ -23,70 +23,57 @@ from action.text import fenced, one_line, span
 from maia.runtime.exitcodes import ExitCode, Outcome
 from maia.workflow.run_report import achieved, outcome_of_run, why_not_more
 
-__all__ = ["TABLE_SECONDS", "run"]
-
 TABLE_SECONDS = 120
-"""Seconds that the table may take, the image included: it is an extra, and minutes cost money."""
+"""Time limit for the table, with the image, in seconds: it is optional, and runner minutes cost money."""
 
 
 def run(step: Step) -> Ending:
     """Give the verdict. Raises UsageError, and Cancelled."""
     needs = Needs.parse(step.inputs.needs)
     outcome, code = _judge(step, needs)
-    # without a shard there is no row to show, and an image is not pulled for nothing
+    # without shards there are no rows, so do not pull an image
     table = _table(step) if needs.ran else _Table()
-    # the results of the jobs decide; of those that ended well, the rows know how
-    # (also of a churn: a user's own job may hand on no output, and GitHub drops one that holds a masked value)
+    # the jobs' results decide; after a success, the rows tell idle, spent quota and churn apart (also churn: a user's
+    # own job may lack that output, and GitHub drops one that contains a masked value)
     if outcome is Outcome.OK and table.outcome in {Outcome.IDLE, Outcome.QUOTA_EXHAUSTED, Outcome.CHURN}:
         outcome = table.outcome
     elif outcome is Outcome.CHURN and table.outcome is Outcome.QUOTA_EXHAUSTED and not needs.continued:
-        outcome = table.outcome  # why the gate started no further wave
+        outcome = table.outcome  # the reason why the gate started no further wave
+    what = f"{step.inputs.agent}, all shards"
+    words = "\n".join(table.words)
     if needs.ran:
-        _notify(step, outcome, table)
-    text = summary.heading(f"{step.inputs.agent}, all shards", outcome) + _words(
-        needs, outcome, known=not table.missing
-    )
-    if table.words:
-        text += fenced("\n".join(table.words)) + "\n"
-    text += table.text
+        unknown = "What the shards achieved is not known here; the summary says why."
+        step.runner.notice(f"Maia: {outcome}", f"{what}: {words or unknown}")
+    text = summary.heading(what, outcome) + _words(needs, outcome, known=not table.missing)
+    text += (fenced(words) + "\n" if words else "") + table.report + table.text
     outputs = {"outcome": str(outcome), "exit-code": str(int(code)), "stats": numbers(table.totals)}
     if needs.churned or outcome is Outcome.CHURN:
         outputs["churned"] = "true"
     return Ending(code, outputs, text)
 
 
-def _notify(step: Step, outcome: Outcome, table: _Table) -> None:
-    """Print in a notice what was achieved, and why not more."""
-    words = "\n".join(table.words) or "What the shards achieved is not known here; the summary says why."
-    step.runner.notice(f"Maia: {outcome}", f"{step.inputs.agent}, all shards: {words}")
-
-
 def _judge(step: Step, needs: Needs) -> tuple[Outcome, ExitCode]:
-    """Return what the results of the jobs alone say, with an annotation for each that is not well."""
-    if needs.failed:
-        step.runner.error(
-            "Maia: failure",
-            f"Failed: {', '.join(needs.failed)}. The annotations and the summary of each job say what to do.",
+    """Judge the results of the jobs alone, with an annotation for each kind of problem."""
+    ends = [(Outcome.OK if needs.ran else Outcome.IDLE, ExitCode.OK)]
+    if needs.churned:
+        step.runner.warning(
+            "Maia: churn",
+            f"{_churn(needs)}. All answers are stored; the next run does the rest. If this happens again, start "
+            "fewer shards or run less often.",
         )
+        ends.append((Outcome.CHURN, ExitCode.OK))
     if needs.cancelled:
         step.runner.error(
             "Maia: cancelled",
             f"Cancelled, by a person or by the job's time limit: {', '.join(needs.cancelled)}. "
             "What was answered is stored; run it again.",
         )
-    if needs.churned:
-        step.runner.warning(
-            "Maia: churn",
-            f"{_churn(needs)}. Everything answered is stored and the rest is left to the next run. If this comes back, "
-            "start fewer shards or run less often.",
-        )
+        ends.append((Outcome.CANCELLED, ExitCode.FAILURE))
     if needs.failed:
-        return Outcome.FAILURE, ExitCode.FAILURE
-    if needs.cancelled:
-        return Outcome.CANCELLED, ExitCode.FAILURE
-    if needs.churned:
-        return Outcome.CHURN, ExitCode.OK
-    return (Outcome.OK if needs.ran else Outcome.IDLE), ExitCode.OK
+        message = f"Failed: {', '.join(needs.failed)}. The annotations and the summary of each job say what to do."
+        step.runner.error("Maia: failure", message)
+        ends.append((Outcome.FAILURE, ExitCode.FAILURE))
+    return ends[-1]
 
 
 def _churn(needs: Needs) -> str:
@@ -104,14 +91,15 @@ _ENDED = {
 
 
 def _words(needs: Needs, outcome: Outcome, *, known: bool) -> str:
-    """Return how the jobs ended; `known`: the rows of the shards were read."""
+    """Return sentences on how the jobs ended; `known`: the rows of the shards were read."""
     lines = []
-    if needs.failed:
-        lines.append(f"Failed: {_names(needs.failed)}. Their annotations say what to do.")
-    if needs.cancelled:
-        lines.append(f"Cancelled, by a person or by the time limit: {_names(needs.cancelled)}.")
+    failed, cancelled = (", ".join(map(span, jobs)) for jobs in (needs.failed, needs.cancelled))
+    if failed:
+        lines.append(f"Failed: {failed}. Their annotations say what to do.")
+    if cancelled:
+        lines.append(f"Cancelled, by a person or by the time limit: {cancelled}.")
     if needs.churned:
-        lines.append(f"{_churn(needs)}; the next run goes on.")
+        lines.append(f"{_churn(needs)}; the next run continues.")
     if not needs.ran:
         lines.append("No shard was started; the plan says why.")
     if not lines:
@@ -120,13 +108,9 @@ def _words(needs: Needs, outcome: Outcome, *, known: bool) -> str:
     return "".join(f"{line}\n\n" for line in lines)
 
 
-def _names(jobs: tuple[str, ...]) -> str:
-    return ", ".join(span(job) for job in jobs)
-
-
 @contextmanager
 def _limited(cancel: Cancel, seconds: float) -> Iterator[Cancel]:
-    """Give a Cancel for the block alone: it comes when `seconds` are over, or with the job's own."""
+    """Yield a Cancel that is requested after `seconds`, or when the job is cancelled."""
     limited = Cancel()
     timer = threading.Timer(seconds, limited.request, (signal.SIGTERM,))
     with cancel.calling(lambda: limited.request(cancel.signum or signal.SIGTERM)):
@@ -139,27 +123,21 @@ def _limited(cancel: Cancel, seconds: float) -> Iterator[Cancel]:
 
 @dataclass(frozen=True)
 class _Table:
-    """What the rows of the shards say.
+    """The table of the shards, and its conclusions."""
 
-    Attributes:
-        text: Markdown: the table, or why there is none.
-        words: what was achieved and why not more, a line each; foreign text.
-        outcome: over all shards; None where it is not known.
-        missing: why there is no table.
-    """
-
-    text: str = ""
+    text: str = ""  # Markdown: the table, or why it is missing
+    report: str = ""  # Markdown: what the run left in the database
     totals: Mapping[str, Any] = field(default_factory=dict)
-    words: tuple[str, ...] = ()
-    outcome: Outcome | None = None
-    missing: str = ""
+    words: tuple[str, ...] = ()  # what was achieved and why not more, a line each; foreign text
+    outcome: Outcome | None = None  # over all shards; None if unknown
+    missing: str = ""  # why there is no table
 
 
 def _table(step: Step) -> _Table:
     """Return the table, or why there is none. Raises Cancelled, and nothing else."""
     found = _Table(missing=_TIME_UP)
     try:
-        # one limit over all: on a fresh runner the image has to be pulled, and that may hang as well
+        # one limit for all: a fresh runner has to pull the image, which may hang as well
         with _limited(step.cancel, TABLE_SECONDS) as limited:
             found = _read(replace(step, cancel=limited))
         if limited.signum is not None and not found.text:
@@ -168,7 +146,7 @@ def _table(step: Step) -> _Table:
         pass
     except (ActionError, OSError) as error:
         found = _Table(missing=str(error))
-    except Exception as error:  # noqa: BLE001  the verdict is that of the jobs: no table of ours turns it red
+    except Exception as error:  # noqa: BLE001  the verdict comes from the jobs; the table must not fail it
         with step.runner.foreign() as write:
             write(traceback.format_exc().encode("utf-8", "replace"))
         found = _Table(missing=f"the action itself failed: {type(error).__name__}. This is a bug; report it.")
@@ -180,7 +158,7 @@ def _table(step: Step) -> _Table:
     return replace(found, text=text)
 
 
-_TIME_UP = f"its time was up, which is {TABLE_SECONDS} s, with the image."
+_TIME_UP = f"it was not ready within {TABLE_SECONDS} s, the image included."
 _MOST_WORDS = 12
 _LONGEST_WORDS = 400
 
@@ -202,6 +180,7 @@ def _read(step: Step) -> _Table:
     words = [achieved(agent, totals if isinstance(totals, Mapping) else {}), *why_not_more(rows, gate)] if rows else []
     return _Table(
         summary.waves(given, totals),
+        run_figures.of_run(judgement.stats),
         figures(totals),
         tuple(one_line(line, _LONGEST_WORDS) for line in words[:_MOST_WORDS]),
         outcome_of_run(rows, gate),

@@ -11,31 +11,24 @@ from atlas.database import Database, database
 from atlas.db.queries import sql
 from atlas.models.youtube import Video
 
-__all__ = ["ArchiveDAO", "Restored"]
-
 _PAGE = 10_000  # rows of one statement: some milliseconds, and a megabyte
 
 
 class Restored(NamedTuple):
-    """The number of new rows, and of rows that knew less or something older."""
+    """The number of new rows, and of refreshed ones."""
 
     created: int
     refreshed: int
 
 
 class ArchiveDAO:
-    """The statements of `atlas rebuild` and `atlas vault verify`. Constructing it does no I/O.
-
-    Args:
-        store: another database than the process's own, for tests.
-    """
+    """The statements of `atlas rebuild` and `atlas vault verify`. Constructing it does no I/O."""
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
         self._maia = MaiaDAO(store=store)
 
     async def any_video(self) -> bool:
-        """Whether the database holds a video."""
         return bool(await self._db.fetch(sql("snapshots/common/table_has_rows", table="videos")))
 
     async def archived(self) -> AsyncIterator[list[tuple[str, datetime | None]]]:
@@ -50,20 +43,19 @@ class ArchiveDAO:
         return len(await self._db.fetch(sql("archive/unmark_archived"), list(ids), before))
 
     async def mark(self, times: Mapping[str, datetime]) -> int:
-        """Store since when the archive holds these videos. Return how many have a row."""
+        """Set the ``archived_at`` of videos. Return how many have a row."""
         return len(await self._maia.mark_archived(times))
 
     async def restore(self, records: Sequence[tuple[datetime, Mapping[str, Any]]]) -> Restored:
         """Store archived records, in one transaction.
 
-        A record without a row makes one, with its first snapshot at the time of the record. A row that knows something
-        older, or was never enriched, is refreshed. Any other row stays as it is.
+        A record without a row creates one, with its first snapshot at the time of the record. A row that is older than
+        the record, or was never enriched, is refreshed. Any other row stays as it is.
 
         Args:
             records: when each was observed (UTC), and the video resource; no video twice.
 
-        Raises:
-            ValueError: a resource has no usable id.
+        Raises ValueError: a resource has no usable id.
         """
         videos = {video.id: (at, video) for at, video in ((at, Video.from_resource(raw)) for at, raw in records)}
 
@@ -76,7 +68,7 @@ class ArchiveDAO:
                 await self._maia.mark_archived(times)
             return Restored(len(stored.created), len(wanted) - len(stored.created))
 
-        return await self._maia.patiently(write)
+        return await self._maia.retry(write)
 
 
 def _is_newer(at: datetime, row: Mapping[str, Any] | None) -> bool:

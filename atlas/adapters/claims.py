@@ -1,4 +1,4 @@
-"""The claims of a DAO: the leases that it has, its transactions, and how both end."""
+"""The claims of a DAO: its leases and its transactions."""
 
 from __future__ import annotations
 
@@ -17,20 +17,16 @@ from atlas.database import Database, database
 from atlas.db.queries import sql
 from atlas.models.rows import TargetRow, TopicRow
 
-__all__ = ["Claims"]
-
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_REPAIRED_AT_ONCE = 5_000
-"""Rows of a kind that one repair makes due: bounds its cost."""
-_REPAIRED_EVERY = 600.0
-"""Real seconds between two repairs of one process."""
+_REPAIRED_AT_ONCE = 5_000  # maximum rows of a kind that one repair makes due
+_REPAIRED_EVERY = 600.0  # real seconds between two repairs of one process
 
 
 @dataclass
-class _Open:
+class _OpenTransaction:
     """A transaction: the one schedule time that it writes, and the claims that end when it commits."""
 
     now: datetime
@@ -50,14 +46,14 @@ class Claims:
         self._db = store or database
         self._topics: dict[int, TopicRow] = {}
         self._videos: dict[str, TargetRow] = {}
-        self._aside: set[int | str] = set()
+        self._kept: set[int | str] = set()
         self._repaired: dict[str, float] = {}
-        self._within: contextvars.ContextVar[_Open | None] = contextvars.ContextVar("within", default=None)
+        self._within: contextvars.ContextVar[_OpenTransaction | None] = contextvars.ContextVar("within", default=None)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Commit the calls inside together, with one schedule time; outside, each commits alone."""
-        this = _Open(self._now())
+        this = _OpenTransaction(self._now())
         token = self._within.set(this)
         try:
             async with self._db.transaction():
@@ -70,19 +66,14 @@ class Claims:
         within = self._within.get()
         return within.now if within is not None else clock.now()
 
-    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run a whole transaction, again if the database was lost in it; see ``Database.patiently``."""
-        return await self._db.patiently(work)
+    async def retry(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run a whole transaction, again if the database was lost in it."""
+        return await self._db.retry(work)
 
     async def _repair(self, what: str, statement: str, *arguments: Any) -> None:
-        """Make due what is due later than the policy allows, with the first claim and every ten minutes.
+        """Make rows due that are due later than the policy allows: at the first claim, then every ten minutes.
 
-        A process whose clock was ahead wrote such times, and the rows would wait for them unseen.
-
-        Args:
-            what: the rows, as a log names them.
-            statement: repairs at most ``$1`` rows at the schedule time ``$2`` and returns their number.
-            arguments: its ``$3`` and so on.
+        A process whose clock was ahead wrote such times; without a repair the rows would wait for them.
         """
         moment = time.monotonic()
         if what in self._repaired and moment < self._repaired[what] + _REPAIRED_EVERY:
@@ -123,19 +114,19 @@ class Claims:
         for target in targets:
             self._videos.setdefault(target["id"], target)
 
-    def set_aside(self, ids: Iterable[int | str]) -> None:
-        """Keep these claims after the cycle, until ``release_aside``: what failed must not be claimed first again."""
-        self._aside.update(ids)
+    def keep_claims(self, ids: Iterable[int | str]) -> None:
+        """Keep these claims until ``release_kept``, so that rows that failed are not claimed again at once."""
+        self._kept.update(ids)
 
     async def release_claims(self) -> int:
-        """Release all claims that were not set aside, so that another shard can take the rows; return how many."""
+        """Release all claims but the kept ones, so that another shard can take the rows; return how many."""
         claimed: set[int | str] = {*self._topics, *self._videos}
-        return await self._release(claimed - self._aside)
+        return await self._release(claimed - self._kept)
 
-    async def release_aside(self) -> int:
-        """Release what was set aside, at the end of a process; return how many."""
-        aside, self._aside = self._aside, set()
-        return await self._release(aside)
+    async def release_kept(self) -> int:
+        """Release the kept claims, at the end of a process; return how many."""
+        kept, self._kept = self._kept, set()
+        return await self._release(kept)
 
     async def _release(self, ids: set[int | str]) -> int:
         released = 0
@@ -147,7 +138,7 @@ class Claims:
                 self._drop_claims(tokens)
         return released
 
-    def _claimed(self, records: Sequence[Any]) -> list[TargetRow]:
+    def _register_rows(self, records: Sequence[Any]) -> list[TargetRow]:
         """Register rows of ``claim_videos`` or ``claim_unfinished``; return them in the order of their schedule."""
         # written out: mypy checks it, and it takes less time than dict(record)
         rows: list[TargetRow] = [

@@ -11,8 +11,6 @@ from atlas.db.pooler import WHOLE_TABLE
 from atlas.db.queries import sql
 from atlas.snapshots import views
 
-__all__ = ["ErasureDAO"]
-
 _VIDEOS_AT_ONCE = 200  # in one transaction: a month of hourly snapshots of each makes some 150,000 rows
 _EVENTS_AT_ONCE = 5_000
 
@@ -21,9 +19,6 @@ class ErasureDAO:
     """The statements of `atlas forget`. Constructing it does no I/O.
 
     A claim is a lease, no lock: a claimed row is deleted too, and what the shard writes later finds no row.
-
-    Args:
-        store: another database than the process's own, for tests.
     """
 
     def __init__(self, store: Database | None = None) -> None:
@@ -50,13 +45,9 @@ class ErasureDAO:
         channels: Collection[str],
         progress: Callable[[str, int, int], None] = lambda *_: None,
     ) -> dict[str, int]:
-        """Delete them from every table, in bounded transactions.
-
-        Returns:
-            rows by table, and ``leased``: how many of the videos a shard had claimed.
-        """
-        tables = "videos", "video_stats_log", "channels", "events", "notifications", "runs", "leased"
-        removed = dict.fromkeys(tables, 0)
+        """Delete them, in bounded transactions. Return rows by table, and ``leased``: videos that shards held."""
+        tables = "videos", "video_stats_log", "video_growth", "breakouts", "channels", "events", "notifications", "runs"
+        removed = dict.fromkeys((*tables, "leased"), 0)
         ids = sorted(videos)
         for start in range(0, len(ids), _VIDEOS_AT_ONCE):
             progress("deleting videos", start, len(ids))
@@ -102,10 +93,15 @@ class ErasureDAO:
                 await self._db.fetch(sql("snapshots/common/lift_decompression_limit"))
                 await self._db.fetch(sql("hunter/lock_videos"), ids)  # who wrote snapshots of them has committed
                 (snapshots,) = await self._db.fetch(sql("erasure/erase_snapshots"), ids)
+                # after the locks on videos, as a batch of the Janitor takes them; judging locks no videos
+                await self._db.fetch(sql("erasure/lock_judged"))
                 (rows,) = await self._db.fetch(sql("erasure/erase_videos"), ids)
-            return {"video_stats_log": snapshots["number"], "videos": rows["number"], "leased": rows["leased"]}
+            return {
+                "video_stats_log": snapshots["number"], "videos": rows["number"], "leased": rows["leased"],
+                "video_growth": rows["growth"], "breakouts": rows["breakouts"],
+            }  # fmt: skip
 
-        return await self._db.patiently(write)
+        return await self._db.retry(write)
 
     async def _erase_in_aggregates(self, ids: Sequence[str]) -> int:
         # a connection of its own: the rows of an aggregate are deleted in transactions of their own

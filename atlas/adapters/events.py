@@ -12,24 +12,16 @@ from atlas.database import Database, database
 from atlas.db.queries import sql
 from atlas.event_types import EventType
 
-__all__ = ["Event", "EventsDAO"]
-
 
 @dataclass(frozen=True)
 class Event:
-    """One event.
-
-    Attributes:
-        at: schedule time, UTC.
-        type: its type; an older release may have had others.
-        run: the process's row in ``runs``, or None.
-        agent, shard: of that row; None where it is gone.
-        payload: with the keys that `EVENT_TYPES` names.
-    """
+    """One event; ``agent`` and ``shard`` are None where the run's row is gone."""
 
     id: int
     at: datetime
+    """Schedule time, UTC."""
     type: str
+    """An older release may have had others."""
     run: UUID | None
     agent: str | None
     shard: str | None
@@ -37,11 +29,7 @@ class Event:
 
 
 class EventsDAO:
-    """Read events. Constructing it does no I/O.
-
-    Args:
-        store: another database than the process's own, for tests.
-    """
+    """Read events."""
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
@@ -49,13 +37,7 @@ class EventsDAO:
     async def latest(
         self, types: Collection[EventType] = (), *, since: datetime | None = None, limit: int = 50
     ) -> list[Event]:
-        """Return the last events, the newest last.
-
-        Args:
-            types: only these; empty: all.
-            since: only from this schedule time on.
-            limit: the largest number.
-        """
+        """Return the last events of these types (none: all) since a schedule time, the newest last."""
         wanted = [str(each) for each in types] or None
         rows = await self._db.fetch(sql("runs/list_events"), wanted, since, limit)
         return [Event(**dict(row)) for row in reversed(rows)]

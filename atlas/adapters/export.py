@@ -14,8 +14,6 @@ from atlas.database import Database, database
 from atlas.db.errors import map_driver_errors
 from atlas.db.queries import sql
 
-__all__ = ["STATEMENTS", "Column", "ExportDAO", "Exported"]
-
 _ROWS = 2_000  # of one fetch from a cursor
 _LONG = 30 * 86_400.0  # seconds, instead of the limit of short statements
 
@@ -30,6 +28,8 @@ class Exported(StrEnum):
     EVENTS = "events"
     RUNS = "runs"
     COUNT_FREEZES = "count_freezes"
+    VIDEO_GROWTH = "video_growth"
+    BREAKOUTS = "breakouts"
     VIDEO_VELOCITY = "video_velocity"
     VIDEO_STATS_HOURLY = "video_stats_hourly"
     VIDEO_STATS_DAILY = "video_stats_daily"
@@ -44,6 +44,8 @@ STATEMENTS: dict[Exported, Callable[[str], str]] = {
     Exported.EVENTS: lambda _: sql("export/export_events"),
     Exported.RUNS: lambda _: sql("export/export_runs"),
     Exported.COUNT_FREEZES: lambda _: sql("export/export_count_freezes"),
+    Exported.VIDEO_GROWTH: lambda _: sql("export/export_video_growth"),
+    Exported.BREAKOUTS: lambda _: sql("export/export_breakouts"),
     Exported.VIDEO_VELOCITY: lambda _: sql("export/export_view", view="video_velocity", time="observed_at"),
     Exported.VIDEO_STATS_HOURLY: lambda _: sql("export/export_view", view="video_stats_hourly", time="bucket"),
     Exported.VIDEO_STATS_DAILY: lambda _: sql("export/export_view", view="video_stats_daily", time="bucket"),
@@ -63,11 +65,7 @@ class _SinkFailedError(Exception):
 
 
 class ExportDAO:
-    """Read on a connection of its own. Constructing it does no I/O.
-
-    Args:
-        store: another database than the process's own, for tests.
-    """
+    """Read on a connection of its own. Constructing it does no I/O."""
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
@@ -86,7 +84,7 @@ class ExportDAO:
         Times always have microseconds: pandas infers the format of a column from its first row.
 
         Args:
-            sink: takes bytes; what it raises ends the export and is raised here.
+            sink: what it raises ends the export and is raised here.
             since, until: of the table's own time; until is not included.
             escape_formulas: put a ``'`` before each text that a spreadsheet would take for a formula, and before each
                 that begins with ``'``: removing one leading ``'`` restores the text.

@@ -16,15 +16,19 @@ from atlas.config import settings
 from atlas.db.queries import bind, sql
 from atlas.models.rows import Ingested, TargetRow, TopicRow, TopicStatus
 from atlas.models.youtube import Video
-from atlas.quota.reservations import NO_CALLS, Calls
+from atlas.quota.ledger import NO_CALLS, Calls
 from atlas.schedule_clock import LARGEST_OFFSET
 from atlas.times import iso
-
-__all__ = ["Hunting"]
 
 _PROMOTED_AT_ONCE = 5_000  # topics made claimable by one claim: bounds its cost after a long pause
 _TAG_SEPARATOR = "\x1f"
 _SHORTEST_WINDOW = timedelta(seconds=1)
+_ROUND_COLUMNS = (
+    "lease_token", "next_page_token", "published_after", "published_before", "round_before", "round_ended_at",
+    "oldest_read", "page", "restarts", "slice_results", "round_pages", "round_new", "rounds_without_new",
+    "empty_answers",
+)  # fmt: skip
+"""The columns of a topic that a step of its round writes; the row and the statement use the same names."""
 
 
 class Hunting(Claims):
@@ -49,17 +53,17 @@ class Hunting(Claims):
         )
         self._topics.update((row["id"], row) for row in rows)
         for row in rows:
-            if row["published_after"] is not None and row["published_after"] >= now + _may_be_ahead():
-                self._replace(row, _never_begun(row))
+            if row["published_after"] is not None and row["published_after"] >= now + _largest_lead():
+                self._replace(row, _without_window(row))
             if row["published_before"] is not None:
-                await self._take_up_round(row, now)
+                await self._continue_round(row, now)
             after, before = row["published_after"], row["published_before"]
             if after is None or before is None or after >= before:
                 self._open_window(row, now)
         return rows
 
-    async def _take_up_round(self, row: TopicRow, now: datetime) -> None:
-        """Continue an open round. Where a new slice begins, the rest of the window must not be too old."""
+    async def _continue_round(self, row: TopicRow, now: datetime) -> None:
+        """Continue an open round: with its page token, with a new slice, or not, if the unread rest is too old."""
         searched = row["last_searched_at"]
         # what was searched in the future, by a clock that was ahead, is of unknown age
         too_old = searched is not None and not -clock.tolerance <= now - searched <= policy.TOKEN_MAX_AGE
@@ -68,7 +72,7 @@ class Hunting(Claims):
         unread = row["oldest_read"] or row["published_before"]
         if unread is not None and unread < now - timedelta(hours=settings.hunter_published_within_hours):
             await self._drop_window(row, "the rest of the window is older than HUNTER_PUBLISHED_WITHIN_HOURS")
-        elif row["next_page_token"] and (row["oldest_read"] is None or search_rounds.unread_part(row, "") is None):
+        elif row["next_page_token"] and (row["oldest_read"] is None or search_rounds.unread_gap(row, "") is None):
             await self._drop_window(row, "page token older than 12 h")
         elif row["next_page_token"]:
             await self._begin_slice(row, refused=False)
@@ -83,7 +87,7 @@ class Hunting(Claims):
         end = now.replace(microsecond=0)  # it is asked in whole seconds
         oldest = end - timedelta(hours=settings.hunter_published_within_hours)
         begin, ended = oldest, row["round_ended_at"]
-        if ended is not None and ended <= end + _may_be_ahead():
+        if ended is not None and ended <= end + _largest_lead():
             begin = max(min(ended, end) - timedelta(minutes=settings.hunter_index_lag_minutes), oldest)
         row["published_after"] = min(begin.replace(microsecond=0), end - _SHORTEST_WINDOW)
         row["published_before"] = end
@@ -93,7 +97,7 @@ class Hunting(Claims):
 
     async def _drop_window(self, row: TopicRow, reason: str) -> None:
         """Give up the rest of an open round; keep the claim."""
-        gaps = search_rounds.rested_part(row), search_rounds.unread_part(row, reason)
+        gaps = search_rounds.gap_before_window(row), search_rounds.unread_gap(row, reason)
 
         async def write() -> bool:
             async with self._db.transaction():
@@ -102,9 +106,9 @@ class Hunting(Claims):
                 await self._record_gaps(row, gaps)
             return True
 
-        if await self.patiently(write):
-            ended = search_rounds.end_round(row, barren_rounds=row["barren_rounds"])
-            ended["status"], ended["round_new"] = row["status"], row["round_new"]  # it goes on with another round
+        if await self.retry(write):
+            ended = search_rounds.topic_at_rest(row, rounds_without_new=row["rounds_without_new"])
+            ended["status"], ended["round_new"] = row["status"], row["round_new"]  # it continues with another round
             self._replace(row, ended)
 
     async def _begin_slice(self, row: TopicRow, *, refused: bool) -> bool:
@@ -127,16 +131,8 @@ class Hunting(Claims):
 
     async def _record_gaps(self, row: TopicRow, gaps: Iterable[search_rounds.Gap | None]) -> None:
         for gap in filter(None, gaps):
-            await events.emit(
-                events.EventType.SEARCH_GAP,
-                topic=row["id"],
-                query_term=row["query_term"],
-                published_after=gap.published_after,
-                published_before=gap.published_before,
-                pages_read=gap.pages_read,
-                reason=gap.reason,
-                store=self._db,
-            )
+            payload = {"topic": row["id"], "query_term": row["query_term"], **gap._asdict()}
+            await events.emit(events.EventType.SEARCH_GAP, **payload, store=self._db)
 
     async def why_no_topics(self) -> str:
         """Return one line: why a claim came back empty, and what to do."""
@@ -151,11 +147,9 @@ class Hunting(Claims):
         return f"no query is due before {iso(due, 'minutes')}" if due else "no query is due"
 
     async def known_videos(self, published: Mapping[str, datetime | None]) -> frozenset[str]:
-        """Return the ids that are stored with their metadata and need no enriching.
+        """Return which of a search's results (id → publish time) are stored with their metadata.
 
-        Args:
-            published: id → publish time, as a search found it. A video whose publish time has moved since it was read
-                (a premiere that was broadcast) is read again.
+        A video whose publish time has moved since it was read (a premiere that was broadcast) has to be read again.
         """
         records = await self._db.fetch(sql("hunter/known_videos"), list(published))
         return frozenset(
@@ -169,14 +163,12 @@ class Hunting(Claims):
         video_data: Video | Mapping[str, Any] | Sequence[Video | Mapping[str, Any]],
         *,
         observed_at: Mapping[str, datetime] | None = None,
+        found_by: int | None = None,
     ) -> Ingested:
-        """Store videos, their channels and first snapshots; refresh known videos.
+        """Store videos (of videos.list, parsed or raw), their channels and first snapshots; refresh known videos.
 
-        Args:
-            video_data: one video resource of the API or a sequence of them, parsed or raw. Raises ValueError for one
-                without a usable id.
-            observed_at: id → when YouTube answered so (schedule clock, UTC), for videos from the archive; now for all
-                others.
+        ``observed_at``: id → when YouTube answered so, for videos from the archive; now for all others. ``found_by``:
+        the topic whose search listed them; a video keeps the first. Raises ValueError for a video without a usable id.
         """
         given = [video_data] if isinstance(video_data, Video | Mapping) else list(video_data)
         parsed = (item if isinstance(item, Video) else Video.from_resource(item) for item in given)
@@ -189,26 +181,28 @@ class Hunting(Claims):
             policy.schedule(v.published_at or at, now, pending=v.duration == timedelta())
             for v, at in zip(videos, observed, strict=True)
         ]
-        records = await self._db.fetch(
-            sql("hunter/ingest_videos"),
-            [v.id for v in videos],
-            [v.channel_id for v in videos],
-            [v.channel_title for v in videos],
-            [v.title for v in videos],
-            [v.published_at for v in videos],
-            [_joined_tags(v) for v in videos],
-            [v.category_id for v in videos],
-            [v.duration for v in videos],
-            [zone for zone, _ in plan],
+        statement = bind(
+            "hunter/ingest_videos",
+            ids=[v.id for v in videos],
+            channels=[v.channel_id for v in videos],
+            channel_titles=[v.channel_title for v in videos],
+            titles=[v.title for v in videos],
+            publish_times=[v.published_at for v in videos],
+            tags=[_joined_tags(v) for v in videos],
+            categories=[v.category_id for v in videos],
+            durations=[v.duration for v in videos],
+            zones=[zone for zone, _ in plan],
             # its first due time is its first snapshot plus the interval; a partial video that is new has none yet
-            [due - (now - at) for (_, due), at in zip(plan, observed, strict=True)],
-            [not v.partial for v in videos],
-            [v.views for v in videos],
-            [v.likes for v in videos],
-            [v.comments for v in videos],
-            observed,
-            policy.PUBLISH_TIME_MOVED,
+            due_times=[due - (now - at) for (_, due), at in zip(plan, observed, strict=True)],
+            enriched=[not v.partial for v in videos],
+            views=[v.views for v in videos],
+            likes=[v.likes for v in videos],
+            comments=[v.comments for v in videos],
+            observed=observed,
+            moved=policy.PUBLISH_TIME_MOVED,
+            found_by=found_by,
         )
+        records = await self._db.fetch(*statement)
         return Ingested(
             frozenset(record["id"] for record in records if record["created"]),
             frozenset(record["id"] for record in records if record["newly_enriched"]),
@@ -231,12 +225,10 @@ class Hunting(Claims):
     async def add_to_search_queue(
         self, tags: Iterable[str], *, most_new: int | None = None, topic: str | None = None
     ) -> int:
-        """Add tags as queries; return the number of new ones.
+        """Add normalised tags as queries, at most ``most_new``, the most mentioned first; return how many are new.
 
-        Args:
-            tags: normalised tags; one that occurs n times is mentioned by n videos. A known one gains its mentions.
-            most_new: how many may become new queries, the most mentioned first; None: all.
-            topic: the query whose row the same transaction updates: it is locked in order with the others.
+        A tag that occurs n times is mentioned by n videos; a known one gains its mentions. ``topic`` is the query whose
+        row the same transaction updates: it is locked in order with the others.
         """
         mentions = Counter(tags)
         if topic is not None:
@@ -248,125 +240,89 @@ class Hunting(Claims):
         return int(rows[0]["added"])
 
     async def update_search_state(
-        self,
-        topic_id: int,
-        next_token: str | None,
-        count: int,
-        status: TopicStatus | str,
-        *,
-        new: int = 0,
-        read: bool = True,
-        calls: Calls = NO_CALLS,
-    ) -> bool:
+        self, topic_id: int, next_token: str | None, count: int, status: TopicStatus | str, *,
+        new: int = 0, read: bool = True, calls: Calls = NO_CALLS,
+    ) -> bool:  # fmt: skip
         """Write how far the search of a claimed topic is, and end its lease.
 
         Args:
-            topic_id: of a topic that this DAO claimed.
             next_token: the next page's token, with ``active``.
-            count: results on this page.
+            count: results on this page, of which ``new`` were new videos.
             status: ``active``: another page follows; ``waiting``: the round is read, the topic is due again after an
                 interval that grows while rounds bring nothing new.
-            new: how many of the results were new videos.
             read: whether the window was read; if not, the next round begins where this one did.
             calls: the calls behind the page and its videos, which the same statement settles (``KeyRing.settling``).
 
-        Returns:
-            False if the lease had passed to another shard and nothing was written.
+        Return False if the lease had passed to another shard and nothing was written.
         """
 
-        def follow(topic: TopicRow) -> search_rounds.Step:
-            row = search_rounds.go_on(topic, next_token, results=count, new=new)
+        def next_step(topic: TopicRow) -> search_rounds.RoundStep:
+            row = search_rounds.next_page(topic, next_token, results=count, new=new)
             if status != TopicStatus.WAITING:
                 row["status"] = str(status)
-                return search_rounds.Step(row)
-            ended = search_rounds.end_round(row, read=read)
-            return search_rounds.Step(ended, policy.topic_interval(ended["barren_rounds"]))
+                return search_rounds.RoundStep(row)
+            ended = search_rounds.topic_at_rest(row, read=read)
+            return search_rounds.RoundStep(ended, policy.topic_interval(ended["rounds_without_new"]))
 
-        return await self._advance(topic_id, follow, count, calls, read=read)
+        return await self._advance(topic_id, next_step, count, calls, new=new, read=read)
 
-    async def page_read(
+    async def record_page(
         self, topic_id: int, page: search_rounds.PageRead, count: int, *, calls: Calls = NO_CALLS
     ) -> bool:
-        """Write what follows a page: the next page, a new slice, or the end of the round.
+        """Write what follows a page of ``count`` videos: the next page, a new slice, or the end of the round.
 
-        What the round gives up is an event ``search_gap``.
-
-        Args:
-            topic_id: of a topic that this DAO claimed.
-            page: what the answer brought.
-            count: its distinct videos.
-            calls: as for ``update_search_state``, like the return value.
+        An unread part is reported by an event ``search_gap``. For ``calls`` and the result see ``update_search_state``.
         """
         most = settings.hunter_max_pages_per_round
         return await self._advance(
-            topic_id, lambda topic: search_rounds.page_read(topic, page, most_pages=most), count, calls
+            topic_id, lambda topic: search_rounds.after_page(topic, page, most_pages=most), count, calls, new=page.new
         )
 
-    async def page_unread(self, topic_id: int, total: int, *, calls: Calls = NO_CALLS) -> bool:
+    async def record_unreadable_page(self, topic_id: int, total: int, *, calls: Calls = NO_CALLS) -> bool:
         """Write that an answer had no readable result, though YouTube counts ``total``: it is asked again later.
 
-        After a bounded number of times the round ends with an event ``search_gap``. Return as ``page_read``.
+        After ``policy.ASKED_AGAIN`` times the round ends with an event ``search_gap``. Return as ``record_page``.
         """
         return await self._advance(
-            topic_id, lambda topic: search_rounds.page_unread(topic, total), 0, calls, read=False
+            topic_id, lambda topic: search_rounds.after_unreadable_page(topic, total), 0, calls, read=False
         )
 
     async def _advance(
-        self,
-        topic_id: int,
-        follow: Callable[[TopicRow], search_rounds.Step],
-        count: int,
-        calls: Calls,
-        *,
-        read: bool = True,
-    ) -> bool:
+        self, topic_id: int, next_step: Callable[[TopicRow], search_rounds.RoundStep], count: int, calls: Calls, *,
+        new: int = 0, read: bool = True,
+    ) -> bool:  # fmt: skip
         topic = self._topics.get(topic_id)
         if topic is None:
             if calls.days:
                 none = [0] * len(calls.days)
                 await self._db.fetch(sql("quota/settle_calls"), *calls, none, none)
             return False
-        step = follow(topic)
-        gaps = (search_rounds.rested_part(topic) if read else None), step.gap
+        step = next_step(topic)
+        gaps = (search_rounds.gap_before_window(topic) if read else None), step.gap
         if not any(gaps):
-            written = await self._write_state(step, count, calls)
+            written = await self._write_state(step, count, new, calls)
         else:
             async with self._db.transaction():
-                written = await self._write_state(step, count, calls)
+                written = await self._write_state(step, count, new, calls)
                 if written:
                     await self._record_gaps(topic, gaps)
         self._drop_claims([topic_id])
         return written
 
-    async def _write_state(self, step: search_rounds.Step, count: int, calls: Calls) -> bool:
-        now, row = self._now(), step.row
-        return bool(
-            await self._db.fetch(
-                *bind(
-                    "hunter/advance_topic",
-                    topic=row["id"],
-                    lease_token=row["lease_token"],
-                    status=str(row["status"]),
-                    now=now,
-                    due_at=None if step.rest is None else now + step.rest,
-                    results=count,
-                    next_page_token=row["next_page_token"],
-                    published_after=row["published_after"],
-                    published_before=row["published_before"],
-                    round_before=row["round_before"],
-                    round_ended_at=row["round_ended_at"],
-                    oldest_read=row["oldest_read"],
-                    page=row["page"],
-                    restarts=row["restarts"],
-                    slice_results=row["slice_results"],
-                    round_pages=row["round_pages"],
-                    round_new=row["round_new"],
-                    barren_rounds=row["barren_rounds"],
-                    empty_answers=row["empty_answers"],
-                    **calls._asdict(),
-                )
-            )
+    async def _write_state(self, step: search_rounds.RoundStep, count: int, new: int, calls: Calls) -> bool:
+        now, row = self._now(), cast("dict[str, Any]", step.row)
+        statement = bind(
+            "hunter/advance_topic",
+            topic=row["id"],
+            status=str(row["status"]),
+            now=now,
+            due_at=None if step.rest is None else now + step.rest,
+            results=count,
+            new_videos=new,
+            **{name: row[name] for name in _ROUND_COLUMNS},
+            **calls._asdict(),
         )
+        return bool(await self._db.fetch(*statement))
 
     async def restart_round(self, topic_id: int) -> bool:
         """After a refused page token, begin a new slice at the oldest publish time read, once a round.
@@ -376,10 +332,10 @@ class Hunting(Claims):
         row = self._topics.get(topic_id)
         if row is None:
             return False
-        if row["restarts"] or search_rounds.unread_part(row, "") is None:
+        if row["restarts"] or search_rounds.unread_gap(row, "") is None:
             twice = "page token refused twice"
-            return await self.patiently(
-                lambda: self._advance(topic_id, lambda topic: search_rounds.stop(topic, twice), 0, NO_CALLS)
+            return await self.retry(
+                lambda: self._advance(topic_id, lambda topic: search_rounds.finish_round(topic, twice), 0, NO_CALLS)
             )
         written = await self._begin_slice(row, refused=True)
         self._drop_claims([topic_id])
@@ -394,7 +350,7 @@ class Hunting(Claims):
             sql("hunter/claim_unfinished"), batch_size, now - policy.ARCHIVE_AFTER, lease, token, self.shard, archive,
             now - policy.ABSENCE_SPACING,
         )  # fmt: skip
-        return self._claimed(records)
+        return self._register_rows(records)
 
     async def mark_archived(self, ids: Iterable[str] | Mapping[str, datetime]) -> frozenset[str]:
         """Record that the archive has these videos, now or since the time given for each.
@@ -408,14 +364,14 @@ class Hunting(Claims):
         return frozenset(row["id"] for row in rows)
 
 
-def _may_be_ahead() -> timedelta:
-    """Return how far a window of another shard may lie in the future: by the tolerated error of its clock."""
+def _largest_lead() -> timedelta:
+    """Return how far in the future a time of another shard may be: the tolerated error of its clock."""
     return max(clock.tolerance, LARGEST_OFFSET)
 
 
-def _never_begun(row: TopicRow) -> TopicRow:
+def _without_window(row: TopicRow) -> TopicRow:
     """Return a claimed topic without its window, which lies in the future: nothing of it was read."""
-    ended = search_rounds.end_round(row, read=False, barren_rounds=row["barren_rounds"])
+    ended = search_rounds.topic_at_rest(row, read=False, rounds_without_new=row["rounds_without_new"])
     ended["status"] = row["status"]
     return ended
 

@@ -14,30 +14,25 @@ from atlas.config.keypool import RINGS, KeyPool, fingerprint
 from atlas.database import Database, database
 from atlas.db.queries import sql
 from atlas.errors import KeysRejected
+from atlas.keyring import WHOLE_KEY, Suspension, load_suspensions
 from atlas.quota.buckets import Bucket, quota_day, quota_reset
-from atlas.quota.suspensions import WHOLE_KEY, Suspension, load_suspensions
-
-__all__ = ["BucketReport", "CallsLeft", "KeyDAO", "KeyReport", "Lifted"]
 
 
 @dataclass(frozen=True)
 class BucketReport:
-    """One bucket of one project.
-
-    Attributes:
-        spent: calls of today (Pacific) that cost quota, with those in flight.
-        refused: calls of today that YouTube refused for quota, rate or key: they cost nothing.
-        setting: the calls per day that reports assume.
-        named: the limit that YouTube last named, or None.
-        until: until when it is suspended (schedule clock, UTC), or None.
-    """
+    """One bucket of one project: the calls of today (Pacific), its limit, and its suspension if there is one."""
 
     bucket: str
     spent: int
+    """Including those in flight."""
     refused: int
+    """Calls that cost nothing: YouTube refused them for quota, rate or key."""
     setting: int
+    """The calls per day of the setting."""
     named: int | None
+    """The limit that YouTube last named."""
     until: datetime | None
+    """Schedule clock, UTC."""
     reason: str | None
 
 
@@ -53,14 +48,10 @@ class KeyReport:
 
 @dataclass(frozen=True)
 class CallsLeft:
-    """What the keys of a ring can still spend today.
-
-    Attributes:
-        number: calls by bucket.
-        until: when the first spent calls of a bucket come back (schedule clock, UTC).
-    """
+    """What the keys of a ring can still spend today, of how many calls, and when each bucket is next reset (UTC)."""
 
     number: Mapping[Bucket, int]
+    limit: Mapping[Bucket, int]
     until: Mapping[Bucket, datetime]
 
 
@@ -98,7 +89,7 @@ class _Project:
 
 
 class KeyDAO:
-    """Read and lift suspensions. Constructing it does no I/O."""
+    """Read and lift suspensions."""
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
@@ -130,9 +121,7 @@ class KeyDAO:
 
         A project has the calls per day of the setting, or of the limit that YouTube named if that is lower, without
         those spent today. A suspended bucket has none left, and a key that is suspended whole adds nothing.
-
-        Raises:
-            KeysRejected: every key of the ring is wrong or blocked.
+        Raises KeysRejected where every key of the ring is wrong or blocked.
         """
         now, members, projects = clock.now(), _fingerprints(pool, ring), await self._projects(pool)
         suspended = projects[0].suspended if projects else {}
@@ -140,22 +129,37 @@ class KeyDAO:
         if rejected and len(rejected) == len(members):
             raise KeysRejected(ring, rejected)
         usable = set(members) - rejected.keys()
-        number = dict.fromkeys(Bucket, 0)
+        number, limits = dict.fromkeys(Bucket, 0), dict.fromkeys(Bucket, 0)
         until: dict[Bucket, datetime] = {}
         for bucket in Bucket:
             resets = []
             for project in projects:
                 if not usable.intersection(project.fingerprints):
                     continue
+                setting, named = settings.quota_per_day(bucket), project.named_limit(bucket)
+                limit = setting if named is None else min(setting, named)
+                limits[bucket] += limit
                 if suspension := project.suspension(bucket):
                     resets.append(suspension.until)
                     continue
-                setting, named = settings.quota_per_day(bucket), project.named_limit(bucket)
-                limit = setting if named is None else min(setting, named)
                 number[bucket] += max(0, limit - project.calls(bucket, "spent"))
                 resets.append(quota_reset(now))
             until[bucket] = min(resets, default=quota_reset(now))
-        return CallsLeft(number, until)
+        return CallsLeft(number, limits, until)
+
+    async def searches_a_day(self, pool: KeyPool, ring: str) -> int:
+        """Return how many searches the projects of a ring's keys have each day; a rejected key adds none."""
+        members, total = set(_fingerprints(pool, ring)), 0
+        for project in await self._projects(pool):
+            if any((key, WHOLE_KEY) not in project.suspended for key in members.intersection(project.fingerprints)):
+                setting, named = settings.quota_per_day(Bucket.SEARCH), project.named_limit(Bucket.SEARCH)
+                total += setting if named is None else min(setting, named)
+        return total
+
+    async def rejected(self, pool: KeyPool) -> dict[str, Suspension]:
+        """Return the keys that are suspended whole, since YouTube refuses them, by fingerprint."""
+        suspended = await load_suspensions(self._db, _fingerprints(pool, *RINGS), pool.version())
+        return {key: row for (key, bucket), row in suspended.items() if bucket == WHOLE_KEY}
 
     async def _projects(self, pool: KeyPool) -> list[_Project]:
         keys = _fingerprints(pool, *RINGS)

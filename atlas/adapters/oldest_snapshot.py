@@ -1,4 +1,4 @@
-"""Find the session that holds the oldest snapshot: meanwhile dead rows stay, and claims have to skip them."""
+"""Find the oldest open snapshot: VACUUM keeps the dead rows since then, and claims have to skip them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from datetime import datetime
 from atlas.database import Database, database
 from atlas.db.queries import sql
 
-__all__ = ["Holder", "Horizon", "read_horizon"]
-
 _LONG_SECONDS = 60.0  # after 120 s a claim of a busy queue took 32 ms instead of 0.4
-_MANY_TRANSACTIONS = 100_000  # of a replication slot, which does not say since when
+_MANY_TRANSACTIONS = 100_000  # of a replication slot, whose age in seconds is unknown
 
 
 @dataclass(frozen=True)
 class Holder:
-    """What holds a snapshot.
+    """The owner of a snapshot.
 
     Attributes:
         kind: ``session``, ``replication slot`` or ``prepared transaction``.
         name: the session's process id, the slot's name, or the prepared transaction's id.
         since: when its transaction began, by the database's clock; None: unknown.
-        seconds: since then.
-        transactions: how many began since then.
     """
 
     kind: str
@@ -38,7 +34,7 @@ class Holder:
 
     @property
     def long(self) -> bool:
-        """Whether it is held long enough to slow claims down."""
+        """Whether it is old enough to slow down claims."""
         if self.seconds is None:
             return self.transactions > _MANY_TRANSACTIONS
         return self.seconds > _LONG_SECONDS
@@ -52,12 +48,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Horizon:
-    """The oldest snapshot that this user sees.
-
-    Attributes:
-        hidden: sessions of other users, whose snapshots this user cannot see.
-        reader: this user.
-    """
+    """The oldest snapshot that this user (``reader``) sees; ``hidden``: sessions whose snapshots it cannot see."""
 
     holder: Holder | None
     hidden: int
@@ -65,7 +56,7 @@ class Horizon:
 
 
 async def read_horizon(store: Database | None = None) -> Horizon:
-    """Return what holds the oldest snapshot."""
+    """Return the owner of the oldest snapshot."""
     (row,) = await (store or database).fetch(sql("report/oldest_snapshot"))
     holder = None
     if row["kind"] is not None:

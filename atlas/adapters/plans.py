@@ -10,8 +10,6 @@ from atlas.clock import clock
 from atlas.database import Database, database
 from atlas.db.queries import sql
 
-__all__ = ["PlanDAO", "RunRow"]
-
 
 class RunRow(TypedDict):
     """One row of `runs`. Times are real, in UTC.
@@ -30,13 +28,7 @@ class RunRow(TypedDict):
 
 
 class PlanDAO:
-    """Read counts. Constructing it does no I/O.
-
-    Each counts what a claim would find now, without leased rows, and stops at its limit, so that its cost is bounded.
-
-    Args:
-        store: another database than the process's own, for tests.
-    """
+    """Read counts of what a claim would find now; each stops at its limit, so that its cost is bounded."""
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict, cast
 
@@ -12,8 +13,6 @@ from atlas.database import Database, database
 from atlas.db.queries import sql
 from atlas.errors import StatementFailed
 from atlas.search_terms import query_term, spelling
-
-__all__ = ["QueryRow", "QueueDAO"]
 
 _AT_ONCE = 1_000  # queries of one transaction
 
@@ -39,8 +38,35 @@ class QueryRow(TypedDict):
     leased_by: str | None
 
 
+@dataclass(frozen=True)
+class QueryYield:
+    """What the searches of a query brought."""
+
+    id: int
+    query_term: str
+    display_term: str
+    status: str
+    priority: int
+    source: str
+    searches: int
+    new_videos: int
+    """Videos that no other query had found before."""
+    new_per_search: float | None
+    """None: never searched."""
+    broke_out: int
+    """How many of its new videos have broken out since."""
+    last_searched_at: datetime | None
+    due_at: datetime | None
+    leased: bool
+
+    @property
+    def share_broke_out(self) -> float | None:
+        """Return the share of its new videos that broke out, from 0 to 1; None: it has found none."""
+        return min(1.0, self.broke_out / self.new_videos) if self.new_videos else None
+
+
 class QueueDAO:
-    """Adds, lists, pauses and removes queries. Constructing it does no I/O."""
+    """Adds, lists, pauses and removes queries."""
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
@@ -51,17 +77,9 @@ class QueueDAO:
         """Add queries above any tag; a known one is raised there and, if it was paused, resumed.
 
         Those that were never searched are searched in the order given. They are written in bounded transactions.
-
-        Args:
-            queries: in any spelling, which is kept for display.
-            first: above the user's other queries, too; they keep that rank until they are removed.
-            progress: called with what is done, how much of it is done, and how much there is.
-
-        Returns:
-            the number of new ones.
-
-        Raises:
-            ValueError: one of them is no query.
+        ``first`` ranks them above the user's other queries, too, until they are removed. ``progress`` is called with
+        what is done, how much of it is done, and how much there is. Return how many are new; raise ValueError for one
+        that is no query.
         """
         spellings: dict[str, str] = {}
         for query in queries:
@@ -97,7 +115,7 @@ class QueueDAO:
                     last = max(row["id"] for row in await self._db.fetch(sql("queue/place_queries"), displaced))
             return sum(row["created"] for row in rows), last
 
-        return await self._db.patiently(write)
+        return await self._db.retry(write)
 
     async def adopt(self) -> None:
         """Give the queries of an earlier release their normal form, which it did not know.
@@ -114,13 +132,20 @@ class QueueDAO:
         if older:
             terms = [_term_or_itself(row["query_term"]) for row in older]
             ids = [row["id"] for row in older]
-            await self._db.patiently(
-                lambda: self._db.fetch(sql("queue/adopt_queries"), ids, terms, policy.USER_PRIORITY)
-            )
+            await self._db.retry(lambda: self._db.fetch(sql("queue/adopt_queries"), ids, terms, policy.USER_PRIORITY))
 
     async def list(self, limit: int = 50) -> list[QueryRow]:
         """Return the queries in the order in which they are searched, at most ``limit``."""
         return [cast("QueryRow", dict(row)) for row in await self._db.fetch(sql("queue/list_queries"), limit)]
+
+    async def list_by_yield(self, limit: int = 50) -> Sequence[QueryYield]:
+        """Return the queries that bring most new videos per search, the best first, at most ``limit``."""
+        return [QueryYield(**row) for row in await self._db.fetch(sql("queue/list_yield"), limit)]
+
+    async def count(self) -> int:
+        """Return how many queries take their turn: all but the paused ones."""
+        (row,) = await self._db.fetch(sql("queue/count_queries"))
+        return int(row["queries"])
 
     async def pause(self, queries: Iterable[str]) -> frozenset[str]:
         """Pause queries until they are added again. Return those that exist, in the spelling given."""

@@ -1,7 +1,7 @@
 """RetentionDAO: delete what is older than the RETENTION settings allow, in batches.
 
-Each batch is one transaction, so no lock is held for long and a run that ends early loses nothing. Rows that another
-process has locked or leased are left to the next run: several Janitors and shards may work at the same time.
+Each batch is one transaction, so locks are short and a run that ends early loses nothing. Rows that another process
+has locked or leased are left to the next run: several Janitors and shards may work at the same time.
 """
 
 from __future__ import annotations
@@ -22,21 +22,19 @@ from atlas.errors import StatementFailed
 from atlas.quota.buckets import quota_day
 from atlas.snapshots.maintenance import Maintenance, maintain
 
-__all__ = ["ALWAYS_ALLOWED", "Batch", "Example", "Expired", "Limits", "Outlook", "RetentionDAO"]
-
 ALWAYS_ALLOWED = 1_000
-"""Rows of a table, or records of the archive, that a run may always delete: a share of few rows says nothing."""
+"""Rows of a table, or records of the archive, that a run may always delete: a share of few rows means little."""
 
-_MISSED_DAYS = 1.5  # a late run may delete what the days without a run have left, and half as much again
+_MISSED_DAYS = 1.5  # a late run may delete 1.5 times the rows that expire in the days without a run
 _COUNTED = 100_000  # rows of a table that are counted; beyond them the server's statistics are used
 _SAMPLE = 5
-# Real time without any process that can raise the bound: the database cannot tell a long rest from a clock that is
-# ahead, by which every row would be too old.
-_LONGEST_SILENCE = timedelta(days=15)
+# The longest gap without any run (real time) that raises the bound: the database cannot tell a long gap from a clock
+# that is ahead, by which every row would have expired.
+_LONGEST_GAP = timedelta(days=15)
 
-_REFUSED_IN_A_ROW = 3  # refused batches: then the cause is not a single row
+_REFUSED_IN_A_ROW = 3  # refused batches, after which the cause is not a single row
 _CHANNELS_AT_ONCE = 5_000  # each batch reads all videos once more
-_FOUND_AT_ONCE = 50_000  # rows that one scan of a whole table finds
+_FOUND_AT_ONCE = 50_000  # maximum rows found by one scan of a whole table
 _CALL_DAYS = 2  # the quota day and the one before: a key's allowance is computed from them
 
 Rows = Sequence[Any]
@@ -45,7 +43,7 @@ _Lock = Callable[[Rows], Awaitable[Rows]]
 
 
 @dataclass(frozen=True)
-class Limits:
+class RetentionLimits:
     """Delete what is older. Times are of the schedule clock (UTC), but real time for ``runs`` and ``notifications``.
 
     Attributes:
@@ -53,8 +51,8 @@ class Limits:
         retired: for videos that are gone from YouTube.
         events: also for suspensions and keys.
         calls: Pacific days.
-        records: the first day (UTC) of the archive that stays; no earlier day holds a record that may still be kept.
-        counts_outlive_metadata: snapshots are kept longer than metadata, so that a video outlives its title.
+        records: the first day (UTC) of the archive that stays; all records of earlier days have expired.
+        counts_outlive_metadata: snapshots have a longer retention than metadata, so a video outlives its title.
     """
 
     snapshots: datetime
@@ -68,7 +66,7 @@ class Limits:
     counts_outlive_metadata: bool
 
     @classmethod
-    def now(cls) -> Limits:
+    def now(cls) -> RetentionLimits:
         """Return the limits of the RETENTION settings at this moment."""
         now, real = clock.now(), clock.real()
         events = timedelta(days=settings.retention_events_days)
@@ -94,12 +92,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction did.
-
-    Attributes:
-        counts: by name, such as ``videos_deleted``.
-        error: why it was rolled back, if it was.
-    """
+    """What one transaction did, by names such as ``videos_deleted``, or why it was rolled back."""
 
     counts: Mapping[str, int]
     error: StatementFailed | None = None
@@ -107,7 +100,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Example:
-    """A row that is too old."""
+    """An expired row."""
 
     id: str
     title: str | None
@@ -115,7 +108,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Expired:
-    """The number of rows of a table that are too old for one reason, and the first few (none of snapshots)."""
+    """Number of expired rows of a table for one reason, and the first few (none of snapshots)."""
 
     table: str
     reason: str
@@ -136,7 +129,7 @@ class Outlook:
     expired: Sequence[Expired]
     totals: Mapping[str, int]
     days: float | None
-    limits: Limits
+    limits: RetentionLimits
 
     def share(self, max_share: float, table: str) -> float:
         """Return the share of a table, or of the days of the ``archive``, that a run may delete."""
@@ -171,14 +164,14 @@ class RetentionDAO:
 
     def __init__(self, store: Database | None = None) -> None:
         self._db = store or database
-        self.limits: Limits | None = None
+        self.limits: RetentionLimits | None = None
 
-    def _limits(self) -> Limits:
-        return self.limits or Limits.now()
+    def _limits(self) -> RetentionLimits:
+        return self.limits or RetentionLimits.now()
 
     async def outlook(self) -> Outlook:
         """Look at every table. Leased rows count too; snapshots that are deleted with a younger video do not."""
-        limits = Limits.now()
+        limits = RetentionLimits.now()
         statement = bind(
             "retention/expired_rows",
             metadata=limits.metadata,
@@ -199,7 +192,7 @@ class RetentionDAO:
         (older,) = await self._db.fetch(sql("snapshots/maintenance/count_older"), limits.snapshots, seconds=WHOLE_TABLE)
         expired = [Expired("video_stats_log", "statistics", older["count"])] if older["count"] else []
         expired += [Expired(*key, sample) for key, sample in samples.items()]
-        (run,) = await self._db.fetch(sql("retention/last_good_run"), "janitor", _LONGEST_SILENCE / clock.speed)
+        (run,) = await self._db.fetch(sql("retention/last_good_run"), "janitor", _LONGEST_GAP / clock.speed)
         days = None if run["days"] is None else run["days"] * clock.speed
         return Outlook(expired, await self._totals({part.table for part in expired}), days, limits)
 
@@ -210,16 +203,15 @@ class RetentionDAO:
             if table not in counted:
                 (row,) = await self._db.fetch(sql("snapshots/common/count_rows", table=table), seconds=WHOLE_TABLE)
                 totals[table] = row["count"]
-            elif counted[table]["counted"] < _COUNTED:
-                totals[table] = counted[table]["counted"]
             else:
-                totals[table] = max(_COUNTED, counted[table]["estimated"])
+                exact, estimated = counted[table]["counted"], counted[table]["estimated"]
+                totals[table] = exact if exact < _COUNTED else max(_COUNTED, estimated)
         return totals
 
     async def expire_snapshots(self, size: int, *, dry_run: bool = False) -> Maintenance:
         """Make partitions for new snapshots and remove old ones. See ``atlas.snapshots.maintenance.maintain``."""
         now, before = clock.now(), self._limits().snapshots
-        return await self._db.patiently(lambda: maintain(self._db, now, before, batch=size, dry_run=dry_run))
+        return await self._db.retry(lambda: maintain(self._db, now, before, batch=size, dry_run=dry_run))
 
     async def expire_videos(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
         """Delete videos that are gone from YouTube or whose metadata was not refreshed, with their snapshots.
@@ -228,7 +220,6 @@ class RetentionDAO:
 
         Args:
             size: most rows of one transaction.
-            dry_run: only count.
         """
         limits = self._limits()
 
@@ -249,7 +240,7 @@ class RetentionDAO:
                 await self._db.fetch(sql("retention/clear_video_metadata"), [row["id"] for row in rows])
             return {"videos_blanked": len(rows)}
 
-        # a video is deleted with all its snapshots: as many videos as have no more snapshots than a batch has rows
+        # a video is deleted with all its snapshots, so the batch is limited by their number
         videos = max(1, size // policy.most_snapshots(timedelta(days=settings.retention_statistics_days)))
         for statement, arguments in (
             (sql("retention/lock_retired_videos"), (limits.retired, limits.metadata, limits.counts)),
@@ -293,7 +284,8 @@ class RetentionDAO:
             yield batch
 
     async def expire_history(self, size: int, *, dry_run: bool = False) -> AsyncGenerator[Batch]:
-        """Delete old events, runs, call counts, ended suspensions and freezes, unused keys and notifications."""
+        """Delete old events, runs, call counts, ended suspensions and freezes, unused keys, notifications, and what was
+        computed of growth."""
         limits = self._limits()
         for statement, limit, name in (
             (sql("retention/expire_before", table="events", time="at"), limits.events, "events"),
@@ -306,7 +298,14 @@ class RetentionDAO:
             (sql("retention/expire_keys"), limits.events, "keys"),
             (sql("retention/expire_freezes"), limits.snapshots, "freezes"),
             (
-                sql("retention/expire_before", table="notifications", time="told_at"),
+                sql("retention/expire_before", table="breakouts", time="detected_at"),
+                limits.snapshots, "breakouts",
+            ),
+            (sql("retention/expire_before", table="video_growth", time="observed_at"), limits.snapshots, "growth"),
+            (sql("retention/expire_before", table="growth_bands", time="learnt_at"), limits.snapshots, "bands"),
+            (sql("retention/expire_before", table="growth_levels", time="learnt_at"), limits.snapshots, "levels"),
+            (
+                sql("retention/expire_before", table="notifications", time="notified_at"),
                 limits.notifications, "notifications",
             ),
         ):  # fmt: skip
@@ -323,7 +322,6 @@ class RetentionDAO:
             statement: locks rows in an order; their first ``width`` columns are the position where the next batch
                 starts, so that no batch scans the rows that others have skipped.
             arguments: its parameters before the size and the position.
-            act: handles the rows in the same transaction.
         """
         position: tuple[Any, ...] = (None,) * width
         refused = 0
@@ -331,7 +329,7 @@ class RetentionDAO:
             found: list[Any] = []
 
             async def take(position: tuple[Any, ...] = position, found: list[Any] = found) -> Rows:
-                found.clear()  # a second try, after a lost connection
+                found.clear()  # a retry after a lost connection
                 found += await self._db.fetch(statement, *arguments, size, *position)
                 return found
 
@@ -346,7 +344,7 @@ class RetentionDAO:
     async def _scanned(
         self, statement: str, arguments: Sequence[Any], size: int, width: int, lock: _Lock, act: _Act
     ) -> AsyncGenerator[Batch]:
-        """Do the same where finding rows scans a whole table: rarely, outside of the transactions, without locks.
+        """Do the same if finding rows scans a whole table: rarely, outside of the transactions, without locks.
 
         Args:
             lock: locks those of the rows that are still too old; other parameters as of ``_batches``.
@@ -376,7 +374,7 @@ class RetentionDAO:
                 return await act(rows) if rows else {}
 
         try:
-            return Batch(await self._db.patiently(work))
+            return Batch(await self._db.retry(work))
         except StatementFailed as error:
             return Batch({}, error)
 
@@ -389,7 +387,7 @@ def _counter(name: str) -> _Act:
 
 
 def _retention_days(table: str) -> int:
-    if table in {"video_stats_log", "count_freezes"}:
+    if table in {"video_stats_log", "count_freezes", "breakouts", "video_growth", "growth_bands", "growth_levels"}:
         return settings.retention_statistics_days
     if table in {"videos", "channels", "search_queue", "archive"}:
         return settings.retention_metadata_days

@@ -1,4 +1,4 @@
-"""How a search round goes on: from a topic's row and an answer to the row's next state. No I/O.
+"""Compute a topic's next state from its row and an answer of search.list. No I/O.
 
 A round reads one window of a topic, newest results first, in one or more **slices**. YouTube lists about 500 results
 for one query, so a full slice is followed by another one whose `publishedBefore` is the oldest publish time read.
@@ -15,37 +15,19 @@ from typing import NamedTuple
 from atlas import policy
 from atlas.models.rows import TopicRow, TopicStatus
 
-__all__ = [
-    "Gap",
-    "PageRead",
-    "Step",
-    "begin_slice",
-    "end_round",
-    "go_on",
-    "page_read",
-    "page_unread",
-    "rested_part",
-    "stop",
-    "unread_part",
-]
-
 _SECOND = timedelta(seconds=1)  # YouTube's publish times are whole seconds
 
 
 class PageRead(NamedTuple):
-    """What one answer of search.list brought.
-
-    Attributes:
-        next_token: the token of the next page; None: the list ends here.
-        results: how many results it listed, readable or not.
-        published: the publish times of its videos, in YouTube's order.
-        new: how many of its videos were not stored before.
-    """
+    """What one answer of search.list contained."""
 
     next_token: str | None
     results: int
+    """Listed, readable or not."""
     published: Sequence[datetime]
+    """The publish times of its videos, in YouTube's order."""
     new: int
+    """Videos that were not stored before."""
 
 
 class Gap(NamedTuple):
@@ -57,79 +39,63 @@ class Gap(NamedTuple):
     reason: str
 
 
-class Step(NamedTuple):
-    """What becomes of a topic after an answer.
-
-    Attributes:
-        row: its next state.
-        rest: how long it is not due; None: it is claimable at once.
-        gap: what the round gives up.
-    """
+class RoundStep(NamedTuple):
+    """The result of an answer: the topic's next state, its rest (None: it stays active), the part that is given up."""
 
     row: TopicRow
     rest: timedelta | None = None
     gap: Gap | None = None
 
 
-def page_read(topic: TopicRow, page: PageRead, *, most_pages: int) -> Step:
-    """Decide what follows a page: the next page, a new slice, or the end of the round.
-
-    Args:
-        topic: as it was claimed, with an open window.
-        page: what was answered.
-        most_pages: how many pages a round may read.
-    """
+def after_page(topic: TopicRow, page: PageRead, *, most_pages: int) -> RoundStep:
+    """Decide what follows a page of a claimed topic: the next page, a new slice, or the end of the round."""
     after, before, oldest = topic["published_after"], topic["published_before"], topic["oldest_read"]
     if after is None or before is None:
         raise ValueError(f"the round of topic {topic['id']} has no window")
-    front = _front(page.published, after, before)
-    progress = page.new > 0 or (front is not None and (oldest is None or front < oldest))
-    if progress and front is not None:
-        oldest = front
-    row = go_on(topic, page.next_token, results=page.results, new=page.new)
+    page_oldest = _oldest_time(page.published, after, before)
+    progress = page.new > 0 or (page_oldest is not None and (oldest is None or page_oldest < oldest))
+    if progress and page_oldest is not None:
+        oldest = page_oldest
+    row = next_page(topic, page.next_token, results=page.results, new=page.new)
     row["oldest_read"] = oldest
     results, more = row["slice_results"], page.next_token is not None
     if more and page.next_token == topic["next_page_token"]:
-        return stop(row, "YouTube repeats the page token")
+        return finish_round(row, "YouTube repeats the page token")
     if more and not progress:
-        return stop(row, "a page brought nothing new")
+        return finish_round(row, "a page brought nothing new")
     if results >= policy.SEARCH_CEILING or (not more and results >= policy.SEARCH_CEILING_REACHED):
         if _read_to_start(row):
-            return stop(row)
+            return finish_round(row)
         if oldest is None or oldest > before - _SECOND:
-            return stop(row, f"YouTube lists {results} results and no older publish time to go on from")
+            return finish_round(row, f"YouTube lists {results} results and no older publish time to go on from")
         row = begin_slice(row)
     elif not more:
-        return stop(row)
+        return finish_round(row)
     if row["round_pages"] >= most_pages:
-        return stop(row, f"HUNTER_MAX_PAGES_PER_ROUND: {row['round_pages']} pages are read")
-    return Step(row)
+        return finish_round(row, f"HUNTER_MAX_PAGES_PER_ROUND: {row['round_pages']} pages are read")
+    return RoundStep(row)
 
 
-def page_unread(topic: TopicRow, total: int) -> Step:
-    """Decide what follows an answer without readable results although there are some.
+def after_unreadable_page(topic: TopicRow, total: int) -> RoundStep:
+    """Decide what follows an answer without readable results, though YouTube counts some.
 
     The same page is asked again after a short time. After `policy.ASKED_AGAIN` times the round ends: as unread where
     it had read nothing, so that the next round begins where this one did. The topic's rest grows by neither.
-
-    Args:
-        topic: as it was claimed, with an open window.
-        total: how many results the answer claims.
     """
     row = topic.copy()
     row["empty_answers"] += 1
     row["status"] = TopicStatus.WAITING
     if row["empty_answers"] <= policy.ASKED_AGAIN:
-        return Step(row, policy.ASKED_AGAIN_AFTER)
+        return RoundStep(row, policy.ASKED_AGAIN_AFTER)
     reason = f"{row['empty_answers']} answers without readable results, of {total} that YouTube counts"
     read_any = topic["oldest_read"] is not None
     if not read_any:
         reason += "; the next round begins with this window"
-    ended = end_round(topic, read=read_any, barren_rounds=topic["barren_rounds"])
-    return Step(ended, policy.topic_interval(ended["barren_rounds"]), unread_part(topic, reason))
+    ended = topic_at_rest(topic, read=read_any, rounds_without_new=topic["rounds_without_new"])
+    return RoundStep(ended, policy.topic_interval(ended["rounds_without_new"]), unread_gap(topic, reason))
 
 
-def go_on(topic: TopicRow, next_token: str | None, *, results: int, new: int) -> TopicRow:
+def next_page(topic: TopicRow, next_token: str | None, *, results: int, new: int) -> TopicRow:
     """Return the topic in the middle of its round, one page further."""
     row = topic.copy()
     row["status"] = TopicStatus.ACTIVE
@@ -155,20 +121,17 @@ def begin_slice(topic: TopicRow) -> TopicRow:
     return row
 
 
-def end_round(topic: TopicRow, *, read: bool = True, barren_rounds: int | None = None) -> TopicRow:
-    """Return the topic at rest.
+def topic_at_rest(topic: TopicRow, *, read: bool = True, rounds_without_new: int | None = None) -> TopicRow:
+    """Return the topic at rest. If its window was not read, the next round begins where this one did.
 
-    Args:
-        topic: in its round.
-        read: whether the window counts as read; if not, the next round begins where this one did.
-        barren_rounds: how many rounds in a row brought nothing new; None: counted by what this one brought.
+    ``rounds_without_new``: how many rounds in a row brought nothing new; None: counted by what this one brought.
     """
     row = topic.copy()
     if read:
         row["round_ended_at"] = topic["round_before"] or topic["published_before"] or topic["round_ended_at"]
-    if barren_rounds is None:
-        barren_rounds = 0 if topic["round_new"] else topic["barren_rounds"] + 1
-    row["barren_rounds"] = barren_rounds
+    if rounds_without_new is None:
+        rounds_without_new = 0 if topic["round_new"] else topic["rounds_without_new"] + 1
+    row["rounds_without_new"] = rounds_without_new
     row["status"] = TopicStatus.WAITING
     row["next_page_token"] = row["published_after"] = row["published_before"] = None
     row["round_before"] = row["oldest_read"] = None
@@ -177,27 +140,27 @@ def end_round(topic: TopicRow, *, read: bool = True, barren_rounds: int | None =
     return row
 
 
-def unread_part(topic: TopicRow, reason: str) -> Gap | None:
-    """Return what the round has not read of its window; None if that is nothing."""
+def unread_gap(topic: TopicRow, reason: str) -> Gap | None:
+    """Return the part of the window that the round has not read; None if it has read all."""
     after, before = topic["published_after"], topic["oldest_read"] or topic["published_before"]
     if after is None or before is None or _read_to_start(topic):
         return None
     return Gap(after, before, max(topic["round_pages"], topic["page"]), reason)
 
 
-def rested_part(topic: TopicRow) -> Gap | None:
-    """Return what lies between the last round and the window of this one; None after its first page, or if nothing."""
+def gap_before_window(topic: TopicRow) -> Gap | None:
+    """Return the gap between the last round and this one's window; None if there is none, or after the first page."""
     ended, after = topic["round_ended_at"], topic["published_after"]
     if topic["round_pages"] or topic["page"] or ended is None or after is None or ended >= after:
         return None
     return Gap(ended, after, 0, "the topic rested for longer than the window")
 
 
-def stop(topic: TopicRow, reason: str | None = None) -> Step:
-    """End the round: what it has not read is given up for a reason, or read through where there is none."""
-    ended = end_round(topic)
-    gap = unread_part(topic, reason) if reason is not None else None
-    return Step(ended, policy.topic_interval(ended["barren_rounds"]), gap)
+def finish_round(topic: TopicRow, reason: str | None = None) -> RoundStep:
+    """End the round. With a reason, its unread part is given up; without one, the window was read to its end."""
+    ended = topic_at_rest(topic)
+    gap = unread_gap(topic, reason) if reason is not None else None
+    return RoundStep(ended, policy.topic_interval(ended["rounds_without_new"]), gap)
 
 
 def _read_to_start(topic: TopicRow) -> bool:
@@ -205,10 +168,10 @@ def _read_to_start(topic: TopicRow) -> bool:
     return after is not None and oldest is not None and oldest <= after.replace(microsecond=0)
 
 
-def _front(published: Sequence[datetime], after: datetime, before: datetime) -> datetime | None:
-    """Return how far back a page has read: its oldest publish time inside the window.
+def _oldest_time(published: Sequence[datetime], after: datetime, before: datetime) -> datetime | None:
+    """Return the oldest publish time of a page inside the window: how far back it has read.
 
-    On a page that is not newest first, one old result may stand among newer ones, so it is the second oldest there.
+    On a page that is not newest first, one old result may be among newer ones: return the second oldest.
     """
     after, before = after.replace(microsecond=0), before.replace(microsecond=0)  # as they were asked
     inside = [time for time in published if after <= time <= before]

@@ -17,17 +17,11 @@ if TYPE_CHECKING:
 
     from atlas.commands.progress import Progress
 
-__all__ = ["archive_or_none", "configured_archive", "damage_printer"]
-
 
 async def archive_or_none(*, writing: bool = False) -> Archive | None:
-    """Return the archive of the settings; None for VAULT_PROVIDER=off.
+    """Return the archive of the settings, None for VAULT_PROVIDER=off; with ``writing`` check that it can be written.
 
-    Args:
-        writing: check also whether it can be written.
-
-    Raises:
-        ConfigError: a setting is missing or wrong, or the archive cannot be written.
+    Raises ConfigError.
     """
     vault = Vault(provider_from_settings(create=False))
     if writing:

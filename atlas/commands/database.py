@@ -14,8 +14,6 @@ from atlas.database import database
 from atlas.db.server_info import Storage
 from atlas.snapshots import conversion
 
-__all__ = ["migrate"]
-
 _STORAGE = {Storage.HYPERTABLE: "in a TimescaleDB hypertable", Storage.PARTITIONED: "in partitions by time"}
 
 
@@ -24,12 +22,11 @@ def migrate(
         bool,
         typer.Option(
             "--to-timescaledb",
-            help="Move the snapshots of plain PostgreSQL into a TimescaleDB hypertable, in one transaction. "
-            "Agents wait meanwhile: run it while none is at work.",
+            help="Move the snapshots into a TimescaleDB hypertable; run it while no agent runs.",
         ),
     ] = False,
 ) -> None:
-    """Bring the schema up to this release. Safe to repeat, and when many start at once.
+    """Bring the schema up to this release. Safe to repeat, and to start several times in parallel.
 
     All revisions run in one transaction. Where TimescaleDB can be used and there are no snapshots yet, they go into a
     hypertable; elsewhere into partitions by time. The user of DATABASE_URL has to own the schema; agents need no such

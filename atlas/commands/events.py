@@ -19,7 +19,7 @@ from atlas.commands.times import moment
 from atlas.database import database
 from atlas.event_types import EVENT_TYPES, EventType, level_of
 from atlas.sanitize import sanitize_line
-from atlas.times import iso
+from atlas.times import local
 
 __all__ = ["events"]
 
@@ -76,7 +76,7 @@ def _table(found: Sequence[Event]) -> Table:
         process = " ".join(filter(None, (event.agent, event.shard)))
         style = _STYLES.get(_level(event), "")
         what = Text(sanitize_line(", ".join(f"{key} {_value(value)}" for key, value in _ordered(event))))
-        table.add_row(iso(event.at), Text(event.type, style), Text(process), what)
+        table.add_row(local(event.at, "seconds"), Text(event.type, style), Text(process), what)
     return table
 
 

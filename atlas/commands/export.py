@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +19,6 @@ from atlas.adapters.export import ExportDAO, Exported
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.commands.times import moment
-
-__all__ = ["export"]
 
 _STDOUT = Path("-")
 _COMPRESSED = {".gz", ".bz2", ".xz", ".zst", ".lz4", ".br", ".zip"}
@@ -33,10 +32,10 @@ class Format(StrEnum):
 
 
 def export(
-    table: Annotated[Exported, typer.Option(help="What to export.", show_default=False)],
+    table: Annotated[Exported, typer.Option(help="Table or view to export.", show_default=False)],
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="By default that of the file's suffix, .csv or .parquet."),
+        typer.Option("--format", help="Default: from the file's suffix, .csv or .parquet."),
     ] = None,
     since: Annotated[
         str | None,
@@ -70,23 +69,34 @@ def export(
     form = _format(form, output)
     if escape_formulas and form is not Format.CSV:
         raise typer.BadParameter("only for CSV: Parquet has types", param_hint="--escape-formulas")
+    if output == _STDOUT and form is Format.PARQUET:
+        raise typer.BadParameter("Parquet needs a file", param_hint="--output")
+    if output != _STDOUT and not output.parent.is_dir():
+        raise typer.BadParameter(f"the folder of '{output}' does not exist", param_hint="--output")
+    if output != _STDOUT and output.exists() and not force:
+        raise typer.BadParameter(f"'{output}' exists already; --force overwrites it", param_hint="--output")
+
+    async def work() -> int:
+        rows = _Rows(table, moment(since, "--since"), moment(until, "--until"), escape_formulas=escape_formulas)
+        if output != _STDOUT:
+            return await _to_file(rows, form, output.resolve())  # a link stays one
+        # a slow reader may block the write: a signal ends it even then, and there is nothing to clean up
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().remove_signal_handler(number)
+        with Progress() as progress:
+            return await rows.csv(sys.stdout.buffer, progress)
+
+    try:
+        number = run(work())
+    except OSError as error:
+        if output == _STDOUT:
+            raise
+        typer.echo(f"atlas: '{output}' cannot be written: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from None
     if output == _STDOUT:
-        if form is Format.PARQUET:
-            raise typer.BadParameter("Parquet needs a file", param_hint="--output")
-        rows = run(_to_stdout(table, since, until, escape_formulas=escape_formulas))
         sys.stdout.flush()  # a reader that has left ends the command here
-    else:
-        if not output.parent.is_dir():
-            raise typer.BadParameter(f"the folder of '{output}' does not exist", param_hint="--output")
-        if output.exists() and not force:
-            raise typer.BadParameter(f"'{output}' exists already; --force overwrites it", param_hint="--output")
-        try:
-            file = output.resolve()  # a link stays one
-            rows = run(_to_file(table, form, since, until, file, escape_formulas=escape_formulas))
-        except OSError as error:
-            typer.echo(f"atlas: '{output}' cannot be written: {error.strerror or error}", err=True)
-            raise typer.Exit(1) from None
-    typer.echo(f"{rows:,} rows of {table}" + (f" in {output}" if output != _STDOUT else ""), err=True)
+    typer.echo(f"{number:,} rows of {table}" + (f" in {output}" if output != _STDOUT else ""), err=True)
 
 
 def _format(wanted: Format | None, output: Path) -> Format:
@@ -107,66 +117,51 @@ def _format(wanted: Format | None, output: Path) -> Format:
     return wanted or by_suffix or Format.CSV
 
 
-async def _to_stdout(table: Exported, since: str | None, until: str | None, *, escape_formulas: bool) -> int:
-    begin, end = moment(since, "--since"), moment(until, "--until")
-    # a slow reader may block the write: a signal ends it even then, and there is nothing to clean up
-    with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().remove_signal_handler(number)
-    with Progress() as progress:
-        return await _csv(table, begin, end, sys.stdout.buffer, progress, escape_formulas=escape_formulas)
+@dataclass(frozen=True)
+class _Rows:
+    table: Exported
+    since: datetime | None
+    until: datetime | None
+    escape_formulas: bool
+
+    async def csv(self, file: BinaryIO, progress: Progress) -> int:
+        written = 0
+
+        def sink(piece: bytes) -> None:
+            nonlocal written
+            written += file.write(piece)
+            progress(f"{self.table}, bytes", written, 0)
+
+        return await ExportDAO().csv(
+            self.table, sink, since=self.since, until=self.until, escape_formulas=self.escape_formulas
+        )
+
+    async def parquet(self, path: Path, progress: Progress) -> int:
+        from atlas.parquet import ParquetFile  # noqa: PLC0415  an extra, and slow to import
+
+        number = 0
+        async with ExportDAO().rows(self.table, since=self.since, until=self.until) as (columns, batches):
+            with ParquetFile(path, [(column.name, column.type) for column in columns]) as file:
+                async for batch in batches:
+                    file.add(batch)
+                    number += len(batch)
+                    progress(f"{self.table}, rows", number, 0)
+        return number
 
 
-async def _to_file(
-    table: Exported, form: Format, since: str | None, until: str | None, output: Path, *, escape_formulas: bool
-) -> int:
+async def _to_file(rows: _Rows, form: Format, output: Path) -> int:
     """Write beside the file and move it to its place, so that a reader never sees half of it."""
-    begin, end = moment(since, "--since"), moment(until, "--until")
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
         with Progress() as progress:
             if form is Format.CSV:
                 with part.open("wb") as file:
-                    rows = await _csv(table, begin, end, file, progress, escape_formulas=escape_formulas)
+                    number = await rows.csv(file, progress)
             else:
-                rows = await _parquet(table, begin, end, part, progress)
+                number = await rows.parquet(part, progress)
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
-    return rows
-
-
-async def _csv(
-    table: Exported,
-    since: datetime | None,
-    until: datetime | None,
-    file: BinaryIO,
-    progress: Progress,
-    *,
-    escape_formulas: bool,
-) -> int:
-    written = 0
-
-    def sink(piece: bytes) -> None:
-        nonlocal written
-        written += file.write(piece)
-        progress(f"{table}, bytes", written, 0)
-
-    return await ExportDAO().csv(table, sink, since=since, until=until, escape_formulas=escape_formulas)
-
-
-async def _parquet(
-    table: Exported, since: datetime | None, until: datetime | None, path: Path, progress: Progress
-) -> int:
-    from atlas.parquet import ParquetFile  # noqa: PLC0415  an extra, and slow to import
-
-    number = 0
-    async with ExportDAO().rows(table, since=since, until=until) as (columns, batches):
-        with ParquetFile(path, [(column.name, column.type) for column in columns]) as file:
-            async for batch in batches:
-                file.add(batch)
-                number += len(batch)
-                progress(f"{table}, rows", number, 0)
     return number

@@ -18,11 +18,10 @@ from atlas.commands.archive import archive_or_none
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.database import database
+from atlas.help import program
 from atlas.operations.erase import Erasure, erase_everywhere
 from atlas.sanitize import sanitize_line
 from atlas.vault.records import check_video_id
-
-__all__ = ["forget"]
 
 _PLACES = {
     "videos": "videos",
@@ -45,7 +44,7 @@ def forget(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Erase videos and channels from the database, the archive and its history, and prove it.
+    """Erase videos and channels from the database, the archive and its history, and check that nothing is left.
 
     Lists what it will delete and asks first; without a terminal it needs --yes. Shows for each place what was removed
     and what a new search still finds; ends with 1 unless that is 0 everywhere. A later search may find a public video
@@ -110,7 +109,7 @@ def _signals_end_command() -> Iterator[None]:
     """End the command at once: the event loop would handle a signal only after the answer."""
 
     def end(number: int, _: FrameType | None) -> None:
-        typer.echo("\natlas: interrupted; nothing was deleted", err=True)
+        typer.echo(f"\n{program()}: interrupted; nothing was deleted", err=True)
         raise SystemExit(128 + number)
 
     before = {

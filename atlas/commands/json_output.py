@@ -15,12 +15,7 @@ __all__ = ["echo_json"]
 
 
 def echo_json(value: Any, *, indent: bool = False) -> None:
-    """Print the value as JSON: in UTF-8, or in ASCII with escapes where standard output is not UTF-8.
-
-    Args:
-        value: what JSON can hold, and times.
-        indent: on several lines instead of one.
-    """
+    """Print the value, with times, as JSON: in UTF-8, or escaped in ASCII where standard output is not UTF-8."""
     layout = orjson.OPT_INDENT_2 if indent else 0
     text = orjson.dumps(value, default=time_as_json, option=orjson.OPT_PASSTHROUGH_DATETIME | layout)
     if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":

@@ -24,10 +24,10 @@ _BODY = "This service gets notifications from Maia. Sent by `atlas notify --test
 def notify(
     *, test: Annotated[bool, typer.Option("--test", help="Send one message to every entry of NOTIFY_URLS.")] = False
 ) -> None:
-    """Show which service is notified of which events, and with --test whether each takes a message.
+    """Show which service is notified of which events, and with --test whether each accepts a message.
 
     An entry of NOTIFY_URLS is shown by its place and the kind of its service, without its URL. The command ends with 1
-    if any service did not take the message, and with 78 if NOTIFY_URLS is unset.
+    if any service did not accept the message, and with 78 if NOTIFY_URLS is unset.
 
     \b
       atlas notify
@@ -57,7 +57,7 @@ async def _notify(*, test: bool) -> bool:
     return len(deliveries) < len(entries) or any(delivery.problem for delivery in deliveries)
 
 
-def _events(entry: notify_urls.Entry) -> str:
+def _events(entry: notify_urls.NotifyService) -> str:
     """Return the types that it gets by NOTIFY_LEVEL, and those that it names in vain."""
     sent = [
         event for event in EventType if entry.takes(event) and any(is_notified(event, each) for each in _levels(event))

@@ -14,14 +14,12 @@ from atlas.database import database
 from atlas.operations.rebuild import Rebuilt
 from atlas.operations.rebuild import rebuild as rebuild_all
 
-__all__ = ["rebuild"]
-
 
 def rebuild(
     *,
     missing: Annotated[
         bool,
-        typer.Option("--missing", help="Add what a database with videos lacks; also continues after a stop."),
+        typer.Option("--missing", help="Add the videos that the database lacks; also continues an interrupted run."),
     ] = False,
 ) -> None:
     """Fill an empty database from the archive alone: videos, channels, tags, first snapshots.

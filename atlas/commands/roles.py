@@ -10,8 +10,6 @@ from atlas.commands.running import run
 from atlas.database import database
 from atlas.schema.roles import RoleNames, create_roles, plan_roles
 
-__all__ = ["roles"]
-
 _LONGEST = 63  # bytes; the server would cut off a longer name
 _DEFAULT = RoleNames()
 
@@ -25,7 +23,7 @@ def roles(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL for psql and change nothing.")] = False,
 ) -> None:
-    """Create the database's roles with no more rights than each needs. Safe to repeat.
+    """Create the database's roles, each with the minimum rights. Safe to repeat.
 
     Agents read, add and change rows; the Janitor deletes rows too; readers read. None of them can drop, alter, truncate
     or create a table. They are groups without a password: make a login of your own a member of one.
@@ -36,7 +34,7 @@ def roles(
     Run it as the owner of the tables, with the right to create roles, after `atlas migrate`.
     """
     names = RoleNames(_checked(agent, "--agent"), _checked(janitor, "--janitor"), _checked(reader, "--reader"))
-    if len(set(names)) < len(list(names)):
+    if len(set(names)) < len(names):
         raise typer.BadParameter("three roles need three names", param_hint="--agent, --janitor or --reader")
 
     async def work() -> None:

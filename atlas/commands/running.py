@@ -13,13 +13,12 @@ import typer
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import AtlasError
+from atlas.help import in_program, program
 from atlas.redaction import scrub
 from atlas.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-
-__all__ = ["run"]
 
 T = TypeVar("T")
 
@@ -27,11 +26,7 @@ T = TypeVar("T")
 def run(work: Coroutine[Any, Any, T], *, interrupted: str = "interrupted") -> T:
     """Return what the coroutine returns, and close the process's database.
 
-    End the command with the exit code of an AtlasError, and with 130 or 143 for SIGINT or SIGTERM.
-
-    Args:
-        work: the command.
-        interrupted: the line to print after such a signal.
+    End the command with the exit code of an AtlasError and, with the line ``interrupted``, 130 or 143 after a signal.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
 
@@ -45,14 +40,14 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: str = "interrupted") -> T:
 
     stopped: list[signal.Signals] = []
     for line in settings.notices:
-        typer.echo(f"atlas: {sanitize_line(line)}", err=True)
+        typer.echo(f"{program()}: {sanitize_line(line)}", err=True)
     try:
         return asyncio.run(main())
     except (AtlasError, KeyboardInterrupt, asyncio.CancelledError) as error:
         if isinstance(error, AtlasError) and not stopped:
-            typer.echo(f"atlas: {sanitize_line(scrub(str(error)))}", err=True)
+            typer.echo(f"{program()}: {in_program(sanitize_line(scrub(str(error))))}", err=True)
             raise typer.Exit(error.exit_code) from None
-        typer.echo(f"atlas: {interrupted}", err=True)
+        typer.echo(f"{program()}: {in_program(interrupted)}", err=True)
         raise typer.Exit(128 + (stopped[0] if stopped else signal.SIGINT)) from None
 
 

@@ -20,9 +20,10 @@ from atlas.commands.running import run
 from atlas.config import settings
 from atlas.database import database
 from atlas.db.server_info import SCHEMA_VERSION, Inspection, Storage, inspect
+from atlas.help import in_program
 from atlas.sanitize import sanitize_line
 from atlas.snapshots.summary import COUNTED, Summary, summarize
-from atlas.times import iso
+from atlas.times import iso, local
 
 __all__ = ["remedy", "status"]
 
@@ -60,7 +61,7 @@ class _Status:
 
 
 def remedy(holder: Holder) -> str:
-    """Return the statement that ends what holds a snapshot, in words."""
+    """Return what to run to end the owner of a snapshot."""
     name = holder.name.replace("'", "''")
     if holder.kind == "session":
         return f"To end it: SELECT pg_terminate_backend({name})"
@@ -74,7 +75,7 @@ def status(
 ) -> None:
     """Show the database's server, storage and contents, what is due, and what is wrong.
 
-    Names the oldest snapshot that a session, a replication slot or a prepared transaction holds, with its owner: it
+    Names the session, replication slot or prepared transaction that keeps the oldest snapshot of the database open: it
     slows claims down.
     """
 
@@ -86,18 +87,15 @@ def status(
             summary = await summarize(connection, found) if current else None
         finally:
             await connection.close()
+        console = Console()
         if summary is None:
-            if as_json:
-                echo_json(_identity(found), indent=True)
-            else:
-                Console().print(_server(found, None))
+            echo_json(_identity(found), indent=True) if as_json else console.print(_server(found, None))
             return False
         report = ReportDAO()
         shown = _Status(found, summary, await report.totals(), await report.ahead(), await read_horizon())
         if as_json:
             echo_json(_as_json(shown), indent=True)
             return True
-        console = Console()
         console.print(_server(found, summary, shown.horizon))
         console.print(_contents(shown.totals))
         for line in shown.warnings():
@@ -105,7 +103,7 @@ def status(
         return True
 
     if not run(work()):
-        typer.echo("The schema is missing or older than this release: run `atlas migrate`.", err=True)
+        typer.echo(in_program("The schema is missing or older than this release: run `atlas migrate`."), err=True)
         raise typer.Exit(78)
 
 
@@ -159,7 +157,8 @@ def _snapshots(found: Inspection, summary: Summary) -> list[tuple[str, str]]:
             f"and `maia janitor` drops old {'chunks' if hyper else 'partitions and makes new ones'}"
         )
     if summary.oldest and summary.newest:
-        lines.append(f"from {iso(summary.oldest)} to {iso(summary.newest)}")
+        oldest, newest = (local(at, "seconds") for at in (summary.oldest, summary.newest))
+        lines.append(f"from {oldest} to {newest}")
     if summary.in_default:
         number = Tally(summary.in_default, exact=summary.in_default < COUNTED)
         lines.append(f"{number} in the default partition: `atlas migrate` gives them partitions of their own")
@@ -186,15 +185,14 @@ def _horizon(horizon: Horizon) -> list[str]:
 def _contents(totals: Totals) -> Table:
     table = Table("table", "rows", "of which", box=None)
     queries = ", ".join(f"{tally} {status}" for status, tally in totals.queries.items() if tally.number)
-    tracked = ", ".join(f"{tally} in zone {zone}" for zone, tally in sorted(totals.tracked.items()))
     table.add_row("search_queue", str(_sum(totals)), queries or "fill it: maia queue add")
-    table.add_row("videos", str(totals.videos), tracked)
+    table.add_row("videos", str(totals.videos), _in_zones(totals.tracked))
     table.add_row("video_stats_log", str(totals.snapshots))
     table.add_row("channels", str(totals.channels))
     table.add_row("events", str(totals.events))
     table.add_row("runs", str(totals.runs))
-    due = ", ".join(f"{tally} in zone {zone}" for zone, tally in sorted(totals.due.items()) if tally.number)
-    table.add_row("due now", due or "no video")
+    due = {zone: tally for zone, tally in totals.due.items() if tally.number}
+    table.add_row("due now", _in_zones(due) or "no video")
     calls = ", ".join(
         f"{bucket} {calls.spent:,}" + (f" ({calls.refused:,} refused)" if calls.refused else "")
         for bucket, calls in totals.calls.items()
@@ -202,6 +200,10 @@ def _contents(totals: Totals) -> Table:
     )
     table.add_row("API calls today", calls or "none")
     return table
+
+
+def _in_zones(tallies: Mapping[int, Tally]) -> str:
+    return ", ".join(f"{tally} in zone {zone}" for zone, tally in sorted(tallies.items()))
 
 
 def _sum(totals: Totals) -> Tally:

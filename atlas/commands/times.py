@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import typer
 
 from atlas.clock import clock
+from atlas.times import duration
 
-__all__ = ["moment"]
+__all__ = ["moment", "span"]
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+def span(text: str | None, option: str) -> timedelta | None:
+    """Return an option's span of time: `90s`, `20m`, `3h` or `2d`. Raises BadParameter."""
+    if text is None:
+        return None
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def moment(text: str | None, option: str) -> datetime | None:
@@ -21,9 +30,9 @@ def moment(text: str | None, option: str) -> datetime | None:
     """
     if text is None:
         return None
+    with contextlib.suppress(ValueError, OverflowError):
+        return clock.now() - duration(text)
     try:
-        if span := re.fullmatch(r"(\d{1,7})([mhdw])", text.strip()):
-            return clock.now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
         found = datetime.fromisoformat(text.strip())
         return (found.replace(tzinfo=UTC) if found.tzinfo is None else found).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -22,8 +22,6 @@ from atlas.vault.compaction import compact as compact_day
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["app"]
-
 _EVER = float("inf")
 
 app = typer.Typer(no_args_is_help=True, help="Check and compact the archive that VAULT_PROVIDER names.")
@@ -33,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, help="Check and compact the archive that
 def verify(
     *,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Let a later run archive again what is missing; mark what is archived.")
+        bool, typer.Option("--repair", help="Correct the marks in the database; a later run archives missing videos.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Repair even if the archive is empty.")] = False,
 ) -> None:

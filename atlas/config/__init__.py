@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from types import FunctionType, MappingProxyType, MethodType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError, model_validator
+from pydantic import SecretStr, ValidationError
 
 from atlas.config import dotenv
 from atlas.config.definitions import Settings, cleaned, environment
@@ -28,29 +28,13 @@ from atlas.hosts import is_near
 from atlas.redaction import remember_environment, remember_password, remember_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+    from collections.abc import Iterator
 
 __all__ = ["Settings", "settings"]
 
 
-class _Given(Settings):
-    """Settings that the program sets, without the environment."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **__: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
-
-
 class _LazySettings:
-    """The one Settings: read at first use, with what is wrong per setting."""
+    """The settings, read at first use, with an error for each wrong one."""
 
     def __init__(self) -> None:
         self._loaded: Settings | None = None
@@ -75,7 +59,7 @@ class _LazySettings:
 
     @property
     def source(self) -> str | None:
-        """Which `.env` is read, as a sentence; None if there is none."""
+        """A sentence that names the `.env` in use; None if there is none."""
         self._load()
         if self._file is None or self._file_problems:
             return None
@@ -120,11 +104,11 @@ class _LazySettings:
 
     @property
     def stray_keys(self) -> list[str]:
-        """Names that probably hold keys, if the pool is unset."""
+        """Names of variables that probably contain keys, if the pool is unset."""
         return sorted(name for name, near in self._similar_names().items() if near == POOL)
 
     @property
-    def embedded_asked_for(self) -> bool:
+    def embedded_is_chosen(self) -> bool:
         """Whether ATLAS_EMBEDDED_PATH is set, so that the embedded database needs no announcement."""
         return "atlas_embedded_path" in self._load().model_fields_set
 
@@ -145,11 +129,11 @@ class _LazySettings:
 
     @contextlib.contextmanager
     def override(self, **fields: Any) -> Iterator[None]:
-        """Set fields for a while, for tests and for options of the command line. Raise ConfigError."""
+        """Override fields inside the block, for tests and command-line options. Raise ConfigError."""
         before, wrong = self._load(), dict(self._wrong)
         remember_environment({name: _text(value) for name, value in fields.items()})
         try:
-            given = _Given(**fields)
+            given = Settings(**fields)
         except ValidationError as error:
             raise ConfigError(" ".join(_explained(error).values())) from None
         try:
@@ -166,16 +150,16 @@ class _LazySettings:
             return self._loaded
         self._wrong = {}
         self._file = dotenv.find(Settings.model_fields)
-        # as written: a wrong value is in no setting, and others may show it
+        # wrong values too: messages may show them
         remember_environment(environment())
         remember_environment({**self._file.values} if self._file else {})
-        given = _from_file(self._file)
+        given = _given(self._file)
         try:
             self._loaded = Settings(**given)
         except ValidationError as error:
-            self._wrong = _explained(error, self._file, given)
+            self._wrong = _explained(error, self._file)
             # the others stay usable: `atlas status` must not fail because of a Hunter setting
-            self._loaded = Settings.model_construct(**_good_values(set(self._wrong), given))
+            self._loaded = Settings(**{name: value for name, value in given.items() if name not in self._wrong})
         _remember(self._loaded)
         return self._loaded
 
@@ -183,15 +167,17 @@ class _LazySettings:
         if name.startswith("__"):
             raise AttributeError(name)
         loaded = self._load()
-        if self._file_problems and name not in _USABLE_WITHOUT_FILE:
+        if (
+            self._file_problems and name != "maia_result_file"
+        ):  # a run that ends because of .env writes its result file too
             raise ConfigError(" ".join(self._file_problems))
         if name in self._wrong:
             raise ConfigError(self._wrong[name])
-        if name in vars(loaded):  # a plain field; an agent reads some thirty per call
+        if name in vars(loaded):  # a plain field: an agent reads some thirty of them per call
             return vars(loaded)[name]
         member = vars(Settings).get(name)
         if isinstance(member, property) and member.fget is not None:
-            return member.fget(self)  # it raises for each wrong setting that it uses
+            return member.fget(self)  # raises ConfigError if a setting that it uses is wrong
         if isinstance(member, FunctionType):
             return MethodType(member, self)
         return getattr(loaded, name)
@@ -201,19 +187,16 @@ def _text(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-_USABLE_WITHOUT_FILE = {"maia_result_file"}  # a run that .env ends writes its result too
-
-
 def _is_near_url(url: str) -> bool:
     with contextlib.suppress(ValueError):
         return is_near(urlsplit(url).hostname or "")
     return False
 
 
-def _from_file(file: dotenv.DotEnv | None) -> dict[str, Any]:
-    before = {name.lower() for name in environment()}
-    values = file.values if file else {}
-    return {name: value for name, value in values.items() if name in Settings.model_fields and name not in before}
+def _given(file: dotenv.DotEnv | None) -> dict[str, Any]:
+    """Return what the environment and the file set; the environment wins."""
+    values = {**(file.values if file else {}), **{name.lower(): value for name, value in environment().items()}}
+    return {name: value for name, value in values.items() if name in Settings.model_fields}
 
 
 def _overruled(file: dotenv.DotEnv) -> list[str]:
@@ -225,14 +208,12 @@ def _overruled(file: dotenv.DotEnv) -> list[str]:
     ]
 
 
-def _explained(
-    error: ValidationError, file: dotenv.DotEnv | None = None, given: Mapping[str, Any] = MappingProxyType({})
-) -> dict[str, str]:
+def _explained(error: ValidationError, file: dotenv.DotEnv | None = None) -> dict[str, str]:
+    in_file = {*(file.values if file else ())} - {name.lower() for name in environment()}
     found = {}
     for problem in error.errors(include_input=False):
         name = str(problem["loc"][0])
-        where = f" ({file.where(name)})" if file is not None and name in given else ""
-        found[name] = _explain(name, problem["msg"], where)
+        found[name] = _explain(name, problem["msg"], f" ({file.where(name)})" if file and name in in_file else "")
     return found
 
 
@@ -244,19 +225,6 @@ def _explain(name: str, message: str, where: str) -> str:
     return f"{name.upper()}: {problem}{where}. See {page('configuration.md')} for what it may be{otherwise}."
 
 
-def _good_values(wrong: set[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all settings but the wrong ones."""
-
-    class _Partial(Settings):
-        @model_validator(mode="before")
-        @classmethod
-        def _drop(cls, values: Any) -> Any:
-            return {name: value for name, value in values.items() if name not in wrong}
-
-    partial = _Partial(**given)
-    return {name: getattr(partial, name) for name in partial.model_fields_set}
-
-
 def _remember(loaded: Settings) -> None:
     """Register every secret of the settings for scrubbing."""
     for value in (loaded.hf_token, loaded.prefect_api_key, loaded.youtube_api_key_pool_json, loaded.database_url):
@@ -266,6 +234,9 @@ def _remember(loaded: Settings) -> None:
         remember_password(loaded.database_url.get_secret_value())
     if loaded.vault_url:
         remember_password(loaded.vault_url)
+    if loaded.metrics_push_url:
+        remember_secret(loaded.metrics_push_url.get_secret_value())
+        remember_password(loaded.metrics_push_url.get_secret_value())
     for entry in (loaded.notify_urls.get_secret_value() if loaded.notify_urls else "").split():
         remember_secret(bare_url(entry))
         remember_password(bare_url(entry))
@@ -276,21 +247,8 @@ def _remember(loaded: Settings) -> None:
 
 if TYPE_CHECKING:
 
-    class _SettingsSingleton(Settings):
-        def reload(self) -> None: ...
-        def check(self) -> None: ...
-        @property
-        def source(self) -> str | None: ...
-        @property
-        def warnings(self) -> list[str]: ...
-        @property
-        def notices(self) -> list[str]: ...
-        @property
-        def stray_keys(self) -> list[str]: ...
-        @property
-        def embedded_asked_for(self) -> bool: ...
-        @contextlib.contextmanager
-        def override(self, **fields: Any) -> Iterator[None]: ...
+    class _TypedSettings(_LazySettings, Settings):
+        """`settings` as type checkers see it."""
 
 
-settings = cast("_SettingsSingleton", _LazySettings())
+settings = cast("_TypedSettings", _LazySettings())

@@ -1,7 +1,7 @@
-"""Read DATABASE_URL: whether it leads to a pooler, and how TLS is used.
+"""Parse DATABASE_URL: whether it leads to a pooler, and how TLS is used.
 
-Without ``sslmode`` the host decides. On this machine or a private network, for whose names no public authority signs,
-TLS is used if the server has it; anywhere else the server has to prove by a certificate that it is the named host.
+Without ``sslmode`` the host decides. On this machine or a private network, whose names get no public certificates, TLS
+is used if the server has it; for any other host the server's certificate is verified.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from atlas.errors import ConfigError
 from atlas.hosts import is_near
-
-__all__ = ["Address", "check_url"]
 
 # hosts add these to addresses for libpq; the driver would send them to the server, which refuses them
 _LIBPQ_ONLY = {
@@ -32,64 +30,52 @@ _POSTGRES = {"postgresql", "postgres"}
 _RAW = re.compile(r"%(?![0-9A-Fa-f]{2})|[@#/?\[\]]")  # characters with a meaning in an address
 _PORTS = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?(,(\[[^\]]*\]|[^:,]*)(:\d*)?)*")
 _PLACE = re.compile(r"^\?[^=]*@[^@/?#&=]+/[^@/?#&=]+(\?|$)")
-_POOL = "set DATABASE_POOL_SIZE"
-_LEAVE_OUT = "leave it out"
-_SCHEMA = "set DATABASE_SCHEMA"
-_SSLMODE = "write sslmode=require"
-# parameters of other tools, in lower case: the server would refuse them, or they would have no effect
+# parameters of Prisma, SQLAlchemy, Django, JDBC, Rails, Go, Node and hosts, in lower case: the server would refuse
+# them, or they would have no effect
 _FOREIGN = {
-    # Prisma
-    "connection_limit": _POOL, "pool_timeout": _LEAVE_OUT, "schema": _SCHEMA, "socket_timeout": _LEAVE_OUT,
-    "sslaccept": "write sslmode=verify-full or sslmode=require", "sslidentity": "write sslcert and sslkey",
-    # SQLAlchemy and Django
-    "pool_size": _POOL, "max_overflow": _POOL, "pool_recycle": _LEAVE_OUT, "pool_pre_ping": _LEAVE_OUT,
-    "prepared_statement_cache_size": _LEAVE_OUT, "statement_cache_size": _LEAVE_OUT, "async_fallback": _LEAVE_OUT,
-    "conn_max_age": _LEAVE_OUT, "ssl_require": _SSLMODE,
-    # JDBC
-    "currentschema": _SCHEMA, "ssl": _SSLMODE, "sslfactory": _LEAVE_OUT, "logintimeout": _LEAVE_OUT,
-    "sockettimeout": _LEAVE_OUT, "tcpkeepalive": _LEAVE_OUT, "stringtype": _LEAVE_OUT, "preparethreshold": _LEAVE_OUT,
-    "rewritebatchedinserts": _LEAVE_OUT, "targetservertype": "write target_session_attrs",
-    # Rails, Go, Node and hosts
-    "pool": _POOL, "adapter": _LEAVE_OUT, "encoding": "write client_encoding, or leave it out", "reconnect": _LEAVE_OUT,
-    "pool_max_conns": _POOL, "pool_min_conns": _LEAVE_OUT, "default_query_exec_mode": _LEAVE_OUT,
-    "binary_parameters": _LEAVE_OUT, "uselibpqcompat": _LEAVE_OUT, "supa": _LEAVE_OUT, "workaround": _LEAVE_OUT,
-}  # fmt: skip
+    name: advice
+    for advice, names in {
+        "set DATABASE_POOL_SIZE": "connection_limit max_overflow pool pool_max_conns pool_size",
+        "set DATABASE_SCHEMA": "currentschema schema",
+        "write sslmode=require": "ssl ssl_require",
+        "write sslmode=verify-full or sslmode=require": "sslaccept",
+        "write sslcert and sslkey": "sslidentity",
+        "write target_session_attrs": "targetservertype",
+        "write client_encoding, or leave it out": "encoding",
+        "leave it out": "adapter async_fallback binary_parameters conn_max_age default_query_exec_mode logintimeout "
+        "pool_min_conns pool_pre_ping pool_recycle pool_timeout prepared_statement_cache_size preparethreshold "
+        "reconnect rewritebatchedinserts socket_timeout sockettimeout sslfactory statement_cache_size stringtype supa "
+        "tcpkeepalive uselibpqcompat workaround",
+    }.items()
+    for name in names.split()
+}
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True)
 class Address:
-    """DATABASE_URL as the driver can use it.
+    """DATABASE_URL in the form that the driver needs."""
 
-    Attributes:
-        dsn: without the parameters that only libpq knows.
-        pooled: ``pgbouncer=``, as Prisma and Supabase write it: True for a pooler in transaction mode, False for none
-            or one in session mode, None where it is not given.
-        tls: the TLS context, where the driver cannot make it from the parameters.
-        verified_unasked: the certificate is verified because the server is far, without an sslmode in the address.
-        place: the server's host and port for messages; empty where an @ may belong to the password.
-    """
-
-    dsn: str
-    pooled: bool | None = None
-    tls: ssl.SSLContext | None = None
-    verified_unasked: bool = False
-    place: str = field(default="", compare=False)
+    dsn: str  # without the parameters that only libpq knows
+    pooled: bool | None = None  # pgbouncer=true: a pooler in transaction mode; None: not given
+    tls: ssl.SSLContext | None = None  # if the driver cannot create it from the parameters
+    verified_unasked: bool = False  # verified without an sslmode, since the host is not near
+    place: str = field(default="", compare=False)  # host and port; empty if an @ may be part of the password
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Return a DATABASE_URL in parts. Raises ConfigError for a wrong parameter, and shows no other part of it."""
+        """Parse a DATABASE_URL. Raises ConfigError for a wrong parameter; its message shows nothing else of the URL."""
         address, _, query = url.partition("?")
         # the driver, too, ignores a parameter without a value
         parts = [part for part in query.split("&") if part and part.partition("=")[1:] != ("=", "")]
         given = {unquote_plus(name): unquote_plus(value) for name, _, value in (part.partition("=") for part in parts)}
         for name in _FILES:
-            _look_at_file(name, given.get(name, ""))
+            _check_file(name, given.get(name, ""))
         unasked = "sslmode" not in given and not all(map(is_near, _hosts(address, given)))
         if unasked:
             given.setdefault("sslrootcert", "system")
         if "sslmode" not in given and given.get("sslrootcert"):
-            parts.append("sslmode=verify-full")  # a named authority is meant to be checked
+            parts.append("sslmode=verify-full")  # naming an authority implies verification
         tls = _system_trust(given) if given.get("sslrootcert") == "system" else None
         dropped = _LIBPQ_ONLY | (_TLS if tls else set())
         kept = [part for part in parts if unquote_plus(part.partition("=")[0]) not in dropped]
@@ -98,7 +84,7 @@ class Address:
 
 
 def check_url(url: str) -> None:
-    """Raise ValueError, which shows no password, where a DATABASE_URL is wrong; nothing is looked up."""
+    """Raise ValueError, which shows no password, if a DATABASE_URL is wrong; does no I/O."""
     match = _SCHEME.fullmatch(url)
     if match is None:
         raise ValueError(f"it must be a URL such as {_EXAMPLE}")
@@ -110,7 +96,7 @@ def check_url(url: str) -> None:
     if start not in {"postgresql://", "postgres://"}:
         raise ValueError(f"it must begin with postgresql://, as in {_EXAMPLE}")
     if re.search(r"[\x00-\x20\x7f]", rest):
-        raise ValueError("it holds a blank or a line break; copy it again, or write it as %20 in user and password")
+        raise ValueError("it contains a blank or a line break; copy it again, or write it as %20 in user and password")
     if hint := _unencoded(rest):
         raise ValueError(hint)
     if problems := _problems(rest):
@@ -118,28 +104,24 @@ def check_url(url: str) -> None:
 
 
 def _unencoded(rest: str) -> str | None:
-    """Return the hint for a character that ends user or password for the driver; None where there is none.
-
-    Args:
-        rest: the address after ``postgresql://``.
-    """
+    """Return a hint if user or password contain a character that must be percent-encoded, else None."""
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     tail = rest[len(authority) :]
     path = re.split(r"[?#]", tail, maxsplit=1)[0]
-    # an @ further on belongs to a parameter, unless what stands before is no host and port, or host and database follow
+    # a later @ belongs to a parameter, unless the text before it is not host:port, or host and database follow it
     early = "#" in tail or "@" in path
     if "@" in tail and "@" not in authority:
         early = early or not _PORTS.fullmatch(authority) or _PLACE.search(tail) is not None
     login, at, place = (rest if early else authority).rpartition("@")
     found = dict.fromkeys(_RAW.findall(login))
     if not found:
-        return "it holds a #; in user, password and database, # is written as %23" if early else None
+        return "it contains a #; in user, password and database, # is written as %23" if early else None
     user, colon, password = login.partition(":")
     raw = dict.fromkeys(_RAW.findall(password))
     hidden = f"[password with {' '.join(quote(char, safe='') for char in raw)}]" if raw else "[password]"
     place = re.split(r"[?#]", place if early else place + path, maxsplit=1)[0]
     if "@" in tail and not early:
-        place = "…"  # the password may go on there
+        place = "…"  # may be a part of the password
     codes = ", ".join(f"{char} as {quote(char, safe='')}" for char in found)
     shown = f"postgresql://{quote(user, safe='%')}{colon}{hidden if colon else ''}{at}{place}"
     return f"in user and password, write {codes}: {shown}"
@@ -165,7 +147,7 @@ def _problems(rest: str) -> list[str]:
 
 
 def _hosts(address: str, given: dict[str, str]) -> list[str]:
-    """Return the hosts that the driver will try; none where the address cannot be read, which the driver reports."""
+    """Return the hosts that the driver will try; none if the address cannot be parsed, which the driver reports."""
     with contextlib.suppress(ValueError):
         listed = urlsplit(address).netloc.split("@", 1)[-1] or given.get("host", "")  # as the driver splits it
         return [_host(unquote(one)) for one in listed.split(",")]
@@ -173,7 +155,7 @@ def _hosts(address: str, given: dict[str, str]) -> list[str]:
 
 
 def _place(url: str, given: dict[str, str]) -> str:
-    """Return the servers as host:port; nothing of an address in which an @ may belong to the password."""
+    """Return the servers as host:port; "" if an @ may be part of the password."""
     with contextlib.suppress(ValueError):
         netloc = urlsplit(url).netloc
         if "@" in url.partition("://")[2][len(netloc) :]:
@@ -191,7 +173,7 @@ def _with_port(server: str, port: str) -> str:
 
 
 def _host(listed: str) -> str:
-    """Return a host without its port; an IPv6 address stands in brackets, and a socket's folder may hold colons."""
+    """Return a host without its port; an IPv6 address stands in brackets, and a socket's folder may contain colons."""
     if listed.startswith("/"):
         return listed
     if listed.startswith("["):
@@ -211,7 +193,7 @@ def _pooled(word: str | None) -> bool | None:
         ) from None
 
 
-def _look_at_file(name: str, path: str) -> None:
+def _check_file(name: str, path: str) -> None:
     if not path or (name == "sslrootcert" and path == "system"):
         return
     try:

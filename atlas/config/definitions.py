@@ -5,17 +5,29 @@ The descriptions are what users read in docs/configuration.md; `make docs` write
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from atlas.config import iso_codes, notify_urls
 from atlas.config.database_url import check_url
+from atlas.config.day_times import parse_quiet_hours, parse_time
 from atlas.config.dotenv import Quoted
 from atlas.config.keypool import KeyPool
 from atlas.errors import ConfigError
@@ -79,25 +91,105 @@ Share = Annotated[int, Field(ge=0, le=_MOST)]
 Seconds = Annotated[float, Field(ge=1, le=604_800)]  # at most a week
 
 
-class Settings(BaseSettings):
+def _clock(value: str) -> str:
+    try:
+        Clock.parse(value)
+    except ConfigError as error:
+        raise ValueError(str(error).removeprefix("ATLAS_CLOCK: ")) from None
+    return value
+
+
+def _pattern(value: str) -> str:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of a pattern that works today
+            re.compile(value, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}, or thousands of groups in groups
+        raise ValueError(f"it is not a regular expression ({error})") from None
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("it is not a time zone; write it like Europe/Berlin or UTC") from None
+    return value
+
+
+def _quiet_hours(value: str) -> str:
+    parse_quiet_hours(value)
+    return value
+
+
+def _time_of_day(value: str) -> str:
+    parse_time(value)
+    return value
+
+
+def _http(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("it must start with http:// or https://")
+    return value.rstrip("/")
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("it is not an address such as https://host:9091")
+    if parts.query or parts.fragment:
+        raise ValueError("it must end with a path, without ? and #")
+    return value
+
+
+def _ip_address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("it is not an IP address") from None
+
+
+def _schema(value: str) -> str:
+    if value.startswith("pg_") or value == "information_schema":
+        raise ValueError("names that begin with pg_, and information_schema, are PostgreSQL's own")
+    return value
+
+
+def _path(value: Path) -> Path:
+    try:
+        value.expanduser()
+    except RuntimeError:
+        raise ValueError("its ~ does not name a user with a home folder") from None
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Http = Annotated[str, AfterValidator(_http)]
+UserPath = Annotated[Path, AfterValidator(_path)]
+
+
+class Settings(BaseModel):
     """Every setting, named as in the environment (lower case). See docs/configuration.md."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     database_url: SecretStr | None = Field(
         None, description="Address of a PostgreSQL server, version 15 or newer; unset: the embedded PostgreSQL"
     )
-    atlas_embedded_path: Path = Field(
+    atlas_embedded_path: UserPath = Field(
         default_factory=lambda: _user_data() / "postgres", description="Data folder of the embedded PostgreSQL"
     )
-    database_schema: Annotated[str, Field(pattern="^[a-z_][a-z0-9_]{0,62}$")] = Field(
+    database_schema: Annotated[str, Field(pattern="^[a-z_][a-z0-9_]{0,62}$"), AfterValidator(_schema)] = Field(
         "public", description="Schema of Atlas's tables, for a database that others use too"
     )
     database_chunk_days: Annotated[int, Field(ge=1, le=366)] = Field(
         7, description="Days of snapshots in one chunk or partition"
     )
     database_pool_size: Annotated[int, Field(ge=1, le=1_000)] = Field(
-        4, description="Most database connections of one process"
+        4, description="Maximum database connections of one process"
     )
 
     youtube_api_key_pool_json: SecretStr | None = Field(
@@ -105,24 +197,28 @@ class Settings(BaseSettings):
         description='Keys by ring: `{"hunting": […], "tracking": […], "archeology": […]}`, or a plain list',
     )
     key_pool_archeology_size: Share = Field(
-        1, description="With a plain list of keys: how many are reserved for archeology, from its end"
+        1, description="Number of keys reserved for archeology, from the end of a plain list"
     )
     key_pool_tracking_size: Share = Field(
-        1, description="With a plain list of keys: how many are reserved for tracking, before those of archeology"
+        1, description="Number of keys reserved for tracking, before those for archeology"
     )
-    youtube_api_base_url: str = Field("https://www.googleapis.com/youtube/v3", description="Address of the YouTube API")
-    youtube_concurrency: Count = Field(32, description="Most API calls in flight in one process")
-    quota_search_per_day: Share = Field(100, description="Search calls per key and day that plans and reports assume")
-    quota_units_per_day: Share = Field(10_000, description="Units per key and day that plans and reports assume")
+    youtube_api_base_url: Http = Field(
+        "https://www.googleapis.com/youtube/v3", description="Address of the YouTube API"
+    )
+    youtube_concurrency: Count = Field(32, description="Maximum parallel API calls of one process")
+    quota_search_per_day: Share = Field(100, description="Assumed search calls per key and day, for plans and reports")
+    quota_units_per_day: Share = Field(10_000, description="Assumed units per key and day, for plans and reports")
     quota_batch_per_day: Share = Field(
-        10_000, description="batchGetStats calls per key and day that plans and reports assume"
+        10_000, description="Assumed batchGetStats calls per key and day, for plans and reports"
     )
 
     vault_provider: Vault = Field(
         default_factory=_vault_default,
         description="Where the archive is stored: `local`, `huggingface`, `fsspec`, or `off` for no archive",
     )
-    vault_path: Path = Field(default_factory=lambda: _user_data() / "vault", description="Folder of the local archive")
+    vault_path: UserPath = Field(
+        default_factory=lambda: _user_data() / "vault", description="Folder of the local archive"
+    )
     vault_url: str | None = Field(
         None,
         description="Address of the archive for `fsspec`, such as `s3://bucket/archive` or `file:///mnt/archive`",
@@ -139,7 +235,7 @@ class Settings(BaseSettings):
 
     youtube_audited: bool = Field(
         False,
-        description="Declare that YouTube has audited and accepted this client: it may keep statistics for 36 months",
+        description="Declare that YouTube has accepted this audited client, which may keep statistics for 36 months",
     )
     retention_statistics_days: Annotated[int, Field(ge=1, le=1096)] = Field(
         30, description="Days to keep snapshots; more than 30 only with `YOUTUBE_AUDITED`"
@@ -155,7 +251,7 @@ class Settings(BaseSettings):
     )
     janitor_batch_size: Count = Field(5_000, description="Rows that one transaction of the Janitor deletes")
     janitor_max_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.2, description="Largest share of a table, or of the archive, that the Janitor deletes without `--yes`"
+        0.2, description="Largest share of a table or the archive that the Janitor deletes without `--yes`"
     )
 
     hunter_batch_size: Count = Field(10, description="Queries per cycle")
@@ -163,16 +259,18 @@ class Settings(BaseSettings):
         24, description="Search only for videos published within this many hours"
     )
     hunter_index_lag_minutes: Annotated[float, Field(ge=0, le=10_080)] = Field(
-        60, description="Overlap of a round with the one before, for videos that YouTube lists late"
+        60, description="Overlap of a round's window with the window before, for videos that YouTube lists late"
     )
     hunter_max_pages_per_round: Count = Field(
-        20, description="Most pages of one round of a query; the rest becomes a `search_gap` event"
+        20, description="Maximum pages of one round of a query; the rest becomes a `search_gap` event"
     )
-    hunter_max_searches_per_run: Count | None = Field(None, description="Most searches of one process; unset: no limit")
-    hunter_region: str | None = Field(
+    hunter_max_searches_per_run: Count | None = Field(
+        None, description="Maximum searches of one process; unset: no limit"
+    )
+    hunter_region: Annotated[str, AfterValidator(iso_codes.region)] | None = Field(
         None, description="Only videos that viewers in this country can watch: ISO 3166-1 code such as `US` or `GB`"
     )
-    hunter_language: str | None = Field(
+    hunter_language: Annotated[str, AfterValidator(iso_codes.language)] | None = Field(
         None, description="Prefer videos relevant to this language: ISO 639-1 code such as `en`, `zh-Hans` or `zh-Hant`"
     )
     hunter_safe_search: Literal["none", "moderate", "strict"] | None = Field(
@@ -181,23 +279,23 @@ class Settings(BaseSettings):
     hunter_category: Share | None = Field(
         None, description="Only videos of this YouTube category, a number such as `28`"
     )
-    hunter_tag_allow: str | None = Field(
+    hunter_tag_allow: Pattern | None = Field(
         None, description="Regular expression; only tags that match it anywhere become queries"
     )
-    hunter_tag_deny: str | None = Field(
+    hunter_tag_deny: Pattern | None = Field(
         None, description="Regular expression; tags that match it anywhere do not become queries"
     )
     hunter_tags_per_video: Share = Field(
-        10, description="Most tags of one video that become queries; 0 stops the Snowball"
+        10, description="Maximum tags of one video that become queries; 0 stops the Snowball"
     )
-    hunter_new_queries_per_search: Share = Field(20, description="Most new queries from one search")
-    hunter_max_queue: Share = Field(50_000, description="Size of the queue from which on tags add no queries")
+    hunter_new_queries_per_search: Share = Field(20, description="Maximum new queries from one search")
+    hunter_max_queue: Share = Field(50_000, description="Size of the queue at which tags add no more queries")
     hunter_lease_seconds: Seconds = Field(600, description="Seconds until another process may claim a claimed query")
 
     tracker_batch_size: Count = Field(50, description="Videos per cycle")
     tracker_lease_seconds: Seconds = Field(300, description="Seconds until another process may claim a claimed video")
 
-    atlas_clock: str = Field(
+    atlas_clock: Annotated[str, AfterValidator(_clock)] = Field(
         "real", description="The schedule clock: `real`, or a faster one for demos and simulations"
     )
     notify_urls: SecretStr | None = Field(
@@ -209,20 +307,55 @@ class Settings(BaseSettings):
     notify_interval_minutes: Annotated[float, Field(ge=0, le=525_600)] = Field(
         60, description="Minutes between two notifications of the same thing, over all processes; 0: no limit"
     )
-    breakout_views_per_hour: Count | None = Field(
-        None, description="Emit a `breakout` event above this growth in views per hour; unset: none"
+    notify_quiet_hours: Annotated[str, AfterValidator(_quiet_hours)] | None = Field(
+        None,
+        description="Hours of the day, in `DISPLAY_TIME_ZONE`, in which only errors are sent, such as `22:00-07:00`; "
+        "the rest follows in one message",
     )
-    prefect_api_url: str | None = Field(None, description="Address of the API of a Prefect server to report runs to")
+    notify_max_per_hour: Count = Field(
+        30, description="Maximum messages in an hour, over all processes; errors are always sent"
+    )
+    notify_digest_at: Annotated[str, AfterValidator(_time_of_day)] | None = Field(
+        None,
+        description="Time of the day, in `DISPLAY_TIME_ZONE`, from which the first run sends the daily digest, such as "
+        "`07:00`; unset: off",
+    )
+    heartbeat_url: SecretStr | None = Field(
+        None, description="Address that is called at the end of each good run, for a service that notices silence"
+    )
+    breakout_views_per_hour: Count | None = Field(
+        None, description="Emit a `breakout` event from this growth in views per hour on; unset: off"
+    )
+    breakout_min_score: Annotated[float, Field(gt=0, le=1_000)] = Field(
+        8.0, description="Breakout score from which a video is breaking out"
+    )
+    breakout_min_views_per_hour: Count = Field(
+        50, description="Growth in views per hour below which no video is breaking out"
+    )
+    display_time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        "UTC", description="Time zone in which people read times, such as `Europe/Berlin`"
+    )
+    report_title: Annotated[str, Field(max_length=200)] = Field("What is taking off", description="Title of the report")
+    metrics_address: Annotated[str, AfterValidator(_ip_address)] = Field(
+        "127.0.0.1", description="Address on which `--metrics-port` listens; `0.0.0.0`: every network of the machine"
+    )
+    metrics_push_url: SecretStr | None = Field(
+        None, description="Pushgateway to which each run sends its metrics at its end; may hold user and password"
+    )
+    prefect_api_url: Http | None = Field(None, description="Address of the API of a Prefect server to report runs to")
     prefect_api_key: SecretStr | None = Field(None, description="API key of the Prefect server")
-    maia_result_file: Path | None = Field(None, description="File to write the result to")
+    maia_result_file: UserPath | None = Field(None, description="File to write the result to")
     maia_run_id: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="Name of the workflow run that this process belongs to"
+    )
+    maia_run_url: Annotated[str, Field(max_length=500), AfterValidator(_http)] | None = Field(
+        None, description="Address of the page of that workflow run"
     )
     maia_wave: Annotated[int, Field(ge=1, le=32_767)] | None = Field(
         None, description="Number of the wave in the workflow run, from 1"
     )
     maia_wave_pause_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
-        60, description="Seconds of pause before a further wave is planned, plus up to half at random; 0: no pause"
+        60, description="Seconds before a further wave is planned, plus up to half of them at random"
     )
 
     @model_validator(mode="before")
@@ -257,70 +390,22 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("atlas_clock")
+    @field_validator("database_url", "notify_urls")
     @classmethod
-    def _clock(cls, value: str) -> str:
-        try:
-            Clock.parse(value)
-        except ConfigError as error:
-            raise ValueError(str(error).removeprefix("ATLAS_CLOCK: ")) from None
-        return value
-
-    @field_validator("notify_urls")
-    @classmethod
-    def _routes(cls, value: SecretStr | None) -> SecretStr | None:
-        notify_urls.parse(value.get_secret_value() if value else "")
-        return value
-
-    @field_validator("hunter_tag_allow", "hunter_tag_deny")
-    @classmethod
-    def _pattern(cls, value: str | None) -> str | None:
-        try:
-            with warnings.catch_warnings(action="ignore"):  # of a pattern that works today
-                re.compile(value or "", re.IGNORECASE)
-        except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}, or thousands of groups in groups
-            raise ValueError(f"it is not a regular expression ({error})") from None
-        return value
-
-    @field_validator("youtube_api_base_url", "prefect_api_url")
-    @classmethod
-    def _url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("it must start with http:// or https://")
-        return value.rstrip("/") if value else value
-
-    @field_validator("database_schema")
-    @classmethod
-    def _schema(cls, value: str) -> str:
-        if value.startswith("pg_") or value == "information_schema":
-            raise ValueError("names that begin with pg_, and information_schema, are PostgreSQL's own")
-        return value
-
-    @field_validator("database_url")
-    @classmethod
-    def _dsn(cls, value: SecretStr | None) -> SecretStr | None:
+    def _addresses(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value:
-            check_url(value.get_secret_value())
+            check = check_url if info.field_name == "database_url" else notify_urls.parse
+            check(value.get_secret_value())
         return value
 
-    @field_validator("vault_path", "atlas_embedded_path", "maia_result_file")
+    @field_validator("metrics_push_url", "heartbeat_url")
     @classmethod
-    def _path(cls, value: Path | None) -> Path | None:
-        try:
-            _ = value and value.expanduser()
-        except RuntimeError:
-            raise ValueError("its ~ does not name a user with a home folder") from None
+    def _secret_addresses(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value:
+            _http(value.get_secret_value())
+            if info.field_name == "metrics_push_url":  # a heartbeat's address may have a query
+                _url(value.get_secret_value())
         return value
-
-    @field_validator("hunter_region")
-    @classmethod
-    def _region(cls, value: str | None) -> str | None:
-        return value and iso_codes.region(value)
-
-    @field_validator("hunter_language")
-    @classmethod
-    def _language(cls, value: str | None) -> str | None:
-        return value and iso_codes.language(value)
 
     @property
     def key_rings(self) -> KeyPool:

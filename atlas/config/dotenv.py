@@ -43,25 +43,16 @@ class Quoted(str):
 
 @dataclass
 class DotEnv:
-    """The content of one file.
-
-    Attributes:
-        values: by name in lower case.
-        lines: line numbers, by name in lower case.
-        names: the names that have a value, as written.
-        expanding: names whose value contains `${` outside of single quotes; it is not expanded.
-        problems: what is wrong, without any value, which may be a secret.
-    """
+    """The content of one file. Values and line numbers are by name in lower case."""
 
     path: Path
     values: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
-    names: list[str] = field(default_factory=list)
-    expanding: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # names with a value, as written
+    expanding: list[str] = field(default_factory=list)  # names with an unexpanded `${` outside of single quotes
+    problems: list[str] = field(default_factory=list)  # messages, which show no value
 
     def where(self, name: str) -> str:
-        """Return the place of a setting, for messages."""
         return f"line {self.lines[name]} of {self.path}"
 
 
@@ -69,10 +60,7 @@ def find(known: Collection[str]) -> DotEnv | None:
     """Return the `.env` of the current folder, or the nearest one above it in the same project.
 
     A file above must name a setting and belong to this user. The project ends at the root of the git repository;
-    outside of a repository it is everything below the home folder.
-
-    Args:
-        known: the names of all settings, in lower case.
+    outside of a repository it is everything below the home folder. `known`: all settings, in lower case.
     """
     here = _here()
     if here is None:
@@ -88,7 +76,7 @@ def find(known: Collection[str]) -> DotEnv | None:
 
 
 def left_out(name: str) -> Path | None:
-    """Return the nearest `.env` above this folder that names a setting, in whatever project."""
+    """Return the nearest `.env` above this folder that sets `name`, also outside of the project."""
     here = _here()
     if here is None:
         return None
@@ -130,7 +118,7 @@ def _above(here: Path, folders: list[Path]) -> Iterator[Path]:
 
 
 def _names(path: Path) -> set[str]:
-    """Return the first words of its lines, in lower case, even if the rest cannot be parsed."""
+    """Return the first word of each line, in lower case, even if the rest cannot be parsed."""
     try:
         raw = path.read_bytes().replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")  # also of UTF-16
     except OSError:
@@ -197,7 +185,7 @@ def _quote(written: str) -> str:
 
 
 def _problem(file: DotEnv, binding: Binding, known: Collection[str]) -> str | None:
-    """Return what is wrong with a line, showing only names of settings of it, or None."""
+    """Return what is wrong with a line, or None; shows nothing of the line but names of settings."""
     match = _PARTS.match(binding.original.string)
     name, equals, value = (match[1] or "", match[2], match[3]) if match else ("", "", "")
     name = name.strip("'")
@@ -235,7 +223,7 @@ def _broken(whose: str, value: str) -> str:
 
 
 def _doubtful(file: DotEnv, name: str, value: str, known: Collection[str]) -> str | None:
-    """Return a doubt about a line that the parser accepts, or None."""
+    """Return what is probably wrong with a line that the parser accepts, or None."""
     before = file.values.get(name.lower())
     if before and before != value:  # an empty placeholder may be followed by the value
         return f"{name} stands in line {file.lines[name.lower()]} too, with another value; keep one"

@@ -17,22 +17,17 @@ RINGS = ("hunting", "tracking", "archeology")
 
 
 def fingerprint(key: SecretStr | str) -> str:
-    """Return 12 hexadecimal digits of a key's SHA-256, which name the key in the database, logs and reports."""
+    """Return 12 hexadecimal digits of a key's SHA-256, its name in the database, logs and reports."""
     text = key.get_secret_value() if isinstance(key, SecretStr) else key
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class KeyPool:
-    """The keys of each ring, each key once, in their order.
-
-    Attributes:
-        rings: ring name → keys.
-        shared: whether all rings share the keys of a list that was too short to deal out.
-    """
+    """The keys of each ring, each key once, in their order."""
 
     rings: dict[str, tuple[SecretStr, ...]]
-    shared: bool = False
+    shared: bool = False  # all rings share the keys, since the list was too short to deal out
 
     @classmethod
     def parse(cls, text: str | None, *, tracking_size: int = 1, archeology_size: int = 1) -> KeyPool:
@@ -89,7 +84,7 @@ class KeyPool:
 def _keys(value: Any, where: str) -> tuple[SecretStr, ...]:
     if not isinstance(value, list) or not all(isinstance(key, str) and key.strip() for key in value):
         raise ConfigError(
-            f"YOUTUBE_API_KEY_POOL_JSON: {where} must be a list of keys, each a text that is not empty, "
+            f"YOUTUBE_API_KEY_POOL_JSON: {where} must be a list of keys, each a non-empty string, "
             'such as ["KEY", "KEY"].'
         )
     keys = tuple(dict.fromkeys(key.strip() for key in value))

@@ -1,4 +1,4 @@
-"""Parse NOTIFY_URLS: which service is notified of which events, in Apprise's form `type,type=URL`."""
+"""Parse NOTIFY_URLS: services, each with the event types it gets, as `type,type=URL`."""
 
 from __future__ import annotations
 
@@ -6,35 +6,29 @@ from dataclasses import dataclass
 
 from atlas.event_types import EventType
 
-__all__ = ["Entry", "bare_url", "parse"]
+__all__ = ["NotifyService", "bare_url", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One service.
+class NotifyService:
+    """A service that is notified, as one entry of NOTIFY_URLS names it."""
 
-    Attributes:
-        place: its place in NOTIFY_URLS, from 1; messages name it by this.
-        types: the events that it takes; empty: all.
-        url: a secret.
-    """
-
-    place: int
-    types: frozenset[EventType]
-    url: str
+    place: int  # its position in NOTIFY_URLS, from 1, by which messages name it
+    types: frozenset[EventType]  # that it gets; empty: all
+    url: str  # a secret
 
     def takes(self, event: EventType | None) -> bool:
-        """Return whether it takes such an event; None stands for a message about no event."""
+        """Return whether the service gets such events; None: a message about no event."""
         return not self.types or event is None or event in self.types
 
     def __repr__(self) -> str:
-        return f"Entry({self.place})"
+        return f"NotifyService({self.place})"
 
 
-def parse(text: str) -> list[Entry]:
+def parse(text: str) -> list[NotifyService]:
     """Return the entries of NOTIFY_URLS, in their order.
 
-    Raises ValueError for an unknown type. It names only the entry's place, since any part of the entry may be secret.
+    Raises ValueError for an unknown type. The message names only the position, since any part may be secret.
     """
     entries = []
     for place, written in enumerate(text.split(), 1):
@@ -49,7 +43,7 @@ def parse(text: str) -> list[Entry]:
                 ) from None
         if words and not url:
             raise ValueError(f"entry {place} has no URL after its types; write it as type,type=URL")
-        entries.append(Entry(place, frozenset(types), url))
+        entries.append(NotifyService(place, frozenset(types), url))
     return entries
 
 

@@ -1,4 +1,4 @@
-"""Find names that look like settings and are none: misspelt ones, and names of single keys."""
+"""Find variables that look like settings but are not: misspelt names, and names of single keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["POOL", "similar_settings"]
 
 POOL = "YOUTUBE_API_KEY_POOL_JSON"
 
-# only Maia's settings begin so; other tools use DATABASE_, VAULT_, HF_, PREFECT_ and others too
+# only Maia's settings start with these; other tools use DATABASE_, VAULT_, HF_, PREFECT_ and others too
 _OURS = ("HUNTER_", "TRACKER_", "JANITOR_", "KEY_POOL_")
 _A_KEY = re.compile(r"(YOUTUBE|YT)_(\w+_)?KEYS?(_POOL)?(_JSON)?")
 # names that hosts of databases, their tools and other projects use
@@ -26,12 +26,10 @@ _ALIKE = 0.85
 
 
 def similar_settings(names: Iterable[str], known: Collection[str], given: Collection[str]) -> dict[str, str | None]:
-    """Return the names that look like settings and are none, each with the setting that was probably meant.
+    """Return the names that look like settings but are not, each with the setting that was probably meant.
 
-    Args:
-        names: of the environment or a file.
-        known: the names of all settings, in upper case.
-        given: those of them that are set. A foreign name similar to one of them is ignored.
+    `known` are all settings, in upper case, and `given` those that are set: a foreign name similar to one of these is
+    ignored.
     """
     found: dict[str, str | None] = {}
     for name in names:

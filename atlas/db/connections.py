@@ -1,4 +1,4 @@
-"""Make connections to PostgreSQL, and pools of them, directly or through a pooler."""
+"""Open connections to PostgreSQL and pools of them, directly or through a pooler."""
 
 from __future__ import annotations
 
@@ -25,24 +25,22 @@ if TYPE_CHECKING:
 
     from atlas.db.deadline import Watch
 
-__all__ = ["connect", "limited_start", "open_pool"]
-
 logger = logging.getLogger(__name__)
 
 _LAST_ATTEMPT = 1.0
-"""Real seconds for a connection that is begun when the time for retries is over."""
-_QUIET = 2.0
-"""Real seconds after which a log line names the server that is waited for."""
+"""Real seconds for a connection attempt that begins when the time for retries is over."""
+_SLOW = 2.0
+"""Real seconds of waiting after which a log line names the server."""
 
 
 @contextlib.asynccontextmanager
 async def limited_start(url: str, watch: Watch) -> AsyncIterator[None]:
-    """Bound all steps inside, which open connections, by one DEADLINE, and log what a slow one waits for.
+    """Limit all steps inside, which open connections, by one DEADLINE, and log the server if they are slow.
 
     Raises DatabaseUnavailable when the time is up.
     """
     watch.server = describe_server(Address.parse(url).place)
-    notice = asyncio.get_running_loop().call_later(_QUIET, logger.warning, "waiting for %s", watch.server)
+    notice = asyncio.get_running_loop().call_later(_SLOW, logger.warning, "waiting for %s", watch.server)
     try:
         async with watch.limited(deadline.DEADLINE) as limit:
             yield
@@ -57,15 +55,9 @@ async def limited_start(url: str, watch: Watch) -> AsyncIterator[None]:
 async def connect(
     url: str, application_name: str, watch: Watch, *, seconds: float = COMMAND_TIMEOUT
 ) -> asyncpg.Connection:
-    """Return a watched connection.
+    """Return a watched connection, whose statements have ``seconds`` unless they have a time limit of their own.
 
-    Args:
-        url: DATABASE_URL.
-        application_name: how the server's views name the connection.
-        watch: of the server, which bounds the steps.
-        seconds: the time limit of its statements unless they have one of their own.
-
-    Raises ConfigError for a wrong address and, after some retries, DatabaseUnavailable where it cannot be reached.
+    Raises ConfigError for a wrong address and, after some retries, DatabaseUnavailable.
     """
     return await _first(_Maker(Address.parse(url), application_name, watch, command_timeout=seconds))
 
@@ -88,22 +80,14 @@ async def _first(make: _Maker) -> asyncpg.Connection:
         ) from None
 
 
-class _PoolerFoundError(Exception):
-    """The server did not receive a startup parameter of the session."""
-
-
 @dataclass(eq=False)
 class _Maker:
-    """Makes connections to an address. The first one finds out whether a pooler is in between.
-
-    Attributes:
-        json: whether the connections read and write jsonb as Python's values.
-    """
+    """Makes connections to an address; the first one detects a pooler."""
 
     address: Address
     application_name: str
     watch: Watch
-    json: bool = False
+    json: bool = False  # whether jsonb is converted from and to Python values
     command_timeout: float = COMMAND_TIMEOUT
     _kind: type[asyncpg.Connection] | None = None
 
@@ -120,29 +104,28 @@ class _Maker:
 
     async def _find_kind(self) -> asyncpg.Connection:
         if self.address.pooled is None:
-            with contextlib.suppress(_PoolerFoundError):
-                return await self._dial_directly()
-            logger.info("DATABASE_URL leads to a pooler; pgbouncer=true among its parameters saves finding it out")
+            if (connection := await self._dial_directly()) is not None:
+                self._kind = asyncpg.Connection
+                return connection
+            logger.info("DATABASE_URL leads to a pooler; add pgbouncer=true to its parameters to skip this detection")
         self._kind = Bounded if self.address.pooled is False else Shared
         return await self._dial(self._kind)
 
-    async def _dial_directly(self) -> asyncpg.Connection:
+    async def _dial_directly(self) -> asyncpg.Connection | None:
+        """Return a direct session of the server; None if a pooler refuses or drops its parameters."""
         try:
             connection = await self._dial(asyncpg.Connection)
         except asyncpg.PostgresError as error:
             if refused_parameter(error) is None:
                 raise
-            raise _PoolerFoundError from None
+            return None
         own = False
         try:
             own = await is_own(connection)
         finally:
             if not own:
                 connection.terminate()
-        if not own:
-            raise _PoolerFoundError
-        self._kind = asyncpg.Connection
-        return connection
+        return connection if own else None
 
     async def _dial(self, kind: type[asyncpg.Connection]) -> asyncpg.Connection:
         given = options(self.application_name, kind) | {"command_timeout": self.command_timeout}
@@ -156,11 +139,11 @@ class _Maker:
 
 
 async def _busy_pids(dsn: str, given: dict[str, Any], pids: Sequence[int]) -> list[int] | None:
-    """Ask the server which of its processes are at work; None behind a pooler, which has its own numbers."""
+    """Return which of the server's processes run a statement; None behind a pooler, which has its own process ids."""
     connection = await asyncpg.connect(dsn, **given)
     try:
         row = await connection.fetchrow(sql("schema/at_work"), list(pids))
-        return row["at_work"] if row["asked"] == connection.get_server_pid() else None
+        return row["busy"] if row["own_pid"] == connection.get_server_pid() else None
     finally:
         connection.terminate()
 

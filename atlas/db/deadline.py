@@ -1,14 +1,14 @@
-"""One deadline for a database that does not answer, over everything that a process asks of it.
+"""One deadline for a database that does not answer, over all statements of a process.
 
 A server that is gone breaks its connections. A silent one does not: its machine hangs, the network drops packets, or a
-proxy has lost its far side and goes on acknowledging what it is sent, so that the kernel's timeouts never fire. On its
-own connection a long statement looks the same. So while a connection has waited for some seconds, the server is probed
-by a small question on a new connection:
+proxy that lost the server still acknowledges packets, so that the kernel's timeouts never fire. A long statement looks
+the same on its own connection. So when a connection has waited for some seconds, the server is probed with a small
+query on a new connection:
 
-- No answer: after ``DEADLINE`` seconds without any answer from the server, every connection that waits is ended. What a
-  process still has to do with the database then shares ``SHUTDOWN`` seconds.
-- An answer: the connection may wait as long as its statement's own time limit. Where the server keeps saying that this
-  connection has nothing to do, the answer got lost: that connection is ended, and its work can be repeated.
+- No answer: after ``DEADLINE`` seconds without any answer from the server, every waiting connection is ended. All
+  later steps of the process then share ``SHUTDOWN`` seconds.
+- An answer: the connection may wait as long as its statement's own time limit. If the server reports this connection
+  as idle for long, the answer was lost: the connection is ended, and its work can be repeated.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
     Probe = Callable[[Sequence[int]], Awaitable[Collection[int] | None]]
-    """Asks the server which of these process ids are at work; None: it cannot be known."""
-
-__all__ = ["DEADLINE", "HURRIED_DEADLINE", "SHUTDOWN", "Watch"]
+    """Returns which of these process ids run a statement; None: unknown."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ logger = logging.getLogger(__name__)
 DEADLINE = 30.0
 """Without any answer for this long, the database is given up."""
 HURRIED_DEADLINE: Final = 2.0
-"""The same after a signal: Docker and GitHub Actions soon kill what they have asked to end."""
+"""The same after a signal: Docker and GitHub Actions kill a process some seconds after it."""
 SHUTDOWN: Final = 3.0
 """For all steps together once the database is given up."""
 
@@ -53,19 +51,13 @@ _KEEPALIVE: Final = 60  # routers and load balancers forget a connection that is
 
 @dataclass(eq=False, slots=True)
 class _Wait:
-    """A connection that waits for an answer.
-
-    Attributes:
-        since: when it asked.
-        idle_since: when a probe first said that the server does nothing for it.
-        error: why it was ended here.
-    """
+    """A connection that waits for an answer."""
 
     connection: asyncpg.Connection
     pid: int
     since: float
-    idle_since: float | None = None
-    error: DatabaseUnavailable | None = None
+    idle_since: float | None = None  # when a probe first reported it as idle
+    error: DatabaseUnavailable | None = None  # why it was ended here
 
     def end(self, error: DatabaseUnavailable) -> None:
         self.error = error
@@ -74,17 +66,11 @@ class _Wait:
 
 @dataclass(eq=False)
 class Watch:
-    """Knows whether the server answers, and bounds what waits for it. One for a ``Database`` and an event loop.
+    """Watches whether the server answers, and limits waiting; one per ``Database`` and event loop."""
 
-    Attributes:
-        server: how messages name the server.
-        probe: how the server is asked; set before the first connection is watched.
-        last_answer: in ``time.monotonic()`` seconds.
-    """
-
-    server: str = "the database"
-    probe: Probe | None = None
-    last_answer: float = 0.0
+    server: str = "the database"  # how messages name it
+    probe: Probe | None = None  # set before the first connection is watched
+    last_answer: float = 0.0  # in time.monotonic() seconds
     _waits: dict[_Wait, None] = field(default_factory=dict)  # the oldest first
     _limits: set[asyncio.Timeout] = field(default_factory=set)
     _given_up_at: float | None = None
@@ -93,20 +79,18 @@ class Watch:
     _timer: asyncio.TimerHandle | None = None
     _probing: asyncio.Task[None] | None = None
 
-    # ── how long a step may take ────────────────────────────────────────────────────────────────────────────────────
-
     @property
     def ending(self) -> bool:
-        """Whether the database is given up or a signal came: waits are short, and nothing is repeated."""
+        """Whether the database is given up or a signal came; then waits are short, and nothing is repeated."""
         return self._given_up_at is not None or self._hurried
 
     @property
     def closing(self) -> float:
-        """The seconds for closing a connection."""
+        """Time limit in seconds for closing a connection."""
         return _MIN_STEP if self.ending else _CLOSE
 
     def left(self, seconds: float) -> float:
-        """Return the seconds that a step may take which has ``seconds`` while the server answers."""
+        """Return the time limit of a step in seconds: ``seconds``, or less after a signal or a given-up database."""
         if self._given_up_at is not None:
             return min(seconds, max(self._shutdown_ends(self._given_up_at) - time.monotonic(), _MIN_STEP))
         return min(seconds, HURRIED_DEADLINE) if self._hurried else seconds
@@ -116,9 +100,9 @@ class Watch:
 
     @contextlib.asynccontextmanager
     async def limited(self, seconds: float) -> AsyncIterator[asyncio.Timeout]:
-        """Bound a step that is no statement, such as making a connection. A signal shortens it while it runs.
+        """Limit a step that is no statement, such as making a connection; a signal shortens the limit.
 
-        Raises TimeoutError when the time is up, DatabaseUnavailable where that is sooner than ``seconds``.
+        Raises TimeoutError after ``seconds``, DatabaseUnavailable if the limit was shorter.
         """
         limit = asyncio.timeout(self.left(seconds))
         self._limits.add(limit)
@@ -147,8 +131,6 @@ class Watch:
             f"{self.server} gave no answer{within}. Check that it runs, that DATABASE_URL names its host and port, and "
             "that no firewall is in the way."
         )
-
-    # ── what shortens and lengthens it ──────────────────────────────────────────────────────────────────────────────
 
     def answered(self) -> None:
         """The server has answered: it is there, or there again."""
@@ -182,8 +164,6 @@ class Watch:
             self._timer = None
         self._schedule_probe()
 
-    # ── connections that wait ───────────────────────────────────────────────────────────────────────────────────────
-
     def attach(self, connection: asyncpg.Connection) -> None:
         """Watch everything that a new connection asks the server from now on."""
         connection._protocol = _WatchedProtocol(connection._protocol, self, connection)  # noqa: SLF001  there is no hook
@@ -212,8 +192,6 @@ class Watch:
             return result
         finally:
             del self._waits[wait]
-
-    # ── probing the server ──────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def _probe_after(self) -> float:
@@ -245,7 +223,7 @@ class Watch:
                 probe = probe or asyncio.create_task(self._probe_once(waits))
                 last_answer, began = self.last_answer, time.monotonic()
                 await asyncio.wait({probe}, timeout=_TICK)
-                # a longer time means that this process stood still, not that the server was silent
+                # a longer time means that this process was frozen, not that the server was silent
                 silent += min(time.monotonic() - began, 2 * _TICK)
                 if probe.done():
                     if probe.result():
@@ -271,11 +249,11 @@ class Watch:
         return silent >= (HURRIED_DEADLINE if self._hurried else DEADLINE)
 
     async def _probe_once(self, waits: Sequence[_Wait]) -> bool:
-        """Return whether the server answers. End the connections that it keeps calling idle."""
+        """Return whether the server answers. End waiting connections that it reports as idle for long."""
         assert self.probe is not None, "it is set before any connection is watched"  # noqa: S101
         try:
             busy = await self.probe([wait.pid for wait in waits])
-        except asyncpg.PostgresError as error:  # it refuses the connection: it is full, or about to end
+        except asyncpg.PostgresError as error:  # the server answers: it is full, or shutting down
             return not isinstance(error, asyncpg.PostgresConnectionError)
         except Exception:  # any other error of a server that is not there
             logger.debug("the database could not be probed", exc_info=True)
@@ -299,7 +277,7 @@ class Watch:
 
 
 class _WatchedProtocol:
-    """The driver's protocol of a connection; the watch sees each question to the server."""
+    """The driver's protocol of a connection, with each awaited call observed by the watch."""
 
     __slots__ = ("_connection", "_inner", "_pid", "_watch")
 
@@ -310,10 +288,13 @@ class _WatchedProtocol:
         self._pid: int = connection.get_server_pid()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        method = getattr(self._inner, name)
+        if name not in _AWAITED:
+            return method
+        return lambda *given, **named: self._watch.answer(self._connection, self._pid, lambda: method(*given, **named))
 
     async def close(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  the driver's
-        """Close the connection, or cut it off where that takes long: the driver may wait without end."""
+        """Close the connection, or abort it after a time limit: the driver may wait forever."""
         try:
             async with asyncio.timeout(self._watch.closing):
                 await self._inner.close(timeout)
@@ -321,24 +302,15 @@ class _WatchedProtocol:
             self._inner.abort()
 
 
-def _watched(name: str) -> Any:
-    async def ask(self: _WatchedProtocol, *given: Any, **named: Any) -> Any:
-        method = getattr(self._inner, name)
-        return await self._watch.answer(self._connection, self._pid, lambda: method(*given, **named))
-
-    return ask
-
-
-# everything that the driver awaits of a connection
-for _name in (
+_AWAITED = {
     "prepare", "bind_execute", "bind_execute_many", "bind", "execute", "close_portal", "close_statement", "query",
     "copy_in", "copy_out",
-):  # fmt: skip
-    setattr(_WatchedProtocol, _name, _watched(_name))
+}  # fmt: skip
+"""The methods that the driver awaits, besides ``close``."""
 
 
 def _keep_alive(connected: socket.socket | None) -> None:
-    """Have the kernel send something while a long statement says nothing."""
+    """Turn on TCP keepalive, so that a long statement does not look like a dead connection."""
     if connected is not None and connected.family in {socket.AF_INET, socket.AF_INET6}:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)  # macOS has the second

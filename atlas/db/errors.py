@@ -1,7 +1,7 @@
-"""Turn the driver's errors into Atlas's: the only module that knows the driver's.
+"""Map the driver's errors to Atlas's errors.
 
-``map_driver_errors`` goes around everything that is done with the database. ``map_address_errors`` goes inside it while
-a connection is made, where an error can be the address's fault: a ConfigError, which is not tried again.
+``map_driver_errors`` wraps every use of the database. Inside it, ``map_address_errors`` wraps the making of
+a connection, where the address can be the cause: that error is a ConfigError, which is not retried.
 """
 
 from __future__ import annotations
@@ -29,17 +29,6 @@ from atlas.redaction import scrub
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "LOST",
-    "TlsRefused",
-    "describe_server",
-    "map_address_errors",
-    "map_driver_errors",
-    "no_connection_left",
-    "read_only",
-    "refused_parameter",
-]
-
 
 class TlsRefused(ConfigError):
     """TLS with the server cannot be set up as DATABASE_URL asks for it."""
@@ -52,7 +41,7 @@ LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.DatabaseDroppedError,  # a new connection says that it does not exist
+    asyncpg.DatabaseDroppedError,  # a new connection reports that it does not exist
     asyncpg.TooManyConnectionsError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.IdleSessionTimeoutError,
@@ -70,23 +59,19 @@ _POOLER_REFUSES = re.compile(r"no such (user|database)|does not exist|authentica
 _TLS_WANTED = re.compile(r"no encryption|SSL off|insecure|(SSL|TLS)\b.* required")
 # of servers and poolers, with any SQLSTATE
 _FULL = re.compile(r"too many (clients|connections)|max client|no more connections|connection slots", re.IGNORECASE)
-# what to do where a statement is refused for no fault of its own
+# what to do if a statement was refused for an external reason
 _NO_SPACE = "make space on the server's disk: later runs take up what could not be stored"
 _SEE_LOG = "see the server's log"
-_TIMED_OUT = (
-    "another session holds what it needs (see pg_stat_activity), or the server's statement_timeout is too short for it"
-)
+_TIMED_OUT = "another session blocks it (see pg_stat_activity), or the server's statement_timeout is too short for it"
 # a server that goes away during the TLS handshake; any other TLS error is no accident
 _CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 @contextlib.contextmanager
 def map_driver_errors(place: str = "", *, statement: str = "") -> Iterator[None]:
-    """Turn the driver's errors into Atlas's.
+    """Turn the driver's errors into Atlas's, whose messages name the server's host and port (``place``).
 
-    Args:
-        place: the server's host and port, while a connection to it is made.
-        statement: the SQL that runs, from which a message names a missing right.
+    A message about a missing right names the right that the ``statement`` needs.
     """
     try:
         yield
@@ -97,7 +82,7 @@ def map_driver_errors(place: str = "", *, statement: str = "") -> Iterator[None]
     except LOST as error:
         raise _unavailable(error, place) from None
     except asyncpg.InterfaceError as error:
-        # the driver raises this for a closed connection too; anything else is a mistake of ours
+        # the driver raises this for a closed connection too; anything else is a bug
         if "clos" not in str(error) and "released back to the pool" not in str(error):
             raise
         raise DatabaseUnavailable(f"the connection to the database was lost: {_line(error)}.") from None
@@ -124,11 +109,13 @@ def map_driver_errors(place: str = "", *, statement: str = "") -> Iterator[None]
 
 @contextlib.contextmanager
 def map_address_errors() -> Iterator[None]:
-    """Turn what can be the fault of DATABASE_URL into a ConfigError, which shows no part of the address."""
+    """Map errors that DATABASE_URL can cause to ConfigError, which shows no part of the address."""
     try:
         yield
     except asyncpg.ClientConfigurationError as error:
-        raise ConfigError(f"DATABASE_URL: {_line(error)}.{_trust_hint(error)}") from None
+        hint = " Name the authority's file: sslrootcert=FILE, or sslrootcert=system for those that this machine trusts."
+        missing = "root certificate" in str(error)
+        raise ConfigError(f"DATABASE_URL: {_line(error)}.{hint * missing}") from None
     except (ssl.SSLCertVerificationError, *_CUT_OFF):
         raise
     except ssl.SSLError as error:
@@ -162,16 +149,16 @@ def map_address_errors() -> Iterator[None]:
 
 
 def refused_parameter(error: BaseException) -> str | None:
-    """Return the startup parameter that a pooler does not accept, if the error says so.
+    """Return the startup parameter that a pooler does not accept, if the error names one.
 
-    Where sslmode leaves it open, the driver tries again without TLS: the first answer is the error's cause then.
+    If sslmode allows both, the driver tries again without TLS: then the first answer is the cause of the error.
     """
     found = re.search(r"unsupported startup parameter(?: in options)?: (\w+)", f"{error} {error.__cause__}")
     return found and found[1]
 
 
 def no_connection_left(error: BaseException) -> NoConnectionLeft | None:
-    """Return what to raise where a server or a pooler has no connection left; None for any other error."""
+    """Return the error to raise if a server or a pooler has no connection left; None for any other error."""
     line = _line(error)
     # a server has an SQLSTATE for it; its message may be in any language
     if not isinstance(error, asyncpg.TooManyConnectionsError) and not _FULL.search(line):
@@ -190,12 +177,7 @@ _SETTING = (
 
 
 def read_only(said: str, *, standby: bool | None = None) -> ReadOnly:
-    """Return the error for a database that accepts no writes.
-
-    Args:
-        said: the server's message, or what could not be done.
-        standby: whether the server is a standby; None: not known.
-    """
+    """Return the error for a database that accepts no writes; ``standby`` is None where it is not known."""
     if standby is None:
         cause = f"If its server is a standby, {_TO_PRIMARY}. Otherwise {_SETTING}."
     else:
@@ -204,7 +186,7 @@ def read_only(said: str, *, standby: bool | None = None) -> ReadOnly:
 
 
 def describe_server(place: str) -> str:
-    """Return how a message names the database's server."""
+    """Return the server's name in messages."""
     return f"the database at {place}" if place else "the database"
 
 
@@ -214,7 +196,7 @@ _DENIED = re.compile(r"permission denied for (?P<kind>\w+(?: view)?) (?P<name>\S
 
 
 def _not_allowed(error: BaseException, statement: str) -> MissingRight:
-    """Return the error that names the missing right: the server names the table, the statement what it needs of it."""
+    """Return the error that names the missing right, from the table in the server's message and the statement."""
     line = _line(error)
     if "must be" in line:
         return MissingRight(f"DATABASE_URL: its user may not do this: {line}. Run it as the owner of the tables.")
@@ -267,7 +249,7 @@ def _todo(error: BaseException) -> str:
 
 
 def _refused(error: BaseException) -> ConfigError:
-    first = error.__cause__  # the answer to the attempt with TLS, where sslmode leaves it open
+    first = error.__cause__  # the answer to the attempt with TLS, if sslmode allows both
     line = _line(first if isinstance(first, asyncpg.PostgresError) else error)
     todo = "Add sslmode=require to it." if _TLS_WANTED.search(line) else "Check user, password and database."
     if isinstance(error, asyncpg.UndefinedObjectError):  # a startup parameter of the address
@@ -285,12 +267,6 @@ def _untrusted(error: ssl.SSLCertVerificationError) -> str:
         f"{said} Name the file of the authority that signed it: sslrootcert=FILE, "
         "or sslrootcert=system for the authorities that this machine trusts."
     )
-
-
-def _trust_hint(error: BaseException) -> str:
-    if "root certificate" not in str(error):
-        return ""
-    return " Name the authority's file: sslrootcert=FILE, or sslrootcert=system for those that this machine trusts."
 
 
 def _line(error: BaseException) -> str:

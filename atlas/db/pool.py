@@ -1,11 +1,11 @@
-"""The pool of a process: a few connections, and few attempts at a server that has none left.
+"""The connection pool of a process, which makes few attempts while the server has no connection left.
 
 A task that finds no idle connection makes one, or waits in a queue where the pool is full or the server refuses more. A
 released connection goes straight to the first task in the queue. After a refusal the process makes no attempt for a
-pause, which doubles with each refusal and is random, so that processes do not come together; then one task tries for
-all. Where a process has no connection to wait for, the refusal is an error.
+pause, which doubles with each refusal and is random, so that processes do not retry at the same time; then one task
+tries for all. If the process has no connection at all, the refusal is an error.
 
-The driver's own pool would let each waiting task try for itself, and would need an event loop's turn for each release.
+In asyncpg's pool each waiting task would try for itself, and each release would need a turn of the event loop.
 """
 
 from __future__ import annotations
@@ -27,31 +27,21 @@ if TYPE_CHECKING:
 
     from atlas.db.deadline import Watch
 
-__all__ = ["MAX_IDLE", "MAX_PAUSE", "MIN_PAUSE", "Pool"]
-
-# Seconds without an attempt after the first refusal, and after many. Each pause is random between half of it and all.
+# Seconds without an attempt after the first refusal, and at most. Each pause is random between half of that and all.
 MIN_PAUSE = 0.2
 MAX_PAUSE = 5.0
 MAX_IDLE = 300.0
-"""Seconds after which an unused connection is ended: a router or firewall may have forgotten it."""
+"""Seconds after which an idle connection is closed: a router or firewall may have dropped it."""
 
 
 class Pool:
-    """At most ``size`` connections.
+    """At most ``size`` connections, some of which are ``made`` already.
 
-    Args:
-        make: makes a connection; raises Atlas's errors, NoConnectionLeft where the server refuses one more.
-        size: the most connections.
-        watch: bounds each wait, and the goodbye to the server.
-        made: connections that exist already.
+    ``make`` raises Atlas's errors, NoConnectionLeft where the server refuses one more.
     """
 
     def __init__(
-        self,
-        make: Callable[[], Awaitable[asyncpg.Connection]],
-        size: int,
-        watch: Watch,
-        *made: asyncpg.Connection,
+        self, make: Callable[[], Awaitable[asyncpg.Connection]], size: int, watch: Watch, *made: asyncpg.Connection
     ) -> None:
         self._make = make
         self._size = size
@@ -70,7 +60,7 @@ class Pool:
         return _Use(self)
 
     async def acquire(self) -> asyncpg.Connection:
-        """Return a connection that no other task uses; give it back by ``release``.
+        """Return a connection that no other task uses; end its use with ``release``.
 
         Raises what ``make`` raises, and DatabaseUnavailable where none comes free in time.
         """
@@ -86,12 +76,7 @@ class Pool:
             raise DatabaseUnavailable(f"no connection to the database came free within {seconds:.0f} s.") from None
 
     async def release(self, connection: asyncpg.Connection, *, reusable: bool) -> None:
-        """Take a connection back.
-
-        Args:
-            connection: from ``acquire``.
-            reusable: every statement on it was answered; otherwise it is closed.
-        """
+        """Take a connection back; close it unless every statement on it was answered (``reusable``)."""
         if reusable and not (self._closing or connection.is_closed() or connection.is_in_transaction()):
             self._hand_over(connection)
         else:
@@ -114,8 +99,6 @@ class Pool:
             self._end(connection)
         self._wake()
 
-    # ── idle connections and the queue ──────────────────────────────────────────────────────────────────────────────
-
     def _take_idle(self) -> asyncpg.Connection | None:
         while self._idle:
             connection, since = self._idle.pop()
@@ -133,7 +116,7 @@ class Pool:
                 self._end(oldest)
 
     def _wake(self) -> None:
-        """Have the first task in the queue look again whether it can make a connection."""
+        """Wake the first task in the queue, which checks again whether it can make a connection."""
         self._resume(None)
 
     def _resume(self, result: asyncpg.Connection | None) -> bool:
@@ -171,21 +154,19 @@ class Pool:
                 raise DatabaseUnavailable("the database was closed while it was in use")
             if self._may_make():
                 with contextlib.suppress(NoConnectionLeft):
-                    return await self._made()
+                    return await self._make_connection()
             if not self._connections and not self._making:
                 self._wake()  # so that the next in the queue ends as well
                 raise NoConnectionLeft(self._refusal)
             connection = await self._wait_in_queue(first=True)
         return connection
 
-    # ── making and ending connections ───────────────────────────────────────────────────────────────────────────────
-
     def _may_make(self) -> bool:
         if self._refusals and (self._pause is not None or self._making):
             return False
         return len(self._connections) + self._making < self._size
 
-    async def _made(self) -> asyncpg.Connection:
+    async def _make_connection(self) -> asyncpg.Connection:
         self._making += 1
         try:
             connection = await self._make()

@@ -1,8 +1,8 @@
-"""The driver's options for a server's own sessions, and for those that a pooler such as PgBouncer shares.
+"""The driver's options for direct sessions, and for sessions behind a pooler such as PgBouncer.
 
-In transaction mode a pooler gives each transaction any free session, so that nothing may stay in a session:
+In transaction mode a pooler gives each transaction any free session, so that no state may stay in a session:
 
-- no startup parameters but those that poolers track,
+- only startup parameters that poolers track,
 - no prepared statements: the driver's cache is off. It then prepares a statement without a name, and again in the
   message that runs it; the pooler keeps the session in between, because no sync comes before,
 - no session state: the message that begins a transaction sets what it needs.
@@ -17,19 +17,17 @@ import asyncpg
 
 from atlas.db.queries import sql
 
-__all__ = ["COMMAND_TIMEOUT", "WHOLE_TABLE", "Bounded", "Shared", "is_own", "options"]
-
 _CONNECT_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 60.0
 WHOLE_TABLE = 6 * 3600.0
-"""Seconds that a statement may take which reads a whole table."""
+"""Time limit in seconds of a statement that reads a whole table."""
 STALLED_TRANSACTION = 10.0
-"""Seconds without a statement after which the server ends a transaction. A frozen process would hold its locks for
-hours otherwise."""
+"""Seconds without a statement after which the server ends a transaction; otherwise a frozen process keeps its locks for
+hours."""
 
 
 class Bounded(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
-    """A session whose transactions bring the limit for stalled ones along, without a round trip of their own."""
+    """A session whose transactions set the limit for stalled ones in the message that begins them."""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109  the driver's
         """Run a statement as the driver does; it begins transactions by this method."""
@@ -44,7 +42,7 @@ class Shared(Bounded):
     """A session behind a pooler: the next transaction may get another session of the server."""
 
     async def _introspect_types(self, *args: Any) -> Any:
-        """Keep the driver's questions about types, which also switch JIT off and on, in one session."""
+        """Run the driver's queries about types, which also switch JIT off and on, in one session."""
         transaction = self.transaction()  # a savepoint inside another
         await transaction.start()
         try:

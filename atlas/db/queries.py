@@ -1,10 +1,11 @@
 """The SQL: one statement per file in ``atlas/sql``, in a folder per caller, loaded as ``folder/name``.
 
-Two kinds of names stand for what the caller fills in:
+The caller fills in two kinds of names:
 
 - ``$word`` is an identifier, which is quoted here: ``$schema.videos``. ``$schema`` is DATABASE_SCHEMA unless given. A
-  table that is written with its schema is found through any pooler, where a search_path may get lost.
-- ``:word`` is a parameter. PostgreSQL knows only ``$1``, ``$2``, so ``:word`` becomes the number of its first place.
+  table name with its schema works behind any pooler, where a search_path may get lost.
+- ``:word`` is a parameter. PostgreSQL knows only ``$1``, ``$2``, so each ``:word`` gets a number, in the order of
+  first use.
 
 A statement of up to about five parameters may number them itself: ``fetch(sql("quota/settle_calls"), day, key)``.
 A longer one names them, and ``bind`` puts the values in order: ``fetch(*bind("hunter/advance_topic", topic=1, ...))``.
@@ -19,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from atlas.config import settings
-
-__all__ = ["bind", "names", "sql"]
 
 _FOLDER = resources.files("atlas") / "sql"
 _IDENTIFIER = re.compile(r"\$([a-z_]+)\b(?!\$)")  # $1, $2 … are the driver's, $body$ is a quote
@@ -38,12 +37,7 @@ _PARAMETER = re.compile(
 
 
 def sql(name: str, **identifiers: str) -> str:
-    """Return the statement in ``atlas/sql/{name}.sql`` as the driver takes it.
-
-    Args:
-        name: the file's path below ``atlas/sql``, without its ending: ``hunter/claim_topics``.
-        identifiers: what stands for ``$word`` in it, such as the name of a partition.
-    """
+    """Return the statement in ``atlas/sql/{name}.sql`` as the driver takes it, with identifiers for its ``$word``."""
     if not identifiers:
         return _in_schema(name, settings.database_schema)
     return _filled(name, {"schema": settings.database_schema, **identifiers})
@@ -52,11 +46,7 @@ def sql(name: str, **identifiers: str) -> str:
 def bind(name: str, /, **values: Any) -> tuple[str, *tuple[Any, ...]]:
     """Return a statement and the arguments for its parameters, in the driver's order.
 
-    Args:
-        name: as for ``sql``.
-        values: what stands for each ``:word``, and for each ``$word`` but ``$schema``.
-
-    Raises TypeError where the statement names other parameters.
+    ``values`` are for each ``:word``, and each ``$word`` but ``$schema``. Raises TypeError where it names others.
     """
     parameters = _numbered(name)[1]
     identifiers = {word: value for word, value in values.items() if word not in parameters}
@@ -68,8 +58,14 @@ def bind(name: str, /, **values: Any) -> tuple[str, *tuple[Any, ...]]:
 
 def names() -> list[str]:
     """Return the names of all statements."""
-    folder = Path(str(_FOLDER))
-    return sorted(str(file.relative_to(folder).with_suffix("").as_posix()) for file in folder.rglob("*.sql"))
+    root = Path(str(_FOLDER))
+    return sorted(str(file.relative_to(root).with_suffix("").as_posix()) for file in root.rglob("*.sql"))
+
+
+def folder(name: str) -> dict[str, str]:
+    """Return the statements of a folder by the names of their files; none of them has parameters."""
+    found = (each for each in names() if each.startswith(f"{name}/"))
+    return {each.removeprefix(f"{name}/"): sql(each) for each in found}
 
 
 def _quoted(identifier: str) -> str:

@@ -14,14 +14,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from atlas.errors import Contended, DatabaseUnavailable, ReadOnly
+from atlas.errors import Contended, DatabaseUnavailable, NoConnectionLeft, ReadOnly
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from atlas.db.deadline import Watch
-
-__all__ = ["SECONDS", "START_SECONDS", "time_left", "while_unavailable"]
 
 T = TypeVar("T")
 
@@ -35,29 +33,27 @@ _until: contextvars.ContextVar[float] = contextvars.ContextVar("atlas_retry_unti
 
 
 def time_left() -> float:
-    """Return the real seconds until the retries end that this is part of; infinite outside."""
+    """Return the real seconds until the current retries end; infinite outside of any."""
     return _until.get() - time.monotonic()
 
 
 async def while_unavailable(
     work: Callable[[], Awaitable[T]], seconds: float, watch: Watch, since: float | None = None
 ) -> T:
-    """Do work, and repeat it on DatabaseUnavailable and Contended for at most some seconds.
+    """Do work that is safe to repeat, and repeat it on DatabaseUnavailable and Contended for some ``seconds``.
 
-    Args:
-        work: must be safe to repeat.
-        seconds: real ones; 0: no repetition.
-        watch: the server's; nothing is repeated once it has given the server up or a signal has come.
-        since: begins the seconds at this ``time.monotonic()``, or at the server's last answer if that is later; None:
-            they begin with the first failure.
+    These are real seconds from ``since`` (``time.monotonic()``) or the server's last answer, whichever is later; None:
+    from the first failure. Nothing is repeated once ``watch`` has given the server up or a signal has come.
     """
+    full: NoConnectionLeft | None = None
     try:
-        return await work()  # nearly always: tenacity would cost more than many a statement
+        return await work()  # nearly always enough: tenacity costs more than many statements do
     except ReadOnly:
         raise
-    except (DatabaseUnavailable, Contended):
+    except (DatabaseUnavailable, Contended) as error:
         if watch.ending or not seconds:
             raise
+        full = error if isinstance(error, NoConnectionLeft) else None
     until = seconds + (time.monotonic() if since is None else max(since, watch.last_answer))
     # half of a pause is fixed, which bounds the attempts (10 in 10 s, 18 in 30 s); half is random: shards spread out
     pause = wait_exponential(multiplier=0.1, max=2.5) + wait_random_exponential(multiplier=0.1, max=2.5)
@@ -70,10 +66,20 @@ async def while_unavailable(
     )
 
     async def again() -> T:
-        return await work()  # tenacity does not await what a lambda returns
+        nonlocal full
+        try:
+            return await work()
+        except NoConnectionLeft as error:
+            full = error
+            raise
 
     token = _until.set(until)
     try:
         return await retrying(again)
+    except DatabaseUnavailable as error:
+        # the time limit cut the last try off, and says less than what the server answered before
+        if full is not None and isinstance(error.__context__, TimeoutError) and not watch.ending:
+            raise full from None
+        raise
     finally:
         _until.reset(token)

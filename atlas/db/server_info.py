@@ -15,22 +15,10 @@ from atlas.db.queries import sql
 from atlas.errors import ConfigError, SchemaError
 from atlas.schedule_clock import measured_offset
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "Inspection",
-    "State",
-    "Storage",
-    "inspect",
-    "is_revision",
-    "newer_schema",
-    "read_state",
-    "schema_version",
-]
-
 # the newest revision in atlas/migrations/versions; a test compares it with Alembic's head
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 
-# there is no schema, or a foreign relation has the name of its table
+# there is no schema, or another relation has the name of its table
 _NO_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.WrongObjectTypeError)
 
 
@@ -45,55 +33,35 @@ class Storage(StrEnum):
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `atlas status` says of the database.
+    """What `atlas status` shows of the database."""
 
-    Attributes:
-        server: its version, such as ``18.4``.
-        name: the database's name.
-        timescaledb: the version of the installed extension.
-        edition: of TimescaleDB: ``apache`` or ``timescale`` (community).
-        available: the version of TimescaleDB that could be installed.
-        preloaded: whether the server loads TimescaleDB, without which the extension cannot be created.
-        storage: None without snapshots, or with those of a release before partitions.
-        schema: the schema's revision; None where there is none.
-        expected: the revision that this release needs.
-    """
-
-    server: str
+    server: str  # its version, such as 18.4
     name: str
-    timescaledb: str | None
-    edition: str | None
-    available: str | None
-    preloaded: bool
-    storage: Storage | None
-    schema: str | None
+    timescaledb: str | None  # the version of the installed extension
+    edition: str | None  # of TimescaleDB: apache or timescale (community)
+    available: str | None  # the version of TimescaleDB that could be installed
+    preloaded: bool  # whether the server loads TimescaleDB, without which the extension cannot be created
+    storage: Storage | None  # None without snapshots, or with those of a release before partitions
+    schema: str | None  # the revision; None where there is none
     expected: str = SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
 class State:
-    """What decides whether this release can work on a database.
+    """What decides whether this release can work on a database."""
 
-    Attributes:
-        schema: the schema's revision; None where Atlas has no schema.
-        encoding: of the database, such as ``UTF8``.
-        standby: whether the server replicates another one and accepts no writes.
-        read_only: whether transactions of this session accept no writes.
-        offset: how far the database's clock is ahead of this machine's.
-    """
-
-    schema: str | None
+    schema: str | None  # the revision; None where Atlas has no schema
     encoding: str
     standby: bool
-    read_only: bool
-    offset: timedelta
+    read_only: bool  # whether transactions of this session accept no writes
+    offset: timedelta  # how far the database's clock is ahead of this machine's
 
     def require(self) -> None:
         """Follow the database's clock. Raise ConfigError where this release cannot work on the database."""
         clock.follow(self.offset)
         if self.encoding != "UTF8":
             raise ConfigError(
-                f"DATABASE_URL: the database's encoding is {self.encoding}, which cannot hold every title. Make one "
+                f"DATABASE_URL: the database's encoding is {self.encoding}, which cannot store every title. Create one "
                 "with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the data (pg_dump, pg_restore)."
             )
         if self.schema is not None and self.schema > SCHEMA_VERSION:
@@ -101,7 +69,7 @@ class State:
 
 
 def newer_schema(found: str) -> SchemaError:
-    """Return the error for a database that a later release has migrated."""
+    """Return the error for a schema of a later release."""
     return SchemaError(
         f"The database's schema is {found}, newer than this release's {SCHEMA_VERSION}: "
         "update the image or the package."
@@ -109,22 +77,14 @@ def newer_schema(found: str) -> SchemaError:
 
 
 async def inspect(connection: asyncpg.Connection) -> Inspection:
-    """Return what the database is; change nothing."""
+    """Inspect the database without changing it."""
     row = await connection.fetchrow(sql("schema/inspect_server"))
     schema = await schema_version(connection) if row["has_schema"] else None
     storage = Storage.PARTITIONED if row["kind"] == "p" else None
     if row["has_hypertables"] and await connection.fetchval(sql("snapshots/common/is_hypertable")):
         storage = Storage.HYPERTABLE
-    return Inspection(
-        server=row["server"],
-        name=row["name"],
-        timescaledb=row["timescaledb"],
-        edition=row["edition"],
-        available=row["available"],
-        preloaded=row["preloaded"],
-        storage=storage,
-        schema=schema,
-    )
+    read = ("server", "name", "timescaledb", "edition", "available", "preloaded")
+    return Inspection(**{name: row[name] for name in read}, storage=storage, schema=schema)
 
 
 async def read_state(connection: asyncpg.Connection) -> State:

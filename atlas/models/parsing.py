@@ -12,19 +12,6 @@ from typing import Final, NoReturn
 
 import orjson
 
-__all__ = [
-    "MAX_COUNT",
-    "clean_text",
-    "clean_texts",
-    "parse_category",
-    "parse_count",
-    "parse_duration",
-    "parse_millis",
-    "parse_time",
-    "read_json",
-    "usable_id",
-]
-
 MAX_COUNT: Final = 2**63 - 1
 """The largest count that is stored: YouTube's are unsigned, PostgreSQL's bigint is signed."""
 

@@ -7,11 +7,9 @@ from enum import StrEnum
 from typing import NamedTuple, TypedDict
 from uuid import UUID
 
-__all__ = ["Ingested", "Presence", "TargetRow", "TopicRow", "TopicStatus", "VideoUpdate"]
-
 
 class TopicStatus(StrEnum):
-    """Where a topic of the search queue stands."""
+    """The state of a topic of the search queue."""
 
     ACTIVE = "active"
     """Claimable: never searched, due again, or with a next page."""
@@ -42,18 +40,18 @@ class TopicRow(TypedDict):
     """The slice's window, as it is asked; None before the round's first page."""
     published_before: datetime | None
     round_before: datetime | None
-    """The end of the round's window, where a slice ends earlier; None: `published_before` is it."""
+    """The end of the round's window, where a slice ends earlier; None: it is `published_before`."""
     round_ended_at: datetime | None
-    """Up to where the last round read."""
+    """The end of the last round's window."""
     oldest_read: datetime | None
-    """How far back this round has read; None: nothing yet."""
+    """The oldest publish time that this round has read; None: nothing yet."""
     slice_results: int
     """Results that YouTube has listed in this slice."""
     round_pages: int
     """Pages of this round that are read."""
     round_new: int
     """New videos of this round."""
-    barren_rounds: int
+    rounds_without_new: int
     """Rounds in a row that brought nothing new."""
     empty_answers: int
     """Answers in a row without readable results, though YouTube counts some."""
@@ -73,7 +71,7 @@ class TargetRow(TypedDict):
     enriched_at: datetime | None
     """When its metadata was last read from videos.list; None: never."""
     archived_at: datetime | None
-    """Of when the archive's last record is; None: there is none."""
+    """The time of the archive's last record; None: there is none."""
     duration: timedelta | None
     """Zero while it is live or upcoming."""
     lease_token: UUID
@@ -92,7 +90,7 @@ class Presence(StrEnum):
 class VideoUpdate(NamedTuple):
     """What one call learned of one claimed video. A count is None where YouTube hides it.
 
-    Publish time and duration are None where the answer does not have them; what is known then stays.
+    Publish time and duration are None where the answer does not have them; what is stored then stays.
     """
 
     id: str
@@ -105,14 +103,9 @@ class VideoUpdate(NamedTuple):
 
 
 class Ingested(NamedTuple):
-    """What an ingestion did.
-
-    Attributes:
-        created: ids that were not stored before.
-        newly_enriched: ids that have their metadata for the first time.
-        at: the schedule clock's time that stands in what was written.
-    """
+    """What an ingestion did, by ids, and the schedule clock's time that it wrote."""
 
     created: frozenset[str]
     newly_enriched: frozenset[str]
+    """Those that have their metadata for the first time."""
     at: datetime | None = None

@@ -26,9 +26,7 @@ from atlas.models.parsing import (
     parse_millis,
     parse_time,
     usable_id,
-)
-
-__all__ = ["SearchItem", "Video", "VideoStats"]
+)  # fmt: skip
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 

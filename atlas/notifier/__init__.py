@@ -1,11 +1,11 @@
 """Send messages to people over Apprise: chat, mail, push, whatever NOTIFY_URLS names.
 
 Without NOTIFY_URLS nothing happens and nothing is logged. A notification never fails its sender: a wrong URL, or a
-service that does not take the message, is logged once per process with the service's reason. The URLs are secrets, so
+service that refuses the message, is logged once per process with the service's reason. The URLs are secrets, so
 the log names an entry by its place only; the log records of Apprise and urllib3 are dropped, and only the reason in
 them is shown, with every part of the URL masked.
 
-A message is one request to each service, shortened to what that service takes (`atlas.notifier.messages`).
+A message is one request to each service, shortened to the limits of that service (`atlas.notifier.messages`).
 `atlas.notifier.dispatcher` decides which events are sent, and how often.
 """
 
@@ -27,19 +27,19 @@ from urllib.parse import unquote
 from atlas.background import call_in_background
 from atlas.config import notify_urls, settings
 from atlas.event_types import Level
-from atlas.notifier.messages import Limits, Message, escape_markdown, fit, json_bytes, utf16_units
+from atlas.notifier.messages import Message, MessageLimits, escape_markdown, fit, json_bytes, utf16_units
 from atlas.redaction import scrub
 from atlas.sanitize import escape_mentions, sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from atlas.event_types import EventType
 
 __all__ = ["NOTIFY_SECONDS", "Delivery", "Level", "notify", "send"]
 
 NOTIFY_SECONDS = 15.0
-"""The longest that one notification may delay its sender (real seconds); all URLs are served at once."""
+"""Maximum delay of the sender by one notification (real seconds); all URLs are notified at once."""
 _SENDING = 2 / 3  # of it; the rest is for releasing the claim, so that another process notifies
 
 logger = logging.getLogger(__name__)
@@ -56,49 +56,33 @@ _logged: set[tuple[str, str]] = set()
 
 @dataclass
 class Delivery:
-    """What became of a message at one service.
+    """The outcome of a message at one service."""
 
-    Attributes:
-        entry: the service's entry of NOTIFY_URLS.
-        service: its kind as Apprise calls it, such as `Telegram`; empty if it is unknown.
-        problem: what went wrong; empty when it took the message.
-        records: what Apprise logged meanwhile. They contain secrets.
-    """
-
-    entry: notify_urls.Entry
-    service: str = ""
-    problem: str = ""
-    records: list[logging.LogRecord] = field(default_factory=list, repr=False)
+    entry: notify_urls.NotifyService
+    service: str = ""  # its kind as Apprise calls it, such as `Telegram`; empty if it is unknown
+    problem: str = ""  # empty if the service accepted the message
+    records: list[logging.LogRecord] = field(default_factory=list, repr=False)  # of Apprise; they contain secrets
 
     @property
-    def taken(self) -> bool:
-        """Whether it reached anybody: an entry may name several chats, of which one refuses."""
+    def accepted(self) -> bool:
+        """Whether it reached at least one chat: an entry may name several."""
         return not self.problem or any(
             record.levelno == logging.INFO and record.getMessage().startswith("Sent ") for record in self.records
         )
 
 
 async def notify(title: str, body: str, level: str = Level.INFO, *, event: EventType | None = None) -> bool:
-    """Send a message to every service of NOTIFY_URLS that takes such events. Never raise.
+    """Send a message to every service of NOTIFY_URLS that gets such events (None: to all). Never raise.
 
     Both texts are plain text: HTML is escaped, control characters are removed (line breaks stay in the body), and no
-    `@everyone` in them notifies a room.
-
-    Args:
-        title: one line.
-        body: any number of lines.
-        level: `info`, `warning` or `error`, for services that mark it.
-        event: what it is about; None: every service gets it.
-
-    Returns:
-        True if every service took it; False if one did not, or there is none for it.
+    `@everyone` in them notifies a room. Return whether there was a service and every one accepted it.
     """
     deliveries = await send(Message(title, (body,)), level, event=event)
     return bool(deliveries) and not any(delivery.problem for delivery in deliveries)
 
 
 async def send(message: Message, level: str = Level.INFO, *, event: EventType | None = None) -> list[Delivery]:
-    """Send as `notify` does. Return what became of it at each service. Never raise."""
+    """Send as `notify` does. Return the outcome at each service. Never raise."""
     try:
         secret = settings.notify_urls
         entries = notify_urls.parse(secret.get_secret_value()) if secret else []
@@ -112,7 +96,6 @@ async def send(message: Message, level: str = Level.INFO, *, event: EventType | 
 
 
 async def _send(delivery: Delivery, of: int, message: Message, level: str) -> None:
-    """Send to one service, and log once what is wrong with it."""
     try:
         delivery.problem = await call_in_background(
             lambda: _deliver(delivery, message, level), seconds=NOTIFY_SECONDS * _SENDING, name="notify"
@@ -127,7 +110,7 @@ async def _send(delivery: Delivery, of: int, message: Message, level: str) -> No
 
 
 def _deliver(delivery: Delivery, message: Message, level: str) -> str:
-    """Block, in a thread of its own, until the service has answered. Return what went wrong, or nothing."""
+    """Block, in a thread of its own, until the service has answered. Return what went wrong, or ""."""
     with _quiet.listening(delivery.records):
         import apprise  # noqa: PLC0415  its import and the loading of its services take most of a second
 
@@ -146,11 +129,11 @@ def _deliver(delivery: Delivery, message: Message, level: str) -> str:
     return "" if taken else _reason(delivery)
 
 
-def _limits(service: Any) -> Limits:
-    """Return the limits of a service of Apprise, and make it show plain text as it is."""
+def _limits(service: Any) -> MessageLimits:
+    """Return the limits of a service, and set it to plain text."""
     import apprise  # noqa: PLC0415  see _deliver
 
-    limits = Limits(
+    limits = MessageLimits(
         int(service.title_maxlen),
         int(service.body_maxlen),
         int(service.body_max_line_count),
@@ -180,7 +163,7 @@ def _html_units(text: str) -> int:
 
 
 def _reason(delivery: Delivery) -> str:
-    """Return why a service did not take the message: status and reason, without any part of its URL."""
+    """Return the reason of a failure, without any part of the URL."""
     warnings = [record.getMessage() for record in delivery.records if record.levelno >= logging.WARNING]
     details = [record.getMessage() for record in delivery.records if record.levelno < logging.INFO]
     answers = [text.partition(":")[2] for text in details if text.startswith("Response Details")]
@@ -191,7 +174,7 @@ def _reason(delivery: Delivery) -> str:
         number = int(status[1])
         phrase = HTTPStatus(number).phrase if number in set(HTTPStatus) else "?"
         problem, reason = f"was refused with {number} ({phrase})", answers[-1].strip() if answers else warning
-        with contextlib.suppress(ValueError, SyntaxError, AttributeError):  # it is logged as bytes
+        with contextlib.suppress(ValueError, SyntaxError, AttributeError):  # it is logged as a bytes literal
             reason = ast.literal_eval(reason).decode("utf-8", "replace")
     else:
         problem, reason = "was not delivered", " ".join([warning, *broken[-1:]])
@@ -211,10 +194,10 @@ def _masked(text: str, url: str) -> str:
 
 
 class _Quiet:
-    """Drop what libraries log while any notification is under way: URLs, paths with tokens, answers.
+    """Drop what libraries log while a notification is being sent: URLs, paths with tokens, answers.
 
-    It is a filter on the loggers, since a later logging configuration resets their levels. Notifications overlap. What
-    Apprise logs in the thread of a notification is kept for it, whatever the level.
+    A filter on the loggers, since a later logging configuration resets their levels. Notifications overlap; what
+    Apprise logs in the thread of a notification is collected for it, at any level.
     """
 
     def __init__(self) -> None:
@@ -225,13 +208,14 @@ class _Quiet:
     @contextlib.contextmanager
     def listening(self, records: list[logging.LogRecord]) -> Iterator[None]:
         """Add what Apprise logs in this thread to the list."""
-        log = logging.getLogger(_APPRISE_LOGGER)
+        loggers = [logging.getLogger(name) for name in _LEAKY_LOGGERS]
         thread = threading.get_ident()
         with self._lock:
             if not self._records:
-                self._level = log.level
-                self._each(lambda log: log.addFilter(self))
-            log.setLevel(logging.DEBUG)
+                self._level = loggers[0].level
+                for log in loggers:
+                    log.addFilter(self)
+            loggers[0].setLevel(logging.DEBUG)
             self._records[thread] = records
         try:
             yield
@@ -239,21 +223,16 @@ class _Quiet:
             with self._lock:
                 del self._records[thread]
                 if not self._records:
-                    self._each(lambda log: log.removeFilter(self))
-                    if log.level == logging.DEBUG:  # unless a logging configuration changed it
-                        log.setLevel(self._level)
+                    for log in loggers:
+                        log.removeFilter(self)
+                    if loggers[0].level == logging.DEBUG:  # unless a logging configuration changed it
+                        loggers[0].setLevel(self._level)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop the record, and keep it for the notification that caused it (the interface of logging filters)."""
         records = self._records.get(record.thread or 0)
         if records is not None and record.name == _APPRISE_LOGGER:
             records.append(record)
         return False
-
-    @staticmethod
-    def _each(act: Callable[[logging.Logger], None]) -> None:
-        for name in _LEAKY_LOGGERS:
-            act(logging.getLogger(name))
 
 
 _quiet = _Quiet()

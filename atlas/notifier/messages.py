@@ -1,4 +1,4 @@
-"""Messages, and how they are shortened to what one service takes."""
+"""Messages, and how they are shortened to the limits of a service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["Limits", "Message", "escape_markdown", "fit", "json_bytes", "utf16_units"]
+__all__ = ["Message", "MessageLimits", "escape_markdown", "fit", "json_bytes", "utf16_units"]
 
 _JOINT = 32  # for what Apprise puts between a title and a body in one text, such as <b></b><br />
 _CUT = "…"
@@ -31,40 +31,24 @@ def escape_markdown(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one service takes.
+class MessageLimits:
+    """The longest texts that a service accepts, in its own measure of the escaped text."""
 
-    Attributes:
-        title: the longest title; 0: it takes none, and the title becomes part of the body.
-        body: the longest body.
-        lines: the most lines of a body; 0: any number.
-        shared: whether the title counts towards the body.
-        measure: the length of a text, as the service counts it.
-        escape: makes plain text into what the service gets; `measure` gets its result.
-    """
-
-    title: int
+    title: int  # 0: no title, it becomes part of the body
     body: int
-    lines: int = 0
-    shared: bool = False
+    lines: int = 0  # 0: any number
+    shared: bool = False  # whether the title counts towards the body
     measure: Callable[[str], int] = utf16_units
     escape: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One notification.
-
-    Attributes:
-        title: one line.
-        items: one text per thing; the first ones matter most.
-        unlisted: how many more things it stands for.
-        ending: lines below.
-    """
+    """One notification."""
 
     title: str
-    items: tuple[str, ...] = ()
-    unlisted: int = 0
+    items: tuple[str, ...] = ()  # a text for each subject; the first ones matter most
+    unlisted: int = 0  # number of further subjects
     ending: tuple[str, ...] = ()
 
     @property
@@ -82,8 +66,8 @@ class Message:
         )
 
 
-def fit(message: Message, limits: Limits) -> tuple[str, str]:
-    """Return a title and a body that the service takes, escaped for it.
+def fit(message: Message, limits: MessageLimits) -> tuple[str, str]:
+    """Return a title and a body within the limits of the service, escaped for it.
 
     Items are left out from the end, and counted in "And N more."; at least the beginning of the first one stays. A
     title that is cut is repeated in full in the body. Neither text is empty, unless the service would show the same
@@ -129,8 +113,8 @@ def _body(items: Sequence[str], unlisted: int, ending: Sequence[str]) -> str:
     return "\n".join(filter(None, (*items, more, *ending)))
 
 
-def _cut(text: str, room: int, limits: Limits) -> str:
-    """Return the text, or its beginning and a mark, within this length as the service measures it."""
+def _cut(text: str, room: int, limits: MessageLimits) -> str:
+    """Return the text, or its beginning and a mark, within `room` in the measure of the service."""
     if limits.measure(limits.escape(text)) <= room:
         return text
     left = room - limits.measure(_CUT)

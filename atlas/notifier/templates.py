@@ -1,4 +1,4 @@
-"""Message templates: events as people read them, in one line and in details below it."""
+"""Message templates: one line and details for each type of event."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ _TEMPLATES: Mapping[EventType, tuple[str, str]] = {
         "Snapshots are marked, and no breakout is detected, until the counts change again.",
     ),
     EventType.COUNTS_MOVING: ("YouTube's counts change again after {hours:.1f} h", "They were frozen since {since}."),
+    EventType.DIGEST: ("the daily digest was sent", ""),
     EventType.ARCHIVE_FAILED: ("{failed} record(s) are not archived yet", "{error}"),
 }
 _TIMES = ("until", "since", "published_after", "published_before")
@@ -61,7 +62,7 @@ def _fields(payload: Mapping[str, Any]) -> dict[str, Any]:
     fields = {key: "" if value is None else value for key, value in payload.items()}
     for key in _TIMES:
         if key in payload:
-            moment: datetime | None = payload[key]
+            moment = _moment(payload[key])
             fields[key] = iso(moment) if moment else "an unknown time"
     if "agent" in payload:
         fields["run"] = " ".join(["maia", payload["agent"], *filter(None, [payload.get("shard")])])
@@ -73,21 +74,29 @@ def _fields(payload: Mapping[str, Any]) -> dict[str, Any]:
         fields["number_of_ids"] = len(ids)
         more = f" and {len(ids) - _MOST_IDS} more" if len(ids) > _MOST_IDS else ""
         fields["first_ids"] = " ".join(ids[:_MOST_IDS]) + more
-    if payload.get("since") and payload.get("until"):
-        fields["hours"] = (payload["until"] - payload["since"]).total_seconds() / 3600
+    since, until = _moment(payload.get("since")), _moment(payload.get("until"))
+    if since and until:
+        fields["hours"] = (until - since).total_seconds() / 3600
     return fields
 
 
+def _moment(value: datetime | str | None) -> datetime | None:
+    """Return a time of a payload, also of one that was read from the database."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
 def event_message(
-    event: EventType, rendered: Sequence[tuple[str, str, int]], *, sender: str = "", unlisted: int = 0
+    event: EventType,
+    rendered: Sequence[tuple[str, str, int]],
+    *,
+    sender: str = "",
+    unlisted: int = 0,
+    note: str = "",
 ) -> Message:
     """Return one message about events of one type.
 
-    Args:
-        event: the type.
-        rendered: of each thing its line, its details, and how many events were suppressed since the last message.
-        sender: the run that sends it.
-        unlisted: how many more events there are, of which only the number is known.
+    `rendered`: line, details, and number of events suppressed since the last message, by subject.
+    `unlisted`: number of further events; `note`: a last line.
     """
     if len(rendered) == 1:
         title, details, suppressed = rendered[0]
@@ -100,6 +109,7 @@ def event_message(
             items.append(" ".join(filter(None, (text, _more(suppressed)))))
     if sender and sender not in title:
         ending.append(f"Sent by {sender}.")
+    ending.append(note)
     unlisted += max(0, len(rendered) - _MOST_LINES)
     return Message(title, tuple(filter(None, items)), unlisted, tuple(filter(None, ending)))
 

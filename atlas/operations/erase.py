@@ -1,7 +1,7 @@
-"""Erase videos and channels from the database and the archive (`atlas forget`), and prove it.
+"""Erase videos and channels from the database and the archive (`atlas forget`), and verify it.
 
-The database comes first: from then on, what shards write of these videos finds no row. Then come the archive and its
-history. At last both are searched, and what a shard brought back meanwhile is erased too.
+The database comes first: after that, updates by shards find no row. Then come the archive and its history. At the end
+both are searched again, and what a shard stored meanwhile is erased too.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from atlas.adapters.erasure import ErasureDAO
     from atlas.vault.archive import Archive
 
-__all__ = ["Erasure", "erase_everywhere"]
-
 _ROUNDS = 3
 
 Progress = Callable[[str, int, int], None]
@@ -28,14 +26,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(slots=True)
 class Erasure:
-    """What was done.
+    """The result.
 
     Attributes:
-        videos: ids, with those of the channels.
+        videos: ids, including those of the channels.
         removed: rows by table, ``files`` and ``parts`` of the archive (records), and ``leased``: videos that a shard
             had claimed.
         left: what a last search found, by the same names.
-        unsearched: parts of the archive that cannot be read and may hold more.
+        unsearched: parts of the archive that cannot be read and may contain more.
         failed: path → why the archive could not change it.
     """
 
@@ -47,7 +45,7 @@ class Erasure:
 
     @property
     def proven(self) -> bool:
-        """Whether nothing is left, and everything was searched."""
+        """Whether nothing is left and everything was searched."""
         return not any(self.left.values()) and not self.unsearched and not self.failed
 
 
@@ -64,9 +62,7 @@ async def erase_everywhere(
         archive: None for VAULT_PROVIDER=off.
         progress: called with the step, how much of it is done, and how much there is.
 
-    Raises:
-        ArchiveUnavailable: the archive cannot be reached, or could not erase its history.
-        DatabaseUnavailable, ConfigError.
+    Raises ArchiveUnavailable (also where it could not erase its history), DatabaseUnavailable, ConfigError.
     """
 
     async def in_archive(archive: Archive, work: Callable[..., Erased]) -> Erased:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from atlas.adapters.archive import ArchiveDAO
     from atlas.vault.archive import Archive
 
-__all__ = ["BATCH", "NotEmpty", "Rebuilt", "rebuild"]
-
 BATCH = 1_000
 """Records of one transaction."""
 
@@ -31,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class NotEmpty(AtlasError):
-    """The database holds videos already. `atlas rebuild --missing` adds what it lacks, and changes nothing else."""
+    """The database has videos already. `atlas rebuild --missing` adds what it lacks, and changes nothing else."""
 
     def __init__(self) -> None:
         super().__init__(" ".join((self.__doc__ or "").split()))
@@ -39,13 +37,11 @@ class NotEmpty(AtlasError):
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What was done.
+    """The result.
 
     Attributes:
-        days: of the archive.
-        records: that were read.
         videos: new rows.
-        refreshed: rows that knew less, or something older.
+        refreshed: rows that were older than the record or not enriched.
         damaged: files, parts and records that cannot be used, or that the database refused.
     """
 
@@ -68,13 +64,11 @@ async def rebuild(
 
     Args:
         missing: add what a database with videos lacks.
-        damaged: called with each damaged record; the others are stored.
         progress: called with the step, the number of the day, and how many there are.
 
     Raises:
-        NotEmpty: the database holds videos, and ``missing`` is false.
-        ArchiveUnavailable: the archive cannot be reached.
-        DatabaseUnavailable, ConfigError.
+        NotEmpty: the database has videos, and ``missing`` is false.
+        ArchiveUnavailable, DatabaseUnavailable, ConfigError.
     """
     if not missing and await dao.any_video():
         raise NotEmpty
@@ -115,7 +109,7 @@ def _batches(
 
 
 async def _store(dao: ArchiveDAO, batch: Sequence[Stored], report: Rebuilt, damaged: Callable[[Damage], None]) -> None:
-    """Store a batch; where it is refused, each half, so that one bad record does not cost a thousand good ones."""
+    """Store a batch; if it is refused, store each half, so that one bad record does not block a thousand good ones."""
     try:
         stored = await dao.restore([(found.at, decode(found.record.body)) for found in batch])
     except (StatementFailed, ValueError) as error:

@@ -1,7 +1,7 @@
 """Compare the archive and the database record by record (`atlas vault verify`).
 
-Both are read once, each in its own order, into temporary files, a 64th of all ids in each. Then one share at a time is
-compared: memory holds a 64th of the ids, and the database only reads pages of its key.
+Both are read once, each in its own order, into 64 temporary files by the hash of the id. Then one file of each is
+compared at a time: memory use is a 64th of the ids, and the database only reads pages of its key.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from atlas.adapters.archive import ArchiveDAO
     from atlas.vault.archive import Archive
 
-__all__ = ["EXAMPLES", "Verification", "verify"]
-
 EXAMPLES = 20
 """How many ids of each kind a report names."""
 
@@ -39,20 +37,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(slots=True)
 class Verification:
-    """What was found.
+    """The result.
 
     Attributes:
-        days: of the archive.
         records: that can be read and belong to their videos.
         damaged: files, parts and records in them that cannot be used.
-        unread: parts that could not be read: whose records they hold is unknown.
-        videos: rows.
+        unread: parts that could not be read, so that their records are unknown.
         missing: videos that count as archived and have no record that can be read.
         without_row: videos with a record and no row, too recent for the Janitor to have deleted the row.
         deleted: likewise, but older: the Janitor deletes rows at once, and records with their day.
         expired: videos that count as archived, and whose records were deleted with their day.
         unmarked: videos that have a record and do not count as archived.
-        repaired: rows that were changed.
         examples: ids of some that are missing, and of some without a row.
     """
 
@@ -96,12 +91,9 @@ async def verify(
         repair: let a later run archive again what is missing, and mark what is archived. Nothing is changed where a
             part could not be read (its records would count as missing), or where the archive is empty.
         even_if_empty: repair an empty archive too.
-        damaged: called with each damaged file, part and record.
         progress: called with the step, how much of it is done, and how much there is (0: unknown).
 
-    Raises:
-        ArchiveUnavailable: the archive cannot be reached.
-        DatabaseUnavailable, ConfigError.
+    Raises ArchiveUnavailable, DatabaseUnavailable, ConfigError.
     """
     began = clock.now()
     report = Verification()
@@ -154,7 +146,7 @@ def _read_archive(
 def _compare(
     rows: dict[str, str], records: Iterator[tuple[str, str]], today: date, report: Verification
 ) -> tuple[list[str], dict[str, datetime]]:
-    """Compare one share. Return the videos to archive again, and those to mark as archived since a time."""
+    """Return the videos of one share to archive again, and those to mark as archived since a time."""
     newest: dict[str, str] = {}
     for id_, at in records:
         newest[id_] = max(newest.get(id_, ""), at)  # _UNKNOWN is greater than any time

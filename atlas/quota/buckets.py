@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-__all__ = ["PACIFIC", "Bucket", "quota_day", "quota_reset", "quota_start"]
-
 PACIFIC = ZoneInfo("America/Los_Angeles")
 
 
@@ -28,7 +26,7 @@ class Bucket(StrEnum):
 
 
 def quota_day(at: datetime) -> date:
-    """Return the Pacific calendar day for which a call at this time (aware) counts."""
+    """Return the Pacific day to which a call at this time (aware) counts."""
     return at.astimezone(PACIFIC).date()
 
 

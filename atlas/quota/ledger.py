@@ -1,4 +1,4 @@
-"""Count API calls in the database: reserved before they are made, settled when they have ended.
+"""Count API calls in the database: reserve them before they are made, settle them when they have ended.
 
 Without kills the count equals the API's own log. With kills it exceeds the log by at most the calls in flight.
 """
@@ -12,20 +12,54 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
+from pydantic import SecretStr
+
+from atlas import policy
+from atlas.clock import clock
 from atlas.database import Database
 from atlas.db.queries import bind
 from atlas.errors import Contended, DatabaseUnavailable
 from atlas.quota.buckets import Bucket
-from atlas.quota.reservations import Calls, Reservation, group_calls
-from atlas.quota.suspensions import longest_suspension
-
-__all__ = ["Ledger"]
 
 logger = logging.getLogger(__name__)
 
 _COUNTER_SHARDS = 64  # rows that share the count of one key, bucket and day, so that no row is hot
+
+
+@dataclass(slots=True)
+class Reservation:
+    """One call that may be made: counted in the database under its key, bucket and Pacific day."""
+
+    key: SecretStr
+    fingerprint: str
+    bucket: Bucket
+    day: date
+    counter_shard: int
+    """Which of the rows of this key, bucket and day counts the call; the same row settles it."""
+    open: bool = True
+    """Whether it still has to be settled or released."""
+
+
+class Calls(NamedTuple):
+    """Calls as columns for a statement, sorted by the keys of their rows; `numbers` counts the calls of each row."""
+
+    days: Sequence[date] = ()
+    fingerprints: Sequence[str] = ()
+    buckets: Sequence[str] = ()
+    counter_shards: Sequence[int] = ()
+    numbers: Sequence[int] = ()
+
+
+NO_CALLS = Calls()
+
+
+def longest_suspension() -> timedelta:
+    """Return how long a suspension can last. One that ends later was written by a clock that was ahead."""
+    return policy.LONGEST_SUSPENSION + clock.tolerance
 
 
 class Ledger:
@@ -34,17 +68,16 @@ class Ledger:
     def __init__(self, db: Database) -> None:
         self._db = db
         self.calls: Counter[str] = Counter()
-        """Calls that cost quota, by bucket: reserved, neither cancelled nor refused."""
+        """Calls that cost quota, by bucket: reserved, neither released nor refused."""
         self.refused: Counter[str] = Counter()
         """Calls that YouTube refused for quota, rate or key, by bucket: they cost nothing."""
         self._bursts: dict[tuple[str, Bucket, date], list[asyncio.Future[int | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def _count_reserved(self, key: str, bucket: Bucket, now: datetime, day: date, pool: str) -> int | None:
-        """Count one call with all others that start in this turn of the event loop, by one statement.
+        """Count one call together with all others that start in this turn of the event loop, in one statement.
 
-        Returns:
-            The counter shard that counts it; None where the key or its bucket is suspended.
+        Return the counter shard that counts it; None if the key or its bucket is suspended.
         """
         waiters = self._bursts.get((key, bucket, day))
         if waiters is None:
@@ -75,7 +108,7 @@ class Ledger:
             for granted in waiters:
                 if not granted.done():
                     granted.set_exception(error)
-                    granted.exception()  # its waiter raises it; without a waiter, asyncio must not warn
+                    granted.exception()  # its waiter raises it; this avoids asyncio's warning if there is none
             if not isinstance(error, Exception):
                 raise
         else:
@@ -94,7 +127,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def settling(self, reservations: Iterable[Reservation]) -> Iterator[Calls]:
-        """Settle by a statement of the caller's own, which gets the calls that are still open.
+        """Yield the calls that are still open, which the caller settles in its own statement.
 
         If the statement fails, or the transaction around it is rolled back, the reservations are open again and can be
         settled again: a counter shard never counts more settled calls than reserved ones.
@@ -108,7 +141,7 @@ class Ledger:
         mark(is_open=False)
         self._db.on_rollback(lambda: mark(is_open=True))
         try:
-            yield group_calls(closing)
+            yield _group_calls(closing)
         except BaseException:
             mark(is_open=True)
             raise
@@ -120,17 +153,17 @@ class Ledger:
             await self._count_as_refused(reservation)
 
     async def _count_as_refused(self, reservation: Reservation) -> None:
-        if await self._correct(group_calls([reservation]), made=True):
+        if await self._correct(_group_calls([reservation]), made=True):
             self._add(self.calls, reservation.bucket, -1)
             self._add(self.refused, reservation.bucket, 1)
 
     async def release(self, reservation: Reservation) -> None:
-        """Take out a call that never left the machine. If the database is lost meanwhile, it stays counted."""
+        """Uncount a call that was never made. If the database is lost meanwhile, it stays counted."""
         with self.settling([reservation]) as calls:
             if not calls.days:
                 return
-            taken_out = await self._correct(calls, made=False)
-        if taken_out:
+            uncounted = await self._correct(calls, made=False)
+        if uncounted:
             self._add(self.calls, reservation.bucket, -1)
         else:
             reservation.open = True
@@ -140,12 +173,12 @@ class Ledger:
         self._db.on_rollback(lambda: counter.update({str(bucket): -number}))
 
     async def _correct(self, calls: Calls, *, made: bool) -> bool:
-        """Take out calls that cost nothing: never made, or made and refused. Return False if they stay counted.
+        """Uncount calls that cost nothing: never made, or made and refused. Return False if they stay counted.
 
-        It is not tried again: if only the answer to the first try was lost, a second try would take out other calls.
+        Not retried: if only the answer to the first attempt was lost, a second one would uncount other calls.
         """
         try:
-            async with self._db.transaction():  # outside of one, a statement is tried again by itself
+            async with self._db.transaction():  # outside of a transaction, a statement is retried
                 if made:
                     await self._adjust(calls, refused=calls.numbers)
                 else:
@@ -161,3 +194,11 @@ class Ledger:
         changes = {"settled": zeros, "reserved": zeros, "refused": zeros, **numbers}
         rows = {name: column for name, column in calls._asdict().items() if name != "numbers"}
         await self._db.fetch(*bind("quota/settle_calls", **rows, **changes))
+
+
+def _group_calls(reservations: Sequence[Reservation]) -> Calls:
+    if not reservations:
+        return NO_CALLS
+    counts = sorted(Counter((r.day, r.fingerprint, str(r.bucket), r.counter_shard) for r in reservations).items())
+    days, prints, buckets, counter_shards = zip(*(row for row, _ in counts), strict=True)
+    return Calls(days, prints, buckets, counter_shards, [number for _, number in counts])

@@ -1,6 +1,6 @@
 """Bring the schema up to this release: Alembic's revisions in one transaction, then what depends on the server.
 
-Safe when many start at once: the transaction begins with an advisory lock that ends with it (behind PgBouncer a session
+Safe if many start at once: the transaction begins with an advisory lock that ends with it (behind PgBouncer a session
 lock would get lost). The steps after it are idempotent, and every migration tries them again.
 """
 
@@ -26,37 +26,30 @@ from atlas.snapshots.ddl import SCHEMA_LOCK, Connector
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-__all__ = ["NAMES", "Migration", "expand", "migrate"]
-
 logger = logging.getLogger(__name__)
 
 NAMES = (
     "search_queue", "channels", "videos", "video_stats_log", "api_keys", "key_suspensions", "api_calls", "runs",
-    "events", "notifications", "count_freezes", "video_velocity", "video_stats_hourly", "video_stats_daily",
+    "events", "notifications", "count_freezes", "video_growth", "breakouts", "growth_bands",
+    "growth_levels", "video_velocity", "video_stats_hourly", "video_stats_daily",
 )  # fmt: skip
-"""Tables and views of this release, besides that of the revision."""
+"""Tables and views of this release, except the table with the revision."""
 _VERSION_TABLE = "atlas_schema_version"
 _KEY = "video_stats_log_pkey"  # a revision renames it
 _OLDEST_SERVER = 150_000
 _LOCK_WAIT = "3s"
-"""How long an expansion waits for a table while all agents wait behind it. Longer than the server's deadlock_timeout,
-after which an autovacuum gives way."""
+"""How long an expansion waits for a table, while all agents wait behind it; longer than the server's deadlock_timeout,
+after which an autovacuum is cancelled."""
 _ATTEMPTS, _PAUSE = 4, 2.0  # seconds between two attempts
 
 
 @dataclass(frozen=True)
 class Migration:
-    """What a migration did.
+    """What a migration did."""
 
-    Attributes:
-        before: the revision found, or None for a database without a schema.
-        after: the revision now.
-        storage: how the snapshots are stored; None where the snapshots were not prepared.
-    """
-
-    before: str | None
+    before: str | None  # the revision found; None for a database without a schema
     after: str
-    storage: Storage | None
+    storage: Storage | None  # None if the snapshots were not prepared
 
 
 async def expand(database: Connector) -> Migration | None:
@@ -65,12 +58,8 @@ async def expand(database: Connector) -> Migration | None:
     Returns None, and changes nothing, if one does more, or if this user may not change the tables.
     Raises Contended where another transaction keeps a table for long, such as an export or a backup.
     """
-    retry = AsyncRetrying(
-        retry=retry_if_exception_type(Contended),
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_fixed(_PAUSE),
-        reraise=True,
-    )
+    in_use = retry_if_exception_type(Contended)
+    retry = AsyncRetrying(retry=in_use, stop=stop_after_attempt(_ATTEMPTS), wait=wait_fixed(_PAUSE), reraise=True)
     try:
         return await retry(migrate, database, only_expanding=True)
     except ConfigError as error:
@@ -81,25 +70,19 @@ async def expand(database: Connector) -> Migration | None:
 async def migrate(
     database: Connector, *, try_timescaledb: bool = True, prepare_snapshots: bool = True, only_expanding: bool = False
 ) -> Migration:
-    """Run the missing revisions, and prepare the snapshots.
+    """Run the missing revisions as the owner of the schema, then set up partitions or a hypertable, and the views.
 
-    Args:
-        database: of the user who owns the schema, or will.
-        try_timescaledb: whether snapshots go into a hypertable where they can; otherwise into partitions.
-        prepare_snapshots: whether partitions or a hypertable, and the views, are set up after the revisions.
-        only_expanding: raise ConfigError, and change nothing, if a missing revision does more than add.
-
-    Raises:
-        ConfigError: the server is too old, the user may not create tables, or others use names of Atlas's tables.
-        ReadOnly: the server takes no writes.
-        Contended: another transaction keeps a table.
+    A hypertable is tried unless ``try_timescaledb`` is off. With ``only_expanding``, a missing revision that does more
+    than add to the schema is a ConfigError, and nothing is changed. Raises ConfigError if server, user or foreign
+    tables do not allow it, ReadOnly, and Contended.
     """
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  slow to import, needed here alone
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
     async def connect() -> asyncpg.Connection:
-        return await database.connect(seconds=WHOLE_TABLE)  # a revision may rewrite one, or wait for another migration
+        # a revision may rewrite a table, or wait for another migration
+        return await database.connect(seconds=WHOLE_TABLE)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     probe = await database.connect()
@@ -194,8 +177,8 @@ def _explained(error: BaseException) -> BaseException:
 
 def _in_use() -> Contended:
     return Contended(
-        "the schema is not brought up to date: another transaction holds a table that a revision changes, such as an "
-        "export or a backup. Nothing was changed; run this again once it has ended (see pg_stat_activity)."
+        "the schema is not migrated: another transaction, such as an export or a backup, has locked a table that a "
+        "revision changes. Nothing was changed; run this again once it has ended (see pg_stat_activity)."
     )
 
 

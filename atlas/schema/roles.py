@@ -1,7 +1,7 @@
 """Create the database's roles with no more rights than their work needs: for agents, the Janitor and analysts.
 
-They are groups without a login: an operator grants one of them to a login (``GRANT maia_agent TO …``), so Maia knows no
-password. Their rights are in ``atlas/sql/roles/grant_rights.sql``.
+They cannot log in: an operator grants one of them to a login (``GRANT maia_agent TO …``), so Maia needs no password.
+Their rights are in ``atlas/sql/roles/grant_rights.sql``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import asyncpg
 
@@ -19,30 +20,18 @@ from atlas.db.server_info import schema_version
 from atlas.errors import ConfigError, SchemaError
 from atlas.snapshots.ddl import Connector, run_ddl
 
-__all__ = ["RoleNames", "RolesCreated", "create_roles", "plan_roles"]
 
+class RoleNames(NamedTuple):
+    """The names of the roles, which belong to the server and not to one database."""
 
-@dataclass(frozen=True)
-class RoleNames:
-    """The names of the roles.
-
-    Attributes:
-        agent: Hunter, Tracker, plan and verdict: read, add and change rows.
-        janitor: the Janitor and the commands that delete: delete rows too.
-        reader: analysts: read what was collected.
-    """
-
-    agent: str = "maia_agent"
-    janitor: str = "maia_janitor"
-    reader: str = "maia_reader"
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((self.agent, self.janitor, self.reader))
+    agent: str = "maia_agent"  # Hunter, Tracker, plan and verdict: read, add and change rows
+    janitor: str = "maia_janitor"  # the Janitor and the commands that delete: delete rows too
+    reader: str = "maia_reader"  # analysts: read what was collected
 
 
 @dataclass(frozen=True)
 class RolesCreated:
-    """The roles that were new, and pairs of a role and what it may do beyond its rights, such as ``create roles``."""
+    """The created roles, and pairs of a role and an excess privilege, such as ``create roles``."""
 
     new: tuple[str, ...]
     excess: tuple[tuple[str, str], ...]
@@ -63,15 +52,8 @@ async def plan_roles(database: Connector, names: RoleNames) -> str:
 async def create_roles(database: Connector, names: RoleNames) -> RolesCreated:
     """Create the missing roles and give each exactly its rights on Atlas's tables, in one transaction.
 
-    Safe to repeat, and while shards are at work.
-
-    Args:
-        database: of the user who owns the tables and may create roles, or of a superuser.
-        names: what the roles are called; they belong to the server, not to one database.
-
-    Raises:
-        ConfigError: the user may not, or a name is that of a role that has to keep its rights, such as the owner's.
-        SchemaError: the tables are missing.
+    Safe to repeat, and while shards run. Raises SchemaError if the tables are missing, and ConfigError if the user
+    lacks the rights, or a name belongs to a role that must keep its rights, such as the owner.
     """
     connection = await database.connect()
     try:
@@ -112,7 +94,7 @@ async def _plan(connection: asyncpg.Connection, names: RoleNames) -> tuple[list[
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    """Raise errors that say what to do about a missing right or table."""
+    """Map errors about a missing right or table to errors that say what to do."""
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:

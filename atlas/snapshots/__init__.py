@@ -1,4 +1,4 @@
-"""Store the snapshots of counts in partitions or a hypertable, expire them, and keep the views over them."""
+"""Store snapshots in partitions or a hypertable, expire them, and maintain the views over them."""
 
 from __future__ import annotations
 

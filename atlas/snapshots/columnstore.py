@@ -9,13 +9,11 @@ import asyncpg
 from atlas.db.queries import sql
 from atlas.snapshots.ddl import run_ddl
 
-__all__ = ["community", "ensure", "ensure_for_aggregate"]
-
 logger = logging.getLogger(__name__)
 
 
 async def community(connection: asyncpg.Connection) -> str | None:
-    """Return the schema of TimescaleDB's functions if it is the Community edition and holds the snapshots."""
+    """Return the schema of TimescaleDB's functions if it is the Community edition and stores the snapshots."""
     extension: str | None = await connection.fetchval(sql("snapshots/hypertable/community_edition"))
     if extension is None or not await connection.fetchval(sql("snapshots/common/is_hypertable")):
         return None
@@ -25,7 +23,7 @@ async def community(connection: asyncpg.Connection) -> str | None:
 async def ensure(connection: asyncpg.Connection, extension: str) -> None:
     """Put older chunks of the snapshots into the columnstore from now on, unless the table has settings for it.
 
-    Raises Contended when the table stays in use by others.
+    Raises Contended if the table stays in use by others.
     """
 
     async def work() -> None:
@@ -35,10 +33,9 @@ async def ensure(connection: asyncpg.Connection, extension: str) -> None:
         policy = sql("snapshots/hypertable/columnstore_policy", extension=extension, relation="video_stats_log")
         await connection.execute(policy)
 
-    if await connection.fetchval(sql("snapshots/hypertable/has_columnstore")):
-        return  # nearly always: it takes no lock
     try:
-        await run_ddl(connection, work)
+        if not await connection.fetchval(sql("snapshots/hypertable/has_columnstore")):  # nearly never
+            await run_ddl(connection, work)
     except asyncpg.PostgresError as error:
         logger.warning("video_stats_log stays a rowstore: TimescaleDB cannot make it a columnstore (%s)", error)
 
@@ -46,7 +43,7 @@ async def ensure(connection: asyncpg.Connection, extension: str) -> None:
 async def ensure_for_aggregate(connection: asyncpg.Connection, extension: str, view: str) -> None:
     """Put older chunks of a continuous aggregate into the columnstore, in the caller's transaction.
 
-    TimescaleDB before 2.27.2 may refuse it beside a policy that refreshes from the beginning on.
+    TimescaleDB before 2.27.2 may refuse it if a policy refreshes from the beginning.
     """
     try:
         async with connection.transaction():

@@ -1,8 +1,8 @@
 """Convert a plain installation to TimescaleDB: `atlas migrate --to-timescaledb`.
 
-Everything is one transaction: it locks the snapshots, copies them into a hypertable, and drops the old table. Whatever
-ends it early leaves the installation as it was. The table of the schema's revision is locked too, so that a process
-that starts meanwhile waits before it spends any quota.
+Everything is one transaction: it locks the snapshots, copies them into a hypertable, and drops the old table. If it
+ends early, the installation is unchanged. The table with the schema's revision is locked too, so that a
+process that starts meanwhile waits before it spends any quota.
 """
 
 from __future__ import annotations
@@ -25,21 +25,19 @@ from atlas.snapshots.ddl import Connector, execute_generated, run_ddl
 from atlas.snapshots.partitions import SNAPSHOTS
 from atlas.snapshots.views import ensure_views
 
-__all__ = ["Conversion", "Estimate", "convert_empty", "to_timescaledb"]
-
 _REPLACED = "video_stats_log_replaced"
 _ATTEMPTS = 30  # to lock the tables, a second or more each
 _PAGES = 2_048  # copied by one statement: some 200,000 rows, a second or two
 _PAGES_PER_SECOND = 1_000
-"""What a small server copies; see docs/timescaledb.md."""
+"""The speed of a small server; see docs/timescaledb.md."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is copied, the pages done, and all pages."""
+"""Called with the step, the pages done, and all pages."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """How large the snapshots are (bytes without indexes), and about how many seconds their conversion takes."""
+    """The size of the snapshots (bytes without indexes), and the estimated seconds of the conversion."""
 
     size: int
     seconds: float
@@ -47,7 +45,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion did: the snapshots copied, and its seconds, in which they could not be used."""
+    """The number of snapshots copied, and the seconds during which they were locked."""
 
     rows: int
     seconds: float
@@ -56,19 +54,10 @@ class Conversion:
 async def to_timescaledb(
     database: Connector, announce: Callable[[Estimate], None], progress: Progress
 ) -> Conversion | None:
-    """Move the snapshots into a hypertable.
+    """Move the snapshots into a hypertable; return None if they are in one already.
 
-    Args:
-        database: of a user who owns the tables.
-        announce: called before the tables are locked.
-        progress: called after each batch.
-
-    Returns:
-        what was done, or None where they are in a hypertable already.
-
-    Raises:
-        ConfigError: the server cannot have TimescaleDB, or something depends on the table that would be lost.
-        Contended: other transactions kept the table.
+    ``announce`` is called before the tables are locked. Raises ConfigError if the server cannot have TimescaleDB or an
+    object that depends on the table would be lost, and Contended if other transactions kept the table locked.
     """
     connection = await database.connect()
     try:
@@ -95,7 +84,7 @@ async def to_timescaledb(
 
 
 async def convert_empty(connection: asyncpg.Connection) -> bool:
-    """Put the snapshots into a hypertable where there are none yet; return whether they are in one now."""
+    """Create a hypertable if there are no snapshots yet; return whether they are in one now."""
 
     async def work() -> bool:
         if await connection.fetchval(sql("snapshots/common/table_has_rows", table=SNAPSHOTS)):
@@ -109,14 +98,17 @@ async def convert_empty(connection: asyncpg.Connection) -> bool:
 async def _convert(connection: asyncpg.Connection, progress: Progress) -> int | None:
     """Convert in the caller's transaction; return the rows, or None where another process has converted."""
     await _create_extension(connection)
-    # in the order in which readers lock: views, then tables
+    # in the order of readers: views, then tables
     views = [row["name"] for row in await connection.fetch(sql("snapshots/common/list_views"))]
     for table in ("atlas_schema_version", *views, SNAPSHOTS):
         await connection.execute(sql("snapshots/common/lock_table", table=table))
     if (await inspect(connection)).storage is Storage.HYPERTABLE:
         return None
     await _check_dependents(connection)
-    await _rename(connection, SNAPSHOTS, _REPLACED)
+    rename = sql("snapshots/conversion/rename_table", table=SNAPSHOTS, new_name=_REPLACED)
+    await connection.execute(rename)
+    rename = sql("snapshots/conversion/rename_index", index=f"{SNAPSHOTS}_pkey", new_name=f"{_REPLACED}_pkey")
+    await connection.execute(rename)
     await hypertable.create(connection, _REPLACED, timedelta(days=settings.database_chunk_days))
     rows = await _copy(connection, progress)
     await execute_generated(connection, sql("snapshots/common/grants"), _REPLACED, SNAPSHOTS)
@@ -149,12 +141,6 @@ async def _parts(connection: asyncpg.Connection, table: str) -> list[tuple[str, 
     """Return the partitions with their pages, the newest first, the default one last."""
     rows = await connection.fetch(sql("snapshots/common/list_partitions"), table)
     return [(row["name"], row["pages"]) for row in reversed(rows)]
-
-
-async def _rename(connection: asyncpg.Connection, table: str, new_name: str) -> None:
-    await connection.execute(sql("snapshots/conversion/rename_table", table=table, new_name=new_name))
-    index = sql("snapshots/conversion/rename_index", index=f"{table}_pkey", new_name=f"{new_name}_pkey")
-    await connection.execute(index)
 
 
 async def _copy(connection: asyncpg.Connection, progress: Progress) -> int:

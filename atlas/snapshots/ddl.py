@@ -1,7 +1,7 @@
-"""Change the structure of tables in short transactions that give up soon where a table is locked.
+"""Change the structure of tables in short transactions that give up soon if a table is locked.
 
-A statement that waits for an exclusive lock blocks all that come after it, so each attempt waits for a second at most.
-Works through a pooler: nothing outlives its transaction.
+A statement that waits for an exclusive lock blocks all later ones, so each attempt waits for at most a second. Works
+behind a pooler: no lock outlives its transaction.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_af
 from atlas.db.pooler import COMMAND_TIMEOUT
 from atlas.db.queries import sql
 from atlas.errors import Contended
-
-__all__ = ["SCHEMA_LOCK", "Connector", "execute_generated", "run_ddl"]
 
 T = TypeVar("T")
 
@@ -33,9 +31,9 @@ class Connector(Protocol):
 
 
 async def run_ddl(connection: asyncpg.Connection, work: Callable[[], Awaitable[T]], *, attempts: int = 5) -> T:
-    """Run the work in one transaction, and again while it cannot lock a table.
+    """Run the work in one transaction; retry it while it cannot lock a table.
 
-    Raises Contended where the tables stay in use.
+    Raises Contended if the tables stay in use.
     """
     retry = AsyncRetrying(
         retry=retry_if_exception_type((asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)),
@@ -56,6 +54,6 @@ async def run_ddl(connection: asyncpg.Connection, work: Callable[[], Awaitable[T
 
 
 async def execute_generated(connection: asyncpg.Connection, statement: str, *arguments: Any) -> None:
-    """Execute the statements that a statement returns: DDL takes no parameters."""
+    """Execute the DDL that a statement returns, since DDL takes no parameters."""
     for (text,) in await connection.fetch(statement, *arguments):
         await connection.execute(text)

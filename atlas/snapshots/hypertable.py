@@ -1,4 +1,4 @@
-"""Keep snapshots on TimescaleDB in a hypertable, which creates its chunks by itself."""
+"""Store snapshots on TimescaleDB in a hypertable, which creates its chunks by itself."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from atlas.db.server_info import Inspection
 from atlas.snapshots.ddl import execute_generated, run_ddl
 from atlas.snapshots.partitions import SNAPSHOTS, Range
 
-__all__ = ["chunks", "create", "drop_before", "set_width", "unavailable_reason"]
-
 
 def unavailable_reason(found: Inspection) -> str | None:
-    """Return why the server cannot have a hypertable, as far as can be seen without a try; None: it may."""
+    """Return why the server cannot have a hypertable, or None if no reason is known without a try."""
     if found.timescaledb is None and found.available is None:
         return "the server does not have TimescaleDB"
     if not found.preloaded:
-        # asking for the extension all the same would end the connection
+        # creating the extension would end the connection
         return "the server has TimescaleDB, but does not load it: shared_preload_libraries must name timescaledb"
     return None
 
@@ -34,7 +32,7 @@ async def create(connection: asyncpg.Connection, template: str, width: timedelta
 
 
 async def set_width(connection: asyncpg.Connection, width: timedelta) -> None:
-    """Set how much time the next chunks hold."""
+    """Set the time range of new chunks."""
     if await connection.fetchval(sql("snapshots/hypertable/chunk_width")) != width:
         await connection.fetchval(
             sql("snapshots/hypertable/set_chunk_width", extension=await _extension(connection)), width
@@ -47,7 +45,7 @@ async def chunks(connection: asyncpg.Connection) -> list[Range]:
 
 
 async def drop_before(connection: asyncpg.Connection, keep_from: datetime) -> list[str]:
-    """Drop the chunks that hold nothing younger, in a transaction of its own; return their names."""
+    """Drop the chunks whose rows are all older, in a transaction of its own; return their names."""
     old = [chunk.name for chunk in await chunks(connection) if chunk.upper <= keep_from]
     if not old:
         return []

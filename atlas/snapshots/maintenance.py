@@ -19,33 +19,24 @@ from atlas.snapshots import conversion, hypertable, partitions, views
 from atlas.snapshots.ddl import Connector
 from atlas.snapshots.partitions import Range
 
-__all__ = ["Maintenance", "ensure", "maintain"]
-
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Maintenance:
-    """What was done, or would be.
+    """What was done, or with a dry run would be done."""
 
-    Attributes:
-        made: new partitions; a hypertable creates its chunks by itself.
-        dropped: partitions or chunks of which every row was too old.
-        deleted: old rows of the other ones, deleted one by one.
-        moved: rows that left the default partition for a new one.
-    """
-
-    made: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
-    deleted: int = 0
-    moved: int = 0
+    made: tuple[str, ...] = ()  # partitions; a hypertable creates its chunks by itself
+    dropped: tuple[str, ...] = ()  # partitions or chunks of which every row was too old
+    deleted: int = 0  # old rows of other parts
+    moved: int = 0  # rows moved from the default partition to a new one
 
 
 async def ensure(connection: asyncpg.Connection, *, try_timescaledb: bool = True) -> Storage:
     """Set up the owner's part of the snapshots after the revisions: a hypertable or partitions, and the views.
 
     A hypertable is created where TimescaleDB can be used and there are no snapshots yet. Safe to repeat. What the
-    server refuses is a warning, since inserts work all the same.
+    server refuses is a warning, since inserts still work.
     """
     found = await inspect(connection)
     storage = Storage.PARTITIONED
@@ -69,15 +60,8 @@ async def maintain(
 ) -> Maintenance:
     """Remove the snapshots from before ``keep_from``, and create the partitions that are missing.
 
-    Parts that hold nothing younger are dropped. Other old rows are deleted, ``batch`` of them in a transaction. A user
-    who does not own the table deletes all of them so.
-
-    Args:
-        database: whose snapshots.
-        now: schedule time.
-        keep_from: schedule time; must not be after ``now``.
-        batch: rows of one transaction, somewhat more where one video has many.
-        dry_run: return what would be done, and change nothing.
+    Parts whose rows are all old are dropped. Other old rows are deleted, about ``batch`` of them in a transaction; a
+    user who does not own the table deletes all rows this way. Both times are schedule times, ``keep_from`` the earlier.
     """
     connection = await database.connect()
     try:
@@ -107,7 +91,7 @@ def _width() -> timedelta:
 
 
 async def _create_hypertable(connection: asyncpg.Connection, found: Inspection) -> bool:
-    """Put the snapshots into a hypertable if there are none yet; return whether they are in one now."""
+    """Create a hypertable if there are no snapshots yet; return whether they are in one now."""
     if (reason := hypertable.unavailable_reason(found)) is not None:
         logger.info("snapshots go into partitions: %s", reason)
         return False
@@ -124,7 +108,10 @@ async def _create_partitions(connection: asyncpg.Connection, now: datetime) -> t
     try:
         return await partitions.create_missing(connection, now, _width())
     except asyncpg.InsufficientPrivilegeError:
-        logger.warning("no partition is created: run `atlas migrate` as the owner of video_stats_log now and then")
+        logger.warning(
+            "no partition is created: run `atlas migrate` as the owner of video_stats_log, at least every %d days",
+            partitions.AHEAD * settings.database_chunk_days,
+        )
     except Contended as error:
         logger.warning("no partition is created this time: %s", error)
     return [], 0
@@ -153,7 +140,7 @@ async def _drop(connection: asyncpg.Connection, found: Inspection, keep_from: da
 
 
 async def _delete(connection: asyncpg.Connection, found: Inspection, keep_from: datetime, batch: int) -> int:
-    """Delete the old rows in the order of the key, so that all batches together read it once."""
+    """Delete the old rows in the order of the key, so that all batches together read the key once."""
     deleted, last = 0, ""
     while True:
         async with connection.transaction():

@@ -1,4 +1,4 @@
-"""Keep snapshots on plain PostgreSQL in one partition for each range of time, and a default one for all other times.
+"""Store snapshots on plain PostgreSQL in partitions by time, and a default one for all other times.
 
 A partition is named for its first day, such as ``video_stats_log_20261116``. Ranges begin at multiples of
 DATABASE_CHUNK_DAYS counted from a Monday. After a change of the setting, new ones begin where the old ones end.
@@ -17,31 +17,17 @@ from atlas.db.pooler import WHOLE_TABLE
 from atlas.db.queries import sql
 from atlas.snapshots.ddl import execute_generated, run_ddl
 
-__all__ = [
-    "AHEAD",
-    "DEFAULT",
-    "SNAPSHOTS",
-    "Range",
-    "attached",
-    "create_missing",
-    "default",
-    "drop",
-    "missing",
-    "range_of",
-    "ranges_for",
-]
-
 SNAPSHOTS = "video_stats_log"
 DEFAULT = "video_stats_log_default"
 AHEAD = 4
-"""Widths ahead of now that have their partitions: the Janitor may pause for as long."""
+"""Number of future partitions, each DATABASE_CHUNK_DAYS wide: the Janitor may pause for that time."""
 
 _ORIGIN = datetime(2000, 1, 3, tzinfo=UTC)  # a Monday
 
 
 @dataclass(frozen=True)
 class Range:
-    """A partition or chunk with its rows' times, from ``lower`` until before ``upper`` (UTC)."""
+    """A partition or chunk for times from ``lower`` to ``upper`` (UTC, exclusive)."""
 
     name: str
     lower: datetime
@@ -49,7 +35,7 @@ class Range:
 
 
 def range_of(moment: datetime, width: timedelta, taken: Iterable[Range]) -> Range | None:
-    """Return the free range around a moment for a new partition, or None where the moment is taken."""
+    """Return the free range around a moment for a new partition, or None if a partition contains it."""
     lower = moment - (moment - _ORIGIN) % width
     upper = lower + width
     for other in taken:
@@ -65,23 +51,25 @@ def range_of(moment: datetime, width: timedelta, taken: Iterable[Range]) -> Rang
 def ranges_for(
     moments: Iterable[datetime], width: timedelta, taken: Sequence[Range], *, now: datetime, ahead: int = AHEAD
 ) -> list[Range]:
-    """Return the new ranges of these moments and of all time from now until ``ahead`` widths later."""
+    """Return the missing ranges for these moments, and from now until ``ahead`` widths later."""
     new: list[Range] = []
-    for moment in moments:
-        found = range_of(moment, width, [*taken, *new])
-        if found is not None:
+
+    def cover(moment: datetime) -> datetime:
+        """Return the end of the range around a moment; add the range if it is missing."""
+        if (found := range_of(moment, width, [*taken, *new])) is not None:
             new.append(found)
+        return next(one.upper for one in (*taken, *new) if one.lower <= moment < one.upper)
+
+    for moment in moments:
+        cover(moment)
     at = now
     while at <= now + ahead * width:
-        found = range_of(at, width, [*taken, *new])
-        if found is not None:
-            new.append(found)
-        at = next(other.upper for other in (*taken, *new) if other.lower <= at < other.upper)
+        at = cover(at)
     return sorted(new, key=lambda one: one.lower)
 
 
 async def attached(connection: asyncpg.Connection) -> list[Range]:
-    """Return the partitions except the default one, the oldest first; an open end is the end of time."""
+    """Return the partitions except the default one, the oldest first; an open end becomes the first or last time."""
     first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     return [
         Range(row["name"], row["lower"] or first, row["upper"] or last)
@@ -99,7 +87,7 @@ async def default(connection: asyncpg.Connection) -> str | None:
 async def missing(
     connection: asyncpg.Connection, now: datetime, width: timedelta, without: Iterable[Range] = ()
 ) -> list[Range]:
-    """Return the partitions that rows of the default one and the time to come lack, as if ``without`` were dropped."""
+    """Return the missing partitions for rows of the default one and the near future, as if ``without`` were dropped."""
     days: list[datetime] = []
     source = await default(connection)
     if source is not None and await connection.fetchval(sql("snapshots/common/table_has_rows", table=source)):
@@ -114,8 +102,7 @@ async def missing(
 async def create_missing(connection: asyncpg.Connection, now: datetime, width: timedelta) -> tuple[list[str], int]:
     """Create the missing partitions, each in a short transaction that moves its rows out of the default one.
 
-    Returns:
-        the new names, and the number of rows moved.
+    Return the new names, and the number of rows moved.
     """
     if await default(connection) is None:
         await run_ddl(connection, functools.partial(_create_default, connection))
@@ -129,7 +116,7 @@ async def create_missing(connection: asyncpg.Connection, now: datetime, width: t
 
 
 async def drop(connection: asyncpg.Connection, name: str) -> bool:
-    """Drop one partition with its rows in a transaction of its own; return False where there are none any more."""
+    """Drop a partition with its rows in a transaction of its own; return False if the table is not partitioned."""
 
     async def work() -> bool:
         if not await _is_partitioned(connection):
@@ -147,7 +134,7 @@ async def _create_default(connection: asyncpg.Connection) -> None:
 
 
 async def _create(connection: asyncpg.Connection, wanted: Range) -> tuple[str, int] | None:
-    """Create one partition; return its name and its rows, or None where another process has created it."""
+    """Create one partition; return its name and its rows, or None if another process has created it."""
     if not await _is_partitioned(connection):
         return None
     if any(one.lower < wanted.upper and wanted.lower < one.upper for one in await attached(connection)):
@@ -156,7 +143,7 @@ async def _create(connection: asyncpg.Connection, wanted: Range) -> tuple[str, i
     while await connection.fetchval(sql("snapshots/partitions/relation_kind"), name):
         number += 1
         name = f"{wanted.name}_{number}"
-    # a writer that has chosen the default partition already would fail
+    # otherwise a writer that was routed to the default partition would fail
     await connection.execute(sql("snapshots/common/lock_table", table=SNAPSHOTS))
     source = await default(connection)
     assert source is not None  # noqa: S101  it is created first, and nothing here drops it

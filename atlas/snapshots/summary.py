@@ -1,4 +1,4 @@
-"""Summarize for `atlas status` how the snapshots are stored; reads a part or two, however many there are."""
+"""Summarize for `atlas status` how the snapshots are stored; reads one or two parts only."""
 
 from __future__ import annotations
 
@@ -14,28 +14,19 @@ from atlas.db.server_info import Inspection, Storage
 from atlas.snapshots import hypertable, partitions
 from atlas.snapshots.partitions import Range
 
-__all__ = ["COUNTED", "Summary", "summarize"]
-
 COUNTED = 100_000
 """Rows of the default partition are counted up to this number."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The snapshots as they were found.
+    """The snapshots as they were found; times are schedule times (UTC)."""
 
-    Attributes:
-        parts: partitions except the default one, or chunks.
-        oldest, newest: of the snapshots (schedule time, UTC); None where there are none.
-        in_default: rows of the default partition, up to 100,000 of them; None where this user may not read it.
-        views: existing views over them → whether TimescaleDB keeps their rows; others are computed when read.
-    """
-
-    parts: int
+    parts: int  # partitions except the default one, or chunks
     oldest: datetime | None
     newest: datetime | None
-    in_default: int | None
-    views: dict[str, bool]
+    in_default: int | None  # rows of the default partition, up to COUNTED; None if this user may not read it
+    views: dict[str, bool]  # existing views → whether TimescaleDB stores their rows; others are computed when read
 
 
 async def summarize(connection: asyncpg.Connection, found: Inspection) -> Summary:
@@ -64,7 +55,7 @@ async def summarize(connection: asyncpg.Connection, found: Inspection) -> Summar
 
 
 async def _first(connection: asyncpg.Connection, parts: Iterable[Range], end: str) -> datetime | None:
-    """Return the given end of the first part that holds a row."""
+    """Return the given end of the first part that has a row."""
     for part in parts:
         row = await connection.fetchrow(
             sql("snapshots/maintenance/time_range_within"), part.lower, part.upper, timeout=WHOLE_TABLE

@@ -1,7 +1,7 @@
 """Create and maintain the views ``video_velocity``, ``video_stats_hourly`` and ``video_stats_daily``.
 
-They have the same columns and answers on every server. On TimescaleDB's Community edition the hourly and daily ones are
-continuous aggregates, whose rows TimescaleDB keeps; elsewhere they are computed when they are read.
+They have the same columns and results on every server. On TimescaleDB's Community edition the hourly and daily ones are
+continuous aggregates, whose rows TimescaleDB stores; elsewhere they are computed when they are read.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from atlas.db.queries import sql
 from atlas.snapshots import columnstore
 from atlas.snapshots.ddl import execute_generated, run_ddl
 
-__all__ = ["ensure_views", "erase", "expire"]
-
 logger = logging.getLogger(__name__)
 
 _EPOCH = datetime.fromisoformat("2000-01-03T00:00:00+00:00")
@@ -36,17 +34,11 @@ _COMMENTS = {
 
 @dataclass(frozen=True)
 class _Found:
-    """An existing view.
+    """An existing view."""
 
-    Attributes:
-        comment: ends with the mark of its definition.
-        continuous: it is a continuous aggregate.
-        reads_log: it reads the current ``video_stats_log``: a view stays on the old table when another takes its place.
-    """
-
-    comment: str
-    continuous: bool
-    reads_log: bool
+    comment: str  # ends with the hash of its definition
+    continuous: bool  # it is a continuous aggregate
+    reads_log: bool  # the current video_stats_log: a view stays on the old table when that is replaced
 
     def matches(self, definition: str) -> bool:
         return self.comment.endswith(_mark(definition)) and (self.continuous or self.reads_log)
@@ -55,12 +47,9 @@ class _Found:
 async def ensure_views(connection: asyncpg.Connection) -> None:
     """Create the views as this release defines them and, on the Community edition, set up the columnstore.
 
-    A view that is replaced keeps its grants; a new one is granted to the readers of the snapshots. Where nothing is to
-    do, it takes no lock. Works inside a transaction too.
-
-    Raises:
-        Contended: the tables stay in use by others; the next run continues.
-        asyncpg.InsufficientPrivilegeError: something is to do, and the user does not own the snapshots.
+    A view that is replaced keeps its grants; a new one is granted to the readers of the snapshots. If nothing has to
+    change, it takes no lock. Works inside a transaction too. Raises Contended, and InsufficientPrivilegeError if
+    something has to change and the user does not own the snapshots.
     """
     extension = await columnstore.community(connection)
     if extension is not None:
@@ -80,7 +69,7 @@ async def expire(connection: asyncpg.Connection, keep_from: datetime) -> None:
     """Remove what is older than ``keep_from`` from the continuous aggregates, after such snapshots are deleted.
 
     Deleted snapshots stay in an aggregate until its refresh policy computes their time again, within half an hour. This
-    does it now as far as the user may: all of it as the owner of the views, whole buckets with the right to delete.
+    does it at once, as far as the user may: all as the owner of the views, whole buckets with the right to delete.
     Does nothing for views that are computed when they are read. Not inside a transaction.
     """
     extension = await columnstore.community(connection)
@@ -88,7 +77,7 @@ async def expire(connection: asyncpg.Connection, keep_from: datetime) -> None:
         return
     for row in await connection.fetch(sql("snapshots/views/list_aggregates")):
         view, width = row["view"], _WIDTHS[row["view"]]
-        bucket = keep_from - (keep_from - _EPOCH) % width  # a part of it is kept
+        bucket = keep_from - (keep_from - _EPOCH) % width  # which is partly kept
         if row["owned"]:
             await connection.fetch(
                 sql("snapshots/views/expire_aggregate_chunks", extension=extension, view=view), bucket
@@ -135,7 +124,6 @@ def _computed() -> dict[str, str]:
 
 
 def _aggregates(extension: str) -> dict[str, str]:
-    """Return the definitions of the continuous aggregates."""
     return {
         "video_stats_hourly": sql("snapshots/views/aggregate_hourly", extension=extension),
         "video_stats_daily": sql("snapshots/views/aggregate_daily", extension=extension),

@@ -1,4 +1,4 @@
-"""The cold archive of what YouTube answered.
+"""The archive of YouTube's answers.
 
 ::
 
@@ -9,9 +9,9 @@
     report = await vault.flush()                         stores; a failing archive is reported, never raised
     vault.load_metadata(video_id, date)                  reads one back, blocking
 
-``VAULT_PROVIDER`` says where: ``local`` (a folder), ``huggingface`` (a dataset on the Hub, one commit per flush),
-``fsspec`` (an S3-compatible bucket and much else) or ``off``. ``VAULT_LAYOUT`` says how: ``files``
-(``metadata/{YYYY-MM-DD}/{video_id}.json``) or ``packed`` (one part for all of a flush). Both are read.
+``VAULT_PROVIDER`` is the place: ``local`` (a folder), ``huggingface`` (a dataset on the Hub, one commit per flush),
+``fsspec`` (an S3-compatible bucket and much else) or ``off``. ``VAULT_LAYOUT`` is the format: ``files``
+(``metadata/{YYYY-MM-DD}/{video_id}.json``) or ``packed`` (one part per flush). Both can be read.
 
 The archive never blocks an agent. Records that a flush reports as failed are not kept in memory: their ``archived_at``
 stays NULL, and a later run asks for them again.
@@ -45,19 +45,9 @@ if TYPE_CHECKING:
     """True once the buffer holds 5,000 records or 64 MiB."""
 
 __all__ = [
-    "FlushReport",
-    "Provider",
-    "Vault",
-    "check",
-    "check_writable",
-    "erase",
-    "expire",
-    "flush",
-    "load_metadata",
-    "outlook",
-    "pending",
-    "store_metadata",
-]
+    "FlushReport", "Provider", "Vault", "check", "check_writable", "erase", "expire", "flush", "load_metadata",
+    "outlook", "pending", "store_metadata",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +73,7 @@ def check() -> None:
 
 
 async def check_writable() -> None:
-    """Raise ConfigError also where the archive refuses to be written. See ``Vault.check_writable``."""
+    """Raise ConfigError also if the archive cannot be written. See ``Vault.check_writable``."""
     await _vault().check_writable()
 
 
@@ -94,12 +84,7 @@ def store_metadata(
     refetched: bool = False,
     observed_at: datetime | None = None,
 ) -> None:
-    """Buffer one record, under today's date of the schedule clock (UTC). See ``Vault.store_metadata``.
-
-    Raises:
-        ValueError: the id cannot be a file name.
-        ConfigError: a setting is missing or wrong.
-    """
+    """Buffer one record, under today's date (UTC). See ``Vault.store_metadata``. Raises ValueError, ConfigError."""
     _vault().store_metadata(video_id, api_response, refetched=refetched, observed_at=observed_at)
 
 
@@ -119,12 +104,7 @@ def load_metadata(video_id: str, day: date) -> dict[str, Any] | None:
 
 
 async def outlook(before: date, *, share: float, counted: int, seconds: float = 600.0) -> ArchiveOutlook:
-    """Return what ``expire`` would delete. See ``atlas.vault.expiry.look``.
-
-    Raises:
-        ArchiveUnavailable: it cannot be reached, or does not answer within ``seconds``.
-        ConfigError: a setting is missing or wrong.
-    """
+    """Return what ``expire`` would delete; see ``atlas.vault.expiry.look``. Raises ArchiveUnavailable, ConfigError."""
     from atlas.vault.archive import Archive  # noqa: PLC0415  agents, which only add records, do not import it
     from atlas.vault.expiry import ArchiveOutlook, look  # noqa: PLC0415
 
@@ -135,21 +115,16 @@ async def outlook(before: date, *, share: float, counted: int, seconds: float = 
 
 
 async def expire(before: date, *, dry_run: bool = False, seconds: float = 600.0) -> ExpireReport:
-    """Delete the days of the archive before a day (UTC), and erase its history where it has one.
+    """Delete the days of the archive before a day (UTC), and erase its history. Raises ConfigError only.
 
     The report's ``error`` says what failed; the next call continues.
 
     Args:
         before: the first day that stays.
-        dry_run: only report.
         seconds: start no day after this time (real seconds).
-
-    Raises:
-        ConfigError: a setting is missing or wrong.
     """
     from atlas.vault import expiry  # noqa: PLC0415  as in outlook
-    from atlas.vault.archive import Archive  # noqa: PLC0415
-    from atlas.vault.erasure import COMMIT_SECONDS  # noqa: PLC0415
+    from atlas.vault.archive import COMMIT_SECONDS, Archive  # noqa: PLC0415
 
     archive = Archive(_vault().provider)
     if not archive.provider.enabled:
@@ -166,15 +141,9 @@ async def expire(before: date, *, dry_run: bool = False, seconds: float = 600.0)
 
 
 async def erase(video_ids: Iterable[str], *, since: date | None = None, seconds: float = 600.0) -> Erased:
-    """Delete every record of these videos, and erase the archive's history where it has one.
+    """Delete every record of these videos since a day, and erase the archive's history; the next call continues.
 
-    Args:
-        since: skip earlier days.
-        seconds: the longest wait (real seconds).
-
-    Raises:
-        ArchiveUnavailable: it cannot be reached, or does not answer in time; the next call continues.
-        ConfigError: a setting is missing or wrong.
+    Raises ArchiveUnavailable (also where it does not answer within these real seconds) and ConfigError.
     """
     from atlas.vault import erasure  # noqa: PLC0415  as in outlook
     from atlas.vault.archive import Archive  # noqa: PLC0415

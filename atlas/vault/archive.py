@@ -1,16 +1,17 @@
 """The archive as a whole: its days, and every record of a day in either layout.
 
-However large the archive is, memory holds the names of one day's files and a few parts. What cannot be read is reported
-and skipped; files that are neither records nor parts are ignored.
+Memory use is bounded: the names of one day's files, and a few parts. What cannot be read is reported and skipped; files
+that are neither records nor parts are ignored.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -22,16 +23,16 @@ from atlas.vault.providers.base import MAX_FILE, Refused, TooLarge
 from atlas.vault.records import MAX_RECORD, Record, decode, observed_at
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
     from datetime import date
 
-    from atlas.vault.providers.base import Entry, Provider
-
-__all__ = ["Archive", "Contents", "Damage", "Stored", "damage_of", "records_in"]
+    from atlas.vault.providers.base import ArchiveFile, Provider
 
 _READERS = 8  # files that are read at once from a remote place
 _AHEAD = 4  # files for each reader; of parts, which are larger, two at all
-_MOST_FAILURES = 10  # reads in a row: then the place is broken, not the files
+COMMIT_SECONDS = 600.0
+_NEXT = "The database is not the cause. Check the archive's settings and its store, then run this again: it continues."
+_MOST_FAILURES = 10  # failed reads in a row, after which the whole archive counts as unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,7 @@ class Stored:
 
     Attributes:
         path: of the file or part.
-        at: when it was observed (UTC); the start of its day where it does not say so, as in the first releases.
-        channel_id: None where the record names none.
+        at: when it was observed (UTC); the start of its day if it contains no time, as in the first releases.
     """
 
     record: Record
@@ -55,9 +55,8 @@ class Damage:
     """A file, a part or a record in it that cannot be used.
 
     Attributes:
-        path: of the file or part.
         reason: one line, without the path.
-        video_id: whose record it should be, where that is known.
+        video_id: of the record, if known.
         unread: it could not be read at all; its content is unknown and may be good.
     """
 
@@ -74,19 +73,18 @@ class Damage:
 class Contents:
     """A day's records and parts, each in the order of their paths."""
 
-    files: tuple[Entry, ...]
-    parts: tuple[Entry, ...]
+    files: tuple[ArchiveFile, ...]
+    parts: tuple[ArchiveFile, ...]
 
 
 class Archive:
-    """Read what a provider holds, in both layouts. Its methods block, and raise ArchiveUnavailable.
+    """Read and change the files of a provider, in both layouts. Its methods block, and raise ArchiveUnavailable.
 
     Args:
-        provider: where it is.
         readers: files that are read at once; by default 8, and 1 of a folder on this machine.
 
     Attributes:
-        missing: the whole place was not there when it was listed, or is not shown to these credentials.
+        missing: the whole archive was missing when it was listed, or is hidden from these credentials.
     """
 
     def __init__(self, provider: Provider, *, readers: int | None = None) -> None:
@@ -101,7 +99,6 @@ class Archive:
         return sorted(day for day in found if day is not None)
 
     def contents(self, day: date) -> Contents:
-        """Return the files and parts of a day."""
         files = tuple(entry for entry in self._list(files_folder(day)) if video_of(entry.path) is not None)
         parts = tuple(entry for entry in self._list(parts_folder(day)) if is_part(entry.path))
         return Contents(files, parts)
@@ -129,14 +126,14 @@ class Archive:
             moved = False
             for entry, body in self.read(entries):
                 if body is None:
-                    moved = not known  # look for it once
+                    moved = not known  # look for them once
                 else:
                     yield from records_in(entry.path, body)
             if moved:
                 known = {entry.path for entry in entries}
                 contents = self.contents(day)
 
-    def read(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes | OSError | None]]:
+    def read(self, entries: Iterable[ArchiveFile]) -> Iterator[tuple[ArchiveFile, bytes | OSError | None]]:
         """Yield the contents of files, in their order; None for a deleted one, an error for one that is unreadable."""
         failed = 0
         with contextlib.closing(self._read(entries)) as bodies:
@@ -146,15 +143,15 @@ class Archive:
                     raise self._unavailable(body) from None
                 yield entry, body
 
-    def _read(self, entries: Iterable[Entry]) -> Generator[tuple[Entry, bytes | OSError | None]]:
+    def _read(self, entries: Iterable[ArchiveFile]) -> Generator[tuple[ArchiveFile, bytes | OSError | None]]:
         if self._readers == 1:
             yield from ((entry, self._read_one(entry)) for entry in entries)
             return
         # Not an executor, whose threads the interpreter joins at its end: a place that hangs must not delay Ctrl-C.
-        tasks: SimpleQueue[tuple[Entry, Future[bytes | OSError | None]] | None] = SimpleQueue()
+        tasks: SimpleQueue[tuple[ArchiveFile, Future[bytes | OSError | None]] | None] = SimpleQueue()
         for _ in range(self._readers):
             Thread(target=self._work, args=(tasks,), name="vault-read", daemon=True).start()
-        ahead: deque[tuple[Entry, Future[bytes | OSError | None]]] = deque()
+        ahead: deque[tuple[ArchiveFile, Future[bytes | OSError | None]]] = deque()
         try:
             for entry in entries:
                 ahead.append((entry, Future()))
@@ -171,7 +168,7 @@ class Archive:
             for _ in range(self._readers):
                 tasks.put(None)
 
-    def _work(self, tasks: SimpleQueue[tuple[Entry, Future[bytes | OSError | None]] | None]) -> None:
+    def _work(self, tasks: SimpleQueue[tuple[ArchiveFile, Future[bytes | OSError | None]] | None]) -> None:
         while task := tasks.get():
             entry, answer = task
             if not answer.set_running_or_notify_cancel():
@@ -181,7 +178,19 @@ class Archive:
             except Exception as error:  # noqa: BLE001  raised where it is waited for
                 answer.set_exception(error)
 
-    def _read_one(self, entry: Entry) -> bytes | OSError | None:
+    def commit(self, add: Mapping[str, bytes], delete: Collection[str], message: str) -> Mapping[str, str]:
+        """Add and delete files within ten minutes. Return path → why it was not done."""
+        try:
+            return self.provider.commit(add, delete, message=message, deadline=time.monotonic() + COMMIT_SECONDS)
+        except Exception as error:  # noqa: BLE001  foreign libraries raise anything: nothing was done
+            raise self.unchanged("it did not take a change", error) from None
+
+    def unchanged(self, what: str, error: Exception) -> ArchiveUnavailable:
+        """Return the error of a change that failed, with what to do."""
+        text = f"the archive ({self.provider.name}): {what}: {one_line(error).removesuffix('.')}. {_NEXT}"
+        return _explained(error, text)
+
+    def _read_one(self, entry: ArchiveFile) -> bytes | OSError | None:
         most = MAX_FILE if is_part(entry.path) else MAX_RECORD
         if entry.size > most:
             return TooLarge(f"it has {entry.size:,} bytes; no more than {most:,} are read")
@@ -190,7 +199,7 @@ class Archive:
         except OSError as error:
             return error
 
-    def _list(self, folder: str) -> Iterator[Entry]:
+    def _list(self, folder: str) -> Iterator[ArchiveFile]:
         try:
             yield from self.provider.list(folder)
         except FileNotFoundError:
@@ -199,19 +208,15 @@ class Archive:
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: OSError) -> ArchiveUnavailable:
-        text = f"the archive cannot be read ({self.provider.name}): {one_line(error)}"
-        return ArchiveRefused(text) if isinstance(error, Refused) else ArchiveUnavailable(text)
+        return _explained(error, f"the archive cannot be read ({self.provider.name}): {one_line(error)}")
+
+
+def _explained(error: Exception, text: str) -> ArchiveUnavailable:
+    return ArchiveRefused(text) if isinstance(error, Refused) else ArchiveUnavailable(text)
 
 
 def records_in(path: str, body: bytes | OSError) -> Iterator[Stored | Damage]:
-    """Yield the records of one file or part, good and bad.
-
-    Args:
-        body: what was read, or why it could not be.
-
-    Raises:
-        ValueError: the path is that of neither.
-    """
+    """Yield the records of one file or part, good and bad. Raises ValueError: the path is that of neither."""
     day, video_id = day_of(path), video_of(path)
     if day is None:
         raise ValueError(f"neither a record nor a part: {path}")
@@ -253,5 +258,5 @@ def _examined(record: Record, path: str) -> Stored | Damage:
         return Damage(path, f"the record of {record.video_id} is about {other}", record.video_id)
     snippet = resource.get("snippet")
     channel = snippet.get("channelId") if isinstance(snippet, dict) else None
-    at = observed_at(resource) or datetime.combine(record.day, time(), UTC)
+    at = observed_at(resource) or datetime(record.day.year, record.day.month, record.day.day, tzinfo=UTC)
     return Stored(record, path, at, channel if isinstance(channel, str) else None)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from atlas.vault.providers.base import Provider
     from atlas.vault.writer import Layout
 
-__all__ = ["FLUSH_DUE_BYTES", "FLUSH_DUE_RECORDS", "FLUSH_SECONDS", "FlushReport", "Vault"]
-
 logger = logging.getLogger(__name__)
 
 # One commit of this size stays well within the Hub's 60 s and a gigabyte, the buffer within a small runner's memory.
@@ -37,7 +35,7 @@ _PROVIDERS_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class FlushReport:
-    """What became of the records of one flush.
+    """The result of one flush.
 
     Attributes:
         stored: ids of videos all of whose records are archived now: these may get their ``archived_at``.
@@ -78,7 +76,7 @@ class Vault:
 
     @property
     def enabled(self) -> bool:
-        """False where nothing is archived (VAULT_PROVIDER=off)."""
+        """False if nothing is archived (VAULT_PROVIDER=off)."""
         return self.provider.enabled
 
     @property
@@ -87,13 +85,13 @@ class Vault:
         return len(self._records) >= FLUSH_DUE_RECORDS or self._bytes >= FLUSH_DUE_BYTES
 
     def check(self) -> None:
-        """Raise ConfigError where nothing could ever be stored. No network."""
+        """Raise ConfigError if nothing could ever be stored. No network."""
         self.provider.check()
 
     async def check_writable(self) -> None:
-        """Raise ConfigError where the archive refuses to be written; ask it once.
+        """Raise ConfigError if the archive cannot be written; checked once.
 
-        Where it gives no answer, log a warning: an archive that is away for a while must not stop an agent.
+        If it does not answer, log a warning: a temporary failure must not stop an agent.
         """
         self.check()
         if self._checked_writable:
@@ -102,11 +100,10 @@ class Vault:
             await call_in_background(self.provider.check_writable, seconds=WRITABLE_SECONDS, name="vault-check")
         except (OSError, TimeoutError) as error:
             reason = f"no answer within {WRITABLE_SECONDS:g} s" if isinstance(error, TimeoutError) else one_line(error)
-            logger.warning("vault: it is not known whether the archive can be written: %s", reason)
+            logger.warning("vault: cannot check whether the archive can be written: %s", reason)
         self._checked_writable = True
 
     def pending(self) -> int:
-        """Return the number of buffered records."""
         return len(self._records)
 
     def store_metadata(
@@ -117,15 +114,13 @@ class Vault:
         refetched: bool = False,
         observed_at: datetime | None = None,
     ) -> None:
-        """Buffer a record of today (UTC).
+        """Encode and buffer a record of today (UTC); it replaces one of the same video and day.
 
-        It is encoded here, so later changes of the mapping do not count. A second record of the same video and day
-        replaces the first. One that cannot be written as JSON is logged and reported as failed by the next flush. The
-        buffer has no limit; see ``flush_due``. The record's last top-level key is the vault's own; see ``mark``.
+        One that cannot be written as JSON is logged and reported as failed by the next flush. The buffer has no limit;
+        see ``flush_due``. The record's last top-level key is the vault's own; see ``mark``.
 
         Args:
-            api_response: the API's answer about the video, any mapping that can be JSON.
-            refetched: it was asked for again since the first answer was not archived.
+            refetched: it was read again because the first answer was not archived.
             observed_at: when its counts were observed (schedule clock), as the database has it; now by default.
 
         Raises:
@@ -153,13 +148,7 @@ class Vault:
             )
 
     async def flush(self, seconds: float | None = None) -> FlushReport:
-        """Store the buffer. A failing archive is logged as a warning and reported, never raised.
-
-        Records that are buffered meanwhile belong to the next flush.
-
-        Args:
-            seconds: the longest that it may take, if less than usual.
-        """
+        """Store the buffer within these seconds, if fewer than usual. A failing archive is reported, never raised."""
         records, unencodable = tuple(self._records.values()), self._unencodable
         self._records, self._unencodable, self._bytes, self._warned = {}, {}, 0, False
         if not records and not unencodable:

@@ -1,51 +1,42 @@
 """Pack a day: its single files and its small parts become a few large parts.
 
-Each commit adds one part and deletes its sources, so a kill at any moment loses nothing: at worst both are there, which
-reads the same, and the next run finishes. Memory holds one part's records.
+Each commit adds one part and deletes its sources, so a kill at any moment loses nothing: at worst both exist, which
+reads the same, and the next run finishes. Memory use is one part's records.
 """
 
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from atlas.clock import clock
-from atlas.errors import ArchiveRefused, ArchiveUnavailable
-from atlas.redaction import one_line
 from atlas.vault.archive import Damage, Stored, records_in
 from atlas.vault.layout import encode_part, is_part, part_path
-from atlas.vault.providers.base import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date, datetime
 
     from atlas.vault.archive import Archive
-    from atlas.vault.providers.base import Entry
-
-__all__ = ["PART_BYTES", "SMALL_PART", "Compacted", "compact"]
+    from atlas.vault.providers.base import ArchiveFile
 
 PART_BYTES = 64 * 1024 * 1024
-"""Of a part's records, before they are compressed."""
+"""Maximum bytes of a part's records before compression."""
 
 SMALL_PART = PART_BYTES // 16
 """A part below this (compressed, bytes) is packed with others: records shrink to about an eighth of their size."""
 
-COMMIT_SECONDS = 600.0
-
 
 @dataclass(slots=True)
 class Compacted:
-    """What became of a day.
+    """The result of packing a day.
 
     Attributes:
         files: single records that are packed now.
         parts: small parts that are packed with others now.
         made: new parts.
         records: in the new parts.
-        damaged: what cannot be read, and stays where it is.
         failed: path → why it could not be written or deleted; the next run continues.
     """
 
@@ -58,16 +49,13 @@ class Compacted:
 
 
 def compact(archive: Archive, day: date, progress: Callable[[int, int], None] = lambda *_: None) -> Compacted:
-    """Pack one day, which must be one that no shard writes to any more: a record that is replaced might be lost.
+    """Pack one day, to which no shard writes any more: otherwise a replaced record might be lost.
 
     Of several records of a video only the one that was observed last stays. What is damaged, or changes while the day
-    is read, stays where it is.
+    is read, stays as it is.
 
     Args:
         progress: called with how many of the day's files and parts are read, and how many there are.
-
-    Raises:
-        ArchiveUnavailable: the archive cannot be reached.
     """
     return _Compaction(archive, day).run(progress)
 
@@ -77,14 +65,14 @@ class _Compaction:
         self._archive = archive
         self._day = day
         self._done = Compacted()
-        # what large parts hold need not be packed again: a killed run may have left both
+        # records in large parts, which are not packed again: a killed run may have left both
         self._packed: dict[str, datetime] = {}
         self._start_part()
 
     def _start_part(self) -> None:
         """Begin a new part: of each video the record that was observed last, and the files that they come from."""
         self._records: dict[str, Stored] = {}
-        self._sources: list[Entry] = []
+        self._sources: list[ArchiveFile] = []
         self._size = 0
         self._drops_records = False
 
@@ -103,7 +91,7 @@ class _Compaction:
         self._finish_part()
         return self._done
 
-    def _add(self, entry: Entry, body: bytes | OSError) -> None:
+    def _add(self, entry: ArchiveFile, body: bytes | OSError) -> None:
         records: list[Stored] = []
         damaged = len(self._done.damaged)
         size, large = 0, is_part(entry.path) and entry.size >= SMALL_PART
@@ -133,7 +121,7 @@ class _Compaction:
             self._records[stored.record.video_id] = stored
 
     def _is_packed(self, stored: Stored) -> bool:
-        """Whether a large part holds this record already, or a later one."""
+        """Whether a large part contains this record already, or a later one."""
         known = self._packed.get(stored.record.video_id)
         return known is not None and known >= stored.at
 
@@ -141,7 +129,6 @@ class _Compaction:
         self._packed.update((each.record.video_id, each.at) for each in records if not self._is_packed(each))
 
     def _finish_part(self) -> None:
-        """Commit the new part in place of its sources."""
         paths = [entry.path for entry in self._sources]
         if len(paths) == 1 and is_part(paths[0]) and not self._drops_records:
             self._remember(self._records.values())
@@ -156,12 +143,7 @@ class _Compaction:
         if self._records:
             in_order = [self._records[video_id].record for video_id in sorted(self._records)]
             add[part_path(self._day, clock.now(), secrets.token_hex(4))] = encode_part(in_order)
-        provider, message = self._archive.provider, f"Pack {len(paths)} files of {self._day}"
-        try:
-            failed = provider.commit(add, paths, message=message, deadline=time.monotonic() + COMMIT_SECONDS)
-        except Exception as error:  # noqa: BLE001  foreign libraries raise anything: nothing was done
-            text = f"the archive ({provider.name}) did not take a part: {one_line(error)}"
-            raise (ArchiveRefused if isinstance(error, Refused) else ArchiveUnavailable)(text) from None
+        failed = self._archive.commit(add, paths, f"Pack {len(paths)} files of {self._day}")
         done = self._done
         done.failed.update(failed)
         if set(add) & set(failed):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from atlas.vault.layout import COLUMNS, PACKED
 
-__all__ = ["CARD", "CARD_PATH"]
-
 CARD_PATH = "README.md"
 
 # named, or a tool would guess the types from the first file that it sees

@@ -1,40 +1,31 @@
-"""Find everything that the archive holds of videos and channels, and delete it for good.
+"""Find all records of videos and channels in the archive, and erase them.
 
-Deleting is not enough where the archive keeps its history. Each commit that deletes also writes a marker, which says
-that the history has yet to be erased; the marker is deleted when that is done. So the next run finishes what a killed
-one has begun.
+Deleting is not enough if the archive has a history. Each commit that deletes also writes a marker, which means that the
+history must still be erased; the marker is deleted after that. So the next run finishes the work of a killed one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from atlas.errors import ArchiveRefused, ArchiveUnavailable
-from atlas.redaction import one_line
 from atlas.vault.archive import Damage, damage_of
 from atlas.vault.layout import decode_part, encode_part, video_of
-from atlas.vault.providers.base import Refused
 from atlas.vault.records import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
     from datetime import date
 
     from atlas.vault.archive import Archive
-
-__all__ = ["COMMIT_SECONDS", "MARKER", "Erased", "Selection", "delete_for_good", "erase", "finish_erasing", "search"]
 
 MARKER = "history-to-erase.txt"
 """The marker's path."""
 
 _MARKER_TEXT = b"Files were deleted from this archive for good. Its history is erased next, and this note with it.\n"
-_NEXT = "The database is not the cause. Check the archive's settings and its store, then run this again: it continues."
-COMMIT_SECONDS = 600.0
 _DELETED_AT_ONCE = 5_000
 _REWRITTEN_AT_ONCE = 64 * 1024 * 1024  # bytes of parts
 
@@ -43,19 +34,19 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Whose records are searched: of videos, and of all videos of channels."""
+    """The videos to search for, and the channels, with all their videos."""
 
     videos: frozenset[str]
     channels: frozenset[str] = frozenset()
 
-    def holds(self, video_id: str, body: bytes) -> bool:
-        """Whether a record is one of them, by its path or by its own text. Raises ValueError: it is no JSON object."""
+    def matches(self, video_id: str, body: bytes) -> bool:
+        """Whether a record matches, by its path or its content. Raises ValueError: it is not a JSON object."""
         if video_id in self.videos:
             return True
         resource = decode(body)
         snippet = resource.get("snippet")
         channel = snippet.get("channelId") if isinstance(snippet, dict) else None
-        # either value may be anything that JSON can say, a list too
+        # either value may be of any JSON type
         return any(
             isinstance(name, str) and name in known
             for name, known in ((resource.get("id"), self.videos), (channel, self.channels))
@@ -64,14 +55,12 @@ class Selection:
 
 @dataclass(slots=True)
 class Erased:
-    """What was found of videos, or deleted.
+    """The records that were found, or erased.
 
     Attributes:
         files: records in a file each.
         records: records in parts.
-        parts: the parts that held them.
-        video_ids: of the records.
-        unsearched: what may hold more of them, since it cannot be read or rewritten.
+        unsearched: files that cannot be read or rewritten, and may contain more records.
         failed: path → why it could not be deleted or rewritten.
     """
 
@@ -94,7 +83,7 @@ class Erased:
 def search(
     archive: Archive, selection: Selection, *, since: date | None = None, progress: Progress = lambda *_: None
 ) -> Erased:
-    """Return what the archive holds of them. Arguments and errors as of ``erase``."""
+    """Count their records in the archive. Arguments and errors as of ``erase``."""
     found = Erased()
     for day in _days(archive, since, progress):
         for path, video_ids, _ in _matches(archive, day, selection, found.unsearched):
@@ -120,6 +109,12 @@ def erase(
     for day in _days(archive, since, progress):
         rewritten: dict[str, bytes] = {}
         deleted: list[str] = []
+
+        def rewrite(parts: dict[str, bytes] = rewritten, day: date = day) -> None:
+            if parts:
+                found.failed.update(archive.commit({**parts, MARKER: _MARKER_TEXT}, (), f"Rewrite parts of {day}"))
+            parts.clear()
+
         for path, video_ids, rest in _matches(archive, day, selection, found.unsearched, rewrite=True):
             found.count(path, video_ids)
             if rest is None:
@@ -127,10 +122,8 @@ def erase(
                 continue
             rewritten[path] = rest
             if sum(map(len, rewritten.values())) > _REWRITTEN_AT_ONCE:
-                found.failed.update(_rewrite(archive, rewritten, day))
-                rewritten = {}
-        if rewritten:
-            found.failed.update(_rewrite(archive, rewritten, day))
+                rewrite()
+        rewrite()
         found.failed.update(delete_for_good(archive, deleted, str(day)))
     finish_erasing(archive, deleted=bool(found.files or found.parts))
     return found
@@ -146,9 +139,9 @@ def _days(archive: Archive, since: date | None, progress: Progress) -> Iterator[
 def _matches(
     archive: Archive, day: date, selection: Selection, unsearched: list[Damage], *, rewrite: bool = False
 ) -> Iterator[tuple[str, list[str], bytes | None]]:
-    """Yield the path of each file and part that holds selected records, their ids, and the part without them.
+    """Yield the path of each file and part with selected records, their ids, and the part without them.
 
-    The last is None where nothing else is in it, or without ``rewrite``.
+    The last is None if it contains nothing else, or without ``rewrite``.
     """
     contents = archive.contents(day)
     unsearched += (
@@ -179,17 +172,13 @@ def _matches(
 
 def _split(path: str, body: bytes, selection: Selection, *, rewrite: bool) -> tuple[list[str], bytes | None]:
     if (video_id := video_of(path)) is not None:
-        return [video_id] if selection.holds(video_id, body) else [], None
-    ids = [record.video_id for record in decode_part(body, path) if selection.holds(record.video_id, record.body)]
+        return [video_id] if selection.matches(video_id, body) else [], None
+    ids = [record.video_id for record in decode_part(body, path) if selection.matches(record.video_id, record.body)]
     if not ids or not rewrite:
         return ids, None
-    kept = (record for record in decode_part(body, path) if not selection.holds(record.video_id, record.body))
+    kept = (record for record in decode_part(body, path) if not selection.matches(record.video_id, record.body))
     first = next(kept, None)
     return ids, None if first is None else encode_part(chain([first], kept))
-
-
-def _rewrite(archive: Archive, parts: Mapping[str, bytes], day: date) -> Mapping[str, str]:
-    return _commit(archive, {**parts, MARKER: _MARKER_TEXT}, (), f"Rewrite parts of {day}")
 
 
 def delete_for_good(archive: Archive, paths: Collection[str], what: str) -> dict[str, str]:
@@ -198,7 +187,7 @@ def delete_for_good(archive: Archive, paths: Collection[str], what: str) -> dict
     listed = list(paths)
     for start in range(0, len(listed), _DELETED_AT_ONCE):
         some = listed[start : start + _DELETED_AT_ONCE]
-        failed.update(_commit(archive, {MARKER: _MARKER_TEXT}, some, f"Delete {len(some)} files of {what}"))
+        failed.update(archive.commit({MARKER: _MARKER_TEXT}, some, f"Delete {len(some)} files of {what}"))
     return failed
 
 
@@ -218,19 +207,7 @@ def finish_erasing(archive: Archive, *, deleted: bool) -> bool:
             return False
         archive.provider.erase_history()
         if marked:
-            _commit(archive, {}, (MARKER,), "The history is erased")
+            archive.commit({}, (MARKER,), "The history is erased")
     except OSError as error:
-        raise _unavailable(archive, "its history could not be erased", error) from None
+        raise archive.unchanged("its history could not be erased", error) from None
     return True
-
-
-def _commit(archive: Archive, add: Mapping[str, bytes], delete: Collection[str], message: str) -> Mapping[str, str]:
-    try:
-        return archive.provider.commit(add, delete, message=message, deadline=time.monotonic() + COMMIT_SECONDS)
-    except Exception as error:  # noqa: BLE001  foreign libraries raise anything: nothing was done
-        raise _unavailable(archive, "it did not take a change", error) from None
-
-
-def _unavailable(archive: Archive, what: str, error: Exception) -> ArchiveUnavailable:
-    text = f"the archive ({archive.provider.name}): {what}: {one_line(error).removesuffix('.')}. {_NEXT}"
-    return ArchiveRefused(text) if isinstance(error, Refused) else ArchiveUnavailable(text)

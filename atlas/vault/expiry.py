@@ -1,4 +1,4 @@
-"""Delete days of the archive that are too old, and look first at how much that would be."""
+"""Delete expired days of the archive, and estimate before how much that is."""
 
 from __future__ import annotations
 
@@ -17,18 +17,12 @@ if TYPE_CHECKING:
 
     from atlas.vault.archive import Archive
 
-__all__ = ["ArchiveOutlook", "ExpireReport", "expire", "look"]
-
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveOutlook:
-    """The days that ``expire`` would delete, and all days.
-
-    Attributes:
-        many: the old days are more than their share of all days, and hold more records than were to be counted.
-    """
+    """Number of expired days and of all days; ``many``: more than the allowed share, and many records."""
 
     old: int = 0
     total: int = 0
@@ -37,12 +31,7 @@ class ArchiveOutlook:
 
 @dataclass(frozen=True, slots=True)
 class ExpireReport:
-    """The days that were deleted, or would be, with their single files and parts.
-
-    Attributes:
-        left: old days of which something is still there, for the next run.
-        error: one line, without any secret, or None.
-    """
+    """The days that were deleted, or would be; ``left``: expired days that are not fully deleted."""
 
     days: tuple[date, ...] = ()
     files: int = 0
@@ -53,31 +42,23 @@ class ExpireReport:
 
 
 def look(archive: Archive, before: date, *, share: float, counted: int) -> ArchiveOutlook:
-    """List all days and, where the old ones are more than a share of them, count their records. Blocks.
-
-    Args:
-        before: the first day that stays.
-        counted: count no more records than this.
-
-    Raises:
-        ArchiveUnavailable: the archive cannot be reached.
-    """
+    """List all days and, where those before a day are more than a share, count their records up to a number."""
     days = archive.days()
     old = [day for day in days if day < before]
-    many = len(old) > share * len(days) and _hold_more_than(archive, old, counted)
+    many = len(old) > share * len(days) and _have_more_than(archive, old, counted)
     return ArchiveOutlook(len(old), len(days), many=many)
 
 
-def _hold_more_than(archive: Archive, days: Iterable[date], most: int) -> bool:
+def _have_more_than(archive: Archive, days: Iterable[date], most: int) -> bool:
     number = 0
     for day in days:
         contents = archive.contents(day)
         number += len(contents.files)
         if number > most:
             return True
-        for _, body in archive.read(contents.parts):  # a part does not say how many records it holds
+        for _, body in archive.read(contents.parts):  # the number of records in a part is only known by reading it
             if isinstance(body, OSError):
-                return True  # what cannot be read may hold any number
+                return True  # an unreadable part may have any number
             try:
                 for _ in read_lines(body) if body is not None else ():
                     number += 1
@@ -93,7 +74,6 @@ def expire(archive: Archive, before: date, *, dry_run: bool = False, deadline: f
 
     Args:
         before: the first day that stays.
-        dry_run: only report.
         deadline: in ``time.monotonic()`` seconds; start no day after it.
 
     Raises:
@@ -113,7 +93,7 @@ def expire(archive: Archive, before: date, *, dry_run: bool = False, deadline: f
         paths = [entry.path for entry in (*contents.files, *contents.parts)]
         skipped = archive.skipped(day)
         failed = {} if dry_run else delete_for_good(archive, paths, str(day))
-        # links and special files do not belong to the archive; what cannot be read may
+        # links and special files do not belong to the archive; unreadable files may
         failed |= {each.path: each.reason for each in skipped if each.reason not in {LINK, SPECIAL}}
         if skipped and not paths and not failed:
             continue
@@ -123,11 +103,11 @@ def expire(archive: Archive, before: date, *, dry_run: bool = False, deadline: f
         reasons.update(failed)
     erased = not dry_run and finish_erasing(archive, deleted=bool(files or parts))
     if archive.missing:
-        logger.warning("the archive (%s) cannot be seen, or nothing was archived yet", archive.provider.name)
+        logger.warning("there is no archive (%s) yet, or these credentials cannot see it", archive.provider.name)
     error = None
     if reasons:
         path, reason = next(iter(reasons.items()))
         error = f"{len(reasons)} files could not be deleted, such as {path}: {reason}"
     elif left:
-        error = f"the time was up with {len(left)} days left"
+        error = f"out of time: {len(left)} days are left for the next run"
     return ExpireReport(tuple(gone), files, parts, tuple(left), erased, error)

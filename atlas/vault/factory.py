@@ -1,4 +1,4 @@
-"""Make the provider that the settings name; only its module is imported."""
+"""Create the provider of the settings; only its module is imported."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from atlas.errors import ConfigError
 
 if TYPE_CHECKING:
     from atlas.vault.providers.base import Provider
-
-__all__ = ["provider_from_settings", "provider_settings"]
 
 _INSTEAD = "or set VAULT_PROVIDER to local or off"
 # The Hub's rule for names, with the owner that a dataset of one's own always has.
@@ -69,7 +67,7 @@ def provider_from_settings(*, create: bool = True) -> Provider:
         )
     if not _DATASET_ID.fullmatch(dataset_id):
         raise ConfigError(
-            f"HF_DATASET_ID: '{dataset_id[:120]}' is no dataset's name; it is owner/name, such as me/maia-archive."
+            f"HF_DATASET_ID: '{dataset_id[:120]}' is not the name of a dataset; write owner/name: me/maia-archive."
         )
     if not token or not token.get_secret_value():
         raise ConfigError(
@@ -77,7 +75,7 @@ def provider_from_settings(*, create: bool = True) -> Provider:
             f"Settings, Access Tokens on the Hub and set HF_TOKEN to it; {_INSTEAD}."
         )
     if not _TOKEN.fullmatch(token.get_secret_value()):
-        raise ConfigError("HF_TOKEN: it holds spaces or characters that no token has; copy it again, as one word.")
+        raise ConfigError("HF_TOKEN: it contains spaces or characters that no token has; copy it again, as one word.")
     from atlas.vault.providers.huggingface import HuggingFaceProvider  # noqa: PLC0415
 
     return HuggingFaceProvider(dataset_id, token, private=settings.hf_dataset_private, create=create)

@@ -1,11 +1,11 @@
-"""How records lie in the archive: the layouts ``files`` and ``packed``.
+"""The layouts of the archive: ``files`` and ``packed``.
 
 ::
 
     metadata/2026-11-22/dQw4w9WgXcQ.json                            files: one record
     packed/2026-11-22/20261122T080000123456Z-1f2e3d4c.jsonl.zst     packed: the records of one flush and day
 
-An archive may hold both, whatever VAULT_LAYOUT says now. Of several records of one video and day the one that was
+An archive may contain both, whatever VAULT_LAYOUT is now. Of several records of one video and day the one that was
 observed last counts; see ``newest``.
 
 A part is JSON Lines, compressed with Zstandard. A line has flat columns, always the same ones and of the same types,
@@ -30,30 +30,24 @@ from atlas.vault.records import MAX_RECORD, Record, check_video_id, decode, obse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = [
-    "COLUMNS", "FILES", "MAX_LINE", "MAX_LINES", "MAX_RATIO", "MAX_TEXT", "PACKED", "RATIO_APPLIES_ABOVE", "day_of",
-    "decode_part", "encode_part", "files_folder", "is_part", "newest", "part_path", "parts_folder", "read_lines",
-    "video_of",
-]  # fmt: skip
-
 FILES, PACKED = "metadata", "packed"
 """The folder of each layout."""
 
 COLUMNS = ("video_id", "date", "channel_id", "title", "published_at", "record")
-"""Columns of a part: strings, two of them times, and null where YouTube said nothing."""
+"""Columns of a part: strings, two of them times, and null where YouTube gave nothing."""
 
 MAX_TEXT = 4 * 2**30
-"""Bytes that a part may unpack to."""
+"""Maximum bytes of an unpacked part."""
 RATIO_APPLIES_ABOVE = 256 * 2**20
-"""A part that unpacks to no more bytes than this may have any ratio: what Maia writes is smaller."""
+"""Up to this many unpacked bytes any ratio is accepted; Maia writes smaller parts."""
 MAX_RATIO = 100
-"""How many bytes each byte of a part may unpack to; records shrink to about an eighth."""
+"""Maximum ratio of unpacked to packed bytes; that of records is about 8."""
 MAX_LINE = 64 * 2**20
-"""Bytes of a line: a record of the largest size, escaped, and its columns."""
+"""Maximum bytes of a line: the largest record, escaped, and its columns."""
 MAX_LINES = 1_000_000
-"""Records that a part may hold."""
+"""Maximum number of records in a part."""
 
-_MAX_BAD_LINES = 1_000  # of a part: each is reported, and a part can hold hundreds of millions
+_MAX_BAD_LINES = 1_000  # per part: each is reported, and a part could contain hundreds of millions
 _MAX_WINDOW = 8 * 2**20  # bytes that a frame may refer back to; all levels of zstd up to 19 need no more
 _INPUT = 512  # bytes unpacked at once; a block takes 4 bytes or more and gives up to 128 KiB, so up to 16 MiB
 _LEVEL = 9  # of Zstandard: 40 MB/s on one core, within a few per cent of what the slow levels reach on such texts
@@ -67,23 +61,17 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def files_folder(day: date) -> str:
-    """Return ``metadata/{YYYY-MM-DD}``, the folder of the day's single records."""
+    """Return the folder of the day's single records."""
     return f"{FILES}/{day.isoformat()}"
 
 
 def parts_folder(day: date) -> str:
-    """Return ``packed/{YYYY-MM-DD}``, the folder of the day's parts."""
+    """Return the folder of the day's parts."""
     return f"{PACKED}/{day.isoformat()}"
 
 
 def part_path(day: date, at: datetime, token: str) -> str:
-    """Return ``packed/{YYYY-MM-DD}/{YYYYMMDDTHHMMSSffffff}Z-{token}.jsonl.zst``.
-
-    Args:
-        day: of its records (UTC).
-        at: when it is written, by the schedule clock.
-        token: differs from those of other processes: eight random hexadecimal digits.
-    """
+    """Return the path of a part of a day's records (UTC), by when it is written and a token of eight hex digits."""
     if not _TOKEN.fullmatch(token):
         raise ValueError(f"a part's token has digits and small letters only: {token!r}")
     return f"{parts_folder(day)}/{at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}-{token}.jsonl.zst"
@@ -105,7 +93,6 @@ def video_of(path: str) -> str | None:
 
 
 def is_part(path: str) -> bool:
-    """Whether the path is that of a part."""
     return bool(_PART.fullmatch(path)) and day_of(path) is not None
 
 
@@ -137,14 +124,7 @@ def encode_part(records: Iterable[Record]) -> bytes:
 
 
 def decode_part(body: bytes, name: str = "a part") -> Iterator[Record]:
-    """Yield the records of a part.
-
-    Args:
-        name: its path, for the error.
-
-    Raises:
-        ValueError: it is damaged, short or no part. A short or altered one yields no record before that.
-    """
+    """Yield the records of a part. Raises ValueError: it is damaged; a short or altered one yields no record first."""
     for record in read_lines(body, name):
         if isinstance(record, ValueError):
             raise record
@@ -152,13 +132,9 @@ def decode_part(body: bytes, name: str = "a part") -> Iterator[Record]:
 
 
 def read_lines(body: bytes, name: str = "a part") -> Iterator[Record | ValueError]:
-    """Yield the records of a part, and an error in place of a line that is no record.
+    """Yield the records of one part or of several joined ones, and an error for each line that is not a record.
 
-    Args:
-        body: the part; several parts may be joined, as `cat` does.
-
-    Raises:
-        ValueError: it is short, altered, no part, or unpacks to too much.
+    Raises ValueError: it is short, altered, no part, or unpacks to too much.
     """
     most = min(MAX_TEXT, max(RATIO_APPLIES_ABOVE, MAX_RATIO * len(body)))
     size = lines = 0

@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 
     from atlas.vault.providers.base import Provider
 
-__all__ = ["load"]
-
 _ATTEMPTS = 3  # a compaction rarely moves a day's records
 
 
 class _Moved(Exception):
-    """A part was deleted since it was listed: its records are in another one now."""
+    """A part was deleted since it was listed: a compaction moved its records."""
 
 
 def load(provider: Provider, video_id: str, day: date) -> Record | None:
@@ -36,7 +34,7 @@ def load(provider: Provider, video_id: str, day: date) -> Record | None:
     for _ in range(_ATTEMPTS):
         try:
             return newest(_find(provider, video_id, day))
-        except FileNotFoundError:  # there is no archive
+        except FileNotFoundError:  # there is no archive yet
             return None
         except _Moved:
             continue

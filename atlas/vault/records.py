@@ -14,27 +14,14 @@ import orjson
 
 from atlas.times import iso
 
-__all__ = [
-    "MARK",
-    "MAX_RECORD",
-    "EncodingError",
-    "Record",
-    "check_video_id",
-    "decode",
-    "encode",
-    "mark",
-    "observed_at",
-    "record_path",
-]
-
 MARK = "_maia"
 """The only top-level key of a record that is the vault's own."""
 
 MAX_RECORD = 16 * 2**20
-"""Bytes of a record: as many as the largest answer that is read. Usual records have some thousand; decoded, they take
-up to 30 times as much memory."""
+"""Maximum bytes of a record, as of an API answer. Most records have a few thousand; decoded, they take up to 30 times
+as much memory."""
 
-# Wider than today's ids (11 characters), but nothing that could leave the folder or hide in it.
+# Longer than today's ids (11 characters), but safe as a file name: no path, no hidden file.
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -71,18 +58,13 @@ def record_path(video_id: str, day: date) -> str:
 
 
 def mark(response: Mapping[str, Any], observed: datetime, refetched: datetime | None = None) -> dict[str, Any]:
-    """Return the answer with the vault's own data under its last key.
+    """Return the answer with the vault's own data under its last key. Raises EncodingError: it is no mapping.
 
     ``"_maia": {"observed_at": "2026-11-22T08:00:00.123456Z", "refetched_at": "2026-11-22T08:00:00Z"}``
 
-    A refetched record is not the answer that the video was discovered with: that one could not be archived.
-
     Args:
         observed: when YouTube answered, by the schedule clock; a rebuilt database dates the record's counts by it.
-        refetched: when it was asked for again, if it was.
-
-    Raises:
-        EncodingError: the answer is no mapping.
+        refetched: when it was read again, because the answer at discovery was not archived.
     """
     if not isinstance(response, Mapping):
         raise EncodingError(f"a record is a mapping, not {type(response).__name__}")
@@ -95,7 +77,7 @@ def mark(response: Mapping[str, Any], observed: datetime, refetched: datetime | 
 
 
 def observed_at(record: Mapping[str, Any]) -> datetime | None:
-    """Return when a decoded record was observed (UTC), or None where it does not say so."""
+    """Return when a decoded record was observed (UTC), or None if it contains no time."""
     ours = record.get(MARK)
     text = ours.get("observed_at") if isinstance(ours, Mapping) else None
     if not isinstance(text, str):
@@ -103,7 +85,7 @@ def observed_at(record: Mapping[str, Any]) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
         return at.astimezone(UTC) if at.tzinfo else None
-    except (ValueError, OverflowError):  # in UTC it may lie outside of all years
+    except (ValueError, OverflowError):  # in UTC the year may be out of range
         return None
 
 

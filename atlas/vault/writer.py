@@ -17,14 +17,12 @@ if TYPE_CHECKING:
     from atlas.vault.providers.base import Provider
     from atlas.vault.records import Record
 
-__all__ = ["FOLDER_SHARE", "Layout", "Writer"]
-
 logger = logging.getLogger(__name__)
 
 Layout = Literal["files", "packed"]
 
 FOLDER_SHARE = 0.9
-"""How full a day's folder may get; the rest is for shards that counted at the same moment."""
+"""Maximum fill of a day's folder; the rest is a margin for shards that write at the same time."""
 
 
 class Writer:
@@ -33,17 +31,16 @@ class Writer:
     def __init__(self, provider: Provider, layout: Layout = "files") -> None:
         self._provider = provider
         self._layout = layout
-        # Files of a day's folder: counted once, then with what was added here. Other shards add files meanwhile; the
-        # margin is for them, and where it is too small the provider refuses and the day is counted again.
+        # Number of files in a day's folder: counted once, then updated with what is added here. If other shards add
+        # more than the margin, the provider refuses and the day is counted again.
         self._files: dict[date, int] = {}
         self._announced: set[date] = set()
 
     def store(self, records: Sequence[Record], at: datetime, deadline: float) -> Mapping[str, str]:
-        """Store all records in one commit, or in a second one of parts where a folder has no room for the files.
+        """Store all records in one commit, or in a second one as parts if a folder has no room for the files.
 
         Args:
             records: at most one for each video and day.
-            at: the schedule clock's time.
             deadline: in ``time.monotonic()`` seconds.
 
         Returns:
@@ -80,9 +77,7 @@ class Writer:
             return False
         if day not in self._announced:
             self._announced.add(day)
-            logger.info(
-                "vault: %s holds %d of at most %d files; its records are packed", folder, self._files[day], limit
-            )
+            logger.info("vault: %s has %d of at most %d files; its records are packed", folder, self._files[day], limit)
         return True
 
     def _commit(

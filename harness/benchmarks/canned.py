@@ -1,9 +1,7 @@
-"""An API of canned answers, whose own cost is small beside what is measured: ``python -m harness.benchmarks.canned
-SECONDS``.
+"""``python -m harness.benchmarks.canned LATENCY [NEW]``: an API of canned answers that costs little itself.
 
-The argument is its latency. A search answers 50 videos, of which as many are new as a second argument says: 18 unless
-it is given, as it was for the first version (107 new rows a second of 6 searches). Whatever ids it is asked about
-exist. It speaks as much HTTP as a client of the API needs: a server that can do more would take a core for itself.
+A search answers 50 videos, of which NEW are new (18). All ids exist. It speaks only the HTTP that a client of the API
+needs: a server that can do more would take a core for itself.
 """
 
 from __future__ import annotations
@@ -20,14 +18,12 @@ from zlib import crc32
 
 import orjson
 
-__all__ = ["NEW", "RESULTS", "WORDS", "resource", "video_id"]
-
 RESULTS = 50
 """Videos on a page of search results."""
 NEW = 18
-"""Those of them that no search has found before, unless it is said otherwise."""
+"""Those of them that no search has found before, by default."""
 WORDS = [f"{first} {second}" for first in ("live", "best", "new", "how to") for second in range(5_000)]
-"""What tags are made of: most of a search's are those of few others, as it is with people's."""
+"""Tags: few videos share one, as in real life."""
 
 _TAGS = 10
 _IDS = re.compile(rb"[?&]id=([^& ]+)")
@@ -38,7 +34,6 @@ _STATS = (
 
 
 def video_id(number: int) -> str:
-    """Eleven characters, as YouTube's."""
     return f"bench{number:06d}"
 
 
@@ -65,7 +60,7 @@ def _snippet(number: int) -> dict[str, object]:
 
 
 def resource(number: int, id_: str = "") -> dict[str, object]:
-    """A whole video, as videos.list has it."""
+    """Return a whole video, as in videos.list."""
     return {
         "kind": "youtube#video",
         "id": id_ or video_id(number),
@@ -95,7 +90,7 @@ def _list(kind: bytes, items: list[bytes]) -> bytes:
 
 
 class _Answers:
-    """What is answered to the first line of a request."""
+    """The answer to the first line of a request."""
 
     def __init__(self, new: int) -> None:
         self._new = new
@@ -114,12 +109,12 @@ class _Answers:
 
 
 class _Connection(asyncio.Protocol):
-    """One client's: request after request, none before the last one is answered."""
+    """A client's connection: one request after the other."""
 
     def __init__(self, answer: Callable[[bytes], bytes], latency: float) -> None:
         self._answer = answer
         self._latency = latency
-        self._said = b""
+        self._received = b""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -127,9 +122,9 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._said += data
-        while b"\r\n\r\n" in self._said:
-            request, self._said = self._said.split(b"\r\n\r\n", 1)
+        self._received += data
+        while b"\r\n\r\n" in self._received:
+            request, self._received = self._received.split(b"\r\n\r\n", 1)
             if self._latency:
                 asyncio.get_running_loop().call_later(self._latency, self._respond, request)
             else:
@@ -143,7 +138,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def main(latency: float, new: int = NEW) -> None:
-    """Serves until it is stopped; the base URL is the first line."""
+    """Serve until it is stopped. The first line of its output is the base URL."""
     answers = _Answers(new)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Connection(answers, latency), "127.0.0.1", 0)

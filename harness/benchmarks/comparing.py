@@ -1,4 +1,4 @@
-"""Measuring two things against each other in one run: alternating, so that the machine's moods meet both."""
+"""Measure things against each other in one run: in turn, so that changes of the machine affect all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import statistics
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Series", "alternate"]
-
 
 @dataclass(frozen=True)
 class Series:
-    """What one thing came to, run by run."""
+    """The figures of one thing, run by run."""
 
     values: Sequence[float]
 
@@ -21,20 +19,14 @@ class Series:
 
     @property
     def noise(self) -> float:
-        """How far the runs lie apart: half of the distance of the largest from the smallest, over the median."""
+        """Half of the distance between the largest and the smallest, divided by the median."""
         return (max(self.values) - min(self.values)) / 2 / self.median if self.median else 0.0
 
 
 async def alternate(
     runs: int, measures: Mapping[str, Callable[[], Awaitable[float]]], *, warm: bool = True
 ) -> dict[str, Series]:
-    """Calls each measure ``runs`` times in turn: a b, b a, a b, and so on.
-
-    Args:
-        runs: of each.
-        measures: name → what returns its figure.
-        warm: measures each once before, for nothing.
-    """
+    """Call each measure ``runs`` times in turn: a b, b a, a b, and so on; if ``warm``, once before, for nothing."""
     if warm:
         for measure in measures.values():
             await measure()

@@ -1,4 +1,4 @@
-"""The table: one line a figure, with what it stands beside and whether its goal is met; and the same as JSON."""
+"""The table: a line for each figure, with its limit or peer and whether its goal is met; and the same as JSON."""
 
 from __future__ import annotations
 
@@ -10,25 +10,19 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["STATED", "Goal", "Line", "as_table", "cells", "write_json"]
+from harness.driver.screen import table
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What a figure or its ratio has to be.
-
-    Attributes:
-        least: at least this; None: no such bound.
-        most: at most this; None: no such bound.
-        text: how it is shown, such as ``≥ 0.80``.
-    """
+    """The bound of a figure or its ratio, and how it is shown, such as ``≥ 0.80``."""
 
     text: str
     least: float | None = None
     most: float | None = None
 
     def met(self, value: float) -> bool | None:
-        """Whether a value meets it; None where the figure is only to be stated."""
+        """Return whether a value meets it; None if the figure is only stated."""
         if self.least is None and self.most is None:
             return None
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
@@ -51,15 +45,12 @@ class Line:
 
     Attributes:
         number: of its row.
-        what: is measured, with its size, such as ``claim of 50 out of 1,000,000, p50``.
-        figure: what it came to; None: it could not be measured, and ``what`` says why.
-        unit: such as ``videos/s``, ``ms``, ``MiB``, ``s CPU``.
-        beside: what the limit or peer is; empty: none.
-        limit: what that came to, in the same unit.
-        judged: what the goal is about: mostly ``figure / limit``; None: nothing.
-        goal: see Goal.
-        noise: how far the runs of the figure lie apart (see Series.noise); None: one run alone.
-        details: further figures for the JSON, such as the runs.
+        what: is measured, such as ``claim of 50 out of 1,000,000, p50``.
+        figure: None: it could not be measured, and ``what`` says why.
+        beside, limit: the limit or peer, and its figure in the same unit.
+        judged: the value that has the goal, mostly ``figure / limit``; None: nothing has.
+        noise: of the runs of the figure (see Series.noise); None: one run alone.
+        details: for the JSON, such as the runs.
     """
 
     number: int
@@ -79,7 +70,7 @@ class Line:
 
 
 def _rounded(value: float | None) -> str:
-    """Three digits that count; thousands are separated."""
+    """Show three digits, and separate thousands."""
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -89,12 +80,11 @@ _MET = {True: "met", False: "NOT MET", None: ""}
 
 
 def _record(line: Line) -> dict[str, Any]:
-    """A line as it stands in the JSON."""
     return asdict(line) | {"met": line.met}
 
 
 def cells(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """What people are shown of a line of the JSON: row, what, figure, limit or peer, ratio, goal, met or not, noise."""
+    """Return the cells of a line of the JSON: row, what, figure, limit or peer, ratio, goal, met or not, noise."""
     limit, judged, noise = record["limit"], record["judged"], record["noise"]
     return (
         str(record["number"]), record["what"], f"{_rounded(record['figure'])} {record['unit']}",
@@ -105,13 +95,10 @@ def cells(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def as_table(lines: Sequence[Line]) -> Table:
-    """For people."""
-    table = Table("", "what", "figure", "beside it", "ratio", "goal", "", "noise")
-    for line in lines:
-        table.add_row(*cells(_record(line)))
-    return table
+    columns = ("", "what", "figure", "compared with", "ratio", "goal", "", "noise")
+    return table(*columns, rows=(cells(_record(line)) for line in lines))
 
 
 def write_json(path: Path, machine: Mapping[str, Any], lines: Sequence[Line]) -> None:
-    """All of it, with what the table leaves out."""
+    """Write all of it, with what the table leaves out."""
     path.write_text(json.dumps({"machine": dict(machine), "lines": [_record(line) for line in lines]}, indent=1) + "\n")

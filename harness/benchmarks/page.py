@@ -1,8 +1,7 @@
-"""``python -m harness.benchmarks.page FILE...``: puts what `make bench` and `make bench-long` wrote (``--json``)
-into the docs.
+"""``python -m harness.benchmarks.page FILE...``: puts the figures of `make bench` and `make bench-long` into the docs.
 
-``docs/performance.json`` keeps the figures, row by row; ``docs/performance.md`` shows them between two marks. Rows that
-the files do not hold stay as they are.
+``docs/performance.json`` keeps them, row by row; ``docs/performance.md`` shows them between two marks. Rows that the
+files (``--json``) do not have stay as they are.
 """
 
 from __future__ import annotations
@@ -16,24 +15,22 @@ from typing import Any
 
 from harness.benchmarks.lines import cells
 
-__all__ = ["FIGURES", "PAGE", "merged", "shown", "written"]
-
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 FIGURES, PAGE = _DOCS / "performance.json", _DOCS / "performance.md"
 _BLOCK = re.compile(r"(<!-- figures: of docs/performance\.json -->\n).*?(\n<!-- /figures -->)", re.DOTALL)
-_LONG = {"samples", "looks"}
-"""Details of every second: too many to keep."""
+_LONG = {"samples", "looks"}  # details of every second: too many to keep
+
+_FILE_ALONE = re.compile(r"image: |.*: CPU of its process")
+"""Lines that the page does not show: the parts of the image, and what a speed costs."""
+_SIZES = re.compile(r" \((workers|concurrency)\b[^)]*\)")
+"""How the programs of row 4 were set, which only the file keeps."""
 
 Figures = dict[str, Any]
-"""What ``harness.benchmarks.lines.write_json`` writes: ``machine`` and ``lines``. Kept, each line has its own
-``machine``."""
+"""As ``write_json`` writes them: ``machine`` and ``lines``. In the docs, each line has its own ``machine``."""
 
 
 def merged(before: Figures, files: Sequence[Figures]) -> Figures:
-    """The figures with those rows replaced that the files hold; each line says on what machine it was measured.
-
-    Raises ValueError for the figures of a quick run.
-    """
+    """Replace the rows that the files have. Raises ValueError for the figures of a quick run."""
     lines = list(before.get("lines", []))
     for file in files:
         if file["machine"].get("quick"):
@@ -47,15 +44,16 @@ def merged(before: Figures, files: Sequence[Figures]) -> Figures:
 
 
 def shown(figures: Figures) -> str:
-    """The table in Markdown, and the machine."""
-    rows = ["| # | what | figure | beside it | ratio | goal | | noise |", "|---|---|---|---|---|---|---|---|"]
-    rows += [_row(line) for line in figures["lines"]]
+    """Return the table in Markdown, and the machine."""
+    rows = ["| # | what | figure | compared with | ratio | goal | | noise |", "|---|---|---|---|---|---|---|---|"]
+    rows += [_row(line) for line in figures["lines"] if not _FILE_ALONE.match(line["what"])]
     about = {_machine(line["machine"]) for line in figures["lines"]}
     return "\n".join([*rows, "", *sorted(about)])
 
 
 def _row(line: Mapping[str, Any]) -> str:
-    return "|" + "".join(f" {cell.replace('|', ' ')} |" if cell else " |" for cell in cells(line))
+    shown = (_SIZES.sub("", cell).replace("|", " ") for cell in cells(line))
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in shown)
 
 
 def _machine(of: Mapping[str, Any]) -> str:
@@ -63,21 +61,17 @@ def _machine(of: Mapping[str, Any]) -> str:
 
 
 def written(page: str, figures: Figures) -> str:
-    """The page with this table between its marks."""
+    """Return the page with this table between its marks."""
     found, times = _BLOCK.subn(lambda marks: f"{marks[1]}{shown(figures)}{marks[2]}", page)
     if times != 1:
         raise ValueError(f"the page has {times} places for the table instead of one")
     return found
 
 
-def _main(files: Sequence[Path]) -> None:
-    before = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    figures = merged(before, [json.loads(file.read_text()) for file in files])
-    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
-    PAGE.write_text(written(PAGE.read_text(), figures))
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m harness.benchmarks.page", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    _main(parser.parse_args().files)
+    figures = [json.loads(file.read_text()) for file in parser.parse_args().files]
+    kept = merged(json.loads(FIGURES.read_text()), figures)
+    FIGURES.write_text(json.dumps(kept, indent=1) + "\n")
+    PAGE.write_text(written(PAGE.read_text(), kept))

@@ -1,5 +1,4 @@
-"""``python -m harness.benchmarks.rebuild --records 100000``: a database out of an archive, and what looking after
-one costs."""
+"""``python -m harness.benchmarks.rebuild --records 100000``: a database out of an archive, and the care of one."""
 
 from __future__ import annotations
 
@@ -25,15 +24,14 @@ from atlas.vault.layout import encode_part, part_path
 from atlas.vault.providers.local import LocalProvider
 from atlas.vault.records import Record, encode, mark
 from harness.benchmarks.canned import resource
-from harness.benchmarks.world import fresh_database, machine
-
-__all__ = ["fill", "records"]
+from harness.benchmarks.world import fresh_database
+from harness.driver.proc import machine, memory_of
 
 _DAYS, _FLUSH = 10, 5_000
 
 
 def records(number: int) -> Iterator[Record]:
-    """So many records of as many videos, spread evenly over ten days up to yesterday."""
+    """Yield records of as many videos, spread evenly over ten days up to yesterday."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     for n in range(number):
         at = midnight - timedelta(days=_DAYS) + timedelta(days=_DAYS) * n / number
@@ -41,7 +39,7 @@ def records(number: int) -> Iterator[Record]:
 
 
 def fill(folder: Path, number: int, layout: str) -> None:
-    """Writes an archive as flushes of 5,000 records do."""
+    """Write an archive as flushes of 5,000 records do."""
     place = LocalProvider(folder)
     held: list[Record] = []
 
@@ -65,7 +63,7 @@ def fill(folder: Path, number: int, layout: str) -> None:
 
 @contextlib.contextmanager
 def _measured(what: str, number: int) -> Iterator[None]:
-    _forget_peak()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Linux measures the peak anew
     began = time.perf_counter()
     yield
     seconds = time.perf_counter() - began
@@ -73,15 +71,9 @@ def _measured(what: str, number: int) -> Iterator[None]:
     print(f"{what:<22}{speed}   peak memory {_peak():>4.0f} MiB", flush=True)
 
 
-def _forget_peak() -> None:
-    """Has Linux measure this process's peak anew."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
 def _peak() -> float:
-    """The most memory that this process has held, in MiB; PostgreSQL is another."""
-    (line,) = (line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if "VmHWM" in line)
-    return int(line.split()[1]) / 1024
+    """Return the most memory that this process has had, in MiB; PostgreSQL is another."""
+    return memory_of("self")[1] / 2**20
 
 
 @contextlib.asynccontextmanager

@@ -1,13 +1,11 @@
-"""What the tables hold when a measurement begins: the same each time, freshly written and analysed."""
+"""The contents of the tables when a measurement starts: the same each time, freshly written and analysed."""
 
 from __future__ import annotations
 
 from atlas.adapters.queue import QueueDAO
 from atlas.database import database
 
-__all__ = ["due_queries", "due_videos", "no_videos"]
-
-_EMPTY = "TRUNCATE search_queue, videos, channels, video_stats_log, api_calls"
+_EMPTY = "TRUNCATE search_queue, videos, channels, video_stats_log, api_calls, video_growth, breakouts"
 _DUE = """
 INSERT INTO videos (id, channel_id, title, published_at, tags, first_seen_at, last_updated_at, zone, due_at,
     enriched_at)
@@ -20,12 +18,12 @@ FROM generate_series(1, $1) AS n, LATERAL (SELECT interval '1 hour' * (n % 400) 
 
 
 async def no_videos() -> None:
-    """Empties all that an agent fills."""
+    """Empty all that an agent fills."""
     await database.fetch(_EMPTY)
 
 
 async def due_videos(number: int) -> None:
-    """Videos of all zones, all due and enriched, and nothing else."""
+    """Store only videos of all zones, all due and enriched."""
     await no_videos()
     await database.fetch(_DUE, number)
     for table in ("videos", "video_stats_log"):
@@ -34,7 +32,7 @@ async def due_videos(number: int) -> None:
 
 
 async def due_queries(number: int) -> None:
-    """Queries that were never searched, and nothing else."""
+    """Store only queries that were never searched."""
     await no_videos()
     await QueueDAO().add(f"query {n}" for n in range(number))
     await database.fetch("VACUUM (ANALYZE) search_queue")

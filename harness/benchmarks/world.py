@@ -1,10 +1,9 @@
-"""What every measurement runs on: an embedded PostgreSQL of its own, and an API of canned answers in a process."""
+"""The embedded PostgreSQL and the API of canned answers that measurements use."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -16,32 +15,27 @@ from atlas.database import database
 from atlas.db.embedded import start, stop
 from atlas.schema.migrate import migrate
 
-__all__ = ["POOL", "about_machine", "api", "fresh_database", "machine"]
-
 POOL = '{"hunting": ["bench-hunting"], "tracking": ["bench-tracking"]}'
 """The agents' keys."""
+_shared: list[bool] = []
 
 
-def about_machine() -> dict[str, object]:
-    """The machine, for the JSON: cores, memory in MiB, system, Python, and how busy it was."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+async def agent_environment(url: str, home: Path, **more: str) -> dict[str, str]:
+    """Return the environment of an agent's process: nothing of this one's except PATH."""
     return {
-        "cores": os.cpu_count(),
-        "memory_mib": memory,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "load": [round(load, 2) for load in os.getloadavg()],
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(home),
+        "DATABASE_URL": await database.dsn(),
+        "YOUTUBE_API_BASE_URL": url,
+        "YOUTUBE_API_KEY_POOL_JSON": POOL,
+        "VAULT_PROVIDER": "off",
+        **more,
     }
-
-
-def machine() -> str:
-    """The machine in a line."""
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 @contextlib.contextmanager
 def api(latency: float, new: int | None = None) -> Iterator[str]:
-    """The API of canned answers as a child process; its base URL. ``new``: of a search's 50 videos, see there."""
+    """Run the API of canned answers. Yield its base URL. ``new``: of a search's 50 videos, see there."""
     command = [sys.executable, "-m", "harness.benchmarks.canned", str(latency), *([] if new is None else [str(new)])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -52,8 +46,20 @@ def api(latency: float, new: int | None = None) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
+async def shared_database() -> AsyncIterator[None]:
+    """Give all measurements within the block one database, where speed does not matter."""
+    async with fresh_database():
+        _shared.append(True)
+        yield
+        _shared.clear()
+
+
+@contextlib.asynccontextmanager
 async def fresh_database() -> AsyncIterator[None]:
-    """The process's database, on a migrated embedded server in a folder that is gone afterwards."""
+    """Give the process a database, on a migrated embedded server in a folder that is gone afterwards."""
+    if _shared:
+        yield
+        return
     with tempfile.TemporaryDirectory(prefix="maia-bench-") as folder:
         server = await start(Path(folder) / "postgres")
         try:

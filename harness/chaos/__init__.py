@@ -8,9 +8,9 @@ of the database that triggers have written.
 What is where::
 
     options, run, report, environment   the command, the run from start to end, its result, and the agents' settings
-    server, proxy, steps                PostgreSQL, the connection that sees what an agent does, and the named steps
+    api, proxy, protocols, steps        the sandbox, the connection that sees what an agent does, and the named steps
     fleet, kill_plan, fault_schedule    agents in their places, what happens to each, and what happens to all
-    watch, gathering, record, checks    the history in the database, what was gathered after the run, what must hold
+    gathering, record, checks           what was gathered after the run (watch.sql: by triggers), and what must hold
     extremes                            a wrong clock, a silent server and hostile files, after the run
     mutants, shard                      deliberate faults of Maia, each of which a check has to find
 """

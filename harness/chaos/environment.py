@@ -1,4 +1,4 @@
-"""What a run is made of: its folder, its servers, its agents' settings and the secrets that are planted in them."""
+"""The folder of a run, its schema, its API, its agents' settings and the secrets that are planted in them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import asyncpg
+
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
 from atlas.schema.migrate import migrate
 from atlas.times import iso
-from harness.chaos import watch
+from harness.chaos.api import Api
 from harness.chaos.fault_schedule import all_faults
-from harness.chaos.server import Api, ServerFailed
 from harness.driver.environment import kept
 from harness.driver.processes import Children
 from harness.driver.sandbox import NO_QUOTA, start_sandbox
 
-__all__ = ["INDEX_LAG", "LEASE_SECONDS", "SECRETS", "environment_of", "fresh_folder", "make_schema", "start_api"]
-
-LEASE_SECONDS = 5
+LEASE_SECONDS = 5  # short: claims of the dead, the frozen and the slow expire all the time
 INDEX_LAG = timedelta(minutes=60)  # of the schedule clock: how far the windows of two rounds overlap
-"""Short, so that claims expire all the time: of the dead, of the frozen, and of the slow who still write."""
 
 _SPEED = 1800  # schedule seconds per real second: hourly readings are due every two, and days pass
 _NO_LIMIT = "1000000000"
@@ -42,31 +40,27 @@ SECRETS: Mapping[str, str] = {
     "database password": "planted-Pa55word-zX9+w/Q=f",
     "notification token": "planted-n0tify-tokenJq71Zb",
 }
-"""What must never be seen again, by what it is."""
+"""What no one may ever see again, by name."""
 
 
 def fresh_folder(folder: Path) -> None:
-    """The folder of a run, with nothing of an earlier one. Raises OSError."""
+    """Make the folder of a run, with nothing of an earlier one. Raises OSError."""
     if folder.exists():
         if not (folder / "calls.jsonl").exists() and any(folder.iterdir()):
-            raise ServerFailed(f"{folder} is not empty, and holds no run of this harness; name another by --folder")
+            raise OSError(f"{folder} is not empty, and holds no run of this harness; name another by --folder")
         shutil.rmtree(folder)
     for name in ("logs", "results"):
         (folder / name).mkdir(parents=True, mode=0o700)
     (folder / "calls.jsonl").touch()
 
 
-def clock_of(now: datetime) -> str:
-    """A schedule clock for all processes, from now on."""
-    return f"{_SPEED}x@{iso(now)}={iso(now)}"
-
-
 def environment_of(folder: Path, dsn: str) -> dict[str, str]:
-    """The settings of every agent, with none of the user's. PORT stands for the ports of a place's own ways."""
+    """Return the settings of every agent, with none of the user's. PORT stands for the ports of a place's proxies."""
+    now = iso(datetime.now(UTC))
     keys = {ring: [SECRETS[f"{ring} key {number}"] for number in range(3)] for ring in ("hunting", "tracking")}
     password = quote(SECRETS["database password"], safe="")
     return kept(os.environ) | {
-        "ATLAS_CLOCK": clock_of(datetime.now(UTC)),
+        "ATLAS_CLOCK": f"{_SPEED}x@{now}={now}",
         "DATABASE_URL": f"postgresql://postgres:{password}@127.0.0.1:PORT{urlsplit(dsn).path}?sslmode=disable",
         "YOUTUBE_API_KEY_POOL_JSON": json.dumps(keys),
         "YOUTUBE_API_BASE_URL": "http://127.0.0.1:PORT/youtube/v3",
@@ -86,21 +80,28 @@ def environment_of(folder: Path, dsn: str) -> dict[str, str]:
 
 
 async def make_schema(dsn: str) -> None:
-    """Tables, the history of their changes, and the first queries."""
+    """Make the tables, the history of their changes, and the first queries."""
     with settings.override(database_url=dsn):
         store = Database()
         await migrate(store)
-        await watch.install(dsn)
+        await record_changes(dsn)
         async with store.session():
             await QueueDAO(store).add(list(_QUERIES))
 
 
-async def start_api(folder: Path, children: Children, environment: Mapping[str, str], seed: int, *, calm: bool) -> Api:
-    """Start the sandbox. It accepts any key, so that none is on its command line.
+async def record_changes(dsn: str) -> None:
+    """Make the schema ``watch``, and triggers on Maia's tables that write every change that counts into it."""
+    statements = Path(__file__).with_name("watch.sql").read_text(encoding="utf-8")
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute(statements)
+    finally:
+        await connection.close()
 
-    Raises:
-        SandboxFailed: it does not come up.
-    """
+
+async def start_api(folder: Path, children: Children, environment: Mapping[str, str], seed: int, *, calm: bool) -> Api:
+    """Start the sandbox. It accepts any key, so that none is on its command line. Raises SandboxFailed."""
     given = ["--seed", str(seed), "--videos", _VIDEOS_A_WEEK, *NO_QUOTA]
     _, address = await start_sandbox(children, folder, {**environment, "YOUTUBE_API_KEY_POOL_JSON": ""}, given)
     api = Api(address)

@@ -1,4 +1,4 @@
-"""What no fault of the run brings about: a wrong clock, a server that stays silent, hostile files in the archive.
+"""What no fault of the run causes: a wrong clock, a server that stays silent, hostile files in the archive.
 
 Each is put to processes of their own when the run is over and nothing else is at work.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -20,12 +19,10 @@ import asyncpg
 
 from atlas.schedule_clock import Clock
 from atlas.vault.layout import part_path
-from harness.chaos.checks import Checked
-from harness.chaos.fleet import Fleet, Place
-from harness.chaos.server import Postgres
+from harness.chaos.fleet import KilledFleet, Place
+from harness.chaos.record import Checked
 from harness.driver.processes import Child
-
-__all__ = ["EXTREMES", "Extremes"]
+from harness.driver.server import Server
 
 WRONG_CLOCK = "a wrong clock does no harm"
 SILENT_SERVER = "a silent server ends every process in time"
@@ -35,7 +32,7 @@ EXTREMES = (WRONG_CLOCK, SILENT_SERVER, HOSTILE_ARCHIVE)
 _CONFIG, _UNAVAILABLE = 78, 69
 _PATIENCE = 90.0  # seconds: only a defect lasts so long
 _SHIFTS: Mapping[str, int] = {"+40d": _CONFIG, "-3h": _CONFIG, "+5m": 0}
-"""How far a machine's clock is off → the code that a process ends with."""
+"""How much a machine's clock is off → the code that a process ends with."""
 _AHEAD = timedelta(days=300)  # of a schedule clock
 _NEVER_DUE = timedelta(days=100)  # more than an hour of this machine's, and an interval, come to on the schedule clock
 _MINUTES = "0.02"
@@ -50,22 +47,14 @@ _REASONS = ("unpack to more than", "its end is missing")
 
 @dataclass
 class Extremes:
-    """Puts each to one process of each agent.
+    """Put each to one process of each agent, with the places and settings of the fleet."""
 
-    Attributes:
-        fleet: whose places and settings are used.
-        server: the run's.
-    """
-
-    fleet: Fleet
-    server: Postgres
+    fleet: KilledFleet
+    server: Server
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     async def checks(self) -> list[Checked]:
-        """What came of all of them."""
         return [await self._wrong_clock(), await self._silent_server(), await self._hostile_archive()]
-
-    # ── a wrong clock ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _wrong_clock(self) -> Checked:
         looked, violations = 0, []
@@ -81,7 +70,7 @@ class Extremes:
         return Checked(WRONG_CLOCK, looked + 1, [*violations, *await self._schedule_clock_ahead()])
 
     async def _schedule_clock_ahead(self) -> list[str]:
-        """A Tracker whose schedule clock is days ahead; the next one of its place has to put right what it put off."""
+        """Run a Tracker whose schedule clock is days ahead; the next one of its place has to correct its due times."""
         clock = Clock.parse(self.fleet.environment["ATLAS_CLOCK"])
         ahead = Clock(clock.speed, clock.real_start, clock.at(clock.real_start) + _AHEAD)
         (place,) = (each for each in self._places() if each.agent == "tracker")
@@ -95,13 +84,11 @@ class Extremes:
         return int(await self._fetchval("SELECT count(*) FROM watch.changes"))
 
     async def _fetchval(self, statement: str, *arguments: object) -> int:
-        connection = await asyncpg.connect(self.server.dsn)
+        connection = await asyncpg.connect(self.server.dsn())
         try:
             return int(await connection.fetchval(statement, *arguments))
         finally:
             await connection.close()
-
-    # ── a silent server ─────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _silent_server(self) -> Checked:
         violations: list[str] = []
@@ -121,8 +108,6 @@ class Extremes:
                     violations.append(f"{place.agent} ended with {code}")
         return Checked(SILENT_SERVER, len(self._places()), violations)
 
-    # ── hostile files ───────────────────────────────────────────────────────────────────────────────────────────────
-
     async def _hostile_archive(self) -> Checked:
         violations: list[str] = []
         commands = (["vault", "verify"], ["rebuild", "--missing"], ["forget", "--video", "dQw4w9WgXcQ", "--yes"])
@@ -135,16 +120,14 @@ class Extremes:
                 log.unlink(missing_ok=True)
                 words = ["--memory", str(_MEMORY), "atlas", *command]
                 code = await self._ended(self._start(place, words, log=log, VAULT_PATH=str(vault)))
-                said = log.read_text(encoding="utf-8", errors="replace")
-                unnamed = [reason for reason in _REASONS if reason not in said.replace("\n", " ")]
-                if code != 1 or "Traceback" in said or unnamed:
-                    violations.append(f"atlas {' '.join(command)} ended with {code}: {said[-300:]!r}")
+                output = log.read_text(encoding="utf-8", errors="replace")
+                unnamed = [reason for reason in _REASONS if reason not in output.replace("\n", " ")]
+                if code != 1 or "Traceback" in output or unnamed:
+                    violations.append(f"atlas {' '.join(command)} ended with {code}: {output[-300:]!r}")
         return Checked(HOSTILE_ARCHIVE, len(commands), violations)
 
-    # ── processes ───────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _places(self) -> Sequence[Place]:
-        """One of each agent."""
+        """Return one of each agent."""
         return list({place.agent: place for place in reversed(self.fleet.places)}.values())
 
     def _agent(self, place: Place) -> list[str]:
@@ -162,9 +145,8 @@ class Extremes:
         log: Path | None = None,
         **settings: str,
     ) -> Child:
-        mutant = ["--mutant", self.fleet.mutant] if self.fleet.mutant else []
-        command = [*before, sys.executable, "-m", "harness.chaos.shard", *mutant, *words]
         log = log or self.fleet.folder / "logs" / "extremes.log"
+        command = [*before, *self.fleet.shard(*words)]
         return self.fleet.children.start("extreme", command, log, self.fleet.settings_of(place) | settings)
 
     async def _ended(self, child: Child) -> int | None:
@@ -175,7 +157,7 @@ class Extremes:
 
 
 def _plant(vault: Path) -> None:
-    """A part that unpacks to 3 GiB, one that is cut short, and a link that leads to itself."""
+    """Write a part that unpacks to 3 GiB, one that is cut short, and a link that leads to itself."""
     import zstandard  # noqa: PLC0415
 
     packer = zstandard.ZstdCompressor().compressobj()

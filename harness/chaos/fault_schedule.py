@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from harness.chaos.notes import Notes
+from harness.chaos.fleet import Notes
 from harness.chaos.proxy import Proxy
-from harness.chaos.server import Postgres
-
-__all__ = ["API_FAULTS", "KINDS", "FaultSchedule"]
+from harness.driver.server import Server
 
 KINDS = ("restart", "cut", "delay", "silence")
-"""Faults of the database and of the ways to it."""
+"""Faults of the database and of the connections to it."""
 
 API_FAULTS = {
     # refusals that end a process are rarer than what is tried again
@@ -36,27 +34,23 @@ API_FAULTS = {
 _RARE = ("page-token:search:p=0.05", "not-found:p=0.002", "quota:p=0.001")  # beside them, and not counted
 _SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 _PAUSE = (0.4, 1.6)  # seconds between two of them
-_AFTER_RESTART = 2.0  # seconds that a server is left alone; its keeper gives up one that does not stay
+_AFTER_RESTART = 2.0  # seconds that a server is left alone
 _DELAY = (0.2, 3.0)
 _SILENCE = (0.2, 3.0)
 _ALL = 0.3  # share of the faults that strike all places at once
 
 
 def all_faults() -> list[str]:
-    """The API's faults, for the sandbox."""
+    """Return the API's faults, for the sandbox."""
     return [*API_FAULTS.values(), *_RARE]
 
 
 @dataclass
 class FaultSchedule:
-    """Causes faults until it is cancelled.
-
-    Attributes:
-        struck: kind → how often.
-    """
+    """Cause faults until it is cancelled, and count them by kind."""
 
     seed: int
-    server: Postgres
+    server: Server
     ways: Sequence[tuple[str, Proxy]]
     notes: Notes
     struck: Counter[str] = field(default_factory=Counter)

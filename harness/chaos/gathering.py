@@ -1,11 +1,11 @@
-"""Gathering what a run has left behind, into the plain data that the checks read (``harness.chaos.record``)."""
+"""Gather what a run has left behind, as the plain data that the checks read (``harness.chaos.record``)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -19,8 +19,7 @@ from atlas.vault.archive import Archive, Damage
 from atlas.vault.providers.local import LocalProvider
 from harness.chaos.environment import LEASE_SECONDS
 from harness.chaos.record import Call, Change, Fault, Process, Record, ResultFile, Who
-
-__all__ = ["Record", "gather"]
+from harness.driver import json_lines
 
 _APPLICATION = re.compile(r"maia (\w+ \d+/\d+)(?: #(\d+))?")
 _AGENT = re.compile(r"maia/[^ #]*(?:#(\d+))? \((\w+ \d+/\d+)\)")
@@ -36,26 +35,23 @@ _TIMES = frozenset(
 )  # fmt: skip
 
 
-async def gather(folder: Path, dsn: str, *, lease_seconds: float = LEASE_SECONDS) -> Record:
-    """Reads all of a run.
-
-    Args:
-        folder: the run's.
-        dsn: of its database, in which ``harness.chaos.watch`` has written.
-        lease_seconds: what the shards' settings say.
-    """
+async def gather(folder: Path, dsn: str) -> Record:
+    """Read all of a run; the DSN is of its database."""
     archived, damaged = await asyncio.to_thread(_archive, folder / "vault")
     logs = {path.name: _lines(path) for path in sorted((folder / "logs").glob("*.log"))}
     connection = await asyncpg.connect(dsn, server_settings={"timezone": "UTC"})
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            calls, processes, faults = (
+                json_lines.entries(folder / f"{name}.jsonl") for name in ("calls", "processes", "faults")
+            )
             return Record(
-                calls=[_call(entry, number) for number, entry in enumerate(_entries(folder / "calls.jsonl"), 1)],
-                processes=[_process(entry) for entry in _entries(folder / "processes.jsonl")],
-                faults=[_fault(entry) for entry in _entries(folder / "faults.jsonl")],
+                calls=[_call(entry, number) for number, entry in enumerate(calls, 1)],
+                processes=[Process(**_with_times(entry, "started", "ended")) for entry in processes],
+                faults=[_fault(entry) for entry in faults],
                 changes=await _changes(connection),
                 gathered=await connection.fetchval("SELECT now()"),
-                lease_seconds=lease_seconds,
+                lease_seconds=LEASE_SECONDS,
                 topics={str(row["id"]): dict(row) for row in await connection.fetch("SELECT * FROM search_queue")},
                 videos={row["id"]: dict(row) for row in await connection.fetch("SELECT * FROM videos")},
                 archived=archived,
@@ -73,21 +69,8 @@ async def gather(folder: Path, dsn: str, *, lease_seconds: float = LEASE_SECONDS
         await connection.close()
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a file of JSON lines; a last one that is not whole is left out."""
-    if not path.exists():
-        return
-    for line in path.read_bytes().splitlines(keepends=True):
-        if line.endswith(b"\n"):
-            yield json.loads(line)
-
-
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8", errors="replace").splitlines()
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def _call(entry: Mapping[str, Any], number: int) -> Call:
@@ -108,23 +91,17 @@ def _call(entry: Mapping[str, Any], number: int) -> Call:
     )
 
 
-def _process(entry: Mapping[str, Any]) -> Process:
-    times = {name: datetime.fromisoformat(entry[name]) for name in ("started", "ended")}
-    return Process(**{**entry, **times})
+def _with_times(entry: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {**entry, **{name: datetime.fromisoformat(entry[name]) for name in names}}
 
 
-def _fault(entry: Mapping[str, Any]) -> Fault:
-    return Fault(
-        at=datetime.fromisoformat(entry["at"]),
-        kind=entry["kind"],
-        place=entry.get("place"),
-        step=entry.get("step"),
-        until=_time(entry.get("until")),
-    )
+def _fault(entry: dict[str, Any]) -> Fault:
+    del entry["detail"]
+    return Fault(**_with_times(entry, "at", "until"))
 
 
 async def _changes(connection: asyncpg.Connection) -> list[Change]:
-    """The history. There may be half a million: what a row was before is kept once, with what it came to be."""
+    """Read the history. There may be half a million changes: a row's old state is the new one of the change before."""
     found: list[Change] = []
     last: dict[tuple[str, str], Mapping[str, Any]] = {}
     async for row in connection.cursor("SELECT * FROM watch.changes ORDER BY id", prefetch=1_000):
@@ -171,7 +148,7 @@ def _result(path: Path) -> ResultFile:
 
 
 def _archive(folder: Path) -> tuple[frozenset[str], list[str]]:
-    """Ids of the videos that have a whole record, and what is no good."""
+    """Return the ids of the videos that have a whole record, and a line for each that is damaged."""
     archive = Archive(LocalProvider(folder))
     whole: set[str] = set()
     damaged: list[str] = []

@@ -8,22 +8,15 @@ from pathlib import Path
 
 import asyncpg
 
-from harness.chaos.checks import Checked
+from harness.chaos.record import Checked
 from tests.support.secret_search import find_leaks, process_list
-
-__all__ = ["Watcher", "everywhere"]
 
 _NAME = "no secret anywhere"
 _GLANCE = 0.25  # seconds between two looks at the list of processes
 
 
 class Watcher:
-    """Looks at the command lines of all processes while agents run.
-
-    Attributes:
-        looks: how often.
-        found: what was seen, once each.
-    """
+    """Look at the command lines of all processes while agents run."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         self._secrets = secrets
@@ -31,21 +24,18 @@ class Watcher:
         self.found: set[str] = set()
 
     async def look(self) -> None:
-        """Again and again, until cancelled."""
+        """Look again and again, until cancelled."""
         while True:
             # off the loop: where an agent is killed must not depend on it
             shown = await asyncio.to_thread(process_list)
             self.looks += 1
-            self.found.update(f"list of processes: {leak.split(', at byte')[0]}" for leak in self._find(shown))
+            leaks = find_leaks(shown, self._secrets)
+            self.found.update(f"list of processes: {leak.split(', at byte')[0]}" for leak in leaks)
             await asyncio.sleep(_GLANCE)
-
-    def _find(self, data: bytes) -> list[str]:
-        return find_leaks(data, self._secrets)
 
 
 async def everywhere(folder: Path, dsn: str, watcher: Watcher, secrets: Mapping[str, str]) -> Checked:
-    """Looks through every file of a run (logs, result files, notes, archive, the server's log) but the data files of
-    PostgreSQL, whose tables it reads as text, and adds what the watcher saw."""
+    """Search every file of a run except the data files of PostgreSQL, whose tables are read as text."""
     violations = sorted(watcher.found)
     files = await asyncio.to_thread(_written, folder)
     for path in files:
@@ -62,7 +52,6 @@ def _written(folder: Path) -> list[Path]:
 
 
 async def _tables(dsn: str) -> dict[str, bytes]:
-    """Every table as text."""
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(

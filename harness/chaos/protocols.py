@@ -1,4 +1,4 @@
-"""What an agent says on a connection, taken apart into whole messages, and the step that each of them is."""
+"""Split what an agent sends on a connection into messages, and name the step of each."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from typing import Protocol
 
 from harness.chaos.steps import name_of
 
-__all__ = ["Conversation", "Http", "Postgres"]
-
 _HEAD = struct.Struct("!cI")
 _LENGTH = struct.Struct("!I")
 _ENDPOINT = re.compile(rb"GET \S*/(?:videos:)?(\w+)\?")
 
 
 class Conversation(Protocol):
-    """One connection, from the agent's side."""
-
     def messages(self, reader: asyncio.StreamReader) -> AsyncIterator[tuple[bytes, str | None]]:
-        """Whole messages, each with the step that it is, if it is one. What an end cuts short is left out."""
+        """Yield complete messages, each with its step, if it is one."""
 
 
 class Postgres:

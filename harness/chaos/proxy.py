@@ -1,6 +1,6 @@
-"""A place's own way to a server: it sees each step that an agent takes, and can be cut and held up.
+"""A place's own connection to a server: it sees each step that an agent takes, and can be cut and held up.
 
-Only whole messages are passed on, so that a kill at a step is before it or after it and never in between.
+Only complete messages are passed on, so that a kill at a step is before it or after it and never in between.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from harness.chaos.protocols import Conversation
 from harness.chaos.steps import Moment, Step
 
-__all__ = ["Proxy", "Trap"]
-
 Far = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 _MOST = 2**16
@@ -22,11 +20,7 @@ _MOST = 2**16
 
 @dataclass
 class Trap:
-    """What happens at a step: once, at its n-th time.
-
-    Attributes:
-        spring: called at the step; returns whether the agent is dead, which then says and hears no more.
-    """
+    """What happens once at the n-th time of a step; ``spring`` returns whether the agent is dead of it."""
 
     step: Step
     spring: Callable[[], bool]
@@ -35,11 +29,7 @@ class Trap:
 
 @dataclass(eq=False)
 class _Session:
-    """One connection of an agent.
-
-    Attributes:
-        withheld: the trap that springs when the server answers next.
-    """
+    """One connection of an agent; ``withheld`` is the trap that springs when the server answers next."""
 
     writer: asyncio.StreamWriter
     far: asyncio.StreamWriter
@@ -49,13 +39,8 @@ class _Session:
 class Proxy:
     """A TCP port of 127.0.0.1 that leads to a server.
 
-    Args:
-        far: opens a connection to the server.
-        conversation: what is spoken on a connection; one for each.
-
     Attributes:
-        port: where it listens.
-        trap: what happens at the next step that fits; None: nothing.
+        trap: set for the next step that fits; None: none is.
         met: set by the next connection.
     """
 
@@ -72,12 +57,11 @@ class Proxy:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listens."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Ends every connection, and listens no more."""
+        """End every connection, and stop to listen."""
         if self._server is not None:
             self._server.close()
         self.go_on()
@@ -86,7 +70,7 @@ class Proxy:
             await asyncio.wait(self._tasks, timeout=5)
 
     def cut(self) -> int:
-        """Breaks every connection, on both ends, without a word. Returns how many there were."""
+        """Break every connection on both ends. Return their number."""
         broken = len(self._sessions)
         for session in tuple(self._sessions):
             session.writer.transport.abort()
@@ -94,11 +78,10 @@ class Proxy:
         return broken
 
     def hold_up(self) -> None:
-        """Nothing passes any more, in either direction, until `go_on`."""
+        """Let nothing pass, in either direction, until `go_on`."""
         self._passes.clear()
 
     def go_on(self) -> None:
-        """What was held up passes."""
         self._passes.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,7 +91,7 @@ class Proxy:
         try:
             far_reader, far = await self._far()
         except OSError:
-            writer.transport.abort()  # the server is away: the agent is to hear of it
+            writer.transport.abort()  # the server is away
             return
         session = _Session(writer, far)
         self._sessions.add(session)
@@ -134,7 +117,7 @@ class Proxy:
             session.far.close()  # what the agent had sent before its end still reaches the server, as on a network
 
     def _sprung(self, step: str | None) -> Trap | None:
-        """The trap that this step springs; it is set no longer then."""
+        """Return the trap that this step springs, and remove it."""
         trap = self.trap
         if trap is None or trap.step.name != step:
             return None

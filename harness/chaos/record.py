@@ -1,7 +1,6 @@
 """What a run has left behind: the API's log, the driver's notes, the history, the tables.
 
-Plain data, which ``harness.chaos.gathering`` gathers; the checks read nothing else. Real times are those of this
-machine, which
+Plain data from ``harness.chaos.gathering``; the checks read nothing else. Real times are those of this machine, which
 the database and the API share; schedule times are those of the schedule clock.
 """
 
@@ -13,9 +12,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-__all__ = ["Call", "Change", "Fault", "Process", "Record", "ResultFile", "Who"]
-
-_SPOILT = frozenset({"restart", "cut", "delay", "freeze", "silence"})
+_DATABASE_FAULTS = frozenset({"restart", "cut", "delay", "freeze", "silence"})
 
 
 @dataclass(frozen=True, order=True)
@@ -24,7 +21,7 @@ class Who:
 
     Attributes:
         place: such as ``hunter 0/3``; empty: another program.
-        pid: its process's id; 0 where it is not known.
+        pid: 0 where it is not known.
     """
 
     place: str
@@ -32,11 +29,10 @@ class Who:
 
     @property
     def agent(self) -> str:
-        """hunter, tracker, janitor; empty: another program."""
         return self.place.partition(" ")[0]
 
     def __str__(self) -> str:
-        return f"{self.place or 'nobody'} (process {self.pid})"
+        return f"{self.place or 'no process'} (process {self.pid})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +42,10 @@ class Call:
     Attributes:
         number: its place in the log.
         at, schedule: when it was answered.
-        endpoint: search, videos, batchGetStats.
         key: the key's fingerprint.
-        status: of the answer; 0: the connection was closed before any.
-        reason: why it was refused, or how it was spoilt; None: a good answer.
-        ids: of the videos that were answered.
+        status: 0: the connection was closed before any answer.
+        reason: why it was refused, or how it was damaged; None: a good answer.
+        ids: of the videos in the answer.
     """
 
     number: int
@@ -68,7 +63,7 @@ class Call:
 
     @property
     def good(self) -> bool:
-        """Whether a whole answer was sent, if perhaps an empty one."""
+        """Whether a whole answer was sent, perhaps an empty one."""
         return self.status == 200 and self.reason is None
 
     def __str__(self) -> str:
@@ -80,11 +75,11 @@ class Process:
     """One process, as the driver saw it.
 
     Attributes:
-        run: the how manieth of its place.
+        run: its number in its place.
         code: negative: the signal that ended it.
         killed: the signal that the driver sent it, such as SIGKILL, or None.
         at: the step at which.
-        concurrency: how many calls it may have had in flight.
+        concurrency: calls that it may have had in flight.
     """
 
     place: str
@@ -108,11 +103,11 @@ class Process:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that the driver did.
+    """A fault that the driver caused.
 
     Attributes:
         kind: kill, term, freeze, restart, cut, delay, silence.
-        place: whom it struck; None: all.
+        place: None: all.
         step: at which a process was struck, or ``at random``.
     """
 
@@ -124,7 +119,7 @@ class Fault:
 
     @property
     def cuts(self) -> bool:
-        """Whether connections are lost by it: what strikes at a step withholds the step's own message, too."""
+        """Whether connections are lost by it: at a step, also the one of the step's own message."""
         at_a_step = self.kind in ("freeze", "term") and self.step not in (None, "at random")
         return at_a_step or self.kind in ("restart", "cut")
 
@@ -136,11 +131,9 @@ class Change:
     Attributes:
         number: goes up in the order in which a row changed.
         at: when it was written; began: the transaction's now().
-        tx: the transaction.
-        relation: search_queue, videos, video_stats_log, api_calls.
         key: the topic's or video's id; of api_calls the fingerprint and the bucket.
         op: insert, update, delete.
-        old, new: the columns that count, times parsed; empty where there is no such row.
+        old, new: the columns that count; empty if there is no such row.
     """
 
     number: int
@@ -155,7 +148,7 @@ class Change:
     new: Mapping[str, Any] = field(default_factory=dict)
 
     def changes(self, *columns: str) -> list[str]:
-        """Those of the columns that it changes."""
+        """Return those of the columns that it changes."""
         return [column for column in columns if self.old.get(column) != self.new.get(column)]
 
     @property
@@ -166,7 +159,6 @@ class Change:
 
     @property
     def ends_lease(self) -> bool:
-        """Whether it gives a lease back."""
         return self.op == "update" and self.old.get("lease_token") is not None and self.new.get("lease_token") is None
 
     def __str__(self) -> str:
@@ -175,10 +167,19 @@ class Change:
 
 @dataclass(frozen=True)
 class ResultFile:
-    """A result file; ``value`` is None where it is no JSON object."""
+    """A result file; ``value`` is None if it is no JSON object."""
 
     name: str
     value: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The result of a check: its name, how many things it looked at, and a line for each violation."""
+
+    name: str
+    looked_at: int
+    violations: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -188,10 +189,9 @@ class Record:
     Attributes:
         changes: in the order of their numbers.
         gathered: when the tables were read (the database's clock).
-        lease_seconds: how long a claim holds.
-        topics, videos: the tables at the end, by id; times parsed.
+        topics, videos: the tables at the end, by id.
         archived: ids of the videos of which the archive holds a whole record.
-        damaged: what of the archive cannot be read, a line each.
+        damaged: a line for each part of the archive that cannot be read.
         leftover: a line for each line of a log that no process should have written.
     """
 
@@ -210,7 +210,7 @@ class Record:
     leftover: Sequence[str] = ()
 
     def of(self, relation: str) -> Iterator[Change]:
-        """The changes of one table."""
+        """Yield the changes of one table."""
         return (change for change in self.changes if change.relation == relation)
 
     @cached_property
@@ -240,13 +240,13 @@ class Record:
         return {process.who: process for process in self.processes}
 
     def struck(self, process: Process, *kinds: str) -> list[Fault]:
-        """Faults of the driver's that may have struck a process, of these kinds or, without any, of those that keep
-        it from its database: an outage, a cut, a delay, a freeze.
+        """Return the faults of these kinds that may have struck a process.
 
-        One that was over before it began, or came after its end, is none of its. What began before may last a little
-        beyond its note: a connection that a process made while the server went away fails after that.
+        Without kinds: those that keep it from its database (an outage, a cut, a delay, a freeze). A fault that was over
+        before the process began, or came after its end, is left out. What began before may last a little beyond its
+        note: a connection that a process made while the server went away fails after that.
         """
-        wanted = frozenset(kinds) or _SPOILT
+        wanted = frozenset(kinds) or _DATABASE_FAULTS
         return [
             fault
             for fault in self.faults

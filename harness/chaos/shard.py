@@ -1,9 +1,8 @@
-"""One agent of the harness: Maia's own command line, marked so that each of its processes can be told from the others.
+"""One agent of the harness: Maia's own command line, marked so that its processes can be distinguished.
 
-``python -m harness.chaos.shard [--mutant NAME] [--deadline SECONDS] [--memory BYTES] AGENT …``, or ``atlas`` in
-place of an
-agent. A place (``hunter 0/3``) is filled by one process after another, all of the same name: the process's id is added
-to what the database and the API hear of it. Nothing else is changed, but for a mutant.
+``python -m harness.chaos.shard [--mutant NAME] [--deadline SECONDS] [--memory BYTES] AGENT …``, or ``atlas`` instead of
+an agent. A place (``hunter 0/3``) is filled by one process after another, all of the same name: the process's id is
+added to the name that the database and the API get. Nothing else is changed, except by a mutant.
 """
 
 from __future__ import annotations
@@ -16,15 +15,13 @@ from functools import wraps
 from types import FrameType
 from typing import Any
 
-__all__ = ["main"]
-
 
 def _leave(signum: int, _frame: FrameType | None) -> None:
     os._exit(128 + signum)
 
 
 def main(arguments: list[str]) -> None:
-    """Marks the process, puts the mutant in place if one is asked for, and runs ``maia`` with the rest."""
+    """Mark the process, put in the mutant if there is one, and run ``maia`` with the rest of the arguments."""
     for number in (signal.SIGTERM, signal.SIGINT):  # as maia does from its first moment on, which comes later here
         signal.signal(number, _leave)
     _mark()
@@ -41,7 +38,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _put(arguments: list[str]) -> list[str]:
-    """Does what the options ask for. Returns the rest."""
+    """Apply the options. Return the rest."""
     given: dict[str, str] = {}
     while arguments[:1] and arguments[0].startswith("--"):
         given[arguments[0]], arguments = arguments[1], arguments[2:]

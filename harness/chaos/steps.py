@@ -1,4 +1,4 @@
-"""The steps of an agent, as they are seen on its ways to the database and to the API."""
+"""The steps of an agent, as they are seen on its connections to the database and to the API."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from functools import cache
 
 from atlas.db.queries import names, sql
 
-__all__ = ["OTHER", "STEPS", "Moment", "Step", "name_of"]
-
 
 class Moment(StrEnum):
-    """When at a step: before the server hears of it, or once it has answered and before the agent hears of that."""
+    """Before the server gets the step, or after it has answered and before the agent gets the answer."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -54,12 +52,12 @@ STEPS: dict[str, tuple[Step, ...]] = {
     )
     for agent, own in _OF.items()
 }
-"""Agent → the steps at which it can be killed. Seen on its way are all; these are those that change something."""
+"""Agent → the steps at which it can be killed: those that change something."""
 
 
 @cache
 def _names() -> dict[str, str]:
-    """Text → name of each statement that takes nothing but parameters."""
+    """Return text → name of each statement that takes only parameters."""
     found: dict[str, str] = {}
     for name in names():
         try:
@@ -70,7 +68,7 @@ def _names() -> dict[str, str]:
 
 
 def name_of(statement: str) -> str:
-    """The step that a statement is, by its text."""
+    """Return the step of a statement, by its text."""
     if statement.startswith("COMMIT"):
         return COMMIT
     return _names().get(statement, OTHER)

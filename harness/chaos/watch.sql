@@ -1,10 +1,10 @@
 -- The history of what shards do: every change of what says whose a row is and how far the work is, written by the same
--- transaction. $schema is the schema of Maia's tables. Done again, it begins anew.
+-- transaction. public is the schema of Maia's tables. Done again, it begins anew.
 DROP SCHEMA IF EXISTS watch CASCADE;
 CREATE SCHEMA watch;
 
 -- at: when it was written; began: the transaction's now(), which leases are reckoned by; application: who wrote it.
--- The numbers of one row's changes go up in the order in which they came: whoever changes it next has waited for the
+-- The numbers of one row's changes go up in the order in which they came: the next one has waited for the
 -- end of the transaction before.
 CREATE TABLE watch.changes (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -19,7 +19,7 @@ CREATE TABLE watch.changes (
     new         jsonb
 );
 
-CREATE FUNCTION watch.topic(topic $schema.search_queue) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION watch.topic(topic public.search_queue) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'query_term', topic.query_term, 'status', topic.status, 'next_page_token', topic.next_page_token,
         'last_searched_at', topic.last_searched_at, 'due_at', topic.due_at, 'page', topic.page,
@@ -30,7 +30,7 @@ CREATE FUNCTION watch.topic(topic $schema.search_queue) RETURNS jsonb LANGUAGE s
         'leased_by', topic.leased_by)
 $$;
 
-CREATE FUNCTION watch.video(video $schema.videos) RETURNS jsonb LANGUAGE sql STABLE AS $$
+CREATE FUNCTION watch.video(video public.videos) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'zone', video.zone, 'due_at', video.due_at, 'last_updated_at', video.last_updated_at,
         'enriched_at', video.enriched_at, 'archived_at', video.archived_at, 'retired_at', video.retired_at,
@@ -95,27 +95,27 @@ BEGIN
         SELECT 'api_calls', concat_ws(' ', fingerprint, bucket), 'update',
             jsonb_build_object('day', day, 'reserved', gone.reserved, 'settled', gone.settled),
             jsonb_build_object('day', day, 'reserved', added.reserved, 'settled', added.settled)
-        FROM added JOIN gone USING (day, fingerprint, bucket, slot);
+        FROM added JOIN gone USING (day, fingerprint, bucket, counter_shard);
     END IF;
     RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER watch_insert AFTER INSERT ON $schema.search_queue REFERENCING NEW TABLE AS added
+CREATE TRIGGER watch_insert AFTER INSERT ON public.search_queue REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION watch.topics();
-CREATE TRIGGER watch_update AFTER UPDATE ON $schema.search_queue REFERENCING OLD TABLE AS gone NEW TABLE AS added
+CREATE TRIGGER watch_update AFTER UPDATE ON public.search_queue REFERENCING OLD TABLE AS gone NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION watch.topics();
-CREATE TRIGGER watch_delete AFTER DELETE ON $schema.search_queue REFERENCING OLD TABLE AS gone
+CREATE TRIGGER watch_delete AFTER DELETE ON public.search_queue REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION watch.topics();
-CREATE TRIGGER watch_insert AFTER INSERT ON $schema.videos REFERENCING NEW TABLE AS added
+CREATE TRIGGER watch_insert AFTER INSERT ON public.videos REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION watch.videos();
-CREATE TRIGGER watch_update AFTER UPDATE ON $schema.videos REFERENCING OLD TABLE AS gone NEW TABLE AS added
+CREATE TRIGGER watch_update AFTER UPDATE ON public.videos REFERENCING OLD TABLE AS gone NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION watch.videos();
-CREATE TRIGGER watch_delete AFTER DELETE ON $schema.videos REFERENCING OLD TABLE AS gone
+CREATE TRIGGER watch_delete AFTER DELETE ON public.videos REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION watch.videos();
-CREATE TRIGGER watch_insert AFTER INSERT ON $schema.video_stats_log REFERENCING NEW TABLE AS added
+CREATE TRIGGER watch_insert AFTER INSERT ON public.video_stats_log REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION watch.snapshots();
-CREATE TRIGGER watch_insert AFTER INSERT ON $schema.api_calls REFERENCING NEW TABLE AS added
+CREATE TRIGGER watch_insert AFTER INSERT ON public.api_calls REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION watch.calls();
-CREATE TRIGGER watch_update AFTER UPDATE ON $schema.api_calls REFERENCING OLD TABLE AS gone NEW TABLE AS added
+CREATE TRIGGER watch_update AFTER UPDATE ON public.api_calls REFERENCING OLD TABLE AS gone NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION watch.calls();

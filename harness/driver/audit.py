@@ -1,36 +1,68 @@
-"""Did two shards work on one row? Told from the calls that the sandbox saw, not from what the shards say."""
+"""Did two shards work on one row? The calls that the sandbox saw say it, not the shards."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from atlas import policy
 from atlas.config import settings
-from harness.driver.calls import Call
+from harness.driver import json_lines
 
-__all__ = ["Audit", "audit", "read_twice"]
+_SHARD = re.compile(r"\((\w+ \d+/\d+)\)")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as the sandbox saw it.
+
+    Attributes:
+        at: schedule time.
+        shard: such as ``hunter 0/2``; empty: another program.
+    """
+
+    at: datetime
+    endpoint: str
+    bucket: str
+    status: int
+    shard: str
+    params: Mapping[str, str]
+
+    @property
+    def ids(self) -> list[str]:
+        """The videos that were asked for."""
+        return [piece for piece in self.params.get("id", "").split(",") if piece]
+
+
+def read_calls(path: Path) -> list[Call]:
+    """Read the sandbox's log."""
+    return [
+        Call(
+            datetime.fromisoformat(entry["schedule"]), entry["endpoint"], entry["bucket"], entry["status"],
+            shard[1] if (shard := _SHARD.search(entry["agent"])) else "", entry["params"],
+        )
+        for entry in json_lines.entries(path)
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What came of it.
+    """The result.
 
     Attributes:
-        searches, readings: how many answered searches, and readings of a video's counts, were looked at.
+        searches, readings: answered searches and readings of a video's counts.
         searched_twice: a line for each topic that was searched twice: the same page, or windows that overlap.
         read_twice: a line for each video that was read again before its zone's interval had passed.
-        both_found: videos that two searches found in the same moment, and that were therefore asked for twice. No row
-            was claimed for it, and one of both stored it: a unit of quota for up to 50, nothing else.
     """
 
     searches: int
     readings: int
     searched_twice: Sequence[str] = ()
     read_twice: Sequence[str] = ()
-    both_found: int = 0
 
 
 @dataclass
@@ -42,7 +74,7 @@ class _Slice:
 
 
 def audit(calls: Sequence[Call], births: Mapping[str, datetime]) -> Audit:
-    """Looks through the calls of a run.
+    """Audit the calls of a run.
 
     Args:
         calls: in the order in which they came.
@@ -51,22 +83,12 @@ def audit(calls: Sequence[Call], births: Mapping[str, datetime]) -> Audit:
     answered = [call for call in calls if call.status == 200]
     searches = [call for call in answered if call.endpoint == "search"]
     readings = [call for call in answered if call.endpoint == "batchGetStats"]
-    enriched = defaultdict(set)
-    for number, call in enumerate(answered):
-        if call.endpoint == "videos" and call.shard.startswith("hunter"):
-            for id_ in call.ids:
-                enriched[id_].add(number)
-    return Audit(
-        searches=len(searches),
-        readings=sum(len(call.ids) for call in readings),
-        searched_twice=searched_twice(searches),
-        read_twice=read_twice(readings, births),
-        both_found=sum(len(numbers) > 1 for numbers in enriched.values()),
-    )
+    number = sum(len(call.ids) for call in readings)
+    return Audit(len(searches), number, _searched_twice(searches), _read_twice(readings, births))
 
 
-def searched_twice(searches: Sequence[Call]) -> list[str]:
-    """Topics of which a page was asked for twice, or of which two rounds looked at the same time.
+def _searched_twice(searches: Sequence[Call]) -> list[str]:
+    """Return topics of which a page was asked for twice, or of which two rounds looked at the same time.
 
     A round is a window of publication times. It begins with a search without a page token, and its later slices begin
     where it does and end earlier. A topic's next round begins where the last one ended, less the index lag. So windows
@@ -92,8 +114,8 @@ def searched_twice(searches: Sequence[Call]) -> list[str]:
     return found
 
 
-def read_twice(readings: Sequence[Call], births: Mapping[str, datetime]) -> list[str]:
-    """Videos that videos.batchGetStats was asked for again before their zone's interval had passed.
+def _read_twice(readings: Sequence[Call], births: Mapping[str, datetime]) -> list[str]:
+    """Return videos that videos.batchGetStats was asked for again before their zone's interval had passed.
 
     A reading is written after it was asked for, the next is due one interval after that, and is asked for when it is
     due: between two questions there is never less than the interval. No tolerance is needed. videos.list is left out:
@@ -108,10 +130,6 @@ def read_twice(readings: Sequence[Call], births: Mapping[str, datetime]) -> list
             if earlier is None or id_ not in births:
                 continue
             gap = call.at - earlier.at
-            if gap < _interval(births[id_], earlier.at):
+            if gap < policy.schedule(births[id_], earlier.at)[1] - earlier.at:
                 found.append(f"{id_}: {call.shard} {gap.total_seconds() / 60:.0f} min after {earlier.shard}")
     return found
-
-
-def _interval(born: datetime, at: datetime) -> timedelta:
-    return policy.schedule(born, at)[1] - at

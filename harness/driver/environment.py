@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["isolate", "kept"]
-
 # What a process needs of its surroundings. Everything else may be a setting of Maia, of the database's driver or of
 # Prefect, or a secret. COVERAGE_* lets the tests measure the processes.
 _KEPT = {"PATH", "HOME", "TMPDIR", "TZ", "LANG", "TERM", "COLUMNS", "LINES", "NO_COLOR", "VIRTUAL_ENV"}

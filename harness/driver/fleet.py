@@ -10,9 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.driver.processes import Child, Children
-
-__all__ = ["Fleet", "Place", "ShardFailed"]
+from harness.driver.processes import Child, Children, end_of_log
 
 _SHORTEST = 0.6  # seconds; --max-minutes takes no less than 0.01
 
@@ -28,17 +26,11 @@ class Place:
     Attributes:
         name: as in leases, logs and User-Agents, such as ``hunter 0/2``.
         command: the arguments of Python; the minutes of work are added to them.
-        codes: exit code → processes that ended with it; None: had to be killed.
     """
 
     name: str
     command: Sequence[str]
     child: Child | None = None
-    codes: Counter[int | None] = field(default_factory=Counter)
-
-    @property
-    def file_name(self) -> str:
-        return self.name.replace("/", "-of-").replace(" ", "-")
 
 
 @dataclass
@@ -47,11 +39,11 @@ class Fleet:
 
     Attributes:
         folder: its folder ``logs`` gets one log per place.
-        environment: of every process.
         wave: seconds that a process may work.
-        patience: seconds that it may go on after its time, to end what it has begun.
+        patience: seconds that it may need after its time, to end what it has begun.
         rest: seconds before a place is filled again.
         accepted: exit codes that do not end the run; None: all.
+        codes: exit code → processes that ended with it; None: had to be killed.
     """
 
     folder: Path
@@ -62,15 +54,13 @@ class Fleet:
     patience: float
     rest: float
     accepted: frozenset[int] | None = None
+    codes: Counter[int | None] = field(default_factory=Counter)
 
     @property
-    def codes(self) -> Counter[int | None]:
-        return sum((place.codes for place in self.places), Counter())
-
-    @property
-    def working(self) -> int:
-        """The number of processes at work."""
-        return sum(place.child is not None and place.child.process.poll() is None for place in self.places)
+    def pids(self) -> list[int]:
+        """The processes at work."""
+        children = [place.child for place in self.places if place.child]
+        return [child.process.pid for child in children if child.process.poll() is None]
 
     async def work(self, seconds: float) -> None:
         """Keep every place filled until the time is up and all processes have ended by themselves.
@@ -88,15 +78,14 @@ class Fleet:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fill(self, place: Place, ends: float) -> None:
-        log = self.folder / "logs" / f"{place.file_name}.log"
+        log = self.folder / "logs" / f"{place.name.replace('/', '-of-').replace(' ', '-')}.log"
         while (left := ends - time.monotonic()) > _SHORTEST:
             seconds = max(min(self.wave, left), _SHORTEST)
             command = [sys.executable, "-m", *place.command, f"{seconds / 60:.4f}"]
             place.child = self.children.start(place.name, command, log, self.environment)
             code = await place.child.wait(seconds + self.patience)
-            place.codes[code] += 1
+            self.codes[code] += 1
             if self.accepted is not None and code not in self.accepted:
                 ended = f"ended with exit code {code}" if code is not None else "did not end after its time"
-                said = "\n    ".join(place.child.last_lines())
-                raise ShardFailed(f"{place.name} {ended}. The end of its log ({log}):\n    {said}")
+                raise ShardFailed(end_of_log(f"{place.name} {ended}.", log))
             await asyncio.sleep(min(self.rest, max(ends - time.monotonic(), 0)))

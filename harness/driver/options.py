@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-__all__ = ["ROOT", "count", "positive"]
-
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
+
+
+def parser_of(prog: str, description: str | None, epilog: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser that shows its texts as they are."""
+    raw = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(prog, description=description, epilog=epilog, formatter_class=raw)
 
 
 def positive(text: str) -> float:

@@ -1,4 +1,4 @@
-"""The demo's processes: started in groups of their own, noted down, and ended whatever happens.
+"""Processes of a run: started in groups of their own, noted down, and ended whatever happens.
 
 Standard library only: `make clean` uses it without the virtual environment.
 """
@@ -12,23 +12,22 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Busy", "Child", "Children", "alone", "end_leftovers", "end_owner"]
-
+_LAST_LINES = 12
 _GLANCE = 0.05  # seconds between two looks at a process
 _STOPS = ((signal.SIGINT, 6.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))  # and how long each may take
 
 
 class Busy(Exception):
-    """Another demo is at work in the folder; the message says which."""
+    """Another run is at work in the folder; the message says which."""
 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Holds the folder for this process. Raises Busy where another demo has it; a killed one leaves it free."""
+    """Lock the folder for this process. Raises Busy where another run has it; a killed one leaves it free."""
     descriptor = os.open(folder / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -44,11 +43,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def end_owner(folder: Path, patience: float = 60.0) -> None:
-    """Ends the demo that holds the folder, as Ctrl-C would, and waits until it is gone.
-
-    Raises:
-        Busy: it is still there after ``patience`` seconds.
-    """
+    """End the run that has the folder, as Ctrl-C would. Raises Busy if it is still there after ``patience`` seconds."""
     deadline = time.monotonic() + patience
     asked = False
     while True:
@@ -68,48 +63,47 @@ def end_owner(folder: Path, patience: float = 60.0) -> None:
 
 @dataclass
 class Child:
-    """A process of the demo.
-
-    Attributes:
-        name: for people, such as ``hunter 0/2``.
-        log: where its output goes.
-    """
+    """A process; its name is for people, such as ``hunter 0/2``, and its output goes to the log."""
 
     name: str
     log: Path
     process: subprocess.Popen[bytes]
 
-    def last_lines(self, number: int = 12) -> list[str]:
-        """The end of its output."""
-        try:
-            return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-number:]
-        except OSError:
-            return []
+    def last_lines(self) -> list[str]:
+        return _last_lines(self.log)
 
     async def wait(self, patience: float) -> int | None:
-        """Its exit code; None where it is still there after ``patience`` seconds."""
+        """Return its exit code; None if it still runs after ``patience`` seconds."""
         deadline = time.monotonic() + patience
         while (code := self.process.poll()) is None and time.monotonic() < deadline:  # noqa: ASYNC110  a process, no event
             await asyncio.sleep(_GLANCE)
         return code
 
 
+def _last_lines(log: Path) -> list[str]:
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+    except OSError:
+        return []
+
+
+def end_of_log(problem: str, log: Path) -> str:
+    """Return the message of an error: a problem, and the end of the log that explains it."""
+    return "\n    ".join([f"{problem} The end of its log ({log}):", *_last_lines(log)])
+
+
 @dataclass
 class Children:
-    """All processes of one run of the demo.
-
-    Args:
-        folder: the demo's; a command line that names it is how a process is known again.
-    """
+    """All processes of one run. Their command lines name its folder: so a process is known again."""
 
     folder: Path
     running: list[Child] = field(default_factory=list)
 
     def start(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Child:
-        """Starts a process. Its output is appended to the log.
+        """Start a process. Its output is appended to the log.
 
-        It gets a session of its own, so that Ctrl-C in the terminal reaches the demo alone, which then ends its
-        children in good order. Nothing is awaited in here: a signal cannot come between the start and the note of it.
+        It gets a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then ends its
+        children regularly. Nothing is awaited in here: a signal cannot come between the start and the note of it.
         """
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603  our own command
@@ -122,19 +116,11 @@ class Children:
         self._note()
         return child
 
-    async def stop(self, children: Iterable[Child] | None = None) -> list[str]:
-        """Ends processes: SIGINT, so that shards release their claims, then SIGTERM, then SIGKILL, with bounded waits.
-
-        Args:
-            children: None: all.
-
-        Returns:
-            the names of those that had to be killed.
-        """
-        ending = list(self.running if children is None else children)
+    async def stop(self) -> list[str]:
+        """End all: SIGINT, so that shards release their claims, then SIGTERM, then SIGKILL. Return who was killed."""
         killed: list[str] = []
         for signum, patience in _STOPS:
-            alive = [child for child in ending if child.process.poll() is None]
+            alive = [child for child in self.running if child.process.poll() is None]
             if not alive:
                 break
             if signum == signal.SIGKILL:
@@ -149,15 +135,25 @@ class Children:
         return killed
 
     def _note(self) -> None:
-        """Writes down who runs, so that a demo that was killed leaves a trace of what it left behind."""
+        """Write down which processes run, for the run after one that was killed."""
         text = "".join(f"{child.process.pid}\n" for child in self.running)
         new = self.folder / "processes.new"
         new.write_text(text, encoding="ascii")
         new.replace(self.folder / "processes")
 
 
+@contextlib.asynccontextmanager
+async def stopped_at_the_end(children: Children, say: Callable[[str, str], None]) -> AsyncIterator[Children]:
+    """Stop all children when the block ends, and say which had to be killed."""
+    try:
+        yield children
+    finally:
+        if killed := await children.stop():
+            say(f"had to be killed: {', '.join(killed)}", "red")
+
+
 def end_leftovers(folder: Path, patience: float = 10.0) -> int:
-    """Ends the processes that a killed demo left behind. Returns how many there were."""
+    """End the processes that a killed run has left running. Return their number."""
     try:
         noted = [int(line) for line in (folder / "processes").read_text(encoding="ascii").split()]
     except (OSError, ValueError):
@@ -176,12 +172,12 @@ def end_leftovers(folder: Path, patience: float = 10.0) -> int:
 
 
 def _ours(pid: int, folder: Path) -> bool:
-    """Whether this process is one of the folder's still: its number may be another's by now."""
+    """Return whether this process is still one of the folder's: its number may be another's by now."""
     return f"{folder}{os.sep}" in _command_line(pid)
 
 
 def _command_line(pid: int) -> str:
-    """The arguments that a process was started with; empty where there is none, or a dead one."""
+    """Return the arguments of a process; empty if there is none, or a dead one."""
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").replace("\0", " ")
@@ -194,6 +190,5 @@ def _command_line(pid: int) -> str:
 
 
 def _signal_group(pid: int, signum: signal.Signals) -> None:
-    """To the process and all that it started: it leads a group of its own."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signum)

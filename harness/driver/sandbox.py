@@ -8,9 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.driver.processes import Child, Children
-
-__all__ = ["NO_QUOTA", "SandboxFailed", "start_sandbox"]
+from harness.driver.processes import Child, Children, end_of_log
 
 _PATIENCE = 120.0  # seconds: it may make its whole world first, on a busy machine
 _PLENTY = "1000000000"
@@ -19,7 +17,7 @@ NO_QUOTA = ("--quota-search", _PLENTY, "--quota-units", _PLENTY, "--quota-batch"
 
 
 class SandboxFailed(Exception):
-    """The sandbox did not start; the message ends with its log."""
+    """The sandbox did not start; the message has the end of its log."""
 
 
 async def start_sandbox(
@@ -27,8 +25,7 @@ async def start_sandbox(
 ) -> tuple[Child, str]:
     """Start ``maia sandbox``, which logs its calls in ``calls.jsonl``. Return the process and its base URL.
 
-    Raises:
-        SandboxFailed: it does not come up.
+    Raises SandboxFailed.
     """
     command = [sys.executable, "-m", "maia", "sandbox", "--port", "0", "--log", str(folder / "calls.jsonl"), *options]
     log = folder / "logs" / "sandbox.log"
@@ -39,4 +36,4 @@ async def start_sandbox(
         if address:
             return child, address
         await asyncio.sleep(0.05)
-    raise SandboxFailed("\n    ".join([f"the sandbox did not start. The end of its log ({log}):", *child.last_lines()]))
+    raise SandboxFailed(end_of_log("the sandbox did not start.", log))

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from atlas.sanitize import sanitize
 
-__all__ = ["Screen", "span"]
-
 
 class Screen:
-    """Print to a console, the standard output by default."""
+    """Print to a console, the standard output by default. Without a terminal, tables are ``width`` wide."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+    def __init__(self, *, width: int | None = None) -> None:
+        self.console = Console(highlight=False)
+        if width is not None and not self.console.is_terminal:
+            self.console = Console(highlight=False, width=width)
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print a line."""
@@ -36,8 +37,19 @@ class Screen:
         notes: list[str] = []
         self.say(f"… {what}")
         yield notes
-        said = f": {', '.join(notes)}" if notes else ""
-        self.say(f"✓ {what}{said} ({time.monotonic() - began:.1f} s)")
+        noted = f": {', '.join(notes)}" if notes else ""
+        self.say(f"✓ {what}{noted} ({time.monotonic() - began:.1f} s)")
+
+
+def table(*columns: str, rows: Iterable[Iterable[RenderableType] | None], title: str | None = None) -> Table:
+    """Return a table; a row that is None ends a section."""
+    made = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        if row is None:
+            made.add_section()
+        else:
+            made.add_row(*row)
+    return made
 
 
 def span(time: timedelta) -> str:

@@ -7,18 +7,17 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-__all__ = ["until_signalled"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+def _nothing() -> None: ...
 
 
 async def until_signalled(
-    work: Coroutine[Any, Any, int], *, begins: Callable[[], None] | None = None, ended: Callable[[], None] | None = None
+    work: Coroutine[Any, Any, int], *, begins: Callable[[], None] = _nothing, ended: Callable[[], None] = _nothing
 ) -> int:
-    """What the work returns; 128 + the signal where one cancelled it. A second signal does not disturb its endings.
+    """Return what the work returns, or 128 + the signal that cancelled it. A second signal does not disturb its end.
 
     Args:
-        work: returns an exit code; it is cancelled once.
+        work: returns an exit code.
         begins: called when the signal comes.
         ended: called when the work has ended because of it.
     """
@@ -28,17 +27,15 @@ async def until_signalled(
     def on_signal(signum: int) -> None:
         received.append(signum)
         if len(received) == 1:
-            if begins is not None:
-                begins()
+            begins()
             task.cancel()
 
-    for signum in _SIGNALS:
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signum, on_signal, signum)
     try:
         return await task
     except asyncio.CancelledError:
         if not received:
             raise
-        if ended is not None:
-            ended()
+        ended()
         return 128 + received[0]

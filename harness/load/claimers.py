@@ -1,9 +1,7 @@
-"""``python -m harness.load.claimers FILE AGENT FIRST UNTIL OF BATCH LATENCY MINUTES``: claimers instead of whole
-agents.
+"""``python -m harness.load.claimers FILE AGENT FIRST UNTIL OF BATCH LATENCY MINUTES``: claimers instead of agents.
 
-Each is a coroutine with a connection of its own that does what an agent has the database do: it claims, waits for as
-long as the API would take, and writes, by the product's own DAO. What it would have asked the API goes into a log of
-the sandbox's form (FILE with ``.calls``), so that the same check can look for work that was done twice.
+Each is a coroutine with a connection of its own. It claims, waits for as long as the API would take, and writes, by the
+product's own DAO. Its calls go into a log of the sandbox's form (FILE with ``.calls``) for the same audit.
 """
 
 from __future__ import annotations
@@ -23,14 +21,12 @@ from atlas.adapters.maia import MaiaDAO
 from atlas.clock import clock
 from atlas.database import Database
 from atlas.models.rows import Presence, TopicStatus, VideoUpdate
-from harness.load.measure import measure
+from harness.load.shard import measure
 
 _IDLE = 0.5  # seconds, where nothing is due
 
 
 class Claimer:
-    """One of them."""
-
     def __init__(self, agent: str, index: int, total: int, batch: int, latency: float, log: int) -> None:
         self.name = f"{agent} {index}/{total}"
         self._agent, self._batch, self._latency, self._log = agent, batch, latency, log
@@ -39,7 +35,7 @@ class Claimer:
         self._dao = MaiaDAO(self.name, self._store)
 
     async def work(self, ends: float) -> None:
-        """Until the time is up; what was begun is ended."""
+        """Work until the time is up; what was begun is ended."""
         once = self._track if self._agent == "tracker" else self._hunt
         async with self._store.session():
             while time.monotonic() < ends:

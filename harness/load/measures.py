@@ -1,17 +1,15 @@
-"""What the shards noted, made into figures."""
+"""What the shards noted, as figures."""
 
 from __future__ import annotations
 
-import json
 import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-__all__ = ["Distribution", "Measures", "growth"]
+from harness.driver import json_lines
 
 # one claim in ten of the server's log: the comments that the statements begin with
 _SAMPLED = re.compile(
@@ -21,8 +19,6 @@ _SAMPLED = re.compile(
 
 @dataclass(frozen=True)
 class Distribution:
-    """Of some numbers: how many, the middle, the 99th percentile, the largest."""
-
     number: int
     p50: float
     p99: float
@@ -30,27 +26,20 @@ class Distribution:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Distribution | None:
-        """None where there are none."""
         if not values:
             return None
-        ordered = sorted(values)
-        return cls(
-            len(ordered), statistics.median(ordered), ordered[max(0, -(-len(ordered) * 99 // 100) - 1)], ordered[-1]
-        )
-
-    def as_dict(self) -> dict[str, float]:
-        return asdict(self)
+        ordered, number = sorted(values), len(values)
+        return cls(number, statistics.median(ordered), ordered[max(0, -(-number * 99 // 100) - 1)], ordered[-1])
 
 
 @dataclass
 class Measures:
-    """What was noted while it was measured.
+    """What was noted during the measurement.
 
     Attributes:
-        times: what was done → milliseconds of each.
-        rows: what was done → rows.
+        times, rows: by kind: milliseconds of each, and the number of rows.
         late: zone → seconds by which each reading was late.
-        in_server: milliseconds of claims as the server's log has them, a sample.
+        in_server: milliseconds of a sample of the claims, from the server's log.
     """
 
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -60,11 +49,10 @@ class Measures:
 
     @classmethod
     def read(cls, files: Iterable[Path], since: float, until: float) -> Measures:
-        """Of all shards, between two real times (seconds since 1970)."""
+        """Read those of all shards between two real times (seconds since 1970)."""
         this = cls()
         for path in files:
-            for line in path.read_bytes().splitlines():
-                entry: dict[str, Any] = json.loads(line)
+            for entry in json_lines.entries(path):
                 if not since <= entry["at"] <= until:
                     continue
                 this.times[entry["kind"]].append(entry["ms"])
@@ -74,18 +62,13 @@ class Measures:
         return this
 
     def read_server_log(self, path: Path) -> None:
-        """Adds what a server with ``log_statement_sample_rate`` wrote."""
+        """Add what a server with ``log_statement_sample_rate`` wrote."""
         with path.open(encoding="utf-8", errors="replace") as lines:
             self.in_server += [float(found[1]) for line in lines if (found := _SAMPLED.search(line))]
 
 
 def growth(memory: Mapping[int, Sequence[tuple[float, int]]], warm: float, ends: float) -> list[tuple[int, int]]:
-    """(bytes in the first fifth, bytes in the last fifth) of each process that was there in both; medians of them.
-
-    Args:
-        memory: see ``Watch``.
-        warm, ends: seconds between which it is measured.
-    """
+    """Return the median bytes in the first and the last fifth of the time, of each process that was there in both."""
     fifth = (ends - warm) / 5
     found = []
     for looks in memory.values():

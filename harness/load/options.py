@@ -1,17 +1,16 @@
-"""What the load run is asked to do."""
+"""The command line of the load run."""
 
 from __future__ import annotations
 
-import argparse
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from atlas.policy import ZONES
-from harness.driver.options import count, positive
-
-__all__ = ["Options", "parse"]
+from harness.driver.options import count, parser_of, positive
 
 _DESCRIPTION = """\
 Many shards at once against one database, for some minutes, without a key: what does it take, and does it hold?
@@ -35,24 +34,20 @@ or hold Atlas's empty tables; it is filled, and not emptied afterwards.
 
 
 @dataclass(frozen=True)
-class Options:
+class LoadOptions:
     """The options.
 
     Attributes:
         hunters, trackers: processes of each, or claimers of each in a simulation.
-        simulated: whether they are claimers in a few processes instead of agents.
-        minutes: for how long it is measured, after all have started.
+        minutes: of the measurement, after all have started.
         database_url: of an empty database; None: a PostgreSQL of its own.
-        max_connections: of its own PostgreSQL.
         pool_size: DATABASE_POOL_SIZE of each shard.
-        vault: VAULT_PROVIDER of the shards, ``off`` or ``local``.
-        videos: published in a week of schedule time; what is read is two weeks'.
-        speed: of the schedule clock, schedule seconds a second.
+        vault: VAULT_PROVIDER of the shards.
+        videos: published in a week of schedule time; two weeks' are read.
+        speed: schedule seconds a second.
         latency: seconds that the API takes for an answer.
         batch: videos that a Tracker claims at once.
-        seed: of the sandbox's world.
-        json: where the figures go as JSON.
-        folder: where all of it lives, gone afterwards unless it was named.
+        keep: the folder was named, and stays.
     """
 
     hunters: int
@@ -82,16 +77,13 @@ class Options:
 
     @property
     def warm_up(self) -> float:
-        """Seconds until all have started, which is not measured: on two cores, half a second for each process."""
+        """Seconds until all have started, which are not measured."""
         return 5.0 + (0.05 if self.simulated else 0.6) * self.shards
 
 
-def parse(arguments: list[str] | None = None) -> Options:
-    """Reads the command line. Raises SystemExit(2) for wrong usage."""
-    parser = argparse.ArgumentParser(
-        prog="python -m harness.load", description=_DESCRIPTION, epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+def parse(arguments: list[str] | None = None) -> LoadOptions:
+    """Return the options. Raises SystemExit(2) for wrong usage."""
+    parser = parser_of("python -m harness.load", _DESCRIPTION, _EPILOG)
     parser.add_argument("--shards", type=count, default=64, help="processes at once (64)")
     parser.add_argument("--hunters", type=int, help="how many of them are Hunters (a quarter)")
     parser.add_argument("--simulate", type=count, metavar="N", help="N claimers in a few processes, instead of shards")
@@ -111,39 +103,29 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--seed", type=int, default=1, help="of the sandbox's world (1)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures here as well")
     parser.add_argument("--folder", type=Path, help="keep everything here (a temporary folder, gone afterwards)")
-    given = parser.parse_args(arguments)
-    shards = given.simulate or given.shards
-    hunters = shards // 4 if given.hunters is None else given.hunters
+    given = vars(parser.parse_args(arguments))
+    shards, simulated = given.pop("shards"), given.pop("simulate")
+    shards = simulated or shards
+    hunters = shards // 4 if given["hunters"] is None else given["hunters"]
     if not 0 <= hunters <= shards:
         parser.error("--hunters: it must be 0 to the number of shards")
-    pool = given.pool_size or (1 if given.simulate else 4)
-    seconds = given.minutes * 60
-    return Options(
-        hunters=hunters,
-        trackers=shards - hunters,
-        simulated=given.simulate is not None,
-        minutes=given.minutes,
-        database_url=given.database_url,
-        max_connections=given.max_connections or shards * pool + 20,
-        pool_size=pool,
-        vault=given.vault,
-        videos=given.videos or _too_many(shards - hunters, given.batch, given.latency, given.speed, seconds),
-        speed=given.speed,
-        latency=given.latency,
-        batch=given.batch,
-        seed=given.seed,
-        json=given.json.resolve() if given.json else None,
-        folder=given.folder.resolve() if given.folder else Path(tempfile.mkdtemp(prefix="maia-load-")),
-        keep=given.folder is not None,
-    )
+    given |= {"hunters": hunters, "trackers": shards - hunters, "simulated": simulated is not None}
+    given["pool_size"] = given["pool_size"] or (1 if simulated else 4)
+    given["max_connections"] = given["max_connections"] or shards * given["pool_size"] + 20
+    given["videos"] = given["videos"] or _too_many(given)
+    given["json"] = given["json"] and given["json"].resolve()
+    given["keep"] = given["folder"] is not None
+    given["folder"] = (given["folder"] or Path(tempfile.mkdtemp(prefix="maia-load-"))).resolve()
+    return LoadOptions(**given)
 
 
-def _too_many(trackers: int, batch: int, latency: float, speed: float, seconds: float) -> int:
-    """So many videos a week that Trackers which do nothing but wait for the API could not read them all."""
-    a_second = trackers * batch / latency
+def _too_many(given: Mapping[str, Any]) -> int:
+    """Return more videos a week than Trackers that do nothing but wait for the API could read."""
+    a_second: float = given["trackers"] * given["batch"] / given["latency"]
     # a seventh of a week's is in zone 1, the rest in zone 2; another week's, in zone 3, is all due at the beginning
     below = timedelta(days=7)
     share = (ZONES[0].below or below) / below
-    demand = share / ZONES[0].interval.total_seconds() + (1 - share) / ZONES[1].interval.total_seconds()
+    demand: float = share / ZONES[0].interval.total_seconds() + (1 - share) / ZONES[1].interval.total_seconds()
     demand += 1 / ZONES[2].interval.total_seconds()
-    return max(1_000, round(a_second / (demand * speed + 1 / seconds)))
+    demand = demand * given["speed"] + 1 / (given["minutes"] * 60)
+    return max(1_000, round(a_second / demand))

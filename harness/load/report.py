@@ -3,46 +3,40 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
-
-from rich.table import Table
 
 from atlas import policy
 from harness.driver.audit import Audit
-from harness.driver.screen import Screen
+from harness.driver.screen import Screen, table
 from harness.load.measures import Distribution, Measures
-from harness.load.options import Options
+from harness.load.options import LoadOptions
 from harness.load.watch import Ledger, Watch
-
-__all__ = ["Ending", "as_json", "print_report", "problems"]
 
 _MIB = 1 << 20
 _NAMED = 5  # problems that are shown of each kind
-_FLAT = 0.05  # by how much more a shard may hold at the end, in the middle of all
+_FLAT = 0.05  # how much more memory the median shard may have at the end
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
-        machine: in a line.
         server: PostgreSQL's version.
-        videos: that the database held at the beginning.
-        seconds: that were measured.
+        videos: in the database at the beginning.
+        seconds: of the measurement.
         audit, early: work that was done twice, by the API's log and by the snapshots.
         waiting: zone → seconds by which the most overdue video is late at the end.
-        before, after: the server's accounts around what was measured.
         memory: (bytes at first, at last) of each process.
-        cores: who → CPU seconds a second.
+        cores: name → CPU seconds a second.
         codes: exit code → processes.
-        held: rows that a shard still holds, though all have ended.
-        miscounted: a line for each bucket whose calls the database counts otherwise than the API.
+        held: shard → rows that it still holds, though all have ended.
+        miscounted: a line for each bucket whose calls the database counts differently than the API.
     """
 
-    options: Options
+    options: LoadOptions
     machine: str
     server: str
     videos: int
@@ -67,18 +61,29 @@ class Ending:
 
     @property
     def growth(self) -> float | None:
-        """By which part a shard grew, in the middle of all; None: none was there long enough."""
+        """The median growth of a shard's memory; None: no shard was there long enough."""
         return statistics.median(last / first - 1 for first, last in self.memory) if self.memory else None
+
+    @property
+    def done_twice(self) -> list[str]:
+        return [*self.audit.searched_twice, *self.audit.read_twice, *self.early]
+
+    @property
+    def of_a_shard(self) -> int:
+        """The most connections of a shard."""
+        return max(self.watch.per_shard.values(), default=0)
 
     def late(self, zone: int) -> Distribution | None:
         return Distribution.of(self.measures.late.get(zone, []))
 
-    def time(self, kind: str) -> Distribution | None:
-        return Distribution.of(self.measures.times.get(kind, []))
+    def counted(self, name: str) -> int | None:
+        """What a counter of the ledger grew by during the measurement."""
+        before, after = getattr(self.before, name), getattr(self.after, name)
+        return None if before is None or after is None else after - before
 
 
 def problems(ending: Ending) -> list[str]:
-    """What a check found wrong; empty: all is well."""
+    """Return what the checks found."""
     options = ending.options
     found = [f"searched by two: {line}" for line in ending.audit.searched_twice[:_NAMED]]
     found += [f"read by two: {line}" for line in ending.audit.read_twice[:_NAMED]]
@@ -91,122 +96,81 @@ def problems(ending: Ending) -> list[str]:
     latest = max(first.largest if first else 0, ending.waiting.get(1, 0))
     if latest > ending.intervals[1]:
         found.append(f"zone 1 starves: {latest:.1f} s late, its interval is {ending.intervals[1]:.0f} s")
-    greedy = {name: number for name, number in ending.watch.per_shard.items() if number > options.pool_size}
     found += [
-        f"{name} has {number} connections, DATABASE_POOL_SIZE is {options.pool_size}" for name, number in greedy.items()
+        f"{name} has {number} connections, DATABASE_POOL_SIZE is {options.pool_size}"
+        for name, number in ending.watch.per_shard.items()
+        if number > options.pool_size
     ]
     if ending.growth is not None and ending.growth > _FLAT:
-        found.append(f"memory is not flat: {ending.growth:+.1%} in the middle of all shards")
-    # where there are fewer connections than shards want, some are told so
+        found.append(f"memory is not flat: {ending.growth:+.1%} in the median shard")
+    # where there are fewer connections than the shards want, some end with 69
     expected = {0, 69} if options.max_connections < options.shards * options.pool_size else {0}
     found += [f"{number} processes ended with {code}" for code, number in ending.codes.items() if code not in expected]
     return found
 
 
-def print_report(screen: Screen, ending: Ending) -> bool:
-    """Shows all of it. Returns whether every check holds."""
+def print_report(screen: Screen, ending: Ending) -> None:
+    """Print the table and the checks."""
+    options = ending.options
+    kind = "claimers in a few processes" if options.simulated else "processes"
+    title = f"{options.shards} {kind}: {options.hunters} Hunters, {options.trackers} Trackers; {ending.seconds:.0f} s"
     screen.say("")
-    screen.show(_table(ending))
+    screen.show(table("what", "figure", rows=_rows(ending), title=title))
     wrong = problems(ending)
     for line in wrong:
         screen.say(f"✗ {line}", "bold red")
     if not wrong:
-        screen.say("✓ every check holds", "green")
-    return not wrong
+        screen.say("✓ every check passes", "green")
 
 
-def _table(ending: Ending) -> Table:
-    options, measures, watch = ending.options, ending.measures, ending.watch
-    who = "claimers in a few processes" if options.simulated else "processes"
-    table = Table(
-        "what", "figure",
-        title=f"{options.shards} {who}: {options.hunters} Hunters, {options.trackers} Trackers; {ending.seconds:.0f} s",
-        title_justify="left",
-    )  # fmt: skip
-    table.add_row("machine", ending.machine)
-    table.add_row("database", f"{ending.server}; {ending.videos:,} videos at the beginning")
-    table.add_row("schedule clock", f"{options.speed:g} times as fast; the API answers after {options.latency:g} s")
-    table.add_section()
-    doubles = len(ending.audit.searched_twice) + len(ending.audit.read_twice) + len(ending.early)
-    table.add_row(
-        "work done twice", f"{doubles}, of {ending.audit.searches:,} searches and {ending.audit.readings:,} readings"
-    )
-    table.add_row("videos read and stored", f"{measures.rows['videos written'] / ending.seconds:,.0f} a second")
+def _rows(ending: Ending) -> Iterator[tuple[str, str] | None]:
+    options, measures = ending.options, ending.measures
+    yield "machine", ending.machine
+    yield "database", f"{ending.server}; {ending.videos:,} videos at the beginning"
+    yield "schedule clock", f"{options.speed:g} times as fast; the API answers after {options.latency:g} s"
+    yield None
+    of = f"{ending.audit.searches:,} searches and {ending.audit.readings:,} readings"
+    yield "work done twice", f"{len(ending.done_twice)}, of {of}"
+    yield "videos read and stored", f"{measures.rows['videos written'] / ending.seconds:,.0f} a second"
     for zone, interval in ending.intervals.items():
         late = ending.late(zone)
-        text = (
-            "nothing was read"
-            if late is None
-            else f"p50 {late.p50:.1f} s, p99 {late.p99:.1f} s, most {late.largest:.1f} s"
-        )
+        text = f"p50 {late.p50:.1f} s, p99 {late.p99:.1f} s, most {late.largest:.1f} s" if late else "nothing was read"
         waiting = ending.waiting.get(zone, 0.0)
         left = f"; at the end the last one waits {waiting:.1f} s" if waiting > 0 else ""
-        table.add_row(f"zone {zone} read late by", f"{text} (interval {interval:,.0f} s){left}")
-    table.add_section()
+        yield f"zone {zone} read late by", f"{text} (interval {interval:,.0f} s){left}"
+    yield None
     for kind in ("videos claimed", "topics claimed", "videos written"):
-        times = ending.time(kind)
-        if times:
-            table.add_row(f"{kind}, as the shard sees it", _milliseconds(times))
-    in_server = Distribution.of(measures.in_server)
-    if in_server:
-        table.add_row("a claim, in the server (1 of 10)", _milliseconds(in_server))
-    table.add_row(
-        "connections",
-        f"at most {max(watch.per_shard.values(), default=0)} of a shard (DATABASE_POOL_SIZE {options.pool_size}), "
-        f"{watch.most} in all"
-        + (f" (max_connections {options.max_connections})" if options.database_url is None else ""),
-    )
-    table.add_section()
-    for name, text in _costs(ending):
-        table.add_row(name, text)
-    table.add_row("processes ended", ", ".join(f"{number} with {code}" for code, number in ending.codes.items()))
-    return table
+        if times := Distribution.of(measures.times.get(kind, [])):
+            yield f"{kind}, as the shard sees it", _milliseconds(times)
+    if in_server := Distribution.of(measures.in_server):
+        yield "a claim, in the server (1 of 10)", _milliseconds(in_server)
+    allowed = f" (max_connections {options.max_connections})" if options.database_url is None else ""
+    of_a_shard = f"at most {ending.of_a_shard} of a shard (DATABASE_POOL_SIZE {options.pool_size})"
+    yield "connections", f"{of_a_shard}, {ending.watch.most} in all{allowed}"
+    yield None
+    yield from _costs(ending)
+    yield "processes ended", ", ".join(f"{number} with {code}" for code, number in ending.codes.items())
 
 
-def _costs(ending: Ending) -> list[tuple[str, str]]:
-    before, after = ending.before, ending.after
-    written = max(1, ending.measures.rows["videos written"])
-    rows = []
+def _costs(ending: Ending) -> Iterator[tuple[str, str]]:
     if ending.growth is not None:
         first, last = (statistics.median(pair[n] for pair in ending.memory) / _MIB for n in (0, 1))
         most = max(last / first - 1 for first, last in ending.memory)
-        rows.append(
-            (
-                "memory of a process",
-                f"{first:.1f} MiB at first, {last:.1f} MiB at last ({ending.growth:+.1%}; most {most:+.1%}), "
-                f"{len(ending.memory)} looked at",
-            )
-        )
+        text = f"{first:.1f} MiB at first, {last:.1f} MiB at last ({ending.growth:+.1%}; most {most:+.1%})"
+        yield "memory of a process", f"{text}, {len(ending.memory)} looked at"
     if ending.watch.backend:
-        own = statistics.median(ending.watch.backend) / _MIB
-        rows.append(("memory of a server process", f"{own:.1f} MiB of its own"))
-    rows.append(("CPU", ", ".join(f"{name} {number:.2f} cores" for name, number in ending.cores.items())))
-    wal = after.wal - before.wal
-    pages = (
-        f", of these {after.pages - before.pages:,} whole pages"
-        if after.pages is not None and before.pages is not None
-        else ""
-    )
-    rows.append(
-        ("WAL", f"{wal / ending.seconds / 1e6:.2f} MB a second, {wal / written:,.0f} bytes a video written{pages}")
-    )
-    if (
-        after.writes is not None
-        and before.writes is not None
-        and after.fsyncs is not None
-        and before.fsyncs is not None
-    ):
-        rows.append(
-            (
-                "files",
-                f"{(after.writes - before.writes) / ending.seconds:,.0f} writes and "
-                f"{(after.fsyncs - before.fsyncs) / ending.seconds:,.0f} fsyncs a second",
-            )
-        )
-    rows.append(("transactions", f"{(after.commits - before.commits) / ending.seconds:,.0f} a second"))
-    rows.append(("size of the database", f"{before.size / 1e6:,.0f} MB, then {after.size / 1e6:,.0f} MB"))
-    rows.append(("deadlocks", str(after.deadlocks - before.deadlocks)))
-    return rows
+        yield "memory of a server process", f"{statistics.median(ending.watch.backend) / _MIB:.1f} MiB of its own"
+    yield "CPU", ", ".join(f"{name} {number:.2f} cores" for name, number in ending.cores.items())
+    wal, pages = ending.counted("wal") or 0, ending.counted("pages")
+    a_video = f"{wal / max(1, ending.measures.rows['videos written']):,.0f} bytes a video written"
+    whole = "" if pages is None else f", of these {pages:,} whole pages"
+    yield "WAL", f"{wal / ending.seconds / 1e6:.2f} MB a second, {a_video}{whole}"
+    writes, fsyncs = ending.counted("writes"), ending.counted("fsyncs")
+    if writes is not None and fsyncs is not None:
+        yield "files", f"{writes / ending.seconds:,.0f} writes and {fsyncs / ending.seconds:,.0f} fsyncs a second"
+    yield "transactions", f"{(ending.counted('commits') or 0) / ending.seconds:,.0f} a second"
+    yield "size of the database", f"{ending.before.size / 1e6:,.0f} MB, then {ending.after.size / 1e6:,.0f} MB"
+    yield "deadlocks", str(ending.counted("deadlocks"))
 
 
 def _milliseconds(times: Distribution) -> str:
@@ -214,8 +178,13 @@ def _milliseconds(times: Distribution) -> str:
 
 
 def as_json(ending: Ending) -> dict[str, Any]:
-    """The figures of the table."""
-    options, watch = ending.options, ending.watch
+    """Return the figures of the table."""
+    options, watch, measures = ending.options, ending.watch, ending.measures
+
+    def figures(values: Sequence[float]) -> dict[str, float] | None:
+        found = Distribution.of(values)
+        return asdict(found) if found else None
+
     return {
         "machine": ending.machine,
         "server": ending.server,
@@ -228,15 +197,15 @@ def as_json(ending: Ending) -> dict[str, Any]:
         "videos_at_the_beginning": ending.videos,
         "searches": ending.audit.searches,
         "readings": ending.audit.readings,
-        "done_twice": [*ending.audit.searched_twice, *ending.audit.read_twice, *ending.early],
-        "videos_written": ending.measures.rows["videos written"],
-        "late_seconds": {zone: late.as_dict() for zone in ending.intervals if (late := ending.late(zone))},
+        "done_twice": ending.done_twice,
+        "videos_written": measures.rows["videos written"],
+        "late_seconds": {zone: figures(measures.late[zone]) for zone in ending.intervals if measures.late.get(zone)},
         "waiting_seconds": dict(ending.waiting),
         "interval_seconds": ending.intervals,
-        "milliseconds": {kind: of.as_dict() for kind in sorted(ending.measures.times) if (of := ending.time(kind))},
-        "claim_in_server_milliseconds": of.as_dict() if (of := Distribution.of(ending.measures.in_server)) else None,
+        "milliseconds": {kind: figures(values) for kind, values in sorted(measures.times.items())},
+        "claim_in_server_milliseconds": figures(measures.in_server),
         "connections": {
-            "of_a_shard": max(watch.per_shard.values(), default=0),
+            "of_a_shard": ending.of_a_shard,
             "in_all": watch.most,
             "pool_size": options.pool_size,
             "max_connections": options.max_connections if options.database_url is None else None,
@@ -245,9 +214,9 @@ def as_json(ending: Ending) -> dict[str, Any]:
         "memory_growth": ending.growth,
         "server_process_bytes": statistics.median(watch.backend) if watch.backend else None,
         "cores": dict(ending.cores),
-        "wal_bytes": ending.after.wal - ending.before.wal,
-        "commits": ending.after.commits - ending.before.commits,
-        "deadlocks": ending.after.deadlocks - ending.before.deadlocks,
+        "wal_bytes": ending.counted("wal"),
+        "commits": ending.counted("commits"),
+        "deadlocks": ending.counted("deadlocks"),
         "exit_codes": {str(code): number for code, number in ending.codes.items()},
         "problems": problems(ending),
     }

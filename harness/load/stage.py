@@ -1,4 +1,4 @@
-"""What the shards work with: a database as after two weeks of work, and the local YouTube."""
+"""The database as after two weeks of work, and the local YouTube."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from atlas.schema.migrate import migrate
 from harness.driver.processes import Child, Children
 from harness.driver.sandbox import NO_QUOTA, start_sandbox
 from harness.driver.server import Server
-from harness.load.options import Options
+from harness.load.options import LoadOptions
 from youtube_sandbox.themes import THEMES
 from youtube_sandbox.world import SeededWorld
-
-__all__ = ["NotEmpty", "fill", "open_server", "start_load_sandbox"]
 
 _WEEKS = 2
 _PATIENCE = 120.0  # seconds that the sandbox may take to make its whole world
@@ -41,12 +39,12 @@ _SERVER = {
 
 
 class NotEmpty(Exception):
-    """The database that was named holds videos or queries."""
+    """The named database holds videos or queries."""
 
 
 @contextlib.asynccontextmanager
-async def open_server(options: Options) -> AsyncIterator[tuple[str, int | None]]:
-    """The database's address, and the process of the server if it is one of our own."""
+async def open_server(options: LoadOptions) -> AsyncIterator[tuple[str, int | None]]:
+    """Yield the database's address, and the process of the server if it is one of its own."""
     if options.database_url is not None:
         yield options.database_url, None
         return
@@ -62,15 +60,11 @@ async def open_server(options: Options) -> AsyncIterator[tuple[str, int | None]]
         await asyncio.to_thread(server.stop)
 
 
-async def fill(options: Options, dsn: str, now: datetime, begins: datetime) -> int:
-    """Migrates, and stores two weeks of the sandbox's videos and some queries. Returns the number of videos.
+async def fill(options: LoadOptions, dsn: str, now: datetime, begins: datetime) -> int:
+    """Migrate, and store two weeks of the sandbox's videos and some queries. Return the number of videos.
 
-    In the zones 1 and 2 the videos are due one after the other, as they come to be in time; those of zone 3 are all
-    due at once, so that there is more to do than the shards can.
-
-    Args:
-        now: schedule time.
-        begins: schedule time at which the measuring begins.
+    In zones 1 and 2 the videos become due one after the other from the schedule time ``begins`` on, when the
+    measurement begins. Those of zone 3 are all due at once, so that there is more to do than the shards can.
     """
     await migrate(database)
     if await database.fetch("SELECT FROM videos LIMIT 1") or await database.fetch("SELECT FROM search_queue LIMIT 1"):
@@ -86,7 +80,7 @@ async def fill(options: Options, dsn: str, now: datetime, begins: datetime) -> i
     return len(rows)
 
 
-def _videos(options: Options, now: datetime, begins: datetime) -> Iterator[tuple[Any, ...]]:
+def _videos(options: LoadOptions, now: datetime, begins: datetime) -> Iterator[tuple[Any, ...]]:
     order = random.Random(options.seed)  # noqa: S311  a load, not a secret
     oldest = now.timestamp() - _WEEKS * 7 * 86_400
     world = SeededWorld(seed=options.seed, begin=oldest, videos=options.videos)
@@ -103,7 +97,9 @@ def _videos(options: Options, now: datetime, begins: datetime) -> Iterator[tuple
             yield video.id, video.title, published, published, now - timedelta(days=1), zone, due, published, published
 
 
-async def start_load_sandbox(children: Children, options: Options, environment: Mapping[str, str]) -> tuple[Child, str]:
+async def start_load_sandbox(
+    children: Children, options: LoadOptions, environment: Mapping[str, str]
+) -> tuple[Child, str]:
     """Start the local YouTube Data API with all of its world made. Return the process and its base URL."""
     given = [
         "--seed", str(options.seed), "--videos", str(options.videos), "--latency", str(options.latency),
@@ -115,7 +111,7 @@ async def start_load_sandbox(children: Children, options: Options, environment: 
 
 
 def _make_world(address: str) -> None:
-    """A search that finds nothing looks at everything."""
+    """Search for nothing, which reads the whole world."""
     request = urllib.request.Request(  # noqa: S310  our own server
         f"{address}/search?part=snippet&type=video&order=date&q=nosuchword", headers={"X-Goog-Api-Key": "warm-up"}
     )

@@ -1,9 +1,9 @@
-"""What an agent does when a call of the API fails: the error tables of both agents, in one place.
+"""What both agents do when an API call fails.
 
 | error | response |
 |---|---|
-| rate limit | request a churn; nothing new is asked |
-| quota of every key spent | note the bucket; the rest waits for its reset |
+| rate limit | request a churn; start no new call |
+| quota of every key spent | record the bucket; the other items wait for its reset |
 | page token refused | the caller begins again without it |
 | request refused | name the setting that is wrong and end the run, or skip the items |
 | network, server, statement | log, count the cause, skip the items |
@@ -24,8 +24,6 @@ from maia.agents.session import AgentSession
 from maia.orchestration import get_run_logger
 from maia.youtube import BadRequest, NotFound, PageTokenInvalid, RateLimited, Stopped, YouTubeError
 
-__all__ = ["SETTING_OF", "CallFailure", "Work", "call_api", "skip"]
-
 T = TypeVar("T")
 
 SETTING_OF = {
@@ -34,13 +32,13 @@ SETTING_OF = {
     "safeSearch": "hunter_safe_search",
     "videoCategoryId": "hunter_category",
 }
-"""Parameters of a search that come from a setting: a refusal there is no query's fault."""
+"""Search parameters that come from a setting; if YouTube refuses one, the setting is wrong and not the query."""
 
 
 class CallFailure(Enum):
     """Why a call has no answer."""
 
-    NOT_ASKED = "the run is to end"
+    NOT_ASKED = "the run is ending"
     EXHAUSTED = "no key has quota left"
     PAGE_REFUSED = "the page token is not accepted"
     REFUSED = "YouTube refuses the request: asking again gives the same"
@@ -48,26 +46,23 @@ class CallFailure(Enum):
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a call is made for, as logs and counts name it.
-
-    Attributes:
-        kind: ``searches`` or ``videos``.
-        skipped: the log line of a failure, such as "3 videos are skipped".
-        when_exhausted: the log line of spent quota: what becomes of the rest.
-        number: how many items a failure skips.
-        when_refused: the log line of a refused request that is no failure, since another method is asked.
-    """
+class CallPurpose:
+    """What a call is made for, as logs and counts name it."""
 
     kind: str
+    """``searches`` or ``videos``."""
     skipped: str
+    """The log line of a failure, such as "3 videos are skipped"."""
     when_exhausted: str
+    """The log line of spent quota: what becomes of the rest."""
     number: int = 1
+    """Items that a failure skips."""
     when_refused: str | None = None
+    """The log line of a refused request if another method is asked instead; None: it is a failure."""
 
 
-async def call_api(session: AgentSession, call: Awaitable[T], work: Work) -> T | CallFailure:
-    """Make a call; return its answer, or do what its failure asks for and return why there is none."""
+async def call_api(session: AgentSession, call: Awaitable[T], purpose: CallPurpose) -> T | CallFailure:
+    """Make a call; return its answer, or handle its failure and return the reason."""
     try:
         return await call
     except RateLimited as error:
@@ -75,7 +70,7 @@ async def call_api(session: AgentSession, call: Awaitable[T], work: Work) -> T |
     except Stopped:
         pass
     except RingExhausted as error:
-        session.record_exhausted(error, work.when_exhausted)
+        session.record_exhausted(error, purpose.when_exhausted)
         return CallFailure.EXHAUSTED
     except PageTokenInvalid:
         return CallFailure.PAGE_REFUSED
@@ -83,23 +78,23 @@ async def call_api(session: AgentSession, call: Awaitable[T], work: Work) -> T |
         if refused := _refused_setting(error):
             session.record_fatal(refused)
             return CallFailure.NOT_ASKED
-        if work.when_refused is not None:
-            get_run_logger().warning("%s: %s", work.when_refused, error)
+        if purpose.when_refused is not None:
+            get_run_logger().warning("%s: %s", purpose.when_refused, error)
         else:
-            skip(session, work, error)
+            skip(session, purpose, error)
         return CallFailure.REFUSED
     except (YouTubeError, StatementFailed) as error:
-        skip(session, work, error)
+        skip(session, purpose, error)
         return CallFailure.FAILED
     except AtlasError as error:
         session.record_fatal(error)
     return CallFailure.NOT_ASKED
 
 
-def skip(session: AgentSession, work: Work, error: YouTubeError | StatementFailed) -> None:
+def skip(session: AgentSession, purpose: CallPurpose, error: YouTubeError | StatementFailed) -> None:
     """Log that items are skipped, and count the cause."""
-    get_run_logger().log(_level(session, error), "%s: %s", work.skipped, error)
-    session.failures[work.kind].record(error, work.number)
+    get_run_logger().log(_level(session, error), "%s: %s", purpose.skipped, error)
+    session.failures[purpose.kind].record(error, purpose.number)
 
 
 def _level(session: AgentSession, error: Exception) -> int:

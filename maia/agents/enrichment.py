@@ -1,47 +1,49 @@
-"""Enriching: videos.list brings what a search result lacks: tags, counts, duration, and the archive's record.
+"""Enrich videos: read their tags, counts and duration with videos.list, and queue the tags (the Snowball).
 
-A search is too expensive to lose: what cannot be enriched now is stored as the search has it, for a later cycle.
+A search is too expensive to lose: a video that cannot be enriched now is stored as the search has it, and a later cycle
+enriches it.
 """
 
 from __future__ import annotations
 
+import functools
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from atlas import vault
+from atlas import search_terms, vault
 from atlas.config import settings
 from atlas.errors import StatementFailed
 from atlas.models.rows import Presence, VideoUpdate
 from atlas.models.youtube import SearchItem, Video
-from atlas.quota.reservations import Reservation
-from maia.agents.api_call import CallFailure, Work, call_api, skip
-from maia.agents.archiving import archive
-from maia.agents.session import CONTROL_IDS, AgentSession, agent_session
-from maia.agents.snowball import snowball
+from atlas.quota.ledger import Reservation
+from maia.agents.api_call import CallFailure, CallPurpose, call_api, skip
+from maia.agents.session import CONTROL_IDS_A_CALL, AgentSession, agent_session
 from maia.orchestration import task
 from maia.runtime.concurrency import run_bounded
 from maia.youtube import MAX_IDS, VideoList
 
-__all__ = ["CALLS_A_CYCLE", "VIDEOS_A_CALL", "enrich", "finish_earlier"]
-
-VIDEOS_A_CALL = MAX_IDS - CONTROL_IDS
+VIDEOS_A_CALL = MAX_IDS - CONTROL_IDS_A_CALL
 """Unfinished videos that one videos.list call asks about."""
 
 CALLS_A_CYCLE = 10
-"""Most calls of one cycle for unfinished videos: a cycle without units may leave 500 of them."""
+"""Most calls of one cycle for unfinished videos; a cycle without units may leave 500 such videos."""
+
+
+SHORTEST, LONGEST = 2, 100  # characters; YouTube's own limit for all tags of a video together is 500
 
 
 async def enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[list[Video], tuple[Reservation, ...]]:
-    """Return the videos of search results, enriched where videos.list answers, and the reserved calls of that.
+    """Return the videos of search results, enriched where videos.list answers, and the reservations of that call.
 
-    After a signal the answer is waited for no longer than the grace.
+    After a signal it waits for the answer no longer than the grace.
     """
     videos = {item.id: item.to_video() for item in items}
     if not items or "units" in session.exhausted:
         return list(videos.values()), ()
     (answer,) = await run_bounded(
-        [list(videos)], lambda ids: call_api(session, session.client.videos(ids), _work(ids)),
+        [list(videos)], lambda ids: call_api(session, session.client.videos(ids), _purpose(ids)),
         limit=1, shutdown=session.shutdown,
     )  # fmt: skip
     if isinstance(answer, Exception):
@@ -52,19 +54,17 @@ async def enrich(session: AgentSession, items: Sequence[SearchItem]) -> tuple[li
     return list(videos.values()), answer.reservations
 
 
-def _work(ids: Sequence[str]) -> Work:
+def _purpose(ids: Sequence[str]) -> CallPurpose:
     later = "videos are stored without their metadata until then"
-    return Work("videos", f"{len(ids)} videos are not enriched now", later, len(ids))
+    return CallPurpose("videos", f"{len(ids)} videos are not enriched now", later, len(ids))
 
 
 @task(name="finish_earlier")
 async def finish_earlier() -> dict[str, int]:
-    """Enrich what an earlier cycle stored as its search had it, and archive what never was.
+    """Enrich videos that earlier cycles stored without metadata, and archive those that never were.
 
-    One unit for up to 45 videos, at most 10 units a cycle.
-
-    Returns:
-        counts: unfinished, unfinished_failed, videos_enriched, queries_new, archived (videos).
+    One unit for up to 45 videos, at most 10 units a cycle. Return counts: unfinished, unfinished_failed,
+    videos_enriched, queries_new, archived (videos).
     """
     async with agent_session("hunter") as session:
         counts: Counter[str] = Counter()
@@ -79,24 +79,24 @@ async def finish_earlier() -> dict[str, int]:
             if len(targets) < VIDEOS_A_CALL:
                 break
         if vault.flush_due:  # otherwise it is flushed with what the cycle finds
-            counts["archived"] += await archive(session)
+            counts["archived"] += await session.archive()
         await session.dao.release_claims()
         return dict(counts)
 
 
 async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
-    dao, work = session.dao, _work(ids)
+    dao, purpose = session.dao, _purpose(ids)
     failed = Counter(unfinished_failed=len(ids))
     try:
-        control_ids = [id_ for id_ in await dao.fetch_control_ids(CONTROL_IDS) if id_ not in ids]
+        control_ids = [id_ for id_ in await dao.fetch_control_ids(CONTROL_IDS_A_CALL) if id_ not in ids]
     except StatementFailed as error:
-        skip(session, work, error)
-        dao.set_aside(ids)
+        skip(session, purpose, error)
+        dao.keep_claims(ids)
         return failed
-    answer = await call_api(session, session.client.videos([*ids, *control_ids]), work)
+    answer = await call_api(session, session.client.videos([*ids, *control_ids]), purpose)
     if isinstance(answer, CallFailure):
         if answer in {CallFailure.REFUSED, CallFailure.FAILED}:
-            dao.set_aside(ids)
+            dao.keep_claims(ids)
         return failed
     found = {video.id: video for video in answer.items if video.id in ids}
     missing = [id_ for id_ in ids if id_ not in found]
@@ -121,14 +121,40 @@ async def _finish(session: AgentSession, ids: Sequence[str]) -> Counter[str]:
         counts.update(videos_enriched=len(stored.newly_enriched), queries_new=added)
 
     try:
-        await dao.patiently(write)
+        await session.write(write, answer.reservations)
     except StatementFailed as error:
-        await session.ring.settle(answer.reservations)
-        skip(session, work, error)
-        dao.set_aside(ids)
+        skip(session, purpose, error)
+        dao.keep_claims(ids)
         return failed
     if not proves_absence:
-        dao.set_aside(missing)  # nothing is known of these: they are not asked again at once
+        dao.keep_claims(missing)  # the answer proves nothing about these: do not claim them again in this process
     for video in found.values():
         vault.store_metadata(video.id, video.raw, refetched=True, observed_at=observed)
     return counts
+
+
+def snowball(tags: Iterable[str]) -> list[str]:
+    """Return the queries of one video's tags, each once, in their order, as HUNTER_TAGS_PER_VIDEO and the patterns say.
+
+    A tag has to match HUNTER_TAG_ALLOW and must not match HUNTER_TAG_DENY.
+    """
+    allow, deny = _pattern(settings.hunter_tag_allow), _pattern(settings.hunter_tag_deny)
+    queries: dict[str, None] = {}
+    for tag in tags:
+        if len(queries) >= settings.hunter_tags_per_video:
+            break
+        query = normalise(tag)
+        if query and (not allow or allow.search(query)) and not (deny and deny.search(query)):
+            queries[query] = None
+    return list(queries)
+
+
+def normalise(tag: str) -> str | None:
+    """Return the tag in the form of ``atlas.search_terms``, without ``#`` around it; None if too short or too long."""
+    text = search_terms.normalise(tag).strip("# ")
+    return text if SHORTEST <= len(text) <= LONGEST else None
+
+
+@functools.cache
+def _pattern(text: str | None) -> re.Pattern[str] | None:
+    return re.compile(text, re.IGNORECASE) if text else None

@@ -13,39 +13,31 @@ from atlas.config import settings
 from atlas.errors import StatementFailed
 from atlas.models.rows import Presence, TargetRow, VideoUpdate
 from atlas.models.youtube import Video, VideoStats
-from maia.agents.api_call import CallFailure, Work, call_api, skip
-from maia.agents.session import CONTROL_IDS, AgentSession, agent_session
+from maia.agents.api_call import CallFailure, CallPurpose, call_api, skip
+from maia.agents.session import CONTROL_IDS_A_CALL, AgentSession, agent_session
 from maia.orchestration import get_run_logger, task
 from maia.runtime.concurrency import run_bounded
 from maia.youtube import MAX_IDS, StatsList, VideoList
 
-__all__ = ["update_stats"]
-
 
 @dataclass(frozen=True)
-class _Call:
-    """One call's worth of videos, at most 50.
-
-    Attributes:
-        refresh: asks videos.list, which also brings titles and tags, and whose absences count.
-        suspect: videos.batchGetStats has left these videos out in this cycle.
-        control_ids: known videos that are asked along; nothing is written about them.
-    """
+class _StatsCall:
+    """One call's worth of videos, at most 50."""
 
     targets: Sequence[TargetRow]
     refresh: bool
+    """Whether videos.list is asked: it also returns titles and tags, and its absences count."""
     suspect: bool = False
+    """Whether videos.batchGetStats has left these videos out in this cycle."""
     control_ids: tuple[str, ...] = ()
+    """Asked along; nothing is written about them."""
 
 
 @dataclass
 class _CallResult:
     """The result of one call.
 
-    Attributes:
-        suspects: videos that videos.batchGetStats left out.
-        unasked: videos that it could not be asked about.
-        present: ids of those that are there.
+    ``suspects`` were left out by videos.batchGetStats, ``unasked`` could not be asked; ``present``: ids in the answer.
     """
 
     counts: Counter[str]
@@ -56,39 +48,37 @@ class _CallResult:
 
 @task(name="update_stats")
 async def update_stats(targets: Sequence[TargetRow]) -> dict[str, int]:
-    """Ask for the counts of claimed videos, 50 a call, the calls at once (bounded), and write each call's answer.
+    """Read the counts of claimed videos, 50 a call, YOUTUBE_CONCURRENCY calls at a time; write each answer.
 
     The first pass asks videos.batchGetStats while its bucket lasts, and videos.list for videos whose metadata, or
     record in the archive, soon has to be deleted. The second pass asks videos.list for what batchGetStats left out:
-    only absence there counts.
-
-    Returns:
-        counts of videos: updated, absent, unanswered, retired, refreshed, failed, left (not asked).
+    only absence there counts. Return counts of videos: updated, absent, unanswered, retired, refreshed, failed, left
+    (not asked).
     """
     async with agent_session("tracker") as session:
         session.dao.register_videos(targets)
         retired_before = session.dao.retired
-        refreshed = {target["id"] for target in _to_refresh(targets)}
-        refreshes = [target for target in targets if target["id"] in refreshed]
-        others = [target for target in targets if target["id"] not in refreshed]
-        first = await _pass(session, [*_calls(refreshes, refresh=True), *_calls(others, refresh=False)])
-        calls = _calls([target for result in first for target in result.unasked], refresh=True)
+        refreshes = _to_refresh(targets)
+        refresh_ids = {target["id"] for target in refreshes}
+        others = [target for target in targets if target["id"] not in refresh_ids]
+        first = await _make_calls(session, [*_split(refreshes, refresh=True), *_split(others, refresh=False)])
+        calls = _split([target for result in first for target in result.unasked], refresh=True)
         if suspects := [target for result in first for target in result.suspects]:
             present = [id_ for result in first for id_ in result.present]
             try:
-                control_ids = present[:CONTROL_IDS] or await session.dao.fetch_control_ids(CONTROL_IDS)
+                control_ids = present[:CONTROL_IDS_A_CALL] or await session.dao.fetch_control_ids(CONTROL_IDS_A_CALL)
             except StatementFailed as error:
                 first.append(_skip(session, suspects, error))  # without control ids they would count as absent
             else:
-                calls += _calls(suspects, refresh=True, suspect=True, control_ids=control_ids)
-        second = await _pass(session, calls) if calls and not session.over else []
+                calls += _split(suspects, refresh=True, suspect=True, control_ids=control_ids)
+        second = await _make_calls(session, calls) if calls and not session.over else []
         counts: Counter[str] = Counter()
         if not second:
             counts["left"] = sum(len(call.targets) for call in calls)
         for result in [*first, *second]:
             counts.update(result.counts)
         for result in second:
-            # without units, refreshes were asked of batchGetStats: what it left out cannot be asked again now
+            # without units, this pass asked batchGetStats: what that left out cannot be asked again now
             counts.update((await _reschedule(session, result.suspects)).counts)
             counts["left"] += len(result.unasked)
         counts["retired"] = session.dao.retired - retired_before
@@ -114,39 +104,39 @@ def _archived_before(target: TargetRow, time: datetime) -> bool:
     return target["archived_at"] is not None and target["archived_at"] <= time and vault.enabled
 
 
-def _calls(
+def _split(
     targets: Sequence[TargetRow], *, refresh: bool, suspect: bool = False, control_ids: Sequence[str] = ()
-) -> list[_Call]:
+) -> list[_StatsCall]:
     asked = {target["id"] for target in targets}
     controls = tuple(id_ for id_ in control_ids if id_ not in asked)
     size = MAX_IDS - len(controls)
-    return [_Call(targets[i : i + size], refresh, suspect, controls) for i in range(0, len(targets), size)]
+    return [_StatsCall(targets[i : i + size], refresh, suspect, controls) for i in range(0, len(targets), size)]
 
 
-async def _pass(session: AgentSession, calls: Sequence[_Call]) -> list[_CallResult]:
+async def _make_calls(session: AgentSession, calls: Sequence[_StatsCall]) -> list[_CallResult]:
     outcomes = await run_bounded(
-        calls, lambda call: _make(session, call), limit=settings.youtube_concurrency, shutdown=session.shutdown
+        calls, lambda call: _make_call(session, call), limit=settings.youtube_concurrency, shutdown=session.shutdown
     )
     results = []
     for call, outcome in zip(calls, outcomes, strict=True):
         if isinstance(outcome, Exception):
             session.record_fatal(outcome)
-        results.append(outcome if isinstance(outcome, _CallResult) else _left(call))
+        results.append(outcome if isinstance(outcome, _CallResult) else _not_asked(call))
     return results
 
 
-async def _make(session: AgentSession, call: _Call) -> _CallResult:
+async def _make_call(session: AgentSession, call: _StatsCall) -> _CallResult:
     """Make one call and write its answer."""
     ids = [target["id"] for target in call.targets]
     if ("units" if call.refresh else "batchGetStats") in session.exhausted:
         return await _without_quota(session, call)
-    client, work = session.client, _work(ids)
+    client, purpose = session.client, _purpose(ids)
     answer: VideoList | StatsList | CallFailure
     if call.refresh:
-        answer = await call_api(session, client.videos([*ids, *call.control_ids]), work)
+        answer = await call_api(session, client.videos([*ids, *call.control_ids]), purpose)
     else:
         # a key or a region without the newer method still has videos.list
-        fallback = replace(work, when_refused="videos.batchGetStats is refused, videos.list is asked")
+        fallback = replace(purpose, when_refused="videos.batchGetStats is refused, videos.list is asked")
         answer = await call_api(session, client.batch_get_stats(ids), fallback)
     match answer:
         case CallFailure.EXHAUSTED:
@@ -154,10 +144,10 @@ async def _make(session: AgentSession, call: _Call) -> _CallResult:
         case CallFailure.REFUSED if not call.refresh:
             return _CallResult(Counter(), unasked=call.targets)
         case CallFailure.REFUSED | CallFailure.FAILED:
-            session.dao.set_aside(ids)
+            session.dao.keep_claims(ids)
             return _CallResult(Counter(failed=len(ids)))
         case CallFailure():
-            return _left(call)
+            return _not_asked(call)
     try:
         if isinstance(answer, VideoList):
             result = await _write_refresh(session, call, answer)
@@ -170,31 +160,31 @@ async def _make(session: AgentSession, call: _Call) -> _CallResult:
     return result
 
 
-def _work(ids: Sequence[str]) -> Work:
+def _purpose(ids: Sequence[str]) -> CallPurpose:
     later = "videos that no other bucket can pay for wait until then"
-    return Work("videos", f"{len(ids)} videos are skipped", later, len(ids))
+    return CallPurpose("videos", f"{len(ids)} videos are skipped", later, len(ids))
 
 
-def _left(call: _Call) -> _CallResult:
+def _not_asked(call: _StatsCall) -> _CallResult:
     return _CallResult(Counter(left=len(call.targets)))
 
 
 def _skip(session: AgentSession, targets: Sequence[TargetRow], error: StatementFailed) -> _CallResult:
     """Leave these videos to a later process."""
     ids = [target["id"] for target in targets]
-    skip(session, _work(ids), error)
-    session.dao.set_aside(ids)
+    skip(session, _purpose(ids), error)
+    session.dao.keep_claims(ids)
     return _CallResult(Counter(failed=len(ids)))
 
 
-async def _without_quota(session: AgentSession, call: _Call) -> _CallResult:
+async def _without_quota(session: AgentSession, call: _StatsCall) -> _CallResult:
     if not call.refresh:
         return _CallResult(Counter(), unasked=call.targets)
     if call.suspect:
         return await _reschedule(session, call.targets)
     if "batchGetStats" not in session.exhausted:
-        return await _make(session, replace(call, refresh=False))  # a refresh can wait, the counts cannot
-    return _left(call)
+        return await _make_call(session, replace(call, refresh=False))  # a refresh can wait, the counts cannot
+    return _not_asked(call)
 
 
 async def _reschedule(session: AgentSession, targets: Sequence[TargetRow]) -> _CallResult:
@@ -206,10 +196,10 @@ async def _reschedule(session: AgentSession, targets: Sequence[TargetRow]) -> _C
     return _CallResult(Counter(unanswered=len(targets)))
 
 
-async def _write_stats(session: AgentSession, call: _Call, answer: StatsList) -> _CallResult:
-    # of an answer that holds other videos too, or one twice, only what was asked for counts, and once
+async def _write_stats(session: AgentSession, call: _StatsCall, answer: StatsList) -> _CallResult:
+    # an answer may have other videos, or one twice: take each requested video once
     ids = {target["id"] for target in call.targets}
-    found = {item.id: _present(item) for item in answer.items if item.id in ids}
+    found = {item.id: _update_of(item) for item in answer.items if item.id in ids}
     if answer.extra:
         get_run_logger().warning("videos.batchGetStats answers with unknown members: %s", ", ".join(answer.extra))
     dao, now = session.dao, clock.now()
@@ -218,20 +208,16 @@ async def _write_stats(session: AgentSession, call: _Call, answer: StatsList) ->
         # one statement, which needs no transaction around it
         with session.ring.settling(answer.reservations) as calls:
             updated = await dao.update_video_stats_batch(list(found.values()), calls=calls, at=now)
-        if updated < len(found):  # leases have passed, or only the answer to an earlier try was lost
+        if updated < len(found):  # leases have passed, or an earlier try wrote them and was not answered
             updated = await dao.snapshots_at(list(found), now)
         return updated
 
-    try:
-        updated = await dao.patiently(write)
-    except StatementFailed:
-        await session.ring.settle(answer.reservations)  # the call was made, whatever became of its answer
-        raise
+    updated = await session.write(write, answer.reservations)
     suspects = [target for target in call.targets if target["id"] not in found]
     return _CallResult(Counter(updated=updated), suspects, present=list(found))
 
 
-async def _write_refresh(session: AgentSession, call: _Call, answer: VideoList) -> _CallResult:
+async def _write_refresh(session: AgentSession, call: _StatsCall, answer: VideoList) -> _CallResult:
     ids = {target["id"] for target in call.targets}
     found = {video.id: video for video in answer.items if video.id in ids}
     missing = ids - found.keys()
@@ -241,7 +227,7 @@ async def _write_refresh(session: AgentSession, call: _Call, answer: VideoList) 
             "videos.list left out %d videos, in an answer that proves nothing%s", len(missing), answer.oddity
         )
     absence = Presence.ABSENT if proves_absence else Presence.UNANSWERED
-    updates = [*(_present(video) for video in found.values()), *(VideoUpdate(id_, absence) for id_ in missing)]
+    updates = [*(_update_of(video) for video in found.values()), *(VideoUpdate(id_, absence) for id_ in missing)]
     dao = session.dao
 
     async def write() -> tuple[int, Collection[str]]:
@@ -252,11 +238,7 @@ async def _write_refresh(session: AgentSession, call: _Call, answer: VideoList) 
             with session.ring.settling(answer.reservations) as calls:
                 return await dao.update_video_stats_batch(updates, calls=calls), existing
 
-    try:
-        updated, existing = await dao.patiently(write)
-    except StatementFailed:
-        await session.ring.settle(answer.reservations)
-        raise
+    updated, existing = await session.write(write, answer.reservations)
     old = _refresh_before()
     for target in call.targets if vault.enabled else ():
         video = found.get(target["id"])
@@ -268,7 +250,7 @@ async def _write_refresh(session: AgentSession, call: _Call, answer: VideoList) 
 
 
 def _needs_record(target: TargetRow, video: Video, old: datetime) -> bool:
-    # without batchGetStats the same videos come this way every hour: not each answer is archived
+    # without batchGetStats the same videos are read here every hour: do not archive each answer
     return (
         target["archived_at"] is None
         or _archived_before(target, old)
@@ -276,7 +258,6 @@ def _needs_record(target: TargetRow, video: Video, old: datetime) -> bool:
     )
 
 
-def _present(item: Video | VideoStats) -> VideoUpdate:
-    return VideoUpdate(
-        item.id, Presence.PRESENT, item.views, item.likes, item.comments, item.published_at, item.duration
-    )
+def _update_of(item: Video | VideoStats) -> VideoUpdate:
+    counts = item.views, item.likes, item.comments
+    return VideoUpdate(item.id, Presence.PRESENT, *counts, item.published_at, item.duration)

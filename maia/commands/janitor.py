@@ -15,13 +15,12 @@ from maia.commands.agents import (
     MOST_MINUTES,
     MOST_ROWS,
     JsonLogs,
+    MetricsPort,
     ResultFile,
     Verbose,
     parse_shard,
 )
 from maia.runtime.logs import set_up_logging
-
-__all__ = ["janitor"]
 
 BatchSize = Annotated[
     int | None,
@@ -34,18 +33,16 @@ MaxMinutes = Annotated[
     typer.Option(
         min=0,
         max=MOST_MINUTES,
-        help="Start nothing new after this long; the next run continues. 0: as without this option.",
+        help="Start nothing new after this many minutes; 0: no limit.",
     ),
 ]
 ShardOption = Annotated[
     str,
-    typer.Option(metavar="I/N", help="Which of N processes this is, I from 0: names it in logs and results."),
+    typer.Option(metavar="I/N", help="Name of one of N processes, I from 0."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Delete nothing, and say what would go, why, and an example.")]
-Yes = Annotated[
-    bool, typer.Option("--yes", help="Delete even more than JANITOR_MAX_SHARE of a table allows. A dry run shows it.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="With --dry-run: print what would go as one JSON object.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Delete nothing; show what would be deleted, and why.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Delete even more than the bound (JANITOR_MAX_SHARE).")]
+AsJson = Annotated[bool, typer.Option("--json", help="With --dry-run: print one JSON object.")]
 
 
 def janitor(
@@ -53,6 +50,7 @@ def janitor(
     max_minutes: MaxMinutes = None,
     shard: ShardOption = "0/1",
     result_file: ResultFile = None,
+    metrics_port: MetricsPort = None,
     *,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -60,12 +58,12 @@ def janitor(
     json_logs: JsonLogs = False,
     verbose: Verbose = False,
 ) -> None:
-    """Keep the data as long as it may be kept: delete what is older, from the database and the archive.
+    """Delete data that is older than its retention, from the database and the archive.
 
-    Once a day, beside the agents; it needs the database and the archive, and no key. What is kept for how long are the
-    RETENTION settings; the page below says more.
+    Run it once a day, also while other agents run. It needs the database and the archive, but no key. The RETENTION
+    settings say how long data is kept; see the page below.
 
-    A run that would delete more than 1,000 rows and more than its bound of a table ends with 2 and deletes nothing,
+    If a run would delete more than 1,000 rows of a table, and more than the bound, it deletes nothing and ends with 2,
     unless --yes confirms it.
 
     \b
@@ -78,7 +76,11 @@ def janitor(
         raise typer.BadParameter("it shows what a dry run would delete: give --dry-run too", param_hint="--json")
     set_up_logging(json=json_logs, verbose=verbose)
     show = _print_json if as_json else _print
-    run(JanitorOptions(parse_shard(shard), batch_size, max_minutes or None, result_file, dry_run, yes, show))
+    run(
+        JanitorOptions(
+            parse_shard(shard), batch_size, max_minutes or None, result_file, dry_run, yes, show, metrics_port
+        )
+    )
 
 
 def _print(outlook: Outlook, archive: ArchiveOutlook | None) -> None:

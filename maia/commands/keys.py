@@ -17,10 +17,8 @@ from atlas.config.keypool import KeyPool
 from atlas.database import database
 from atlas.errors import ConfigError
 from atlas.sanitize import sanitize_line
-from atlas.times import iso
+from atlas.times import local
 from maia.commands.running import run
-
-__all__ = ["app"]
 
 app = typer.Typer(help="Show the key rings, what each key has spent today, and what is suspended.")
 
@@ -63,7 +61,7 @@ def keys(context: typer.Context) -> None:
                 Text(keys_) if number == 0 else "",
                 bucket.bucket,
                 limit,
-                iso(bucket.until) if bucket.until else "",
+                local(bucket.until) if bucket.until else "",
                 Text(sanitize_line(bucket.reason or "")),
                 end_section=number == len(report.buckets) - 1,
             )
@@ -73,14 +71,14 @@ def keys(context: typer.Context) -> None:
             f"The pool is a list of {len(pool.all_keys())}, too few to deal out: all rings share it, and what one "
             "agent spends is gone for the others."
         )
-    typer.echo(f"It is {iso(clock.now())}. Lift a suspension: maia keys resume FINGERPRINT")
+    typer.echo(f"It is {local(clock.now())}. Lift a suspension: maia keys resume FINGERPRINT")
 
 
 @app.command()
 def resume(
     fingerprint: Annotated[str, typer.Argument(help="A key's fingerprint, or at least 4 characters of its beginning.")],
 ) -> None:
-    """Lift every suspension of a key, and of the keys of its project. YouTube suspends again what it still refuses."""
+    """Lift every suspension of a key, and of the keys of its project. A key that YouTube refuses is suspended again."""
     if len(fingerprint) < 4:
         raise typer.BadParameter("give at least 4 characters of the fingerprint; `maia keys` shows it")
 

@@ -15,8 +15,6 @@ from maia.commands.query_input import read_queries
 from maia.runtime.logs import set_up_logging
 from maia.workflow.plan import MOST_SHARDS, PlanOptions
 
-__all__ = ["Agent", "plan"]
-
 logger = logging.getLogger(__name__)
 
 
@@ -27,34 +25,32 @@ class AgentName(StrEnum):
     TRACKER = "tracker"
 
 
-Agent = Annotated[AgentName, typer.Argument(help="Whose shards.", show_default=False)]
-MaxShards = Annotated[int, typer.Option(min=1, max=MOST_SHARDS, help="No more shards than this.")]
+Agent = Annotated[AgentName, typer.Argument(help="Agent of the shards: hunter or tracker.", show_default=False)]
+MaxShards = Annotated[int, typer.Option(min=1, max=MOST_SHARDS, help="Maximum shards to start.")]
 Wave = Annotated[
     int | None,
-    typer.Option(min=1, max=32_767, help="Which wave, from 1; default: MAIA_WAVE, or 1.", show_default=False),
+    typer.Option(min=1, max=32_767, help="Number of the wave, from 1; default: MAIA_WAVE, or 1.", show_default=False),
 ]
 QueriesFile = Annotated[
     Path | None,
     typer.Option(
         "--queries",
         metavar="FILE",
-        help="Before the Hunter's first wave, add the queries in this file (- is standard input), one a line; "
-        "# begins a comment. None is removed; a line that is no query is a warning.",
+        help="Before the Hunter's first wave, add the queries in this file (- is standard input), one a line.",
     ),
 ]
 ResumeKeys = Annotated[
     bool,
     typer.Option(
         "--resume-keys",
-        help="Before the first wave, lift every suspension of the ring's keys, as `maia keys resume FINGERPRINT` does "
-        "for one key.",
+        help="Before the first wave, lift all suspensions of the ring.",
     ),
 ]
 Migrate = Annotated[
     bool,
     typer.Option(
         "--migrate/--no-migrate",
-        help="Before the first wave, bring an older schema up to date where that only adds and this user may.",
+        help="Before the first wave, migrate an older schema if that only adds and this user may (off: --no-migrate).",
     ),
 ]
 
@@ -72,12 +68,11 @@ def plan(
     json_logs: JsonLogs = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say how many shards are worth starting: none if nothing is due, or nothing is left to spend.
+    """Decide how many shards to start: none if nothing is due, or no quota is left.
 
-    A shard is worth starting when it has an item to work on and a call to spend on it, for one cycle of its batch size.
-    From wave 2 on, also no more than met a rate limit in the wave before, by the rows of MAIA_RUN_ID; a wave that
-    would start waits first, for MAIA_WAVE_PAUSE_SECONDS (60) and up to half as long again. The number and the reason
-    are in the log and in the result file.
+    Each shard needs a due item, and quota for one cycle of its batch size. From wave 2 on, no more shards start than
+    met a rate limit in the wave before (rows of MAIA_RUN_ID), after MAIA_WAVE_PAUSE_SECONDS (60) and up to half as
+    long again. The number and the reason are in the log and in the result file.
 
     \b
       maia plan hunter --max-shards 4 --queries queries.txt --result-file plan.json

@@ -11,23 +11,14 @@ from pathlib import Path
 from atlas.search_terms import query_term, spelling
 from maia.utf8 import decode
 
-__all__ = ["MOST_SHOWN", "BadLine", "Queries", "read_queries"]
-
-MOST_SHOWN = 20
-"""Bad lines that are listed one by one."""
+MOST_SHOWN = 20  # bad lines that are listed one by one
 
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")  # those that an editor counts; str.splitlines() knows more
 
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line of a file that is no query.
-
-    Attributes:
-        number: from 1.
-        reason: what is wrong with it, as a predicate.
-        text: the line, shortened.
-    """
+    """A line of a file that is no query: its number from 1, what is wrong with it as a predicate, and its beginning."""
 
     number: int
     reason: str
@@ -39,12 +30,7 @@ class BadLine:
 
 @dataclass(frozen=True)
 class Queries:
-    """What was read.
-
-    Attributes:
-        wanted: each query once, as it was spelled, in its order.
-        bad: the lines of the file that are no queries.
-    """
+    """What was read: each query once, as it was spelled, in its order, and the lines that are no queries."""
 
     wanted: Sequence[str] = ()
     bad: Sequence[BadLine] = ()
@@ -58,13 +44,8 @@ class Queries:
 def read_queries(queries: Iterable[str] | None, file: Path | None) -> Queries:
     """Return the queries, each once whatever its spelling, with single spaces and without control characters.
 
-    Args:
-        queries: as given one by one; empty ones are left out.
-        file: one query a line, in UTF-8; empty lines are left out, and comments, which begin with ``#``. ``-`` is
-            standard input.
-
-    Raises:
-        ValueError: the file cannot be read, or one of ``queries`` is no query; the message says which.
+    A file (``-``: standard input) has one query a line, in UTF-8; empty lines and comments (``#``) are left out. Raises
+    ValueError where it cannot be read, or one of ``queries`` is no query.
     """
     wanted: dict[str, str] = {}
     for query in queries or ():

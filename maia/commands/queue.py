@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,19 +15,31 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from atlas.adapters.queue import QueryRow, QueueDAO
+from atlas.adapters.keys import KeyDAO
+from atlas.adapters.queue import QueryRow, QueryYield, QueueDAO
+from atlas.clock import clock
 from atlas.commands.json_output import echo_json
 from atlas.commands.progress import Progress
+from atlas.config import settings
 from atlas.database import database
+from atlas.errors import ConfigError
 from atlas.policy import USER_PRIORITY
 from atlas.sanitize import sanitize_line
-from atlas.times import iso
+from atlas.times import iso, local
+from maia.agents.session import RING_OF
+from maia.commands.agents import MOST_ROWS
 from maia.commands.query_input import Queries, read_queries
 from maia.commands.running import run
 
-__all__ = ["app"]
+app = typer.Typer(no_args_is_help=True, help="Show and change the search queue.")
 
-app = typer.Typer(no_args_is_help=True, help="Seed and steer the search queue.")
+
+class Order(StrEnum):
+    """What `maia queue list` sorts by."""
+
+    TURN = "turn"
+    YIELD = "yield"
+
 
 Given = Annotated[list[str] | None, typer.Argument(help="Queries, each in quotes.", metavar='"QUERY"...')]
 QueryFile = Annotated[
@@ -61,13 +75,13 @@ def add(
     file: QueryFile = None,
     *,
     first: Annotated[bool, typer.Option("--first", help="Rank them above your other queries, too.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Add nothing if a line of the file is no query.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Add nothing if a line of the file is invalid.")] = False,
 ) -> None:
     """Add queries; they rank above every tag. A paused one is resumed.
 
     They are searched in the order given. Upper and lower case, composed characters and invisible ones make no
-    difference; the operators of YouTube's search (| for OR, - for NOT, quotes) do. A line that is no query is listed,
-    and the others are added.
+    difference; the operators of YouTube's search (| for OR, - for NOT, quotes) do. Invalid lines are listed, and the
+    others are added.
 
     \b
       maia queue add "lofi hip hop" "rust tutorial"
@@ -88,11 +102,22 @@ def add(
 
 @app.command("list")
 def list_(
-    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="How many to show.")] = 50,
+    by: Annotated[
+        Order, typer.Option("--by", help="turn: as they are searched; yield: by what each search brought.")
+    ] = Order.TURN,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; by yield, an object.")] = False,
 ) -> None:
-    """Show the queries in the order in which they are searched."""
+    """Show the queries in the order in which they are searched, or by what they brought.
+
+    \b
+      maia queue list --limit 10
+      maia queue list --by yield
+    """
+    if by is Order.YIELD:
+        _show_yield(limit, as_json=as_json)
+        return
 
     async def work() -> list[QueryRow]:
         async with database.session():
@@ -105,6 +130,66 @@ def list_(
         typer.echo('The queue is empty. Fill it: maia queue add "your query"')
     else:
         Console().print(_table(rows))
+
+
+def _show_yield(limit: int, *, as_json: bool) -> None:
+    """Print what each query brought, and how long a round of all queries takes."""
+
+    async def work() -> tuple[Sequence[QueryYield], int, int | None]:
+        async with database.session():
+            dao = QueueDAO()
+            return await dao.list_by_yield(limit), await dao.count(), await _searches_a_day()
+
+    rows, queries, budget = run(work)
+    days = queries / budget if budget else None
+    if as_json:
+        shown = [{**asdict(row), "share_broke_out": row.share_broke_out} for row in rows]
+        echo_json(
+            {"queries": shown, "round": {"queries": queries, "searches_a_day": budget, "days": days}}, indent=True
+        )
+        return
+    if not rows:
+        typer.echo('The queue is empty. Fill it: maia queue add "your query"')
+        return
+    Console().print(_yield_table(rows))
+    each = f"{queries:,} {'query' if queries == 1 else 'queries'}"
+    if days is None:
+        typer.echo(
+            f"{each}; searches a day are unknown here: YOUTUBE_API_KEY_POOL_JSON has no key for hunting, or this "
+            "database user may not read about keys"
+        )
+    else:
+        typer.echo(f"{each} at {budget:,} searches a day: {_round_length(days)} a round, with one search each")
+
+
+async def _searches_a_day() -> int | None:
+    """Return the daily budget of the ring that searches; None where its keys are not known here."""
+    try:
+        return await KeyDAO().searches_a_day(settings.key_rings, RING_OF["hunter"]) or None
+    except ConfigError:  # a malformed pool, or an analyst, who may not read about keys
+        return None
+
+
+def _round_length(days: float) -> str:
+    if days < 1:
+        return f"{max(1, round(days * 24))} h"
+    return "1 day" if round(days) == 1 else f"{round(days):,} days"
+
+
+def _yield_table(rows: Iterable[QueryYield]) -> Table:
+    numbers = (Column(name, justify="right", no_wrap=True) for name in ("searches", "new", "new/search", "broke out"))
+    table = Table("query", *numbers, Column("next turn", no_wrap=True), box=SIMPLE_HEAD, padding=0)
+    for row in rows:
+        turn = "paused" if row.status == "paused" else "now"
+        if row.status == "waiting" and row.due_at is not None and row.due_at > clock.now():
+            turn = local(row.due_at)
+        share = row.share_broke_out
+        table.add_row(
+            Text(sanitize_line(row.display_term)), f"{row.searches:,}", f"{row.new_videos:,}",
+            "" if row.new_per_search is None else f"{row.new_per_search:.1f}",
+            "" if share is None else f"{share:.1%}", turn,
+        )  # fmt: skip
+    return table
 
 
 def _plain(row: QueryRow) -> Mapping[str, Any]:
@@ -122,7 +207,7 @@ def _table(rows: Iterable[QueryRow]) -> Table:
         rank = f"{row['mentions']} videos"
         if row["source"] == "user":
             rank = "first" if row["priority"] > USER_PRIORITY else "yours"
-        times = [iso(time, "minutes") if time else "" for time in (row["last_searched_at"], row["due_at"])]
+        times = [local(time) if time else "" for time in (row["last_searched_at"], row["due_at"])]
         numbers = str(row["searches"]), str(row["results"])
         table.add_row(Text(sanitize_line(row["display_term"])), Text(sanitize_line(status)), rank, *numbers, *times)
     return table
@@ -146,7 +231,7 @@ def _change(name: str, done: str, queries: list[str] | None, file: Path | None) 
 
 @app.command()
 def pause(queries: Given = None, file: QueryFile = None) -> None:
-    """Set queries aside until they are added again."""
+    """Stop searching queries until they are added again."""
     _change("pause", "paused", queries, file)
 
 

@@ -18,8 +18,6 @@ from youtube_sandbox.ids import own_project
 if TYPE_CHECKING:
     from youtube_sandbox.serving import RunningSandbox
 
-__all__ = ["EPILOG", "sandbox"]
-
 EPILOG = verbatim(GRAMMAR)
 """The end of the command's help: the grammar of --fault."""
 
@@ -31,10 +29,8 @@ def sandbox(
     videos: Annotated[
         int, typer.Option(min=1, help="Videos published in a week of schedule time, on average.")
     ] = 7_000,
-    channels: Annotated[int, typer.Option(min=1, help="Channels of the world.")] = 400,
-    history_days: Annotated[
-        float, typer.Option(min=0, help="Schedule days before the start that a search without a window looks back.")
-    ] = 14.0,
+    channels: Annotated[int, typer.Option(min=1, help="Number of channels.")] = 400,
+    history_days: Annotated[float, typer.Option(min=0, help="Days that a search without a window looks back.")] = 14.0,
     dataset: Annotated[
         Path | None,
         typer.Option(help="Replay this CSV of daily view counts instead of a seeded world.", metavar="PATH"),
@@ -45,8 +41,7 @@ def sandbox(
     key: Annotated[
         list[str] | None,
         typer.Option(
-            help="An API key that is accepted, and its project: keys of one project share its quota. Repeatable. "
-            "Without --key any key is accepted and is a project of its own. Invent keys; real ones do not belong here.",
+            help="Accept this invented key, of this project; repeatable. Without --key any key is accepted.",
             metavar="KEY[=PROJECT]",
         ),
     ] = None,
@@ -61,7 +56,8 @@ def sandbox(
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help="What goes wrong; see below. Repeatable; the first that fits a call strikes.", metavar="SPEC"
+            help="Fault to cause, such as rate-limit:search; repeatable, the first that matches a call is used.",
+            metavar="SPEC",
         ),
     ] = None,
     log: Annotated[
@@ -70,14 +66,15 @@ def sandbox(
     ] = None,
     clock: Annotated[
         str | None,
-        typer.Option(help="The schedule clock, written as in ATLAS_CLOCK, which is the default.", metavar="SPEC"),
+        typer.Option(help="The schedule clock, written as in ATLAS_CLOCK; default: ATLAS_CLOCK.", metavar="SPEC"),
     ] = None,
 ) -> None:
-    """Run a local YouTube Data API: no key, no network, no quota of yours.
+    """Run a local YouTube Data API, without a real key, network or quota.
 
-    It prints its base URL as the first line; give that to the agents as YOUTUBE_API_BASE_URL. Its world is endless:
-    channels publish, videos grow, stand still, fall and vanish as the schedule clock runs. Quota, page tokens, refusals
-    and their bodies are YouTube's own kind.
+    It prints its base URL as the first line; give that to the agents as YOUTUBE_API_BASE_URL. On the
+    schedule clock, channels publish, and videos grow, stagnate, break out, lose views and disappear. One or two in a
+    hundred break out in 14 days; others only look like it for an hour or two. Quota, page tokens and errors are like
+    YouTube's.
 
     While it runs: GET /_sandbox/state, GET and POST /_sandbox/faults (a JSON list of specifications).
 

@@ -21,9 +21,8 @@ from maia.commands.agents import JsonLogs, ResultFile, Verbose
 from maia.commands.plan import Agent
 from maia.run import run_process
 from maia.runtime.logs import set_up_logging
+from maia.workflow.run_figures import Run, read_figures
 from maia.workflow.run_report import Gate, run_report
-
-__all__ = ["read_run", "verdict"]
 
 _MOST_ROWS = 1_000
 """Two waves of 255 shards are 510 rows, and some may have been run again. An id that is never changed must not fill the
@@ -41,13 +40,19 @@ def verdict(
     set_up_logging(json=json_logs, verbose=verbose)
 
     async def work() -> Mapping[str, Any]:
-        rows, gate = await read_run(agent.value)
-        report = run_report(agent.value, rows, gate)
+        database.application_name = f"maia verdict {agent.value}"
+        run_id = _run_id()
+        async with database.session():
+            run = await read_run(run_id, agent.value)
+            figures = await read_figures(run)
+        rows = run.rows
+        report = run_report(agent.value, rows, run.gate) | figures
         if rows:
             Console().print(_table(report["rows"]))
             typer.echo(f"achieved: {report['achieved']}")
             for line in report["why"]:
                 typer.echo(f"why not more: {sanitize_line(line)}")
+            typer.echo(f"runner minutes: {report['cost']['minutes']} or more, of {report['cost']['jobs']} jobs")
         else:
             typer.echo(f"No {agent.value} of this run has begun.")
         return report
@@ -55,21 +60,18 @@ def verdict(
     run_process("verdict", str(Shard()), work, result_file=result_file)
 
 
-async def read_run(agent: str) -> tuple[list[RunRow], Gate]:
-    """Return the rows of the agent in the workflow run MAIA_RUN_ID, by wave and shard, and its last further plan.
-
-    Raises:
-        ConfigError: MAIA_RUN_ID is not set.
-        DatabaseUnavailable.
-    """
-    run_id = settings.maia_run_id
-    if run_id is None:
+def _run_id() -> str:
+    if (run_id := settings.maia_run_id) is None:
         raise ConfigError("MAIA_RUN_ID required: set it to the id that the plan and the shards of the run had.")
-    database.application_name = f"maia verdict {agent}"
-    async with database.session():
-        rows = await PlanDAO().runs(run_id, agent, _MOST_ROWS)
-        plans = await PlanDAO().runs(run_id, "plan", _MOST_ROWS)
-    return sorted(rows, key=_order), _gate(agent, plans)
+    return run_id
+
+
+async def read_run(run_id: str, agent: str) -> Run:
+    """Return the rows of an agent in a workflow run."""
+    rows = await PlanDAO().runs(run_id, agent, _MOST_ROWS)
+    plans = await PlanDAO().runs(run_id, "plan", _MOST_ROWS)
+    plans = [row for row in plans if (row["stats"] or {}).get("agent", agent) == agent]
+    return Run(agent, tuple(sorted(rows, key=_order)), tuple(plans), _gate(agent, plans))
 
 
 def _order(row: RunRow) -> tuple[Any, ...]:

@@ -1,11 +1,9 @@
-"""The body of a flow or a task, known to `maia.orchestration` and to `maia.prefect.engine`."""
+"""The body of a flow or a task, for `maia.orchestration` and `maia.prefect.engine`."""
 
 import functools
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Generic, ParamSpec, TypeVar
-
-__all__ = ["AsyncFunction", "Body", "inside_run"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,12 +14,7 @@ inside_run: ContextVar[bool] = ContextVar("maia_inside_prefect_run", default=Fal
 
 
 class Body(Generic[P, R]):
-    """An async function and its name.
-
-    Attributes:
-        fn: the plain function.
-        name: the name of the flow or task, on a Prefect server too.
-    """
+    """The plain function of a flow or task, and its name, on a Prefect server too."""
 
     def __init__(self, fn: AsyncFunction[P, R], name: str) -> None:
         self.fn = fn

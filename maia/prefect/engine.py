@@ -8,7 +8,8 @@ never ends, a handler that throws) can stop it, start it twice, or lose its resu
 - Prefect fails while the body runs: the body does not notice.
 - Prefect fails after the body has ended, or takes too long: a warning, and the result is returned.
 
-A flow run ends in a state whose message says how the run ended and what it stored. Under a Prefect worker, where
+A flow run ends in a state whose message says how the run ended and what it stored, and with an artifact that has its
+figures and the way to its workflow run. Prefect logs the page of each flow run. Under a Prefect worker, where
 Prefect itself calls the flow, `maia.deployments` does the same.
 """
 
@@ -23,16 +24,20 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 import prefect
+from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import TerminationSignal
 from prefect.logging.handlers import APILogWorker
 from prefect.states import Completed, Crashed, Failed
+from prefect.utilities.urls import url_for
 
+from maia.prefect.artifact import artifact_key, artifact_text
 from maia.prefect.callable import Body, inside_run
-from maia.prefect.run_view import current_view, state_message
+from maia.prefect.run_view import RunView, current_view, state_message
 from maia.runtime.exitcodes import Outcome
-from maia.runtime.exits import leaves
+from maia.runtime.exits import leaf_exceptions
 from maia.runtime.result_file import describe
 from maia.runtime.run_context import current_shutdown, run_scope
 from maia.runtime.run_end import run_end
@@ -46,6 +51,9 @@ logger = logging.getLogger(__name__)
 BEGIN_SECONDS: Final = 10.0
 """How long Prefect may take to begin a run before its body runs without it."""
 
+ARTIFACT_SECONDS: Final = 3.0
+"""How long Prefect may take to store the artifact of a run."""
+
 REPORT_SECONDS: Final = 10.0
 """How long Prefect may take to report the end of a run, its logs and the states of its tasks."""
 
@@ -56,9 +64,8 @@ for _name, _level in {"httpx": logging.WARNING, "EventsWorker": logging.ERROR, "
 
 
 class _Engine:
-    """What this process knows of the server."""
-
     lost: bool = False
+    """Whether the server stopped answering."""
     reports: Final[set[asyncio.Task[BaseException | None]]] = set()  # kept: asyncio holds tasks only weakly
 
 
@@ -66,26 +73,64 @@ class RunFailed(Exception):
     """The error that Prefect sees in place of one that a body raised: what happened, on one line."""
 
 
+@dataclass(frozen=True)
+class Artifact:
+    """What a server shows of a run's figures."""
+
+    key: str
+    description: str
+    markdown: str
+
+
+async def publish(artifact: Artifact) -> None:
+    """Store an artifact of the current flow run, except after a signal. A failure costs the artifact only."""
+    if current_shutdown().cancelled:
+        return
+    try:
+        async with asyncio.timeout(ARTIFACT_SECONDS):
+            await acreate_markdown_artifact(
+                key=artifact.key, description=artifact.description, markdown=artifact.markdown
+            )
+    except Exception as error:  # noqa: BLE001 - a client may raise anything
+        logger.debug("no artifact of %s: %s", artifact.description, describe(error))
+
+
+def flow_run_url() -> str | None:
+    """Return the page of the current flow run; None where none is known."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return None
+    return url_for("flow-run", obj_id=context.flow_run.id)
+
+
 class _StandIn:
-    """What Prefect runs in place of a body: it waits for the body's end, and ends the same way."""
+    """What Prefect runs in place of a body: it waits until the body has ended, and ends in the same way."""
 
     def __init__(self) -> None:
         self.started: asyncio.Future[Context] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
         self._state: prefect.State[Any] | None = None
+        self._figures: Artifact | None = None
         self._failure: BaseException | None = None
 
     async def run(self) -> "prefect.State[Any] | None":
         if not self.started.done():
             self.started.set_result(contextvars.copy_context())
         await self._ended.wait()
+        if self._figures is not None:
+            await publish(self._figures)
         if self._failure is not None:
             raise self._failure
         return self._state
 
-    def end(self, failure: BaseException | None, state: "prefect.State[Any] | None" = None) -> None:
-        """End in `state`, or as the body did; Prefect sees no secret."""
-        self._state = state
+    def end(
+        self,
+        failure: BaseException | None,
+        state: "prefect.State[Any] | None" = None,
+        figures: Artifact | None = None,
+    ) -> None:
+        """End in `state`, or as the body did, with an artifact; Prefect sees no secret."""
+        self._state, self._figures = state, figures
         if state is None:
             match failure:
                 case SystemExit(code=code):
@@ -100,7 +145,10 @@ class _StandIn:
         """Return whether `error`, which Prefect raised, is nothing but the end of the body."""
         if error is None or self._failure is None:
             return error is self._failure
-        return self._failure in leaves(error)
+        return self._failure in leaf_exceptions(error)
+
+
+CallPrefect = Callable[[_StandIn], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -145,9 +193,11 @@ async def watch_flow(flow: Body[P, R], answers: Callable[[], bool], *args: P.arg
     with run_scope() as context:
         before = dict(context.stats)
 
-        def state_of(ended: _Ended[R]) -> "prefect.State[Any]":
+        def state_of(ended: _Ended[R]) -> "tuple[prefect.State[Any], Artifact]":
             result = ended.value if ended.failure is None else ended.failure
-            return final_state(result, context.shutdown, _since(context.stats, before))
+            stats = _since(context.stats, before)
+            state = final_state(result, context.shutdown, stats)
+            return state, artifact_of(result, context.shutdown, stats, view, flow.name)
 
         return await _watch(f"flow {flow.name}", call_prefect, body, state_of=state_of)
 
@@ -173,12 +223,9 @@ async def watch_task(task: Body[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 def final_state(result: Any, shutdown: Shutdown, stats: Mapping[str, Any]) -> "prefect.State[Any]":
-    """Return the state in which Prefect shows the end of a run.
+    """Return the state in which Prefect shows the end of a run that returned stats or raised.
 
-    Args:
-        result: the stats that the run returned, or what it raised.
-        shutdown: of the run.
-        stats: what it did; of a run that raised, until then.
+    `stats`: what it did, until it raised or returned.
     """
     returned = result if isinstance(result, Mapping) else {}
     end = run_end(result if isinstance(result, BaseException) else returned, shutdown)
@@ -192,6 +239,16 @@ def final_state(result: Any, shutdown: Shutdown, stats: Mapping[str, Any]) -> "p
             return Failed(message=message)
 
 
+def artifact_of(
+    result: Any, shutdown: Shutdown, stats: Mapping[str, Any], view: RunView | None, flow_name: str
+) -> Artifact:
+    """Return the artifact of a run that returned stats or raised; ``view``: None for a flow that is called alone."""
+    returned = result if isinstance(result, Mapping) else {}
+    end = run_end(result if isinstance(result, BaseException) else returned, shutdown)
+    name, agent = (view.name, view.agent) if view is not None else (flow_name, flow_name)
+    return Artifact(artifact_key(agent), name, artifact_text(name, end, {**returned, **stats}, view))
+
+
 def _since(stats: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was added to the counts of a run."""
     return {name: value - before.get(name, 0) for name, value in stats.items() if type(value) is int}
@@ -199,12 +256,12 @@ def _since(stats: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any
 
 async def _watch(
     what: str,
-    call_prefect: Callable[[_StandIn], Awaitable[None]],
+    call_prefect: CallPrefect,
     body: Callable[[], Coroutine[Any, Any, R]],
     *,
-    state_of: Callable[[_Ended[R]], "prefect.State[Any]"] | None = None,
+    state_of: Callable[[_Ended[R]], "tuple[prefect.State[Any], Artifact]"] | None = None,
 ) -> R:
-    """Run the body beside Prefect's run of its stand-in. `state_of`: the last state of a flow; None for a task."""
+    """Run the body beside Prefect's run of its stand-in. `state_of`: of a flow, its state and artifact."""
     loop = asyncio.get_running_loop()
     stand_in = _StandIn()
     report = loop.create_task(_report(call_prefect, stand_in))
@@ -217,18 +274,18 @@ async def _watch(
         try:
             await asyncio.wait({work})
         except asyncio.CancelledError:
-            work.cancel()  # the body decides what it makes of it, as it would if it were awaited here
+            work.cancel()  # the body handles the cancellation as if it were awaited here
     ended = work.result()
-    stand_in.end(ended.failure, state_of(ended) if state_of is not None else None)
+    stand_in.end(ended.failure, *(state_of(ended) if state_of is not None else ()))
     if run_context is not None:
         await _finish(what, stand_in, report, drain=state_of is not None)
     return ended.result()
 
 
-async def _report(call_prefect: Callable[[_StandIn], Awaitable[None]], stand_in: _StandIn) -> BaseException | None:
+async def _report(call_prefect: CallPrefect, stand_in: _StandIn) -> BaseException | None:
     try:
         await call_prefect(stand_in)
-    except BaseException as exc:  # noqa: BLE001 - Prefect's own, or the body's come back
+    except BaseException as exc:  # noqa: BLE001 - of Prefect, or of the body by way of the stand-in
         return exc
     return None
 
@@ -278,7 +335,7 @@ async def _finish(what: str, stand_in: _StandIn, report: asyncio.Task[BaseExcept
 
 
 def _drain(deadline: float) -> bool:
-    """Send what Prefect's threads still hold, which the end of the process would lose; return whether all was sent."""
+    """Send what is queued in Prefect's threads before the process ends; return whether all was sent."""
     for worker in (EventsWorker, APILogWorker):
         waited = worker.drain_all(timeout=max(0.0, deadline - time.monotonic()))
         if isinstance(waited, tuple) and waited[1]:

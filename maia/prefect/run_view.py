@@ -9,33 +9,24 @@ from atlas.config import settings
 from maia.runtime.exitcodes import Outcome
 from maia.runtime.result_file import one_line
 
-__all__ = ["RunView", "current_view", "state_message", "work_done"]
-
 _TITLES: Final = {outcome: str(outcome).replace("-", " ").capitalize() for outcome in Outcome}
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """The name and tags of a flow run.
-
-    Attributes:
-        agent: such as ``hunter``.
-        shard: I/N with I from 0, as in logs, results and the table ``runs``.
-        run_id: the workflow run or flow run that it is part of, or None.
-        wave: the wave of that run, from 1, or None.
-        cycle: which cycle of its process it is, from 1.
-    """
+    """The name and tags of a flow run; `run_id`, `wave` and `url` are those of the workflow run that it is part of."""
 
     agent: str
     shard: str
     run_id: str | None = None
     wave: int | None = None
     cycle: int = 1
+    url: str | None = None
 
     @classmethod
     def of(cls, agent: str, shard: object, *, cycle: int = 1) -> "RunView":
-        """Return the view of a run of this process, with the settings MAIA_RUN_ID and MAIA_WAVE."""
-        return cls(agent, str(shard), settings.maia_run_id, settings.maia_wave, cycle)
+        """Return the view of a run of this process, with the settings MAIA_RUN_ID, MAIA_WAVE and MAIA_RUN_URL."""
+        return cls(agent, str(shard), settings.maia_run_id, settings.maia_wave, cycle, settings.maia_run_url)
 
     @property
     def name(self) -> str:
@@ -55,13 +46,7 @@ current_view: ContextVar[RunView | None] = ContextVar("maia_run_view", default=N
 
 
 def state_message(outcome: Outcome, reason: str | None, stats: Mapping[str, Any]) -> str:
-    """Return one line: how the run ended, why, and what it stored.
-
-    Args:
-        outcome: how it ended.
-        reason: the error, or why there was nothing (more) to do.
-        stats: of the run.
-    """
+    """Return one line: how the run ended, why (the error, or why there was no more to do), and what it stored."""
     why = f"{_TITLES[outcome]}: {reason.rstrip('. ')}" if reason else _TITLES[outcome]
     done = work_done(stats)
     return one_line(f"{why}; {done}" if done else why)

@@ -1,7 +1,7 @@
-"""Run a worker over many items at once, with a bound, and return every result whatever requests a shutdown.
+"""Run a worker over many items at once, with a bound, and return every result even upon a shutdown.
 
 A coroutine that runs in an asyncio task of its own must not let a SystemExit out of it: asyncio throws such an
-exception out of the event loop itself, past everyone who waits. `run_bounded` contains it.
+exception out of the event loop, past all code that awaits the task. `run_bounded` contains it.
 """
 
 import asyncio
@@ -12,8 +12,6 @@ from typing import Final, TypeVar
 from maia.runtime.exits import exit_within
 from maia.runtime.shutdown import Shutdown
 
-__all__ = ["NOT_STARTED", "Unfinished", "run_bounded"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -23,7 +21,7 @@ class Unfinished(Enum):
 
     NOT_STARTED = "a shutdown was requested before its turn"
     CUT_OFF = "it was cancelled when the grace after a signal ended"
-    LEFT = "it requested the shutdown itself, by ChurnExit or another SystemExit"
+    EXITED = "it requested the shutdown itself, by ChurnExit or another SystemExit"
 
 
 NOT_STARTED: Final = Unfinished.NOT_STARTED
@@ -58,7 +56,7 @@ async def run_bounded(
                 if (exit_ := exit_within(exc)) is None:
                     raise
                 # Kept inside this task: asyncio would throw it out of the loop, past the siblings.
-                results[index] = Unfinished.LEFT
+                results[index] = Unfinished.EXITED
                 shutdown.request(exit_)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
@@ -79,5 +77,5 @@ async def run_bounded(
             await asyncio.wait({lanes})
     for task in tasks:
         if not task.cancelled() and (failure := task.exception()) is not None:
-            raise failure  # nothing that a worker may raise: a KeyboardInterrupt, say
+            raise failure  # such as a KeyboardInterrupt
     return results

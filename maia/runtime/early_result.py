@@ -17,23 +17,17 @@ from typing import NoReturn
 
 from atlas.result_path import option_values, result_path
 
-__all__ = ["Early", "current"]
-
 _COMMANDS = frozenset({"hunter", "tracker", "janitor", "plan", "verdict"})
 
 
-class Early:
-    """The process, as far as its command line shows it.
-
-    Attributes:
-        path: of the result file; None: unknown, or none is written.
-    """
+class EarlyResult:
+    """The result of this process, from its command line alone."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self._began = time.time()
         self._agent = arguments[0] if arguments and arguments[0] in _COMMANDS else None
         self._shard = _shard(arguments)
-        self.path: str | Path | None = result_path(arguments) if self._agent else None
+        self.path: str | Path | None = result_path(arguments) if self._agent else None  # of the result file
 
     def end(self, signum: int) -> NoReturn:
         """Write the result file and end the process at once; safe in a signal handler."""
@@ -79,5 +73,5 @@ def _iso(moment: float) -> str:
     return f"{whole}.{int(moment * 1000) % 1000:03}Z"
 
 
-current: Early | None = None
+current: EarlyResult | None = None
 """Of this process; None where it did not start in `maia.__main__`."""

@@ -35,19 +35,9 @@ class Outcome(StrEnum):
     @property
     def exit_code(self) -> ExitCode:
         """The code of this outcome; for CANCELLED that of SIGTERM, the signal itself being known elsewhere."""
-        return _OUTCOME_CODES[self]
-
-
-_OUTCOME_CODES = {
-    Outcome.OK: ExitCode.OK,
-    Outcome.IDLE: ExitCode.OK,
-    Outcome.QUOTA_EXHAUSTED: ExitCode.OK,
-    Outcome.CHURN: ExitCode.CHURN,
-    Outcome.FAILURE: ExitCode.FAILURE,
-    Outcome.UNAVAILABLE: ExitCode.UNAVAILABLE,
-    Outcome.CONFIG: ExitCode.CONFIG,
-    Outcome.CANCELLED: ExitCode.SIGTERM,
-}
+        if self in {Outcome.OK, Outcome.IDLE, Outcome.QUOTA_EXHAUSTED}:
+            return ExitCode.OK
+        return ExitCode.SIGTERM if self is Outcome.CANCELLED else ExitCode[self.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +54,14 @@ EXIT_CODES: tuple[ExitCodeEntry, ...] = (
     ExitCodeEntry(
         ExitCode.OK,
         "ok",
-        "the cycles ran; also when nothing was due (idle) and when the ring's quota is spent (quota-exhausted)",
-        "nothing; the outcome says which it was",
+        "the cycles ran, nothing was due (idle), or the ring's quota is spent (quota-exhausted)",
+        "nothing",
     ),
     ExitCodeEntry(
         ExitCode.FAILURE,
         "failure",
         "anything unexpected, or a batch of which nothing succeeded",
-        "read the log above; claims come free with their lease at the latest, and a later run takes up the work",
+        "read the log above; claims end with their lease at the latest, and a later run continues",
     ),
     ExitCodeEntry(
         ExitCode.USAGE, "usage", "wrong arguments, or a deletion that needs --yes", "see the message, and --help"
@@ -79,9 +69,8 @@ EXIT_CODES: tuple[ExitCodeEntry, ...] = (
     ExitCodeEntry(
         ExitCode.UNAVAILABLE,
         "unavailable",
-        "the database cannot be reached or is read-only, or was lost in mid-run and did not come back",
-        "check that what the message names, the server of DATABASE_URL or the archive, is up and reachable from here, "
-        "then run again",
+        "the database cannot be reached, is read-only, or was lost and did not come back",
+        "check that the server or archive that the message names is up and reachable, then run again",
     ),
     ExitCodeEntry(
         ExitCode.CHURN,
@@ -92,13 +81,10 @@ EXIT_CODES: tuple[ExitCodeEntry, ...] = (
     ExitCodeEntry(
         ExitCode.CONFIG,
         "config",
-        "a setting is missing or wrong, the schema is missing, older or newer, the database's user lacks a right, "
-        "this machine's clock is wrong, or no key of the ring works",
+        "a setting, the schema, the database user's rights, this machine's clock, or every key is wrong",
         "fix what the message names",
     ),
-    ExitCodeEntry(
-        ExitCode.SIGINT, "cancelled", "SIGINT (Ctrl-C); the claims are released", "run it again when you want"
-    ),
+    ExitCodeEntry(ExitCode.SIGINT, "cancelled", "SIGINT (Ctrl-C); the claims are released", "run it again"),
     ExitCodeEntry(
         ExitCode.SIGTERM, "cancelled", "SIGTERM (docker stop, a cancelled job); the claims are released", "run it again"
     ),

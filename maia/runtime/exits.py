@@ -1,16 +1,14 @@
-"""The two ways in which a run is asked to leave, as exceptions, and how to find them in a group."""
+"""The exceptions that end a run early, and how to find them in a group."""
 
 import signal
 
 from maia.runtime.exitcodes import ExitCode
 
-__all__ = ["CancelledExit", "ChurnExit", "exit_within", "leaves"]
-
 
 class ChurnExit(SystemExit):
-    """A rate limit: this container should end and a fresh one go on. Exit status 75 (EX_TEMPFAIL).
+    """A rate limit: this container should end and a fresh one replace it. Exit status 75 (EX_TEMPFAIL).
 
-    Nothing below the top level swallows it. `reason` is one line for people; it holds no secret.
+    Nothing below the top level swallows it. `reason` is one line for people, without a secret.
     """
 
     def __init__(self, reason: str = "rate limit") -> None:
@@ -34,15 +32,15 @@ class CancelledExit(SystemExit):
 
 
 def exit_within(exc: BaseException) -> SystemExit | None:
-    """The SystemExit that `exc` is, or that a group holds at any depth: a signal before a churn before any other."""
-    exits = [leaf for leaf in leaves(exc) if isinstance(leaf, SystemExit)]
+    """Return the SystemExit that `exc` is or, as a group, contains at any depth: a signal first, then a churn."""
+    exits = [leaf for leaf in leaf_exceptions(exc) if isinstance(leaf, SystemExit)]
     return min(
         exits, key=lambda e: 0 if isinstance(e, CancelledExit) else 1 if isinstance(e, ChurnExit) else 2, default=None
     )
 
 
-def leaves(exc: BaseException) -> list[BaseException]:
-    """The exceptions that a group holds at any depth; one that is no group by itself."""
+def leaf_exceptions(exc: BaseException) -> list[BaseException]:
+    """Return the exceptions that a group contains at any depth; of another exception, itself."""
     if isinstance(exc, BaseExceptionGroup):
-        return [leaf for member in exc.exceptions for leaf in leaves(member)]
+        return [leaf for member in exc.exceptions for leaf in leaf_exceptions(member)]
     return [exc]

@@ -14,22 +14,27 @@ from atlas.redaction import scrub
 from atlas.sanitize import escape_workflow_commands, sanitize
 from atlas.times import iso
 
-__all__ = ["set_up_logging"]
-
-# what these say at INFO is about single requests
+# at INFO these log single requests
 _CHATTY = (
     *("httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub", "alembic", "asyncio", "aiohttp"),
     *("fsspec", "s3fs", "botocore", "aiobotocore"),
 )
 
 
-def _written(record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG001  as logging calls it
-    """Return when the record was made."""
+def _format_time(record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG001  as logging calls it
     return iso(datetime.fromtimestamp(record.created, UTC))
 
 
+_TERMINAL = "maia terminal"  # the name of the handler that writes lines for people to a terminal
+
+
+def log_is_on_terminal() -> bool:
+    """Return whether `set_up_logging` sent the log to a terminal, as lines for people."""
+    return any(handler.name == _TERMINAL for handler in logging.getLogger().handlers)
+
+
 class _Scrubbing(logging.Formatter):
-    """Formats like another formatter, and takes out what is or looks like a secret, and what would be obeyed."""
+    """Format like another formatter, without secrets and without what a terminal or runner would obey."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
@@ -48,12 +53,7 @@ class _ScrubbingJson(_Scrubbing):
 
 
 def set_up_logging(*, json: bool = False, verbose: bool = False) -> None:
-    """Sends the log to stderr.
-
-    Args:
-        json: one JSON object a line.
-        verbose: DEBUG of our own packages too.
-    """
+    """Send the log to stderr; `verbose`: with DEBUG of our own packages."""
     handler: logging.Handler
     if json:
         from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415
@@ -71,11 +71,12 @@ def set_up_logging(*, json: bool = False, verbose: bool = False) -> None:
             console=Console(stderr=True), show_path=False, markup=False, highlighter=None,
             log_time_format=lambda at: Text(iso(at)),
         )  # fmt: skip
+        handler.name = _TERMINAL
         inner = logging.Formatter("%(message)s")
     else:
         handler = logging.StreamHandler(sys.stderr)
         inner = logging.Formatter("%(asctime)s %(levelname)-8s %(name)s: %(message)s")
-    inner.formatTime = _written  # type: ignore[method-assign]
+    inner.formatTime = _format_time  # type: ignore[method-assign]
     handler.setFormatter(_ScrubbingJson(inner) if json else _Scrubbing(inner))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in _CHATTY:

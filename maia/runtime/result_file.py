@@ -29,7 +29,7 @@ def one_line(text: str) -> str:
 def describe(exc: BaseException) -> str:
     """Return what happened on one line: the message of `exc`, or the name of its class where it has none."""
     text = one_line(str(exc))
-    # A message of our own says what happened; of a foreign one the class is half of it.
+    # Our own messages are complete; those of other libraries need the class.
     own = type(exc).__module__.partition(".")[0] in {"atlas", "maia"}
     if not text:
         return type(exc).__name__
@@ -38,11 +38,7 @@ def describe(exc: BaseException) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How one run of one agent ended.
-
-    `stats` is what the flow returned, or what it had recorded when it was cut short; the times are aware; `error` is
-    one line without a secret, or None.
-    """
+    """How one run of one agent ended; `stats`: what it returned, or had recorded when it was cut short."""
 
     agent: str
     shard: str

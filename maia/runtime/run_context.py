@@ -6,26 +6,19 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from maia.runtime.recording import count_stats
 from maia.runtime.shutdown import Shutdown
-
-__all__ = ["RunContext", "current_shutdown", "merge_stats", "record_stats", "run_scope"]
 
 
 @dataclass(slots=True)
 class RunContext:
-    """What one run shares with everything that it calls.
-
-    Attributes:
-        shutdown: its shutdown request.
-        stats: what it has done so far.
-        recorded: the error that ended the run, once its row in ``runs`` and the notifications name it.
-        starting: the process still checks its settings and connects; a signal then ends it without a grace.
-    """
+    """What one run shares with everything that it calls."""
 
     shutdown: Shutdown = field(default_factory=Shutdown)
-    stats: dict[str, Any] = field(default_factory=dict)
-    recorded: BaseException | None = None
-    starting: bool = False
+    stats: dict[str, Any] = field(default_factory=dict)  # of its cycles so far
+    recorded_error: BaseException | None = None  # that ended it, once it is in `runs` and notified
+    url: str | None = None  # of the page that shows the run, where the setting MAIA_RUN_URL is unset
+    starting: bool = False  # while it checks its settings and connects: a signal then ends it without a grace
 
 
 _current: ContextVar[RunContext | None] = ContextVar("maia_run", default=None)
@@ -49,12 +42,13 @@ def current_shutdown() -> Shutdown:
 
 
 def record_stats(stats: Mapping[str, Any]) -> None:
-    """Add to the stats of the current run, for the result file of a run that does not return; outside a run do nothing.
+    """Add to the stats of the current run, for the result file of a run that does not return; outside a run keep
+    nothing. A metric counts them, too.
 
     Call it where a cycle ends, in a `finally`, so that an exit or a lost database does not lose what was done before.
     """
-    context = _current.get()
-    if context is not None:
+    count_stats(stats)
+    if (context := _current.get()) is not None:
         merge_stats(context.stats, stats)
 
 

@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 from atlas.errors import ConfigError, DatabaseUnavailable
 from maia.errors import Unconfirmed
 from maia.runtime.exitcodes import ExitCode, Outcome
-from maia.runtime.exits import CancelledExit, ChurnExit, exit_within, leaves
+from maia.runtime.exits import CancelledExit, ChurnExit, exit_within, leaf_exceptions
 from maia.runtime.result_file import describe, one_line
 from maia.runtime.shutdown import Shutdown
-
-__all__ = ["RunEnd", "run_end"]
 
 
 class RunEnd(NamedTuple):
@@ -57,12 +55,12 @@ def _of_exit(exit_: SystemExit) -> RunEnd:
     for outcome in (Outcome.UNAVAILABLE, Outcome.CONFIG):
         if exit_.code == outcome.exit_code:
             return RunEnd(outcome, outcome.exit_code, f"left with code {exit_.code}")
-    # A code that some library chose, success included, says nothing of ours.
+    # A library chose this code: even 0 is no success of the run.
     return RunEnd(Outcome.FAILURE, ExitCode.FAILURE, f"something called sys.exit({one_line(repr(exit_.code))})")
 
 
 def _of_error(error: BaseException) -> RunEnd:
-    parts = leaves(error)
+    parts = leaf_exceptions(error)
     for kind, outcome, code in _BY_TYPE:
         for part in parts:
             if isinstance(part, kind):

@@ -17,8 +17,6 @@ from typing import Any, Final
 
 from maia.runtime.exits import CancelledExit, ChurnExit
 
-__all__ = ["CLEANUP_SECONDS", "GRACE_SECONDS", "Shutdown", "handle_signals", "install_signal_handlers"]
-
 GRACE_SECONDS: Final = 5.0
 """Seconds (real time) that running work has after a signal. `docker stop` kills after 10 s, and a cancelled GitHub
 Actions job sends SIGINT, then SIGTERM after 7.5 s; a second signal ends the process at once."""
@@ -30,17 +28,15 @@ CLEANUP_SECONDS: Final = 1.0
 class Shutdown:
     """The shutdown request of one run; `current_shutdown()` finds it.
 
-    The first request wins, except that a signal overrides a churn: who cancels wants no further container.
+    The first request wins, except that a signal overrides a churn: after a cancellation no container replaces this one.
     All methods are safe in a signal handler, except those that wait: they belong to one event loop.
-
-    Attributes:
-        handles_signals: whether SIGTERM and SIGINT of this process request this shutdown.
-        on_second_signal: called with the signal's number before a second signal ends the process; it must not wait.
     """
 
     def __init__(self, on_second_signal: Callable[[int], None] | None = None) -> None:
         self.handles_signals = False
+        """Whether SIGTERM and SIGINT of this process request this shutdown."""
         self.on_second_signal = on_second_signal
+        """Called with the signal's number before a second signal ends the process; it must not wait."""
         self._exit: SystemExit | None = None
         self._cancelled_at: float | None = None
         self._callbacks: set[tuple[asyncio.AbstractEventLoop, Callable[[], object], bool]] = set()
@@ -96,14 +92,12 @@ class Shutdown:
 
     def raise_if_requested(self) -> None:
         """Raise the requested exit, if any. Call it after the results are stored."""
-        match self._exit:
-            case None:
-                return
+        match self._exit:  # a new exception each time: a traceback grows with each raise
             case ChurnExit(reason=reason):
                 raise ChurnExit(reason)
             case CancelledExit(signum=signum):
                 raise CancelledExit(signum)
-            case other:
+            case SystemExit() as other:
                 raise other
 
     async def wait(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - the point is a sleep that ends early
@@ -116,21 +110,14 @@ class Shutdown:
     async def wait_for(self, work: asyncio.Future[Any]) -> None:
         """Wait until `work` is done or a signal comes; a churn does not end this wait."""
         signalled = asyncio.get_running_loop().create_future()
-
-        def end() -> None:
-            if not signalled.done():
-                signalled.set_result(None)
-
-        with self.on_request(end, cancelled_only=True):
+        with self.on_request(signalled.cancel, cancelled_only=True):
             await asyncio.wait({work, signalled}, return_when=asyncio.FIRST_COMPLETED)
 
     @contextlib.contextmanager
     def on_request(self, callback: Callable[[], object], *, cancelled_only: bool = False) -> Iterator[None]:
-        """Call `callback` in the running event loop upon a request, maybe more than once; at once if there is one.
+        """Call `callback`, which must not wait, in the running event loop upon a request or if there is one already.
 
-        Args:
-            callback: must not wait.
-            cancelled_only: ignore a churn.
+        It may be called more than once. With `cancelled_only`, ignore a churn.
         """
         registered = (asyncio.get_running_loop(), callback, cancelled_only)
         self._callbacks.add(registered)

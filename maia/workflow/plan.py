@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
 from pathlib import Path
@@ -28,12 +28,10 @@ from atlas.times import ahead
 from atlas.utils import KeyRing
 from maia.agents.enrichment import CALLS_A_CYCLE, VIDEOS_A_CALL
 from maia.agents.session import RING_OF, Shard
-from maia.run import recorded, run_process
+from maia.run import record_run, run_process
 from maia.runtime.exitcodes import Outcome
 from maia.runtime.run_context import current_shutdown, record_stats
 from maia.youtube import MAX_IDS
-
-__all__ = ["MOST_SHARDS", "Job", "Plan", "PlanOptions", "make_plan", "plan_next_wave", "plan_shards", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,24 +43,16 @@ _COUNT_MARGIN = 1_000  # rows counted beyond those that the plan needs, so that 
 
 @dataclass(frozen=True)
 class Job:
-    """One kind of due work, and how much of it one cycle of one shard does.
+    """One kind of due work, and how much of it one cycle of one shard does; times are of the schedule clock."""
 
-    Attributes:
-        what: in words, in the plural.
-        items: how many are due; with ``more``, at least so many.
-        calls: bucket → calls left today; any of the buckets can pay.
-        until: when the first bucket is reset (schedule clock).
-        now: when the plan is made (schedule clock).
-    """
-
-    what: str
+    what: str  # in the plural
     items: int
-    calls: Mapping[Bucket, int]
-    until: datetime
+    calls: Mapping[Bucket, int]  # left today; any of the buckets can pay
+    until: datetime  # when the first bucket is reset
     now: datetime
     items_a_cycle: int
     calls_a_cycle: int
-    more: bool = False
+    more: bool = False  # at least `items` are due
 
     @property
     def shards(self) -> int:
@@ -72,7 +62,8 @@ class Job:
     def __str__(self) -> str:
         due = f"{self.items:,}{' or more' if self.more else ''} {self.what}"
         if self.items and not sum(self.calls.values()):
-            return f"{due}, but no '{_or(self.calls)}' call is left; the quota resets at {ahead(self.until, self.now)}"
+            names = "' or '".join(self.calls)
+            return f"{due}, but no '{names}' call is left; the quota resets at {ahead(self.until, self.now)}"
         return f"{due}, calls left: " + ", ".join(f"'{bucket}' {number:,}" for bucket, number in self.calls.items())
 
 
@@ -88,11 +79,7 @@ class Plan:
 def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "", bound: str = "the most that may start") -> Plan:
     """Return the plan: the shards of the job that needs most, since a shard does some of each.
 
-    Args:
-        jobs: every kind of work.
-        most: the largest number of shards.
-        outlook: one line on what is due next, for when nothing is due now.
-        bound: what `most` is, in words.
+    `outlook`: when something is due next, if nothing is due now. `bound`: what `most` is, in words.
     """
     due = [job for job in jobs if job.items]
     if not due:
@@ -106,13 +93,11 @@ def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "", bound: str = 
 
 
 def plan_next_wave(churned: int, wave: int, jobs: Sequence[Job], most: int, outlook: str = "") -> Plan:
-    """Return the plan of a first wave now, limited to the number of shards that churned in the wave before."""
+    """Plan as for a first wave, with at most as many shards as churned in the wave before."""
     if not churned:
         return Plan(0, Outcome.IDLE, f"no shard of wave {wave - 1} met a rate limit")
-    if churned < most:
-        plan = plan_shards(jobs, churned, outlook, "as many as met it")
-    else:
-        plan = plan_shards(jobs, most, outlook)
+    bound = "as many as met it" if churned < most else "the most that may start"
+    plan = plan_shards(jobs, min(churned, most), outlook, bound)
     return replace(plan, reason=f"{_shards(churned)} of wave {wave - 1} met a rate limit; {plan.reason}")
 
 
@@ -120,27 +105,14 @@ def _shards(number: int) -> str:
     return f"{number} shard{'' if number == 1 else 's'}"
 
 
-def _or(buckets: Mapping[Bucket, int]) -> str:
-    return "' or '".join(buckets)
-
-
 @dataclass(frozen=True)
 class PlanOptions:
-    """The options of a plan, from the command line.
-
-    Attributes:
-        batch_size: rows of one cycle of one shard; None: the setting.
-        wave: None: the setting MAIA_WAVE, or 1.
-        queries: added to the queue before the first wave.
-        resume_keys: lift the suspensions of the ring's keys before the first wave.
-        migrate: bring an older schema up to date before the first wave, where that only adds and this user may.
-        result_file: None: the setting MAIA_RESULT_FILE.
-    """
+    """The options of a plan, from the command line; None: the setting."""
 
     max_shards: int = 4
-    batch_size: int | None = None
+    batch_size: int | None = None  # rows of one cycle of one shard
     wave: int | None = None
-    queries: Sequence[str] = field(default=())
+    queries: Sequence[str] = ()  # these three: wave 1 only
     resume_keys: bool = False
     migrate: bool = True
     result_file: Path | None = None
@@ -157,7 +129,7 @@ def run(agent: str, options: PlanOptions) -> NoReturn:
                 f"MAIA_RUN_ID required to plan wave {wave}: set it to the id that the shards of wave {wave - 1} had, "
                 "as `maia plan` of wave 1 and they did."
             )
-        KeyRing(RING_OF[agent]).keys()  # an empty ring is a matter of configuration, whatever is due
+        KeyRing(RING_OF[agent]).keys()  # an empty ring is a ConfigError even if nothing is due
         database.application_name = f"maia plan {agent}"
         try:
             return await planned(wave)
@@ -168,7 +140,7 @@ def run(agent: str, options: PlanOptions) -> NoReturn:
 
     async def planned(wave: int) -> Mapping[str, Any]:
         async with database.session():
-            return await recorded("plan", shard, lambda: make_plan(agent, options, wave), wave=wave)
+            return await record_run("plan", shard, lambda: make_plan(agent, options, wave), wave=wave)
 
     run_process("plan", shard, work, result_file=options.result_file)
 
@@ -188,15 +160,10 @@ async def _migrate() -> bool:
 async def make_plan(agent: str, options: PlanOptions, wave: int) -> dict[str, Any]:
     """Add the queries, and plan a wave.
 
-    Returns:
-        the stats of the result file: ``agent``, ``shards``, ``wave``, ``queries_new``, ``keys_resumed`` (fingerprints,
-        with ``resume_keys``), ``due``, ``unfinished`` (videos, Hunter) or ``zones`` (Tracker), ``churned`` (from wave
-        2 on), ``calls_left``, ``outcome``, ``reason``. Due rows are counted up to what the plan needs and 1,000 more.
-
-    Raises:
-        ConfigError: every key of the ring is wrong or blocked.
-        DatabaseUnavailable.
-        CancelledExit: a signal came during the pause.
+    Return the stats of the result file: ``agent``, ``shards``, ``wave``, ``queries_new``, ``keys_resumed``
+    (fingerprints, with ``resume_keys``), ``due``, ``unfinished`` (videos, Hunter) or ``zones`` (Tracker), ``churned``
+    (from wave 2 on), ``calls_left``, ``outcome``, ``reason``. Due rows are counted up to what the plan needs and 1,000
+    more. Raise ConfigError if every key of the ring is wrong, and CancelledExit upon a signal during the pause.
     """
     stats: dict[str, Any] = {"agent": agent, "shards": 0, "wave": wave, "queries_new": 0}
     if wave == 1 and options.queries:
@@ -240,7 +207,7 @@ async def _pause(wave: int) -> None:
 async def _count(agent: str, options: PlanOptions, wave: int) -> tuple[Plan, dict[str, Any]]:
     """Return the plan of a wave as of now, and its counts for the stats."""
     left = await KeyDAO().calls_left(settings.key_rings, RING_OF[agent])
-    jobs, counts, outlook = await (_hunter if agent == "hunter" else _tracker)(options, left)
+    jobs, counts, outlook = await (_hunter_jobs if agent == "hunter" else _tracker_jobs)(options, left)
     if wave == 1:
         plan = plan_shards(jobs, options.max_shards, outlook)
     else:
@@ -251,15 +218,15 @@ async def _count(agent: str, options: PlanOptions, wave: int) -> tuple[Plan, dic
     return plan, counts
 
 
-_Work = tuple[list[Job], dict[str, Any], str]
-"""The jobs, their counts for the stats, and what comes next if there are none."""
+_DueWork = tuple[list[Job], dict[str, Any], str]
+"""The jobs, their counts for the stats, and when something is due next if there are none."""
 
 
-async def _hunter(options: PlanOptions, left: CallsLeft) -> _Work:
+async def _hunter_jobs(options: PlanOptions, left: CallsLeft) -> _DueWork:
     """Count the queries to search, each a call, and the unfinished videos that each cycle starts with.
 
     A shard makes at most HUNTER_MAX_SEARCHES_PER_RUN searches. Searching needs no units: videos that cannot be enriched
-    are stored all the same.
+    are stored without their metadata.
     """
     dao, most = PlanDAO(), options.max_shards
     searches = options.batch_size or settings.hunter_batch_size
@@ -278,7 +245,7 @@ async def _hunter(options: PlanOptions, left: CallsLeft) -> _Work:
     return jobs, {"due": queries, "unfinished": unfinished}, outlook
 
 
-async def _tracker(options: PlanOptions, left: CallsLeft) -> _Work:
+async def _tracker_jobs(options: PlanOptions, left: CallsLeft) -> _DueWork:
     """Count the videos to read, 50 a call of videos.batchGetStats or, once that is spent, of videos.list."""
     size = options.batch_size or settings.tracker_batch_size
     limit = options.max_shards * size + _COUNT_MARGIN

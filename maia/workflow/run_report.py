@@ -6,14 +6,12 @@ left out.
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from maia.runtime.exitcodes import Outcome
 from maia.runtime.run_context import merge_stats
-
-__all__ = ["Gate", "achieved", "outcome_of_run", "run_report", "why_not_more"]
 
 _MOST_NAMES: Final = 8
 _MOST_CAUSES: Final = 3
@@ -33,10 +31,7 @@ _NO_GATE: Final[Gate] = {}
 def run_report(agent: str, rows: Sequence[Row], gate: Gate = _NO_GATE) -> dict[str, Any]:
     """Return the stats of the result file of `maia verdict`: a mapping per row, their totals, and the report in words.
 
-    Args:
-        agent: whose rows these are.
-        rows: as the table ``runs`` has them, by wave and shard.
-        gate: the plan of the further wave.
+    `rows`: as the table ``runs`` has them, by wave and shard.
     """
     totals: dict[str, Any] = {}
     for row in rows:
@@ -58,10 +53,8 @@ def achieved(agent: str, totals: Mapping[str, Any]) -> str:
         parts = [_count(_number(totals, "updated"), "snapshot")]
     else:
         # each new video that was enriched has its first snapshot
-        parts = [
-            _count(_number(totals, "videos_new"), "new video"),
-            _count(_number(totals, "videos_enriched"), "snapshot"),
-        ]
+        numbers = {"new video": _number(totals, "videos_new"), "snapshot": _number(totals, "videos_enriched")}
+        parts = [_count(number, noun) for noun, number in numbers.items()]
     parts.append(_count(sum(calls.values()), "call") + (f" ({by_bucket})" if by_bucket else ""))
     return ", ".join(parts)
 
@@ -109,6 +102,39 @@ def why_not_more(rows: Sequence[Row], gate: Gate = _NO_GATE) -> list[str]:
     if lost := by.get(None):
         lines.append(f"{len(lost):,} of {total} wrote no end {_names(lost)}: killed, or still at work")
     return lines
+
+
+def runner_minutes(rows: Iterable[Row]) -> dict[str, int]:
+    """Return what the jobs of a run are billed at least: ``minutes``, ``jobs`` and ``unended``.
+
+    `rows`: of its plans and shards, with the times of ``runs``; each is one job. One more job, for the verdict, takes a
+    minute. GitHub rounds each job up to a minute, and bills more than these rows know of: a job's start and its image.
+    `unended` jobs wrote no end, and count a minute.
+    """
+    minutes, jobs, unended = 1, 1, 0
+    for row in rows:
+        begun, ended = row["started_at"], row["finished_at"]
+        seconds = 0.0 if ended is None else (ended - begun).total_seconds()
+        minutes += max(1, math.ceil(seconds / 60))
+        jobs += 1
+        unended += ended is None
+    return {"minutes": minutes, "jobs": jobs, "unended": unended}
+
+
+def calls_left(plan: Row, rows: Iterable[Row]) -> dict[str, int]:
+    """Return the calls by bucket that a ring has left: what the plan counted, less the calls of the shards since then.
+
+    `plan`: the last one of the run, `rows`: its shards, both with the times of ``runs``. Calls that other runs made
+    meanwhile are not known here.
+    """
+    stats = plan["stats"] or {}
+    counted = stats.get("calls_left")
+    left = {name: n for name, n in counted.items() if type(n) is int} if isinstance(counted, Mapping) else {}
+    for row in rows:
+        calls = (row["stats"] or {}).get("calls")
+        if isinstance(calls, Mapping) and row["started_at"] >= plan["started_at"]:
+            left = {name: number - _number(calls, name) for name, number in left.items()}
+    return {name: max(0, number) for name, number in left.items()}
 
 
 def _latest(rows: Sequence[Row]) -> list[Row]:
@@ -192,8 +218,7 @@ def _grouped(rows: Iterable[Row], text: Callable[[Row], str]) -> list[tuple[str,
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(text(row), []).append(row)
-    order = Counter({said: len(those) for said, those in found.items()})
-    return [(said, found[said]) for said, _ in order.most_common()]
+    return sorted(found.items(), key=lambda group: -len(group[1]))
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -18,7 +18,7 @@ from maia.youtube.errors import (
     TransientError,
     YouTubeError,
     classify,
-)
+)  # fmt: skip
 from maia.youtube.models import Answer, SearchPage, StatsList, VideoList
 
 __all__ = [

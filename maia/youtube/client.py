@@ -9,9 +9,10 @@ when it failed, refused where quota, rate or key did not let it in, and given to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -21,6 +22,7 @@ from atlas.quota.buckets import Bucket
 from atlas.redaction import remember_secret
 from atlas.times import iso
 from maia import __version__
+from maia.runtime.recording import count, timed
 from maia.youtube.errors import (
     KeyInvalid,
     KeyRefused,
@@ -29,10 +31,11 @@ from maia.youtube.errors import (
     RateLimited,
     Stopped,
     TransientError,
+    YouTubeError,
     classify,
-)
+)  # fmt: skip
 from maia.youtube.models import Answer, SearchPage, StatsList, VideoList
-from maia.youtube.transport import MAX_BODY, Progress, Reply, Transport
+from maia.youtube.transport import MAX_BODY, Reply, RequestProgress, Transport
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,10 +43,9 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from atlas.keyring import KeyRing
-    from atlas.quota.reservations import Reservation
+    from atlas.quota.ledger import Reservation
     from maia.runtime.shutdown import Shutdown
 
-__all__ = ["MAX_IDS", "YouTubeClient"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,43 +70,31 @@ _SEARCH: Final = _Method("search.list", "/search", Bucket.SEARCH)
 _VIDEOS: Final = _Method("videos.list", "/videos", Bucket.UNITS)
 _STATS: Final = _Method("videos.batchGetStats", "/videos:batchGetStats", Bucket.BATCH)
 
-# Answers that are archived are asked for whole; this one is not.
+# Only this answer is cut to what is read: the others are archived whole.
 _STATS_FIELDS: Final = "kind,items(id,snippet/publishTime,statistics,contentDetails)"
 
 
 class YouTubeClient:
     """Ask the API with the keys of one ring. Use it as an async context manager: one HTTP session per client.
 
-    Args:
-        ring: gives the keys, and learns which are spent, wrong or blocked; the call then goes on with the next key.
-        base_url: such as `https://www.googleapis.com/youtube/v3`.
-        shutdown: no new call and no new try starts once it is requested; it also ends a pause between tries.
-        concurrency: calls at once at most; the others wait before they reserve anything.
-        timeout: seconds (real) for one try.
-        connect_timeout: seconds of it for the connection.
-        backoff: the first pause between tries is random between 0 and this many seconds, the second up to twice that.
-        user_agent: such as `maia/1.0 (hunter 0/4)`.
+    The ring learns which keys are spent, wrong or blocked; the call then uses the next key. Once a shutdown is
+    requested, no new call and no new try starts. Calls beyond `concurrency` wait before they reserve anything.
+    `timeout` is for one try, `connect_timeout` for the connection in it. The first pause between tries is random
+    between 0 and `backoff`, the second up to twice that. All times are real seconds.
 
     Every method raises:
         RateLimited: YouTube asks for fewer calls.
         TransientError (ServerError, Malformed, NetworkError): three tries failed.
-        BadRequest, Forbidden, NotFound, PageTokenInvalid: this question has no answer.
-        Stopped: a shutdown was requested before the call, or before it went on with the next key.
+        BadRequest, Forbidden, NotFound, PageTokenInvalid: YouTube refuses this request.
+        Stopped: a shutdown was requested before the call, or before it used the next key.
         RingExhausted, KeysRejected, EmptyKeyRing (atlas.errors): no key is left for this bucket.
     """
 
     def __init__(
-        self,
-        ring: KeyRing,
-        *,
-        base_url: str,
-        shutdown: Shutdown | None = None,
-        concurrency: int = 32,
-        timeout: float = 30.0,
-        connect_timeout: float = 10.0,
-        backoff: float = 1.0,
+        self, ring: KeyRing, *, base_url: str, shutdown: Shutdown | None = None, concurrency: int = 32,
+        timeout: float = 30.0, connect_timeout: float = 10.0, backoff: float = 1.0,
         user_agent: str = f"maia/{__version__}",
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._transport = Transport(
             base_url, user_agent=user_agent, connections=concurrency, timeout=timeout, connect_timeout=connect_timeout
         )
@@ -129,17 +119,11 @@ class YouTubeClient:
             await self._transport.close()
 
     async def search(
-        self,
-        q: str,
-        *,
-        page_token: str | None = None,
-        published_after: datetime | None,
-        published_before: datetime | None,
-        region: str | None = None,
-        language: str | None = None,
-        safe_search: str | None = None,
+        self, q: str, *, page_token: str | None = None,
+        published_after: datetime | None, published_before: datetime | None,
+        region: str | None = None, language: str | None = None, safe_search: str | None = None,
         category: int | None = None,
-    ) -> SearchPage:
+    ) -> SearchPage:  # fmt: skip
         """search.list: videos of a window of time, newest first, 50 a page; one of 100 searches a day.
 
         The window is aware times, cut to seconds; None: no bound. A page token holds only for the very same arguments.
@@ -169,7 +153,7 @@ class YouTubeClient:
     async def videos(self, ids: Sequence[str]) -> VideoList:
         """videos.list: 1 unit for up to 50 ids. Deleted and private videos are absent from the answer.
 
-        Raises ValueError for no ids, more than 50, or one that cannot be one.
+        Raises ValueError for no ids, more than 50, or one without the form of an id.
         """
         return await self._call(
             _VIDEOS, VideoList, {"part": "snippet,contentDetails,statistics", "id": _joined_ids(ids)}
@@ -217,10 +201,11 @@ class YouTubeClient:
         self, method: _Method, answer: type[A], params: Mapping[str, str], reservation: Reservation
     ) -> A:
         """Make one request; account for it, except where it is answered and in the errors that `_try` accounts for."""
-        progress = Progress()
+        progress = RequestProgress()
         try:
-            reply = await self._transport.get(method.path, params, _usable(reservation.key), progress)
-            return answer.read(_body(reply, method), (reservation,))
+            with _measured(method):
+                reply = await self._transport.get(method.path, params, _checked(reservation.key), progress)
+                return answer.read(_body(reply, method), (reservation,))
         except (QuotaExhausted, KeyRefused):
             raise
         except BaseException as error:
@@ -270,6 +255,23 @@ class YouTubeClient:
         return self._shutdown is not None and self._shutdown.requested
 
 
+@contextlib.contextmanager
+def _measured(method: _Method) -> Iterator[None]:
+    """Count a request by its outcome, and measure its time."""
+    outcome = "ok"
+    try:
+        with timed("maia_api_call_duration_seconds", method=method.name):
+            yield
+    except YouTubeError as error:
+        outcome = error.outcome
+        raise
+    except BaseException as error:
+        outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "error"
+        raise
+    finally:
+        count("maia_api_calls_total", method=method.name, outcome=outcome)
+
+
 def _body(reply: Reply, method: _Method) -> bytes:
     if not 200 <= reply.status < 300:
         raise classify(reply.status, reply.body or b"", reply.headers, method.bucket)
@@ -278,7 +280,7 @@ def _body(reply: Reply, method: _Method) -> bytes:
     return reply.body
 
 
-def _usable(key: SecretStr) -> SecretStr:
+def _checked(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
     if not (text.isascii() and text.isprintable()):
         raise KeyInvalid("not printable ASCII")  # it could not even be written into a header
@@ -290,7 +292,7 @@ def _joined_ids(ids: Sequence[str]) -> str:
     if not 0 < len(ids) <= MAX_IDS:
         raise ValueError(f"{len(ids)} ids in one call: YouTube takes 1 to {MAX_IDS}")
     if any(usable_id(id_) is None for id_ in ids):
-        raise ValueError("one of the ids cannot be one")
+        raise ValueError("one of the ids has not the form of an id")
     return ",".join(ids)
 
 

@@ -13,8 +13,6 @@ from atlas.clock import clock
 from atlas.models.parsing import read_json
 from atlas.redaction import scrub
 
-__all__ = ["ErrorBody", "retry_after_of"]
-
 _UNIT: Final = re.compile(r"1/(d|h|min|s)\b")
 _LIMIT_PER_DAY: Final = re.compile(r"per_?day", re.IGNORECASE)
 _TEXT_PER_DAY: Final = re.compile(r"\bper day\b|\bdaily limit\b", re.IGNORECASE)
@@ -30,21 +28,15 @@ class ErrorBody:
 
     There are two envelopes. The older is `{error: {errors[], code, message}}`; the current one adds `error.status` and
     `error.details[]` (google.rpc.ErrorInfo, Help, RetryInfo). Both are read as one.
-
-    Attributes:
-        understood: whether it was an envelope at all.
-        texts: all messages that are not empty.
-        errors: (domain, reason) of each of `errors`.
-        infos: (domain, reason, metadata) of each ErrorInfo.
-        locations: parameters of the request that the body names as wrong.
-        retry_delay: seconds, of a RetryInfo.
     """
 
     understood: bool = False
+    """Whether it was an envelope at all."""
     texts: tuple[str, ...] = ()
-    errors: tuple[tuple[str, str], ...] = ()
-    infos: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
+    errors: tuple[tuple[str, str], ...] = ()  # (domain, reason)
+    infos: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()  # (domain, reason, metadata)
     locations: tuple[str, ...] = ()
+    """Parameters of the request that the body names as wrong."""
     retry_delay: float | None = None
 
     @classmethod

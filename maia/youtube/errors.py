@@ -1,4 +1,4 @@
-"""What an answer of the YouTube Data API means. Its status code alone does not say.
+"""The errors of the YouTube Data API: its status code alone does not say what to do.
 
 YouTubeError
 ├── QuotaExhausted        the day's quota of one bucket is spent: suspend the bucket for that key, rotate
@@ -7,17 +7,17 @@ YouTubeError
 │   ├── KeyInvalid        the key is wrong or expired
 │   └── KeyBlocked        the key may not be used here, or its project not at all
 ├── BadRequest            the request is wrong: skip the item, or name the setting that `parameter` comes from
-│   └── Forbidden         YouTube itself keeps the item from us, whatever the key: skip it
+│   └── Forbidden         YouTube refuses the item to every key: skip it
 ├── PageTokenInvalid      begin that search again
-├── NotFound              there is no such thing
+├── NotFound              YouTube has no such item: skip it
 ├── TransientError        worth another try, all of them after a pause
 │   ├── ServerError       5xx
-│   ├── Malformed         what came is not what was asked for, or not from the API
-│   └── NetworkError      no whole answer came
-└── Stopped               not asked, because the run is to end
+│   ├── Malformed         not the expected answer, or not from the API
+│   └── NetworkError      no complete answer arrived
+└── Stopped               not made, because the run is ending
 
-`classify` is the only reader of error bodies. Everyone else decides by type. No error ever holds a key, and what is
-quoted from an answer is scrubbed of what looks like one.
+`classify` is the only reader of error bodies. All other code decides by type. No error contains a key, and
+quotes from an answer are scrubbed.
 """
 
 from __future__ import annotations
@@ -32,30 +32,17 @@ from maia.errors import MaiaError
 from maia.youtube.decoding import ErrorBody, retry_after_of
 
 __all__ = [
-    "BadRequest",
-    "Forbidden",
-    "KeyBlocked",
-    "KeyInvalid",
-    "KeyRefused",
-    "Malformed",
-    "NetworkError",
-    "NotFound",
-    "PageTokenInvalid",
-    "QuotaExhausted",
-    "RateLimited",
-    "ServerError",
-    "Stopped",
-    "TransientError",
-    "YouTubeError",
+    "BadRequest", "Forbidden", "KeyBlocked", "KeyInvalid", "KeyRefused", "Malformed", "NetworkError", "NotFound",
+    "PageTokenInvalid", "QuotaExhausted", "RateLimited", "ServerError", "Stopped", "TransientError", "YouTubeError",
     "classify",
-]
+]  # fmt: skip
 
 _MAX_QUOTE: Final = 300
 _CUT_WORD: Final = re.compile(r"\S{1,300}\Z")
 
 
 class YouTubeError(MaiaError):
-    """A call to the YouTube Data API came to nothing. `quote` is YouTube's own message on one short line."""
+    """A call to the YouTube Data API failed. `quote` is YouTube's own message on one short line."""
 
     def __init__(self, message: str, *, detail: str = "") -> None:
         self.quote = _quotable(detail)
@@ -63,8 +50,13 @@ class YouTubeError(MaiaError):
 
     @property
     def cause(self) -> str:
-        """What happened in a few words, to group by: the HTTP status and YouTube's reason where it answered."""
+        """The error in a few words, for grouping: the HTTP status and YouTube's reason if it answered."""
         return str(self).removesuffix(f" YouTube says: {self.quote}")
+
+    @property
+    def outcome(self) -> str:
+        """The kind of the error as metrics name it, such as ``rate_limited``."""
+        return re.sub(r"(?<!^)([A-Z])", r"_\1", type(self).__name__).lower()
 
 
 class QuotaExhausted(YouTubeError):
@@ -92,18 +84,12 @@ class RateLimited(YouTubeError):
     """Too many calls in a short time. `retry_after`: seconds, where YouTube names them."""
 
     def __init__(
-        self,
-        retry_after: float | None = None,
-        *,
-        bucket: Bucket | None = None,
-        status: int = 429,
-        reason: str = "",
-        detail: str = "",
-    ) -> None:
+        self, retry_after: float | None = None, *, bucket: Bucket | None = None, status: int = 429,
+        reason: str = "", detail: str = "",
+    ) -> None:  # fmt: skip
         self.retry_after = retry_after
         self.bucket = bucket
-        self.status = status
-        self.reason = reason
+        self.status, self.reason = status, reason
         calls = f"'{bucket}' calls" if bucket is not None else "Calls"
         wait = f" for {retry_after:.0f} s" if retry_after is not None else ""
         what = f"HTTP {status} {reason}".rstrip()
@@ -125,12 +111,8 @@ class KeyInvalid(KeyRefused):
     """Google does not know the key."""
 
     def __init__(self, reason: str, *, project: str | None = None, detail: str = "") -> None:
-        super().__init__(
-            f"The API key is wrong, deleted or expired ({reason}). Correct it in YOUTUBE_API_KEY_POOL_JSON.",
-            reason,
-            project,
-            detail,
-        )
+        message = f"The API key is wrong, deleted or expired ({reason}). Correct it in YOUTUBE_API_KEY_POOL_JSON."
+        super().__init__(message, reason, project, detail)
 
 
 class KeyBlocked(KeyRefused):
@@ -177,7 +159,7 @@ class PageTokenInvalid(YouTubeError):
 
 
 class NotFound(YouTubeError):
-    """There is no such thing."""
+    """YouTube has no such item."""
 
     def __init__(self, reason: str = "notFound", *, detail: str = "") -> None:
         self.reason = reason
@@ -237,17 +219,10 @@ _RATE_REASONS: Final = frozenset(
 _INVALID_REASONS: Final = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "keyInvalid", "keyExpired"})
 _BLOCKED_REASONS: Final = frozenset(
     {
-        "BILLING_DISABLED",
-        "CONSUMER_INVALID",
-        "CONSUMER_SUSPENDED",
-        "RESOURCE_PROJECT_INVALID",
-        "SERVICE_DISABLED",
-        "USER_PROJECT_DENIED",
-        "accessNotConfigured",
-        "dailyLimitExceededUnreg",
-        "ipRefererBlocked",
+        "BILLING_DISABLED", "CONSUMER_INVALID", "CONSUMER_SUSPENDED", "RESOURCE_PROJECT_INVALID", "SERVICE_DISABLED",
+        "USER_PROJECT_DENIED", "accessNotConfigured", "dailyLimitExceededUnreg", "ipRefererBlocked",
     }
-)
+)  # fmt: skip
 _BLOCKED_PATTERN: Final = re.compile(r"API_KEY_[A-Z_]+_BLOCKED")
 # For bodies without details, whose reason is a bare "forbidden" or "badRequest".
 _INVALID_TEXT: Final = re.compile(r"API key (?:not valid|not found|expired)", re.IGNORECASE)

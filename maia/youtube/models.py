@@ -1,4 +1,4 @@
-"""Answers of the API's list methods: what they hold is modelled in `atlas.models.youtube`."""
+"""Answers of the API's list methods; `atlas.models.youtube` has their items."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from atlas.redaction import scrub
 from maia.youtube.errors import Malformed
 
 if TYPE_CHECKING:
-    from atlas.quota.reservations import Reservation
+    from atlas.quota.ledger import Reservation
 
-__all__ = ["Answer", "SearchPage", "StatsList", "VideoList"]
 
 Item = TypeVar("Item")
 
@@ -25,31 +24,25 @@ _MEMBERS: Final = frozenset(
         "tokenPagination", "visitorId",
     }
 )  # fmt: skip
-_TOO_MANY_TO_VANISH: Final = 10  # an answer without any of this many videos is a bad one
+_TOO_MANY_TO_VANISH: Final = 10  # an answer that lacks this many videos, and has none, is taken for a faulty one
 
 
 @dataclass(slots=True, kw_only=True)
 class Answer(Generic[Item]):
-    """What one call answered.
-
-    Attributes:
-        items: the resources that could be read, in YouTube's order.
-        dropped: how many could not be read; they must not be taken for absent.
-        next_page_token: where the list goes on; None on its last page.
-        extra: members that no answer of the API is known to have, such as a list of ids that could not be found.
-        raw: the answer as it came, for the archive.
-        reservations: the reserved calls behind it; they are settled in the transaction that stores the answer.
-    """
+    """An answer of one call: the items that could be read, in YouTube's order, and the whole document."""
 
     kind: ClassVar[str]
     resource: ClassVar[type[Any]]
 
     items: list[Item]
     dropped: int = 0
+    """How many could not be read; they must not be taken for absent."""
     next_page_token: str | None = None
     extra: tuple[str, ...] = ()
+    """Members that no answer of the API is known to have, such as a list of ids that could not be found."""
     raw: dict[str, Any]
     reservations: tuple[Reservation, ...] = ()
+    """The reserved calls behind it; they are settled in the transaction that stores the answer."""
 
     @classmethod
     def read(cls, body: bytes, reservations: tuple[Reservation, ...] = ()) -> Self:
@@ -62,7 +55,7 @@ class Answer(Generic[Item]):
             answer = read_json(body)
         except ValueError:
             answer = None
-        # not raised in the handler: JSON's errors carry the body along
+        # not raised in the handler: JSON's errors contain the body
         if not isinstance(answer, dict):
             raise Malformed(f"An answer of {len(body)} bytes that is no {cls.kind}.")
         if answer.get("kind", cls.kind) != cls.kind or not ("kind" in answer or "items" in answer):
@@ -121,11 +114,7 @@ class VideoList(Answer[Video]):
         """Return whether the videos that this answer leaves out count as absent.
 
         An odd answer proves nothing: one with an unreadable item or an unknown member (it may speak of the missing
-        ids), that counts more results than it holds, that names a video twice or one that was not asked for.
-
-        Args:
-            asked: ids that were asked for, without the control ids.
-            control_ids: known videos that were asked along.
+        ids), that counts more results than it has, that names a video twice or one that was not asked for.
         """
         found = {video.id for video in self.items}
         if self.dropped or self.extra or self.total_results > len(found) or len(found) < len(self.items):

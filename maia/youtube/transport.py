@@ -17,7 +17,6 @@ from maia.youtube.errors import NetworkError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-__all__ = ["MAX_BODY", "Progress", "Reply", "Transport"]
 
 MAX_BODY: Final = 16 * 2**20
 """Bytes, before and after decompression. A full page is below 1 MiB; more than this is not the API."""
@@ -26,13 +25,13 @@ _CHUNK: Final = 2**16
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 _PACKED: Final = {"gzip", "x-gzip", "deflate"}
 _PROXY_REFUSES_USER: Final = 407
-# What aiohttp raises before a connection stands; any other failure may come after the request was sent.
+# aiohttp raises these before it is connected; upon any other error the request may have been sent.
 _NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
 @dataclass(slots=True)
-class Progress:
-    """How far a request came. `sent` turns true before its first byte leaves."""
+class RequestProgress:
+    """How far a request got. `sent` becomes true before its first byte is sent."""
 
     sent: bool = False
 
@@ -62,7 +61,7 @@ class Transport:
 
     async def open(self) -> None:
         """Open the session; no connection is made yet. Raises ConfigError where the proxy's address is wrong."""
-        # Not aiohttp's `trust_env`: it would also read ~/.netrc and send what stands there to the API.
+        # Not aiohttp's `trust_env`: it would also read ~/.netrc and send those credentials to the API.
         self._proxy = proxy_of(self._base_url)
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_connected)
@@ -73,7 +72,7 @@ class Transport:
             headers=self._headers,
             timeout=self._timeout,
             trace_configs=[trace],
-            auto_decompress=False,  # aiohttp unpacks a whole chunk at once, however much that gives
+            auto_decompress=False,  # aiohttp unpacks a whole chunk, without a limit of the result
         )
         # On a connection that breaks, aiohttp would silently send a GET once more: a call that YouTube may count and
         # the ring would not. There is no public switch; the client tries again with a reservation of its own.
@@ -85,8 +84,8 @@ class Transport:
             await self._session.close()
             self._session = None
 
-    async def get(self, path: str, params: Mapping[str, str], key: SecretStr, progress: Progress) -> Reply:
-        """Ask once, with the key in a header, so that no log of addresses holds it. Raises NetworkError.
+    async def get(self, path: str, params: Mapping[str, str], key: SecretStr, progress: RequestProgress) -> Reply:
+        """Send one request, with the key in a header, so that it is in no log of URLs. Raises NetworkError.
 
         `progress` is up to date even if the caller is cancelled.
         """
@@ -105,34 +104,35 @@ class Transport:
                 trace_request_ctx={"progress": progress},
             ) as response:
                 if proxy and response.status == _PROXY_REFUSES_USER:
-                    failure = NetworkError(_refused(proxy, response.status), reached=False)
+                    failure = NetworkError(_proxy_refusal(proxy, response.status), reached=False)
                 else:
                     progress.sent = True
                     return Reply(response.status, response.headers, await _read(response))
         except aiohttp.ClientHttpProxyError as exc:
             progress.sent = False  # it came as far as the proxy
-            failure = NetworkError(_refused(self._proxy, exc.status), reached=False)
+            failure = NetworkError(_proxy_refusal(self._proxy, exc.status), reached=False)
         except aiohttp.ClientProxyConnectionError as exc:
             failure = NetworkError(
                 f"{self._proxy} cannot be reached: {exc.strerror or type(exc).__name__}.", reached=False
             )
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as exc:
             failure = NetworkError(
-                f"The YouTube Data API cannot be reached: {_named(exc)}. {authority_advice()}",
-                reached=False,
+                f"The YouTube Data API cannot be reached: {_describe(exc)}. {authority_advice()}", reached=False
             )
         except _NOT_CONNECTED as exc:
             advice = network_advice_for_url(self._base_url)
-            failure = NetworkError(f"The YouTube Data API cannot be reached: {_named(exc)}.{advice}", reached=False)
+            failure = NetworkError(f"The YouTube Data API cannot be reached: {_describe(exc)}.{advice}", reached=False)
         except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
-            # aiohttp's own deadline for the whole request may pass before the connection stands, too.
+            # the deadline of the whole request may also pass before aiohttp is connected
             progress.sent = progress.sent or not isinstance(exc, TimeoutError)
-            failure = NetworkError(f"The YouTube Data API gave no whole answer: {_named(exc)}.", reached=progress.sent)
-        # Raised out here, so that aiohttp's exception, whose repr may show the request's headers, is no part of it.
+            failure = NetworkError(
+                f"The YouTube Data API gave no whole answer: {_describe(exc)}.", reached=progress.sent
+            )
+        # Raised outside the handlers, without aiohttp's exception as context: its repr may show the headers.
         raise failure
 
 
-def _refused(proxy: Proxy | None, status: int) -> str:
+def _proxy_refusal(proxy: Proxy | None, status: int) -> str:
     what = "asks for a user and a password, or refuses those" if status == _PROXY_REFUSES_USER else "refuses the way"
     return f"{proxy} {what} (status {status})."
 
@@ -164,7 +164,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes | None:
 
 
 def _unpack(member: zlib._Decompress, packed: bytes, body: bytearray) -> zlib._Decompress:
-    """Add to the body what a chunk unpacks to, up to one byte more than MAX_BODY. Return the gzip member that goes on.
+    """Add to the body what a chunk unpacks to, up to one byte more than MAX_BODY. Return the gzip member that is open.
 
     A gzip may have several members, and zeros behind the last one.
     """
@@ -183,5 +183,5 @@ def _unpack(member: zlib._Decompress, packed: bytes, body: bytearray) -> zlib._D
     return member
 
 
-def _named(exc: BaseException) -> str:
+def _describe(exc: BaseException) -> str:
     return "no answer in time" if isinstance(exc, TimeoutError) else " ".join(f"{type(exc).__name__} {exc}".split())

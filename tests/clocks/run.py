@@ -17,46 +17,83 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# All are in the past: a file that a test writes has the real time, and must not look old.
+# All are in the past: a file that a test writes has the real time, and must not look old. The first two end a month,
+# too. The hour that Pacific clocks repeat in the day of 25 hours is in tests/unit/test_buckets.py.
 BORDERS = {
     "a Monday that begins a year": datetime(2024, 1, 1, tzinfo=UTC),
     "29 February": datetime(2024, 2, 29, tzinfo=UTC),
-    "the end of a month": datetime(2024, 3, 1, tzinfo=UTC),
     "Pacific clocks go forward": datetime(2024, 3, 10, 10, tzinfo=UTC),
-    "Pacific clocks go back": datetime(2024, 11, 3, 9, tzinfo=UTC),
     "Pacific midnight before 25 hours": datetime(2024, 11, 3, 7, tzinfo=UTC),
 }
 LEAD = 15
 """Seconds from the start of a run until its border: the first tests are under way then."""
 
-# what has to do with the quota day, which is Pacific
+BOTH = ("tests/integration/test_clocks.py", "tests/unit/test_clock.py", "tests/unit/test_times.py")
+
+
+def of(file: str, *names: str) -> list[str]:
+    return [f"tests/{file}::test_{name}" for name in names]
+
+
+# the tests that read the quota day, which is Pacific
 QUOTA_TESTS = (
-    "tests/integration/test_clocks.py",
-    "tests/integration/test_retention_dao.py",
-    "tests/integration/test_keyring.py",
-    "tests/integration/test_report.py",
-    "tests/integration/agents/test_plan.py",
-    "tests/unit/sandbox/test_quota.py",
-    "tests/unit/test_clock.py",
+    *BOTH,
+    *of(
+        "integration/test_keyring.py",
+        "a_reservation_holds_its_key_hidden_and_its_pacific_day",
+        "a_call_is_reserved_before_it_is_made_and_settled_once_after",
+        "of_calls_that_start_together_each_counts_for_its_own_day",
+        "a_spent_bucket_rotates_to_the_next_key_for_every_shard_and_its_others_go_on",
+        "every_key_spent_is_an_exhausted_ring_until_midnight_pacific",
+        "right_after_midnight_a_refusal_closes_the_bucket_for_minutes_only",
+        "a_refusal_of_the_day_that_has_ended_closes_nothing_of_the_new_one",
+        "a_rejected_key_is_skipped_for_every_bucket_by_every_shard_for_24_hours",
+    ),
+    *of("integration/test_retention_dao.py", "limits_follow_the_settings_each_by_its_clock"),
+    *of("integration/test_report.py", "calls_are_added_up_by_bucket_for_a_day_or_for_all"),
+    *of(
+        "integration/agents/test_plan.py",
+        "what_is_left_is_the_quota_of_the_day_without_what_was_reserved",
+        "a_suspended_bucket_has_nothing_left_and_the_lower_limit_counts_on_the_next_day",
+        "a_later_wave_waits_for_the_limit_to_pass_and_counts_after_that",
+    ),
     "tests/unit/test_buckets.py",
-    "tests/unit/test_times.py",
 )
-# at the borders of the days by which all else goes, which are UTC's
+# those that read the days by which all else goes, which are UTC's
 DATE_TESTS = (
-    *QUOTA_TESTS,
+    *BOTH,
     "tests/integration/snapshots/test_data_document.py",
     "tests/integration/snapshots/test_maintenance.py",
     "tests/integration/snapshots/test_partitions.py",
     "tests/integration/snapshots/test_status.py",
-    "tests/integration/test_dao_ingest.py",
-    "tests/integration/test_schema.py",
-    "tests/integration/test_schema_name.py",
+    *of(
+        "integration/test_dao_ingest.py",
+        "a_video_resource_is_stored_with_its_channel_and_first_snapshot",
+        "a_video_of_a_search_is_finished_later_and_its_first_snapshot_makes_its_due_time",
+        "a_publish_time_that_moved_makes_a_stored_video_young_again",
+    ),
+    *of(
+        "integration/test_retention_dao.py",
+        "limits_follow_the_settings_each_by_its_clock",
+        "no_archived_day_is_kept_of_which_a_record_may_be_too_old",
+        "no_snapshot_outlives_its_video",
+    ),
+    *of(
+        "integration/test_report.py",
+        "the_estimate_of_snapshots_adds_up_the_parts_and_counts_none_twice",
+    ),
+    *of(
+        "integration/agents/test_plan.py", "videos_are_due_as_the_claim_sees_it", "queries_are_due_as_the_claim_sees_it"
+    ),
+    *of(
+        "integration/test_schema.py",
+        "an_older_schema_is_brought_up_to_date_where_that_only_adds",
+        "snapshots_of_the_first_release_get_partitions_and_keep_their_readers",
+        "the_way_back_to_the_first_release_keeps_every_snapshot",
+    ),
     "tests/unit/test_partitions.py",
     "tests/unit/test_vault_settings.py",
 )
-
-# an alarm interrupts its wait for a lock, and the handler is shown the real time (tests/support/database_fixtures.py)
-NOT_THESE = ("tests/integration/test_schema.py::test_many_processes_at_once",)
 
 
 def libraries() -> list[Path]:
@@ -87,12 +124,11 @@ def main() -> int:
     given = parser.parse_args()
     if not libraries():
         sys.exit("tests/clocks: libfaketime is not installed (Debian, Ubuntu: apt install faketime)")
-    left_out = [f"--deselect={name}" for name in NOT_THESE]
     failed = []
     for name in given.border or BORDERS:
         print(f"\n-- {name}: {BORDERS[name]:%Y-%m-%d %H:%M} UTC", flush=True)
         tests = QUOTA_TESTS if "Pacific" in name else DATE_TESTS
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, *left_out, *given.options]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, *given.options]
         with subprocess.Popen(command, cwd=ROOT, env=environment(BORDERS[name])) as process:
             code = process.wait()
         for left in Path("/dev/shm").glob(f"*faketime_s*_{process.pid}"):  # of processes that were killed

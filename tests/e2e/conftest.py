@@ -23,6 +23,7 @@ from atlas.db.embedded import start
 from youtube_sandbox import RunningSandbox, SandboxConfig, running
 from youtube_sandbox.log import CallLog
 
+from ..support.act import missing as act_is_missing
 from ..support.databases import execute, fresh_database, make_template
 from ..support.docker_engine import Containers, Docker
 from ..support.documents import CHECKOUT
@@ -39,12 +40,20 @@ POOL = {"hunting": [*HUNTING], "tracking": [*TRACKING]}
 @pytest.fixture(scope="session")
 def docker() -> Docker:
     """The engine."""
-    missing = Docker.missing()
-    if missing is None:
-        return Docker()
-    if os.environ.get("MAIA_E2E_REQUIRED") == "1":
+    _require(Docker.missing())
+    return Docker()
+
+
+@pytest.fixture(scope="session")
+def act() -> None:
+    _require(act_is_missing())
+
+
+def _require(missing: str | None) -> None:
+    if missing and os.environ.get("MAIA_E2E_REQUIRED") == "1":
         pytest.fail(f"{missing}, and MAIA_E2E_REQUIRED=1")
-    pytest.skip(missing)
+    if missing:
+        pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +192,9 @@ def containers(docker: Docker, image: str) -> Iterator[Containers]:
 
 
 @pytest.fixture
-def seeded(containers: Containers, environment: dict[str, str]) -> None:
+def seeded(query: Query) -> None:
     """Three queries in the queue."""
-    ended = containers.maia("queue", "add", "python", "guitar", "cooking", environment=environment).end()
-    assert ended.code == 0, ended.output
+    query(
+        "INSERT INTO search_queue (query_term, priority, source, added_at)"
+        " SELECT term, 1, 'user', now() FROM unnest(ARRAY['python', 'guitar', 'cooking']) AS term"
+    )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import uuid
@@ -20,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from ..support.act import AT_MOST, EXPORT, PASSED, Acted, missing, tracked_files
+from ..support.act import AT_MOST, EXPORT, PASSED, Acted, Repository, copy_checkout
 from ..support.docker_engine import Docker
-from ..support.documents import CHECKOUT, document, sections
+from ..support.documents import document, sections
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("act")]
 
 PAGE = "docs/local-testing-with-act.md"
 POSTGRES = "postgres:17"
@@ -37,11 +36,7 @@ def commands() -> list[str]:
 
 
 class Reader:
-    """Somebody with one terminal.
-
-    Attributes:
-        folder: where the terminal is.
-    """
+    """Somebody with one terminal, which is in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +60,7 @@ class Reader:
         )
         assert done.returncode == 0, f"{command}\n{done.stdout[-5000:]}"
         self.folder = Path(place.read_text().strip())
-        return Acted(done.returncode, done.stdout, 0.0)
+        return Acted(done.returncode, done.stdout)
 
 
 @pytest.fixture
@@ -81,17 +76,12 @@ def ports() -> list[int]:
 def upstream(tmp_path: Path, ports: list[int]) -> Path:
     """Maia's repository, as this checkout is, with this test's ports in the example files."""
     folder = tmp_path / "github" / "maia"
-    for name in tracked_files():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(CHECKOUT / name, target, follow_symlinks=False)
+    copy_checkout(folder)
     for name, old, new in ((".secrets.example", 5432, ports[0]), (".vars.example", 8080, ports[1])):
         text = (folder / name).read_text()
         assert f":{old}/" in text
         (folder / name).write_text(text.replace(f":{old}/", f":{new}/"))
-    for arguments in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"], ["commit", "--quiet", "-m", "x"]):
-        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
+    Repository.make(folder, tmp_path / "git-home", "pleiades/maia")
     return folder
 
 
@@ -116,8 +106,6 @@ def postgres(docker: Docker, request: pytest.FixtureRequest) -> str | None:
 def test_a_reader_who_follows_the_page_sees_green(
     docker: Docker, image: str, upstream: Path, ports: list[int], names: str, postgres: str | None, tmp_path: Path
 ) -> None:
-    if reason := missing():
-        (pytest.fail if os.environ.get("MAIA_E2E_REQUIRED") == "1" else pytest.skip)(reason)
     assert image == "pleiades-maia:latest", "the page builds it once more, from the engine's cache"
     reader, acted = Reader(tmp_path), []
 
@@ -143,13 +131,10 @@ def test_a_reader_who_follows_the_page_sees_green(
         if command.startswith("act "):
             assert done.failed == {}, done.output
             acted.append(done.jobs)
+    assert set(EXPORT) <= set(commands()), "the page prepares act as the other tests do"
     hunter, tracker, _, scheduled, foreign = acted
     assert (hunter["Plan"], hunter["Shard"], hunter["Verdict"]) == (1, 4, 1), "as the page says"
     assert tracker == scheduled == {"Plan": 1}, "nothing is due"
     assert foreign["Plan"] == 1
     assert reader.folder == tmp_path / "tubes"
     assert docker("ps", "--all", "--quiet", "--filter", f"name={names}") == ""
-
-
-def test_the_page_has_the_commands_that_prepare_act() -> None:
-    assert set(EXPORT) <= set(commands())

@@ -13,6 +13,7 @@ import pytest
 
 from ..support.action_step import Done, Step
 from ..support.docker_engine import Docker
+from ..support.mermaid import charts
 from .conftest import POOL, Query, Sandbox
 
 pytestmark = pytest.mark.e2e
@@ -46,7 +47,7 @@ def check(done: Done, code: int, outcome: str, exit_code: int) -> None:
     assert not any(key in done.summary for key in KEYS)
 
 
-def test_a_plan_its_shards_and_the_verdict(step: Step, query: Query) -> None:
+def test_a_plan_its_shards_the_verdict_the_check_and_the_page(step: Step, query: Query) -> None:
     plan = planned(step)
     check(plan, 0, "ok", 0)
     assert plan.outputs["shards"] == "[0,1,2]"
@@ -71,6 +72,21 @@ def test_a_plan_its_shards_and_the_verdict(step: Step, query: Query) -> None:
     check(verdict, 0, "ok", 0)
     assert re.search(r"\| 1 \| 2/3 \| ok \| \d+\.\d \|", verdict.summary)
     assert json.loads(verdict.outputs["stats"])["searches"] == 3
+    (chart,) = charts(verdict.summary)
+    assert (chart.title, set(chart.values)) == ("Videos that were read in time", {100})
+    for heading in ("Fastest risers", "Quota of the Pacific day", "Cost"):
+        assert f"#### {heading}\n" in verdict.summary
+
+    well = step.run(command="check", run=run)
+    check(well, 0, "ok", 0)
+    page = step.run(command="report", run=run)
+    check(page, 0, "ok", 0)
+    html = Path(page.outputs["page"], "index.html").read_text(encoding="utf-8")
+    assert html.lstrip().lower().startswith("<!doctype html>")
+    query("UPDATE videos SET due_at = due_at - interval '1 day', last_updated_at = last_updated_at - interval '1 day'")
+    stale = step.run(command="check", run=run)
+    check(stale, 1, "failure", 1)
+    assert "stale-zone: Zone 1 is stale" in stale.summary
 
 
 def test_a_run_whose_quota_is_spent_says_what_it_achieved_and_why_not_more(step: Step, sandbox: Sandbox) -> None:
@@ -96,16 +112,30 @@ def test_a_search_that_fails_names_its_cause(step: Step, sandbox: Sandbox) -> No
     done = step.run()
     check(done, 1, "failure", 1)
     (error,) = done.annotations("error")
-    assert "1 of 1 searches failed: 400 invalidQ (1): Invalid value for q" in error
-    assert "1 of 1 searches failed: 400 invalidQ (1): Invalid value for q" in done.summary
+    for text in (error, done.summary):
+        assert "1 of 1 searches failed: 400 invalidQ (1): Invalid value for q" in text
 
 
-def test_a_container_that_looks_for_a_database_in_itself_names_the_network(step: Step) -> None:
-    step.env["DATABASE_URL"] = "postgresql://maia@127.0.0.1:9/maia"
-    done = step.run(network="none")
-    check(done, 69, "unavailable", 69)
-    (error,) = done.annotations("error")
-    assert "127.0.0.1 is the container itself: set the input `network: host`" in error
+@pytest.mark.parametrize(
+    ("env", "inputs", "code", "outcome", "message"),
+    [
+        ({"DATABASE_URL": "postgresql://maia@127.0.0.1:9/maia"}, {"network": "none"}, 69, "unavailable",
+         "127.0.0.1 is the container itself: set the input `network: host`"),
+        ({"YOUTUBE_API_KEY_POOL_JSON": ""}, {}, 78, "config",
+         "Empty KeyRing: no keys for 'hunting' in YOUTUBE_API_KEY_POOL_JSON"),
+        ({}, {"image": "127.0.0.1:9/none:none"}, 125, "failure",
+         "The image 127.0.0.1:9/none:none could not be pulled: "),
+        ({}, {"network": "no-such-network"}, 125, "failure", "no-such-network"),
+    ],
+    ids=["a database in the container itself", "no keys", "no image", "no network"],
+)  # fmt: skip
+def test_what_keeps_a_shard_from_its_work_is_named(
+    step: Step, env: dict[str, str], inputs: dict[str, str], code: int, outcome: str, message: str
+) -> None:
+    step.env |= env
+    done = step.run(**inputs)
+    check(done, code, outcome, code)
+    assert message in done.annotations("error")[0]
 
 
 def test_a_migration_comes_before_the_plan(step: Step, empty_dsn: str) -> None:
@@ -136,14 +166,6 @@ def test_a_rate_limit_passes_and_a_second_wave_goes_on(step: Step, sandbox: Sand
     assert step.run(command="plan", wave="3", run=plan.outputs["run"]).outputs["shards"] == "[]"
 
 
-def test_a_missing_key_pool_fails_with_the_message_of_what_is_missing(step: Step) -> None:
-    step.env["YOUTUBE_API_KEY_POOL_JSON"] = ""
-    done = step.run()
-    check(done, 78, "config", 78)
-    (error,) = done.annotations("error")
-    assert "Empty KeyRing: no keys for 'hunting' in YOUTUBE_API_KEY_POOL_JSON" in error
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_cancel_keeps_what_was_answered_and_gives_the_claims_back(
     step: Step, sandbox: Sandbox, query: Query, number: signal.Signals, code: int
@@ -170,18 +192,6 @@ def test_a_title_is_no_command(step: Step, query: Query) -> None:
     assert done.annotations("error") == []
     assert "b" not in done.masks
     assert {row["query_term"] for row in query("SELECT query_term FROM search_queue")} >= {"::error::a query"}
-
-
-def test_an_image_that_cannot_be_had_is_125_with_what_docker_said(step: Step) -> None:
-    done = step.run(image="127.0.0.1:9/none:none")
-    check(done, 125, "failure", 125)
-    assert "The image 127.0.0.1:9/none:none could not be pulled: " in done.annotations("error")[0]
-
-
-def test_a_container_that_cannot_be_started_is_125_with_what_docker_said(step: Step) -> None:
-    done = step.run(network="no-such-network")
-    check(done, 125, "failure", 125)
-    assert "no-such-network" in done.annotations("error")[0]
 
 
 @pytest.mark.parametrize(("where", "code"), [("/elsewhere/python", 127), ("/bin/python", 126)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 
 import maia
 
-from ..support.act import Acted, Repository, missing, read_values, tracked_files
+from ..support.act import Acted, Repository, copy_checkout, read_values
 from ..support.docker_engine import Docker
 from ..support.documents import CHECKOUT
 from .conftest import Sandbox
@@ -46,29 +45,18 @@ jobs:
 
 @dataclass(frozen=True)
 class Release:
-    """A release that was made as docs/releasing.md says.
+    """A release that was made as docs/releasing.md says."""
 
-    Attributes:
-        folder: has the files of each commit in a folder of its name, and the workflows to copy in `callers`.
-        source: the commit of the image.
-        commit: the release's own.
-    """
-
-    folder: Path
-    source: str
-    commit: str
+    folder: Path  # with the files of each commit in a folder of its name, and the workflows to copy in `callers`
+    source: str  # the commit of the image
+    commit: str  # its own
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
-    if reason := missing():
-        (pytest.fail if os.environ.get("MAIA_E2E_REQUIRED") == "1" else pytest.skip)(reason)
+def release(act: None, tmp_path_factory: pytest.TempPathFactory) -> Release:
     folder = tmp_path_factory.mktemp("release")
     clone = folder / "clone"
-    for name in tracked_files():
-        target = clone / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(CHECKOUT / name, target, follow_symlinks=False)
+    copy_checkout(clone)
     repository = Repository.make(clone, folder / "home", "pleiades/maia")
     repository.git("config", "user.name", "Test")
     repository.git("config", "user.email", "test@example.org")
@@ -135,30 +123,21 @@ def published(docker: Docker, image: str, release: Release) -> Iterator[str]:
     docker("rmi", name, check=False)
 
 
-def test_a_users_workflow_names_the_action_by_its_commit(foreign: Foreign, published: str, sandbox: Sandbox) -> None:
-    """And the action finds the image of that commit."""
+def test_everything_is_named_by_its_content(foreign: Foreign, published: str, image: str, sandbox: Sandbox) -> None:
+    """A copy names maia.yml, which names the action, which runs: each by its commit. The image is the caller's."""
+    workflows = foreign.repository.folder / ".github/workflows"
+    named = [line for path in workflows.glob("*.yml") for line in path.read_text().splitlines() if "uses:" in line]
+    assert named
+    assert all(re.search(r"@[0-9a-f]{40}$", line.split("#")[0].strip()) for line in named)
+    # a user's own workflow, where the action finds the image of its commit; it migrates the database
     acted = foreign.act("own.yml")
     assert acted.green, acted.output
     assert f"docker pull {published}" not in acted.output
     assert len(sandbox.log.calls("search")) == 1
-
-
-def test_the_copies_of_a_release_name_everything_by_content(foreign: Foreign, image: str, sandbox: Sandbox) -> None:
-    """The copy names maia.yml, which names the action, which runs: each by its commit. The image is the caller's."""
-    named = [
-        line.split("#")[0].strip()
-        for path in (foreign.repository.folder / ".github/workflows").glob("*.yml")
-        for line in path.read_text().splitlines()
-        if "uses:" in line
-    ]
-    assert named
-    assert all(re.search(r"@[0-9a-f]{40}$", line) for line in named)
-    migrating = foreign.repository.folder / ".github/workflows/hunter.yml"
-    migrating.write_text(migrating.read_text().replace("inputs.migrate || false", "true"))
     acted = foreign.act("hunter.yml", MAIA_IMAGE=image, MAIA_SHARDS="1", MAIA_QUERIES_FILE="topics.txt")
     assert acted.green, acted.output
     assert (acted.jobs["Plan"], acted.jobs["Shard"]) == (1, 1)
-    assert len(sandbox.log.calls("search")) == 2
+    assert len(sandbox.log.calls("search")) == 2, "of the topics, one was searched before"
     acted = foreign.act("janitor.yml", MAIA_IMAGE=image)
     assert acted.green, acted.output
 

@@ -97,12 +97,8 @@ def test_no_secret_of_the_checkout_gets_into_a_layer_and_the_labels_are_those_of
     ):  # fmt: skip
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         (context / name).write_text(f"KEY={secret}\n")
-    labels = {
-        "VERSION": "1.2.3",
-        "REVISION": "f" * 40,
-        "CREATED": "2026-11-22T00:00:00Z",
-        "SOURCE": "https://example.org",
-    }
+    labels = {"VERSION": "1.2.3", "REVISION": "f" * 40, "CREATED": "2026-11-22T00:00:00Z"}
+    labels["SOURCE"] = "https://example.org"
     arguments = [word for name, value in labels.items() for word in ("--build-arg", f"{name}={value}")]
     tag = f"pleiades-maia:planted-{secrets.token_hex(4)}"
     docker("build", "--tag", tag, *arguments, str(context), timeout=1800)

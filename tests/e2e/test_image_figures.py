@@ -1,4 +1,4 @@
-"""The commands that print what the image is made of and where a shard's time goes."""
+"""Row 10 of the benchmarks: what the image is made of, and how long it takes to start."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ pytest.importorskip("harness.benchmarks", reason="the benchmarks are part of the
 pytestmark = pytest.mark.e2e
 
 
-def figures(*command: str) -> str:
+@pytest.mark.usefixtures("image")
+def test_row_10_explains_each_megabyte_and_times_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, "-m", *command],
+        [sys.executable, "-m", "harness.benchmarks", "--rows", "10", "--quick", "--json", str(file)],
         cwd=CHECKOUT,
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
@@ -27,27 +29,6 @@ def figures(*command: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.mark.usefixtures("image")
-def test_the_time_of_a_shard_is_split() -> None:
-    shown = figures("harness.benchmarks.container", "--runs", "1")
-    for word in ("image start", "Python start", "work", "end", "whole", "hunter", "tracker"):
-        assert word in shown
-
-
-@pytest.mark.usefixtures("image")
-def test_what_the_image_is_made_of_is_listed() -> None:
-    shown = figures("harness.benchmarks.image", "--no-compressed")
-    for word in ("the layers of Maia", "bytecode", "SQLAlchemy", "debugging symbols", "web pages of a Prefect server"):
-        assert word in shown
-
-
-@pytest.mark.usefixtures("image")
-def test_row_10_explains_each_megabyte_and_times_the_start(tmp_path: Path) -> None:
-    file = tmp_path / "figures.json"
-    figures("harness.benchmarks", "--rows", "10", "--quick", "--json", str(file))
     whole, layers, *parts = json.loads(file.read_text())["lines"]
     starts = [parts.pop(), parts.pop()]
     assert layers["figure"] == pytest.approx(whole["figure"] - whole["limit"])

@@ -1,9 +1,12 @@
-"""The workflows that users copy, as act runs them: through the reusable workflow, the action and the container."""
+"""The workflows that users copy, as act runs them: through the reusable workflow, the action and the container.
+
+That a green run has a plan, four shards and a verdict, and that none starts where nothing is due, is in
+test_act_page.py.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,45 +18,22 @@ import pytest
 
 from atlas.config.keypool import fingerprint
 
-from ..support.act import (
-    EXPORT,
-    FOREIGN,
-    HUNTER,
-    JANITOR,
-    SCHEDULED,
-    TRACKER,
-    Acted,
-    Repository,
-    missing,
-    read_values,
-    tracked_files,
-)
-from ..support.docker_engine import Containers, Docker
+from ..support.act import EXPORT, FOREIGN, HUNTER, JANITOR, TRACKER, Acted, Repository, copy_checkout, read_values
+from ..support.docker_engine import Docker
 from ..support.documents import CHECKOUT
+from ..support.mermaid import charts
 from .conftest import PASSWORD, Query, Sandbox
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("act")]
 
 QUERIES = 4  # of .github/act/hunter.json, one for each of its shards
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _act() -> None:
-    reason = missing()
-    if reason and os.environ.get("MAIA_E2E_REQUIRED") == "1":
-        pytest.fail(f"{reason}, and MAIA_E2E_REQUIRED=1")
-    if reason:
-        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def checkout(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     """A clone of pleiades/maia with the files as they are now, and the export beside it that act reads."""
     root = tmp_path_factory.mktemp("act")
-    for name in tracked_files():
-        target = root / "maia" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(CHECKOUT / name, target, follow_symlinks=False)
+    copy_checkout(root / "maia")
     repository = Repository.make(root / "maia", root / "home", "pleiades/maia")
     repository.shell(*EXPORT)
     assert (repository.folder / ".act/maia/action.yml").exists()
@@ -76,8 +56,9 @@ class Setting:
     secrets: Mapping[str, str]
     variables: Mapping[str, str]
 
-    def put(self, repository: Repository, **variables: str) -> Repository:
-        repository.write(".secrets", self.secrets)
+    def put(self, repository: Repository, pool: str = "", **variables: str) -> Repository:
+        keys = {"YOUTUBE_API_KEY_POOL_JSON": pool} if pool else {}
+        repository.write(".secrets", {**self.secrets, **keys})
         repository.write(".vars", {**self.variables, **variables})
         return repository
 
@@ -111,15 +92,13 @@ def shards(agent: str, wave: int, *outcomes: str) -> list[tuple[Any, ...]]:
     return [(agent, wave, f"{index}/4", outcome) for index, outcome in enumerate(outcomes)]
 
 
-def unsearched(query: Query) -> int:
-    (row,) = query("SELECT count(*) AS number FROM search_queue WHERE last_searched_at IS NULL")
-    return int(row["number"])
-
-
-def held(query: Query) -> int:
-    """Claims that were not released."""
-    (row,) = query("SELECT count(*) AS number FROM search_queue WHERE lease_token IS NOT NULL")
-    return int(row["number"])
+def left(query: Query) -> tuple[int, int]:
+    """How many queries were not searched, and how many claims not released."""
+    (row,) = query(
+        "SELECT count(*) FILTER (WHERE last_searched_at IS NULL) AS unsearched, count(lease_token) AS claimed"
+        " FROM search_queue"
+    )
+    return row["unsearched"], row["claimed"]
 
 
 def passed(acted: Acted) -> Acted:
@@ -128,28 +107,12 @@ def passed(acted: Acted) -> Acted:
     return acted
 
 
-# ── the hunter ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_four_shards_share_the_work_and_the_run_is_green(maia: Repository, query: Query, sandbox: Sandbox) -> None:
-    acted = passed(maia.act(HUNTER))
-    # under act the gate always looks; on GitHub it would not have run here
-    assert acted.jobs == {"Plan": 1, "Shard": 4, "Gate": 1, "Verdict": 1}
-    assert rows(query) == [
-        *shards("hunter", 1, "ok", "ok", "ok", "ok"),
-        ("plan", 1, "0/1", "ok"),
-        ("plan", 2, "0/1", "idle"),
-    ]
-    assert unsearched(query) == held(query) == 0
-    assert len(sandbox.log.calls("search")) == QUERIES
-    assert query("SELECT id FROM videos LIMIT 1")
-
-
 def test_a_run_whose_shards_find_the_quota_spent_says_so_and_warns_once_of_a_short_password(
     maia: Repository, query: Query, sandbox: Sandbox
 ) -> None:
     sandbox.faults("quota:search:after=1")
     acted = passed(maia.act(HUNTER))
+    # under act the gate always looks; on GitHub it would not have run here
     assert acted.jobs == {"Plan": 1, "Shard": 4, "Gate": 1, "Verdict": 1}
     assert {outcome for agent, _, _, outcome in rows(query) if agent == "hunter"} == {"ok", "quota-exhausted"}
     assert "of 4 shards stopped because the quota is spent (" in acted.output
@@ -172,7 +135,9 @@ def test_two_shards_meet_a_rate_limit_and_a_second_wave_finishes_their_work(
     ]
     assert acted.output.count("::set-output:: churned=true") >= 2
     assert "before wave 2: the rate limit of wave 1 may hold for a minute" in acted.output
-    assert unsearched(query) == held(query) == 0
+    assert left(query) == (0, 0)
+    assert len(sandbox.log.calls("search", status=200)) == QUERIES
+    assert query("SELECT id FROM videos LIMIT 1")
 
 
 def test_a_shard_churned_and_then_the_days_quota_is_gone_so_that_no_further_runner_starts(
@@ -198,8 +163,7 @@ def test_a_shard_churned_and_then_the_days_quota_is_gone_so_that_no_further_runn
     assert "; no further shard was started: " in acted.output
     assert re.search(r"/Verdict .*::set-output:: outcome=quota-exhausted$", acted.output, re.MULTILINE)
     assert "before wave 2" not in acted.output, "nothing is waited for"
-    assert unsearched(query) == QUERIES
-    assert held(query) == 0
+    assert left(query) == (QUERIES, 0)
 
 
 def test_a_failed_shard_makes_the_run_red_and_another_wave_still_goes_on_for_one_that_churned(
@@ -216,14 +180,11 @@ def test_a_failed_shard_makes_the_run_red_and_another_wave_still_goes_on_for_one
         *shards("hunter", 2, "ok"),
         ("plan", 2, "0/1", "ok"),
     ]
-    assert held(query) == 0
+    assert left(query)[1] == 0
 
 
 def test_a_broken_key_pool_makes_the_run_red_with_the_reason(maia: Repository, setting: Setting, query: Query) -> None:
-    broken = '{"hunting": ["key-that-must-stay-hidden"'
-    setting.put(maia)
-    maia.write(".secrets", {**setting.secrets, "YOUTUBE_API_KEY_POOL_JSON": broken})
-    acted = maia.act(HUNTER)
+    acted = setting.put(maia, '{"hunting": ["key-that-must-stay-hidden"').act(HUNTER)
     assert not acted.green
     assert set(acted.jobs) == set(acted.failed) == {"Plan"}
     assert "YOUTUBE_API_KEY_POOL_JSON is not JSON" in acted.output
@@ -231,35 +192,17 @@ def test_a_broken_key_pool_makes_the_run_red_with_the_reason(maia: Repository, s
     assert rows(query) == []
 
 
-def test_nothing_is_due_and_no_shard_starts(maia: Repository, query: Query) -> None:
-    acted = passed(maia.act(SCHEDULED))
-    assert acted.jobs == {"Plan": 1}
-    assert rows(query) == [("plan", 1, "0/1", "idle")]
-
-
-# ── the tracker ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def _videos(containers: Containers, environment: dict[str, str], query: Query) -> None:
-    """Some hundred videos that were found just now; no row of `runs` belongs to them."""
-    added = containers.maia("queue", "add", "lofi", "rust", "jazz", "chess", environment=environment).end()
-    assert added.code == 0, added.output
-    found = containers.maia("hunter", environment=environment).end()
-    assert found.code == 0, found.output
-    query("DELETE FROM runs")
-
-
-@pytest.mark.usefixtures("_videos")
-def test_the_tracker_reads_what_is_due_and_starts_no_shard_when_nothing_is(maia: Repository, query: Query) -> None:
-    acted = passed(maia.act(TRACKER))
-    assert acted.jobs == {"Plan": 1}
-    assert rows(query) == [("plan", 1, "0/1", "idle")]
-
-    query("DELETE FROM runs")
-    (before,) = query("SELECT count(*) AS snapshots FROM video_stats_log")
+def test_the_tracker_reads_what_is_due(maia: Repository, query: Query, sandbox: Sandbox) -> None:
     due = 35  # four batches of 10
-    query("UPDATE videos SET due_at = now() WHERE id IN (SELECT id FROM videos ORDER BY id LIMIT $1)", due)
+    world, now = sandbox.running.world, sandbox.running.clock.now().timestamp()
+    videos = [video.id for shelf in world.shelves(None, now) for video in shelf.videos if world.visible(video, now)]
+    query(
+        "INSERT INTO videos (id, first_seen_at, enriched_at, zone, due_at)"
+        " SELECT id, now(), now(), 3, CASE WHEN number <= $2 THEN now() ELSE now() + interval '1 day' END"
+        " FROM unnest($1::text[]) WITH ORDINALITY AS found(id, number)",
+        videos[: 4 * due],
+        due,
+    )
     acted = passed(maia.act(TRACKER))
     assert acted.jobs == {"Plan": 1, "Shard": 4, "Gate": 1, "Verdict": 1}
     assert rows(query) == [
@@ -267,11 +210,12 @@ def test_the_tracker_reads_what_is_due_and_starts_no_shard_when_nothing_is(maia:
         *shards("tracker", 1, "ok", "ok", "ok", "ok"),
         ("plan", 2, "0/1", "idle"),
     ]
-    (after,) = query("SELECT count(*) AS snapshots FROM video_stats_log")
-    assert after["snapshots"] - before["snapshots"] == due
-
-
-# ── the janitor ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    assert query("SELECT count(*) AS snapshots FROM video_stats_log") == [{"snapshots": due}]
+    assert "No video that was read has two readings yet." in acted.output
+    drawn = charts(acted.output)
+    assert {chart.title for chart in drawn} == {"Videos that were read in time"}
+    assert all("zone 3" in chart.labels for chart in drawn)
+    assert "#### Cost" in acted.output
 
 
 def test_the_janitor_says_what_would_go_and_deletes_it_when_its_time_comes(maia: Repository, query: Query) -> None:
@@ -289,26 +233,19 @@ def test_the_janitor_says_what_would_go_and_deletes_it_when_its_time_comes(maia:
     assert [row["id"] for row in query("SELECT id FROM videos")] == ["video29"]
 
 
-# ── elsewhere ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_foreign_repository_needs_the_copied_file_and_nothing_else(
     checkout: Repository, setting: Setting, query: Query
 ) -> None:
     """With the image built from the action's own files, and with secrets that are short and common words."""
     folder = checkout.folder.parent / "tubes"
     (folder / ".github/workflows").mkdir(parents=True)
-    for name in ("hunter.yml", "janitor.yml"):
-        shutil.copy2(checkout.folder / ".github/workflows" / name, folder / ".github/workflows")
+    shutil.copy2(checkout.folder / ".github/workflows/hunter.yml", folder / ".github/workflows")
     (folder / "topics.txt").write_text("lofi\nrust tutorial\n")
     repository = Repository.make(folder, checkout.home, "someone/tubes")
     assert PASSWORD == "hunter"  # a word that a careless action would put into an output
-    one_letter = Setting({**setting.secrets, "YOUTUBE_API_KEY_POOL_JSON": '{"hunting": ["k"]}'}, setting.variables)
     settings = setting.variables["MAIA_SETTINGS"] + "\nHUNTER_BATCH_SIZE=1"
-    one_letter.put(
-        repository, MAIA_IMAGE="build", MAIA_SHARDS="2", MAIA_SETTINGS=settings, MAIA_QUERIES_FILE="topics.txt"
-    )
-    acted = passed(repository.act(FOREIGN))
+    own = {"MAIA_IMAGE": "build", "MAIA_SHARDS": "2", "MAIA_SETTINGS": settings, "MAIA_QUERIES_FILE": "topics.txt"}
+    acted = passed(setting.put(repository, '{"hunting": ["k"]}', **own).act(FOREIGN))
     assert acted.jobs == {"Plan": 1, "Shard": 2, "Gate": 1, "Verdict": 1}
     found = [row for row in rows(query) if row[0] == "hunter"]
     assert found == [("hunter", 1, "0/2", "ok"), ("hunter", 1, "1/2", "ok")]
@@ -316,9 +253,6 @@ def test_a_foreign_repository_needs_the_copied_file_and_nothing_else(
     outputs = re.findall(r"::set-output:: (shards|run|churned)=(.+)", acted.output)
     assert {name for name, _ in outputs} == {"shards", "run"}
     assert not [value for _, value in outputs if "***" in value]
-    query("DELETE FROM runs")
-    passed(repository.act(FOREIGN.replace("hunter.yml", "janitor.yml")))
-    assert [row[0] for row in rows(query)] == ["janitor"]
 
 
 def test_a_branch_of_maia_runs_its_own_workflow_and_action(

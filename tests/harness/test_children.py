@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -29,15 +30,6 @@ class Failed(Exception):
     """Stands for the assertion that fails inside the block."""
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended and was waited for."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
 @pytest.mark.parametrize(
     ("command", "options"),
     [(SLEEPS, {}), (ENDS, {}), (LEAVES, {"start_new_session": True}), (SLEEPS, {"stop": signal.SIGTERM})],
@@ -46,7 +38,7 @@ def gone(pid: int) -> bool:
 async def test_a_block_that_fails_ends_its_process_and_closes_its_pipes(
     command: tuple[str, ...], options: dict[str, object]
 ) -> None:
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
         with pytest.raises(Failed):
             async with child(*command, stdout=PIPE, stderr=PIPE, **options) as process:
@@ -56,28 +48,28 @@ async def test_a_block_that_fails_ends_its_process_and_closes_its_pipes(
                     await process.stdout.read()
                     await process.wait()
                 raise Failed
-        assert gone(process.pid)
         pid = process.pid
         del process
         gc.collect()
         await asyncio.sleep(0)
-    assert [str(one.message) for one in said if issubclass(one.category, ResourceWarning)] == []
-    assert gone(pid)
+    assert [str(one.message) for one in shown if issubclass(one.category, ResourceWarning)] == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
-async def test_a_process_that_outlasts_its_time_is_killed() -> None:
+async def test_a_process_gives_its_code_and_output_or_is_killed_after_its_time() -> None:
+    code = "import sys; sys.stdout.write('out'); sys.stderr.write('err'); sys.exit(3)"
+    assert await finished(sys.executable, "-c", code) == (3, b"out", b"err")
     with pytest.raises(TimeoutError):
         await finished(*SLEEPS, timeout=0.01)
 
 
-async def test_a_process_that_ends_gives_its_code_and_what_it_wrote() -> None:
-    code = "import sys; sys.stdout.write('out'); sys.stderr.write('err'); sys.exit(3)"
-    assert await finished(sys.executable, "-c", code) == (3, b"out", b"err")
-
-
-@pytest.mark.parametrize("options", [{}, {"start_new_session": True}], ids=["alone", "with its group"])
-def test_a_block_of_a_plain_test_does_the_same(options: dict[str, bool]) -> None:
-    with pytest.raises(Failed), popen(LEAVES if options else SLEEPS, stdout=PIPE, **options) as process:
+@pytest.mark.parametrize("group", [False, True], ids=["alone", "with its group"])
+def test_a_block_of_a_plain_test_does_the_same(group: bool) -> None:
+    with (
+        contextlib.suppress(Failed),
+        popen(LEAVES if group else SLEEPS, stdout=PIPE, start_new_session=group) as process,
+    ):
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         raise Failed
@@ -85,16 +77,14 @@ def test_a_block_of_a_plain_test_does_the_same(options: dict[str, bool]) -> None
     assert process.stdout.closed
 
 
-def starts(source: str) -> list[int]:
-    """Return the lines that start a process which nobody ends."""
-    return [
-        node.lineno
+def starts(source: str) -> bool:
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STARTERS
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STARTERS
-    ]
+    )
 
 
 def test_no_other_module_of_the_tests_starts_a_process_by_itself() -> None:
-    texts = {path.relative_to(TESTS): path.read_text(encoding="utf-8") for path in sorted(TESTS.rglob("*.py"))}
-    found = [str(name) for name, text in texts.items() if any(word in text for word in STARTERS) and starts(text)]
+    texts = {str(path.relative_to(TESTS)): path.read_text(encoding="utf-8") for path in sorted(TESTS.rglob("*.py"))}
+    found = [name for name, text in texts.items() if any(word in text for word in STARTERS) and starts(text)]
     assert found == ["clocks/run.py", "support/child_processes.py"], "the first one runs the tests"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 pytest.importorskip("harness.load", reason="the load run is part of the checkout, not of the wheel")
-
-from dataclasses import replace
-from unittest.mock import Mock
 
 from harness.driver.audit import Audit
 from harness.load.measures import Distribution, Measures, growth
@@ -20,7 +19,7 @@ from harness.load.options import parse
 from harness.load.report import Ending, as_json, problems
 from harness.load.watch import Ledger, Watch
 
-LEDGER = Ledger(wal=0, pages=0, writes=0, fsyncs=0, commits=0, deadlocks=0, read=0, hit=0, size=0)
+LEDGER = Ledger(wal=0, pages=0, writes=0, fsyncs=0, commits=0, deadlocks=0, size=0)
 
 
 @pytest.fixture
@@ -63,19 +62,16 @@ def test_what_is_wrong_is_found(good: Ending, changes: dict[str, Any], says: str
     assert says in found
 
 
-def test_where_connections_are_too_few_some_shards_are_told_so(good: Ending) -> None:
+def test_where_connections_are_too_few_some_shards_may_end_with_69(good: Ending) -> None:
     few = replace(good.options, max_connections=20)
     assert problems(replace(good, options=few, codes={0: 4, 69: 4})) == []
     assert problems(replace(good, options=few, codes={0: 4, 1: 4})) == ["4 processes ended with 1"]
 
 
-def test_a_distribution_is_of_all_values() -> None:
+def test_a_distribution_is_of_all_values_and_growth_between_the_first_fifth_and_the_last() -> None:
     assert Distribution.of([]) is None
     assert Distribution.of([float(n) for n in range(1, 1001)]) == Distribution(1000, 500.5, 990.0, 1000.0)
     assert Distribution.of([7.0]) == Distribution(1, 7.0, 7.0, 7.0)
-
-
-def test_growth_is_between_the_first_fifth_and_the_last() -> None:
     memory = {1: [(5.0, 1), (11.0, 10), (12.0, 10), (95.0, 12), (99.0, 12), (120.0, 99)], 2: [(11.0, 10)]}
     assert growth(memory, 10, 100) == [(10, 12)]
 
@@ -93,9 +89,15 @@ def test_claims_of_a_servers_log_are_found(tmp_path: Path) -> None:
     assert measures.in_server == [1.25, 0.5]
 
 
-def test_there_is_more_to_read_than_trackers_can() -> None:
+def test_the_options_give_more_to_read_than_trackers_can_and_the_help_teaches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     options = parse(["--shards", "64", "--minutes", "10"])
-    (own,) = (options.trackers * options.batch / options.latency,)
     a_week, fast = options.videos, options.speed
     asked = a_week * fast * (1 / 7 / 3600 + 6 / 7 / 21_600 + 1 / 86_400) + a_week / options.seconds
-    assert asked == pytest.approx(own, rel=0.01)
+    assert asked == pytest.approx(options.trackers * options.batch / options.latency, rel=0.01)
+    with pytest.raises(SystemExit, match="0"):
+        parse(["--help"])
+    said = capsys.readouterr().out
+    for text in ("--shards", "--minutes", "--simulate", "--max-connections", "--json", "examples:"):
+        assert text in said

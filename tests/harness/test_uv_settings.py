@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ssl
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parent.parent.parent / "tools" / "uv.py"
-pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="tools/ is part of the checkout, not of the wheel")
+uv = pytest.importorskip("tools.uv", reason="tools/ is part of the checkout, not of the wheel")
 
 
-@pytest.fixture(scope="module")
-def uv() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tools_uv", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def certificates(folder: str | None) -> Callable[[], ssl.DefaultVerifyPaths]:
+    return lambda: ssl.DefaultVerifyPaths(None, folder, "", "", "", "")  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
 def no_system_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
-    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", certificates(None))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +35,7 @@ def no_system_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_only_the_way_to_the_index_is_read_and_the_nearest_setting_holds(
-    uv: ModuleType, listing: str, settings: dict[str, str]
+    listing: str, settings: dict[str, str]
 ) -> None:
     assert uv.pip_settings(listing) == settings
 
@@ -76,31 +67,31 @@ def test_only_the_way_to_the_index_is_read_and_the_nearest_setting_holds(
     ],
 )  # fmt: skip
 def test_uv_is_told_what_pip_knows_where_its_own_variables_say_nothing(
-    uv: ModuleType, settings: dict[str, str], given: dict[str, str], expected: dict[str, str], tmp_path: Path
+    settings: dict[str, str], given: dict[str, str], expected: dict[str, str], tmp_path: Path
 ) -> None:
     home = {"HOME": str(tmp_path)}
     fixed = {"UV_NO_CONFIG": "1", "UV_NO_SOURCES": "1"}
     assert uv.uv_environment(settings, {**home, **given}) == {**home, **expected, **fixed}
 
 
-def test_a_home_that_cannot_be_written_needs_no_cache(uv: ModuleType, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_written_needs_no_cache(tmp_path: Path) -> None:
+    given = {"HOME": str(tmp_path / "file")}
     (tmp_path / "file").touch()
-    assert uv.uv_environment({}, {"HOME": str(tmp_path / "file")})["UV_NO_CACHE"] == "1"
-    assert "UV_NO_CACHE" not in uv.uv_environment({}, {"HOME": str(tmp_path / "file"), "UV_CACHE_DIR": str(tmp_path)})
+    assert uv.uv_environment({}, given)["UV_NO_CACHE"] == "1"
+    assert "UV_NO_CACHE" not in uv.uv_environment({}, {**given, "UV_CACHE_DIR": str(tmp_path)})
 
 
 def test_the_systems_certificates_are_taken_where_there_are_some(
-    uv: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = ssl.DefaultVerifyPaths(None, str(tmp_path), "", "", "", "")  # type: ignore[arg-type]
-    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
-    given = {"HOME": str(tmp_path / "home")}
-    (tmp_path / "home").mkdir()
+    monkeypatch.setattr(ssl, "get_default_verify_paths", certificates(str(tmp_path)))
+    (tmp_path / "ca.pem").touch()
+    given = {"HOME": str(tmp_path)}
     assert uv.uv_environment({}, given)["UV_SYSTEM_CERTS"] == "1"
     assert uv.uv_environment({}, {**given, "UV_SYSTEM_CERTS": "0"})["UV_SYSTEM_CERTS"] == "0"
 
 
-def test_pip_gets_the_same_way_to_the_index_and_no_other_setting(uv: ModuleType) -> None:
+def test_pip_gets_the_same_way_to_the_index_and_no_other_setting() -> None:
     given = {"PIP_USER": "1", "PIP_TARGET": "/x", "PIP_CONFIG_FILE": "/y", "PATH": "/bin"}
     assert uv.pip_environment({"index-url": "https://a/", "client-cert": "/c"}, given) == {
         "PATH": "/bin",

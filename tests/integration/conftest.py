@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from ..support.prefect_server import mortal_server, prefect_server
+from ..support.prefect_server import prefect_server
 
-__all__ = ["mortal_server", "prefect_server"]
+__all__ = ["prefect_server"]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,7 +38,8 @@ async def fetch(db: Database, statement: str) -> list[dict[str, Any]]:
     return [dict(row) for row in await db.fetch(statement)]
 
 
-# ── videos ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def ahead() -> int:
+    return (await ReportDAO().ahead()).videos.number
 
 
 @pytest.mark.parametrize("writer", ["hunter", "tracker"])
@@ -56,11 +56,11 @@ async def test_videos_that_a_clock_three_days_ahead_put_off_are_read_now(
             assert len(await dao.fetch_tracker_targets()) == len(videos)
             await dao.update_video_stats_batch([VideoUpdate(video.id, Presence.PRESENT, 2) for video in videos])
     with at(NOON):
-        assert (await ReportDAO().ahead()).videos.number == len(videos)
+        assert await ahead() == len(videos)
         dao = MaiaDAO()
         claimed = await dao.fetch_tracker_targets()
         assert {row["id"] for row in claimed} == set(ages)
-        assert (await ReportDAO().ahead()).videos.number == 0
+        assert await ahead() == 0
         (warning,) = caplog.messages
         assert warning.startswith("3 videos would have waited longer than the schedule allows and are due now")
         for row in await fetch(db, "SELECT first_seen_at, last_updated_at, enriched_at FROM videos"):
@@ -77,15 +77,7 @@ async def test_videos_that_a_clock_three_days_ahead_put_off_are_read_now(
 
 @pytest.mark.parametrize(
     ("age", "pending"),
-    [
-        (HOUR, False),
-        (-5 * HOUR, True),
-        (-5 * DAY, True),
-        (-5 * DAY, False),
-        (2 * DAY, False),
-        (9 * DAY, True),
-        (9 * DAY, False),
-    ],
+    [(HOUR, False), (-5 * HOUR, True), (-5 * DAY, True), (-5 * DAY, False), (2 * DAY, False), (9 * DAY, True)],
 )
 async def test_what_the_schedule_allows_stays_as_it_is(db: Database, age: timedelta, pending: bool) -> None:
     """Premieres, too, which are due when they are broadcast; also by a clock that is minutes ahead."""
@@ -95,7 +87,7 @@ async def test_what_the_schedule_allows_stays_as_it_is(db: Database, age: timede
     before = await fetch(db, "SELECT * FROM videos")
     with at(NOON):
         assert await MaiaDAO().fetch_tracker_targets() == []
-        assert (await ReportDAO().ahead()).videos.number == 0
+        assert await ahead() == 0
     assert await fetch(db, "SELECT * FROM videos") == before
 
 
@@ -109,7 +101,7 @@ async def test_what_a_shard_holds_is_left_to_it_and_the_rest_is_bounded(
     with at(NOON):
         assert len(await MaiaDAO().fetch_tracker_targets()) == 2
         assert len(await MaiaDAO().fetch_tracker_targets()) == 1
-        assert (await ReportDAO().ahead()).videos.number == 1
+        assert await ahead() == 1
 
 
 async def test_videos_found_in_the_future_are_archived_and_asked_again_in_time(db: Database) -> None:
@@ -146,9 +138,6 @@ async def test_a_process_looks_once_in_ten_minutes(db: Database, monkeypatch: py
     assert sent.count(sql("claims/repair_videos")) == 2
 
 
-# ── topics ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.fixture
 async def hunted(db: Database) -> MaiaDAO:
     await QueueDAO().add(["python"])
@@ -161,7 +150,7 @@ async def test_topics_that_a_clock_three_days_ahead_put_off_are_searched_now(
 ) -> None:
     for moment, ahead in ((NOON, 0), (AHEAD, 1)):
         await db.fetch(
-            "UPDATE search_queue SET status = 'active', due_at = NULL, barren_rounds = $1", max(barren - 1, 0)
+            "UPDATE search_queue SET status = 'active', due_at = NULL, rounds_without_new = $1", max(barren - 1, 0)
         )
         with at(moment):
             (row,) = await hunted.fetch_hunter_batch(1)
@@ -201,25 +190,18 @@ async def test_a_page_token_from_the_future_is_of_unknown_age(db: Database, hunt
     assert (row["next_page_token"], row["published_before"]) == (None, NOON - HOUR)
 
 
-# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def key() -> Iterator[None]:
-    with settings.override(youtube_api_key_pool_json=json.dumps({"hunting": ["key-a"]})):
-        yield
-
-
 @pytest.mark.parametrize("what", ["bucket", "key"])
-async def test_a_suspension_that_ends_later_than_any_can_holds_nothing(db: Database, key: None, what: str) -> None:
+async def test_a_suspension_that_ends_later_than_any_can_holds_nothing(db: Database, what: str) -> None:
+    key = {"youtube_api_key_pool_json": json.dumps({"hunting": ["key-a"]})}
+
     async def suspend() -> None:
         ring = KeyRing("hunting")
         reservation = await ring.acquire(Bucket.SEARCH)
         await (ring.quota_spent(reservation) if what == "bucket" else ring.reject(reservation, reason="wrong"))
 
-    with at(AHEAD):
+    with settings.override(**key), at(AHEAD):
         await suspend()
-    with at(NOON):
+    with settings.override(**key), at(NOON):
         assert (await ReportDAO().ahead()).calls == 1
         await suspend()  # it is asked, refused, and suspended until the right time
         with pytest.raises((RingExhausted, KeysRejected)):

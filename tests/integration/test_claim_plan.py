@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,8 +13,11 @@ import asyncpg
 import orjson
 import pytest
 
+from atlas.config import settings
 from atlas.database import Database
 from atlas.db.queries import sql
+
+from ..support.databases import closing, execute, fresh_database, make_template, with_database
 
 pytestmark = pytest.mark.integration
 
@@ -21,36 +26,63 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LEASE = 300.0
 
 
+FILL = (
+    f"""
+    INSERT INTO videos (id, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at, leased_until)
+    SELECT 'video' || n, at, at, 1 + n % 3, at + make_interval(mins => (n * 7919) % 20000 - 10000),
+        CASE WHEN n % 50 > 0 THEN at END, CASE WHEN n % 40 > 0 THEN at END,
+        CASE WHEN n % 100 = 0 THEN now() + interval '1 hour' END
+    FROM generate_series(1, {ROWS}) AS n, CAST('{NOW}' AS timestamptz) AS at
+    """,
+    f"""
+    INSERT INTO search_queue (query_term, status, priority, source, mentions, added_at, due_at, last_searched_at)
+    SELECT 'query ' || n, CASE WHEN n % 3 = 0 THEN 'waiting' ELSE 'active' END, n % 20, 'tag', n % 20, at,
+        CASE WHEN n % 3 = 0 THEN at + make_interval(mins => (n * 7919) % 20000 - 10000) END,
+        CASE WHEN n % 5 > 0 THEN at - make_interval(mins => n % 5000) END
+    FROM generate_series(1, {ROWS}) AS n, CAST('{NOW}' AS timestamptz) AS at
+    """,
+    "ANALYZE videos",
+    "ANALYZE search_queue",
+)
+
+
+@pytest.fixture(scope="module")
+def filled(server: str) -> Iterator[str]:
+    """The name of a template whose tables are full and analysed."""
+    name = f"atlas_claim_plans_{os.getpid()}"
+
+    async def fill(dsn: str, template: str) -> None:
+        await execute(with_database(dsn, template), *FILL)
+
+    asyncio.run(make_template(server, name, prepare=fill))
+    yield name
+    asyncio.run(execute(server, f"DROP DATABASE {name}"))
+
+
+@pytest.fixture(scope="module")
+def shared(server: str, filled: str) -> Iterator[str]:
+    """The DSN of a copy that no test changes."""
+    name = f"{filled}_shared"
+    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {filled}"))
+    yield with_database(server, name)
+    asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture
-async def full(db: Database) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of its own to tables that are full and analysed."""
-    await db.fetch(
-        """
-        INSERT INTO videos (id, first_seen_at, last_updated_at, zone, due_at, enriched_at, archived_at, leased_until)
-        SELECT 'video' || n, at, at, 1 + n % 3, at + make_interval(mins => (n * 7919) % 20000 - 10000),
-            CASE WHEN n % 50 > 0 THEN at END, CASE WHEN n % 40 > 0 THEN at END,
-            CASE WHEN n % 100 = 0 THEN now() + interval '5 min' END
-        FROM generate_series(1, $2::integer) AS n, (SELECT $1::timestamptz AS at) AS moment
-        """,
-        NOW, ROWS,
-    )  # fmt: skip
-    await db.fetch(
-        """
-        INSERT INTO search_queue (query_term, status, priority, source, mentions, added_at, due_at, last_searched_at)
-        SELECT 'query ' || n, CASE WHEN n % 3 = 0 THEN 'waiting' ELSE 'active' END, n % 20, 'tag', n % 20, at,
-            CASE WHEN n % 3 = 0 THEN at + make_interval(mins => (n * 7919) % 20000 - 10000) END,
-            CASE WHEN n % 5 > 0 THEN at - make_interval(mins => n % 5000) END
-        FROM generate_series(1, $2::integer) AS n, (SELECT $1::timestamptz AS at) AS moment
-        """,
-        NOW, ROWS,
-    )  # fmt: skip
-    await db.fetch("ANALYZE videos")
-    await db.fetch("ANALYZE search_queue")
-    connection = await db.connect()
-    try:
-        yield connection
-    finally:
-        await connection.close()
+async def full(shared: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to full tables, for what is rolled back."""
+    with settings.override(database_url=shared):
+        async with closing(Database().connect()) as connection:
+            yield connection
+
+
+@pytest.fixture
+async def own(server: str, filled: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to full tables of this test's own."""
+    async with fresh_database(server, filled) as dsn:
+        with settings.override(database_url=dsn):
+            async with closing(Database().connect()) as connection:
+                yield connection
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -157,15 +189,15 @@ LITERALS = {
     ],
 )  # fmt: skip
 async def test_claims_walk_their_index_when_all_is_due_and_little_fits_into_memory(
-    full: asyncpg.Connection, name: str, index: str, mode: str
+    own: asyncpg.Connection, name: str, index: str, mode: str
 ) -> None:
     """Where reading along an index looks dear, sorting all that is due must not look cheaper."""
-    await full.execute(
+    await own.execute(
         "UPDATE videos SET zone = 3, leased_until = NULL,"
         " due_at = $1::timestamptz - make_interval(secs => abs(hashtext(id)) / 1e5)",
         NOW,
     )
-    await full.execute(
+    await own.execute(
         "UPDATE search_queue SET priority = hashtext(query_term),"
         " status = CASE WHEN $2 THEN 'waiting' ELSE 'active' END,"
         " due_at = CASE WHEN $2 THEN $1::timestamptz - make_interval(secs => abs(hashtext(query_term)) / 1e5) END",
@@ -173,14 +205,14 @@ async def test_claims_walk_their_index_when_all_is_due_and_little_fits_into_memo
         name == "hunter/promote_topics",
     )
     for table in ("videos", "search_queue"):
-        await full.execute(f"VACUUM ANALYZE {table}")
-    await full.execute("SET effective_cache_size = '1MB'")
-    await full.execute(f"SET plan_cache_mode = {mode}")
+        await own.execute(f"VACUUM ANALYZE {table}")
+    await own.execute("SET effective_cache_size = '1MB'")
+    await own.execute(f"SET plan_cache_mode = {mode}")
     types, values = LITERALS[name]
-    await full.execute(f"PREPARE claim ({types}) AS {sql(name)}")
+    await own.execute(f"PREPARE claim ({types}) AS {sql(name)}")
     given = ", ".join(f"'{value}'" for value in values)
-    async with _undone(full):
-        (row,) = await full.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE claim ({given})")
+    async with _undone(own):
+        (row,) = await own.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE claim ({given})")
     plan = list(nodes(orjson.loads(row[0])[0]["Plan"]))
     check(plan, index)
     assert not [node for node in plan if node["Node Type"] in {"Sort", "Incremental Sort"}]
@@ -221,10 +253,10 @@ async def test_a_repair_walks_indexes_from_where_what_is_ahead_begins(
     assert walk["Actual Rows"] == (0 if late else 50)
 
 
-async def test_an_empty_claim_costs_next_to_nothing(full: asyncpg.Connection) -> None:
-    await full.execute("UPDATE videos SET due_at = due_at + interval '1 year'")
-    await full.execute("VACUUM ANALYZE videos")
-    plan = await explain(full, "tracker/claim_videos", *VIDEOS)
+async def test_an_empty_claim_costs_next_to_nothing(own: asyncpg.Connection) -> None:
+    await own.execute("UPDATE videos SET due_at = due_at + interval '1 year'")
+    await own.execute("VACUUM ANALYZE videos")
+    plan = await explain(own, "tracker/claim_videos", *VIDEOS)
     check(plan, "videos_due")
     assert sum(node["Actual Rows"] for node in plan if node.get("Index Name") == "videos_due") == 0
 
@@ -265,17 +297,17 @@ async def test_unfinished_videos_are_counted_along_the_indexes_of_their_claim(fu
     assert not any(node["Actual Loops"] for node in walked), "without an archive, nobody looks there"
 
 
-async def test_the_shards_of_a_run_are_found_by_its_id(full: asyncpg.Connection) -> None:
-    await full.execute(
+async def test_the_shards_of_a_run_are_found_by_its_id(own: asyncpg.Connection) -> None:
+    await own.execute(
         "INSERT INTO runs (id, run_id, wave, agent, shard, started_at, outcome)"
         " SELECT gen_random_uuid(), 'run ' || n / 8, 1 + n % 2, 'hunter', n % 4 || '/4', now(), 'churn'"
         " FROM generate_series(1, 10000) AS n"
     )
-    await full.execute("ANALYZE runs")
+    await own.execute("ANALYZE runs")
     for name, arguments in (
         ("plan/count_churned", ("run 77", 1, "hunter", 255)),
         ("plan/list_runs", ("run 77", "hunter", 1000)),
     ):
-        plan = await explain(full, name, *arguments)
+        plan = await explain(own, name, *arguments)
         assert "Seq Scan" not in {node["Node Type"] for node in plan}
         assert indexes(plan) == {"runs_by_run"}

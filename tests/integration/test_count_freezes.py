@@ -59,9 +59,9 @@ class World:
             "SELECT id, $2, $3 FROM unnest($1::text[]) AS id",
             ids, at, views(hour),
         )  # fmt: skip
-        with settings.override(atlas_clock=standing_at(at)):
+        with settings.override(atlas_clock=standing_at(at), breakout_views_per_hour=THRESHOLD):
             await self.dao.check_freeze(ids, at)
-            return await self.dao.record_breakouts(ids, at, THRESHOLD)
+            return len(await self.dao.judge_growth(ids, at))
 
     async def events(self) -> list[tuple[str, dict[str, Any]]]:
         rows = await self.db.fetch("SELECT type, payload FROM events WHERE type LIKE 'counts_%' ORDER BY id")
@@ -96,14 +96,11 @@ async def test_a_freeze_is_one_event_and_its_end_another_and_no_breakout(world: 
     assert breakouts == 0
 
 
-async def test_without_the_freeze_the_thaw_would_be_a_breakout_of_each(world: World, db: Database) -> None:
+async def test_the_end_of_a_freeze_that_nobody_saw_is_no_breakout(world: World) -> None:
     ids = await world.add("a", 4)  # too few to see a freeze by
-    for hour in range(-2, 4):
-        await world.read(ids, hour, frozen)
-    assert await world.read(ids, 4, frozen) == 4
-    await db.fetch("INSERT INTO count_freezes (started_at, ended_at, videos, channels) VALUES ($1, $2, 1, 1)",
-                   NOON + HOUR, NOON + 4 * HOUR)  # fmt: skip
-    assert await world.dao.record_breakouts(ids, NOON + 4 * HOUR, THRESHOLD) == 0
+    for hour in range(-2, 6):
+        assert await world.read(ids, hour, frozen) == 0
+    assert await world.freezes() == []
 
 
 async def test_a_video_that_breaks_out_over_a_whole_freeze_is_one_still(world: World) -> None:
@@ -143,27 +140,23 @@ async def test_one_that_nothing_can_confirm_any_more_hides_no_breakout(world: Wo
 @pytest.mark.parametrize(
     ("number", "age", "channels", "curve"),
     [
-        # too few for one answer of YouTube
         (40, 5 * HOUR, 20, {-2: 0, -1: 1000, 0: 1000}),
-        # of too few channels
         (100, 5 * HOUR, 4, {-2: 0, -1: 1000, 0: 1000}),
-        # quiet, or still before
-        (100, 5 * HOUR, 20, {-2: 0, -1: 19, 0: 19}),
-        (100, 5 * HOUR, 20, {-2: 1000, -1: 1000, 0: 1000}),
-        (100, 5 * HOUR, 20, {-2: 2000, -1: 1000, 0: 1000}),
-        # old
         (100, timedelta(days=8), 20, {-2: 0, -1: 1000, 0: 1000}),
-        # read too soon, or for the first times
-        (100, 5 * HOUR, 20, {-2: 0, -0.25: 1000, 0: 1000}),
-        (100, 5 * HOUR, 20, {-1: 1000, 0: 1000}),
-        (100, 5 * HOUR, 20, {0: 1000}),
-        # hidden
-        (100, 5 * HOUR, 20, {-2: 0, -1: 1000, 0: None}),
-        # falling, growing
-        (100, 5 * HOUR, 20, {-2: 0, -1: 1000, 0: 999}),
-        (100, 5 * HOUR, 20, {-2: 0, -1: 1000, 0: 1001}),
+        *(
+            (100, 5 * HOUR, 20, curve)
+            for curve in (
+                {-2: 0, -1: 19, 0: 19}, {-2: 1000, -1: 1000, 0: 1000}, {-2: 2000, -1: 1000, 0: 1000},
+                {-2: 0, -0.25: 1000, 0: 1000}, {-1: 1000, 0: 1000}, {0: 1000}, {-2: 0, -1: 1000, 0: None},
+                {-2: 0, -1: 1000, 0: 999}, {-2: 0, -1: 1000, 0: 1001},
+            )
+        ),
     ],
-)
+    ids=[
+        "too few videos", "too few channels", "old", "quiet", "still before", "falling before", "read too soon",
+        "read twice", "read once", "hidden", "falling", "growing",
+    ],
+)  # fmt: skip
 async def test_what_does_not_prove_a_freeze(
     world: World, number: int, age: timedelta, channels: int, curve: dict[float, int | None]
 ) -> None:
@@ -241,18 +234,3 @@ async def test_the_check_goes_by_the_index_of_the_snapshots(world: World, db: Da
     )
     assert "Seq Scan on video_stats_log" not in plan
     assert "Index" in plan
-
-
-async def test_marked_snapshots_are_those_of_the_documented_join(world: World, db: Database) -> None:
-    batches = [await world.add(prefix, 40) for prefix in "ab"]
-    for hour in range(-2, 6):
-        for ids in batches:
-            await world.read(ids, hour, frozen)
-    rows = await db.fetch(
-        "SELECT snapshot.observed_at, still.id IS NOT NULL AS frozen FROM video_stats_log AS snapshot "
-        "LEFT JOIN count_freezes AS still ON still.confirmed_at IS NOT NULL "
-        "AND snapshot.observed_at >= still.started_at "
-        "AND snapshot.observed_at < coalesce(still.ended_at, 'infinity') "
-        "WHERE snapshot.video_id = 'a0'"
-    )
-    assert {(row["observed_at"] - NOON) / HOUR for row in rows if row["frozen"]} == {1.0, 2.0, 3.0}

@@ -30,6 +30,10 @@ def at(moment: datetime) -> Any:
     return settings.override(atlas_clock=standing_at(moment))
 
 
+def about(moment: datetime) -> Any:
+    return pytest.approx(moment, abs=timedelta(seconds=1))
+
+
 async def seed(moment: datetime = NOON - DAY, **ages: timedelta) -> None:
     """Videos that are stored at a moment, each so old then."""
     videos = [Video(id=id_, published_at=moment - age, views=1, likes=1, comments=1) for id_, age in ages.items()]
@@ -45,148 +49,76 @@ async def lease_passes(db: Database) -> None:
     await db.fetch("UPDATE videos SET leased_until = now() - interval '1 second'")
 
 
-async def row_of(db: Database, id_: str) -> dict[str, Any]:
+async def row_of(db: Database, id_: str = "video") -> dict[str, Any]:
     (row,) = await db.fetch("SELECT * FROM videos WHERE id = $1", id_)
     return dict(row)
 
 
-async def snapshots(db: Database, id_: str) -> list[tuple[Any, ...]]:
+async def snapshots(db: Database, id_: str = "video") -> list[tuple[Any, ...]]:
     rows = await db.fetch(
         "SELECT views, likes, comments FROM video_stats_log WHERE video_id = $1 ORDER BY observed_at", id_
     )
     return [tuple(row) for row in rows]
 
 
-def present(id_: str, views: int | None = 2, likes: int | None = None, comments: int | None = None) -> VideoUpdate:
-    return VideoUpdate(id_, Presence.PRESENT, views, likes, comments)
+def present(id_: str = "video", views: int | None = 2, **known: Any) -> VideoUpdate:
+    return VideoUpdate(id_, Presence.PRESENT, views)._replace(**known)
 
 
-# ── premieres, live streams, scheduled videos ───────────────────────────────────────────────────────────────────────
+async def update(moment: datetime, *updates: VideoUpdate) -> MaiaDAO:
+    """What an answer at a moment says of videos that are due then."""
+    dao = MaiaDAO()
+    with at(moment):
+        assert {each.id for each in updates} <= set(await claim(dao))
+        await dao.update_video_stats_batch(updates)
+        await dao.release_claims()
+    return dao
 
 
-@pytest.mark.parametrize("presence", Presence)
-async def test_a_premiere_is_still_one_after_an_answer_that_leaves_out_its_length(
-    db: Database, presence: Presence
-) -> None:
-    """Before: it was read after a day, as an old video, and its first day was lost."""
-    await seed(NOON - DAY, video=10 * DAY)
-    await db.fetch("UPDATE videos SET duration = '0'")
-    with at(NOON):
-        dao = MaiaDAO()
-        assert await claim(dao) == ["video"]
-        await dao.update_video_stats_batch([VideoUpdate("video", presence)])
-    row = await row_of(db, "video")
-    assert (row["zone"], row["duration"]) == (3, timedelta())
-    assert row["due_at"] == pytest.approx(NOON + 6 * HOUR, abs=timedelta(seconds=1))
-
-
-async def test_a_reading_writes_publish_time_and_duration_and_the_zone_follows(db: Database) -> None:
-    await seed(NOON - 20 * DAY, video=HOUR)
-    await db.fetch("UPDATE videos SET duration = '0', archived_at = first_seen_at")
-    with at(NOON):
-        dao = MaiaDAO()
-        assert await claim(dao) == ["video"]
-        update = present("video")._replace(published_at=NOON - 2 * HOUR, duration=timedelta(minutes=62))
-        assert await dao.update_video_stats_batch([update]) == 1
-    row = await row_of(db, "video")
-    assert (row["published_at"], row["duration"], row["zone"]) == (NOON - 2 * HOUR, timedelta(minutes=62), 1)
-    assert row["due_at"] == pytest.approx(NOON + HOUR, abs=timedelta(seconds=1))
-    assert row["archived_at"] is None, "the archive's record is out of date"
-
-
-async def test_a_missing_value_overwrites_nothing(db: Database) -> None:
-    await seed(NOON - 20 * DAY, video=HOUR)
-    await db.fetch("UPDATE videos SET duration = '5 min', archived_at = first_seen_at")
-    before = await row_of(db, "video")
-    with at(NOON):
-        dao = MaiaDAO()
-        await claim(dao)
-        await dao.update_video_stats_batch([present("video")])
-    after = await row_of(db, "video")
-    names = ("published_at", "duration", "archived_at")
-    assert [after[name] for name in names] == [before[name] for name in names]
-    assert after["zone"] == 3
-
-
-@pytest.mark.parametrize(
-    ("age", "duration", "zone", "interval"),
-    [
-        (20 * DAY, timedelta(), 3, 6 * HOUR),  # live or upcoming: its publish time is about to move
-        (20 * DAY, HOUR, 3, DAY),
-        (-5 * HOUR, timedelta(), 1, 5 * HOUR),  # upcoming, with a publish time to come: read then
-        (-30 * DAY, timedelta(), 1, DAY),
-    ],
-)
-async def test_what_is_not_broadcast_yet_is_read_when_that_makes_sense(
-    db: Database, age: timedelta, duration: timedelta, zone: int, interval: timedelta
-) -> None:
-    await seed(NOON - 2 * DAY, video=HOUR)
-    with at(NOON):
-        dao = MaiaDAO()
-        await claim(dao)
-        await dao.update_video_stats_batch([present("video")._replace(published_at=NOON - age, duration=duration)])
-    row = await row_of(db, "video")
-    assert row["zone"] == zone
-    assert row["due_at"] == pytest.approx(NOON + interval, abs=timedelta(seconds=1))
+async def absent(moment: datetime, id_: str = "video") -> MaiaDAO:
+    return await update(moment, VideoUpdate(id_, Presence.ABSENT))
 
 
 # ── claims ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_zone_1_is_claimed_before_2_before_3_and_in_each_the_longest_due_first(db: Database) -> None:
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 50])
+async def test_zone_1_is_claimed_before_2_before_3_and_in_each_the_longest_due_first(db: Database, size: int) -> None:
     await seed(NOON - 3 * DAY, cold_a=30 * DAY, warm_a=3 * DAY, hot_a=HOUR)
     await seed(NOON - 2 * DAY, cold_b=30 * DAY, warm_b=3 * DAY, hot_b=HOUR)
     with at(NOON):
-        assert await claim(MaiaDAO()) == ["hot_a", "hot_b", "warm_a", "warm_b", "cold_a", "cold_b"]
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        (1, ["hot_a"]),
-        (2, ["hot_a", "hot_b"]),
-        (3, ["hot_a", "hot_b", "warm_a"]),
-        (5, ["hot_a", "hot_b", "warm_a", "warm_b", "cold_a"]),
-    ],
-)
-async def test_a_batch_is_filled_from_the_lower_zones_first(db: Database, size: int, expected: list[str]) -> None:
-    await seed(NOON - 3 * DAY, cold_a=30 * DAY, warm_a=3 * DAY, hot_a=HOUR)
-    await seed(NOON - 2 * DAY, cold_b=30 * DAY, warm_b=3 * DAY, hot_b=HOUR)
-    with at(NOON):
-        assert await claim(MaiaDAO(), size) == expected
+        assert await claim(MaiaDAO(), size) == ["hot_a", "hot_b", "warm_a", "warm_b", "cold_a", "cold_b"][:size]
 
 
 async def test_a_video_is_due_from_its_due_time_on(db: Database) -> None:
     await seed(NOON, video=HOUR)
-    due = (await row_of(db, "video"))["due_at"]
-    assert due == pytest.approx(NOON + HOUR, abs=timedelta(seconds=1))
+    due = (await row_of(db))["due_at"]
+    assert due == about(NOON + HOUR)
     with at(due - timedelta(seconds=1)):
         assert await claim(MaiaDAO()) == []
     with at(due):
         assert await claim(MaiaDAO()) == ["video"]
 
 
-async def test_a_claim_names_its_shard_and_holds_until_the_lease_ends(db: Database) -> None:
+async def test_a_claim_names_its_shard_and_lasts_until_the_lease_ends_in_real_time(db: Database) -> None:
     await seed(video=HOUR)
+    first, second = MaiaDAO("tracker 0/2"), MaiaDAO("tracker 1/2")
     with at(NOON), settings.override(tracker_lease_seconds=300):
-        (target,) = await MaiaDAO("tracker 0/2").fetch_tracker_targets()
-        assert (target["zone"], target["title"]) == (1, None)
-        row = await row_of(db, "video")
-        assert (row["leased_by"], row["lease_token"]) == ("tracker 0/2", target["lease_token"])
-        (left,) = await db.fetch("SELECT leased_until - now() AS left FROM videos")
-        assert timedelta(seconds=240) < left["left"] <= timedelta(seconds=300)
-        assert await claim(MaiaDAO("tracker 1/2")) == []
+        (target,) = await first.fetch_tracker_targets()
+    assert (target["zone"], target["title"]) == (1, None)
+    row = await row_of(db)
+    assert (row["leased_by"], row["lease_token"]) == ("tracker 0/2", target["lease_token"])
+    (left,) = await db.fetch("SELECT leased_until - now() AS left FROM videos")
+    assert timedelta(seconds=240) < left["left"] <= timedelta(seconds=300)
+    with at(NOON + 30 * DAY):  # however fast the schedule clock runs
+        assert await claim(second) == []
         await lease_passes(db)
-        assert await claim(MaiaDAO("tracker 1/2")) == ["video"]
-        assert (await row_of(db, "video"))["leased_by"] == "tracker 1/2"
-
-
-async def test_a_lease_is_real_time_however_fast_the_schedule_clock_runs(db: Database) -> None:
-    await seed(video=HOUR)
-    with at(NOON):
-        assert await claim(MaiaDAO()) == ["video"]
-    with at(NOON + 30 * DAY):
-        assert await claim(MaiaDAO()) == []
+        assert await claim(second) == ["video"]
+        assert await first.release_claims() == 0, "a late shard releases nothing of another's"
+        assert await claim(first) == []
+        assert (await row_of(db))["leased_by"] == "tracker 1/2"
+        assert [await second.release_claims(), await second.release_claims()] == [1, 0]
+        assert await claim(first) == ["video"], "it may be taken at once"
 
 
 async def test_many_claims_at_once_never_share_a_video(db: Database) -> None:
@@ -195,30 +127,6 @@ async def test_many_claims_at_once_never_share_a_video(db: Database) -> None:
         batches = await asyncio.gather(*(claim(MaiaDAO(str(n)), 30) for n in range(8)))
     claimed = [id_ for batch in batches for id_ in batch]
     assert len(claimed) == len(set(claimed)) == 200
-
-
-async def test_released_claims_may_be_taken_at_once(db: Database) -> None:
-    await seed(one=HOUR, two=HOUR)
-    first = MaiaDAO("first")
-    with at(NOON):
-        assert len(await claim(first)) == 2
-        assert await first.release_claims() == 2
-        assert await first.release_claims() == 0
-        assert len(await claim(MaiaDAO("second"))) == 2
-    row = await row_of(db, "one")
-    assert row["leased_by"] == "second"
-
-
-async def test_a_late_shard_releases_nothing_of_anothers(db: Database) -> None:
-    await seed(video=HOUR)
-    late, other = MaiaDAO("late"), MaiaDAO("other")
-    with at(NOON):
-        await claim(late)
-        await lease_passes(db)
-        await claim(other)
-        assert await late.release_claims() == 0
-        assert await claim(MaiaDAO()) == []
-    assert (await row_of(db, "video"))["leased_by"] == "other"
 
 
 async def test_an_empty_claim_says_why(db: Database) -> None:
@@ -244,36 +152,72 @@ async def test_an_update_writes_snapshot_zone_due_time_and_the_end_of_the_lease(
     dao = MaiaDAO()
     with at(NOON):
         assert await claim(dao) == ["video"]
-        assert await dao.update_video_stats_batch([present("video", 10, 3, 1)]) == 1
-    row = await row_of(db, "video")
-    assert row["last_updated_at"] == pytest.approx(NOON, abs=timedelta(seconds=1))
+        assert await dao.update_video_stats_batch([present(views=10, likes=3, comments=1)]) == 1
+    row = await row_of(db)
+    assert row["last_updated_at"] == about(NOON)
     assert (row["zone"], row["due_at"] - row["last_updated_at"]) == (zone, interval)
     assert (row["leased_until"], row["lease_token"], row["leased_by"]) == (None, None, None)
-    assert await snapshots(db, "video") == [(1, 1, 1), (10, 3, 1)]
+    assert await snapshots(db) == [(1, 1, 1), (10, 3, 1)]
     (last,) = await db.fetch("SELECT max(observed_at) AS at FROM video_stats_log")
     assert last["at"] == row["last_updated_at"]
+
+
+@pytest.mark.parametrize("presence", Presence)
+async def test_a_premiere_is_still_one_after_an_answer_that_leaves_out_its_length(
+    db: Database, presence: Presence
+) -> None:
+    await seed(NOON - DAY, video=10 * DAY)
+    await db.fetch("UPDATE videos SET duration = '0'")
+    await update(NOON, VideoUpdate("video", presence))
+    row = await row_of(db)
+    assert (row["zone"], row["duration"], row["due_at"]) == (3, timedelta(), about(NOON + 6 * HOUR))
+
+
+@pytest.mark.parametrize(
+    ("age", "duration", "zone", "interval"),
+    [
+        (2 * HOUR, timedelta(minutes=62), 1, HOUR),
+        (20 * DAY, timedelta(), 3, 6 * HOUR),  # live or upcoming: its publish time is about to move
+        (20 * DAY, HOUR, 3, DAY),
+        (-5 * HOUR, timedelta(), 1, 5 * HOUR),  # upcoming, with a publish time to come: read then
+        (-30 * DAY, timedelta(), 1, DAY),
+    ],
+)
+async def test_a_reading_writes_publish_time_and_duration_and_the_zone_follows(
+    db: Database, age: timedelta, duration: timedelta, zone: int, interval: timedelta
+) -> None:
+    await seed(NOON - 21 * DAY, video=HOUR)
+    await db.fetch("UPDATE videos SET duration = '0', archived_at = first_seen_at")
+    await update(NOON, present(published_at=NOON - age, duration=duration))
+    row = await row_of(db)
+    assert (row["published_at"], row["duration"], row["zone"]) == (NOON - age, duration, zone)
+    assert row["due_at"] == about(NOON + interval)
+    assert row["archived_at"] is None, "the archive's record is out of date"
+
+
+async def test_a_missing_value_overwrites_nothing(db: Database) -> None:
+    await seed(NOON - 20 * DAY, video=HOUR)
+    await db.fetch("UPDATE videos SET duration = '5 min', archived_at = first_seen_at")
+    before = await row_of(db)
+    await update(NOON, present())
+    after = await row_of(db)
+    names = ("published_at", "duration", "archived_at")
+    assert [after[name] for name in names] == [before[name] for name in names]
+    assert after["zone"] == 3
 
 
 async def test_a_video_of_unknown_birth_ages_from_when_it_was_first_seen(db: Database) -> None:
     with at(NOON - 2 * DAY):
         await MaiaDAO().ingest_video_metadata(Video(id="video"))
-    dao = MaiaDAO()
-    with at(NOON):
-        await claim(dao)
-        await dao.update_video_stats_batch([present("video")])
-    assert (await row_of(db, "video"))["zone"] == 2
+    await update(NOON, present())
+    assert (await row_of(db))["zone"] == 2
 
 
 async def test_hidden_likes_and_comments_are_null_and_counts_may_fall_and_be_huge(db: Database) -> None:
-    await seed(hidden=HOUR, huge=HOUR, none=HOUR)
-    dao = MaiaDAO()
-    with at(NOON):
-        await claim(dao)
-        updates = [present("hidden", 0), present("huge", 2**63 - 1, 2**40, 2**33), present("none", None)]
-        assert await dao.update_video_stats_batch(updates) == 3
-    assert (await snapshots(db, "hidden"))[-1] == (0, None, None)
-    assert (await snapshots(db, "huge"))[-1] == (2**63 - 1, 2**40, 2**33)
-    assert (await snapshots(db, "none"))[-1] == (None, None, None)
+    read = {"hidden": (0, None, None), "huge": (2**63 - 1, 2**40, 2**33), "none": (None, None, None)}
+    await seed(**dict.fromkeys(read, HOUR))
+    await update(NOON, *(VideoUpdate(id_, Presence.PRESENT, *counts) for id_, counts in read.items()))
+    assert {id_: (await snapshots(db, id_))[-1] for id_ in read} == read
 
 
 async def test_an_update_settles_its_call_in_the_same_statement_also_of_a_late_shard(db: Database) -> None:
@@ -284,36 +228,28 @@ async def test_an_update_settles_its_call_in_the_same_statement_also_of_a_late_s
         ring = KeyRing("tracking")
         for written in (1, 0):
             with ring.settling([await ring.acquire(Bucket.BATCH)]) as calls:
-                assert await dao.update_video_stats_batch([present("video")], calls=calls) == written
+                assert await dao.update_video_stats_batch([present()], calls=calls) == written
     (row,) = await db.fetch("SELECT sum(reserved) AS reserved, sum(settled) AS settled FROM api_calls")
     assert tuple(row) == (2, 2)
-    assert len(await snapshots(db, "video")) == 2
+    assert len(await snapshots(db)) == 2
 
 
-async def test_a_late_shard_writes_nothing(db: Database) -> None:
+async def test_a_late_shard_writes_nothing_unless_nobody_else_took_the_video(db: Database) -> None:
     await seed(video=HOUR)
     late, other = MaiaDAO("late"), MaiaDAO("other")
     with at(NOON):
         await claim(late)
         await lease_passes(db)
         await claim(other)
-    before = await row_of(db, "video")
-    with at(NOON + HOUR):
-        assert await late.update_video_stats_batch([present("video", 99)]) == 0
-    assert await row_of(db, "video") == before
-    assert await snapshots(db, "video") == [(1, 1, 1)]
-    with at(NOON):
-        assert await other.update_video_stats_batch([present("video", 5)]) == 1
-    assert await snapshots(db, "video") == [(1, 1, 1), (5, None, None)]
-
-
-async def test_a_shard_whose_lease_ended_writes_while_nobody_else_took_the_video(db: Database) -> None:
-    await seed(video=HOUR)
-    dao = MaiaDAO()
-    with at(NOON):
-        await claim(dao)
         await lease_passes(db)
-        assert await dao.update_video_stats_batch([present("video")]) == 1
+    before = await row_of(db)
+    with at(NOON + HOUR):
+        assert await late.update_video_stats_batch([present(views=99)]) == 0
+    assert await row_of(db) == before
+    assert await snapshots(db) == [(1, 1, 1)]
+    with at(NOON):
+        assert await other.update_video_stats_batch([present(views=5)]) == 1
+    assert await snapshots(db) == [(1, 1, 1), (5, None, None)]
 
 
 async def test_only_claimed_videos_are_updated(db: Database) -> None:
@@ -335,38 +271,31 @@ async def test_an_answered_refresh_is_one_snapshot_also_of_a_video_that_had_none
         assert await claim(dao) == ["video"]
         async with dao.transaction():
             await dao.ingest_video_metadata(Video(id="video", published_at=NOON - DAY, views=7))
-            assert await dao.update_video_stats_batch([present("video", 7)]) == 1
-    assert await snapshots(db, "video") == [(7, None, None)]
-    row = await row_of(db, "video")
+            assert await dao.update_video_stats_batch([present(views=7)]) == 1
+    assert await snapshots(db) == [(7, None, None)]
+    row = await row_of(db)
     assert row["due_at"] - row["last_updated_at"] == 6 * HOUR
     assert row["enriched_at"] == row["last_updated_at"]
 
 
-async def test_what_is_rolled_back_stays_claimed(db: Database) -> None:
-    await seed(video=HOUR)
-    dao = MaiaDAO()
+@pytest.mark.parametrize("presence", [Presence.PRESENT, Presence.ABSENT])
+async def test_what_is_rolled_back_stays_claimed_and_is_not_counted(db: Database, presence: Presence) -> None:
+    await seed(NOON - 30 * DAY, video=5 * DAY)
+    await db.fetch("UPDATE videos SET absences = 2")
+    dao, written = MaiaDAO(), [VideoUpdate("video", presence, 2)]
     with at(NOON):
         await claim(dao)
         with pytest.raises(RuntimeError):
             async with dao.transaction():
-                await dao.update_video_stats_batch([present("video")])
+                await dao.update_video_stats_batch(written)
                 raise RuntimeError
-        assert await snapshots(db, "video") == [(1, 1, 1)]
+        assert (await snapshots(db), dao.retired) == ([(1, 1, 1)], 0)
         assert await claim(MaiaDAO()) == []
-        assert await dao.update_video_stats_batch([present("video")]) == 1
+        assert await dao.update_video_stats_batch(written) == (presence is Presence.PRESENT)
+        assert dao.retired == (presence is Presence.ABSENT)
 
 
 # ── absences ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def answered(presence: Presence, moment: datetime, *ids: str) -> MaiaDAO:
-    """What an answer at a moment says of videos that are due then."""
-    dao = MaiaDAO()
-    with at(moment):
-        assert set(ids) <= set(await claim(dao))
-        await dao.update_video_stats_batch([VideoUpdate(id_, presence) for id_ in ids])
-        await dao.release_claims()
-    return dao
 
 
 async def test_three_absences_six_hours_apart_retire_a_video(db: Database) -> None:
@@ -374,11 +303,9 @@ async def test_three_absences_six_hours_apart_retire_a_video(db: Database) -> No
     for n, moment in enumerate((NOON, NOON + DAY + HOUR, NOON + 3 * DAY)):
         row = await row_of(db, "gone")
         assert (row["absences"], row["retired_at"]) == (n, None)
-        dao = await answered(Presence.ABSENT, moment, "gone")
+        dao = await absent(moment, "gone")
     row = await row_of(db, "gone")
-    assert row["retired_at"] == pytest.approx(NOON + 3 * DAY, abs=timedelta(seconds=1))
-    assert row["due_at"] is None
-    assert dao.retired == 1
+    assert (row["retired_at"], row["due_at"], dao.retired) == (about(NOON + 3 * DAY), None, 1)
     (event,) = await db.fetch("SELECT type, payload FROM events")
     assert (event["type"], event["payload"]) == ("videos_retired", {"ids": ["gone"]})
     assert await snapshots(db, "gone") == [(1, 1, 1)]
@@ -386,44 +313,39 @@ async def test_three_absences_six_hours_apart_retire_a_video(db: Database) -> No
 
 async def test_absences_closer_than_six_hours_count_once(db: Database) -> None:
     await seed(NOON - HOUR, video=HOUR)
-    absent = []
+    counted = []
     for n in range(12):  # zone 1 is asked every hour
-        await answered(Presence.ABSENT, NOON + n * (HOUR + timedelta(minutes=1)), "video")
-        absent.append((await row_of(db, "video"))["absences"])
-    assert absent == [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]
-
-
-async def test_exactly_six_hours_apart_counts(db: Database) -> None:
-    await seed(NOON - DAY, video=HOUR)
-    await answered(Presence.ABSENT, NOON, "video")
-    last = (await row_of(db, "video"))["last_absent_at"]
+        await absent(NOON + n * (HOUR + timedelta(minutes=1)))
+        counted.append((await row_of(db))["absences"])
+    assert counted == [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]
+    last = (await row_of(db))["last_absent_at"]
     await db.fetch("UPDATE videos SET last_absent_at = last_absent_at - interval '6 hours', due_at = $1", last)
-    await answered(Presence.ABSENT, NOON, "video")
-    assert (await row_of(db, "video"))["absences"] == 2
+    await absent(last)
+    assert (await row_of(db))["absences"] == 3, "exactly six hours are enough"
 
 
-async def test_being_there_again_forgets_the_absences(db: Database) -> None:
+async def test_being_there_again_resets_the_absences(db: Database) -> None:
     await seed(NOON - 30 * DAY, video=5 * DAY)
-    await answered(Presence.ABSENT, NOON, "video")
-    await answered(Presence.ABSENT, NOON + 2 * DAY, "video")
-    await answered(Presence.PRESENT, NOON + 4 * DAY, "video")
-    row = await row_of(db, "video")
+    await absent(NOON)
+    await absent(NOON + 2 * DAY)
+    await update(NOON + 4 * DAY, present())
+    row = await row_of(db)
     assert (row["absences"], row["last_absent_at"]) == (0, None)
-    await answered(Presence.ABSENT, NOON + 6 * DAY, "video")
-    await answered(Presence.ABSENT, NOON + 8 * DAY, "video")
-    assert (await row_of(db, "video"))["retired_at"] is None
+    await absent(NOON + 6 * DAY)
+    await absent(NOON + 8 * DAY)
+    assert (await row_of(db))["retired_at"] is None
 
 
 async def test_what_proves_nothing_is_rescheduled_and_does_not_count(db: Database) -> None:
     await seed(NOON - 30 * DAY, video=5 * DAY)
-    await answered(Presence.ABSENT, NOON, "video")
-    before = await row_of(db, "video")
-    await answered(Presence.UNANSWERED, NOON + 2 * DAY, "video")
-    row = await row_of(db, "video")
-    assert row["due_at"] == pytest.approx(NOON + 3 * DAY, abs=timedelta(seconds=1))
-    for name in ("absences", "last_absent_at", "last_updated_at", "retired_at"):
-        assert row[name] == before[name]
-    assert await snapshots(db, "video") == [(1, 1, 1)]
+    await absent(NOON)
+    before = await row_of(db)
+    await update(NOON + 2 * DAY, VideoUpdate("video", Presence.UNANSWERED))
+    row = await row_of(db)
+    assert row["due_at"] == about(NOON + 3 * DAY)
+    names = ("absences", "last_absent_at", "last_updated_at", "retired_at")
+    assert [row[name] for name in names] == [before[name] for name in names]
+    assert await snapshots(db) == [(1, 1, 1)]
 
 
 @pytest.mark.parametrize("presence", [Presence.ABSENT, Presence.UNANSWERED])
@@ -440,40 +362,23 @@ async def test_those_without_an_answer_do_not_sort_first_for_ever(db: Database, 
 async def test_a_retired_video_is_never_claimed_until_it_is_found_again(db: Database) -> None:
     await seed(NOON - 30 * DAY, video=5 * DAY)
     for n in range(3):
-        await answered(Presence.ABSENT, NOON + 2 * n * DAY, "video")
+        await absent(NOON + 2 * n * DAY)
     later = NOON + 60 * DAY
     with at(later):
         assert await claim(MaiaDAO()) == []
         assert await MaiaDAO().fetch_unfinished(10, archive=True) == []
         assert await MaiaDAO().known_videos({"video": None}) == frozenset()
         await MaiaDAO().ingest_video_metadata(Video(id="video", partial=True))
-    assert (await row_of(db, "video"))["retired_at"] is not None
-    with at(later):
+        assert (await row_of(db))["retired_at"] is not None
         await MaiaDAO().ingest_video_metadata(Video(id="video", views=5))
-    row = await row_of(db, "video")
+    row = await row_of(db)
     assert (row["retired_at"], row["absences"], row["last_absent_at"]) == (None, 0, None)
     with at(later + DAY + HOUR):
         assert await claim(MaiaDAO()) == ["video"]
 
 
-async def test_retirements_that_are_rolled_back_are_not_counted(db: Database) -> None:
-    await seed(NOON - 30 * DAY, video=5 * DAY)
-    for n in range(2):
-        await answered(Presence.ABSENT, NOON + 2 * n * DAY, "video")
-    dao = MaiaDAO()
-    with at(NOON + 4 * DAY):
-        await claim(dao)
-        with pytest.raises(RuntimeError):
-            async with dao.transaction():
-                await dao.update_video_stats_batch([VideoUpdate("video", Presence.ABSENT)])
-                raise RuntimeError
-        assert dao.retired == 0
-        await dao.update_video_stats_batch([VideoUpdate("video", Presence.ABSENT)])
-        assert dao.retired == 1
-
-
 async def test_control_ids_are_videos_that_were_there_when_last_asked(db: Database) -> None:
     await seed(NOON - 10 * DAY, absent=5 * DAY, there=5 * DAY, hot=HOUR)
-    await answered(Presence.ABSENT, NOON, "absent")
+    await absent(NOON, "absent")
     assert set(await MaiaDAO().fetch_control_ids(5)) == {"there", "hot"}
     assert len(await MaiaDAO().fetch_control_ids(1)) == 1

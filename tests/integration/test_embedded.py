@@ -25,6 +25,7 @@ from atlas.db.embedded._lock import FileLock
 from atlas.errors import ConfigError, DatabaseUnavailable
 
 from ..support.child_processes import child, end
+from ..support.databases import closing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -65,16 +66,7 @@ class Client:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def launch(
-        cls, path: Path, *, prefix: tuple[str, ...] = (), env: dict[str, str] | None = None
-    ) -> AsyncIterator[Client]:
-        """Run a client until the block ends."""
-        command = (*prefix, sys.executable, "-c", CLIENT, str(path), str(GRACE))
-        async with child(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=env) as process:
-            yield cls(process)
+        self.dsn = ""
 
     async def line(self) -> str:
         assert self.process.stdout
@@ -82,23 +74,28 @@ class Client:
         assert line, "the client ended"
         return line
 
-    async def joined(self) -> str:
-        """The DSN, once the client has joined."""
-        word, dsn = (await self.line()).split()
-        assert word == "joined"
-        return dsn
-
     async def ask(self, text: str) -> str:
         assert self.process.stdin
         self.process.stdin.write(f"{text}\n".encode())
         return await self.line()
 
-    async def kill(self) -> None:
-        await end(self.process)
+
+@contextlib.asynccontextmanager
+async def joined(
+    number: int, path: Path, *, prefix: tuple[str, ...] = (), env: dict[str, str] | None = None
+) -> AsyncIterator[list[Client]]:
+    """Client processes that start at once and have joined the server; they are killed when the block ends."""
+    command = (*prefix, sys.executable, "-c", CLIENT, str(path), str(GRACE))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    async with contextlib.AsyncExitStack() as opened:
+        clients = [Client(await opened.enter_async_context(child(*command, **pipes, env=env))) for _ in range(number)]
+        for client in clients:
+            word, client.dsn = (await client.line()).split()
+            assert word == "joined"
+        yield clients
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    """Polls for an event in another process."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"not in time: {what}"
@@ -110,17 +107,29 @@ async def until_stopped(path: Path) -> None:
     await until(lambda: folder.recorded() is None and not FileLock(folder.keeper_lock).taken(), "the server stopped")
 
 
-async def until_gone(pid: int) -> None:
-    """A server lets go of its folder, and ends a moment later."""
-    await until(lambda: not command_line(pid).strip(), f"the end of process {pid}")
+async def until_gone(*pids: int) -> None:
+    """A server releases its folder, and ends a moment later."""
+    await until(lambda: not any(command_line(pid).strip() for pid in pids), f"the end of {pids}")
+
+
+async def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    await until_gone(pid)
+
+
+async def kill_keeper(path: Path) -> None:
+    """Kill the keeper and wait for its lock, which the kernel drops a moment after the process has gone."""
+    await kill(keeper(path))
+    await until(lambda: not FileLock(Folder(path).keeper_lock).taken(), "the keeper's lock is free")
+
+
+async def answers(server: EmbeddedServer) -> None:
+    assert await query(server, "SELECT 1") == 1
 
 
 async def query(server: EmbeddedServer, statement: str) -> object:
-    connection = await asyncpg.connect(server.dsn)
-    try:
+    async with closing(asyncpg.connect(server.dsn)) as connection:
         return await connection.fetchval(statement)
-    finally:
-        await connection.close()
 
 
 def postmaster(path: Path) -> int:
@@ -133,11 +142,6 @@ def keeper(path: Path) -> int:
     pid = Folder(path).keeping()
     assert pid is not None
     return pid
-
-
-async def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    await until(lambda: not command_line(pid).strip(), f"process {pid} is gone")
 
 
 @pytest.fixture(scope="module")
@@ -166,12 +170,8 @@ async def path(template: Path) -> AsyncIterator[Path]:
 
 @pytest.fixture
 async def clients(path: Path) -> AsyncIterator[list[Client]]:
-    """Three client processes that have joined."""
-    async with contextlib.AsyncExitStack() as opened:
-        launched = [await opened.enter_async_context(Client.launch(path)) for _ in range(3)]
-        for client in launched:
-            await client.joined()
-        yield launched
+    async with joined(3, path) as clients:
+        yield clients
 
 
 async def test_a_fresh_folder_gets_a_server_that_answers(tmp_path: Path) -> None:
@@ -180,14 +180,13 @@ async def test_a_fresh_folder_gets_a_server_that_answers(tmp_path: Path) -> None
     try:
         assert server.path == path
         assert server.version.split(".")[0] == Folder(path).data_version()
-        assert await query(server, "SHOW server_encoding") == "UTF8"
-        assert await query(server, "SELECT lower('ÄÖÜ')") == "äöü"
-        assert await query(server, "SHOW data_checksums") == "on"
-        assert await query(server, "SHOW fsync") == "on"
-        assert await query(server, "SHOW synchronous_commit") == "on"
-        assert await query(server, "SHOW unix_socket_permissions") == "0700"
-        assert await query(server, "SHOW listen_addresses") == ""
         assert "version='" in repr(server)
+        wanted = {
+            "server_encoding": "UTF8", "data_checksums": "on", "fsync": "on", "synchronous_commit": "on",
+            "unix_socket_permissions": "0700", "listen_addresses": "",
+        }  # fmt: skip
+        assert {name: await query(server, f"SHOW {name}") for name in wanted} == wanted
+        assert await query(server, "SELECT lower('ÄÖÜ')") == "äöü"
         assert {stat.S_IMODE(p.stat().st_mode) for p in (path.parent, path, *path.iterdir()) if p.is_dir()} == {0o700}
         await server.leave()
         await server.leave()
@@ -196,22 +195,17 @@ async def test_a_fresh_folder_gets_a_server_that_answers(tmp_path: Path) -> None
         await stop(path)
 
 
-async def test_six_processes_that_start_at_once_share_one_server(tmp_path: Path) -> None:
-    try:
-        async with contextlib.AsyncExitStack() as opened:
-            launched = [await opened.enter_async_context(Client.launch(tmp_path / "server")) for _ in range(6)]
-            assert len({await client.joined() for client in launched}) == 1
-            assert len({await client.ask(POSTMASTER) for client in launched}) == 1
-            assert Folder(tmp_path / "server").log.read_text().count("starting PostgreSQL") == 1
-    finally:
-        await stop(tmp_path / "server")
+async def test_six_processes_that_start_at_once_share_one_server(path: Path) -> None:
+    async with joined(6, path) as clients:
+        assert len({client.dsn for client in clients}) == 1
+        assert len({await client.ask(POSTMASTER) for client in clients}) == 1
+        started = "starting PostgreSQL"
+        assert Folder(path).log.read_text().count(started) == 2, "one for the template, one for all"
 
 
-async def test_a_killed_client_disturbs_nobody_and_the_last_to_leave_turns_off_the_light(
-    path: Path, clients: list[Client]
-) -> None:
+async def test_a_server_runs_until_its_last_client_has_left(path: Path, clients: list[Client]) -> None:
     served_by = postmaster(path)
-    await clients[0].kill()
+    await end(clients[0].process)
     assert await clients[1].ask("SELECT 1") == "1"
     assert await clients[1].ask("leave") == "left"
     # Longer than the grace time: one client is enough to keep it up.
@@ -231,34 +225,42 @@ async def test_it_stops_by_itself_when_all_clients_are_killed(path: Path, client
 async def test_a_killed_server_is_started_again_under_its_clients(path: Path, clients: list[Client]) -> None:
     before = postmaster(path)
     server = await start(path)
-    # A backend in the midst of a long query does not notice that its server died.
-    busy = asyncio.create_task(query(server, "SELECT count(*) FROM generate_series(1, 1000000000000)"))
-    connection = await asyncpg.connect(server.dsn)
     active = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%generate_series%' AND pid <> pg_backend_pid()"
-    try:
-        while (backend := await connection.fetchval(active)) is None:
+    async with closing(asyncpg.connect(server.dsn)) as at_work, closing(asyncpg.connect(server.dsn)) as look:
+        # A backend in the midst of a long query does not notice that its server died. The query is one message: between
+        # two, the driver would report the loss as a mistake of the caller.
+        busy = asyncio.create_task(at_work.execute("SELECT count(*) FROM (SELECT generate_series(1, 1e12)) AS numbers"))
+        while (backend := await look.fetchval(active)) is None:
             await asyncio.sleep(0.01)
-    finally:
-        connection.terminate()
-    await kill(before)
-    assert await query(await start(path), "SELECT 1") == 1
-    assert postmaster(path) != before
-    assert not command_line(backend).strip()
-    with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
-        await busy
+        await kill(before)
+        await answers(await start(path))
+        assert postmaster(path) != before
+        assert not command_line(backend).strip()
+        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await busy
     assert await clients[0].ask("SELECT 1") == "1"
 
 
-async def test_a_killed_keeper_is_replaced_and_nobody_loses_the_server(path: Path, clients: list[Client]) -> None:
+async def test_a_killed_keeper_is_replaced_by_one_that_starts_and_stops_the_server(
+    path: Path, clients: list[Client]
+) -> None:
     before = postmaster(path)
-    await kill(keeper(path))
+    await kill_keeper(path)
     assert await clients[0].ask("SELECT 1") == "1"
-    server = await start(path, grace=GRACE)
-    assert await query(server, "SELECT 1") == 1
-    assert postmaster(path) == before
+    servers = [await start(path, grace=GRACE)]
+    await answers(servers[0])
+    assert postmaster(path) == before, "the new keeper adopts it"
+    await kill(before)
+    servers.append(await start(path))
+    await answers(servers[1])
+    assert postmaster(path) != before
+    before = postmaster(path)
+    await kill_keeper(path)
+    servers.append(await start(path, grace=GRACE))
     for client in clients:
-        await client.kill()
-    await server.leave()
+        await end(client.process)
+    for server in servers:
+        await server.leave()
     await until_stopped(path)
     await until_gone(before)
 
@@ -266,26 +268,16 @@ async def test_a_killed_keeper_is_replaced_and_nobody_loses_the_server(path: Pat
 async def test_a_server_that_outlived_its_keeper_is_stopped_too(path: Path) -> None:
     await start(path)
     before = postmaster(path)
-    await kill(keeper(path))
+    await kill_keeper(path)
     await stop(path)
     await until_gone(before)
-
-
-async def test_an_adopted_server_that_dies_is_started_again(path: Path) -> None:
-    await start(path, grace=GRACE)
-    await kill(keeper(path))
-    server = await start(path, grace=GRACE)
-    await kill(postmaster(path))
-    assert await query(await start(path), "SELECT 1") == 1
-    await server.leave()
 
 
 async def test_everything_killed_at_once_recovers_at_the_next_start(path: Path, clients: list[Client]) -> None:
     assert await clients[0].ask("CREATE TABLE kept AS SELECT 42 AS answer") == "None"
     for pid in (keeper(path), postmaster(path), *(client.process.pid for client in clients)):
         os.kill(pid, signal.SIGKILL)
-    server = await start(path, grace=GRACE)
-    assert await query(server, "SELECT answer FROM kept") == 42
+    assert await query(await start(path, grace=GRACE), "SELECT answer FROM kept") == 42
 
 
 async def test_a_process_id_that_is_somebody_elses_by_now_is_left_alone(path: Path) -> None:
@@ -294,46 +286,42 @@ async def test_a_process_id_that_is_somebody_elses_by_now_is_left_alone(path: Pa
             f"{stranger.pid}\n{path / 'data'}\n1\n5432\n{path / 'run'}\n\n0 0\nready\n"
         )
         (path / "keeper.lock").write_text(f"{stranger.pid}\n")
-        server = await start(path)
-        assert await query(server, "SELECT 1") == 1
+        await answers(await start(path))
         await stop(path)
         assert stranger.returncode is None
 
 
-async def test_a_half_made_data_folder_is_made_anew(tmp_path: Path) -> None:
+async def test_a_keeper_that_is_killed_while_it_makes_the_data_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "server"
-    (path / "data.new-half").mkdir(parents=True)
-    (path / "data.new-half" / "PG_VERSION").write_text("18\n")
+    left = path / "data.new-half" / "PG_VERSION"
+    left.parent.mkdir(parents=True)
+    left.write_text("18\n")
     (path / "data").mkdir(mode=0o700)
+    starting = asyncio.create_task(start(path, grace=GRACE))
     try:
-        assert await query(await start(path, grace=GRACE), "SELECT 1") == 1
+        await until(lambda: set(path.glob("data.new-*/PG_VERSION")) - {left}, "initdb is at work")
+        await kill_keeper(path)
+        await answers(await starting)
         assert not list(path.glob("data.new-*"))
     finally:
         await stop(path)
 
 
-async def test_a_keeper_that_is_killed_while_it_makes_the_data_is_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "server"
-    starting = asyncio.create_task(start(path, grace=GRACE))
-    try:
-        await until(lambda: list(path.glob("data.new-*/PG_VERSION")), "initdb is at work")
-        await kill(keeper(path))
-        assert await query(await starting, "SELECT 1") == 1
-    finally:
-        await stop(path)
-
-
-async def test_data_of_another_major_version_is_a_config_error(path: Path) -> None:
-    (path / "data" / "PG_VERSION").write_text("9\n")
-    with pytest.raises(ConfigError, match=r"made by PostgreSQL 9, .* set DATABASE_URL"):
+@pytest.mark.parametrize(
+    ("file", "text", "error", "message"),
+    [
+        ("PG_VERSION", "9\n", ConfigError, r"made by PostgreSQL 9, .* set DATABASE_URL"),
+        ("postgresql.conf", "no_such_setting = 1\n", DatabaseUnavailable, "no_such_setting"),
+    ],
+    ids=["another major version", "a server that ends at once"],
+)
+async def test_why_a_server_does_not_start_is_in_the_error(
+    path: Path, file: str, text: str, error: type[Exception], message: str
+) -> None:
+    (path / "data" / file).write_text(text)
+    with pytest.raises(error, match=message):
         await start(path)
     assert not FileLock(path / "clients.lock").taken()
-
-
-async def test_a_server_that_does_not_come_up_is_reported_with_its_log(path: Path) -> None:
-    (path / "data" / "postgresql.conf").write_text("no_such_setting = 1\n")
-    with pytest.raises(DatabaseUnavailable, match="no_such_setting"):
-        await start(path)
 
 
 async def test_it_does_not_wait_for_ever(path: Path) -> None:
@@ -364,7 +352,7 @@ async def test_no_permission_of_any_folder_changes(template: Path) -> None:
         before = look()
         shutil.copytree(template / "data", parents[-1] / "data")
         try:
-            assert await query(await start(parents[-1]), "SELECT 1") == 1
+            await answers(await start(parents[-1]))
             assert look() == before
         finally:
             await stop(parents[-1])
@@ -382,12 +370,12 @@ async def test_a_path_that_is_too_long_or_too_odd_for_a_socket_works(
         monkeypatch.setattr(tempfile, "tempdir", temporary)
         server = await start(path, grace=GRACE)
         try:
-            assert await query(server, "SELECT 1") == 1
+            await answers(server)
             (socket_dir,) = Path(temporary).iterdir()
             assert stat.S_IMODE(socket_dir.stat().st_mode) == 0o700
             # A client with another temp folder in its environment finds the same server.
-            async with Client.launch(path, env={**os.environ, "TMPDIR": str(tmp_path)}) as other:
-                assert await other.joined() == server.dsn
+            async with joined(1, path, env={**os.environ, "TMPDIR": str(tmp_path)}) as (other,):
+                assert other.dsn == server.dsn
         finally:
             await stop(path)
         assert not list(Path(temporary).iterdir())
@@ -398,20 +386,17 @@ async def test_stop_does_not_ask_the_clients_and_they_may_start_again(path: Path
     await stop(path)
     await until_gone(before)
     await stop(path)
-    assert await query(await start(path, grace=GRACE), "SELECT 1") == 1
+    await answers(await start(path, grace=GRACE))
     assert await clients[0].ask("SELECT 1") == "1"
-
-
-async def test_stop_where_there_never_was_a_server_makes_nothing(tmp_path: Path) -> None:
-    await stop(tmp_path / "nothing")
-    assert not (tmp_path / "nothing").exists()
+    await stop(path.with_name("nothing"))
+    assert not path.with_name("nothing").exists()
 
 
 async def test_a_removed_folder_takes_its_server_along(path: Path) -> None:
     await start(path, grace=GRACE)
-    server, kept_by = postmaster(path), keeper(path)
+    pids = postmaster(path), keeper(path)
     path.rename(path.with_name("gone"))
-    await until(lambda: not command_line(server).strip() and not command_line(kept_by).strip(), "both ended")
+    await until_gone(*pids)
 
 
 async def test_what_is_launched_is_detached_and_knows_no_secrets(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -461,8 +446,7 @@ async def test_an_unprivileged_user_has_a_server_too(unprivileged: tuple[str, ..
     os.chown(base, 65534, 65534)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     try:
-        async with Client.launch(base / "server", prefix=unprivileged, env=environment) as client:
-            await client.joined()
+        async with joined(1, base / "server", prefix=unprivileged, env=environment) as (client,):
             assert await client.ask("SELECT 1") == "1"
             server = postmaster(base / "server")
             assert Path(f"/proc/{server}").stat().st_uid == 65534

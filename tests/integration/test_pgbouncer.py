@@ -7,10 +7,8 @@ What is promised of claims, counts and transactions is tested here once more, by
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
-import os
-import socket
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from asyncpg import Connection
 
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
@@ -29,8 +28,7 @@ from atlas.db.server_info import SCHEMA_VERSION
 from atlas.errors import ConfigError, DatabaseUnavailable
 from atlas.models.youtube import Video
 
-from ..support.child_processes import finished
-from ..support.commands import ATLAS
+from ..support.commands import atlas, invoke
 from ..support.databases import closing, with_database
 from ..support.documents import document
 from ..support.documents import sections as sections_of
@@ -65,42 +63,42 @@ async def direct(server: str, dsn: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
 
 
-def kind(connection: asyncpg.Connection) -> type[asyncpg.Connection]:
-    return type(connection)
-
-
 def named(dsn: str, word: str = "true") -> str:
     return f"{dsn}?pgbouncer={word}"
 
 
-# ── finding it out ──────────────────────────────────────────────────────────────────────────────────────────────────
+@contextlib.asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[Database]:
+    with settings.override(database_url=dsn):
+        async with Database().session() as db:
+            yield db
 
 
-async def test_a_pooler_is_found_out_or_named(dsn: str) -> None:
-    for address in (dsn, named(dsn), named(dsn, "1")):
+async def works(dsn: str) -> bool:
+    async with opened(dsn) as db, db.transaction():
+        return await db.fetch("SELECT * FROM videos") == []
+
+
+async def stalled_limit(db: Database) -> str:
+    return str((await db.fetch("SHOW idle_in_transaction_session_timeout"))[0][0])
+
+
+async def test_a_pooler_is_found_out_or_named(server: str, dsn: str) -> None:
+    kinds = {dsn: sessions.Shared, named(dsn): sessions.Shared, named(dsn, "1"): sessions.Shared, server: Connection}
+    for address, kind in kinds.items():
         with settings.override(database_url=address):
-            async with Database().session() as db:
-                assert await db.fetch("SELECT * FROM videos") == []
             async with closing(Database().connect()) as connection:
-                assert kind(connection) is sessions.Shared
+                assert type(connection) is kind
+                if kind is Connection:
+                    assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "10s"
+        assert address == server or await works(address)
 
 
-async def test_a_server_without_a_pooler_is_none(server: str) -> None:
-    with settings.override(database_url=server):
-        async with closing(Database().connect()) as connection:
-            assert kind(connection) is asyncpg.Connection
-            assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "10s"
-
-
-async def test_a_pooler_that_drops_the_limit_without_a_word_is_found_out(server: str, dsn: str, tmp_path: Path) -> None:
+async def test_a_pooler_that_drops_the_limit_silently_is_found_out(server: str, dsn: str, tmp_path: Path) -> None:
     dropped = "idle_in_transaction_session_timeout"
-    with (
-        pgbouncer(server, tmp_path, ignore_startup_parameters=dropped) as silent,
-        settings.override(database_url=silent.dsn(dsn)),
-    ):
-        async with Database().session() as db, db.transaction():
-            (row,) = await db.fetch(f"SHOW {dropped}")
-            assert row[0] == "10s"
+    with pgbouncer(server, tmp_path, ignore_startup_parameters=dropped) as silent:
+        async with opened(silent.dsn(dsn)) as db, db.transaction():
+            assert await stalled_limit(db) == "10s"
 
 
 async def test_prepared_statements_that_get_lost_name_the_parameter_that_helps(dsn: str) -> None:
@@ -108,13 +106,12 @@ async def test_prepared_statements_that_get_lost_name_the_parameter_that_helps(d
         for _ in range(4):
             await db.fetch("SELECT 1")
 
-    with settings.override(database_url=named(dsn, "false")):
-        async with Database().session() as db:
-            # while the transaction holds one session of the server, the other is made; then they take turns
-            async with db.transaction():
-                await asyncio.create_task(again_and_again(db), context=contextvars.Context())
-            with pytest.raises(ConfigError, match=r"^DATABASE_URL leads to a pooler .* add pgbouncer=true"):
-                await again_and_again(db)
+    async with opened(named(dsn, "false")) as db:
+        # while the transaction holds one session of the server, the other is made; then they take turns
+        async with db.transaction():
+            await asyncio.create_task(again_and_again(db), context=contextvars.Context())
+        with pytest.raises(ConfigError, match=r"^DATABASE_URL leads to a pooler .* add pgbouncer=true"):
+            await again_and_again(db)
 
 
 async def test_the_settings_that_are_documented_are_enough(server: str, dsn: str, tmp_path: Path) -> None:
@@ -124,26 +121,18 @@ async def test_the_settings_that_are_documented_are_enough(server: str, dsn: str
     ]  # fmt: skip
     assert lines[0] == "[pgbouncer]"
     documented = dict(line.split(" = ") for line in lines[1:])
-    with pgbouncer(server, tmp_path, **documented) as pooler, settings.override(database_url=pooler.dsn(dsn)):
-        async with Database().session() as db, db.transaction():
-            assert await db.fetch("SELECT * FROM videos") == []
+    with pgbouncer(server, tmp_path, **documented) as pooler:
+        assert await works(pooler.dsn(dsn))
 
 
 async def test_in_session_mode_statements_stay_prepared(server: str, dsn: str, tmp_path: Path) -> None:
-    with (
-        pgbouncer(server, tmp_path, pool_mode="session") as pooler,
-        settings.override(database_url=named(pooler.dsn(dsn), "false"), database_pool_size=1),
-    ):
-        async with Database().session() as db:
+    with pgbouncer(server, tmp_path, pool_mode="session") as pooler, settings.override(database_pool_size=1):
+        async with opened(named(pooler.dsn(dsn), "false")) as db:
             await db.fetch("SELECT 'this one'")
             prepared = await db.fetch("SELECT statement FROM pg_prepared_statements")
             assert "SELECT 'this one'" in {row[0] for row in prepared}
             async with db.transaction():
-                (row,) = await db.fetch("SHOW idle_in_transaction_session_timeout")
-                assert row[0] == "10s"
-
-
-# ── statements and transactions ─────────────────────────────────────────────────────────────────────────────────────
+                assert await stalled_limit(db) == "10s"
 
 
 async def test_many_clients_get_their_own_answers_from_few_server_sessions(
@@ -170,11 +159,10 @@ async def test_many_clients_get_their_own_answers_from_few_server_sessions(
 
 
 async def test_the_limit_of_stalled_transactions_holds_in_each_and_stays_in_none(db: Database) -> None:
-    show = "SELECT current_setting('idle_in_transaction_session_timeout') AS value"
     for _ in range(4):
         async with db.transaction():
-            assert (await db.fetch(show))[0]["value"] == "10s"
-        assert (await db.fetch(show))[0]["value"] == "0"
+            assert await stalled_limit(db) == "10s"
+        assert await stalled_limit(db) == "0"
 
 
 LEFT_BEHIND = """
@@ -226,26 +214,21 @@ async def test_times_are_the_same_whatever_the_servers_timezone_is(
     direct_dsn = with_database(server, urlsplit(dsn).path.removeprefix("/"))
     answers = []
     for address in (direct_dsn, dsn, named(dsn)):
-        with settings.override(database_url=address):
-            async with Database().session() as other:
+        async with opened(address) as other:
+            answers.append(tuple((await other.fetch(asked, moment))[0]))
+            async with other.transaction():
                 answers.append(tuple((await other.fetch(asked, moment))[0]))
-                async with other.transaction():
-                    answers.append(tuple((await other.fetch(asked, moment))[0]))
     assert set(answers) == {(moment, "2026-03-30 00:30:00+00", moment.date())}
 
     def unheard(*given: Any) -> dict[str, Any]:
         return sessions.options(*given) | {"server_settings": {}}
 
     monkeypatch.setattr(connections, "options", unheard)  # as by a pooler that passes nothing on
-    with settings.override(database_url=named(dsn)):
-        async with Database().session() as other, other.transaction():
-            assert tuple((await other.fetch(asked, moment))[0]) in answers
+    async with opened(named(dsn)) as other, other.transaction():
+        assert tuple((await other.fetch(asked, moment))[0]) in answers
 
 
-async def test_what_the_server_ends_is_done_again(
-    db: Database,
-    direct: asyncpg.Connection,
-) -> None:
+async def test_what_the_server_ends_is_done_again(db: Database, direct: asyncpg.Connection) -> None:
     tries = 0
 
     async def work() -> None:
@@ -260,30 +243,16 @@ async def test_what_the_server_ends_is_done_again(
                 )
             await db.fetch(ADD, f"second {tries}")
 
-    await db.patiently(work)
+    await db.retry(work)
     assert [row["id"] for row in await db.fetch("SELECT id FROM channels ORDER BY id")] == ["first 2", "second 2"]
 
 
-# ── the schema ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def atlas(*arguments: str, dsn: str) -> tuple[int, str]:
-    code, said, _ = await finished(
-        *ATLAS, *arguments, stderr=subprocess.STDOUT, env={**os.environ, "DATABASE_URL": dsn}
-    )
-    return code, said.decode()
-
-
-async def test_atlas_migrate_and_atlas_status(empty_dsn: str) -> None:
-    both = await asyncio.gather(*(atlas("migrate", dsn=address) for address in (empty_dsn, named(empty_dsn))))
-    assert [code for code, _ in both] == [0, 0], both
-    assert sum(f"is {SCHEMA_VERSION} now" in said for _, said in both) == 1
-    code, said = await atlas("status", dsn=empty_dsn)  # what the processes before it prepared is not in its way
-    assert code == 0, said
-    assert SCHEMA_VERSION in said
-
-
-# ── what cannot work ────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_two_processes_migrate_and_a_third_looks(empty_dsn: str) -> None:
+    both = await asyncio.gather(*(atlas("migrate", DATABASE_URL=dsn) for dsn in (empty_dsn, named(empty_dsn))))
+    assert [done.code for done in both] == [0, 0], both
+    assert sum(f"is {SCHEMA_VERSION} now" in done.out for done in both) == 1
+    done = await invoke("status", DATABASE_URL=empty_dsn)  # what those processes prepared is not in its way
+    assert (done.code, SCHEMA_VERSION in done.out) == (0, True), done
 
 
 @pytest.fixture
@@ -300,24 +269,15 @@ async def refused(dsn: str) -> str:
     return str(caught.value)
 
 
-async def test_a_parameter_that_the_pooler_does_not_take_is_named(dsn: str) -> None:
+async def test_an_address_that_the_pooler_refuses_is_a_config_error(server: str, dsn: str, tmp_path: Path) -> None:
     assert "parameter statement_timeout: leave it out" in await refused(f"{dsn}?statement_timeout=9000")
-
-
-async def test_a_database_that_is_not_there_is_a_config_error(dsn: str) -> None:
     assert '"no_such_database" does not exist' in await refused(with_database(dsn, "no_such_database"))
-
-
-async def test_a_wrong_user_or_password_is_a_config_error(server: str, dsn: str, tmp_path: Path) -> None:
     users = tmp_path / "users.txt"
     users.write_text('"somebody" "right"\n')
     given: dict[str, Any] = {"auth_type": "scram-sha-256", "auth_file": users}
     with pgbouncer(server, tmp_path / "pgbouncer", **given) as pooler:
         address = pooler.dsn(dsn)
-        right = address.replace("anybody:unasked", "somebody:right")
-        with settings.override(database_url=right):
-            async with Database().session() as db:
-                assert await db.fetch("SELECT * FROM videos") == []
+        assert await works(address.replace("anybody:unasked", "somebody:right"))
         for user in ("somebody:wrong-password", "nobody:wrong-password"):
             message = await refused(address.replace("anybody:unasked", user))
             assert "Check user, password and database" in message
@@ -326,34 +286,20 @@ async def test_a_wrong_user_or_password_is_a_config_error(server: str, dsn: str,
 
 @pytest.mark.usefixtures("short_retries")
 async def test_a_pooler_that_takes_no_more_clients_is_waited_for(server: str, dsn: str, tmp_path: Path) -> None:
-    with (
-        pgbouncer(server, tmp_path, max_client_conn=2) as pooler,
-        settings.override(database_url=named(pooler.dsn(dsn))),
-    ):
-        async with closing(Database().connect()), closing(Database().connect()):
-            with pytest.raises(DatabaseUnavailable, match=r"no connection left: .* Lower DATABASE_POOL_SIZE"):
-                await Database().open()
-        async with Database().session() as db:
-            assert await db.fetch("SELECT * FROM videos") == []
+    with pgbouncer(server, tmp_path, max_client_conn=2) as pooler:
+        address = named(pooler.dsn(dsn))
+        with settings.override(database_url=address):
+            async with closing(Database().connect()), closing(Database().connect()):
+                with pytest.raises(DatabaseUnavailable, match=r"no connection left: .* Lower DATABASE_POOL_SIZE"):
+                    await Database().open()
+        assert await works(address)
 
 
 @pytest.mark.usefixtures("short_retries")
-async def test_a_server_that_the_pooler_does_not_reach_is_unavailable(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        unreachable = f"postgresql://u:p@127.0.0.1:{taken.getsockname()[1]}/d"
-        with (
-            pgbouncer(unreachable, tmp_path) as pooler,
-            settings.override(database_url=pooler.dsn(unreachable)),
-            pytest.raises(DatabaseUnavailable),
-        ):
-            async with asyncio.timeout(60):
-                await Database().open()
-
-
-@pytest.mark.usefixtures("short_retries")
-async def test_a_pooler_that_ends_is_unavailable(server: str, dsn: str, tmp_path: Path) -> None:
-    with pgbouncer(server, tmp_path) as pooler, settings.override(database_url=pooler.dsn(dsn)):
+async def test_a_pooler_or_a_server_behind_it_that_is_gone_is_unavailable(
+    server: str, dsn: str, tmp_path: Path
+) -> None:
+    with pgbouncer(server, tmp_path / "gone") as pooler, settings.override(database_url=pooler.dsn(dsn)):
         db = Database()
         await db.open()
     try:
@@ -361,3 +307,11 @@ async def test_a_pooler_that_ends_is_unavailable(server: str, dsn: str, tmp_path
             await db.fetch("SELECT 1")
     finally:
         await db.close()
+    unreachable = "postgresql://u:p@127.0.0.1:1/d"
+    with (
+        pgbouncer(unreachable, tmp_path / "alone") as pooler,
+        settings.override(database_url=pooler.dsn(unreachable)),
+        pytest.raises(DatabaseUnavailable),
+    ):
+        async with asyncio.timeout(60):
+            await Database().open()

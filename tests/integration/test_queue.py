@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from typer.testing import CliRunner
 
 from atlas.adapters import queue
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database, database
+from maia.commands.queue import app
 
-from ..support.commands import maia
+from ..support.commands import invoke_maia, maia
 from ..support.database_logins import ROLES, address
 from ..support.databases import WAITING
+from ..support.fake_secrets import HUNTING
 
 pytestmark = pytest.mark.integration
 
@@ -68,10 +71,10 @@ async def test_a_tag_and_a_query_of_the_users_are_one(db: Database) -> None:
     ]
 
 
-async def test_operators_and_a_hashtag_are_part_of_a_query(db: Database) -> None:
-    queries = ['"Street Food"|Ramen -Shorts', "#Shorts", "shorts", "C#", "-music", "x"]
+async def test_operators_and_a_hashtag_are_part_of_a_query_of_up_to_500_characters(db: Database) -> None:
+    queries = ['"Street Food"|Ramen -Shorts', "#Shorts", "shorts", "C#", "-music", "x", "日" * 500]
     assert await QueueDAO().add(queries) == len(queries)
-    assert await claimed() == ['"street food"|ramen -shorts', "#shorts", "shorts", "c#", "-music", "x"]
+    assert await claimed() == ['"street food"|ramen -shorts', "#shorts", "shorts", "c#", "-music", "x", "日" * 500]
 
 
 @pytest.mark.parametrize("query", ["", " \u200b", "x" * 501, "ß" * 251, "half \ud83d"], ids=ascii)
@@ -79,11 +82,6 @@ async def test_what_is_no_query_is_refused_whoever_adds_it(db: Database, query: 
     with pytest.raises(ValueError, match=r"no visible character|a query may have 500|no text in UTF-8"):
         await QueueDAO().add(["fine", query])
     assert await stored(db) == []
-
-
-async def test_a_query_may_have_500_characters(db: Database) -> None:
-    assert await QueueDAO().add(["日" * 500]) == 1
-    assert await claimed() == ["日" * 500]
 
 
 # ── what an earlier release stored ──────────────────────────────────────────────────────────────────────────────────
@@ -190,6 +188,9 @@ async def test_queries_are_searched_in_the_order_given(
     seen: list[tuple[str, int, int]] = []
     assert await QueueDAO().add(queries, progress=lambda *far: seen.append(far)) == 58
     assert [row["query_term"] for row in await QueueDAO().list(100)] == queries
+    ids = await db.fetch("SELECT id, query_term FROM search_queue ORDER BY id")
+    assert await QueueDAO().add(queries) == 0
+    assert await db.fetch("SELECT id, query_term FROM search_queue ORDER BY id") == ids, "none changes its place"
     assert await claimed() == queries
     assert seen == [("adding queries", start, 60) for start in range(at_once, 60, at_once)]
 
@@ -200,20 +201,6 @@ async def test_those_added_first_are_searched_first_and_stay_so(db: Database) ->
     assert await dao.add(["z", "a", "y"], first=True) == 2
     assert await dao.add(["y", "c"]) == 1  # as a plan adds the same file at each run
     assert await claimed() == ["z", "a", "y", "b", "c"]
-
-
-async def test_the_command_puts_a_query_first(db: Database) -> None:
-    for words in (("one", "two"), ("--first", "three", "two")):
-        assert (await maia("queue", "add", *words)).code == 0
-    assert [row["display_term"] for row in await QueueDAO().list()] == ["three", "two", "one"]
-
-
-async def test_adding_the_same_again_changes_no_place(db: Database) -> None:
-    queries = shuffled(30)
-    await QueueDAO().add(queries)
-    ids = await db.fetch("SELECT id, query_term FROM search_queue ORDER BY id")
-    assert await QueueDAO().add(queries) == 0
-    assert await db.fetch("SELECT id, query_term FROM search_queue ORDER BY id") == ids
 
 
 async def test_a_query_that_a_shard_holds_keeps_its_id(db: Database) -> None:
@@ -228,11 +215,11 @@ async def test_two_who_add_the_same_in_opposite_orders_both_succeed(db: Database
     """Taking the rows in the order given would deadlock."""
     queries = shuffled(400)
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    for attempt in range(5):
+    for attempt in range(3):
         terms = [f"{query} {attempt}" for query in queries]
         tags = MaiaDAO().add_to_search_queue(terms[::3])
         await asyncio.gather(QueueDAO().add(terms), QueueDAO().add(terms[::-1]), tags)
-    assert len(await stored(db)) == 5 * 400
+    assert len(await stored(db)) == 3 * 400
     await db.fetch("SELECT pg_stat_force_next_flush()")
     assert (await db.fetch(deadlocks))[0]["deadlocks"] == 0
 
@@ -259,32 +246,30 @@ async def test_bad_lines_are_listed_and_the_others_added(db: Database, tmp_path:
     assert "line 5 has no visible character: \\u200b" in done.stderr
     assert [row["display_term"] for row in await QueueDAO().list()] == ["Zebra", "ant"]
 
-    strict = await maia("queue", "add", "--strict", "--file", str(file), "new")
-    assert strict.code == 2
-    assert "2 lines refused, nothing is added" in strict.stderr
-    assert len(await QueueDAO().list()) == 2
+    strict = CliRunner().invoke(app, ["add", "--strict", "--file", str(file), "new"], env={"COLUMNS": "500"})
+    assert strict.exit_code == 2
+    assert "2 lines refused, nothing is added" in strict.output
 
 
 @pytest.mark.parametrize("content", ["", "# a comment\n", "x" * 501])
-async def test_a_file_without_a_query_is_named(db: Database, tmp_path: Path, content: str) -> None:
+def test_a_file_without_a_query_is_named(tmp_path: Path, content: str) -> None:
     file = tmp_path / "q.txt"
     file.write_text(content)
-    done = await maia("queue", "add", "--file", str(file), COLUMNS="500")
-    assert done.code == 2
-    assert f"'{file}' holds no query; write one a line" in done.stderr
-    assert ("line 1 has 501 characters" in done.stderr) is content.startswith("x")
-    assert "in quotes" not in done.stderr
+    done = CliRunner().invoke(app, ["add", "--file", str(file)], env={"COLUMNS": "500"})
+    assert done.exit_code == 2
+    assert f"'{file}' holds no query; write one a line" in done.output
+    assert ("line 1 has 501 characters" in done.output) is content.startswith("x")
+    assert "in quotes" not in done.output
 
 
 async def test_the_queue_is_one_json_array(db: Database) -> None:
     assert (await maia("queue", "list", "--json")).out == "[]\n"
+    await QueueDAO().add(["second"])
     assert (await maia("queue", "add", "--file", "-", "--first", stdin="Lofi Café\n".encode())).code == 0
-    (row,) = json.loads((await maia("queue", "list", "--json")).out)
-    assert (row["query_term"], row["display_term"], row["leased_by"]) == ("lofi café", "Lofi Café", None)
-    assert row["last_searched_at"] is None
-    await claimed()
-    (row,) = json.loads((await maia("queue", "list", "--json")).out)
-    assert row["leased_by"] == "test"
+    await claimed(1)
+    first, second = json.loads((await maia("queue", "list", "--json")).out)
+    assert (first["query_term"], first["display_term"], first["leased_by"]) == ("lofi café", "Lofi Café", "test")
+    assert (second["query_term"], second["leased_by"], second["last_searched_at"]) == ("second", None, None)
 
 
 @pytest.mark.parametrize("command", ["pause", "remove"])
@@ -295,3 +280,26 @@ async def test_what_is_not_in_the_queue_is_named(db: Database, command: str) -> 
     assert done.out == f"1 {command}d\n"
     assert done.stderr == "not in the queue: Nowhere\n"
     assert [row["display_term"] for row in await QueueDAO().list() if row["status"] == "active"] == ["other"]
+
+
+# ── what the queries bring ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("queries", "searches", "line"),
+    [(450, 10, "450 queries at 10 searches a day: 45 days a round"), (5, 10, "5 queries at 10 searches a day: 12 h")],
+)
+async def test_the_last_line_says_how_long_a_round_takes(db: Database, queries: int, searches: int, line: str) -> None:
+    await QueueDAO().add([f"query {n}" for n in range(queries + 1)])
+    await QueueDAO().pause(["query 0"])
+    keys = {"YOUTUBE_API_KEY_POOL_JSON": json.dumps({"hunting": HUNTING[:1]}), "QUOTA_SEARCH_PER_DAY": str(searches)}
+    done = await invoke_maia("queue", "list", "--by", "yield", "--limit", "3", **keys)
+    assert done.out.splitlines()[-1].startswith(line)
+    found = json.loads((await invoke_maia("queue", "list", "--by", "yield", "--json", **keys)).out)
+    assert found["round"] == {"queries": queries, "searches_a_day": searches, "days": queries / searches}
+    assert found["queries"][0]["searches"] == 0
+    assert "no key for hunting" in (await invoke_maia("queue", "list", "--by", "yield")).out
+
+
+async def test_an_empty_queue_by_yield_says_how_to_fill_it(db: Database) -> None:
+    assert "maia queue add" in (await invoke_maia("queue", "list", "--by", "yield")).out

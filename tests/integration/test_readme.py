@@ -1,4 +1,4 @@
-"""What a reader of README.md and docs/architecture.md runs, in its order, on a local YouTube."""
+"""What a reader of README.md runs, in its order, on a local YouTube."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-
-from atlas.database import Database
 
 from ..support.child_processes import popen
 from ..support.documents import document, needs_documents, sections
@@ -41,8 +39,8 @@ def test_the_quick_start_works_in_its_order(empty_dsn: str, youtube: str, tmp_pa
     assert DSN in env_file
     run = [line.split()[:2] for line in commands.splitlines()]
     assert run == [
-        ["atlas", "migrate"], ["maia", "queue"], ["maia", "hunter"], ["maia", "tracker"], ["maia", "keys"],
-        ["atlas", "status"],
+        ["atlas", "migrate"], ["maia", "queue"], ["maia", "hunter"], ["maia", "tracker"], ["maia", "top"],
+        ["maia", "keys"], ["atlas", "status"],
     ]  # fmt: skip
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -59,6 +57,7 @@ def test_the_quick_start_works_in_its_order(empty_dsn: str, youtube: str, tmp_pa
     assert "ok, topics 2, searches 2" in done.stderr
     # the first snapshot came with the discovery
     assert "no video is due before" in done.stderr
+    assert "No video has two readings yet" in done.stdout
     assert list((tmp_path / ".local" / "share" / "pleiades" / "vault" / "metadata").glob("*/*.json"))
 
     async def stored() -> int:
@@ -69,13 +68,3 @@ def test_the_quick_start_works_in_its_order(empty_dsn: str, youtube: str, tmp_pa
             await connection.close()
 
     assert asyncio.run(stored()) > 0
-
-
-async def test_the_growth_statement_of_the_architecture_works(db: Database) -> None:
-    await db.fetch(
-        "INSERT INTO video_stats_log (video_id, observed_at, views)"
-        " VALUES ('a', now() - interval '1 hour', 5), ('a', now(), 12), ('b', now(), 7)"
-    )
-    (statement,) = blocks("docs/architecture.md", "Tables", "sql")
-    rows = await db.fetch(statement.rstrip(";"))
-    assert sorted((row["video_id"], row["new_views"]) for row in rows if row["new_views"] is not None) == [("a", 7)]

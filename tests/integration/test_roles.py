@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
+from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
-from atlas.schema.migrate import migrate
+from atlas.schema.migrate import NAMES, migrate
 
-from ..support.commands import atlas
+from ..support.commands import Done, invoke, invoke_maia
 from ..support.database_logins import ROLES, address
-from ..support.databases import closing, execute
+from ..support.databases import closing, execute, fresh_database, make_template
 from ..support.documents import document, sections
+from ..support.growth_rows import add_riser
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
-TABLES = (
-    "search_queue", "videos", "channels", "video_stats_log", "api_keys", "key_suspensions", "api_calls", "runs",
-    "events", "notifications", "count_freezes",
-)  # fmt: skip
 VIEWS = ("video_velocity", "video_stats_hourly", "video_stats_daily")
-READ = {"search_queue", "videos", "channels", "video_stats_log", "api_calls", "runs", "events", "count_freezes", *VIEWS}
+TABLES = tuple({*NAMES} - {*VIEWS})
+READ = {
+    "search_queue", "videos", "channels", "video_stats_log", "api_calls", "runs", "events", "count_freezes",
+    "video_growth", "breakouts", "growth_bands", "growth_levels", *VIEWS,
+}  # fmt: skip
 ALL_RIGHTS = {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"}
 
 
@@ -41,24 +46,19 @@ def rights(role: str) -> dict[str, set[str]]:
 
 async def rights_found(dsn: str, role: str, schema: str = "public") -> dict[str, set[str]]:
     """What a role may do with each table and view of the schema, but for the parts of the snapshots."""
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with closing(asyncpg.connect(dsn)) as connection:
         rows = await connection.fetch(
             """
-            SELECT relname, privilege FROM pg_class, unnest($2::text[]) AS privilege
+            SELECT relname, array_agg(privilege) FILTER (WHERE has_table_privilege($1::text, pg_class.oid, privilege))
+            FROM pg_class, unnest($2::text[]) AS privilege
             WHERE relnamespace = $3::text::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
-                AND relname !~ '^video_stats_log_' AND has_table_privilege($1::text, pg_class.oid, privilege)
+                AND relname !~ '^video_stats_log_' GROUP BY 1
             """,
             role,
             sorted(ALL_RIGHTS),
             schema,
         )
-    finally:
-        await connection.close()
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        found.setdefault(row["relname"], set()).add(row["privilege"])
-    return found
+    return {name: set(found) for name, found in rows if found}
 
 
 @pytest.fixture(params=["agent", "janitor", "reader"])
@@ -71,77 +71,51 @@ async def test_a_role_has_the_documented_rights_and_no_other(dsn: str, role: str
     assert await rights_found(dsn, role) == rights(role)
 
 
-async def test_every_table_is_in_the_lists(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        rows = await connection.fetch(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')"
-        )
-    finally:
-        await connection.close()
-    there = {row["relname"] for row in rows if not row["relname"].startswith("video_stats_log_")}
-    assert there == {*TABLES, *VIEWS, "atlas_schema_version"}
-
-
-FORBIDDEN = {
-    "drop": "DROP TABLE videos",
-    "drop the snapshots": "DROP TABLE video_stats_log",
-    "drop a view": "DROP VIEW video_velocity",
-    "drop the schema": "DROP SCHEMA public CASCADE",
-    "alter": "ALTER TABLE videos ADD COLUMN more text",
-    "alter the owner": "ALTER TABLE videos OWNER TO CURRENT_USER",
-    "disable triggers": "ALTER TABLE videos DISABLE TRIGGER ALL",
-    "truncate": "TRUNCATE videos",
-    "truncate the snapshots": "TRUNCATE video_stats_log",
-    "create": "CREATE TABLE more (id text)",
-    "create an index": "CREATE INDEX ON videos (title)",
-    "create a function": "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-    "create a trigger": "CREATE TRIGGER t BEFORE UPDATE ON videos EXECUTE FUNCTION tsvector_update_trigger()",
-    "create a schema": "CREATE SCHEMA more",
-    "create a role": "CREATE ROLE another",
-    "write the revision": "UPDATE atlas_schema_version SET version_num = '9999'",
-    "read files": "SELECT pg_read_file('/etc/hostname')",
-    "run programs": "COPY videos FROM PROGRAM 'true'",
-}
+FORBIDDEN = (
+    "DROP TABLE videos",
+    "DROP TABLE video_stats_log",
+    "DROP VIEW video_velocity",
+    "DROP SCHEMA public CASCADE",
+    "ALTER TABLE videos ADD COLUMN more text",
+    "ALTER TABLE videos OWNER TO CURRENT_USER",
+    "ALTER TABLE videos DISABLE TRIGGER ALL",
+    "TRUNCATE videos",
+    "TRUNCATE video_stats_log",
+    "CREATE TABLE more (id text)",
+    "CREATE INDEX ON videos (title)",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE TRIGGER t BEFORE UPDATE ON videos EXECUTE FUNCTION tsvector_update_trigger()",
+    "CREATE SCHEMA more",
+    "CREATE ROLE another",
+    "UPDATE atlas_schema_version SET version_num = '9999'",
+    "SELECT pg_read_file('/etc/hostname')",
+    "COPY videos FROM PROGRAM 'true'",
+)
 
 
 async def test_no_role_may_change_what_the_rows_are_in(dsn: str, role: str) -> None:
     async with closing(asyncpg.connect(dsn)) as connection:
         owner = await connection.fetchval("SELECT current_user::text")
-    connection = await asyncpg.connect(address(dsn, role))
-    try:
-        for what, statement in (FORBIDDEN | {"become the owner": f'SET ROLE "{owner}"'}).items():
+    await refused(address(dsn, role), *FORBIDDEN, f'SET ROLE "{owner}"')
+
+
+async def refused(dsn: str, *statements: str) -> None:
+    async with closing(asyncpg.connect(dsn)) as connection:
+        for statement in statements:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
-                pytest.fail(f"{role} may {what}")
-    finally:
-        await connection.close()
+                pytest.fail(f"{urlsplit(dsn).username} may {statement}")
 
 
-async def test_an_agent_deletes_nothing(dsn: str) -> None:
-    connection = await asyncpg.connect(address(dsn, ROLES.agent))
-    try:
-        for table in TABLES:
-            with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await connection.execute(f"DELETE FROM {table}")
-    finally:
-        await connection.close()
-
-
-async def test_a_reader_writes_nothing(dsn: str) -> None:
-    connection = await asyncpg.connect(address(dsn, ROLES.reader))
-    try:
-        for table in TABLES:
-            for statement in (f"INSERT INTO {table} DEFAULT VALUES", f"DELETE FROM {table}"):
-                with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                    await connection.execute(statement)
+async def test_an_agent_deletes_nothing_and_a_reader_writes_nothing(dsn: str) -> None:
+    deletes = [f"DELETE FROM {table}" for table in TABLES]
+    await refused(address(dsn, ROLES.agent), *deletes)
+    reader = address(dsn, ROLES.reader)
+    await refused(reader, *deletes, *(f"INSERT INTO {table} DEFAULT VALUES" for table in TABLES))
+    await refused(reader, *(f"SELECT * FROM {name}" for name in {*TABLES, *VIEWS} - READ))
+    async with closing(asyncpg.connect(reader)) as connection:
         for name in READ:
             assert await connection.fetch(f"SELECT * FROM {name}") == []
-        for name in {*TABLES, *VIEWS} - READ:
-            with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await connection.fetch(f"SELECT * FROM {name}")
-    finally:
-        await connection.close()
 
 
 async def test_rights_reach_the_parts_of_the_snapshots_that_come_later(dsn: str) -> None:
@@ -162,9 +136,6 @@ async def test_rights_reach_the_parts_of_the_snapshots_that_come_later(dsn: str)
         assert await janitor.execute("DELETE FROM video_stats_log") == "DELETE 41"
 
 
-# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.fixture
 async def names(server: str) -> AsyncIterator[dict[str, str]]:
     """Names of roles that this server has not, by option; they are dropped in the end."""
@@ -173,64 +144,66 @@ async def names(server: str) -> AsyncIterator[dict[str, str]]:
     await execute(server, *(f'DROP ROLE IF EXISTS "{name}"' for name in names.values()))
 
 
+@pytest.fixture(scope="module")
+def migrated(server: str) -> Iterator[str]:
+    """A template in which no role has any right."""
+    name = f"atlas_roles_{os.getpid()}"
+    asyncio.run(make_template(server, name))
+    yield name
+    asyncio.run(execute(server, f"DROP DATABASE {name}"))
+
+
 @pytest.fixture
-async def unnamed(names: dict[str, str], empty_dsn: str) -> AsyncIterator[str]:
+async def unnamed(server: str, migrated: str, names: dict[str, str]) -> AsyncIterator[str]:
     """A database with the schema, on whose server those roles do not exist."""
-    with settings.override(database_url=empty_dsn):
-        await migrate(Database())
-    yield empty_dsn
-    await execute(empty_dsn, *(f'DROP OWNED BY "{name}"' for name in await there(empty_dsn, names)))
+    async with fresh_database(server, migrated) as dsn:
+        yield dsn
 
 
 async def there(dsn: str, names: dict[str, str]) -> list[str]:
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with closing(asyncpg.connect(dsn)) as connection:
         rows = await connection.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)", list(names.values()))
-    finally:
-        await connection.close()
     return [row["rolname"] for row in rows]
 
 
-def options(names: dict[str, str]) -> list[str]:
-    return [word for option, name in names.items() for word in (f"--{option}", name)]
+async def roles(dsn: str, names: dict[str, str], *arguments: str, **settings: str) -> Done:
+    words = [word for option, name in names.items() for word in (f"--{option}", name)]
+    return await invoke("roles", *arguments, *words, DATABASE_URL=dsn, **settings)
+
+
+async def all_rights(dsn: str, names: dict[str, str], schema: str = "public") -> dict[str, dict[str, set[str]]]:
+    return {option: await rights_found(dsn, name, schema) for option, name in names.items()}
+
+
+DOCUMENTED = {option: rights(getattr(ROLES, option)) for option in ("agent", "janitor", "reader")}
 
 
 async def test_it_creates_the_roles_once_and_restores_their_rights(names: dict[str, str], unnamed: str) -> None:
-    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
-    assert (done.code, done.stderr) == (0, "")
-    assert done.out.count(" is new; it ") == 3
-    first = {option: await rights_found(unnamed, name) for option, name in names.items()}
-    assert first == {option: rights(getattr(ROLES, option)) for option in names}
+    done = await roles(unnamed, names)
+    assert (done.code, done.stderr, done.out.count(" is new; it ")) == (0, "", 3)
+    assert await all_rights(unnamed, names) == DOCUMENTED
     await execute(
         unnamed,
         f'GRANT DELETE, TRUNCATE ON videos TO "{names["agent"]}"',
         f'REVOKE SELECT ON videos FROM "{names["reader"]}"',
         f'GRANT CREATE ON SCHEMA public TO "{names["janitor"]}"',
     )
-    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
-    assert (done.code, done.stderr) == (0, "")
-    assert done.out.count(" existed; it ") == 3
-    assert {option: await rights_found(unnamed, name) for option, name in names.items()} == first
+    done = await roles(unnamed, names)
+    assert (done.code, done.stderr, done.out.count(" existed; it ")) == (0, "", 3)
+    assert await all_rights(unnamed, names) == DOCUMENTED
+    await execute(unnamed, "CREATE TABLE of_the_next_release (id text)")
+    found = {o: found.get("of_the_next_release") for o, found in (await all_rights(unnamed, names)).items()}
+    rows = {"SELECT", "INSERT", "UPDATE"}
+    assert found == {"agent": rows, "janitor": rows | {"DELETE"}, "reader": None}
 
 
 async def test_what_a_dry_run_prints_does_the_same(names: dict[str, str], unnamed: str) -> None:
-    done = await atlas("roles", "--dry-run", *options(names), DATABASE_URL=unnamed)
-    assert done.code == 0
+    done = await roles(unnamed, names, "--dry-run")
+    assert (done.code, "CREATE ROLE" in done.out) == (0, True)
     assert await there(unnamed, names) == []
     await execute(unnamed, done.out)
-    for option, name in names.items():
-        assert await rights_found(unnamed, name) == rights(getattr(ROLES, option))
-    again = await atlas("roles", "--dry-run", *options(names), DATABASE_URL=unnamed)
-    assert "CREATE ROLE" in done.out
-    assert "CREATE ROLE" not in again.out
-
-
-async def test_tables_of_a_later_release_reach_agents_and_janitor(names: dict[str, str], unnamed: str) -> None:
-    await atlas("roles", *options(names), DATABASE_URL=unnamed)
-    await execute(unnamed, "CREATE TABLE of_the_next_release (id text)")
-    found = {o: (await rights_found(unnamed, n)).get("of_the_next_release") for o, n in names.items()}
-    rows = {"SELECT", "INSERT", "UPDATE"}
-    assert found == {"agent": rows, "janitor": rows | {"DELETE"}, "reader": None}
+    assert await all_rights(unnamed, names) == DOCUMENTED
+    assert "CREATE ROLE" not in (await roles(unnamed, names, "--dry-run")).out
 
 
 @pytest.fixture
@@ -295,7 +268,7 @@ async def test_excess_rights_are_reported(
     names: dict[str, str], unnamed: str, other: str, statements: list[str], excess: list[str]
 ) -> None:
     await execute(unnamed, *(statement.format(other=other, **names) for statement in statements))
-    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    done = await roles(unnamed, names)
     assert done.code == 0
     expected = [line.split(": ") for line in excess]
     assert done.stderr.splitlines() == [f"{names[role]} may do more than it needs: {may}" for role, may in expected]
@@ -311,7 +284,7 @@ async def test_rights_that_a_role_passed_on_are_revoked(names: dict[str, str], u
         f'SET ROLE "{agent}"; GRANT SELECT, DELETE ON videos TO "{other}"; GRANT CREATE ON SCHEMA public TO "{other}"',
     )
     assert await rights_found(unnamed, other) == {"videos": {"SELECT", "DELETE"}}
-    done = await atlas("roles", *options(names), DATABASE_URL=unnamed)
+    done = await roles(unnamed, names)
     assert (done.code, done.stderr) == (0, "")
     assert await rights_found(unnamed, other) == {}
     assert await rights_found(unnamed, agent) == rights(ROLES.agent)
@@ -320,38 +293,29 @@ async def test_rights_that_a_role_passed_on_are_revoked(names: dict[str, str], u
 
 
 UNSAFE = {
-    "the owner": ('ALTER TABLE videos OWNER TO "{}"', "is the owner of the tables or their schema"),
-    "the owner of the schema": ('ALTER SCHEMA public OWNER TO "{}"', "is the owner of the tables or their schema"),
-    "a superuser": ('ALTER ROLE "{}" SUPERUSER', "is a superuser, whose rights cannot be limited"),
-    "who has the owner as a member": ('GRANT "{}" TO CURRENT_USER', "has the owner of the tables as a member"),
+    'ALTER TABLE videos OWNER TO "{}"': "is the owner of the tables or their schema",
+    'ALTER SCHEMA public OWNER TO "{}"': "is the owner of the tables or their schema",
+    'ALTER ROLE "{}" SUPERUSER': "is a superuser, whose rights cannot be limited",
+    'GRANT "{}" TO CURRENT_USER': "has the owner of the tables as a member",
+    'GRANT ALL ON videos TO "{}"': "is the user that DATABASE_URL names",
 }
 
 
-@pytest.mark.parametrize(("given", "why"), UNSAFE.values(), ids=UNSAFE)
+@pytest.mark.parametrize(("given", "why"), UNSAFE.items(), ids=UNSAFE)
 async def test_a_role_that_has_to_keep_its_rights_is_refused(
     names: dict[str, str], unnamed: str, other: str, given: str, why: str
 ) -> None:
-    await execute(unnamed, f'GRANT ALL ON videos, channels TO "{other}"', given.format(other))
+    await execute(unnamed, f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{other}"', given.format(other))
     before = await rights_found(unnamed, other)
     assert before["channels"] >= ALL_RIGHTS
+    user = address_of(unnamed, other) if "DATABASE_URL" in why else unnamed
     for arguments in ([], ["--dry-run"]):
-        done = await atlas("roles", *arguments, *options(names | {"janitor": other}), DATABASE_URL=unnamed)
+        done = await roles(user, names | {"janitor": other}, *arguments)
         assert (done.code, done.out) == (78, "")
         assert f"{other} {why}. Name others" in done.stderr
         assert done.stderr.count("\n") == 1
     assert await rights_found(unnamed, other) == before
     assert await there(unnamed, names) == []
-
-
-async def test_the_user_of_the_command_is_refused(names: dict[str, str], unnamed: str, other: str) -> None:
-    await execute(unnamed, f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{other}"')
-    before = await rights_found(unnamed, other)
-    for arguments in ([], ["--dry-run"]):
-        given = options(names | {"agent": other})
-        done = await atlas("roles", *arguments, *given, DATABASE_URL=address_of(unnamed, other))
-        assert (done.code, done.out) == (78, "")
-        assert f"{other} is the user that DATABASE_URL names. Name others" in done.stderr
-    assert await rights_found(unnamed, other) == before
 
 
 async def test_an_owner_who_is_no_superuser_repeats_it_in_a_schema_of_its_own(
@@ -368,28 +332,21 @@ async def test_an_owner_who_is_no_superuser_repeats_it_in_a_schema_of_its_own(
     with settings.override(database_url=theirs, database_schema="theirs"):
         await migrate(Database(), try_timescaledb=False)
     for what in ("is new", "existed"):
-        done = await atlas("roles", *options(names), DATABASE_URL=theirs, DATABASE_SCHEMA="theirs")
-        assert (done.code, done.stderr) == (0, "")
-        assert done.out.count(f" {what}; it ") == 3
-    for option, name in names.items():
-        assert await rights_found(unnamed, name, "theirs") == rights(getattr(ROLES, option))
-        assert await rights_found(unnamed, name) == {}
+        done = await roles(theirs, names, DATABASE_SCHEMA="theirs")
+        assert (done.code, done.stderr, done.out.count(f" {what}; it ")) == (0, "", 3)
+    assert await all_rights(unnamed, names, "theirs") == DOCUMENTED
+    assert await all_rights(unnamed, names) == {option: {} for option in names}
 
 
-async def test_a_user_who_may_not_create_roles_learns_what_to_do(names: dict[str, str], dsn: str) -> None:
-    for arguments in ([], ["--dry-run"]):
-        done = await atlas("roles", *arguments, *options(names), DATABASE_URL=address(dsn, ROLES.agent))
-        if not arguments:
-            assert done.code == 78
-            assert "have an administrator run what `atlas roles --dry-run` prints" in done.stderr
-            assert done.stderr.count("\n") == 1
-        else:
-            assert (done.code, done.out.count("CREATE ROLE")) == (0, 3)  # it is the administrator who runs it
+async def test_what_is_missing_is_named_with_what_to_do(names: dict[str, str], dsn: str, empty_dsn: str) -> None:
+    user = address(dsn, ROLES.agent)  # who may not create roles
+    done = await roles(user, names)
+    assert (done.code, done.stderr.count("\n")) == (78, 1)
+    assert "have an administrator run what `atlas roles --dry-run` prints" in done.stderr
+    done = await roles(user, names, "--dry-run")
+    assert (done.code, done.out.count("CREATE ROLE")) == (0, 3)  # it is the administrator who runs it
     assert await there(dsn, names) == []
-
-
-async def test_without_tables_it_says_so(names: dict[str, str], empty_dsn: str) -> None:
-    done = await atlas("roles", *options(names), DATABASE_URL=empty_dsn)
+    done = await roles(empty_dsn, names)
     assert (done.code, "Run `atlas migrate` first" in done.stderr) == (78, True), done.stderr
 
 
@@ -405,7 +362,7 @@ async def test_without_tables_it_says_so(names: dict[str, str], empty_dsn: str) 
     ],
 )
 async def test_invalid_names_are_a_usage_error(arguments: list[str], problem: str) -> None:
-    done = await atlas("roles", *arguments, DATABASE_URL="postgresql://user@127.0.0.1:1/none")
+    done = await invoke("roles", *arguments, DATABASE_URL="postgresql://user@127.0.0.1:1/none")
     assert done.code == 2
     assert problem in " ".join(done.stderr.replace("│", " ").split())
 
@@ -414,8 +371,32 @@ async def test_a_reader_uses_the_commands_that_read(dsn: str) -> None:
     reader = address(dsn, ROLES.reader)
     tables = ("videos", "video_stats_log", "video_stats_daily")
     for command in (["status"], ["events"], *(["export", "--table", table] for table in tables)):
-        done = await atlas(*command, DATABASE_URL=reader)
+        done = await invoke(*command, DATABASE_URL=reader)
         assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("keys", "quota"),
+    [("", "no key in YOUTUBE_API_KEY_POOL_JSON"), ('["one", "two", "three"]', "may not read about keys")],
+)
+async def test_a_reader_uses_maias_commands_that_read(
+    db: Database, dsn: str, tmp_path: Path, keys: str, quota: str
+) -> None:
+    await add_riser(db, "some_video1", 0, 50)
+    await QueueDAO().add(["Lofi"])
+    run = uuid4()
+    await db.fetch("INSERT INTO runs (id, agent, started_at) VALUES ($1, 'hunter', now())", run)
+    said = {}
+    for line in (
+        "status", "status --json", "top", "runs", "runs last", "show some_video1", "show UCaaaaaaaaaaaaaaaaaaaaaa",
+        "query fastest", "queue list", "queue list --by yield", f"report --output {tmp_path}/page.html",
+    ):  # fmt: skip
+        done = await invoke_maia(*line.split(), DATABASE_URL=address(dsn, ROLES.reader), YOUTUBE_API_KEY_POOL_JSON=keys)
+        assert (line, done.code, done.stderr) == (line, 0, "")
+        said[line] = " ".join(done.out.split())
+    assert quota in said["status"]
+    assert "may not read about keys" in said["queue list --by yield"]
+    assert "some_video1" in (tmp_path / "page.html").read_text()
 
 
 async def test_an_agents_login_is_created_as_the_document_says(dsn: str) -> None:

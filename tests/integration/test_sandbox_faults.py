@@ -27,37 +27,37 @@ def url(sandbox: RunningSandbox) -> str:
     return f"{sandbox.base_url}/search?part=snippet&type=video&maxResults=50"
 
 
-@pytest.mark.parametrize(
-    ("spec", "status", "counted"),
-    [
-        ("rate-limit", 429, False),
-        ("user-rate-limit", 403, False),
-        ("quota", 429, False),
-        ("daily-limit", 403, False),
-        ("key-invalid", 400, False),
-        ("key-blocked", 403, False),
-        ("gateway", 403, False),
-        ("gateway:reason=credentials", 401, False),
-        ("bad-parameter:reason=regionCode", 400, True),
-        ("backend-error", 500, True),
-        ("backend-error:status=503", 503, True),
-        ("unavailable-403", 403, True),
-        ("not-found", 404, True),
-    ],
-)
-async def test_a_refusal_is_answered_and_logged(spec: str, status: int, counted: bool) -> None:
-    async with started(f"{spec}:retry-after=9:times=1") as (sandbox, http):
-        async with http.get(url(sandbox)) as answer:
-            assert (answer.status, answer.headers["Retry-After"]) == (status, "9")
-            assert "error" in await answer.json()
-        async with http.get(url(sandbox)) as answer:
-            assert answer.status == 200
-        first, second = sandbox.log
-        assert (first.fault, first.counted, first.ids) == (spec.partition(":")[0], counted, [])
-        assert (second.fault, second.counted, len(second.ids)) == (None, True, 50)
+async def test_a_refusal_is_answered_and_logged() -> None:
+    statuses = {
+        "rate-limit": (429, False),
+        "user-rate-limit": (403, False),
+        "quota": (429, False),
+        "daily-limit": (403, False),
+        "key-invalid": (400, False),
+        "key-blocked": (403, False),
+        "gateway": (403, False),
+        "gateway:reason=credentials": (401, False),
+        "bad-parameter:reason=regionCode": (400, True),
+        "backend-error": (500, True),
+        "backend-error:status=503": (503, True),
+        "unavailable-403": (403, True),
+        "not-found": (404, True),
+    }
+    async with started() as (sandbox, http):
+        for spec, (status, counted) in statuses.items():
+            sandbox.faults.set([f"{spec}:retry-after=9:times=1"])
+            sandbox.log.clear()
+            async with http.get(url(sandbox)) as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (status, "9"), spec
+                assert "error" in await answer.json()
+            async with http.get(url(sandbox)) as answer:
+                assert answer.status == 200, spec
+            first, second = sandbox.log
+            assert (first.fault, first.counted, first.ids) == (spec.partition(":")[0], counted, []), spec
+            assert (second.fault, second.counted, len(second.ids)) == (None, True, 50), spec
 
 
-async def test_a_cut_answer_breaks_off() -> None:
+async def test_a_cut_answer_breaks_off_and_a_dropped_connection_has_none() -> None:
     async with started("cut:times=1") as (sandbox, http):
         with pytest.raises(ClientPayloadError):
             async with http.get(url(sandbox)) as answer:
@@ -66,40 +66,33 @@ async def test_a_cut_answer_breaks_off() -> None:
         assert [(entry.reason, entry.ids) for entry in sandbox.log] == [("cut", [])]
         async with http.get(url(sandbox)) as answer:
             assert len((await answer.json())["items"]) == 50
-
-
-async def test_a_dropped_connection_has_no_answer() -> None:
-    async with started("drop:times=2") as (sandbox, http):
+        sandbox.log.clear()
+        sandbox.faults.set(["drop:times=2"])
         with pytest.raises(ServerDisconnectedError):
             async with http.post(url(sandbox)), http.get(url(sandbox)):
                 pass
         assert [entry.status for entry in sandbox.log] == [0] * len(sandbox.log)
 
 
-async def test_broken_json_is_half_a_document() -> None:
-    async with started("broken-json") as (sandbox, http), http.get(url(sandbox)) as answer:
-        body = await answer.read()
-        assert (answer.status, body[:1]) == (200, b"{")
+async def test_spoilt_answers() -> None:
+    async def answered(fault: str) -> tuple[int, str, bytes]:
+        sandbox.faults.set([fault])
+        sandbox.log.clear()
+        async with http.get(url(sandbox)) as answer:
+            return answer.status, answer.content_type, await answer.read()
+
+    async with started() as (sandbox, http):
+        status, _, body = await answered("broken-json")
+        assert (status, body[:1]) == (200, b"{")
         with pytest.raises(orjson.JSONDecodeError):
             orjson.loads(body)
-
-
-async def test_a_page_of_html_with_502() -> None:
-    async with started("not-json") as (sandbox, http), http.get(url(sandbox)) as answer:
-        assert (answer.status, answer.content_type) == (502, "text/html")
-        assert (await answer.text()).startswith("<!DOCTYPE html>")
-
-
-async def test_an_answer_without_items() -> None:
-    async with started("empty-items") as (sandbox, http), http.get(url(sandbox)) as answer:
-        document = await answer.json()
-        assert (answer.status, document["items"], "nextPageToken" in document) == (200, [], False)
+        status, kind, body = await answered("not-json")
+        assert (status, kind, body[:15]) == (502, "text/html", b"<!DOCTYPE html>")
+        status, _, body = await answered("empty-items")
+        assert (status, orjson.loads(body)["items"], b"nextPageToken" in body) == (200, [], False)
         assert [entry.ids for entry in sandbox.log] == [[]]
-
-
-async def test_items_that_cannot_be_read() -> None:
-    async with started("unreadable-items") as (sandbox, http), http.get(url(sandbox)) as answer:
-        document = await answer.json()
+        _, _, body = await answered("unreadable-items")
+        document = orjson.loads(body)
         assert {tuple(item) for item in document["items"]} == {("kind",)}
         assert document["pageInfo"]["totalResults"] > 0
         assert [entry.ids for entry in sandbox.log] == [[]]
@@ -121,34 +114,27 @@ async def test_lists_that_do_not_go_on(fault: str, same_token: bool, same_items:
         assert all(pages)
 
 
-async def test_slowness_comes_before_another_fault() -> None:
+async def test_which_of_several_faults_strikes() -> None:
     async with started("slow:seconds=0.05", "rate-limit") as (sandbox, http):
         before = datetime.now(UTC)
         async with http.get(url(sandbox)) as answer:
             assert answer.status == 429
-        assert (datetime.now(UTC) - before).total_seconds() >= 0.05
-
-
-async def test_page_tokens_fail_only_where_there_is_one() -> None:
-    async with started("page-token") as (sandbox, http):
+        assert (datetime.now(UTC) - before).total_seconds() >= 0.05, "slowness comes before another fault"
+        sandbox.faults.set(["page-token"])
         async with http.get(url(sandbox)) as answer:
             token = (await answer.json())["nextPageToken"]
         async with http.get(f"{url(sandbox)}&pageToken={token}") as answer:
             assert (answer.status, (await answer.json())["error"]["errors"][0]["reason"]) == (400, "invalidPageToken")
-
-
-async def test_a_spent_day_wins_over_a_rate_limit() -> None:
+        sandbox.log.clear()
+        sandbox.faults.set(["cut"])
+        async with http.get(f"{sandbox.base_url}/search") as answer:
+            assert answer.status == 400
+        assert [entry.fault for entry in sandbox.log] == [None], "there was no answer to spoil"
     async with started("rate-limit:after=1", quota_search=1) as (sandbox, http):
         for status in (200, 429):
             async with http.get(url(sandbox)) as answer:
                 assert answer.status == status
-        assert [entry.reason for entry in sandbox.log] == [None, "rateLimitExceeded/day"]
-
-
-async def test_a_fault_that_had_no_answer_to_spoil_is_not_logged() -> None:
-    async with started("cut") as (sandbox, http), http.get(f"{sandbox.base_url}/search") as answer:
-        assert answer.status == 400
-        assert [entry.fault for entry in sandbox.log] == [None]
+        assert [entry.reason for entry in sandbox.log] == [None, "rateLimitExceeded/day"], "a spent day wins"
 
 
 async def test_faults_change_while_it_runs() -> None:
@@ -170,9 +156,7 @@ async def test_faults_change_while_it_runs() -> None:
 
 
 async def test_frozen_counts_are_those_of_the_first_answer_that_was_frozen() -> None:
-    clock = ManualClock(NOW)
-    config = SandboxConfig(clock=clock, videos=3_000, history_days=2)
-    async with running(config) as sandbox, ClientSession(headers={"X-Goog-Api-Key": "key"}) as http:
+    async with started() as (sandbox, http):
         async with http.get(f"{sandbox.base_url}/search?part=id&type=video&maxResults=50") as answer:
             ids = ",".join(item["id"]["videoId"] for item in (await answer.json())["items"])
 
@@ -182,7 +166,8 @@ async def test_frozen_counts_are_those_of_the_first_answer_that_was_frozen() -> 
 
         sandbox.faults.set(["frozen-counts"])
         frozen = await counts("statistics")
-        clock.advance(hours=6)
+        assert isinstance(sandbox.clock, ManualClock)
+        sandbox.clock.advance(hours=6)
         later = await counts("snippet,statistics")
         assert later == {id_: frozen[id_] for id_ in later}
         sandbox.faults.clear()

@@ -5,10 +5,7 @@ Nothing is found by a search_path here: that of this database names no schema at
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,18 +25,19 @@ from atlas.config import settings
 from atlas.database import Database, database
 from atlas.db.queries import names, sql
 from atlas.db.server_info import SCHEMA_VERSION, inspect
-from atlas.errors import ConfigError, SchemaError
+from atlas.errors import ConfigError
 from atlas.keyring import KeyRing
 from atlas.models.rows import Presence, VideoUpdate
 from atlas.models.youtube import Video
 from atlas.quota.buckets import Bucket
-from atlas.schema.migrate import migrate
+from atlas.schema.migrate import NAMES, migrate
 from atlas.schema.roles import create_roles
 
-from ..support.child_processes import finished
 from ..support.clock_settings import running_from
+from ..support.commands import invoke
 from ..support.database_logins import ROLES, address
 from ..support.databases import closing, execute
+from ..support.forked_commands import run_forked
 from ..support.pgbouncer import pgbouncer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
@@ -120,18 +118,9 @@ async def test_two_schemas_in_one_database_do_not_see_each_other(
             assert await work_of_a_day() == {"videos": 1, "channels": 1, "snapshots": 2, "calls": 1}
     rows = await look.fetch(
         "SELECT schemaname, count(*) AS tables FROM pg_tables WHERE tablename = ANY ($1) GROUP BY 1",
-        [
-            "videos",
-            "channels",
-            "search_queue",
-            "video_stats_log",
-            "events",
-            "runs",
-            "api_calls",
-            "atlas_schema_version",
-        ],
+        list(NAMES),
     )
-    assert dict(rows) == {ONE: 8, OTHER: 8}
+    assert dict(rows) == dict.fromkeys((ONE, OTHER), len(NAMES) - 3)
     assert not await look.fetch("SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace")
 
 
@@ -169,33 +158,17 @@ async def test_every_statement_names_the_schema_of_what_it_uses(look: asyncpg.Co
     assert looked > 50
 
 
-async def test_a_schema_without_tables_is_an_error(shared: str) -> None:
-    with (
-        settings.override(database_url=shared, database_schema="empty_one"),
-        pytest.raises(
-            SchemaError, match=r"has no Atlas schema named 'empty_one'\. Run `atlas migrate` .*DATABASE_SCHEMA"
-        ),
-    ):
-        await Database().open()
-
-
-async def run(program: str, *arguments: str, **environment: str) -> tuple[int, str]:
-    code, said, _ = await finished(
-        sys.executable, "-c", f"from {program}.cli import main; main()", *arguments,
-        stderr=subprocess.STDOUT, env={**os.environ, **environment},
-    )  # fmt: skip
-    return code, said.decode()
-
-
 async def test_commands_use_the_schema(shared: str) -> None:
     given = {"DATABASE_URL": shared, "DATABASE_SCHEMA": "fresh", "YOUTUBE_API_KEY_POOL_JSON": '["a-key"]'}
-    assert await run("atlas", "migrate", **given) >= (0, "The schema was missing")
-    code, said = await run("atlas", "status", **given)
-    assert (code, SCHEMA_VERSION in said) == (0, True), said
-    code, said = await run("maia", "hunter", **given | {"DATABASE_SCHEMA": "empty_one"})
-    assert (code, "has no Atlas schema named 'empty_one'" in said) == (78, True), said
-    code, said = await run("atlas", "status", **given | {"DATABASE_SCHEMA": "pg_mine"})
-    assert (code, said.count("DATABASE_SCHEMA: ")) == (78, 1), said
+    migrated, status = await run_forked(("atlas", "migrate"), ("atlas", "status"), at_once=1, **given)
+    assert (migrated.code, status.code) == (0, 0), (migrated, status)
+    assert SCHEMA_VERSION in status.out
+    (hunter,) = await run_forked(("maia", "hunter"), **given | {"DATABASE_SCHEMA": "empty_one"})
+    assert (hunter.code, "has no Atlas schema named 'empty_one'. Run `atlas migrate`" in hunter.stderr) == (78, True), (
+        hunter
+    )
+    status = await invoke("status", **given | {"DATABASE_SCHEMA": "pg_mine"})
+    assert (status.code, status.stderr.count("DATABASE_SCHEMA: ")) == (78, 1), status
 
 
 async def test_agents_need_no_right_but_to_the_rows(shared: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from atlas.database import Database
 from atlas.db import retries
 from atlas.errors import ConfigError
 
-from ..support.certificates import Authority, Certificate
-from ..support.child_processes import finished
-from ..support.commands import ATLAS
+from ..support.certificates import Authority
+from ..support.commands import invoke
 from ..support.pgbouncer import Pooler, pgbouncer
 from ..support.tcp_proxy import wire_to
 
@@ -32,11 +30,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Another authority, which signed nothing here."""
     return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
-
-
-@pytest.fixture(scope="module")
-def client(authority: Authority) -> Certificate:
-    return authority.sign("client")
 
 
 @pytest.fixture(scope="module")
@@ -89,19 +82,16 @@ async def test_tls_is_used_where_the_server_wants_it(dsn: str, pooler: Pooler, a
         assert await works(pooler.dsn(dsn, parameters, host="localhost")), parameters
 
 
-async def test_plain_connections_that_are_refused_say_what_to_add(dsn: str, pooler: Pooler) -> None:
-    message = await refused(pooler.dsn(dsn, "sslmode=disable"))
-    assert "SSL required" in message
-    assert "Add sslmode=require" in message
-
-
-@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
-async def test_a_certificate_of_another_authority_is_not_trusted(
-    dsn: str, pooler: Pooler, stranger: Authority, mode: str
-) -> None:
-    message = await refused(pooler.dsn(dsn, f"sslmode={mode}&sslrootcert={stranger.file}", host="localhost"))
-    assert "the server's certificate is not trusted" in message
-    assert "sslrootcert=FILE" in message
+async def test_a_certificate_of_another_authority_is_not_trusted(dsn: str, pooler: Pooler, stranger: Authority) -> None:
+    for mode in ("require", "verify-ca", "verify-full"):
+        message = await refused(pooler.dsn(dsn, f"sslmode={mode}&sslrootcert={stranger.file}", host="localhost"))
+        assert "the server's certificate is not trusted" in message, mode
+        assert "sslrootcert=FILE" in message, mode
+    address = pooler.dsn(dsn, f"sslmode=verify-full&sslrootcert={stranger.file}", host="localhost")
+    done = await invoke("status", DATABASE_URL=address)
+    assert done.code == 78
+    assert done.stderr.startswith("atlas: DATABASE_URL: the server's certificate is not trusted")
+    assert done.stderr.count("\n") == 1
 
 
 async def test_a_certificate_for_another_host_is_not_trusted_unless_that_is_asked(
@@ -112,16 +102,6 @@ async def test_a_certificate_for_another_host_is_not_trusted_unless_that_is_aske
     assert "127.0.0.1" in message
     assert "Name the host as the certificate does" in message
     assert await works(pooler.dsn(dsn, f"sslmode=verify-ca&{trusted}", host="127.0.0.1"))
-
-
-@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
-async def test_a_server_without_tls_that_is_to_have_it_is_a_config_error(
-    server: str, dsn: str, authority: Authority, tmp_path: Path, mode: str
-) -> None:
-    with pgbouncer(server, tmp_path) as plain:
-        address = plain.dsn(dsn, f"sslmode={mode}&sslrootcert={authority.file}", host="localhost")
-        assert "the server has no TLS" in await refused(address)
-        assert await works(plain.dsn(dsn, "sslmode=prefer", host="localhost"))
 
 
 async def test_an_address_that_cannot_be_right_is_tried_once(
@@ -135,9 +115,6 @@ async def test_an_address_that_cannot_be_right_is_tried_once(
         assert wire.connections == 1
 
 
-# ── sslrootcert=system ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("mode", ["", "sslmode=verify-full&"])
 async def test_those_that_the_machine_trusts_are_trusted(
     dsn: str, pooler: Pooler, authority: Authority, monkeypatch: pytest.MonkeyPatch, mode: str
@@ -148,13 +125,6 @@ async def test_those_that_the_machine_trusts_are_trusted(
     assert await works(address)
     assert "Name the host as the certificate does" in await refused(address.replace("localhost", "127.0.0.1"))
 
-
-async def test_authorities_that_sign_for_anybody_prove_nothing_without_the_hosts_name(dsn: str, pooler: Pooler) -> None:
-    message = await refused(pooler.dsn(dsn, "sslmode=require&sslrootcert=system"))
-    assert "sslrootcert=system goes with sslmode=verify-full" in message
-
-
-# ── servers that are not near ───────────────────────────────────────────────────────────────────────────────────────
 
 FAR = "db.example.org"
 
@@ -193,48 +163,42 @@ async def test_a_server_that_is_not_near_has_to_prove_who_it_is(
 
 
 @pytest.mark.usefixtures("far")
-async def test_a_far_server_without_tls_gets_no_password(server: str, dsn: str, tmp_path: Path) -> None:
+async def test_a_server_without_tls_that_is_to_have_it_is_a_config_error(
+    server: str, dsn: str, authority: Authority, tmp_path: Path
+) -> None:
     with pgbouncer(server, tmp_path) as plain:
         message = await refused(plain.dsn(dsn, host=FAR))
         assert "the server has no TLS" in message
         assert "names no sslmode" in message
         assert "anybody" not in plain.log.read_text()  # not even the user's name
+        for mode in ("require", "verify-ca", "verify-full"):
+            address = plain.dsn(dsn, f"sslmode={mode}&sslrootcert={authority.file}", host="localhost")
+            assert "the server has no TLS" in await refused(address), mode
+        assert await works(plain.dsn(dsn, "sslmode=prefer", host="localhost"))
 
 
-# ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
-async def test_a_file_that_is_not_there_is_named(dsn: str, pooler: Pooler, tmp_path: Path, name: str) -> None:
-    missing = tmp_path / "no such file.pem"
-    message = await refused(pooler.dsn(dsn, f"sslmode=require&{name}={str(missing).replace(' ', '%20')}"))
-    assert f"{name}={missing} cannot be read: No such file" in message
-
-
-async def test_a_file_that_holds_no_certificate_is_a_config_error(dsn: str, pooler: Pooler, tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.pem"
+async def test_parameters_that_cannot_be_used_say_what_to_write(dsn: str, pooler: Pooler, tmp_path: Path) -> None:
+    missing, wrong = tmp_path / "no such file.pem", tmp_path / "wrong.pem"
     wrong.write_text("no certificate")
-    await refused(pooler.dsn(dsn, f"sslmode=verify-ca&sslrootcert={wrong}"))
-
-
-async def test_a_check_without_an_authority_says_how_to_name_one(dsn: str, pooler: Pooler) -> None:
-    message = await refused(pooler.dsn(dsn, "sslmode=verify-full", host="localhost"))
-    assert "sslrootcert=FILE, or sslrootcert=system" in message
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        message = await refused(pooler.dsn(dsn, f"sslmode=require&{name}={str(missing).replace(' ', '%20')}"))
+        assert f"{name}={missing} cannot be read: No such file" in message
+    for parameters, words in {
+        f"sslmode=verify-ca&sslrootcert={wrong}": "DATABASE_URL: ",
+        "sslmode=verify-full": "sslrootcert=FILE, or sslrootcert=system",
+        # authorities that sign for anybody prove nothing without the host's name
+        "sslmode=require&sslrootcert=system": "sslrootcert=system goes with sslmode=verify-full",
+        "sslmode=disable": "Add sslmode=require",
+    }.items():
+        assert words in await refused(pooler.dsn(dsn, parameters, host="localhost")), parameters
 
 
 async def test_a_server_may_ask_for_the_clients_certificate(
-    server: str, dsn: str, authority: Authority, client: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: str, dsn: str, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    client = authority.sign("client")
     own = f"sslcert={client.certificate}&sslkey={client.key}"
     with pgbouncer(server, tmp_path, **_tls("verify-ca", authority)) as strict:
         for trust in (f"sslmode=verify-full&sslrootcert={authority.file}", "sslrootcert=system"):
             assert await works(strict.dsn(dsn, f"{trust}&{own}", host="localhost"))
-
-
-async def test_a_command_ends_with_78_and_one_line(dsn: str, pooler: Pooler, stranger: Authority) -> None:
-    address = pooler.dsn(dsn, f"sslmode=verify-full&sslrootcert={stranger.file}", host="localhost")
-    code, _, said = await finished(*ATLAS, "status", env={**os.environ, "DATABASE_URL": address})
-    assert code == 78
-    assert said.decode().startswith("atlas: DATABASE_URL: the server's certificate is not trusted")
-    assert said.count(b"\n") == 1

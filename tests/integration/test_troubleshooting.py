@@ -43,22 +43,12 @@ class Place:
 
 @dataclass
 class Scenario:
-    """What makes an entry's commands fail as the entry says.
+    """What makes an entry's commands fail as the entry says."""
 
-    Attributes:
-        settings: the environment beyond the usual, by the place; None as a value unsets.
-        queries: what is in the queue.
-        sandbox: options of the local YouTube; None: nothing answers.
-        change: a statement that is run in the database; {name} is the database.
-        without: packages that the interpreter of the commands does not find.
-        root: whether it is about root alone.
-    """
-
-    settings: Callable[[Place], dict[str, str | None]] = field(default=lambda _: {})
-    queries: tuple[str, ...] = ()
-    sandbox: tuple[str, ...] | None = None
-    change: str = ""
-    without: tuple[str, ...] = ()
+    settings: Callable[[Place], dict[str, str | None]] = field(default=lambda _: {})  # None unsets
+    sandbox: tuple[str, ...] | None = None  # its options; None: nothing answers
+    change: str = ""  # {name} is the database
+    without: tuple[str, ...] = ()  # packages that the interpreter of the commands does not find
     root: bool = False
 
 
@@ -96,6 +86,7 @@ def faked(shift: str) -> Callable[[Place], dict[str, str | None]]:
     return settings
 
 
+QUEUED = "INSERT INTO search_queue (query_term, priority, source, added_at) VALUES ('python', 100, 'user', now())"
 SCENARIOS = {
     '"Empty KeyRing" error': Scenario(lambda _: {"YOUTUBE_API_KEY_POOL_JSON": '{"tracking": ["key"]}'}),
     "Key pool that is not JSON": Scenario(lambda _: {"YOUTUBE_API_KEY_POOL_JSON": "{hunting: [key]}"}),
@@ -128,14 +119,14 @@ SCENARIOS = {
         },
         root=True,
     ),
-    "Wrong or blocked keys": Scenario(queries=("python",), sandbox=("--key", "another-key")),
-    "Key or project refused by Google's gateway": Scenario(queries=("python",), sandbox=("--fault", "gateway:search")),
+    "Wrong or blocked keys": Scenario(change=QUEUED, sandbox=("--key", "another-key")),
+    "Key or project refused by Google's gateway": Scenario(change=QUEUED, sandbox=("--fault", "gateway:search")),
     "Setting that YouTube refuses": Scenario(
-        lambda _: {"HUNTER_REGION": "GB"}, queries=("python",), sandbox=("--fault", "bad-parameter:search")
+        lambda _: {"HUNTER_REGION": "GB"}, change=QUEUED, sandbox=("--fault", "bad-parameter:search")
     ),
-    "Quota spent": Scenario(queries=("python",), sandbox=("--quota-search", "0")),
-    "Rate limit (churn)": Scenario(queries=("python",), sandbox=("--fault", "rate-limit:search")),
-    "YouTube failing or out of reach": Scenario(queries=("python",)),
+    "Quota spent": Scenario(change=QUEUED, sandbox=("--quota-search", "0")),
+    "Rate limit (churn)": Scenario(change=QUEUED, sandbox=("--fault", "rate-limit:search")),
+    "YouTube failing or out of reach": Scenario(change=QUEUED),
     "Prefect server away": Scenario(lambda _: {"PREFECT_API_URL": f"{NOWHERE}/api"}),
 }  # fmt: skip
 
@@ -196,7 +187,8 @@ def run(command: str, python: Path, environment: dict[str, str], folder: Path) -
         prefix = ["-P", "-m", "pytest", "-p", "no:cacheprovider"]
         cwd = CHECKOUT
     else:
-        prefix = ["-c", f"import sys; from {program}.cli import main; sys.exit(main())"]
+        soon = "from atlas.db import retries; retries.START_SECONDS = 2.5"
+        prefix = ["-c", f"import sys; {soon}; from {program}.cli import main; sys.exit(main())"]
     done = subprocess.run(
         [python, *prefix, *arguments],
         stdout=subprocess.PIPE,
@@ -237,9 +229,6 @@ def test_the_message_is_what_the_command_prints(heading: str, dsn: str, empty_ds
         "YOUTUBE_API_KEY_POOL_JSON": KEYS,
         "VAULT_PATH": str(tmp_path / "vault"),
     }
-    if scenario.queries:
-        seed = shlex.join(["maia", "queue", "add", *scenario.queries])
-        assert run(seed, Path(sys.executable), environment, tmp_path)[0] == 0
     if scenario.change:
         with Background() as background:
             background.run(execute(dsn, scenario.change.format(name=dsn.partition("?")[0].rpartition("/")[2])))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -14,18 +13,21 @@ import pytest
 
 from atlas.config import settings
 from atlas.database import Database
-from atlas.db import connections, deadline
 from atlas.db.embedded import start
-from atlas.errors import DatabaseUnavailable, ReadOnly
 from atlas.schema.migrate import migrate
 
-from ..support.commands import ATLAS, MAIA, Done, run
+from ..support.child_processes import finished
+from ..support.commands import Done
 from ..support.database_logins import ROLES, address
 from ..support.databases import execute, with_database
+from ..support.forked_commands import run_forked
 
 pytestmark = pytest.mark.integration
 
-READING = ("atlas status", "atlas events", "maia queue list", "maia keys", "maia verdict hunter")
+READING = (
+    "atlas status", "atlas events", "maia queue list", "maia keys", "maia verdict hunter", "maia top",
+    "maia query fastest",
+)  # fmt: skip
 WRITING = ("maia hunter", "maia tracker", "maia janitor", "maia plan hunter", "maia queue add query")
 OWNING = ("atlas migrate", "atlas roles")
 EVERY = (*READING, *WRITING, *OWNING)
@@ -37,32 +39,14 @@ ENVIRONMENT = {
 }
 
 
-async def ran(command: str, dsn: str, *before: str, **environment: str) -> Done:
-    """Run a command on a database, with another program before it where one is given."""
-    program, *arguments = command.split()
-    start_of = {"atlas": ATLAS, "maia": MAIA}[program]
-    return await run(*before, *start_of, *arguments, DATABASE_URL=dsn, **ENVIRONMENT, **environment)
-
-
-async def together(*cases: tuple[str, str]) -> list[Done]:
-    """Run commands on databases, a few at once; where one fails, the others have ended too."""
-    few = asyncio.Semaphore(3)
-
-    async def one(command: str, dsn: str) -> Done:
-        async with few:
-            return await ran(command, dsn)
-
-    ended = await asyncio.gather(*(one(*case) for case in cases), return_exceptions=True)
-    for each in ended:
-        if isinstance(each, BaseException):
-            raise each
-    return [each for each in ended if isinstance(each, Done)]
+async def run_on(dsn: str, *commands: str, **environment: str) -> list[Done]:
+    words = (tuple(command.split()) for command in commands)
+    return await run_forked(*words, **ENVIRONMENT, **{"DATABASE_URL": dsn} | environment)
 
 
 async def every(commands: tuple[str, ...], dsn: str, code: int, *says: str) -> None:
-    """Each command ends with the code and one line that says all of it; and none sends anybody to a later run."""
-    done = await together(*((command, dsn) for command in commands))
-    for command, ended in zip(commands, done, strict=True):
+    """Each command ends with the code and one line that says all of it; and none promises that a later run helps."""
+    for command, ended in zip(commands, await run_on(dsn, *commands), strict=True):
         assert ended.code == code, (command, ended)
         (line,) = [line for line in ended.stderr.splitlines() if line.startswith(("maia", "atlas"))]
         for part in says:
@@ -73,16 +57,9 @@ async def every(commands: tuple[str, ...], dsn: str, code: int, *says: str) -> N
 
 @dataclass(frozen=True)
 class Fault:
-    """A migrated database that was changed, and how commands end there.
+    """A migrated database that was changed, and how commands end there; those that are ``fine`` work all the same."""
 
-    Attributes:
-        change: statements; {name} is the database.
-        code: of each of the commands.
-        says: what the line on stderr holds.
-        fine: commands that work all the same.
-    """
-
-    change: str
+    change: str  # {name} is the database
     code: int
     says: tuple[str, ...]
     commands: tuple[str, ...] = EVERY
@@ -108,16 +85,6 @@ FAULTS = {
         ("schema",),
         commands=("maia queue list", "maia hunter", "atlas migrate"),
     ),
-    "no right to write": Fault(
-        f"REVOKE INSERT ON runs, search_queue FROM {ROLES.agent}",
-        78,
-        (
-            "DATABASE_URL: its user lacks INSERT",
-            "permission denied for table",
-            "run `atlas roles`, then GRANT maia_agent",
-        ),
-        commands=WRITING,
-    ),
     "no right to read": Fault(
         f"REVOKE SELECT ON atlas_schema_version FROM {ROLES.agent}",
         78,
@@ -133,24 +100,18 @@ async def test_a_command_on_an_unusable_database_says_why_and_what_to_do(dsn: st
     await execute(dsn, fault.change.format(name=dsn.partition("?")[0].rpartition("/")[2]))
     used = address(dsn, ROLES.agent) if "right" in name else dsn
     await every(fault.commands, used, fault.code, *fault.says)
-    for ended in await together(*((command, used) for command in fault.fine)):
-        assert ended.code == 0, ended
+    if fault.fine:
+        assert [ended.code for ended in await run_on(used, *fault.fine)] == [0] * len(fault.fine)
 
 
-async def test_a_reader_is_told_which_role_writes(dsn: str) -> None:
+async def test_a_missing_right_is_named_with_the_role_that_has_it(dsn: str) -> None:
     reader = address(dsn, ROLES.reader)
     await every(WRITING, reader, 78, "lacks INSERT", "GRANT maia_agent TO this user (maia_janitor for a command that")
     await every(("maia keys",), reader, 78, "lacks SELECT on table api_keys", "GRANT maia_agent TO this user")
-
-
-async def test_an_agent_is_told_which_role_deletes(dsn: str) -> None:
-    await every(
-        ("maia queue remove x",),
-        address(dsn, ROLES.agent),
-        78,
-        "lacks UPDATE and DELETE on table",
-        "GRANT maia_janitor",
-    )
+    shown = await run_on(reader, "maia top", "maia query queries-that-pay", "maia show dQw4w9WgXcQ", "maia db events")
+    assert [ended.code for ended in shown] == [0, 0, 1, 0], shown
+    agent = address(dsn, ROLES.agent)
+    await every(("maia queue remove x",), agent, 78, "lacks UPDATE and DELETE on table", "GRANT maia_janitor")
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
@@ -163,9 +124,6 @@ async def test_a_database_that_is_not_utf8_is_refused(server: str, encoding: str
         await every(commands, with_database(server, name), 78, *said)
     finally:
         await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-# ── a standby ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -191,10 +149,8 @@ async def test_a_standby_is_read_and_not_written(standby: str) -> None:
         ("maia hunter", "maia queue add query"), standby, 69, "is a standby, DATABASE_URL has to name the primary"
     )
     await every(("atlas migrate",), standby, 69, "Its server is a standby: DATABASE_URL has to name the primary server")
-    assert (await ran("atlas status", standby)).code == 0
-
-
-# ── a server that cannot be reached ─────────────────────────────────────────────────────────────────────────────────
+    (status,) = await run_on(standby, "atlas status")
+    assert status.code == 0
 
 
 @pytest.fixture
@@ -212,82 +168,47 @@ async def silent() -> AsyncIterator[int]:
         writer.transport.abort()
 
 
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-async def test_who_waits_for_a_server_is_told_for_which(silent: int) -> None:
-    """Host that does not exist, closed port, a server that accepts and says nothing: 69, within its deadline."""
-    port = closed_port()
+async def test_the_log_and_the_error_name_the_server_that_is_waited_for(silent: int) -> None:
+    """A host that does not exist, a closed port, a server that accepts and is silent."""
     places = {
         "no-such-host.invalid:6543": "cannot be reached",
-        f"127.0.0.1:{port}": "cannot be reached",
+        "127.0.0.1:1": "cannot be reached",
         f"127.0.0.1:{silent}": "no answer in time",
     }
-    cases = [(place, said, command) for place, said in places.items() for command in ("maia hunter", "maia queue list")]
-    done = await together(*((command, f"postgresql://me:secret-word@{place}/maia") for place, _, command in cases))
-    for (place, said, command), ended in zip(cases, done, strict=True):
-        assert ended.code == 69, (command, ended)
-        assert f"waiting for the database at {place}" in ended.stderr
-        (line,) = [line for line in ended.stderr.splitlines() if line.startswith("maia")]
-        assert f"the database at {place} cannot be reached" in line
-        assert said in line
-        assert "secret-word" not in ended.stderr
+    soon = "from atlas.db import connections, pooler, retries\n"
+    soon += "connections._SLOW, pooler._CONNECT_TIMEOUT, retries.START_SECONDS = 0.2, 1.0, 1.0"
+    commands = ("maia", "hunter"), ("maia", "queue", "list")
+    for place, said in places.items():
+        dsn = f"postgresql://me:secret-word@{place}/maia"
+        for ended in await run_forked(*commands, setup=soon, **ENVIRONMENT, DATABASE_URL=dsn):
+            assert ended.code == 69, ended
+            assert f"waiting for the database at {place}" in ended.stderr
+            (line,) = [line for line in ended.stderr.splitlines() if line.startswith("maia")]
+            assert f"the database at {place} cannot be reached" in line
+            assert said in line
+            assert "secret-word" not in ended.stderr
 
-
-@pytest.mark.parametrize("use", ["open", "connect"])
-async def test_all_steps_of_opening_have_one_deadline(silent: int, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
-    monkeypatch.setattr(deadline, "DEADLINE", 0.2)
-    monkeypatch.setattr(connections, "_QUIET", 60.0)
-    with settings.override(database_url=f"postgresql://me@127.0.0.1:{silent}/maia"):
-        message = rf"^the database at 127\.0\.0\.1:{silent} gave no answer within 0 s\. Check that it runs"
-        with pytest.raises(DatabaseUnavailable, match=message):
-            await getattr(Database(), use)()
-
-
-async def test_a_read_only_database_is_not_asked_again(db: Database) -> None:
-    tries = 0
-
-    async def work() -> None:
-        nonlocal tries
-        tries += 1
-        async with db.transaction():
-            await db.fetch("SET TRANSACTION READ ONLY")
-            await db.fetch("UPDATE videos SET zone = 1")
-
-    with pytest.raises(ReadOnly, match="cannot execute UPDATE in a read-only transaction"):
-        await db.patiently(work)
-    assert tries == 1
-
-
-# ── clocks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FAKETIME = shutil.which("faketime")
-needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="faketime is not installed (Debian: faketime)")
 
 
-@needs_faketime
+@pytest.mark.skipif(FAKETIME is None, reason="faketime is not installed (Debian: faketime)")
 @pytest.mark.parametrize(("shift", "said"), [("+2d", "2 days ahead of"), ("-3h", "3 h behind")])
 async def test_a_machine_clock_that_is_hours_wrong_is_refused(dsn: str, shift: str, said: str) -> None:
     assert FAKETIME is not None
-    for command in ("maia hunter", "atlas migrate", "maia queue list"):
-        ended = await ran(command, dsn, FAKETIME, "-f", shift)
+    _, preload, _ = await finished(FAKETIME, "-f", shift, "printenv", "LD_PRELOAD")
+    faked = {"LD_PRELOAD": preload.decode().strip(), "FAKETIME": shift}
+    for ended in await run_on(dsn, "maia hunter", "atlas migrate", "maia queue list", **faked):
         assert ended.code == 78, ended
         assert "This machine's clock (" in ended.stderr
         assert f") is {said} the database's (" in ended.stderr
         assert "timedatectl set-ntp true" in ended.stderr
 
 
-async def test_a_fast_clock_is_refused_where_the_real_one_was_used(dsn: str) -> None:
-    for clock, code in (("real", 0), ("real", 0), ("3600x", 78)):
-        ended = await ran("maia hunter", dsn, ATLAS_CLOCK=clock)
-        assert ended.code == code, ended
-    assert "maia hunter: ATLAS_CLOCK: the database was used with the real clock" in ended.stderr
-
-
-async def test_a_fast_clock_works_on_a_database_of_its_own(dsn: str) -> None:
-    for _ in range(2):
-        ended = await ran("maia hunter", dsn, ATLAS_CLOCK="3600x")
-        assert ended.code == 0, ended
+@pytest.mark.parametrize("clocks", [("real", "real", "3600x"), ("3600x", "3600x")], ids=" ".join)
+async def test_a_fast_clock_is_refused_where_the_real_one_was_used(dsn: str, clocks: tuple[str, ...]) -> None:
+    for clock in clocks:
+        (ended,) = await run_on(dsn, "maia hunter", ATLAS_CLOCK=clock)
+        refused = "real" in clocks and clock == "3600x"
+        assert ended.code == (78 if refused else 0), ended
+        assert refused == ("maia hunter: ATLAS_CLOCK: the database was used with the real clock" in ended.stderr)

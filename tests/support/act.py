@@ -10,19 +10,13 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .child_processes import popen
 from .documents import CHECKOUT
-
-__all__ = [
-    "COMMANDS", "EXPORT", "FOREIGN", "FOREIGN_FORM", "HUNTER", "JANITOR", "SCHEDULED", "TRACKER", "Acted", "Repository",
-    "missing", "read_values", "tracked_files",
-]  # fmt: skip
 
 EXPORT = (
     "rm -rf .act && mkdir -p .act/maia",
@@ -64,42 +58,36 @@ def read_values(path: Path) -> dict[str, str]:
     return {match[1]: match[3] if match[2] is None else match[2] for match in found}
 
 
-def tracked_files() -> list[str]:
-    """The files of the checkout that a clean clone would have, new ones with them."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [name for name in listed.stdout.split("\0") if name and (CHECKOUT / name).is_file()]
+def copy_checkout(folder: Path) -> None:
+    """Copy the files of the checkout that a clean clone would have, new ones with them."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.split("\0"):
+        if name and (CHECKOUT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name, follow_symlinks=False)
 
 
 @dataclass(frozen=True)
 class Acted:
-    """What one run of act did.
-
-    Attributes:
-        code: 0 is green.
-        jobs: how often a job ran, by its name without numbers of legs, such as {"Plan": 1, "Shard": 4}.
-        failed: those of them that failed.
-    """
+    """What one run of act did."""
 
     code: int
     output: str
-    seconds: float
-    jobs: Mapping[str, int] = field(init=False)
-    failed: Mapping[str, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        ended = [(_kind(match["job"]), match["result"]) for match in _ENDED.finditer(self.output)]
-        object.__setattr__(self, "jobs", dict(Counter(kind for kind, _ in ended)))
-        object.__setattr__(self, "failed", dict(Counter(kind for kind, result in ended if result == "failed")))
 
     @property
     def green(self) -> bool:
         return self.code == 0
+
+    @property
+    def jobs(self) -> dict[str, int]:
+        """How often a job ran, by its name without numbers of legs, such as {"Plan": 1, "Shard": 4}."""
+        return dict(Counter(_kind(match["job"]) for match in _ENDED.finditer(self.output)))
+
+    @property
+    def failed(self) -> dict[str, int]:
+        ended = _ENDED.finditer(self.output)
+        return dict(Counter(_kind(match["job"]) for match in ended if match["result"] == "failed"))
 
 
 def _kind(job: str) -> str:
@@ -109,14 +97,10 @@ def _kind(job: str) -> str:
 
 @dataclass(frozen=True)
 class Repository:
-    """A git repository that act runs workflows of.
-
-    Attributes:
-        home: a home folder with nothing in it, where act keeps what it unpacks.
-    """
+    """A git repository that act runs workflows of."""
 
     folder: Path
-    home: Path
+    home: Path  # with nothing in it, where act keeps what it unpacks
 
     @classmethod
     def make(cls, folder: Path, home: Path, name: str) -> Repository:
@@ -145,7 +129,6 @@ class Repository:
 
     def act(self, command: str, **extra: str) -> Acted:
         """Runs act to its end; `extra` is what its environment has besides PATH and a home."""
-        began = time.monotonic()
         with popen(
             command.split(),
             cwd=self.folder,
@@ -162,7 +145,7 @@ class Repository:
                 os.killpg(process.pid, signal.SIGKILL)
                 output, _ = process.communicate()
                 raise AssertionError(f"{command} did not end within {AT_MOST:.0f} s:\n{output[-5000:]}") from None
-        return Acted(process.returncode, output, time.monotonic() - began)
+        return Acted(process.returncode, output)
 
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in PASSED if name in os.environ}

@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import marshal
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from action.cancel import Cancel
+from action.main import main
+
 from .child_processes import popen
 from .documents import CHECKOUT
-
-__all__ = [
-    "DSN", "KEYS", "PASSWORD", "POOL", "Done", "FakeDocker", "Running", "Step", "commands", "outputs_of", "ran",
-    "result",
-]  # fmt: skip
 
 KEYS = ["key-hunting-1", "key-hunting-2", "key-tracking-1"]
 POOL = json.dumps({"hunting": KEYS[:2], "tracking": KEYS[2:]})
@@ -46,7 +46,9 @@ def result(agent: str = "hunter", outcome: str = "ok", code: int = 0, **more: An
 
 
 def ran(code: int = 0, **more: Any) -> dict[str, Any]:
-    """Return how one container ends."""
+    """Return how one container ends; `result` is its result file, or the text of one."""
+    if isinstance(more.get("result"), dict):
+        more["result"] = json.dumps(more["result"])
     return {"code": code, **more}
 
 
@@ -67,12 +69,15 @@ class FakeDocker:
         self.behaviour: dict[str, Any] = {
             "secrets": [*KEYS, DSN, f":{PASSWORD}@"],
             "images": ["maia:test"],
-            "engine": "",
+            "engine": "",  # what an engine that does not answer says
             "image_id": self.IMAGE_ID,
             "run": [ran(result=result())],
             "pull": [{"code": 0}],
             "build": [{"code": 0}],
+            "lost": False,  # whether a build leaves no image
             "deaf_stops": 0,
+            "absent": "Error: No such container",
+            "rm": "",  # what a removal that fails says
         }
         self.plays()
 
@@ -80,15 +85,26 @@ class FakeDocker:
         """Change the behaviour from now on; what is not named stays."""
         assert set(behaviour) <= set(self.behaviour)
         self.behaviour |= behaviour
-        (self.folder / "behaviour.json").write_text(json.dumps(self.behaviour), encoding="utf-8")
+        (self.folder / "behaviour").write_bytes(marshal.dumps(self.behaviour))
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        path = self.folder / "calls"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        found: list[dict[str, Any]] = []
+        if (self.folder / "calls").exists():
+            with (self.folder / "calls").open("rb") as file:
+                while file.peek(1):
+                    found.append(marshal.load(file))
+        return found
 
     def of(self, verb: str) -> list[dict[str, Any]]:
         return [call for call in self.calls if call["arguments"][0] == verb]
+
+    def wait_until_busy(self, verb: str) -> None:
+        """Return once a call of this verb blocks."""
+        give_up = time.monotonic() + PATIENCE
+        while not (self.folder / f"{verb}.busy").exists():
+            assert time.monotonic() < give_up, f"no docker {verb}"
+            time.sleep(0.01)
 
     @property
     def left(self) -> list[str]:
@@ -185,25 +201,20 @@ class Step:
             "GITHUB_RUN_ID": "4711",
             "GITHUB_RUN_ATTEMPT": "2",
             **self.env,
-            **{f"MAIA_INPUT_{name.upper().replace('-', '_')}": value for name, value in inputs.items()},
+            **{f"MAIA_INPUT_{name.upper()}": value for name, value in inputs.items()},
         }
 
-    def here(self, **inputs: str) -> Done:
+    def here(self, cancel: Cancel | None = None, /, **inputs: str) -> Done:
         """Run it in this process."""
-        from action.cancel import Cancel  # noqa: PLC0415
-        from action.main import main  # noqa: PLC0415
-
         out = io.BytesIO()
-        named = {name.replace("_", "-"): value for name, value in inputs.items()}
-        code = main(self.environ(named), out, Cancel())
+        code = main(self.environ(inputs), out, cancel or Cancel())
         return self.done(code, out.getvalue().decode())
 
     def start(self, **inputs: str) -> Running:
         """Start entry.py as action.yml does."""
-        named = {name.replace("_", "-"): value for name, value in inputs.items()}
         process = popen(
             [sys.executable, "-IB", str(CHECKOUT / "action" / "entry.py")],
-            env=self.environ(named),
+            env=self.environ(inputs),
             cwd=self.folder / "workspace",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -15,8 +15,6 @@ from .event_loop import PATIENCE
 from .process_result import Ended
 from .secrets_plugin import beside, shown
 
-__all__ = ["PATIENCE", "Child", "Children", "Ended"]
-
 
 @dataclass
 class Child:

@@ -12,7 +12,12 @@ import pytest
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
+from maia.agents.session import Shard
+from maia.cycles import AgentOptions, check, work
 from maia.hunter import run_hunter_cycle
+from maia.run import run_checked
+from maia.runtime.run_context import RunContext, run_scope
+from maia.runtime.run_end import RunEnd, run_end
 from youtube_sandbox import RunningSandbox
 
 from .clock_settings import running_from
@@ -42,6 +47,28 @@ class Timeline:
 
     def advance(self, **span: float) -> None:
         self.set(self.at + timedelta(**span))
+
+
+async def run_here(agent: str, *, shard: str = "0/1", **given: Any) -> tuple[RunEnd, dict[str, Any]]:
+    """Run an agent in this process, as its command does.
+
+    Args:
+        agent: such as ``hunter``.
+        shard: such as ``0/1``.
+        given: options (``batch_size``, ``cycles``) and settings of the run.
+
+    Returns:
+        how it ended, and its stats.
+    """
+    options = AgentOptions(Shard.parse(shard), given.pop("batch_size", None), given.pop("cycles", 1))
+    with settings.override(**given), run_scope(RunContext()) as context:
+        try:
+            stats = dict(
+                await run_checked(agent, shard, lambda: work(agent, options), lambda: check(agent))
+            )  # fmt: skip
+        except BaseException as error:  # noqa: BLE001  a run may end with a SystemExit, too
+            return run_end(error, context.shutdown), context.stats
+        return run_end(stats, context.shutdown), stats
 
 
 async def fetch(db: Database, statement: str, *arguments: Any) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from atlas.vault.layout import decode_part, encode_part, is_part, part_path, video_of
-from atlas.vault.providers.base import Entry, Provider
+from atlas.vault.providers.base import ArchiveFile, Provider
 from atlas.vault.records import Record, encode, mark
 
 __all__ = [
@@ -29,12 +29,9 @@ class MemoryProvider:
     """Keeps files in memory, one operation after the other, as a folder does.
 
     Attributes:
-        files: what is there.
         history: every content that ever was, until it is erased.
-        commits: how many there were.
         kill_after: so many more files are added or deleted; then the process is killed.
         refused: paths that cannot be added or deleted.
-        unreadable: paths that cannot be read.
         gone: nothing at all works.
         on_read: called with each path before it is read.
     """
@@ -54,11 +51,9 @@ class MemoryProvider:
         self.gone = False
         self.on_read: Callable[[str], None] = lambda _: None
 
-    def check_writable(self) -> None:
-        pass
+    def check_writable(self) -> None: ...
 
-    def check(self) -> None:
-        pass
+    def check(self) -> None: ...
 
     def read(self, path: str) -> bytes | None:
         self._reached()
@@ -67,10 +62,10 @@ class MemoryProvider:
             raise PermissionError(13, "Permission denied")
         return self.files.get(path)
 
-    def list(self, folder: str) -> Iterator[Entry]:
+    def list(self, folder: str) -> Iterator[ArchiveFile]:
         self._reached()
         below = f"{folder}/" if folder else ""
-        found = [Entry(path, len(body)) for path, body in self.files.items() if path.startswith(below)]
+        found = [ArchiveFile(path, len(body)) for path, body in self.files.items() if path.startswith(below)]
         return iter(sorted(found))
 
     def commit(
@@ -92,9 +87,9 @@ class MemoryProvider:
         for path in delete:
             if path in self.refused:
                 failed[path] = "refused"
-                continue
-            self._operation()
-            self.files.pop(path, None)
+            else:
+                self._operation()
+                self.files.pop(path, None)
         return failed
 
     def erase_history(self) -> None:
@@ -140,15 +135,18 @@ def record(video_id: str, day: date = DAY, *, hour: float | None = 8, **of: Any)
     return Record(video_id, day, encode(answer))
 
 
+def put(provider: Provider, add: Mapping[str, bytes]) -> None:
+    assert not provider.commit(add, (), message="test", deadline=time.monotonic() + 60)
+
+
 def put_bytes(provider: Provider, path: str, body: bytes) -> None:
     """Puts anything anywhere."""
-    assert not provider.commit({path: body}, (), message="test", deadline=time.monotonic() + 60)
+    put(provider, {path: body})
 
 
 def put_files(provider: Provider, *records: Record) -> list[str]:
     """Stores them in the layout `files`."""
-    add = {each.path: each.body for each in records}
-    assert not provider.commit(add, (), message="test", deadline=time.monotonic() + 60)
+    put(provider, add := {each.path: each.body for each in records})
     return list(add)
 
 
@@ -156,7 +154,7 @@ def put_part(provider: Provider, *records: Record, at: datetime | None = None, t
     """Stores them as one part of the first one's day."""
     day = records[0].day
     path = part_path(day, at or datetime(day.year, day.month, day.day, 23, tzinfo=UTC), token)
-    assert not provider.commit({path: encode_part(records)}, (), message="test", deadline=time.monotonic() + 60)
+    put(provider, {path: encode_part(records)})
     return path
 
 
@@ -174,11 +172,7 @@ def all_records(provider: Provider) -> list[tuple[str, str]]:
             found.extend(decode_part(body, path))
         elif video_of(path):
             found.append(Record(path.rpartition("/")[2].removesuffix(".json"), DAY, body))
-    return sorted((each.video_id, _title(each.body)) for each in found)
-
-
-def _title(body: bytes) -> str:
-    return str(orjson.loads(body)["snippet"]["title"])
+    return sorted((each.video_id, str(orjson.loads(each.body)["snippet"]["title"])) for each in found)
 
 
 def ids(number: int, prefix: str = "video") -> Iterable[str]:

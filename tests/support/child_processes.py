@@ -12,11 +12,10 @@ import re
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from .event_loop import PATIENCE
-
-__all__ = ["ProcessOutput", "child", "end", "finished", "popen", "start"]
 
 PIPE = asyncio.subprocess.PIPE
 
@@ -36,12 +35,9 @@ async def end(process: asyncio.subprocess.Process) -> None:
 async def child(
     *command: Any, stop: signal.Signals | None = None, **options: Any
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a process until the block ends.
+    """Run a process until the block ends; with the option ``start_new_session`` its whole group is killed.
 
-    Args:
-        command: the program and its arguments.
-        stop: the signal that asks a process with children of its own to end; it is killed where it does not.
-        options: those of ``asyncio.create_subprocess_exec``. With ``start_new_session`` its whole group is killed.
+    ``stop``: the signal that asks a process with children of its own to end; it is killed where it does not.
     """
     process = await start(*command, **options)
     try:
@@ -59,13 +55,9 @@ async def child(
 async def finished(
     *command: Any, given: bytes = b"", timeout: float = PATIENCE, **options: Any
 ) -> tuple[int, bytes, bytes]:
-    """Run a process to its end. Return its code and what it wrote to stdout and stderr.
+    """Run a process to its end with the standard input ``given``. Return its code, stdout and stderr.
 
-    Args:
-        command: the program and its arguments.
-        given: its standard input, which is no terminal.
-        timeout: seconds after which it is killed, and TimeoutError raised.
-        options: those of ``asyncio.create_subprocess_exec``.
+    It is killed after ``timeout`` seconds, and TimeoutError raised.
     """
     pipes = {"stdin": PIPE if given else asyncio.subprocess.DEVNULL, "stdout": PIPE, "stderr": PIPE}
     async with child(*command, **pipes | options) as process:
@@ -75,12 +67,7 @@ async def finished(
 
 
 class ProcessOutput:
-    """A process at work and what it has written so far, for tests that wait for a line.
-
-    Args:
-        process: its stdout is a pipe.
-        patience: seconds after which a wait raises TimeoutError.
-    """
+    """A process at work and what it has written so far to a pipe; a wait raises TimeoutError after ``patience``."""
 
     def __init__(self, process: asyncio.subprocess.Process, patience: float = PATIENCE) -> None:
         self.process = process
@@ -102,6 +89,18 @@ class ProcessOutput:
         async with asyncio.timeout(self._patience):
             self.said += (await self.process.stdout.read()).decode()
             return await self.process.wait()
+
+
+def alive(folder: Path) -> list[str]:
+    """Return the other processes that have a folder in their arguments, environment or working directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            arguments = (process / "cmdline").read_bytes()
+            about = [arguments, (process / "environ").read_bytes(), os.fsencode((process / "cwd").readlink())]
+            if process.name != str(os.getpid()) and any(os.fsencode(folder) + b"/" in text + b"/" for text in about):
+                found.append(f"{process.name} {arguments.decode(errors='replace')}")
+    return found
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ def standing_at(moment: datetime) -> str:
 
 
 def running_from(moment: datetime, *, speed: int = 1) -> str:
-    """Return a clock that runs from this moment: as real time does, or so many times as fast.
+    """Return a clock that runs from this moment: as real time does, or `speed` times as fast.
 
     A fast clock needs a beginning far from the borders of its days: at 3600x from now, one test in 24 begins within
     a second of a midnight.

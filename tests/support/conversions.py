@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 
 import asyncpg
 
@@ -12,18 +10,10 @@ from atlas.database import Database
 from atlas.db.server_info import Storage, inspect
 from atlas.snapshots.conversion import Conversion, to_timescaledb
 
-from .child_processes import child
+from .commands import atlas
 from .snapshot_rows import tables
 
-__all__ = ["convert", "ended", "is_clean", "migrating", "run"]
-
-COMMAND = [sys.executable, "-c", "from atlas.cli import main; main()", "migrate"]
-
-
-def migrating(*arguments: str) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
-    """Run `atlas migrate` with these arguments in a process of its own until the block ends."""
-    pipe = asyncio.subprocess.PIPE
-    return child(*COMMAND, *arguments, stdout=pipe, stderr=pipe)
+__all__ = ["convert", "ended", "is_clean", "run"]
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
@@ -32,10 +22,10 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, s
     return process.returncode, out.decode(), err.decode()
 
 
-async def run(*arguments: str) -> tuple[int | None, str, str]:
+async def run(*arguments: str) -> tuple[int, str, str]:
     """Run `atlas migrate` with these arguments to its end."""
-    async with migrating(*arguments) as process:
-        return await ended(process)
+    done = await atlas("migrate", *arguments)
+    return done.code, done.out, done.stderr
 
 
 async def convert() -> Conversion | None:

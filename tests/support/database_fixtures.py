@@ -33,10 +33,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     embedded = asyncio.run(start(tmp_path_factory.mktemp("postgres")))
     try:
+        changes = ["fsync = off", "full_page_writes = off"]  # the data does not outlive the server
         if "FAKETIME" in os.environ:
             # libfaketime shows the real time to a signal handler that interrupts a wait, as the check for deadlocks
             # does after a second: by that time every other timeout has passed
-            asyncio.run(execute(embedded.dsn, "ALTER SYSTEM SET deadlock_timeout = '1h'", "SELECT pg_reload_conf()"))
+            changes.append("deadlock_timeout = '1h'")
+        statements = [f"ALTER SYSTEM SET {change}" for change in changes]
+        asyncio.run(execute(embedded.dsn, *statements, "SELECT pg_reload_conf()"))
         asyncio.run(make_template(embedded.dsn, TEMPLATE, prepare=make_logins))
         yield embedded.dsn
     finally:

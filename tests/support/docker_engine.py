@@ -20,8 +20,6 @@ from .event_loop import PATIENCE
 from .process_result import Ended
 from .secrets_plugin import beside, shown
 
-__all__ = ["HARDENED", "Container", "Containers", "Docker", "Ended"]
-
 RESULT = "/run/maia/result.json"
 HARDENED = (
     "--init", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
@@ -33,31 +31,14 @@ HARDENED = (
 class Docker:
     """The command `docker`. Raises AssertionError where a command fails and `check` is not False."""
 
-    def __call__(
-        self,
-        *arguments: str,
-        check: bool = True,
-        environment: Mapping[str, str] | None = None,
-        timeout: float = PATIENCE,
-    ) -> str:
+    def __call__(self, *arguments: str, check: bool = True, timeout: float = PATIENCE) -> str:
         """What the command printed on stdout."""
-        return self.raw(*arguments, check=check, environment=environment, timeout=timeout).decode()
+        return self.raw(*arguments, check=check, timeout=timeout).decode()
 
-    def raw(
-        self,
-        *arguments: str,
-        check: bool = True,
-        environment: Mapping[str, str] | None = None,
-        timeout: float = PATIENCE,
-    ) -> bytes:
-        done = subprocess.run(
-            ["docker", *arguments],
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
+    def raw(self, *arguments: str, check: bool = True, timeout: float = PATIENCE) -> bytes:
+        command = ["docker", *arguments]
+        nothing = subprocess.DEVNULL
+        done = subprocess.run(command, stdin=nothing, capture_output=True, timeout=timeout, check=False)
         if check and done.returncode:
             raise AssertionError(f"docker {arguments[0]} ended with {done.returncode}:\n{done.stderr.decode()[-3000:]}")
         return done.stdout
@@ -67,9 +48,8 @@ class Docker:
         """Why there is no engine to test with; None where one answers."""
         if shutil.which("docker") is None:
             return "there is no docker on PATH"
-        done = subprocess.run(
-            ["docker", "version", "--format", "{{.Server.Version}}"], capture_output=True, text=True, check=False
-        )
+        command = ["docker", "version", "--format", "{{.Server.Version}}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or not done.stdout.strip():
             said = (done.stderr.strip() or "no answer").splitlines()[-1]
             return f"no Docker engine answers ({said})"

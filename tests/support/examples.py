@@ -6,9 +6,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-__all__ = ["examples"]
+__all__ = ["examples", "register_profile"]
 
-settings.register_profile("all")
+
+def register_profile() -> None:
+    """Make ``--hypothesis-profile=all`` known."""
+    settings.register_profile("all")
 
 
 def examples(count: int, **options: Any) -> settings:

@@ -1,40 +1,44 @@
-"""Stands in for the command `docker`: plays what behaviour.json says, and records how it was called.
+"""Stands in for the command `docker`: plays what the file `behaviour` says, and records how it was called.
 
-It runs as a script, without the test's environment; FAKE_DOCKER names the folder with behaviour.json.
+It runs as a script, without the test's environment; FAKE_DOCKER names the folder of its files. A test starts it many
+times: it imports only what Python has loaded or built in, and its files are marshalled.
 """
 
-import fcntl
-import json
+import marshal
 import os
-import signal
 import sys
 import time
-from pathlib import Path
 
-FOLDER = Path(os.environ["FAKE_DOCKER"])
-BEHAVIOUR = json.loads((FOLDER / "behaviour.json").read_text())
+FOLDER = os.environ["FAKE_DOCKER"]
+
+
+def file(name):
+    return os.path.join(FOLDER, name)
+
+
+with open(file("behaviour"), "rb") as given:
+    BEHAVIOUR = marshal.load(given)
 
 
 def record(arguments):
-    """Writes the call down; how many of this verb came before it."""
+    """Write the call down; return how many of this verb came before it."""
     names = [arguments[i + 1] for i, word in enumerate(arguments[:-1]) if word == "--env"]
-    leaked = [secret for secret in BEHAVIOUR["secrets"] if any(secret in word for word in arguments)]
-    if leaked:
-        (FOLDER / "leaked").write_text(" ".join(arguments))
+    if any(secret in word for secret in BEHAVIOUR["secrets"] for word in arguments):
+        write("leaked", " ".join(arguments))
     stdin = "" if sys.stdin.isatty() else sys.stdin.read()
     call = {"arguments": arguments, "env": {n: os.environ.get(n) for n in names}, "stdin": stdin, "sid": os.getsid(0)}
-    with (FOLDER / "calls").open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        before = sum(json.loads(line)["arguments"][0] == arguments[0] for line in file)
-        file.write(json.dumps(call) + "\n")
+    before = 0
+    with open(file("calls"), "a+b") as calls:
+        calls.seek(0)
+        while calls.peek(1):
+            before += marshal.load(calls)["arguments"][0] == arguments[0]
+        calls.write(marshal.dumps(call))
     return before
 
 
-def play(verb, before):
-    """The behaviour of this call of a verb: the last one given stands for all after it."""
-    given = BEHAVIOUR[verb]
-    return given[min(before, len(given) - 1)]
+def write(name, text=""):
+    with open(file(name), "w") as target:
+        target.write(text)
 
 
 def say(text):
@@ -42,37 +46,51 @@ def say(text):
     sys.stdout.flush()
 
 
+def fail(message):
+    sys.stderr.write(message + "\n")
+    return 1
+
+
+def play(verb, before):
+    """The behaviour of this call of a verb: the last one given stands for all after it."""
+    given = BEHAVIOUR[verb]
+    how = given[min(before, len(given) - 1)]
+    say(how.get("output", ""))
+    return how
+
+
+def state_of(name):
+    if not os.path.exists(file(name)):
+        return None
+    with open(file(name), "rb") as state:
+        return marshal.load(state)
+
+
 def run(arguments, before):
-    how = play("run", before)
+    given = BEHAVIOUR["run"]
     name = arguments[arguments.index("--name") + 1]
-    fifo = FOLDER / f"{name}.fifo"
+    how = given[min(before, len(given) - 1)]
     if how.get("started", True):
-        (FOLDER / name).write_text(json.dumps(how))
+        with open(file(name), "wb") as state:
+            marshal.dump(how, state)
     if how.get("block"):
-        os.mkfifo(fifo)
-        # both ends, so that opening it does not wait
-        pipe = os.open(fifo, os.O_RDWR)
-        say(how.get("output", ""))
-        (FOLDER / f"{name}.up").touch()
+        os.mkfifo(file(f"{name}.fifo"))
+        pipe = os.open(file(f"{name}.fifo"), os.O_RDWR)  # both ends, so that opening it does not wait
+        play("run", before)
+        write("run.busy")
         os.read(pipe, 1)
     else:
-        say(how.get("output", ""))
+        play("run", before)
     return how["code"]
 
 
 def stop(arguments, before):
-    name = arguments[-1]
-    if before < BEHAVIOUR["deaf_stops"] or not (FOLDER / f"{name}.fifo").exists():
-        sys.stderr.write(f"Error response from daemon: No such container: {name}\n")
-        return 1
-    with (FOLDER / f"{name}.fifo").open("wb", buffering=0) as pipe:
+    fifo = file(f"{arguments[-1]}.fifo")
+    if before < BEHAVIOUR["deaf_stops"] or not os.path.exists(fifo):
+        return fail(f"Error response from daemon: No such container: {arguments[-1]}")
+    with open(fifo, "wb", buffering=0) as pipe:
         pipe.write(b".")
     return 0
-
-
-def state_of(name):
-    path = FOLDER / name
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def inspect(arguments, before):
@@ -80,60 +98,52 @@ def inspect(arguments, before):
     if how is None:
         return 1
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S.123456789Z", time.gmtime())
-    say(json.dumps({"OOMKilled": how.get("oom", False), "ExitCode": how["code"], "StartedAt": stamp}))
+    killed = str(how.get("oom", False)).lower()
+    say(f'{{"OOMKilled": {killed}, "ExitCode": {how["code"]}, "StartedAt": "{stamp}"}}')
     return 0
 
 
 def cp(arguments, before):
     how = state_of(arguments[1].partition(":")[0])
     if how is None or how.get("result") is None:
-        sys.stderr.write("Error: No such container:path\n")
-        return 1
-    target = Path(arguments[2])
+        return fail("Error: No such container:path")
     if how.get("link"):
-        target.symlink_to("/etc/passwd")
+        os.symlink("/etc/passwd", arguments[2])
     else:
-        data = how["result"] if isinstance(how["result"], str) else json.dumps(how["result"])
-        target.write_text(data[: how.get("cut", len(data))])
+        with open(arguments[2], "w") as target:
+            target.write(how["result"][: how.get("cut")])
     return 0
 
 
 def rm(arguments, before):
-    path = FOLDER / arguments[-1]
-    if not path.exists():
-        sys.stderr.write("Error: No such container\n")
-        return 1
-    path.unlink()
-    return 0
+    if not os.path.exists(file(arguments[-1])):
+        return fail(BEHAVIOUR["absent"])
+    os.unlink(file(arguments[-1]))
+    return fail(BEHAVIOUR["rm"]) if BEHAVIOUR["rm"] else 0
 
 
 def image(arguments, before):
     if BEHAVIOUR["engine"]:
-        sys.stderr.write(BEHAVIOUR["engine"] + "\n")
-        return 1
-    if arguments[-1] in BEHAVIOUR["images"] or (FOLDER / "built").exists():
+        return fail(BEHAVIOUR["engine"])
+    if arguments[-1] in BEHAVIOUR["images"] or os.path.exists(file("built")):
         say(BEHAVIOUR["image_id"] + "\n")
         return 0
-    sys.stderr.write(f"Error: No such image: {arguments[-1]}\n")
-    return 1
-
-
-def work(verb, before):
-    how = play(verb, before)
-    say(how.get("output", ""))
-    if how.get("block"):
-        signal.pause()
-    return how["code"]
+    return fail(f"Error: No such image: {arguments[-1]}")
 
 
 def pull(arguments, before):
-    return work("pull", before)
+    how = play(arguments[0], before)
+    if how.get("block") or how.get("busy"):
+        write(f"{arguments[0]}.busy")
+    if how.get("block"):
+        time.sleep(600)
+    return how["code"]
 
 
 def build(arguments, before):
-    code = work("build", before)
-    if code == 0 and not play("build", before).get("lost"):
-        (FOLDER / "built").touch()
+    code = pull(arguments, before)
+    if code == 0 and not BEHAVIOUR["lost"]:
+        write("built")
     return code
 
 

@@ -18,8 +18,6 @@ from urllib.error import URLError
 from urllib.parse import urljoin
 from urllib.request import urlopen
 
-__all__ = ["Unreachable", "configured_index", "package_index", "wheel"]
-
 
 class Unreachable(Exception):
     """No package index can be reached from here."""
@@ -56,12 +54,7 @@ def wheel(name: str, version: str, requires: tuple[str, ...] = (), extras: tuple
 
 @contextmanager
 def package_index(wheels: Mapping[str, bytes], through: str | None = None) -> Iterator[str]:
-    """Serve these wheels (file name → content) beside the releases of another index. Yields the index's address.
-
-    Args:
-        wheels: releases that this index alone has.
-        through: the other index; None: there is none.
-    """
+    """Serve these wheels (file name → content) beside the releases of the index `through`. Yields the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, wheels, through)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

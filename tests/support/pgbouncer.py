@@ -38,12 +38,9 @@ class Pooler:
 
 @contextlib.contextmanager
 def pgbouncer(server: str, folder: Path, **settings: str | int) -> Iterator[Pooler]:
-    """A PgBouncer that leads to any database of a server, until the block ends.
+    """A PgBouncer that leads to any database of a server as the user of its DSN, until the block ends.
 
-    Args:
-        server: the DSN of a server; its user is the one that all connections to it have.
-        folder: a folder of its own.
-        settings: of its section [pgbouncer], over those that are here.
+    ``folder`` is its own, and ``settings`` are those of its section [pgbouncer], over those that are here.
     """
     program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:

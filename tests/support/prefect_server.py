@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from maia import orchestration
 
 from .child_processes import popen
 from .secrets_plugin import shown
@@ -65,19 +66,13 @@ class PrefectServer:
             return False
 
     def kill(self) -> None:
-        """End it and all its children, at once and without a word: an outage."""
+        """End it and all its children."""
         self._open.close()
-        self._process = None
 
     def look_through(self) -> None:
         """Fails if what runs and logs came to, or the server's own log, shows a planted secret."""
         for file in (*self._home.glob("prefect.db*"), self._log):
             shown(f"the Prefect server's {file.name}", file.read_bytes())
-
-    def freeze(self) -> None:
-        """Let it take connections and never answer: the other kind of outage."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGSTOP)
 
     def ask(self, path: str, **body: Any) -> list[dict[str, Any]]:
         """POST to its API."""
@@ -125,8 +120,9 @@ class PrefectServer:
         return run
 
     def newest_run(self, at_least: int = 0) -> tuple[dict[str, Any], set[str]]:
-        """The newest flow run, and the names and states of its tasks, as `name STATE`; of so many at least."""
+        """The newest flow run, with its flow's name as `flow`, and `at_least` tasks or more, as `name STATE`."""
         (run,) = self.ask("/flow_runs/filter", sort="EXPECTED_START_TIME_DESC", limit=1)
+        run["flow"] = self.get(f"/flows/{run['flow_id']}")["name"]
         only = {"flow_runs": {"id": {"any_": [run["id"]]}}}
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -150,9 +146,22 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
     server.look_through()
 
 
-@pytest.fixture
-def mortal_server(tmp_path: Path) -> Iterator[PrefectServer]:
-    """A Prefect server of the test's own, which it may kill."""
-    server = PrefectServer(tmp_path)
-    yield server
-    server.kill()
+@contextlib.contextmanager
+def reporting_to(api_url: str, home: Path) -> Iterator[None]:
+    """Report the flows of this process to a Prefect server, as `maia` does after `activate`, until the block ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(home))
+        for name in ("URL", "KEY"):  # what `activate` sets does not outlive the block
+            patch.setenv(f"PREFECT_API_{name}", "")
+            patch.delenv(f"PREFECT_API_{name}")
+        assert orchestration.activate(api_url)
+        from prefect.context import refresh_global_settings_context  # noqa: PLC0415  after the environment is set
+
+        from maia.prefect.engine import _Engine  # noqa: PLC0415
+
+        refresh_global_settings_context()  # an earlier test may have imported Prefect
+        try:
+            yield
+        finally:
+            orchestration.activate(None)
+            _Engine.lost = False

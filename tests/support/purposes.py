@@ -1,22 +1,24 @@
-"""Mark tests by what they are for and by what they need: `harness`, `database`, `process`; leave out those of e2e."""
+"""Mark tests by what they are for and by what they need: `harness`, `database`, `process`; leave out those of e2e.
+
+Files with slow tests come first: a worker that begins one last would keep the others waiting.
+"""
 
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from . import action_step, agent_processes, child_processes, commands, memory_limit, release_clones, workflow_files
-
 HARNESS = Path(__file__).resolve().parent.parent / "harness"
-STARTERS = {
-    module.__name__
-    for module in (
-        action_step, agent_processes, child_processes, commands, memory_limit, release_clones, workflow_files
-    )
-}  # fmt: skip
+_STARTING = (
+    "action_step", "agent_processes", "browser", "child_processes", "commands", "forked_commands", "memory_limit",
+    "release_clones", "workflow_files",
+)  # fmt: skip
+STARTERS = {f"{__package__}.{name}" for name in _STARTING}
+"""The modules that start processes."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,7 +34,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     left = [item for item in items if item.get_closest_marker("e2e")]
     config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in left]
+    costs: Counter[Path] = Counter()
+    for item in items:
+        costs[item.path] += _cost(item)
+    items[:] = sorted((item for item in items if item not in left), key=lambda item: -costs[item.path])
+
+
+def _cost(item: pytest.Item) -> int:
+    """Return about how long a test takes, in units of a test without I/O."""
+    if any(name == "prefect_server" for name in getattr(item, "fixturenames", ())):
+        return 500
+    if not item.get_closest_marker("integration"):
+        return 1
+    return 50 if item.get_closest_marker("process") else 10
 
 
 def _modules(item: pytest.Item) -> Iterator[dict[str, object]]:

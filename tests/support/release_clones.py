@@ -11,8 +11,6 @@ import pytest
 
 from .documents import CHECKOUT
 
-__all__ = ["CHANGELOG", "DIGEST", "OTHER", "TAG", "VERSION", "commit", "copy_clone", "git", "make_clone"]
-
 VERSION = "1.2.3"
 TAG = f"v{VERSION}"
 DIGEST = "sha256:" + "a" * 64
@@ -41,6 +39,10 @@ def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def shell(folder: Path, script: str) -> None:
+    subprocess.run(["bash", "-euc", script], cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 def commit(folder: Path, message: str) -> str:

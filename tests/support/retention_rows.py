@@ -11,8 +11,8 @@ from maia.agents.janitor_session import COUNTS
 from maia.janitor import run_janitor_cycle
 
 __all__ = [
-    "DAY", "counts", "everything", "keep", "put_channel", "put_notes", "put_query", "put_snapshots", "put_video",
-    "values",
+    "DAY", "counts", "everything", "keep", "put_channel", "put_notes", "put_query", "put_run", "put_snapshots",
+    "put_video", "values",
 ]  # fmt: skip
 
 DAY = timedelta(days=1)
@@ -90,7 +90,8 @@ async def values(db: Database, statement: str, *arguments: Any) -> list[Any]:
 
 TABLES = (
     "videos", "video_stats_log", "channels", "search_queue", "events", "runs", "api_calls", "key_suspensions",
-    "api_keys", "count_freezes", "notifications",
+    "api_keys", "count_freezes", "breakouts", "video_growth", "growth_bands",
+    "growth_levels", "notifications",
 )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ async def put_notes(db: Database, now: datetime, ago: timedelta) -> None:
     """An event, a run, calls, a suspension that ended, a key, a freeze and a message, each so long ago."""
     at, real = now - ago, datetime.now(UTC) - ago
     key = f"key {ago.days}"
-    calls = "INSERT INTO api_calls (day, fingerprint, bucket, slot) VALUES ($1, $2, 'units', 0)"
+    calls = "INSERT INTO api_calls (day, fingerprint, bucket, counter_shard) VALUES ($1, $2, 'units', 0)"
     await db.fetch("INSERT INTO events (at, type) VALUES ($1, 'churn')", at)
     await db.fetch(
         "INSERT INTO runs (id, agent, started_at, clock) VALUES (gen_random_uuid(), 'hunter', $1, '1x')", real
@@ -113,7 +114,34 @@ async def put_notes(db: Database, now: datetime, ago: timedelta) -> None:
     await db.fetch("INSERT INTO api_keys VALUES ($2, NULL, $1)", at, key)
     frozen = "INSERT INTO count_freezes (started_at, ended_at, videos, channels) VALUES ($1, $2, 1, 1)"
     await db.fetch(frozen, at - 3 * DAY, at)
-    await db.fetch("INSERT INTO notifications (type, subject, told_at) VALUES ('churn', $2, $1)", real, key)
+    await db.fetch("INSERT INTO notifications (type, subject, notified_at) VALUES ('churn', $2, $1)", real, key)
+    rising = "INSERT INTO breakouts (video_id, detected_at, score, views, views_per_hour, peak_views_per_hour)"
+    await db.fetch(f"{rising} VALUES ($2, $1, 7, 5, 60, 60)", at, key)
+    growth = "INSERT INTO video_growth (video_id, observed_at, kind, views, views_per_hour) VALUES ($2, $1, 1, 5, 60)"
+    await db.fetch(growth, at, key)
+    bands = (
+        "INSERT INTO growth_bands (kind, band, rate, slope, spread, pairs, learnt_at) VALUES (1, $2, 0, 0, 0, 0, $1)"
+    )
+    await db.fetch(bands, at, len(await db.fetch("SELECT FROM growth_bands")))
+    levels = "INSERT INTO growth_levels VALUES (1, $2, 0, 0, 0, $1)"
+    await db.fetch(levels, at, len(await db.fetch("SELECT FROM growth_levels")))
+
+
+async def put_run(
+    db: Database,
+    days: float,
+    *,
+    agent: str = "janitor",
+    outcome: str = "ok",
+    stats: str = "{}",
+    exit_code: int | None = None,
+) -> None:
+    """A run that began so many days ago, in real time."""
+    await db.fetch(
+        "INSERT INTO runs (id, agent, started_at, outcome, stats, exit_code, clock)"
+        " VALUES (gen_random_uuid(), $1, now() - $2 * interval '1 day', $3, $4::text::jsonb, $5, '1x')",
+        agent, days, outcome, stats, exit_code,
+    )  # fmt: skip
 
 
 _WORDS = {"cut_short", "outcome", "reason", "error", "dry_run", "expired"}

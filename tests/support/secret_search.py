@@ -33,7 +33,7 @@ def find_leaks(data: bytes, secrets: Mapping[str, str]) -> list[str]:
     Args:
         data: the output of a process, a file, a dump.
         secrets: what is looked for, by the names that the lines show. Raises ValueError for one that is too short to
-            be told from other text.
+            be distinguished from other text.
     """
     pressed = _pressed(data)
     found: list[str] = []
@@ -107,7 +107,7 @@ def _encoded(value: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _base64_of(plain: bytes, offset: int) -> bytes:
-    """The characters that these bytes make sure, where so many others stand before them, and any after them."""
+    """The characters that these bytes decide, with `offset` bytes before them and any bytes after them."""
     encoded = base64.b64encode(bytes(offset) + plain)
     unsure = -(-offset * 8 // 6)  # characters in which a bit of those before stands
     return encoded[unsure : (offset + len(plain)) * 8 // 6]

@@ -83,11 +83,7 @@ async def tables(connection: asyncpg.Connection) -> set[str]:
 
 
 class Shards:
-    """Trackers that claim and update videos, with views that tell each update from all others, until the block ends.
-
-    Attributes:
-        written: (id, views) of what they wrote.
-    """
+    """Trackers that claim and update videos until the block ends; the views of each update are unique (``written``)."""
 
     def __init__(self, number: int = 3, videos: int = 2_000) -> None:
         self.written: list[tuple[str, int]] = []
@@ -97,7 +93,6 @@ class Shards:
         self._database = Database()
         self._ended = asyncio.Event()
         self._work: list[asyncio.Task[None]] = []
-        self._grew = asyncio.Event()
 
     async def __aenter__(self) -> Shards:
         await self._database.open()
@@ -124,10 +119,7 @@ class Shards:
         wanted = len(self.written) + number
         async with asyncio.timeout(60):
             while len(self.written) < wanted:
-                self._grew.clear()
-                grew = asyncio.create_task(self._grew.wait())
-                await asyncio.wait([grew, *self._work], return_when=asyncio.FIRST_COMPLETED)
-                grew.cancel()
+                await asyncio.wait(self._work, timeout=0.01, return_when=asyncio.FIRST_COMPLETED)
                 for ended in (task for task in self._work if task.done()):
                     ended.result()
 
@@ -146,4 +138,3 @@ class Shards:
             updates = [VideoUpdate(row["id"], Presence.PRESENT, next(self._counts)) for row in targets]
             assert await dao.update_video_stats_batch(updates) == len(updates)
             self.written += [(update.id, update.views or 0) for update in updates]
-            self._grew.set()

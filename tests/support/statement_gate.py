@@ -39,11 +39,7 @@ class Gate:
         )
 
     async def cut_off(self, how: str) -> None:
-        """Has the server end what stands before it: the statement, or the session.
-
-        Args:
-            how: ``pg_cancel_backend`` or ``pg_terminate_backend``.
-        """
+        """End the statement (``pg_cancel_backend``) or session (``pg_terminate_backend``) that stands before it."""
         await self._keeper.fetch(
             f"SELECT {how}(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted", self._number
         )

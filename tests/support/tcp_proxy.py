@@ -11,7 +11,7 @@ __all__ = ["Wire", "wire_to"]
 
 
 class Wire:
-    """A TCP port that leads to the database of a DSN, and can be cut and mended."""
+    """A TCP port that leads to the database of a DSN, and can be cut and repaired."""
 
     def __init__(self, dsn: str) -> None:
         self._address = urlsplit(dsn)
@@ -21,15 +21,15 @@ class Wire:
         self.port = 0
         self.connections = 0
         self._loses = False
-        self._forgotten = 0
         self._silent_up_to = 0.0  # the number of the last connection that is silent
         self._silent_at: tuple[bytes, bool] | None = None
+        self._break_at: tuple[bytes, bool] | None = None
         self.fell_silent = asyncio.Event()
 
     def dsn(self, user: str = "postgres", password: str = "") -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}{self._address.path}"
 
-    async def mend(self) -> None:
+    async def repair(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -49,16 +49,17 @@ class Wire:
         """The next thing that the database says does not arrive, and every connection breaks; it has done its part."""
         self._loses = True
 
-    def forget_connections(self) -> None:
-        """What is said on the connections that are there leads nowhere from now on, and nobody is told."""
-        self._forgotten = self.connections
+    def break_at(self, text: bytes, *, arrives: bool) -> None:
+        """Breaks every connection once a client says this. `arrives`: only the answer to it is lost."""
+        self._break_at = text, arrives
+
+    @property
+    def will_break(self) -> bool:
+        """Whether no client has said yet what breaks every connection."""
+        return self._break_at is not None
 
     def fall_silent(self, *, new_ones_too: bool = True) -> None:
-        """Nothing arrives any more, on either side. Connections stay open, and new ones are taken.
-
-        Args:
-            new_ones_too: new connections are silent, too; otherwise they work.
-        """
+        """Nothing arrives any more, on either side. Connections stay open; new ones are taken, and silent or not."""
         self._silent_up_to = float("inf") if new_ones_too else self.connections
         self.fell_silent.set()
 
@@ -93,7 +94,13 @@ class Wire:
                 if self._silent_at is not None and self._silent_at[0] in data:
                     self.fall_silent(new_ones_too=self._silent_at[1])
                     self._silent_at = None
-                if number > self._forgotten and number > self._silent_up_to:
+                if self._break_at is not None and self._break_at[0] in data:
+                    arrives, self._break_at = self._break_at[1], None
+                    if arrives:
+                        self.lose_next_answer()
+                    else:
+                        self.break_connections()
+                if number > self._silent_up_to:
                     writer.write(data)
                     await writer.drain()
         writer.transport.abort()
@@ -119,7 +126,7 @@ class Wire:
 async def wire_to(dsn: str) -> AsyncIterator[Wire]:
     """A wire that works, until the block ends."""
     wire = Wire(dsn)
-    await wire.mend()
+    await wire.repair()
     try:
         yield wire
     finally:

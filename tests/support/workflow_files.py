@@ -12,8 +12,6 @@ import yaml
 
 from .documents import CHECKOUT
 
-__all__ = ["ACTION", "SCRIPTS", "WORKFLOWS", "Programs", "load", "needs_checkout", "steps"]
-
 SCRIPTS = CHECKOUT / ".github" / "scripts"
 WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
 ACTION = CHECKOUT / "action.yml"

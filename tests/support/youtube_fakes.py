@@ -49,7 +49,7 @@ class FakeRing:
                 reservation = FakeReservation(SecretStr(key), f"fp{self.keys.index(key)}", bucket)
                 self.issued.append(reservation)
                 return reservation
-        raise RingExhausted("hunting", bucket, MIDNIGHT, MIDNIGHT)
+        raise RingExhausted("hunting", bucket, MIDNIGHT, "midnight")
 
     async def settle(self, reservations: Sequence[FakeReservation]) -> None:
         self._close("settled", *reservations)

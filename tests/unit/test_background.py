@@ -17,47 +17,30 @@ async def test_the_answer_comes_back_from_a_daemon_thread_with_the_callers_conte
     value, thread = await call_in_background(
         lambda: (variable.get(), threading.current_thread()), seconds=10, name="worker"
     )
-    assert value == "set"
-    assert thread.daemon
-    assert thread.name == "worker"
-
-
-async def test_what_the_call_raises_is_raised() -> None:
-    def fail() -> None:
-        raise KeyError("inside")
-
+    assert (value, thread.daemon, thread.name) == ("set", True, "worker")
     with pytest.raises(KeyError, match="inside"):
-        await call_in_background(fail, seconds=10)
+        await call_in_background(lambda: {}["inside"], seconds=10)
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_one_that_overruns_is_left_behind_and_its_answer_dropped(fails: bool) -> None:
-    over, done = threading.Event(), threading.Event()
+@pytest.mark.parametrize("loop_ends", [False, True])
+def test_a_call_that_overruns_is_left_behind_and_its_answer_dropped(fails: bool, loop_ends: bool) -> None:
+    over = threading.Event()
+    threads: list[threading.Thread] = []
 
     def late() -> str:
+        threads.append(threading.current_thread())
         over.wait(30)
-        done.set()
         if fails:
             raise OSError("late")
         return "late"
 
-    with pytest.raises(TimeoutError):
-        await call_in_background(late, seconds=0.02)
-    over.set()
-    assert await asyncio.to_thread(done.wait, 10)
-
-
-def test_one_that_ends_after_its_loop_is_dropped_too() -> None:
-    over = threading.Event()
-    threads: list[threading.Thread] = []
-
-    def late() -> None:
-        threads.append(threading.current_thread())
-        over.wait(30)
-
     async def impatient() -> None:
         with pytest.raises(TimeoutError):
             await call_in_background(late, seconds=0.02)
+        if not loop_ends:
+            over.set()
+            await asyncio.to_thread(threads[0].join, 10)
 
     asyncio.run(impatient())
     over.set()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
+import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import atlas
 import maia
@@ -30,16 +29,16 @@ BOXES = (
 )
 
 
-def sources(*packages: str) -> Iterator[tuple[str, ast.Module]]:
-    """The name (such as ``maia/hunter.py``) and the tree of every module."""
+@functools.cache
+def sources(*packages: str) -> dict[str, ast.Module]:
+    """Return the tree of every module by its name, such as ``maia/hunter.py``."""
+    found = {}
     for package in packages:
         folder = PACKAGES[package]
         for path in sorted(folder.rglob("*.py")):
             name = f"{package}/{path.relative_to(folder).as_posix()}"
-            yield name, ast.parse(path.read_text(encoding="utf-8"), name)
-
-
-# ── the list itself ─────────────────────────────────────────────────────────────────────────────────────────────────
+            found[name] = ast.parse(path.read_text(encoding="utf-8"), name)
+    return found
 
 
 def boxes() -> dict[str, list[str]]:
@@ -49,14 +48,10 @@ def boxes() -> dict[str, list[str]]:
     return {text: re.findall(r"`([^`]+)`", checks) for text, checks in found}
 
 
-def test_the_boxes_are_all_there_and_each_has_a_check() -> None:
+def test_the_boxes_are_all_there_and_each_has_checks_that_exist() -> None:
     assert tuple(boxes()) == BOXES
     assert all(boxes().values())
-
-
-@pytest.mark.parametrize("box", BOXES)
-def test_the_checks_of_a_box_exist(box: str) -> None:
-    for check in boxes()[box]:
+    for check in itertools.chain(*boxes().values()):
         if check.startswith("make "):
             makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{check.removeprefix('make ')}:", makefile, re.MULTILINE), check
@@ -69,29 +64,25 @@ def test_the_checks_of_a_box_exist(box: str) -> None:
         assert test in tests if test else any(name.startswith("test_") for name in tests), check
 
 
-# ── checks that stand nowhere else ──────────────────────────────────────────────────────────────────────────────────
-
 MAY_TOUCH_THE_ENVIRONMENT = {
     "atlas/config/definitions.py": "the settings: XDG_DATA_HOME, for the defaults",
     "atlas/result_path.py": "before the settings can be read: where to say that a signal ended the process",
     "atlas/config/prefect_environment.py": "writes what Prefect reads for itself",
+    "atlas/db/psql.py": "hands all of it on to psql, with the password",
     "atlas/db/embedded/_client.py": "hands a few variables on to processes that outlive their client",
     "atlas/db/embedded/_keeper.py": "likewise",
 }
 
 
 def test_only_the_settings_read_the_environment() -> None:
-    found = set()
-    for name, tree in sources("atlas", "maia"):
-        for node in ast.walk(tree):
-            attribute = isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
-            imported = (
-                isinstance(node, ast.ImportFrom)
-                and node.module == "os"
-                and {alias.name for alias in node.names} & {"environ", "environb", "getenv"}
-            )
-            if attribute or imported:
-                found.add(name)
+    readers = {"environ", "environb", "getenv"}
+    found = {
+        name
+        for name, tree in sources("atlas", "maia").items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and node.attr in readers)
+        or (isinstance(node, ast.ImportFrom) and node.module == "os" and {each.name for each in node.names} & readers)
+    }
     assert found == set(MAY_TOUCH_THE_ENVIRONMENT)
 
 
@@ -109,30 +100,29 @@ def writes(node: ast.AST) -> bool:
     return called in {"open", "fdopen"} and writable
 
 
-MAY_WRITE_FILES = {"maia/runtime/result_file.py"}
-STORES = {"sqlite3", "shelve", "dbm", "pickle", "diskcache"}
+def imports(tree: ast.Module) -> set[str | None]:
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {alias.name for node in nodes for alias in node.names} | {getattr(node, "module", None) for node in nodes}
 
 
-def test_maia_writes_no_files_but_its_result() -> None:
-    found = set()
-    for name, tree in sources("maia"):
-        for node in ast.walk(tree):
-            if writes(node):
-                found.add(name)
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                modules = {alias.name for alias in node.names} | {getattr(node, "module", None)}
-                assert not modules & STORES, name
-    assert found == MAY_WRITE_FILES
+def test_maia_writes_no_files_but_its_result_and_the_page() -> None:
+    trees = sources("maia")
+    assert {name for name, tree in trees.items() if any(map(writes, ast.walk(tree)))} == {
+        "maia/runtime/result_file.py",
+        "maia/commands/output_file.py",
+    }
+    stores = {"sqlite3", "shelve", "dbm", "pickle", "diskcache"}
+    assert [name for name, tree in trees.items() if imports(tree) & stores] == []
 
 
-# where a SystemExit is carried as a value to whoever raises it again, or ends the process with its code
+# where a SystemExit is carried as a value to the code that raises it again, or ends the process with its code
 CARRIERS = {"maia/resilience.py", "maia/prefect/engine.py", "maia/runtime/concurrency.py", "maia/deployments.py"}
 WIDE = {"SystemExit", "BaseException", "BaseExceptionGroup", "ChurnExit", "CancelledExit"}
 
 
 def test_a_system_exit_is_caught_only_where_it_is_carried_on() -> None:
     seen = set()
-    for name, tree in sources("atlas", "maia"):
+    for name, tree in sources("atlas", "maia").items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ExceptHandler):
                 kinds = {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)} if node.type else WIDE
@@ -147,32 +137,26 @@ def test_a_system_exit_is_caught_only_where_it_is_carried_on() -> None:
 
 
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
+LOGGERS = {"logging.getLogger(__name__)", "get_run_logger()", "get_run_logger(__name__)"}
 # the one line on stderr that says how a run ended
 MAY_PRINT = {"maia/resilience.py"}
 
 
 def test_each_log_line_comes_from_the_modules_or_the_runs_logger() -> None:
-    for name, tree in sources("atlas", "maia"):
+    for name, tree in sources("atlas", "maia").items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS:
-                root = isinstance(node.func.value, ast.Name) and node.func.value.id == "logging"
-                assert not root, f"{name}:{node.lineno} logs to the root logger"
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-                assert name in MAY_PRINT, f"{name}:{node.lineno} prints"
-            if (
-                isinstance(node, ast.Assign)
-                and isinstance(node.targets[0], ast.Name)
-                and node.targets[0].id == "logger"
-            ):
-                written = ast.unparse(node.value)
-                assert written in {"logging.getLogger(__name__)", "get_run_logger()", "get_run_logger(__name__)"}, (
-                    f"{name}:{node.lineno}"
-                )
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="logging"), attr=attr)):
+                    assert attr not in LEVELS, f"{name}:{node.lineno} logs to the root logger"
+                case ast.Call(func=ast.Name(id="print")):
+                    assert name in MAY_PRINT, f"{name}:{node.lineno} prints"
+                case ast.Assign(targets=[ast.Name(id="logger"), *_], value=value):
+                    assert ast.unparse(value) in LOGGERS, f"{name}:{node.lineno}"
 
 
-@pytest.mark.parametrize("flows", ["maia/hunter.py", "maia/janitor.py", "maia/tracker.py"])
-def test_flows_and_tasks_use_the_runs_logger_alone(flows: str) -> None:
-    (tree,) = (tree for name, tree in sources("maia") if name == flows)
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert "logging" not in imported
-    assert any(isinstance(node, ast.Name) and node.id == "get_run_logger" for node in ast.walk(tree))
+def test_flows_and_tasks_use_the_runs_logger_alone() -> None:
+    trees = sources("maia")
+    for flows in ("maia/hunter.py", "maia/janitor.py", "maia/tracker.py"):
+        assert "logging" not in imports(trees[flows]), flows
+        names = {node.id for node in ast.walk(trees[flows]) if isinstance(node, ast.Name)}
+        assert "get_run_logger" in names, flows

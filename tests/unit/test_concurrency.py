@@ -58,7 +58,7 @@ async def test_a_churn_lets_siblings_finish_and_starts_nothing_new(leaving: Base
         return item
 
     results = await run_bounded([0, 1, 2, 3], worker, limit=2, shutdown=shutdown)
-    assert results == [Unfinished.LEFT, 1, NOT_STARTED, NOT_STARTED]
+    assert results == [Unfinished.EXITED, 1, NOT_STARTED, NOT_STARTED]
     with pytest.raises(ChurnExit, match="rate limit"):
         shutdown.raise_if_requested()
     assert await run_bounded([1, 2], worker, limit=2, shutdown=shutdown) == [NOT_STARTED, NOT_STARTED]
@@ -70,7 +70,7 @@ async def test_any_system_exit_ends_the_run_with_its_own_code():
     async def worker(_: int) -> None:
         raise SystemExit(3)
 
-    assert await run_bounded([0, 1], worker, limit=1, shutdown=shutdown) == [Unfinished.LEFT, NOT_STARTED]
+    assert await run_bounded([0, 1], worker, limit=1, shutdown=shutdown) == [Unfinished.EXITED, NOT_STARTED]
     with pytest.raises(SystemExit) as caught:
         shutdown.raise_if_requested()
     assert caught.value.code == 3

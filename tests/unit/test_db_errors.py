@@ -17,67 +17,42 @@ from atlas.errors import (
     StatementFailed,
 )
 
+Internal, Violation = asyncpg.InternalServerError, asyncpg.ProtocolViolationError
+Unauthorized = asyncpg.InvalidAuthorizationSpecificationError
+
 
 @pytest.mark.parametrize(
     ("error", "becomes", "says"),
     [
         # Supavisor
-        (
-            asyncpg.InternalServerError("MaxClientsInSessionMode: max clients reached - in Session mode max clients"),
-            DatabaseUnavailable,
-            "Lower DATABASE_POOL_SIZE",
-        ),
-        (asyncpg.InternalServerError("Max client connections reached"), DatabaseUnavailable, "no connection left"),
-        (asyncpg.InternalServerError("Tenant or user not found"), ConfigError, "Tenant or user not found"),
-        (asyncpg.InternalServerError("SSL connection is required"), ConfigError, "Add sslmode=require"),
+        (Internal("MaxClientsInSessionMode: max clients reached - in"), NoConnectionLeft, "Lower DATABASE_POOL_SIZE"),
+        (Internal("Max client connections reached"), NoConnectionLeft, "no connection left"),
+        (Internal("Tenant or user not found"), ConfigError, "Tenant or user not found"),
+        (Internal("SSL connection is required"), ConfigError, "Add sslmode=require"),
         # Neon
-        (
-            asyncpg.PostgresError("connection is insecure (try using `sslmode=require`)"),
-            ConfigError,
-            "Add sslmode=require",
-        ),
+        (asyncpg.PostgresError("connection is insecure (try `sslmode=require`)"), ConfigError, "Add sslmode=require"),
         # servers
-        (
-            asyncpg.TooManyConnectionsError("remaining connection slots are reserved for roles with the SUPERUSER"),
-            DatabaseUnavailable,
-            "Lower DATABASE_POOL_SIZE",
-        ),
+        (asyncpg.TooManyConnectionsError("remaining connection slots"), NoConnectionLeft, "Lower DATABASE_POOL_SIZE"),
         (asyncpg.DiskFullError("could not write init file: No space left"), DatabaseUnavailable, "make space"),
         (asyncpg.OutOfMemoryError("out of memory"), DatabaseUnavailable, "see the server's log"),
         (asyncpg.CannotConnectNowError("the database system is starting up"), DatabaseUnavailable, "starting up"),
-        (
-            asyncpg.InvalidAuthorizationSpecificationError('no pg_hba.conf entry for host "192.0.2.1", no encryption'),
-            ConfigError,
-            "Add sslmode=require",
-        ),
-        (
-            asyncpg.InvalidAuthorizationSpecificationError('no pg_hba.conf entry for host "192.0.2.1", SSL encryption'),
-            ConfigError,
-            "Check user, password and database",
-        ),
+        (Unauthorized('no pg_hba.conf entry for "192.0.2.1", no encryption'), ConfigError, "Add sslmode=require"),
+        (Unauthorized('no pg_hba.conf entry for "192.0.2.1", SSL encryption'), ConfigError, "Check user, password and"),
         (
             ConnectionError('PostgreSQL server at "h:80" rejected SSL upgrade'),
             ConfigError,
             "no TLS, which sslmode asks for, or the port is not PostgreSQL's. ",
         ),
-        # PgBouncer, whose own words are all of one SQLSTATE
-        (asyncpg.ProtocolViolationError("query_wait_timeout"), DatabaseUnavailable, "query_wait_timeout"),
-        (asyncpg.ProtocolViolationError("no such user"), ConfigError, "Check user, password and database"),
         (
             asyncpg.InsufficientPrivilegeError('permission denied for database "maia"'),
             ConfigError,
             'permission denied for database "maia". As the owner of the database, run GRANT CONNECT ON DATABASE "maia"',
         ),
-        (
-            asyncpg.ProtocolViolationError("server login has been failing, try again later"),
-            DatabaseUnavailable,
-            "again",
-        ),
-        (
-            asyncpg.ProtocolViolationError("unsupported startup parameter in options: search_path"),
-            ConfigError,
-            "search_path: leave it out",
-        ),
+        # PgBouncer, whose own words are all of one SQLSTATE
+        (Violation("query_wait_timeout"), DatabaseUnavailable, "query_wait_timeout"),
+        (Violation("no such user"), ConfigError, "Check user, password and database"),
+        (Violation("server login has been failing, try again later"), DatabaseUnavailable, "again"),
+        (Violation("unsupported startup parameter in options: search_path"), ConfigError, "search_path: leave it out"),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, Exception) else None,
 )
@@ -99,14 +74,7 @@ def test_a_refused_statement_says_what_to_do_where_it_is_not_to_blame(error: Exc
         raise error
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "tut mir leid, schon zu viele Verbindungen",
-        "désolé, trop de clients sont déjà connectés",
-        "現在クライアント数が多すぎます",
-    ],
-)
+@pytest.mark.parametrize("message", ["tut mir leid, schon zu viele Verbindungen", "現在クライアント数が多すぎます"])
 def test_a_server_is_full_in_any_language(message: str) -> None:
     error = asyncpg.TooManyConnectionsError(message)
     assert isinstance(no_connection_left(error), NoConnectionLeft)
@@ -121,36 +89,24 @@ DENIED = "permission denied for table {}"
 @pytest.mark.parametrize(
     ("message", "statement", "says"),
     [
-        (DENIED.format("runs"), sql("runs/start_run"), "lacks INSERT on table runs: .* GRANT maia_agent TO"),
-        (DENIED.format("events"), sql("runs/start_run"), "lacks INSERT on table events"),
-        (DENIED.format("runs"), sql("runs/finish_run"), "lacks UPDATE on table runs"),
-        (
-            DENIED.format("search_queue"),
-            sql("queue/remove_queries"),
-            "lacks UPDATE and DELETE on .* GRANT maia_janitor TO",
-        ),
-        (
-            DENIED.format("videos"),
-            sql("hunter/known_videos"),
-            r"lacks SELECT on table videos: .* GRANT maia_reader \(to read",
-        ),
+        (DENIED.format("runs"), "runs/start_run", "lacks INSERT on table runs: .* GRANT maia_agent TO"),
+        (DENIED.format("events"), "runs/start_run", "lacks INSERT on table events"),
+        (DENIED.format("runs"), "runs/finish_run", "lacks UPDATE on table runs"),
+        (DENIED.format("search_queue"), "queue/remove_queries", "lacks UPDATE and DELETE on .* GRANT maia_janitor TO"),
+        (DENIED.format("videos"), "hunter/known_videos", r"lacks SELECT on table videos: .* maia_reader \(to read"),
         (
             DENIED.format("api_keys"),
-            sql("quota/key_projects"),
-            "lacks SELECT on table api_keys: .* GRANT maia_agent TO this user ",
+            "quota/key_projects",
+            "lacks SELECT on table api_keys: .* GRANT maia_agent TO",
         ),
         (DENIED.format("videos"), "", "lacks a right: permission denied for table videos"),
-        (
-            "permission denied for schema public",
-            sql("runs/start_run"),
-            "lacks a right: permission denied for schema public",
-        ),
-        ("keine Berechtigung für Tabelle runs", sql("runs/start_run"), "lacks a right: keine Berechtigung"),
+        ("permission denied for schema public", "runs/start_run", "lacks a right: permission denied for schema public"),
+        ("keine Berechtigung für Tabelle runs", "runs/start_run", "lacks a right: keine Berechtigung"),
         ("must be owner of table videos", "", "must be owner of table videos. Run it as the owner"),
     ],
 )
 def test_a_missing_right_is_named_with_the_role_that_has_it(message: str, statement: str, says: str) -> None:
-    with pytest.raises(MissingRight, match=says), map_driver_errors(statement=statement):
+    with pytest.raises(MissingRight, match=says), map_driver_errors(statement=sql(statement) if statement else ""):
         raise asyncpg.InsufficientPrivilegeError(message)
 
 
@@ -162,11 +118,7 @@ def test_a_missing_right_is_named_with_the_role_that_has_it(message: str, statem
         (asyncpg.AdminShutdownError("terminating connection due to administrator command"), DatabaseUnavailable, 69),
         (asyncpg.CannotConnectNowError("the database system is in recovery mode"), DatabaseUnavailable, 69),
         (asyncpg.DatabaseDroppedError("terminating connection because database was dropped"), DatabaseUnavailable, 69),
-        (
-            asyncpg.IdleSessionTimeoutError("terminating connection due to idle-session timeout"),
-            DatabaseUnavailable,
-            69,
-        ),
+        (asyncpg.IdleSessionTimeoutError("terminating connection due to idle-session"), DatabaseUnavailable, 69),
         (asyncpg.InvalidCatalogNameError('database "maia" does not exist'), ConfigError, 78),
         (asyncpg.InvalidPasswordError('password authentication failed for user "maia"'), ConfigError, 78),
         (asyncpg.UndefinedTableError('relation "runs" does not exist'), StatementFailed, 1),

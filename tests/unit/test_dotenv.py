@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,14 @@ SECRET = "s3cretPassword"
 URL = f"postgresql://u:{SECRET}@db.example.test:5432/maia"
 
 
-def written(text: str | bytes, path: Path = Path(".env")) -> None:
+def write(text: str | bytes, path: Path = Path(".env")) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     settings.reload()
 
 
 def refused() -> str:
-    """What every use of a setting says."""
+    """Return what every use of a setting raises."""
     with pytest.raises(ConfigError) as caught:
         settings.check()
     for name in ("database_url", "hunter_batch_size", "vault_path"):
@@ -71,21 +72,19 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "line", "problem"), BROKEN)
-def test_a_line_that_was_hardly_meant_so_is_named_by_its_number_and_never_shown(
-    text: str, line: int, problem: str
-) -> None:
-    written(text)
-    said = refused()
-    assert f"{Path.cwd()}/.env, line {line}: " in said
-    assert problem.lower() in said.lower()
+def test_a_doubtful_line_is_named_by_its_number_and_never_shown(text: str, line: int, problem: str) -> None:
+    write(text)
+    message = refused()
+    assert f"{Path.cwd()}/.env, line {line}: " in message
+    assert problem.lower() in message.lower()
 
 
 def test_every_broken_line_and_every_wrong_value_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACKER_BATCH_SIZE", "many")
-    written(f"DATABASE_URL {URL}\nHUNTER_REGION=UK\nHF_TOKEN='{SECRET}\n")
-    said = refused()
+    write(f"DATABASE_URL {URL}\nHUNTER_REGION=UK\nHF_TOKEN='{SECRET}\n")
+    message = refused()
     for part in (".env, line 1: ", ".env, line 3: ", "HUNTER_REGION: ", "write GB (line 2 of ", "TRACKER_BATCH_SIZE: "):
-        assert part in said
+        assert part in message
 
 
 TAKEN = [
@@ -112,53 +111,55 @@ TAKEN = [
     ('HF_TOKEN=""', None),
     ("HF_TOKEN=' '", None),
     ('OTHER_TOOL="it\'s"\nHF_TOKEN=x', "x"),
+    ("HTTP_PROXY\nHF_TOKEN=\nHF_TOKEN=x", "x"),  # another program's name, and an empty placeholder
 ]
 
 
 @pytest.mark.parametrize(("text", "value"), TAKEN)
 def test_what_a_line_says_is_taken_literally(text: str, value: str | None) -> None:
-    written(text)
+    write(text)
     settings.check()
     token = settings.hf_token
     assert (token and token.get_secret_value()) == value
 
 
 def test_a_pool_may_stand_on_several_lines_in_one_pair_of_quotes() -> None:
-    written('YOUTUBE_API_KEY_POOL_JSON=\'{\n  "hunting": ["a"],\n  "tracking": ["b"]\n}\'\nHUNTER_REGION=DE')
+    write('YOUTUBE_API_KEY_POOL_JSON=\'{\n  "hunting": ["a"],\n  "tracking": ["b"]\n}\'\nHUNTER_REGION=DE')
     settings.check()
     assert settings.key_rings["tracking"][0].get_secret_value() == "b"
     assert settings.hunter_region == "DE"
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf_16_is_named(encoding: str) -> None:
-    written(f"DATABASE_URL={URL}\r\n".encode(encoding))
-    assert re.search(r"\.env cannot be read: it is UTF-16 .* Save it as UTF-8", refused())
-
-
-def test_bytes_that_are_not_utf_8_are_named_by_their_line() -> None:
-    written(f"HUNTER_REGION=DE\nHF_TOKEN={SECRET}".encode() + b"\xe4\n")
-    assert ".env cannot be read: line 2 is not UTF-8" in refused()
-
-
-def test_a_folder_of_that_name_is_refused_unless_it_is_a_virtual_environment() -> None:
-    Path(".env").mkdir()
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        *(
+            (lambda path, encoding=encoding: path.write_bytes(URL.encode(encoding)), "it is UTF-16 or no text. Save it")
+            for encoding in ("utf-16", "utf-16-le", "utf-16-be")
+        ),
+        (
+            lambda path: path.write_bytes(f"HUNTER_REGION=DE\nHF_TOKEN={SECRET}".encode() + b"\xe4\n"),
+            "line 2 is not UT",
+        ),
+        (Path.mkdir, "it is a folder"),
+        (lambda path: path.symlink_to("nowhere"), "No such file or directory"),
+    ],
+    ids=["utf-16", "utf-16-le", "utf-16-be", "latin-1", "folder", "dangling link"],
+)
+def test_a_file_that_cannot_be_read_is_refused(make: Callable[[Path], object], problem: str) -> None:
+    make(Path(".env"))
     settings.reload()
-    assert ".env cannot be read: it is a folder" in refused()
-    Path(".env", "pyvenv.cfg").touch()
-    settings.reload()
+    assert f".env cannot be read: {problem}" in refused()
+
+
+def test_a_virtual_environment_of_that_name_is_no_file() -> None:
+    write("", Path(".env") / "pyvenv.cfg")
     settings.check()
 
 
-def test_a_file_that_cannot_be_opened_is_refused() -> None:
-    Path(".env").symlink_to("nowhere")
-    settings.reload()
-    assert ".env cannot be read: No such file or directory" in refused()
-
-
-def test_how_a_run_ended_is_written_also_where_the_file_is_what_ended_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_is_written_even_if_the_file_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIA_RESULT_FILE", "result.json")
-    written("DATABASE_URL")
+    write("DATABASE_URL")
     assert settings.maia_result_file == Path("result.json")
 
 
@@ -166,14 +167,14 @@ def test_the_environment_wins_and_a_difference_is_a_warning_without_values(monke
     monkeypatch.setenv("DATABASE_URL", URL)
     monkeypatch.setenv("HUNTER_REGION", '"DE"')
     monkeypatch.setenv("HUNTER_LANGUAGE", "''")
-    written("DATABASE_URL=postgresql://me@h/other\nHUNTER_REGION=DE\nHUNTER_LANGUAGE=fr\nNOTIFY_LEVEL=error")
+    write("DATABASE_URL=postgresql://me@h/other\nHUNTER_REGION=DE\nHUNTER_LANGUAGE=fr\nNOTIFY_LEVEL=error")
     assert settings.database_url.get_secret_value() == URL  # type: ignore[union-attr]
     assert (settings.hunter_language, settings.notify_level) == ("fr", "error"), "empty is unset"
     assert settings.warnings == [f"DATABASE_URL: the environment's value is used; {Path.cwd()}/.env has another"]
 
 
-def test_what_is_no_longer_expanded_is_a_warning_but_in_single_quotes() -> None:
-    written("HF_TOKEN=${TOKEN}\nPREFECT_API_KEY='${KEY}'\nMINE=${X}")
+def test_a_variable_that_is_not_expanded_is_a_warning_but_in_single_quotes() -> None:
+    write("HF_TOKEN=${TOKEN}\nPREFECT_API_KEY='${KEY}'\nMINE=${X}")
     assert settings.warnings == [f"HF_TOKEN: ${{…}} in {Path.cwd()}/.env is not expanded; the value is taken literally"]
 
 
@@ -186,64 +187,63 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def started_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:
-    """The region that the settings have there: each .env below sets another."""
-    folder.mkdir(parents=True, exist_ok=True)
-    monkeypatch.chdir(folder)
-    settings.reload()
-    return settings.hunter_region
+@pytest.fixture
+def region_in(monkeypatch: pytest.MonkeyPatch, home: Path) -> Callable[[Path], str | None]:
+    """The region that the settings have in a folder: each `.env` of the tests sets another."""
+
+    def region(folder: Path) -> str | None:
+        folder.mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(folder)
+        settings.reload()
+        return settings.hunter_region
+
+    return region
 
 
-def test_the_file_is_that_of_the_project_up_to_the_root_of_its_repository(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
-) -> None:
+RegionIn = Callable[[Path], str | None]
+
+
+def test_the_file_is_that_of_the_project_up_to_the_root_of_its_repository(tmp_path: Path, region_in: RegionIn) -> None:
     project = tmp_path / "elsewhere" / "project"
-    written("HUNTER_REGION=DE", project / ".env")
-    written("HUNTER_REGION=FR", project.parent / ".env")
+    write("HUNTER_REGION=DE", project / ".env")
+    write("HUNTER_REGION=FR", project.parent / ".env")
     (project / ".git").mkdir()
-    assert started_in(project / "data" / "deep", monkeypatch) == "DE"
+    assert region_in(project / "data" / "deep") == "DE"
     assert settings.source == f"settings come from {project}/.env, above this folder"
-    assert started_in(project, monkeypatch) == "DE"
+    assert region_in(project) == "DE"
     assert settings.source == f"settings come from {project}/.env"
-    written("NODE_ENV=x", project / "data" / ".env")
-    assert started_in(project / "data" / "deep", monkeypatch) == "DE", "it names no setting"
-    written("HUNTER_REGION=CH", project / "data" / ".env")
-    assert started_in(project / "data" / "deep", monkeypatch) == "CH", "it is nearer"
+    write("NODE_ENV=x", project / "data" / ".env")
+    assert region_in(project / "data" / "deep") == "DE", "the nearer one names no setting"
+    write("HUNTER_REGION=CH", project / "data" / ".env")
+    assert region_in(project / "data" / "deep") == "CH", "it is nearer"
     (project / ".env").unlink()
     (project / "data" / ".env").unlink()
-    assert started_in(project / "data" / "deep", monkeypatch) is None, "another project's"
+    assert region_in(project / "data" / "deep") is None, "another project's"
     assert settings.source is None
 
 
-def test_outside_of_a_repository_the_project_is_what_lies_below_the_home_folder(
-    monkeypatch: pytest.MonkeyPatch, home: Path
+def test_outside_of_a_repository_the_project_is_below_the_home_folder(
+    tmp_path: Path, home: Path, region_in: RegionIn
 ) -> None:
-    written("HUNTER_REGION=FR", home / ".env")
-    assert started_in(home / "maia" / "data", monkeypatch) is None, "the home folder's own is nobody's project"
-    written("HUNTER_REGION=DE", home / "maia" / ".env")
-    assert started_in(home / "maia" / "data", monkeypatch) == "DE"
-    assert started_in(home, monkeypatch) == "FR"
-
-
-def test_a_repository_of_the_home_folder_is_no_project(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    write("HUNTER_REGION=FR", home / ".env")
+    assert region_in(home / "maia" / "data") is None, "the home folder's own belongs to no project"
+    write("HUNTER_REGION=DE", home / "maia" / ".env")
+    assert region_in(home / "maia" / "data") == "DE"
+    assert region_in(home) == "FR"
     (home / ".git").mkdir()
-    written("HUNTER_REGION=FR", home / ".env")
-    assert started_in(home / "maia", monkeypatch) is None
+    assert region_in(home / "other") is None, "a repository of the home folder is no project"
+    write("HUNTER_REGION=DE", tmp_path / "plain" / ".env")
+    assert region_in(tmp_path / "plain" / "data") is None, "elsewhere only the own folder counts"
+    assert region_in(tmp_path / "plain") == "DE"
 
 
-def test_elsewhere_only_the_own_folder_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    written("HUNTER_REGION=DE", tmp_path / "plain" / ".env")
-    assert started_in(tmp_path / "plain" / "data", monkeypatch) is None
-    assert started_in(tmp_path / "plain", monkeypatch) == "DE"
-
-
-def test_a_file_above_that_belongs_to_somebody_else_does_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+def test_a_file_above_of_another_user_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, region_in: RegionIn
 ) -> None:
-    written("HUNTER_REGION=DE", tmp_path / "project" / ".env")
+    write("HUNTER_REGION=DE", tmp_path / "project" / ".env")
     (tmp_path / "project" / ".git").mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    assert started_in(tmp_path / "project" / "data", monkeypatch) is None
+    assert region_in(tmp_path / "project" / "data") is None
 
 
 @pytest.mark.parametrize(
@@ -252,66 +252,47 @@ def test_a_file_above_that_belongs_to_somebody_else_does_not_count(
 def test_a_broken_file_above_is_found_and_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path, text: str | bytes
 ) -> None:
-    written(text, tmp_path / "project" / ".env")
-    (tmp_path / "project" / ".git").mkdir()
-    (tmp_path / "project" / "data").mkdir()
+    write(text, tmp_path / "project" / ".env")
+    for name in (".git", "data"):
+        (tmp_path / "project" / name).mkdir()
     monkeypatch.chdir(tmp_path / "project" / "data")
     settings.reload()
     assert f"{tmp_path}/project/.env" in refused()
 
 
-def test_a_folder_that_was_deleted_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = tmp_path / "gone"
-    assert started_in(gone, monkeypatch) is None
-    gone.rmdir()
+def test_a_deleted_folder_has_none(tmp_path: Path, region_in: RegionIn) -> None:
+    assert region_in(tmp_path / "gone") is None
+    (tmp_path / "gone").rmdir()
     settings.reload()
     settings.check()
     assert settings.source is None
 
 
-def test_the_lines_of_the_newcomers(shared_data: Path) -> None:
-    """Of the shared cases all but the last are refused; the last is literal."""
-    lines = (shared_data.parent / "cases" / "dotenv_lines.txt").read_text().splitlines()
-    cases = [line for line in lines if line and not line.startswith("#")]
-    assert len(cases) == 5
-    for line in cases[:-1]:
-        written(line)
-        assert ".env, line 1: " in refused_any(line)
-    written(cases[-1])
-    assert settings.database_url.get_secret_value() == cases[-1].split("'")[1]  # type: ignore[union-attr]
+def test_the_shared_lines_are_refused_but_the_last_which_is_literal(shared_cases: Path) -> None:
+    lines = (shared_cases / "dotenv_lines.txt").read_text().splitlines()
+    *wrong, literal = [line for line in lines if line and not line.startswith("#")]
+    assert len(wrong) == 4
+    for line in wrong:
+        write(line)
+        with pytest.raises(ConfigError, match=r"\.env, line 1: ") as caught:
+            _ = settings.database_url
+        assert "://" not in line or line.partition("://")[2] not in str(caught.value)
+    write(literal)
+    assert settings.database_url.get_secret_value() == literal.split("'")[1]  # type: ignore[union-attr]
 
 
-def refused_any(line: str) -> str:
-    with pytest.raises(ConfigError) as caught:
-        _ = settings.database_url
-    assert line.partition("://")[2] == "" or line.partition("://")[2] not in str(caught.value)
-    return str(caught.value)
-
-
-def test_the_readmes_file_is_read_as_it_is_written() -> None:
-    text = (CHECKOUT / "README.md").read_text()
-    block = re.search(r"cat > \.env <<'END'\n(.*?)END\n", text, re.DOTALL)
+def test_the_file_of_the_readme_is_read_as_it_is_written() -> None:
+    block = re.search(r"cat > \.env <<'END'\n(.*?)END\n", (CHECKOUT / "README.md").read_text(), re.DOTALL)
     assert block is not None
-    written(block[1])
+    write(block[1])
     settings.check()
     assert len(settings.key_rings.all_keys()) == 1
     assert settings.warnings == []
 
 
-def test_a_bare_name_of_another_program_and_an_empty_placeholder_are_no_problem() -> None:
-    written(f"HTTP_PROXY\nDATABASE_URL=\nDATABASE_URL={URL}\n")
-    settings.check()
-    assert settings.database_url is not None
-    assert settings.database_url.get_secret_value() == URL
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")
-def test_a_folder_above_that_may_not_be_entered_ends_the_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inner = tmp_path / "closed" / "project"
-    inner.mkdir(parents=True)
-    monkeypatch.chdir(inner)
+def test_a_folder_above_that_may_not_be_entered_ends_the_search(tmp_path: Path, region_in: RegionIn) -> None:
+    region_in(tmp_path / "closed" / "project")
     (tmp_path / "closed").chmod(0o700)
     settings.reload()
     os.seteuid(65534)

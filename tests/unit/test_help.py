@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import atlas.cli
 import maia.cli
@@ -53,3 +54,17 @@ def test_lists_keep_their_lines(name: str, width: int) -> None:
         wanted = [f"  {line}".rstrip() for line in lines]
         places = [number for number, line in enumerate(shown) if line.rstrip() == wanted[0]]
         assert any([line.rstrip() for line in shown[at : at + len(wanted)]] == wanted for at in places), wanted
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "top --limit N", "top --min-views N", "show dQw4w9WgXcQ --limit N", "query fastest --limit N", "runs --limit N",
+        "watch --limit N", "watch --interval Nh", "status --max-age Nh", "queue list --limit N", "report --limit N",
+        "report --days N", "plan hunter --max-shards N",
+    ],
+)  # fmt: skip
+def test_a_number_too_large_for_postgresql_is_a_usage_error(line: str) -> None:
+    done = CliRunner().invoke(maia.cli.app(), line.replace("N", "9" * 20).split())
+    assert done.exit_code == 2
+    assert f"{re.findall('--[a-z-]+', line)[0]}" in done.stderr

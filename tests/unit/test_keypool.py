@@ -10,80 +10,54 @@ from pydantic import SecretStr
 from atlas.config.keypool import RINGS, KeyPool, fingerprint
 from atlas.errors import ConfigError
 
-
-def dealt(count: int, tracking: int = 1, archeology: int = 1) -> tuple[list[str], list[str], list[str]]:
-    pool = KeyPool.parse(
-        json.dumps([f"k{n}" for n in range(count)]), tracking_size=tracking, archeology_size=archeology
-    )
-    hunting, track, dig = ([key.get_secret_value() for key in pool[ring]] for ring in RINGS)
-    return hunting, track, dig
-
-
-def test_an_object_names_the_rings() -> None:
-    pool = KeyPool.parse('{"hunting": ["a", "b"], "tracking": ["c"]}')
-    assert [key.get_secret_value() for key in pool["hunting"]] == ["a", "b"]
-    assert [key.get_secret_value() for key in pool["tracking"]] == ["c"]
-    assert pool["archeology"] == ()
-    assert not pool.shared
-
-
-@pytest.mark.parametrize("count", range(1, 12))
-@pytest.mark.parametrize("tracking", range(4))
-@pytest.mark.parametrize("archeology", range(4))
-def test_a_list_of_any_length_is_dealt_whole_from_its_end_or_shared(count: int, tracking: int, archeology: int) -> None:
-    hunting, track, dig = dealt(count, tracking, archeology)
-    everything = [f"k{n}" for n in range(count)]
-    if count > tracking + archeology:
-        assert hunting + track + dig == everything
-        assert (len(track), len(dig)) == (tracking, archeology)
-    else:
-        assert hunting == track == dig == everything
-
-
-def test_the_last_keys_go_to_archeology_and_those_before_them_to_tracking() -> None:
-    assert dealt(6, tracking=2, archeology=1) == (["k0", "k1", "k2"], ["k3", "k4"], ["k5"])
-
-
-@pytest.mark.parametrize(("count", "shared"), [(1, True), (2, True), (3, False)])
-def test_a_list_too_short_to_deal_is_shared_and_says_so(count: int, shared: bool) -> None:
-    assert KeyPool.parse(json.dumps([f"k{n}" for n in range(count)])).shared is shared
-
-
-@pytest.mark.parametrize("text", [None, "[]", "{}", '{"hunting": []}'])
-def test_no_keys_are_empty_rings_and_no_error(text: str | None) -> None:
-    pool = KeyPool.parse(text)
-    assert [pool[ring] for ring in RINGS] == [(), (), ()]
-    assert not pool.shared
-    assert pool.all_keys() == ()
-
-
 SECRET = "top-secret-key"
+
+
+def keys(text: str | None, **sizes: int) -> list[list[str]]:
+    pool = KeyPool.parse(text, **sizes)
+    return [[key.get_secret_value() for key in pool[ring]] for ring in RINGS]
+
+
+@pytest.mark.parametrize(
+    ("text", "rings"),
+    [
+        ('{"hunting": ["a", "b"], "tracking": ["c"]}', [["a", "b"], ["c"], []]),
+        ('{"hunting": [" b", "a", "b ", "a"]}', [["b", "a"], [], []]),
+        *((text, [[], [], []]) for text in (None, "[]", "{}", '{"hunting": []}')),
+    ],
+)
+def test_an_object_names_the_rings_and_a_key_stands_once_in_each(text: str | None, rings: list[list[str]]) -> None:
+    assert keys(text) == rings
+    assert not KeyPool.parse(text).shared
+
+
+def test_a_list_of_any_length_is_dealt_whole_from_its_end_or_shared() -> None:
+    for count in range(1, 12):
+        for tracking in range(4):
+            for archeology in range(4):
+                everything = [f"k{n}" for n in range(count)]
+                sizes = {"tracking_size": tracking, "archeology_size": archeology}
+                hunting, track, dig = keys(json.dumps(everything), **sizes)
+                shared = count <= tracking + archeology
+                assert KeyPool.parse(json.dumps(everything), **sizes).shared == shared
+                if shared:
+                    assert hunting == track == dig == everything
+                else:
+                    assert hunting + track + dig == everything
+                    assert (len(track), len(dig)) == (tracking, archeology)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        f'["{SECRET}"',
-        f"{SECRET}",
-        f"'{SECRET}'",
-        f'"{SECRET}"',
-        f'{{"{SECRET}": ["a"]}}',
-        f'{{"hunting": "{SECRET}"}}',
-        f'{{"hunting": {{"{SECRET}": 1}}}}',
-        f'{{"hunting": ["{SECRET}", 5]}}',
-        f'{{"hunting": ["{SECRET}", ""]}}',
-        f'["{SECRET}", " "]',
-        f'["{SECRET}\\u0000"]',
-        f'["{SECRET} and more"]',
-        f'["{SECRET}ü"]',
-        f'["{SECRET}", null]',
-        f'{{"hunting": null, "tracking": ["{SECRET}"]}}',
-        "5",
-        "true",
-        "[" * 5000,
+        f'["{SECRET}"', f"{SECRET}", f"'{SECRET}'", f'"{SECRET}"', f'{{"{SECRET}": ["a"]}}',
+        f'{{"hunting": "{SECRET}"}}', f'{{"hunting": {{"{SECRET}": 1}}}}', f'{{"hunting": ["{SECRET}", 5]}}',
+        f'{{"hunting": ["{SECRET}", ""]}}', f'["{SECRET}", " "]', f'["{SECRET}\\u0000"]', f'["{SECRET} and more"]',
+        f'["{SECRET}ü"]', f'["{SECRET}", null]',
+        f'{{"hunting": null, "tracking": ["{SECRET}"]}}', "5", "true", "[" * 5000,
     ],
-)
-def test_what_cannot_be_read_is_a_config_error_that_echoes_nothing(text: str) -> None:
+)  # fmt: skip
+def test_a_malformed_pool_is_a_config_error_that_echoes_nothing(text: str) -> None:
     with pytest.raises(ConfigError, match="YOUTUBE_API_KEY_POOL_JSON") as caught:
         KeyPool.parse(text)
     assert SECRET not in str(caught.value)
@@ -93,31 +67,20 @@ def test_what_cannot_be_read_is_a_config_error_that_echoes_nothing(text: str) ->
 
 
 def test_unknown_rings_are_refused_with_the_names_that_exist() -> None:
-    with pytest.raises(ConfigError, match="hunting, tracking, archeology"):
-        KeyPool.parse('{"huntin": ["a"]}')
-    with pytest.raises(ConfigError, match="hunting, tracking, archeology"):
-        _ = KeyPool.parse("[]")["huntin"]
-
-
-def test_a_key_stands_once_in_a_ring_in_its_first_place_without_spaces_around() -> None:
-    pool = KeyPool.parse('{"hunting": [" b", "a", "b ", "a"]}')
-    assert [key.get_secret_value() for key in pool["hunting"]] == ["b", "a"]
-
-
-def test_a_key_in_two_rings_is_one_key_of_the_pool() -> None:
-    assert len(KeyPool.parse('{"hunting": ["a", "b"], "tracking": ["b"]}').all_keys()) == 2
+    for use in (lambda: KeyPool.parse('{"huntin": ["a"]}'), lambda: KeyPool.parse("[]")["huntin"]):
+        with pytest.raises(ConfigError, match="hunting, tracking, archeology"):
+            use()
 
 
 def test_the_version_changes_with_the_keys_and_not_with_their_order_or_rings() -> None:
-    version = KeyPool.parse('{"hunting": ["a", "b"]}').version()
-    assert KeyPool.parse('{"hunting": ["b"], "tracking": ["a"]}').version() == version
-    assert KeyPool.parse('["b", "a"]').version() == version
-    assert KeyPool.parse('{"hunting": ["a"]}').version() != version
-    assert KeyPool.parse('{"hunting": ["a", "c"]}').version() != version
+    texts = ['{"hunting": ["a", "b"]}', '{"hunting": ["b"], "tracking": ["a", "b"]}', '["b", "a"]']
+    assert len({KeyPool.parse(text).version() for text in texts}) == 1
+    assert {len(KeyPool.parse(text).all_keys()) for text in texts} == {2}, "a key in two rings is one key"
+    others = ['{"hunting": ["a"]}', '{"hunting": ["a", "c"]}']
+    assert len({KeyPool.parse(text).version() for text in (texts[0], *others)}) == 3
 
 
 def test_a_fingerprint_is_short_the_same_for_both_forms_and_no_part_of_the_key() -> None:
-    assert fingerprint("secret") == fingerprint(SecretStr("secret"))
+    assert fingerprint("secret") == fingerprint(SecretStr("secret")) != fingerprint("secret2")
     assert len(fingerprint("secret")) == 12
-    assert fingerprint("secret") != fingerprint("secret2")
     assert int(fingerprint("secret"), 16) >= 0

@@ -1,4 +1,4 @@
-"""NOTIFY_URLS: entries, their types, and what is said of a wrong one."""
+"""NOTIFY_URLS: entries, their types, and the error of a wrong one."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """The plain path: decorated functions are the functions, and Prefect stays out of the process."""
 
-import asyncio
+import contextlib
 import inspect
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -28,26 +29,14 @@ async def doubling(n: int = 2) -> dict[str, int]:
     return {"sum": sum(await double_all(list(range(n)))), "requested": current_shutdown().requested}
 
 
-async def test_a_flow_without_a_server_is_the_plain_function():
+async def test_without_a_server_a_flow_and_a_task_are_the_plain_functions():
     assert await doubling(3) == {"sum": 6, "requested": True}
+    assert not current_shutdown().requested, "each run has a shutdown of its own"
     assert await doubling.fn(1) == {"sum": 0, "requested": False}  # no run, no shared shutdown
-
-
-async def test_a_task_alone_is_the_plain_function():
-    assert await double_all([1, 2]) == [2, 4]
-    assert await double_all.fn([3]) == [6]
-
-
-async def test_each_run_has_a_shutdown_of_its_own():
-    await doubling(1)
-    assert not current_shutdown().requested
-
-
-def test_the_decorated_look_like_the_functions():
+    assert await double_all([1, 2]) == await double_all.fn([1, 2]) == [2, 4]
     assert isinstance(doubling, Flow)
     assert isinstance(double_all, Task)
-    assert (doubling.name, double_all.name) == ("doubling", "double_all")
-    assert double_all.__name__ == "double_all"
+    assert (doubling.name, double_all.name, double_all.__name__) == ("doubling", "double_all", "double_all")
     assert double_all.__doc__ == "Doubles them."
     assert list(inspect.signature(doubling).parameters) == ["n"]
 
@@ -57,49 +46,38 @@ def test_outside_a_run_the_logger_is_the_modules():
     assert get_run_logger("maia.hunter") is logging.getLogger("maia.hunter")
 
 
-# --- is there a server?
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[[int], tuple[str, list[tuple[str, str | None]]]]]:
     """A server that answers every GET with one status; gives its URL and the list of (path, authorization) asked."""
-    servers: list[tuple[HTTPServer, threading.Thread]] = []
+    with contextlib.ExitStack() as stack:
 
-    def start(status: int) -> tuple[str, list[tuple[str, str | None]]]:
-        asked: list[tuple[str, str | None]] = []
+        def start(status: int) -> tuple[str, list[tuple[str, str | None]]]:
+            asked: list[tuple[str, str | None]] = []
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked.append((self.path, self.headers["Authorization"]))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+            class Handler(BaseHTTPRequestHandler):
+                def do_GET(self) -> None:
+                    asked.append((self.path, self.headers["Authorization"]))
+                    self.send_response(status)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
 
-            def log_message(self, *args: object) -> None:
-                pass
+                def log_message(self, *args: object) -> None:
+                    pass
 
-        server = HTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}/api", asked
+            server = stack.enter_context(HTTPServer(("127.0.0.1", 0), Handler))
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}/api", asked
 
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        yield start
 
 
 def test_a_server_that_is_well_is_available(serve):
     url, asked = serve(200)
     assert engine_available(f"{url}/", SecretStr("the-key"))
     assert asked == [("/api/health", "Bearer the-key")]
-
-
-def test_a_server_that_is_not_well_is_not(serve):
     url, _ = serve(503)
     assert not engine_available(url)
 
@@ -111,11 +89,9 @@ def test_no_url_of_a_server_is_no_server(url: str):
 
 def test_a_silent_server_is_given_up_in_time():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        loop = asyncio.new_event_loop()
-        before = loop.time()
+        before = time.monotonic()
         assert not engine_available(f"http://127.0.0.1:{silent.getsockname()[1]}", limit=0.2)
-        assert loop.time() - before < 2
-        loop.close()
+        assert time.monotonic() - before < 2
 
 
 @pytest.fixture

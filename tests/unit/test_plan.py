@@ -75,16 +75,6 @@ def test_nothing_to_spend_says_until_when() -> None:
     assert plan_shards([queries(0, 9), videos(3, 0)], 4).outcome is Outcome.QUOTA_EXHAUSTED
 
 
-def test_either_bucket_pays_for_counts() -> None:
-    job = Job("due videos", 700, {Bucket.BATCH: 0, Bucket.UNITS: 3}, MIDNIGHT, NOW, 100, 2)
-    plan = plan_shards([job], 4)
-    assert plan.shards == 2
-    assert plan.reason == "700 due videos, calls left: 'batchGetStats' 0, 'units' 3: 2 shards"
-    spent = plan_shards([replace(job, calls=dict.fromkeys(job.calls, 0))], 4)
-    assert spent.outcome is Outcome.QUOTA_EXHAUSTED
-    assert "no 'batchGetStats' or 'units' call is left; the quota resets at" in spent.reason
-
-
 def test_the_reason_says_what_was_cut_off() -> None:
     assert plan_shards([queries(120, 230)], 4).reason.endswith(": 4 shards, the most that may start")
     assert plan_shards([queries(40, 230)], 4).reason.endswith(": 4 shards")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -141,31 +139,21 @@ async def test_a_silent_server_does_not_hold_up_the_release_of_a_connection(monk
     assert await pool.acquire() is not connection
 
 
-@pytest.mark.parametrize("lose", [lambda one: one.end("lost"), lambda _: time.sleep(0.02)], ids=["lost", "unused"])
-async def test_an_idle_connection_that_may_be_gone_is_ended_without_a_goodbye(
-    monkeypatch: pytest.MonkeyPatch, lose: Callable[[Any], None]
-) -> None:
-    server = Server(10)
-    pool = server.pool(2)
-    both = [await pool.acquire(), await pool.acquire()]
-    for connection in both:
+async def test_idle_connections_that_may_be_gone_are_ended_without_a_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Server(10).pool(3)
+    lost, unused, used = [await pool.acquire() for _ in range(3)]
+    for connection in (lost, unused):
         await pool.release(connection, reusable=True)
-    monkeypatch.setattr(module, "MAX_IDLE", 0.01)
-    for connection in both:
-        lose(connection)
-    new = await pool.acquire()
-    assert new not in both
-    assert {connection.closed for connection in both} <= {"terminated", "lost"}
-
-
-async def test_an_unused_connection_is_ended_while_others_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = Server(10).pool(2)
-    unused, used = await pool.acquire(), await pool.acquire()
-    await pool.release(unused, reusable=True)
     monkeypatch.setattr(module, "MAX_IDLE", 0.01)
     await asyncio.sleep(0.02)
     await pool.release(used, reusable=True)
-    assert (unused.closed, used.closed) == ("terminated", "")
+    assert (lost.closed, unused.closed, used.closed) == ("terminated", "", ""), "the oldest one, while others are used"
+    assert await pool.acquire() is used
+    assert await pool.acquire() not in {lost, unused}
+    assert unused.closed == "terminated"
+    await pool.release(used, reusable=True)
+    used.end("lost")
+    assert await pool.acquire() is not used
 
 
 async def test_a_task_that_waits_too_long_ends_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,9 +178,6 @@ async def test_closing_ends_idle_connections_and_waits_for_the_others() -> None:
     assert used.closed == "closed"
     with pytest.raises(DatabaseUnavailable, match="was closed"):
         await pool.acquire()
-
-
-# ── a server that is full ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_task_that_is_refused_waits_for_the_first_connection_that_is_released() -> None:
@@ -253,26 +238,16 @@ async def test_pauses_double_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> N
         assert longest / 2 - 0.1 < pause <= longest
 
 
-async def test_when_the_last_connection_is_lost_every_task_that_waits_is_refused() -> None:
+@pytest.mark.parametrize("error", [None, DatabaseUnavailable("gone")], ids=["full", "gone"])
+async def test_when_the_last_connection_is_lost_every_task_that_waits_fails(error: Exception | None) -> None:
     server = Server(1)
-    pool = server.pool(3)
+    pool = server.pool(3 if error is None else 1)
     held = await pool.acquire()
     waiting = [asyncio.create_task(pool.acquire()) for _ in range(4)]
     await turns()
+    server.error = error
     held.end("lost")
     server.left = 0
     await pool.release(held, reusable=False)
     ends = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(end) for end in ends] == [NoConnectionLeft] * 4
-
-
-async def test_when_the_server_is_gone_every_task_that_waits_finds_out_by_itself() -> None:
-    server = Server(1)
-    pool = server.pool(1)
-    held = await pool.acquire()
-    waiting = [asyncio.create_task(pool.acquire()) for _ in range(4)]
-    await turns()
-    server.error = DatabaseUnavailable("gone")
-    await pool.release(held, reusable=False)
-    ends = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [str(end) for end in ends] == ["gone"] * 4
+    assert [str(end) for end in ends] == ["too many clients" if error is None else "gone"] * 4

@@ -20,43 +20,49 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "variables", "url"),
+    ("https_proxy", "url"),
     [
-        (API, {}, None),
-        (API, {"HTTPS_PROXY": ""}, None),
-        (API, {"HTTPS_PROXY": PROXY}, PROXY),
-        (API, {"https_proxy": PROXY}, PROXY),
-        (API, {"https_proxy": PROXY, "HTTPS_PROXY": "http://other:1"}, PROXY),
-        (API, {"HTTPS_PROXY": "proxy.example:3128"}, PROXY),
-        (API, {"HTTPS_PROXY": "10.252.250.10:3192"}, "http://10.252.250.10:3192"),
-        (API, {"HTTPS_PROXY": " http://user:pass%40word@proxy.example:3128/ "}, PROXY),
-        (API, {"HTTPS_PROXY": "http://proxy.example"}, "http://proxy.example:80"),
-        (API, {"HTTPS_PROXY": "https://proxy.example"}, "https://proxy.example:443"),
-        (API, {"HTTPS_PROXY": "http://[fd00::1]:3128"}, "http://[fd00::1]:3128"),
-        (API, {"HTTP_PROXY": PROXY}, None),
-        ("http://sandbox.example/youtube/v3", {"HTTP_PROXY": PROXY}, PROXY),
-        ("http://sandbox.example/youtube/v3", {"HTTPS_PROXY": PROXY}, None),
-        # what is not to be asked through it
-        (API, {"HTTPS_PROXY": PROXY, "NO_PROXY": "*"}, None),
-        (API, {"HTTPS_PROXY": PROXY, "NO_PROXY": "googleapis.com"}, None),
-        (API, {"HTTPS_PROXY": PROXY, "no_proxy": "example.com, .googleapis.com"}, None),
-        (API, {"HTTPS_PROXY": PROXY, "NO_PROXY": "apis.com,localhost"}, PROXY),
-        # this machine
-        ("http://127.0.0.1:8080/youtube/v3", {"HTTP_PROXY": PROXY}, None),
-        ("http://127.9.9.9:8080/youtube/v3", {"HTTP_PROXY": PROXY}, None),
-        ("http://localhost:8080/youtube/v3", {"HTTP_PROXY": PROXY}, None),
-        ("http://[::1]:8080/youtube/v3", {"HTTP_PROXY": PROXY}, None),
-        ("https://localhost:8443/youtube/v3", {"HTTPS_PROXY": PROXY}, None),
-        ("http://192.168.1.5:8080/youtube/v3", {"HTTP_PROXY": PROXY}, PROXY),
+        (PROXY, PROXY), ("proxy.example:3128", PROXY), (" http://user:pass%40word@proxy.example:3128/ ", PROXY),
+        ("10.252.250.10:3192", "http://10.252.250.10:3192"), ("http://proxy.example", "http://proxy.example:80"),
+        ("https://proxy.example", "https://proxy.example:443"), ("http://[fd00::1]:3128", "http://[fd00::1]:3128"),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_the_address_of_a_proxy(https_proxy: str, url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", https_proxy)
+    found = proxy_of(API)
+    assert (found and found.url) == url
+
+
+HTTP = {"HTTP_PROXY": PROXY}
+HTTPS = {"HTTPS_PROXY": PROXY}
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "asked"),
+    [
+        (API, {}, False),
+        (API, {"https_proxy": PROXY}, True),
+        (API, {"https_proxy": PROXY, "HTTPS_PROXY": "http://other:1"}, True),
+        (API, HTTP, False),
+        ("http://sandbox.example/youtube/v3", HTTP, True),
+        ("http://sandbox.example/youtube/v3", HTTPS, False),
+        (API, HTTPS | {"NO_PROXY": "*"}, False),
+        (API, HTTPS | {"NO_PROXY": "googleapis.com"}, False),
+        (API, HTTPS | {"no_proxy": "example.com, .googleapis.com"}, False),
+        (API, HTTPS | {"NO_PROXY": "apis.com,localhost"}, True),
+        *((f"http://{this}:8080/youtube/v3", HTTP, False) for this in ("127.0.0.1", "127.9.9.9", "localhost", "[::1]")),
+        ("https://localhost:8443/youtube/v3", HTTPS, False),
+        ("http://192.168.1.5:8080/youtube/v3", HTTP, True),
     ],
 )
-def test_the_proxy_of_an_address(
-    address: str, variables: dict[str, str], url: str | None, monkeypatch: pytest.MonkeyPatch
+def test_which_addresses_are_asked_through_the_proxy(
+    address: str, variables: dict[str, str], asked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     found = proxy_of(address)
-    assert (found and found.url) == url
+    assert (found and found.url) == (PROXY if asked else None)
 
 
 def test_user_and_password_are_decoded_and_the_password_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,10 @@ def test_a_long_text_without_blanks_is_scrubbed_in_time_that_grows_with_its_leng
 
 def test_a_known_secret_is_removed_wherever_it_stands() -> None:
     remember_secret("open sesame")
-    assert scrub("he said:open sesame.") == "he said:***."
+    assert scrub("it was:open sesame.") == "it was:***."
+    remember_secret("inner-part")
+    remember_secret("outer-inner-part-end")
+    assert scrub("x outer-inner-part-end y inner-part") == "x *** y ***"
 
 
 @pytest.mark.parametrize(
@@ -85,12 +88,6 @@ def test_a_known_secret_is_removed_wherever_it_stands() -> None:
 )
 def test_an_address_is_shown_without_its_login(address: str, shown: str) -> None:
     assert without_login(address) == shown
-
-
-def test_a_known_secret_that_holds_another_is_removed_whole() -> None:
-    remember_secret("inner-part")
-    remember_secret("outer-inner-part-end")
-    assert scrub("x outer-inner-part-end y inner-part") == "x *** y ***"
 
 
 @pytest.mark.parametrize("short", ["", "a", "key"])

@@ -1,53 +1,46 @@
 """The top of a process, where no child process of the integration tests goes."""
 
-import json
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
 from maia.resilience import run_agent
 async def main():
-    {body}
-run_agent("tracker", "1/2", main, result_file=Path({path!r}))
+    BODY
+run_agent("tracker", "1/2", main, result_file=Path(sys.argv[1]))
 """
 
 
-def run(body: str, path: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(body=body, path=path)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def test_a_config_error_is_one_line_that_says_itself_how_to_fix_it(tmp_path):
-    body = "from atlas.errors import EmptyKeyRing; raise EmptyKeyRing('tracking')"
-    done = run(body, str(tmp_path / "r.json"))
-    assert done.returncode == 78
-    assert done.stderr.startswith("maia tracker: Empty KeyRing: no keys for 'tracking' in YOUTUBE_API_KEY_POOL_JSON")
-    assert done.stderr.count("\n") == 1
-    assert json.loads((tmp_path / "r.json").read_text())["outcome"] == "config"
-
-
-def test_a_failure_says_where_and_keeps_secrets(tmp_path):
-    done = run("raise OSError('no way to postgresql://u:hidden@h/db')", str(tmp_path / "r.json"))
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr
-    assert "hidden" not in done.stderr
-    assert "hidden" not in (tmp_path / "r.json").read_text()
-
-
-def test_a_result_file_that_cannot_be_written_does_not_change_the_code(tmp_path):
+@pytest.mark.parametrize(
+    ("body", "place", "code", "said", "written"),
+    [
+        (
+            "from atlas.errors import EmptyKeyRing; raise EmptyKeyRing('tracking')", "r.json", 78,
+            "maia tracker: Empty KeyRing: no keys for 'tracking' in YOUTUBE_API_KEY_POOL_JSON", '"config"',
+        ),
+        ("raise OSError('no way to postgresql://u:hidden@h/db')", "r.json", 1, "Traceback", '"failure"'),
+        ("return {'outcome': 'idle'}", "file/r.json", 0, "cannot be written", None),
+        ("import atexit, os; atexit.register(os._exit, 5); return {}", "r.json", 0, "", '"ok"'),
+    ],
+    ids=["says itself how to fix it", "keeps secrets", "no result file", "an exit handler"],
+)  # fmt: skip
+def test_an_end_has_its_code_its_line_and_its_result_file(
+    tmp_path: Path, body: str, place: str, code: int, said: str, written: str | None
+) -> None:
     (tmp_path / "file").touch()
-    done = run("return {'outcome': 'idle'}", str(tmp_path / "file" / "r.json"))
-    assert done.returncode == 0
-    assert "cannot be written" in done.stderr
-
-
-def test_an_exit_handler_cannot_change_the_code(tmp_path):
-    body = "import atexit, os; atexit.register(os._exit, 5); return {}"
-    assert run(body, str(tmp_path / "r.json")).returncode == 0
+    command = [sys.executable, "-c", SCRIPT.replace("BODY", body), tmp_path / place]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "hidden" not in done.stderr
+    if code == 78:
+        assert done.stderr.count("\n") == 1
+    if written is not None:
+        text = (tmp_path / place).read_text()
+        assert written in text
+        assert "hidden" not in text

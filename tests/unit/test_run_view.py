@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from atlas.config import settings
+from maia.prefect.artifact import artifact_key, artifact_text
 from maia.prefect.run_view import RunView, state_message
-from maia.runtime.exitcodes import Outcome
+from maia.runtime.exitcodes import ExitCode, Outcome
+from maia.runtime.run_end import RunEnd
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,31 @@ def test_the_message_says_how_it_ended_why_and_what_was_stored(
     outcome: Outcome, reason: str | None, stats: dict[str, Any], message: str
 ) -> None:
     assert state_message(outcome, reason, stats) == message
+
+
+def test_an_artifact_shows_figures_and_the_way_to_the_workflow_run() -> None:
+    view = RunView("hunter", "2/4", "1234.1", url="https://github.com/o/r/actions/runs/1234")
+    stats = {"topics": 2, "videos_new": 1234, "failed": 0, "calls": {"search": 2}, "outcome": "ok"}
+    assert artifact_text(view.name, RunEnd(Outcome.OK, ExitCode.OK, None), stats, view) == (
+        "# hunter 2/4 of run 1234.1\n\nOutcome: **ok**, exit code 0\n\n"
+        "| figure | number |\n|---|---:|\n| topics | 2 |\n"
+        "| videos new | 1,234 |\n| calls, search | 2 |\n\n"
+        "[Workflow run 1234.1](https://github.com/o/r/actions/runs/1234)\n"
+    )
+    assert artifact_key("run_hunter_cycle") == "maia-run-hunter-cycle"
+
+
+@pytest.mark.parametrize("text", ["`x` <img src=x>", "[a](http://b)\n# c", "a|b\n---|---", "\u202eabc", "*b* &lt;"])
+def test_no_foreign_text_is_markup_in_an_artifact(text: str) -> None:
+    view = RunView("hunter", "0/1", text, url="https://host/a) <b>`c`\n[d](http://e)")
+    plain = artifact_text(text, RunEnd(Outcome.FAILURE, ExitCode.FAILURE, text), {}, view)
+    lines = plain.splitlines()
+    head, error, link = lines[0], lines[4], lines[6]
+    assert len(lines) == 7
+    assert not set("`*_[]<>|") & set(head.removeprefix("# "))
+    assert error.startswith("`")
+    assert error.endswith("`")
+    assert error.count("`") == 2
+    assert link.count("](") == link.count(")") == 1
+    assert not set("<>` ") & set(link.partition("](")[2])
+    assert "\u202e" not in plain

@@ -71,6 +71,8 @@ class Store(MemoryFileSystem):  # type: ignore[misc]
                 raise error
             case dict() as answer:
                 return answer
+        if method == "delete_object":
+            return self._delete({"Objects": [asked]})
         return self._list(**asked) if method == "list_object_versions" else self._delete(**asked)
 
     def _note(self, key: str, entry: dict[str, Any]) -> None:
@@ -120,24 +122,19 @@ def refusal(code: str, message: str = "No.") -> OSError:
     return error
 
 
+NOTES = ("notes.txt", "maia/notes.txt", "maia/metadata.txt", "maia2/metadata/a.json")
+
+
 def test_of_a_versioned_bucket_the_present_files_are_left_and_nothing_else() -> None:
     store = Store()
-    store.put(FILE, OTHER, PART, FILE, FILE)
-    store.delete(OTHER)
-    store.delete(PART)
+    erase_versions(store, FOLDERS)
+    assert set(store.calls) == {"list_object_versions"}, "an empty bucket is only looked at"
+    store.put(FILE, OTHER, PART, FILE, FILE, *NOTES, *NOTES)
+    store.delete(OTHER, PART, *NOTES)
     store.put(PART)
     erase_versions(store, FOLDERS)
-    assert store.history() == {FILE: 1, PART: 1}
+    assert store.history() == {FILE: 1, PART: 1, **dict.fromkeys(NOTES, 3)}, "what is not in the folders keeps its own"
     assert store.present() == [FILE, PART]
-
-
-def test_what_is_not_in_the_folders_keeps_its_history() -> None:
-    store = Store()
-    notes = ("notes.txt", "maia/notes.txt", "maia/metadata.txt", "maia2/metadata/a.json")
-    store.put(FILE, FILE, *notes, *notes)
-    store.delete(*notes)
-    erase_versions(store, FOLDERS)
-    assert store.history() == {FILE: 1, **dict.fromkeys(notes, 3)}
 
 
 def test_what_was_kept_before_versioning_was_turned_off_goes_too() -> None:
@@ -160,12 +157,6 @@ def test_of_a_bucket_that_never_had_versions_nothing_is_deleted() -> None:
     erase_versions(store, FOLDERS)
     assert "delete_objects" not in store.calls
     assert store.present() == [FILE, PART]
-
-
-def test_an_empty_bucket_is_looked_at_and_left() -> None:
-    store = Store()
-    erase_versions(store, FOLDERS)
-    assert set(store.calls) == {"list_object_versions"}
 
 
 @pytest.mark.parametrize("forgetful", [False, True])
@@ -197,63 +188,62 @@ def test_a_store_that_knows_no_versions_is_logged_and_asked_once(code: str, capl
 
 
 @pytest.mark.parametrize(
-    "error",
-    [refusal("AccessDenied", "not authorized to perform: s3:ListBucketVersions"), OSError("Connection reset by peer")],
+    ("code", "message"),
+    [
+        ("MissingContentMD5", "Missing required header for this request: Content-Md5."),
+        ("InvalidRequest", "Missing required header for this request: Content-MD5"),
+        ("NotImplemented", "The requested resource is not implemented"),
+        ("411", "Length Required"),
+    ],
 )
-def test_versions_that_cannot_be_listed_are_an_error(error: OSError) -> None:
-    store = Store()
-    store.put(FILE, FILE)
-    store.refused["list_object_versions"] = error
-    with pytest.raises(OSError, match=r"not authorized|reset by peer"):
-        erase_versions(store, FOLDERS)
-    assert store.history() == {FILE: 2}
-
-
-def test_versions_that_may_not_be_deleted_are_an_error_that_says_how_many_and_why() -> None:
+def test_where_bulk_deletions_are_refused_versions_go_one_by_one(code: str, message: str) -> None:
     store = Store()
     store.put(FILE, FILE, FILE)
-    failed = {"Key": FILE, "Code": "AccessDenied", "Message": "the object is locked"}
-    store.refused["delete_objects"] = {"Errors": [failed, failed]}
-    with pytest.raises(OSError, match=r"^2 earlier versions could not be deleted: the object is locked$"):
-        erase_versions(store, FOLDERS)
-    assert store.calls.count("delete_objects") == 1
+    store.refused["delete_objects"] = refusal(code, message)
+    erase_versions(store, FOLDERS)
+    assert store.history() == {FILE: 1}
+    assert (store.calls.count("delete_objects"), store.calls.count("delete_object")) == (1, 2)
 
 
-def test_an_error_on_the_way_leaves_the_rest_to_the_next_time() -> None:
+FAILED = {"Key": FILE, "Code": "AccessDenied", "Message": "the object is locked"}
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "reason"),
+    [
+        ("list_object_versions", refusal("AccessDenied", "not authorized: s3:ListBucketVersions"), "not authorized"),
+        ("list_object_versions", OSError("Connection reset by peer"), "reset by peer"),
+        ("delete_objects", OSError("Connection reset by peer"), "reset by peer"),
+        ("delete_objects", {"Errors": [FAILED] * 2}, "^2 earlier versions could not be deleted: the object is locked$"),
+        ("delete_objects", {}, f"still lists {FILE}"),
+    ],
+    ids=["may not be listed", "not listed", "not deleted", "may not be deleted", "deleted, and still there"],
+)
+def test_versions_that_are_not_deleted_are_an_error_and_go_the_next_time(
+    method: str, answer: OSError | dict[str, Any], reason: str
+) -> None:
     store = Store()
     store.put(FILE, FILE, PART, PART)
-    store.refused["delete_objects"] = OSError("Connection reset by peer")
-    with pytest.raises(OSError, match="reset by peer"):
+    store.refused[method] = answer
+    with pytest.raises(OSError, match=reason):
         erase_versions(store, FOLDERS)
+    assert store.history() == {FILE: 2, PART: 2}
     store.refused.clear()
     erase_versions(store, FOLDERS)
     assert store.history() == {FILE: 1, PART: 1}
 
 
-class Shared(Store):
-    """Another process deletes a file right before the first versions are erased."""
-
-    cachable = False
-    deleted = False
-
-    def call_s3(self, method: str, **asked: Any) -> dict[str, Any]:
-        if method == "delete_objects" and not self.deleted:
-            self.deleted = True
-            self.delete(FILE)
-        return super().call_s3(method, **asked)
-
-
-def test_a_file_that_another_process_deletes_meanwhile_does_not_come_back() -> None:
-    store = Shared()
+def test_a_file_that_another_process_deletes_meanwhile_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
     store.put(FILE, FILE, OTHER)
+    call = store.call_s3
+
+    def deleted_before(method: str, **asked: Any) -> dict[str, Any]:
+        if method == "delete_objects" and FILE in store.present():
+            store.delete(FILE)
+        return call(method, **asked)
+
+    monkeypatch.setattr(store, "call_s3", deleted_before)
     erase_versions(store, FOLDERS)
     assert store.history() == {OTHER: 1}
     assert store.present() == [OTHER]
-
-
-def test_a_store_that_says_it_deleted_and_did_not_is_an_error() -> None:
-    store = Store()
-    store.put(FILE, FILE)
-    store.refused["delete_objects"] = {}
-    with pytest.raises(OSError, match=f"still lists {FILE}"):
-        erase_versions(store, FOLDERS)

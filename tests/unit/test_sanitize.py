@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 
 from atlas import notifier
 from atlas.adapters.events import Event
+from atlas.adapters.growth import Kind, Riser
 from atlas.adapters.keys import BucketReport, KeyDAO, KeyReport
 from atlas.adapters.queue import QueueDAO
-from atlas.adapters.report import Growth
 from atlas.commands import events as events_command
 from atlas.commands.running import run as run_atlas
 from atlas.config import settings
@@ -31,6 +31,7 @@ from atlas.quota.buckets import Bucket
 from atlas.sanitize import escape_mentions, escape_workflow_commands, sanitize
 from maia.commands import keys as keys_command
 from maia.commands import queue as queue_command
+from maia.commands.riser_text import riser_lines
 from maia.runtime.logs import _CHATTY, set_up_logging
 from maia.runtime.result_file import one_line
 
@@ -58,18 +59,20 @@ HOSTILE = {
 }  # fmt: skip
 OBEYED = re.compile(r"^\s*::|##\[", re.MULTILINE)
 """What GitHub's runner takes for a command."""
-
-
 TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def steers(text: str, *, lines: int = 1) -> bool:
     """Whether a text has anything that a terminal, a reader or the runner obeys, or more lines than it may have."""
     body = text.removesuffix("\n")
-    unseen = [c for c in body if c != "\n" and unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
-    turned = [c for c in body if unicodedata.bidirectional(c) in TURNS]
-    marks = [c for c in body if c in "\u200e\u200f\u061c\ufeff"]
-    return bool(unseen or turned or marks or OBEYED.search(body) or body.count("\n") >= lines)
+    obeyed = [
+        c
+        for c in body
+        if (c != "\n" and unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"})
+        or unicodedata.bidirectional(c) in TURNS
+        or c in "\u200e\u200f\u061c\ufeff"
+    ]
+    return bool(obeyed or OBEYED.search(body) or body.count("\n") >= lines)
 
 
 @pytest.fixture(params=HOSTILE.values(), ids=HOSTILE.keys())
@@ -82,26 +85,21 @@ def test_each_of_them_would_steer_something() -> None:
     assert {name for name, text in HOSTILE.items() if not steers(text)} == harmless
 
 
-# ── what makes them harmless ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_plain_text_steers_nothing_and_keeps_its_words(hostile: str) -> None:
-    assert not steers(escape_workflow_commands(sanitize(hostile)))
-    words = re.findall(r"[a-z]{4,}", hostile)
-    assert [word for word in words if word not in escape_workflow_commands(sanitize(hostile))] == []
+def test_sanitized_text_steers_nothing_and_keeps_its_words(hostile: str) -> None:
+    text = escape_workflow_commands(sanitize(hostile))
+    assert not steers(text)
+    assert [word for word in re.findall(r"[a-z]{4,}", hostile) if word not in text] == []
+    assert not steers(one_line(hostile)), "of a result file"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "Ελλάδα · 日本語 · עברית · العربية",
-        "👩‍👩‍👧‍👦 🏴‍☠️ e\u0301",
-        "می‌خواهم",
-        "a::b std::vector ::1 ## [x] 50 % #1",
+        "Ελλάδα · 日本語 · עברית · العربية", "👩‍👩‍👧‍👦 🏴‍☠️ e\u0301", "می‌خواهم", "a::b std::vector ::1 ## [x] 50 % #1",
         "\u00a0nbsp",
     ],
-)
-def test_what_people_write_is_left_alone(text: str) -> None:
+)  # fmt: skip
+def test_text_of_people_is_left_alone(text: str) -> None:
     assert escape_workflow_commands(sanitize(text)) == text
 
 
@@ -109,9 +107,6 @@ def test_what_people_write_is_left_alone(text: str) -> None:
 def test_a_text_without_mentions_stays_readable(text: str) -> None:
     assert escape_mentions(text).replace("\u200b", "") == text
     assert escape_mentions(text.replace("@e", "e")) == text.replace("@e", "e")
-
-
-# ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -137,43 +132,24 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Any:
         logging.getLogger(name).setLevel(level)
 
 
-@pytest.mark.parametrize("terminal", [False, True], ids=["plain", "terminal"])
-def test_a_log_line_is_no_command_and_no_other_line(hostile: str, log: Any, terminal: bool) -> None:
-    written = log(hostile, terminal=terminal)
-    assert not steers(written, lines=20)
+@pytest.mark.parametrize("way", ["plain", "terminal", "traceback"])
+def test_a_log_line_is_no_command_and_no_other_line(hostile: str, log: Any, way: str) -> None:
+    error = RuntimeError(hostile) if way == "traceback" else None
+    written = log(hostile, error=error, terminal=way == "terminal")
+    assert not steers(written, lines=100)
     first, *others = written.rstrip("\n").split("\n")
     assert "WARNING" in first
     assert all(line.startswith("    ") or not line for line in others), "none of them begins like a line of the log"
+    assert ("RuntimeError" in written) == (way == "traceback")
 
 
 def test_a_json_line_is_one_line_with_the_text_in_it(hostile: str, log: Any) -> None:
     written = log(hostile, json=True)
     assert not steers(written)
-    message = json.loads(written)["message"]
-    assert message == f"'{hostile}' is skipped"
+    assert json.loads(written)["message"] == f"'{hostile}' is skipped"
 
 
-def test_the_text_of_an_error_is_text_in_a_traceback_too(hostile: str, log: Any) -> None:
-    def fail() -> None:
-        raise RuntimeError(hostile)
-
-    try:
-        fail()
-    except RuntimeError as error:
-        written = log("x", error=error)
-    assert "RuntimeError" in written
-    assert not steers(written, lines=100)
-    assert all(line.startswith("    ") or not line for line in written.rstrip("\n").split("\n")[1:])
-
-
-# ── last words, result files, messages ──────────────────────────────────────────────────────────────────────────────
-
-
-def test_an_error_in_a_result_file_is_one_line(hostile: str) -> None:
-    assert not steers(one_line(hostile))
-
-
-def test_the_last_words_of_a_command_are_one_line(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_that_ends_a_command_is_one_line(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
     async def fail() -> None:
         raise ConfigError(f"{hostile} is no setting")
 
@@ -191,16 +167,13 @@ async def test_a_notification_is_text_without_mentions(hostile: str, monkeypatch
     text = event_message(EventType.SEARCH_GAP, [(*render(EventType.SEARCH_GAP, gap), 0)])
     monkeypatch.setattr(notifier, "_deliver", lambda _, text, __: sent.append((text.title, text.body)) or "")
     monkeypatch.setenv("NOTIFY_URLS", "json://127.0.0.1")
-    notifier.settings.reload()
+    settings.reload()
     assert await notifier.notify(text.title, f"{text.body}\n{hostile}")
     ((title, body),) = sent
     assert not steers(title.replace("##[", ""))
     for text in (title, body):
         assert not re.search(r"@\w|\]\(|<[!@#]", text)
         assert not any(c for c in text if c not in "\n\t" and steers(f"a{c}"))
-
-
-# ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def drawn(table: Any) -> str:
@@ -210,55 +183,54 @@ def drawn(table: Any) -> str:
     return shown
 
 
-def test_a_table_of_events_shows_text(hostile: str) -> None:
-    event = Event(1, NOW, "search_gap", None, "hunter", "0/1", {"query_term": hostile, "reason": hostile})
-    shown = drawn(events_command._table([event]))
+def check_table(shown: str, hostile: str) -> None:
     assert not steers(shown, lines=100)
     if "[bold red]" in hostile:
         assert "[bold red]cats[/]" in shown
+
+
+def test_a_table_of_events_shows_text(hostile: str) -> None:
+    event = Event(1, NOW, "search_gap", None, "hunter", "0/1", {"query_term": hostile, "reason": hostile})
+    check_table(drawn(events_command._table([event])), hostile)
+
+
+def test_the_fastest_videos_show_text(hostile: str) -> None:
+    riser = Riser(
+        "v", hostile, "c", hostile, Kind.VIDEO, None, None, NOW, NOW, 1, hostile, NOW, 2, 1.0, *[None] * 4, NOW,
+        None, None,
+    )  # fmt: skip
+    check_table(drawn(Group(*riser_lines(riser, 1, [], NOW, width=120))), hostile)
+
+
+def answering(answer: Any) -> Any:
+    async def answer_(*_: object) -> Any:
+        return answer
+
+    return answer_
 
 
 def test_the_table_of_keys_shows_text(
     hostile: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket = BucketReport(Bucket.SEARCH, 1, 1, 100, 100, NOW, hostile)
-
-    async def report(*_: object) -> list[KeyReport]:
-        return [KeyReport(("0123456789ab",), ("hunting",), hostile, (bucket,))]
-
-    monkeypatch.setattr(KeyDAO, "report", report)
-    monkeypatch.setattr(keys_command.database, "open", report)
+    monkeypatch.setattr(KeyDAO, "report", answering([KeyReport(("0123456789ab",), ("hunting",), hostile, (bucket,))]))
+    monkeypatch.setattr(keys_command.database, "open", answering(None))
     monkeypatch.setenv("COLUMNS", "900")
     with settings.override(youtube_api_key_pool_json='{"hunting": ["KEY"]}'):
         keys_command.keys(SimpleNamespace(invoked_subcommand=None))  # type: ignore[arg-type]
     assert not steers(capsys.readouterr().out, lines=100)
 
 
-def test_the_fastest_growing_of_the_demo_show_text(hostile: str) -> None:
-    growth_table = pytest.importorskip("demo.report", reason="the demo is part of the checkout").growth_table
-    row = Growth("v", hostile, hostile, 1, NOW, NOW, NOW, 2, NOW, 1, 1.0)
-    shown = drawn(growth_table([row]))
-    assert not steers(shown, lines=100)
-
-
 def test_the_list_of_queries_shows_text(
     hostile: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = {
-        "query_term": "x",
-        "display_term": hostile, "priority": 1, "leased": True, "leased_by": hostile, "status": "active",
-        "source": "tag", "mentions": 1,
-        "last_searched_at": None, "due_at": None, "searches": 0, "results": 0,
+        "query_term": "x", "display_term": hostile, "priority": 1, "leased": True, "leased_by": hostile,
+        "status": "active", "source": "tag", "mentions": 1, "last_searched_at": None, "due_at": None, "searches": 0,
+        "results": 0,
     }  # fmt: skip
-
-    async def rows(*_: object) -> list[dict[str, Any]]:
-        return [row]
-
-    monkeypatch.setattr(QueueDAO, "list", rows)
-    monkeypatch.setattr(queue_command.database, "open", rows)
+    monkeypatch.setattr(QueueDAO, "list", answering([row]))
+    monkeypatch.setattr(queue_command.database, "open", answering(None))
     monkeypatch.setenv("COLUMNS", "400")
     queue_command.list_()
-    shown = capsys.readouterr().out
-    assert not steers(shown, lines=100)
-    if "[bold red]" in hostile:
-        assert "[bold red]cats[/]" in shown
+    check_table(capsys.readouterr().out, hostile)

@@ -24,7 +24,7 @@ def topic(**changes: Any) -> TopicRow:
         "id": 1, "query_term": "cats", "next_page_token": None, "last_searched_at": None, "priority": 1,
         "source": "tag", "status": "active", "page": 0, "restarts": 0, "published_after": AFTER,
         "published_before": NOON, "round_before": None, "round_ended_at": None, "oldest_read": None,
-        "slice_results": 0, "round_pages": 0, "round_new": 0, "barren_rounds": 0, "empty_answers": 0,
+        "slice_results": 0, "round_pages": 0, "round_new": 0, "rounds_without_new": 0, "empty_answers": 0,
         "lease_token": uuid.uuid4(),
     }  # fmt: skip
     assert not changes.keys() - row.keys()
@@ -35,20 +35,23 @@ def hours(*before_noon: float) -> list[datetime]:
     return [NOON - timedelta(hours=number) for number in before_noon]
 
 
-def read(row: TopicRow, token: str | None, *published: datetime, new: int = 0, results: int = 50) -> search_rounds.Step:
-    return search_rounds.page_read(row, PageRead(token, results, published, new), most_pages=MOST)
+def read(
+    row: TopicRow, token: str | None, *published: datetime, new: int = 0, results: int = 50
+) -> search_rounds.RoundStep:
+    return search_rounds.after_page(row, PageRead(token, results, published, new), most_pages=MOST)
 
 
 MIDDLE = {"next_page_token": "A", "page": 1, "round_pages": 1, "slice_results": 50, "oldest_read": hours(2)[0]}
 
 
 def test_the_next_page_keeps_the_window_and_remembers_how_far_it_read() -> None:
-    step = read(topic(**MIDDLE, round_new=3), "B", *hours(2, 3, 4), new=2)
+    step = read(topic(**MIDDLE, round_new=3, empty_answers=3), "B", *hours(2, 3, 4), new=2)
     assert (step.rest, step.gap) == (None, None)
     row = step.row
     assert (row["status"], row["next_page_token"], row["page"], row["round_pages"]) == ("active", "B", 2, 2)
     assert (row["published_after"], row["published_before"], row["round_before"]) == (AFTER, NOON, None)
     assert (row["slice_results"], row["round_new"], row["oldest_read"]) == (100, 5, hours(4)[0])
+    assert row["empty_answers"] == 0
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,6 @@ def test_the_next_page_keeps_the_window_and_remembers_how_far_it_read() -> None:
 def test_a_round_that_cannot_go_on_ends_with_its_gap(
     changes: dict[str, Any], token: str | None, published: list[datetime], new: int, reason: str
 ) -> None:
-    """Before: only an answer without a page token ended a round, and nothing of it was known to be lost."""
     row = topic(**changes)
     step = read(row, token, *published, new=new)
     assert step.gap is not None
@@ -76,7 +78,7 @@ def test_a_round_that_cannot_go_on_ends_with_its_gap(
     assert (step.gap.published_after, step.gap.published_before) == (AFTER, reached)
     assert step.gap.pages_read == row["round_pages"] + 1
     assert (step.row["status"], step.row["round_ended_at"], step.row["oldest_read"]) == ("waiting", NOON, None)
-    assert step.rest == policy.topic_interval(step.row["barren_rounds"])
+    assert step.rest == policy.topic_interval(step.row["rounds_without_new"])
 
 
 @pytest.mark.parametrize(
@@ -100,24 +102,24 @@ def test_a_window_that_was_read_to_its_start_has_no_gap(
     assert (step.row["status"], step.row["round_ended_at"]) == ("waiting", NOON)
 
 
-@pytest.mark.parametrize(
-    ("slice_results", "token", "begins"),
-    [(450, None, True), (450, "B", True), (350, None, True), (349, None, False), (350, "B", False)],
-)
+@pytest.mark.parametrize(("slice_results", "token"), [(450, None), (450, "B"), (350, None)])
 def test_a_full_list_is_followed_by_a_slice_that_begins_at_the_oldest_read(
-    slice_results: int, token: str | None, begins: bool
+    slice_results: int, token: str | None
 ) -> None:
-    """Before: what YouTube lists behind the newest 500 was lost without a word."""
     row = read(topic(**MIDDLE | {"slice_results": slice_results}), token, *hours(3, 4)).row
-    if not begins:
-        assert row["published_before"] == (NOON if token else None)
-        return
     assert (row["published_after"], row["published_before"], row["round_before"]) == (AFTER, *hours(4, 0))
     assert (row["status"], row["next_page_token"], row["page"], row["slice_results"]) == ("active", None, 0, 0)
     assert (row["round_pages"], row["oldest_read"]) == (2, hours(4)[0])
     again = read(topic(**row | {"slice_results": 450, "next_page_token": "C"}), None, *hours(5, 6)).row
     assert (again["published_before"], again["round_before"]) == tuple(hours(6, 0))
     assert read(again, None, *hours(7)).row["round_ended_at"] == NOON, "the whole round's window is read"
+
+
+@pytest.mark.parametrize(("slice_results", "token", "before"), [(349, None, None), (350, "B", NOON)])
+def test_a_list_that_is_not_full_begins_no_slice(slice_results: int, token: str | None, before: datetime) -> None:
+    assert (
+        read(topic(**MIDDLE | {"slice_results": slice_results}), token, *hours(3, 4)).row["published_before"] == before
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,17 +130,17 @@ def test_a_full_list_is_followed_by_a_slice_that_begins_at_the_oldest_read(
         (hours(3, 23, 4, 5), 5),
         (hours(5, 4, 3), 4),
         (hours(-1, 3, 4, 30), 4),  # outside of the window
+        # newer known videos and those outside of the window are no progress
+        (hours(-1, 30), None),
+        (hours(0.5, 1), None),
     ],
 )
 def test_what_is_out_of_order_or_out_of_the_window_does_not_count_as_read(
-    published: list[datetime], oldest: float
+    published: list[datetime], oldest: float | None
 ) -> None:
-    assert read(topic(**MIDDLE), "B", *published).row["oldest_read"] == hours(oldest)[0]
-
-
-@pytest.mark.parametrize("published", [hours(-1, 30), hours(0.5, 1)])
-def test_newer_known_videos_and_those_outside_of_the_window_are_no_progress(published: list[datetime]) -> None:
-    assert read(topic(**MIDDLE), "B", *published).row["status"] == "waiting"
+    row = read(topic(**MIDDLE), "B", *published).row
+    assert row["oldest_read"] == (None if oldest is None else hours(oldest)[0])
+    assert row["status"] == ("waiting" if oldest is None else "active")
 
 
 def test_known_videos_are_progress_as_long_as_they_are_older() -> None:
@@ -150,33 +152,30 @@ def test_known_videos_are_progress_as_long_as_they_are_older() -> None:
 def test_page_tokens_in_a_circle_end() -> None:
     row, pages = topic(), 0
     while row["status"] == "active":
-        token = "AB"[pages % 2]
-        row = read(row, token, *hours(pages % 2 + 1), new=0).row
+        row = read(row, "AB"[pages % 2], *hours(pages % 2 + 1), new=0).row
         pages += 1
     assert pages == 3
 
 
 def test_an_answer_without_results_is_asked_again_and_then_the_round_ends_unread() -> None:
-    row = topic(barren_rounds=2, round_ended_at=AFTER, round_pages=0)
+    row = topic(rounds_without_new=2, round_ended_at=AFTER, round_pages=0)
     for number in range(policy.ASKED_AGAIN):
-        step = search_rounds.page_unread(row, 81)
+        step = search_rounds.after_unreadable_page(row, 81)
         assert (step.rest, step.gap) == (policy.ASKED_AGAIN_AFTER, None)
         assert step.row == row | {"status": "waiting", "empty_answers": number + 1}
         row = step.row
-    step = search_rounds.page_unread(row, 81)
+    step = search_rounds.after_unreadable_page(row, 81)
     assert step.gap is not None
     assert (step.gap.published_after, step.gap.published_before) == (AFTER, NOON)
     assert "4 answers without readable results, of 81" in step.gap.reason
-    assert (step.row["round_ended_at"], step.row["barren_rounds"], step.row["empty_answers"]) == (AFTER, 2, 0)
+    assert (step.row["round_ended_at"], step.row["rounds_without_new"], step.row["empty_answers"]) == (AFTER, 2, 0)
     assert step.rest == policy.topic_interval(2), "its rest does not grow"
 
 
 def test_an_unread_page_in_the_middle_gives_up_what_lies_behind_it() -> None:
-    step = search_rounds.page_unread(topic(**MIDDLE, empty_answers=policy.ASKED_AGAIN, barren_rounds=1), 81)
+    step = search_rounds.after_unreadable_page(
+        topic(**MIDDLE, empty_answers=policy.ASKED_AGAIN, rounds_without_new=1), 81
+    )
     assert step.gap is not None
     assert (step.gap.published_after, step.gap.published_before) == (AFTER, hours(2)[0])
-    assert (step.row["round_ended_at"], step.row["barren_rounds"]) == (NOON, 1)
-
-
-def test_a_page_that_is_read_ends_the_row_of_empty_answers() -> None:
-    assert read(topic(empty_answers=3), "A", *hours(1)).row["empty_answers"] == 0
+    assert (step.row["round_ended_at"], step.row["rounds_without_new"]) == (NOON, 1)

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import random
+import re
 import shlex
 import string
 import subprocess
@@ -59,23 +60,18 @@ def test_a_secret_is_found_in_any_form(form: str) -> None:
     assert leak == "a key"
 
 
-def test_what_is_found_is_named_and_never_shown() -> None:
+def test_a_leak_is_named_and_never_shown() -> None:
     (leak,) = find_leaks(b"..." + SECRET.encode(), {"a key": SECRET, "another": "never-written-1"})
     assert leak == f"a key: in clear, at byte 3 of {3 + len(SECRET.encode())}"
+    with pytest.raises(ValueError, match="fewer than 12 characters") as caught:
+        find_leaks(b"", {"a": "tooShort-1"})
+    assert "tooShort-1" not in str(caught.value)
 
 
 def test_nothing_is_found_where_there_is_nothing() -> None:
     words = {"a": SECRET, "b": SECRET[::-1], "c": "x" * SHORTEST}
-    assert find_leaks(NOISE.encode(), words) == []
-    assert find_leaks(b"", words) == []
-    assert find_leaks(SECRET.encode()[:-1], words) == []
-    assert find_leaks(base64.b64encode(SECRET.encode()[1:]), words) == []
-
-
-def test_a_secret_that_is_too_short_to_find_is_refused() -> None:
-    with pytest.raises(ValueError, match="fewer than 12 characters") as caught:
-        find_leaks(b"", {"a": "tooShort-1"})
-    assert "tooShort-1" not in str(caught.value)
+    for data in (NOISE.encode(), b"", SECRET.encode()[:-1], base64.b64encode(SECRET.encode()[1:])):
+        assert find_leaks(data, words) == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc here")
@@ -89,8 +85,6 @@ def test_the_list_of_processes_has_what_stands_on_a_command_line() -> None:
         child.stdin.close()
     assert found
 
-
-# ── the plugin ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SUITE = """
 import logging, pytest, sys
@@ -123,10 +117,9 @@ def test_a_test_that_shows_a_planted_secret_fails(tmp_path: Path) -> None:
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rA", str(tmp_path)],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
-    lines = done.stdout.splitlines()
     assert done.returncode == 1, done.stdout
-    assert {line.split("::")[1].split()[0] for line in lines if line.startswith("ERROR ")} == {
-        "test_prints", "test_logs", "test_late",
-    }  # fmt: skip
-    assert {line.split("::")[1].split()[0] for line in lines if line.startswith("FAILED ")} == {"test_a_child"}
-    assert any("looked for 9 planted secrets in" in line for line in lines)
+    found = re.findall(r"^(ERROR|FAILED) \S+::(\w+)", done.stdout, re.MULTILINE)
+    assert sorted(found) == [
+        ("ERROR", "test_late"), ("ERROR", "test_logs"), ("ERROR", "test_prints"), ("FAILED", "test_a_child"),
+    ]  # fmt: skip
+    assert "looked for 9 planted secrets in" in done.stdout

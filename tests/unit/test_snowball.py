@@ -9,52 +9,25 @@ import unicodedata
 import pytest
 
 from atlas.config import settings
-from maia.agents.snowball import LONGEST, SHORTEST, normalise, snowball
+from maia.agents.enrichment import normalise, snowball
 
 
 @pytest.mark.parametrize(
     ("tag", "query"),
     [
-        ("Music", "music"),
-        ("  two \t words\n", "two words"),
-        ("ｆｕｌｌ　ｗｉｄｔｈ", "full width"),
-        ("ﬁlm", "film"),
-        ("Straße", "strasse"),
-        ("ΜΟΥΣΙΚΉ", "μουσική"),
-        ("e\u0301te\u0301", "été"),
-        ("#shorts", "shorts"),
-        ("# # tag #", "tag"),
-        ("＃タグ", "タグ"),
-        ("c#", None),
-        ("a\x00b\x1fc\x7fd\x85e", "a b c d e"),
-        ("line\u2028break\u2029", "line break"),
-        ("\u200bzero\u2060 width\ufeff", "zero width"),
-        ("\u202emusic\u202c", "music"),
-        ("half \ud83d", "half"),
-        ("می\u200cخواهم", "می\u200cخواهم"),
-        ("👩\u200d🚀", "👩\u200d🚀"),
-        ("lo\u200dfi\u200c", "lofi"),
-        ("caf\u00e9\u200d\u00e9", "café\u00e9"),
-        ("\u2764\ufe0f\u200d\U0001f525", "\u2764\u200d\U0001f525"),
-        ("music\u3164\u034f", "music"),
-        ("", None),
-        ("   ", None),
-        ("##", None),
-        ("\u200b\u200b\u200b", None),
-        ("a", None),
-        ("ab", "ab"),
-        ("x" * LONGEST, "x" * LONGEST),
-        ("x" * (LONGEST + 1), None),
-        ("ß" * 51, None),
-        ("  " + "x" * LONGEST + "  ", "x" * LONGEST),
+        ("Music", "music"), ("  two \t words\n", "two words"), ("ｆｕｌｌ　ｗｉｄｔｈ", "full width"), ("ﬁlm", "film"),
+        ("Straße", "strasse"), ("ΜΟΥΣΙΚΉ", "μουσική"), ("e\u0301te\u0301", "été"), ("#shorts", "shorts"),
+        ("# # tag #", "tag"), ("＃タグ", "タグ"), ("c#", None), ("a\x00b\x1fc\x7fd\x85e", "a b c d e"),
+        ("line\u2028break\u2029", "line break"), ("\u200bzero\u2060 width\ufeff", "zero width"),
+        ("\u202emusic\u202c", "music"), ("half \ud83d", "half"), ("می\u200cخواهم", "می\u200cخواهم"),
+        ("👩\u200d🚀", "👩\u200d🚀"), ("lo\u200dfi\u200c", "lofi"), ("caf\u00e9\u200d\u00e9", "café\u00e9"),
+        ("\u2764\ufe0f\u200d\U0001f525", "\u2764\u200d\U0001f525"), ("music\u3164\u034f", "music"), ("", None),
+        ("   ", None), ("##", None), ("\u200b\u200b\u200b", None), ("a", None), ("ab", "ab"), ("x" * 100, "x" * 100),
+        ("x" * 101, None), ("ß" * 51, None), ("  " + "x" * 100 + "  ", "x" * 100),
     ],
-)
+)  # fmt: skip
 def test_a_tag_is_written_as_a_query_in_one_way(tag: str, query: str | None) -> None:
     assert normalise(tag) == query
-
-
-def test_the_limits_are_those_of_the_contracts() -> None:
-    assert (SHORTEST, LONGEST) == (2, 100)
 
 
 def test_a_query_is_its_own_normal_form_whatever_the_character() -> None:
@@ -81,14 +54,9 @@ def test_a_video_gives_at_most_so_many_and_those_not_taken_do_not_count() -> Non
             assert snowball(["x", "one", "ONE", "two", "three"]) == queries
 
 
-def test_allow_and_deny_are_looked_for_in_the_query() -> None:
-    with settings.override(hunter_tag_allow="music|film", hunter_tag_deny="^old", hunter_tags_per_video=5):
+def test_allow_and_deny_are_searched_in_the_query_in_any_case() -> None:
+    with settings.override(hunter_tag_allow="music|film", hunter_tag_deny="^OLD", hunter_tags_per_video=5):
         assert snowball(["Old Music", "NEW MUSIC", "Ｆｉｌｍ", "sport"]) == ["new music", "film"]
-
-
-def test_patterns_of_another_case_hold_too() -> None:
-    with settings.override(hunter_tag_deny="NSFW"):
-        assert snowball(["nsfw stuff", "fine"]) == ["fine"]
 
 
 def test_without_settings_ten_tags_of_a_video_are_taken() -> None:

@@ -25,22 +25,20 @@ SQL = re.compile(
 )
 
 
-def calls(path: Path) -> list[ast.Call]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"sql", "bind"}
-    ]
+LOADERS = {"sql", "bind", "folder"}
 
 
 def used() -> set[str]:
-    found = set()
+    found: set[str] = set()
     for path in set(SOURCES) - {Path(queries.__file__)}:
-        for call in calls(path):
-            (argument,) = call.args
-            assert isinstance(argument, ast.Constant), f"{path.name}:{call.lineno}: a statement is named by a literal"
-            found.add(str(argument.value))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in LOADERS:
+                (argument,) = node.args
+                assert isinstance(argument, ast.Constant), f"{path.name}:{node.lineno}: name it by a literal"
+                whole = node.func.id == "folder"
+                found |= (
+                    {name for name in names() if name.startswith(f"{argument.value}/")} if whole else {argument.value}
+                )
     return found
 
 

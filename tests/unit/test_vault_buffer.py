@@ -6,8 +6,9 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,151 +17,98 @@ from atlas.vault.layout import decode_part
 from atlas.vault.providers.off import OffProvider
 from atlas.vault.records import decode, encode
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+from ..support.archives import MemoryProvider
 
-    from atlas.vault.providers.base import Entry
-
-
-AN_EMPTY_ONE = encode({"_maia": {"observed_at": "2026-11-22T08:00:00.000000Z"}})
+A, B = "aaaaaaaaaaa", "bbbbbbbbbbb"
+EMPTY = encode({"_maia": {"observed_at": "2026-11-22T08:00:00.000000Z"}})
 
 
-class FakeProvider:
+class FakeProvider(MemoryProvider):
     name = "fake"
-    enabled = True
-    folder_limit = None
-    skipped: ClassVar[dict[str, str]] = {}
 
     def __init__(self, act: Callable[[Mapping[str, bytes]], Mapping[str, str]] = lambda _: {}) -> None:
+        super().__init__()
         self.act = act
         self.flushes: list[dict[str, bytes]] = []
-
-    def check_writable(self) -> None:
-        pass
-
-    def check(self) -> None:
-        pass
-
-    def read(self, path: str) -> bytes | None:
-        return None
-
-    def list(self, folder: str) -> Iterator[Entry]:
-        return iter(())
 
     def commit(
         self, add: Mapping[str, bytes], delete: Collection[str], *, message: str, deadline: float
     ) -> Mapping[str, str]:
         assert not delete
         self.flushes.append(dict(add))
-        self.message = message
-        self.thread = threading.current_thread()
+        self.message, self.left, self.thread = message, deadline - time.monotonic(), threading.current_thread()
         return self.act(add)
 
-    def erase_history(self) -> None:
-        pass
 
+def at(*times: str) -> Callable[[], datetime]:
+    """A clock that shows these times one after the other, and then the last of them."""
 
-def at(text: str) -> Callable[[], datetime]:
-    return lambda: datetime.fromisoformat(text)
+    def shown() -> Iterator[datetime]:
+        yield from map(datetime.fromisoformat, times)
+        while True:
+            yield datetime.fromisoformat(times[-1])
+
+    return shown().__next__
 
 
 async def test_nothing_is_stored_before_the_flush_and_nothing_twice() -> None:
     provider = FakeProvider()
     vault = Vault(provider, now=at("2026-11-22T23:59:59Z"))
-    vault.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"})
-    vault.store_metadata("bbbbbbbbbbb", {"id": "bbbbbbbbbbb"})
-    assert vault.pending() == 2
-    assert provider.flushes == []
+    answer = {"id": "before"}
+    vault.store_metadata(A, answer)
+    answer["id"] = "after"  # later changes of the mapping do not count
+    vault.store_metadata(B, {"id": B})
+    assert (vault.pending(), provider.flushes) == (2, [])
 
-    assert await vault.flush() == FlushReport(stored=("aaaaaaaaaaa", "bbbbbbbbbbb"))
+    assert await vault.flush() == FlushReport(stored=(A, B))
     assert vault.pending() == 0
     assert await vault.flush() == FlushReport()
     (files,) = provider.flushes
-    assert list(files) == ["metadata/2026-11-22/aaaaaaaaaaa.json", "metadata/2026-11-22/bbbbbbbbbbb.json"]
+    assert list(files) == [f"metadata/2026-11-22/{A}.json", f"metadata/2026-11-22/{B}.json"]
+    assert decode(files[f"metadata/2026-11-22/{A}.json"])["id"] == "before"
     assert provider.message == "Archive 2 videos"
     assert provider.thread is not threading.main_thread()
 
 
 async def test_a_later_record_of_the_same_day_replaces_and_one_of_the_next_day_does_not() -> None:
     provider = FakeProvider()
-    times = iter(map(datetime.fromisoformat, ["2026-11-22T10:00Z", "2026-11-22T11:00Z", *["2026-11-23T00:00Z"] * 2]))
-    vault = Vault(provider, now=lambda: next(times))
+    vault = Vault(provider, now=at("2026-11-22T10:00Z", "2026-11-22T11:00Z", "2026-11-23T00:00Z"))
     for views in ("1", "2", "3"):
-        vault.store_metadata("aaaaaaaaaaa", {"views": views})
-
-    assert (await vault.flush()).stored == ("aaaaaaaaaaa",)
+        vault.store_metadata(A, {"views": views})
+    assert (await vault.flush()).stored == (A,)
     assert [(path, decode(body)["views"]) for path, body in provider.flushes[0].items()] == [
-        ("metadata/2026-11-22/aaaaaaaaaaa.json", "2"),
-        ("metadata/2026-11-23/aaaaaaaaaaa.json", "3"),
+        (f"metadata/2026-11-22/{A}.json", "2"),
+        (f"metadata/2026-11-23/{A}.json", "3"),
     ]
 
 
-async def test_a_video_is_stored_only_when_all_its_records_are() -> None:
-    times = iter(map(datetime.fromisoformat, ["2026-11-22T10:00Z", *["2026-11-23T00:00Z"] * 2]))
-    provider = FakeProvider(lambda add: {list(add)[1]: "disk full"})
-    vault = Vault(provider, now=lambda: next(times))
-    vault.store_metadata("aaaaaaaaaaa", {})
-    vault.store_metadata("aaaaaaaaaaa", {})
-
-    report = await vault.flush()
-
-    assert (report.stored, report.failed) == ((), ("aaaaaaaaaaa",))
-
-
-async def test_later_changes_of_the_mapping_do_not_count() -> None:
-    provider = FakeProvider()
-    vault = Vault(provider)
-    answer = {"id": "before"}
-    vault.store_metadata("aaaaaaaaaaa", answer)
-    answer["id"] = "after"
-    await vault.flush()
-    (body,) = provider.flushes[0].values()
-    assert decode(body)["id"] == "before"
-
-
-async def test_partial_failures_are_reported_by_id_and_not_kept(caplog: pytest.LogCaptureFixture) -> None:
-    provider = FakeProvider(lambda add: {next(iter(add)): "disk full"})
-    vault = Vault(provider)
-    vault.store_metadata("aaaaaaaaaaa", {})
-    vault.store_metadata("bbbbbbbbbbb", {})
-
-    report = await vault.flush()
-
-    assert report == FlushReport(
-        stored=("bbbbbbbbbbb",),
-        failed=("aaaaaaaaaaa",),
-        error="1 of 2 videos were not archived (fake): disk full.",
-    )
-    assert vault.pending() == 0
+async def test_a_video_is_stored_only_when_all_its_records_are(caplog: pytest.LogCaptureFixture) -> None:
+    vault = Vault(FakeProvider(lambda add: {list(add)[1]: "disk full"}), now=at("2026-11-22T10:00Z", "2026-11-23T00Z"))
+    for video in (A, A, B):
+        vault.store_metadata(video, {})
+    error = "1 of 2 videos were not archived (fake): disk full."
+    assert await vault.flush() == FlushReport(stored=(B,), failed=(A,), error=error)
+    assert vault.pending() == 0, "what failed is not kept"
     (logged,) = caplog.records
     assert logged.levelno == logging.WARNING
     assert "disk full" in logged.getMessage()
 
 
-@pytest.mark.parametrize("error", [OSError("no\nroute"), ValueError(""), KeyError("x"), SystemError("x")])
-async def test_whatever_the_provider_raises_is_reported(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    def fail(_: object) -> Mapping[str, str]:
-        raise error
+SECRET = "hf_" + "x" * 30
 
-    vault = Vault(FakeProvider(fail))
-    vault.store_metadata("aaaaaaaaaaa", {})
+
+@pytest.mark.parametrize(
+    "error", [OSError("no\nroute"), ValueError(""), KeyError("x"), SystemError("x"), OSError(f"bad header {SECRET}")]
+)
+async def test_whatever_the_provider_raises_is_reported(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    vault = Vault(FakeProvider(Mock(side_effect=error)))
+    vault.store_metadata(A, {})
     report = await vault.flush()
-    assert report.failed == ("aaaaaaaaaaa",)
+    assert report.failed == (A,)
     assert report.error is not None
     assert "\n" not in report.error
     assert len(caplog.records) == 1
-
-
-async def test_a_secret_in_the_providers_text_is_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
-    secret = "hf_" + "x" * 30
-
-    def fail(_: object) -> Mapping[str, str]:
-        raise OSError(f"bad header {secret}")
-
-    vault = Vault(FakeProvider(fail))
-    vault.store_metadata("aaaaaaaaaaa", {})
-    report = await vault.flush()
-    assert secret not in f"{report}{caplog.text}"
+    assert SECRET not in f"{report}{caplog.text}"
 
 
 async def test_a_provider_that_hangs_is_abandoned() -> None:
@@ -171,31 +119,24 @@ async def test_a_provider_that_hangs_is_abandoned() -> None:
         return {}
 
     vault = Vault(FakeProvider(hang), flush_seconds=0.05)
-    vault.store_metadata("aaaaaaaaaaa", {})
+    vault.store_metadata(A, {})
     async with asyncio.timeout(10):
         report = await vault.flush()
     over.set()
-    assert report.failed == ("aaaaaaaaaaa",)
+    assert report.failed == (A,)
     assert report.error is not None
     assert "no answer within 0.05 s" in report.error
 
 
 async def test_a_flush_may_be_given_less_time_but_not_more() -> None:
-    left: list[float] = []
-
-    class Timed(FakeProvider):
-        def commit(self, *_: object, deadline: float, **__: object) -> Mapping[str, str]:  # type: ignore[override]
-            left.append(deadline - time.monotonic())
-            return {}
-
-    vault = Vault(Timed(), flush_seconds=20.0)
-    for seconds in (None, 5.0, 100.0):
-        vault.store_metadata("aaaaaaaaaaa", {})
-        assert (await vault.flush(seconds)).stored == ("aaaaaaaaaaa",)
-    assert max(left) <= 18.0
-    assert left[1] <= 4.5
-    vault.store_metadata("aaaaaaaaaaa", {})
-    assert (await vault.flush(0.0)).failed == ("aaaaaaaaaaa",)
+    provider = FakeProvider()
+    vault = Vault(provider, flush_seconds=20.0)
+    for seconds, most in ((None, 18.0), (5.0, 4.5), (100.0, 18.0)):
+        vault.store_metadata(A, {})
+        assert (await vault.flush(seconds)).stored == (A,)
+        assert provider.left <= most
+    vault.store_metadata(A, {})
+    assert (await vault.flush(0.0)).failed == (A,)
 
 
 async def test_what_arrives_during_a_flush_belongs_to_the_next() -> None:
@@ -206,57 +147,45 @@ async def test_what_arrives_during_a_flush_belongs_to_the_next() -> None:
         assert go_on.wait(10)
         return {}
 
-    provider = FakeProvider(wait)
-    vault = Vault(provider)
-    vault.store_metadata("aaaaaaaaaaa", {})
+    vault = Vault(FakeProvider(wait))
+    vault.store_metadata(A, {})
     flushing = asyncio.create_task(vault.flush())
     assert await asyncio.to_thread(inside.wait, 10)  # the loop goes on while the provider works
-    vault.store_metadata("bbbbbbbbbbb", {})
+    vault.store_metadata(B, {})
     go_on.set()
-
-    assert (await flushing).stored == ("aaaaaaaaaaa",)
+    assert (await flushing).stored == (A,)
     assert vault.pending() == 1
-    assert (await vault.flush()).stored == ("bbbbbbbbbbb",)
+    assert (await vault.flush()).stored == (B,)
 
 
 async def test_a_record_that_cannot_be_written_is_reported_and_the_others_are_stored(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    provider = FakeProvider()
-    vault = Vault(provider)
-    vault.store_metadata("aaaaaaaaaaa", {"bad": object()})
-    assert "aaaaaaaaaaa" in caplog.text
-    vault.store_metadata("bbbbbbbbbbb", {})
-
+    vault = Vault(FakeProvider())
+    vault.store_metadata(A, {"bad": object()})
+    assert A in caplog.text
+    vault.store_metadata(B, {})
+    vault.store_metadata("corrected", {"bad": object()})
+    vault.store_metadata("corrected", {"good": 1})
     report = await vault.flush()
-
-    assert (report.stored, report.failed) == (("bbbbbbbbbbb",), ("aaaaaaaaaaa",))
+    assert (report.stored, report.failed) == ((B, "corrected"), (A,))
     assert report.error is not None
     assert "object cannot be written as JSON" in report.error
     assert await vault.flush() == FlushReport()
 
 
-async def test_a_record_that_is_corrected_before_the_flush_counts() -> None:
-    vault = Vault(FakeProvider())
-    vault.store_metadata("aaaaaaaaaaa", {"bad": object()})
-    vault.store_metadata("aaaaaaaaaaa", {"good": 1})
-    assert await vault.flush() == FlushReport(stored=("aaaaaaaaaaa",))
-
-
-@pytest.mark.parametrize("limit", ["FLUSH_DUE_RECORDS", "FLUSH_DUE_BYTES"])
+@pytest.mark.parametrize(("limit", "value"), [("FLUSH_DUE_RECORDS", 3), ("FLUSH_DUE_BYTES", 3 * len(EMPTY))])
 async def test_a_full_buffer_says_once_that_a_flush_is_due_and_drops_nothing(
-    limit: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    limit: str, value: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buffer, limit, {"FLUSH_DUE_RECORDS": 3, "FLUSH_DUE_BYTES": 3 * len(AN_EMPTY_ONE)}[limit])
+    monkeypatch.setattr(buffer, limit, value)
     vault = Vault(FakeProvider(), now=at("2026-11-22T08:00:00Z"))
-    for n in range(2):
+    for n in (0, 1, 0):  # the first one is replaced, so not a third one
         vault.store_metadata(f"video{n}", {})
-    vault.store_metadata("video0", {})  # replaced, so not a third one
     assert not vault.flush_due
     assert caplog.records == []
     for n in range(2, 6):
         vault.store_metadata(f"video{n}", {})
-
     assert vault.flush_due
     assert len(caplog.records) == 1
     assert "flush is due" in caplog.text
@@ -267,54 +196,44 @@ async def test_a_full_buffer_says_once_that_a_flush_is_due_and_drops_nothing(
 async def test_off_takes_nothing_and_claims_nothing() -> None:
     vault = Vault(OffProvider())
     assert not vault.enabled
-    vault.store_metadata("aaaaaaaaaaa", {})
+    vault.store_metadata(A, {})
     assert vault.pending() == 0
     assert await vault.flush() == FlushReport()
     with pytest.raises(ValueError, match="not a video id"):
         vault.store_metadata("../escape", {})
 
 
-async def test_a_refetched_record_is_marked_with_the_schedule_time() -> None:
+LATE = datetime(2026, 11, 22, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "refetched", "observed", "day", "mark"),
+    [
+        ("2026-11-23T00:30:00+05:30", False, None, "2026-11-22", '{"observed_at":"2026-11-22T19:00:00.000000Z"}'),
+        ("2026-11-23T00:00:01Z", False, LATE, "2026-11-23", '{"observed_at":"2026-11-22T23:59:59.999999Z"}'),
+        (
+            "2017-11-14T08:00:00Z", True, None, "2017-11-14",
+            '{"observed_at":"2017-11-14T08:00:00.000000Z","refetched_at":"2017-11-14T08:00:00Z"}',
+        ),
+    ],
+    ids=["the day is UTC's", "observed by the database's clock", "refetched"],
+)  # fmt: skip
+async def test_a_record_lies_under_its_day_and_is_marked_with_its_times(
+    now: str, refetched: bool, observed: datetime | None, day: str, mark: str
+) -> None:
     provider = FakeProvider()
-    vault = Vault(provider, now=lambda: datetime(2017, 11, 14, 8, tzinfo=UTC))
-    vault.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"}, refetched=True)
+    vault = Vault(provider, now=at(now))
+    vault.store_metadata(A, {"id": A}, refetched=refetched, observed_at=observed)
     await vault.flush()
-    ((path, body),) = provider.flushes[0].items()
-    assert path == "metadata/2017-11-14/aaaaaaaaaaa.json"
-    mark = b'{"observed_at":"2017-11-14T08:00:00.000000Z","refetched_at":"2017-11-14T08:00:00Z"}'
-    assert body == b'{"id":"aaaaaaaaaaa","_maia":' + mark + b"}\n"
-
-
-async def test_the_time_of_the_observation_may_be_the_databases() -> None:
-    provider = FakeProvider()
-    vault = Vault(provider, now=at("2026-11-23T00:00:01Z"))
-    vault.store_metadata("aaaaaaaaaaa", {}, observed_at=datetime(2026, 11, 22, 23, 59, 59, 999_999, tzinfo=UTC))
-    await vault.flush()
-    ((path, body),) = provider.flushes[0].items()
-    assert path == "metadata/2026-11-23/aaaaaaaaaaa.json"
-    assert decode(body) == {"_maia": {"observed_at": "2026-11-22T23:59:59.999999Z"}}
-
-
-async def test_the_day_is_utcs_whatever_the_clocks_zone() -> None:
-    provider = FakeProvider()
-    vault = Vault(provider, now=at("2026-11-23T00:30:00+05:30"))
-    vault.store_metadata("aaaaaaaaaaa", {})
-    await vault.flush()
-    assert list(provider.flushes[0]) == ["metadata/2026-11-22/aaaaaaaaaaa.json"]
+    assert provider.flushes[0] == {f"metadata/{day}/{A}.json": f'{{"id":"{A}","_maia":{mark}}}\n'.encode()}
 
 
 async def test_packed_a_flush_is_one_file_for_each_day() -> None:
     provider = FakeProvider()
-    times = iter(map(datetime.fromisoformat, ["2026-11-22T23:59Z"] * 2 + ["2026-11-23T00:00Z"] * 2))
-    vault = Vault(provider, "packed", now=lambda: next(times))
-    for video_id in ("aaaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc"):
-        vault.store_metadata(video_id, {"id": video_id})
-
-    assert (await vault.flush()).stored == ("aaaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc")
-
+    vault = Vault(provider, "packed", now=at("2026-11-22T23:59Z", "2026-11-22T23:59Z", "2026-11-23T00:00Z"))
+    for video in (A, B, "ccccccccccc"):
+        vault.store_metadata(video, {"id": video})
+    assert (await vault.flush()).stored == (A, B, "ccccccccccc")
     (files,) = provider.flushes
-    assert [[record.video_id for record in decode_part(part)] for part in files.values()] == [
-        ["aaaaaaaaaaa", "bbbbbbbbbbb"],
-        ["ccccccccccc"],
-    ]
+    assert [[record.video_id for record in decode_part(part)] for part in files.values()] == [[A, B], ["ccccccccccc"]]
     assert [path[:34] for path in files] == ["packed/2026-11-22/20261123T0000000", "packed/2026-11-23/20261123T0000000"]

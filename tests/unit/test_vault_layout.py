@@ -69,9 +69,6 @@ def test_the_day_is_read_from_the_path(path: str) -> None:
 )
 def test_what_is_neither_has_no_day(path: str) -> None:
     assert (day_of(path), video_of(path), is_part(path)) == (None, None, False)
-
-
-def test_a_folder_has_a_day_only_where_folders_count() -> None:
     assert day_of("packed/2026-11-22", folders=True) == DAY
     assert day_of("metadata/2026-02-30", folders=True) is None
 
@@ -165,7 +162,7 @@ def test_parts_may_be_joined_and_written_by_other_tools() -> None:
     assert [found.video_id for found in decode_part(joined)] == ["aaaaaaaaaaa", "bbbbbbbbbbb"]
 
 
-def test_the_record_that_was_observed_last_counts_wherever_it_lies() -> None:
+def test_the_record_that_was_observed_last_counts_and_of_equals_the_last_one() -> None:
     early, late = record(at=AT), record(at=AT + timedelta(microseconds=1))
     silent, broken = record(at=None), Record("aaaaaaaaaaa", DAY, b"{")
     assert newest([late, early]) is late
@@ -173,12 +170,9 @@ def test_the_record_that_was_observed_last_counts_wherever_it_lies() -> None:
     assert newest([early, silent]) is early
     assert newest([broken]) is broken
     assert newest([]) is None
-
-
-def test_of_equals_the_last_one_counts() -> None:
-    one, other = record(n=1), record(n=2)
-    assert newest([one, other]) is other
-    assert newest([record(at=None), last := record(at=None)]) is last
+    for at in (AT, None):
+        one, other = record(at=at, n=1), record(at=at, n=2)
+        assert newest([one, other]) is other
 
 
 def test_a_part_is_small() -> None:

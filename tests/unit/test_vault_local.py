@@ -5,42 +5,40 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from atlas.errors import ConfigError
-from atlas.vault.providers.base import Entry
+from atlas.vault.providers.base import ArchiveFile
 from atlas.vault.providers.local import LocalProvider
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PATH = "metadata/2026-11-22/aaaaaaaaaaa.json"
 
 
-def soon() -> float:
-    return time.monotonic() + 30
-
-
 def put(
-    provider: LocalProvider, *paths: str, body: bytes = b"{}\n", deadline: float | None = None
+    provider: LocalProvider, *paths: str, body: bytes = b"{}\n", delete: tuple[str, ...] = (), seconds: float = 30
 ) -> Mapping[str, str]:
-    return provider.commit(dict.fromkeys(paths, body), (), message="", deadline=deadline or soon())
+    return provider.commit(dict.fromkeys(paths, body), delete, message="", deadline=time.monotonic() + seconds)
 
 
 def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_folder_is_made_at_the_first_flush_and_not_before(tmp_path: Path) -> None:
+def test_the_folder_is_made_at_the_first_flush_and_an_empty_one_goes(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "vault"
     provider = LocalProvider(folder)
     provider.check()
-    assert not folder.parent.exists()
-    assert not put(provider, PATH)
-    assert files(folder) == [PATH]
+    provider.check_writable()
+    assert list(tmp_path.iterdir()) == []
+    for _ in range(2):
+        assert not put(provider, PATH)
+        provider.check_writable()
+        assert files(folder) == [PATH]
+        assert not put(provider, delete=(PATH,))
+        assert list((folder / "metadata").iterdir()) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
@@ -67,25 +65,36 @@ def test_a_write_that_breaks_off_leaves_the_old_record_and_no_rest(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    failed = put(provider, PATH, body=b"new\n")
-
-    assert failed == {PATH: "No space left on device"}
+    assert put(provider, PATH, body=b"new\n") == {PATH: "No space left on device"}
     assert provider.read(PATH) == b"old\n"
     assert files(tmp_path) == [PATH]
 
 
-def test_one_that_cannot_be_written_does_not_touch_the_others(tmp_path: Path) -> None:
+def test_one_that_cannot_be_written_or_deleted_does_not_touch_the_others(tmp_path: Path) -> None:
     (tmp_path / PATH).mkdir(parents=True)
     (tmp_path / "metadata" / "2026-11-23").write_text("in the way")
-    others = [
-        "metadata/2026-11-22/bbbbbbbbbbb.json",
-        "metadata/2026-11-23/ccccccccccc.json",
-        "metadata/2026-11-24/d.json",
-    ]
-    failed = put(LocalProvider(tmp_path), PATH, *others)
-    assert set(failed) == {PATH, others[1]}
+    names = ("2026-11-22/bbbbbbbbbbb.json", "2026-11-23/ccccccccccc.json", "2026-11-24/d.json")
+    good, stuck, other = (f"metadata/{name}" for name in names)
+    provider = LocalProvider(tmp_path)
+    failed = put(provider, PATH, good, stuck, other)
+    assert set(failed) == {PATH, stuck}
     assert all(failed.values())
-    assert files(tmp_path) == [others[0], "metadata/2026-11-23", others[2]]
+    assert files(tmp_path) == [good, "metadata/2026-11-23", other]
+    assert set(put(provider, delete=(PATH, good))) == {PATH}
+    assert put(provider, delete=(other,), seconds=-1) == {other: "the time for the flush was up"}
+    assert files(tmp_path) == ["metadata/2026-11-23", other]
+
+
+def refuse(error: OSError, where: str = "") -> Callable[[Path, bytes], int]:
+    """A `write_bytes` that makes the file and fails, in a folder of that name or in any."""
+
+    def write(self: Path, data: bytes) -> int:
+        self.touch()
+        if where in {"", self.parent.name}:
+            raise error
+        return len(data)
+
+    return write
 
 
 def test_a_path_that_is_no_folder_is_a_config_error(tmp_path: Path) -> None:
@@ -95,14 +104,6 @@ def test_a_path_that_is_no_folder_is_a_config_error(tmp_path: Path) -> None:
             LocalProvider(folder).check()
 
 
-def test_one_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
-    LocalProvider(tmp_path / "deep" / "vault").check_writable()
-    assert list(tmp_path.iterdir()) == []
-    put(LocalProvider(tmp_path), PATH)
-    LocalProvider(tmp_path).check_writable()
-    assert files(tmp_path) == [PATH]
-
-
 @pytest.mark.skipif(not Path("/proc/sys").is_dir(), reason="there is no folder here in which nobody may make a file")
 def test_a_folder_that_cannot_be_written_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"VAULT_PATH: the archive cannot be written: .*: .*\. Set VAULT_PATH"):
@@ -110,11 +111,7 @@ def test_a_folder_that_cannot_be_written_is_a_config_error() -> None:
 
 
 def test_a_full_disk_is_a_config_error_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, data: bytes) -> int:
-        self.touch()
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_bytes", refuse(OSError(28, "No space left on device")))
     for folder in (tmp_path, tmp_path / "deep"):
         with pytest.raises(ConfigError, match="No space left on device"):
             LocalProvider(folder).check_writable()
@@ -123,17 +120,10 @@ def test_a_full_disk_is_a_config_error_and_nothing_is_left(tmp_path: Path, monke
 
 def test_the_folders_of_both_layouts_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each may be a mount of its own."""
-    write = Path.write_bytes
-
-    def refused(self: Path, data: bytes) -> int:
-        if self.parent.name == "packed":
-            raise OSError(30, "Read-only file system")
-        return write(self, data)
-
     (tmp_path / "metadata").mkdir()
     (tmp_path / "packed").mkdir()
     LocalProvider(tmp_path).check_writable()
-    monkeypatch.setattr(Path, "write_bytes", refused)
+    monkeypatch.setattr(Path, "write_bytes", refuse(OSError(30, "Read-only file system"), "packed"))
     with pytest.raises(ConfigError, match="packed: Read-only file system"):
         LocalProvider(tmp_path).check_writable()
 
@@ -148,38 +138,10 @@ def test_files_are_listed_in_the_order_of_their_paths_and_leftovers_are_none(tmp
     provider = LocalProvider(tmp_path)
     put(provider, "a/b/c.json", "a/b-c.json", "a.json", "a/b.json", "z/.hidden/x", "a/b/.c.json.1234.tmp")
     assert list(provider.list("")) == [
-        Entry(path, 3) for path in sorted(["a.json", "a/b-c.json", "a/b.json", "a/b/c.json"])
+        ArchiveFile(path, 3) for path in sorted(["a.json", "a/b-c.json", "a/b.json", "a/b/c.json"])
     ]
     assert [entry.path for entry in provider.list("a/b")] == ["a/b/c.json"]
     assert list(provider.list("nowhere")) == []
-
-
-def test_a_folder_that_is_empty_is_deleted_and_made_again(tmp_path: Path) -> None:
-    provider = LocalProvider(tmp_path)
-    put(provider, PATH)
-    assert not provider.commit({}, [PATH], message="", deadline=soon())
-    assert list((tmp_path / "metadata").iterdir()) == []
-    assert not put(provider, PATH)
-    assert files(tmp_path) == [PATH]
-
-
-def test_erasing_history_deletes_what_killed_processes_left_long_ago(tmp_path: Path) -> None:
-    provider = LocalProvider(tmp_path)
-    old, young = (tmp_path / "metadata" / "2026-11-22" / name for name in (".a.01.tmp", ".b.02.tmp"))
-    put(provider, PATH)
-    old.write_text("half")
-    young.write_text("half")
-    os.utime(old, (0, 0))
-    provider.erase_history()
-    assert files(tmp_path) == [str(young.relative_to(tmp_path)), PATH]
-
-
-def test_what_cannot_be_deleted_is_said(tmp_path: Path) -> None:
-    (tmp_path / PATH).mkdir(parents=True)
-    failed = LocalProvider(tmp_path).commit({}, [PATH], message="", deadline=soon())
-    assert set(failed) == {PATH}
-    late = LocalProvider(tmp_path).commit({}, [PATH], message="", deadline=time.monotonic() - 1)
-    assert late == {PATH: "the time for the flush was up"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from atlas.vault.providers.base import Entry
+    from atlas.vault.providers.base import ArchiveFile
 
 DAY = date(2026, 11, 22)
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -46,6 +47,11 @@ def test_a_record_is_found_in_either_layout(provider: LocalProvider, token: str)
     assert load(provider, "aaaaaaaaaaa", AT) == one
     assert load(provider, "ccccccccccc", DAY) is None
     assert load(provider, "aaaaaaaaaaa", DAY - timedelta(days=1)) is None
+    assert not provider.commit(
+        {part_path(DAY, AT, "bb"): encode_part([record("ddddddddddd", 1, DAY + timedelta(days=1))])}, (), message="",
+        deadline=time.monotonic() + 30,
+    )  # fmt: skip
+    assert load(provider, "ddddddddddd", DAY) is None, "a record of another day in a part is not this day's"
 
 
 def test_the_last_observation_counts_in_whichever_layout_it_is(provider: LocalProvider) -> None:
@@ -54,11 +60,6 @@ def test_the_last_observation_counts_in_whichever_layout_it_is(provider: LocalPr
     put(provider, record("aaaaaaaaaaa", 4), token="bb")
     assert load(provider, "aaaaaaaaaaa", DAY) == last
     assert load(provider, "bbbbbbbbbbb", DAY) == late
-
-
-def test_a_record_of_another_day_in_a_part_is_not_this_days(provider: LocalProvider) -> None:
-    put(provider, record("aaaaaaaaaaa", 1, DAY + timedelta(days=1)), token="aa")
-    assert load(provider, "aaaaaaaaaaa", DAY) is None
 
 
 def test_what_is_no_part_is_passed_over_and_a_damaged_part_is_named(provider: LocalProvider) -> None:
@@ -81,7 +82,7 @@ class Moving(LocalProvider):
 
     moves = 1
 
-    def list(self, folder: str) -> Iterator[Entry]:
+    def list(self, folder: str) -> Iterator[ArchiveFile]:
         for entry in list(super().list(folder)):
             if self.moves:
                 self.moves -= 1
@@ -92,24 +93,21 @@ class Moving(LocalProvider):
             yield entry
 
 
-def test_records_that_are_packed_anew_while_they_are_looked_for_are_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moves", [1, 100])
+def test_records_that_are_packed_anew_are_found_once_they_stay(tmp_path: Path, moves: int) -> None:
     provider = Moving(tmp_path)
+    provider.moves = moves
     put(provider, one := record("aaaaaaaaaaa", 1), token="aa")
-    assert load(provider, "aaaaaaaaaaa", DAY) == one
-    assert provider.moves == 0
+    if moves == 1:
+        assert load(provider, "aaaaaaaaaaa", DAY) == one
+        assert provider.moves == 0
+    else:
+        with pytest.raises(OSError, match="packed/2026-11-22"):
+            load(provider, "aaaaaaaaaaa", DAY)
 
 
-def test_parts_that_never_stay_are_an_error_and_not_none(tmp_path: Path) -> None:
-    provider = Moving(tmp_path)
-    provider.moves = 100
-    put(provider, record("aaaaaaaaaaa", 1), token="aa")
-    with pytest.raises(OSError, match="packed/2026-11-22"):
-        load(provider, "aaaaaaaaaaa", DAY)
-
-
-def test_a_place_that_is_missing_as_a_whole_holds_none(tmp_path: Path) -> None:
-    class Missing(LocalProvider):
-        def list(self, folder: str) -> Iterator[Entry]:
-            raise FileNotFoundError(folder)
-
-    assert load(Missing(tmp_path), "aaaaaaaaaaa", DAY) is None
+def test_a_place_that_is_missing_as_a_whole_holds_none(
+    provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider, "list", Mock(side_effect=FileNotFoundError))
+    assert load(provider, "aaaaaaaaaaa", DAY) is None

@@ -71,27 +71,28 @@ def test_a_stored_record_that_is_no_object_is_a_value_error(body: bytes) -> None
 AT = datetime(2026, 11, 22, 8, 30, 0, 7, tzinfo=UTC)
 
 
-def test_a_record_says_when_it_was_observed_under_one_key_of_ours_which_is_the_last() -> None:
-    answer = {"id": "x", "observed_at": "YouTube's own"}
-    assert list(mark(answer, AT).items()) == [
-        ("id", "x"),
-        ("observed_at", "YouTube's own"),
-        ("_maia", {"observed_at": "2026-11-22T08:30:00.000007Z"}),
-    ]
-    assert answer == {"id": "x", "observed_at": "YouTube's own"}
+OBSERVED = {"observed_at": "2026-11-22T08:30:00.000007Z"}
 
 
-def test_a_refetched_record_says_so_too() -> None:
-    assert mark({}, AT, AT)["_maia"] == {
-        "observed_at": "2026-11-22T08:30:00.000007Z",
-        "refetched_at": "2026-11-22T08:30:00Z",
-    }
-
-
-def test_a_record_marked_before_keeps_the_rest_of_its_mark() -> None:
-    marked = mark({"_maia": {"note": 1, "observed_at": "before"}, "id": "x"}, AT)
-    assert list(marked) == ["id", "_maia"]
-    assert marked["_maia"] == {"note": 1, "observed_at": "2026-11-22T08:30:00.000007Z"}
+@pytest.mark.parametrize(
+    ("answer", "refetched", "marked"),
+    [
+        ({"id": "x", "observed_at": "YouTube's"}, None, {"id": "x", "observed_at": "YouTube's", "_maia": OBSERVED}),
+        ({}, AT, {"_maia": {**OBSERVED, "refetched_at": "2026-11-22T08:30:00Z"}}),
+        (
+            {"_maia": {"note": 1, "observed_at": "before"}, "id": "x"},
+            None,
+            {"id": "x", "_maia": {"note": 1, **OBSERVED}},
+        ),
+    ],
+    ids=["new", "refetched", "marked before"],
+)
+def test_a_record_says_when_it_was_observed_under_one_key_of_ours_which_is_the_last(
+    answer: dict[str, Any], refetched: datetime | None, marked: dict[str, Any]
+) -> None:
+    before = dict(answer)
+    assert list(mark(answer, AT, refetched).items()) == list(marked.items())
+    assert answer == before
 
 
 def test_the_time_of_the_observation_comes_back_to_the_microsecond() -> None:

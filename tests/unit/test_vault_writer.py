@@ -4,72 +4,49 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
 from atlas.vault.layout import decode_part, files_folder, is_part
-from atlas.vault.providers.base import Entry, Refused
+from atlas.vault.providers.base import ArchiveFile, Refused
 from atlas.vault.records import Record
 from atlas.vault.writer import Writer
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+from ..support.archives import MemoryProvider
 
 DAY, NEXT = date(2026, 11, 22), date(2026, 11, 23)
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 
 
-class Shelf:
+class Shelf(MemoryProvider):
     """Keeps files in memory and takes at most so many in a folder."""
 
-    name = "shelf"
-    enabled = True
-
     def __init__(self, limit: int | None = 100) -> None:
-        self.folder_limit = limit
-        self.skipped: dict[str, str] = {}
-        self.files: dict[str, bytes] = {}
+        super().__init__()
+        self.folder_limit = limit  # type: ignore[assignment]
         self.listed: list[str] = []
-        self.commits = 0
-        self.failing: dict[str, str] = {}
         self.missing = False
         self.broken: Exception | None = None
 
-    def check_writable(self) -> None:
-        pass
-
-    def check(self) -> None:
-        pass
-
-    def read(self, path: str) -> bytes | None:
-        return self.files.get(path)
-
-    def list(self, folder: str) -> Iterator[Entry]:
+    def list(self, folder: str) -> Iterator[ArchiveFile]:
         self.listed.append(folder)
         if self.missing:
             raise FileNotFoundError
-        return iter([Entry(path, len(body)) for path, body in self.files.items() if path.startswith(f"{folder}/")])
+        return super().list(folder)
 
-    def commit(
-        self, add: Mapping[str, bytes], delete: Collection[str], *, message: str, deadline: float
-    ) -> Mapping[str, str]:
-        self.commits += 1
-        if self.broken:
-            raise self.broken
-        files = self.files | {path: body for path, body in add.items() if path not in self.failing}
-        held = Counter(path.rpartition("/")[0] for path in files)
-        if self.folder_limit is not None and max(held.values()) > self.folder_limit:
-            raise Refused("too many files per directory")
-        self.files = files
-        return {path: reason for path, reason in self.failing.items() if path in add}
+    def commit(self, add: Mapping[str, bytes], delete: Collection[str], **options: Any) -> Mapping[str, str]:
+        held = Counter(path.rpartition("/")[0] for path in {**self.files, **add} if path not in self.refused)
+        full = self.folder_limit is not None and max(held.values()) > self.folder_limit
+        if self.broken or full:
+            self.commits += 1
+            raise self.broken or Refused("too many files per directory")
+        return super().commit(add, delete, **options)
 
-    def erase_history(self) -> None:
-        pass
-
-    def fill(self, number: int, day: date = DAY) -> None:
-        self.files.update({f"{files_folder(day)}/other{n}.json": b"{}\n" for n in range(number)})
+    def fill(self, number: int) -> None:
+        self.files.update({f"{files_folder(DAY)}/other{n}.json": b"{}\n" for n in range(number)})
 
     def kept(self) -> tuple[set[str], set[str]]:
         """The videos in files and in parts, without those of other shards."""
@@ -90,22 +67,18 @@ def store(writer: Writer, some: list[Record]) -> Mapping[str, str]:
     return writer.store(some, AT, time.monotonic() + 30)
 
 
-def test_files_stay_files_where_there_is_no_limit_and_nothing_is_counted() -> None:
+def test_nothing_is_counted_where_there_is_no_limit_and_where_all_is_packed() -> None:
     shelf = Shelf(None)
     assert not store(Writer(shelf), records(500))
-    assert shelf.kept() == (ids(500), set())
-    assert shelf.listed == []
-
-
-def test_a_packed_flush_is_never_counted() -> None:
+    assert (shelf.kept(), shelf.listed) == ((ids(500), set()), [])
     shelf = Shelf()
     assert not store(Writer(shelf, "packed"), records(500) + records(3, NEXT, 500))
-    assert shelf.kept() == (set(), ids(503))
-    assert (shelf.listed, shelf.commits, len(shelf.files)) == ([], 1, 2)
+    assert (shelf.kept(), shelf.listed) == ((set(), ids(503)), [])
+    assert (shelf.commits, len(shelf.files)) == (1, 2)
 
 
 def test_a_folder_is_counted_once_and_goes_over_at_nine_tenths() -> None:
-    shelf = Shelf(100)
+    shelf = Shelf()
     shelf.fill(50)
     writer = Writer(shelf)
     for start in (0, 20):
@@ -118,7 +91,7 @@ def test_a_folder_is_counted_once_and_goes_over_at_nine_tenths() -> None:
 
 
 def test_a_flush_that_alone_is_too_large_is_packed_and_the_next_small_one_is_not() -> None:
-    shelf = Shelf(100)
+    shelf = Shelf()
     writer = Writer(shelf)
     assert not store(writer, records(91))
     assert not store(writer, records(1, start=91))
@@ -126,17 +99,16 @@ def test_a_flush_that_alone_is_too_large_is_packed_and_the_next_small_one_is_not
 
 
 def test_each_day_has_its_own_folder() -> None:
-    shelf = Shelf(100)
+    shelf = Shelf()
     shelf.fill(90)
-    writer = Writer(shelf)
-    assert not store(writer, records(5) + records(5, NEXT, 5))
+    assert not store(Writer(shelf), records(5) + records(5, NEXT, 5))
     assert shelf.kept() == (ids(5, 5), ids(5))
     assert shelf.commits == 1
     assert shelf.listed == ["metadata/2026-11-22", "metadata/2026-11-23"]
 
 
 def test_a_place_that_is_not_made_yet_is_empty() -> None:
-    shelf = Shelf(100)
+    shelf = Shelf()
     shelf.missing = True
     assert not store(Writer(shelf), records(5))
     assert shelf.kept() == (ids(5), set())
@@ -145,7 +117,7 @@ def test_a_place_that_is_not_made_yet_is_empty() -> None:
 def test_what_other_shards_added_meanwhile_shows_by_a_refusal_and_is_counted_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shelf = Shelf(100)
+    shelf = Shelf()
     writer = Writer(shelf)
     assert not store(writer, records(5))
     shelf.fill(93)
@@ -157,40 +129,32 @@ def test_what_other_shards_added_meanwhile_shows_by_a_refusal_and_is_counted_aga
     assert len(shelf.listed) == 2
 
 
-def test_a_refusal_that_packing_does_not_solve_is_raised() -> None:
-    for layout, tries in (("files", 2), ("packed", 1)):
-        shelf = Shelf(100)
-        shelf.broken = Refused("quota")
-        with pytest.raises(Refused, match="quota"):
-            store(Writer(shelf, layout), records(5))  # type: ignore[arg-type]
-        assert shelf.commits == tries
-
-
-def test_other_failures_are_not_tried_in_another_layout() -> None:
-    shelf = Shelf(100)
-    shelf.broken = OSError("no route")
-    with pytest.raises(OSError, match="no route"):
-        store(Writer(shelf), records(5))
-    assert shelf.commits == 1
+@pytest.mark.parametrize(
+    ("layout", "error", "commits"),
+    [("files", Refused("quota"), 2), ("packed", Refused("quota"), 1), ("files", OSError("quota"), 1)],
+    ids=["refused files", "refused parts", "another failure"],
+)
+def test_a_failure_that_packing_does_not_solve_is_raised(layout: Any, error: Exception, commits: int) -> None:
+    shelf = Shelf()
+    shelf.broken = error
+    with pytest.raises(type(error), match="quota"):
+        store(Writer(shelf, layout), records(5))
+    assert shelf.commits == commits
 
 
 def test_what_was_not_stored_is_said_by_the_records_path_and_not_counted() -> None:
     shelf = Shelf(10)
     writer = Writer(shelf)
-    shelf.failing = {f"metadata/2026-11-22/v{n}.json": "disk full" for n in range(5)}
-    assert store(writer, records(9)) == shelf.failing
-    shelf.failing = {}
+    shelf.refused = {f"metadata/2026-11-22/v{n}.json" for n in range(5)}
+    assert store(writer, records(9)) == dict.fromkeys(shelf.refused, "refused")
+    shelf.refused = set()
     assert not store(writer, records(5))
     assert shelf.kept() == (ids(9), set())
 
 
-def test_of_a_part_that_was_not_stored_each_record_is_said() -> None:
+def test_of_a_part_that_was_not_stored_each_record_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     shelf = Shelf()
-
-    def refuse(add: Mapping[str, bytes], delete: object, *, message: str, deadline: float) -> Mapping[str, str]:
-        return dict.fromkeys(add, "disk full")
-
-    shelf.commit = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(shelf, "commit", lambda add, *_, **__: dict.fromkeys(add, "disk full"))
     assert store(Writer(shelf, "packed"), records(2)) == {
         "metadata/2026-11-22/v0.json": "disk full",
         "metadata/2026-11-22/v1.json": "disk full",

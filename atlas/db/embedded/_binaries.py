@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -11,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.errors import ConfigError
-
-__all__ = ["Binaries", "foreign_user"]
 
 _INSTEAD = "set DATABASE_URL to a PostgreSQL server"
 
@@ -58,22 +57,22 @@ class Binaries:
         raise ConfigError(f"the embedded PostgreSQL does not run here ({said}): {_INSTEAD}")
 
 
+def program(name: str) -> Path | None:
+    """Return the path of one of the programs of the ``embedded`` extra; None where it is not installed."""
+    with contextlib.suppress(ConfigError):
+        path = Binaries.find().path / name
+        return path if path.is_file() else None
+    return None
+
+
 def foreign_user() -> list[str]:
     """Return the prefix of a command that makes PostgreSQL accept this user; empty for most users.
 
     PostgreSQL refuses root, and initdb a user without an entry in the password database. In a user namespace the same
     user has another number, which needs an entry too; files keep their owner, and no folder has to be opened.
     """
-    users = {entry.pw_uid for entry in pwd.getpwall()}
-    if os.geteuid() != 0 and _is_known(os.geteuid()):
-        return []
-    other = min(users - {0}, default=1000)
+    with contextlib.suppress(KeyError):
+        if os.geteuid() != 0 and pwd.getpwuid(os.geteuid()):
+            return []
+    other = min({entry.pw_uid for entry in pwd.getpwall()} - {0}, default=1000)
     return ["unshare", "--user", f"--map-user={other}", f"--map-group={other}", "--"]
-
-
-def _is_known(user: int) -> bool:
-    try:
-        pwd.getpwuid(user)
-    except KeyError:
-        return False
-    return True

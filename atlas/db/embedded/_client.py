@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -21,8 +22,6 @@ from atlas.errors import ConfigError, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-__all__ = ["EmbeddedServer", "start", "stop"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,23 +35,14 @@ _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRA
 _ENVIRONMENT_PREFIXES = ("COVERAGE_", "FAKETIME")
 
 
+@dataclass(frozen=True)
 class EmbeddedServer:
-    """A running server, which stays up at least until ``leave`` or the end of this process.
+    """A running server, which stays up at least until ``leave`` or the end of this process; its DSN has no secret."""
 
-    Attributes:
-        path: the server's folder.
-        dsn: its address, which holds no secret.
-        version: such as ``18.4``.
-    """
-
-    def __init__(self, path: Path, dsn: str, version: str, registration: FileLock) -> None:
-        self.path = path
-        self.dsn = dsn
-        self.version = version
-        self._registration = registration
-
-    def __repr__(self) -> str:
-        return f"EmbeddedServer({str(self.path)!r}, version={self.version!r})"
+    path: Path
+    dsn: str
+    version: str
+    _registration: FileLock = field(repr=False)
 
     async def leave(self) -> None:
         """End the use of the server, which stops after its last client; a second call does nothing."""
@@ -62,37 +52,31 @@ class EmbeddedServer:
 async def start(
     path: Path,
     *,
-    asked: bool = True,
+    chosen: bool = True,
     grace: float = 5.0,
     timeout: float = 60.0,  # noqa: ASYNC109 - a whole deadline, passed on as one
     silent: float = 30.0,
 ) -> EmbeddedServer:
     """Join the server of a folder, or start it. Any number of processes may do so at once.
 
-    Args:
-        path: the server's folder, made when missing.
-        asked: the user named this folder; otherwise a log line names it.
-        grace: seconds without a client after which the server stops; the call that starts the server decides.
-        timeout: seconds to wait until it answers.
-        silent: seconds to wait for the answer of a server that has started.
-
-    Raises:
-        ConfigError: the ``embedded`` extra is missing, this user cannot run it here, or the folder cannot be used.
-        DatabaseUnavailable: the server does not start; the message ends with the last lines of its log.
+    Unless the user has ``chosen`` the folder, a log line names it. A server that this call starts stops after ``grace``
+    seconds without a client. The call takes at most ``timeout`` seconds, and waits ``silent`` seconds for the answer of
+    a server that has started. Raises ConfigError if the ``embedded`` extra is missing or user or folder are unsuitable,
+    and DatabaseUnavailable, with the last lines of the log, if the server does not start.
     """
     binaries = Binaries.find()
     folder = Folder(path)
     folder.create()
-    if not asked and folder.data_version() is None:
+    if not chosen and folder.data_version() is None:
         logger.warning(
             "DATABASE_URL is not set: a new embedded PostgreSQL is created in %s. To use another database, set "
             "DATABASE_URL in the environment or in .env; for another folder, set ATLAS_EMBEDDED_PATH",
             folder.path,
         )
-    elif not asked:
+    elif not chosen:
         logger.info("DATABASE_URL is not set: the embedded PostgreSQL in %s is used", folder.path)
     deadline = time.monotonic() + timeout
-    # Once registered, no keeper stops the server any more: one that answers now stays up.
+    # Once this client is registered, no keeper stops the server.
     registration = FileLock(folder.clients_lock)
     await _acquire(registration, folder, deadline, shared=True)
     try:
@@ -104,13 +88,13 @@ async def start(
 
 
 async def stop(path: Path, *, timeout: float = 60.0) -> None:  # noqa: ASYNC109 - a whole deadline
-    """Stop the server of a folder, even under its clients, and wait until it is down.
+    """Stop the server of a folder, even if it has clients, and wait until it is down.
 
     Raises DatabaseUnavailable where it still runs after ``timeout`` seconds.
     """
     folder = Folder(path)
-    if not folder.in_use():
-        return
+    if not folder.keeper_lock.exists():
+        return  # there never was a keeper
     folder.create()
     deadline = time.monotonic() + timeout
     starting, keeper = FileLock(folder.start_lock), FileLock(folder.keeper_lock)
@@ -181,7 +165,7 @@ async def _bring_up(
     try:
         while time.monotonic() < deadline:
             if starting.acquire() and not keeper.taken():
-                # A keeper that ended by itself, unlike a killed one, would end for the same reason once more.
+                # A keeper that ended by itself, unlike a killed one, would fail for the same reason again.
                 if launches == _MAX_LAUNCHES or (launches and keeper.signature() is None):
                     raise _unavailable(folder, "it ended while it was starting", log_start)
                 log_start = await asyncio.to_thread(_launch_keeper, folder, binaries, grace)
@@ -230,7 +214,7 @@ def _environment() -> Iterator[tuple[str, str]]:
     for name, value in os.environ.items():
         if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES):
             yield name, value
-    yield "PYTHONPATH", str(Path(__file__).parents[3])  # where this package is, however the client found it
+    yield "PYTHONPATH", str(Path(__file__).parents[3])  # the folder of this package, however the client imported it
 
 
 def _unavailable(folder: Folder, what: str, log_start: int = 0) -> DatabaseUnavailable:

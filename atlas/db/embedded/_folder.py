@@ -1,4 +1,4 @@
-"""The folder of an embedded server: its files, who may enter it, and which processes serve it."""
+"""The folder of an embedded server: its files, its permissions, and the processes that serve it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pathlib import Path
 
 from atlas.db.embedded._lock import FileLock
 from atlas.errors import ConfigError
-
-__all__ = ["KEEPER", "PORT", "Folder", "Postmaster", "private_folder"]
 
 KEEPER = "atlas.db.embedded._keeper"  # the module that the keeper runs, which identifies its process
 PORT = 5432  # only part of the socket's name: every folder has its own socket folder
@@ -40,20 +38,15 @@ def private_folder(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Postmaster:
-    """What ``postmaster.pid`` says of a server.
-
-    Attributes:
-        socket_dir: None before the server has opened its socket.
-        ready: whether it accepts connections.
-    """
+    """The content of ``postmaster.pid``."""
 
     pid: int
-    socket_dir: Path | None
-    ready: bool
+    socket_dir: Path | None  # None before the server has opened its socket
+    ready: bool  # whether it accepts connections
 
     @classmethod
     def parse(cls, text: str) -> Postmaster | None:
-        """Return what the file says, which may be half written; None without a process id."""
+        """Parse the file, which may be half written; None without a process id."""
         # pid, data folder, start time, port, socket folder, addresses, shared memory key, status
         lines = text.splitlines()
         try:
@@ -65,24 +58,15 @@ class Postmaster:
 
 
 class Folder:
-    """Where everything of one embedded server is.
-
-    Attributes:
-        path: absolute and without symbolic links, so that every process means the same server by it.
-        data: PostgreSQL's data folder.
-        log: what keeper and server report.
-        clients_lock: held shared by each client, and exclusively by a keeper that stops the server.
-        start_lock: held by the client that starts or stops the server.
-        keeper_lock: held and signed by the keeper while it lives.
-    """
+    """The files of one embedded server."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().resolve()
+        self.path = path.expanduser().resolve()  # one path for all processes
         self.data = self.path / "data"
         self.log = self.path / "postgres.log"
-        self.clients_lock = self.path / "clients.lock"
-        self.start_lock = self.path / "start.lock"
-        self.keeper_lock = self.path / "keeper.lock"
+        self.clients_lock = self.path / "clients.lock"  # shared by clients, or exclusive for a keeper that stops
+        self.start_lock = self.path / "start.lock"  # of the client that starts or stops the server
+        self.keeper_lock = self.path / "keeper.lock"  # locked and signed by the running keeper
 
     def create(self) -> None:
         """Make the folder and the missing ones above it, for their owner only.
@@ -113,8 +97,8 @@ class Folder:
     def socket_dir(self) -> Path:
         """Return the private folder of the socket, made when missing. Raises ConfigError where it is not private.
 
-        It is ``run``, or one in the temporary folder where the path is too long for a socket or holds a comma, which
-        separates hosts in a DSN.
+        It is ``run``, or one in the temporary folder where the path is too long for a socket or contains a comma,
+        which separates hosts in a DSN.
         """
         here = self.path / "run"
         if "," not in str(here) and _fits(here):
@@ -122,15 +106,15 @@ class Folder:
         return private_folder(self._temporary_socket_dir())
 
     def _temporary_socket_dir(self) -> Path:
-        # With the inode in its name, a folder that was removed and made again has another socket than its predecessor,
-        # whose server removes its own when it ends.
+        # The name contains the inode, so that a folder that was removed and made again has a new socket: the old server
+        # removes its own when it ends.
         identity = f"{self.path}:{self.path.stat().st_ino}"
         name = f"pleiades-{os.geteuid()}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
         wanted = Path(tempfile.gettempdir()) / name
         return wanted if _fits(wanted) and "," not in str(wanted) else Path("/tmp") / name  # noqa: S108 - private_folder checks it
 
     def recorded(self) -> Postmaster | None:
-        """Return what ``postmaster.pid`` says; the process may have ended since."""
+        """Return the content of ``postmaster.pid``; the process may have ended since."""
         try:
             return Postmaster.parse((self.data / "postmaster.pid").read_text(encoding="utf-8", errors="replace"))
         except OSError:
@@ -148,10 +132,6 @@ class Folder:
         pid = FileLock(self.keeper_lock).signature()
         return pid if pid and f"{KEEPER} {self.path} " in command_line(pid) else None
 
-    def in_use(self) -> bool:
-        """Return whether there ever was a keeper."""
-        return self.keeper_lock.exists()
-
     def log_tail(self, since: int = 0, lines: int = 12) -> str:
         """Return the last lines of the log after byte ``since``."""
         try:
@@ -168,7 +148,7 @@ def _fits(socket_dir: Path) -> bool:
 
 
 def command_line(pid: int) -> str:
-    """Return the arguments of a process, each followed by a space; empty where it does not live."""
+    """Return the arguments of a process, each followed by a space; empty if there is no such process."""
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").replace("\0", " ")

@@ -2,9 +2,9 @@
 
 A client launches it. It takes the keeper's lock, detaches, starts the server, and then about once a second
 
-- stops the server and ends where no client has held the clients' lock for the grace time,
-- starts the server again where it died under its clients, whose connection pools then reconnect,
-- stops the server and ends where its folder was removed or replaced, or SIGTERM came.
+- stops the server and ends if no client had the clients' lock for the grace time,
+- starts the server again if it died while it has clients, whose connection pools then reconnect,
+- stops the server and ends if its folder was removed or replaced, or on SIGTERM.
 
 A killed keeper leaves the server running; the next keeper adopts it.
 """
@@ -35,12 +35,10 @@ from atlas.times import iso
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["Keeper", "main", "server_settings"]
-
-_LOCK_PATIENCE = 2.0  # seconds; a client that checks the lock holds it for an instant
-_MAX_LAUNCHES = 8  # within _LAUNCH_WINDOW; a server that needs more does not stay up
+_LOCK_PATIENCE = 2.0  # seconds; a client that checks the lock has it for an instant
+_MAX_LAUNCHES = 8  # within _LAUNCH_WINDOW; then the keeper gives up
 _LAUNCH_WINDOW = 10.0  # seconds
-_LAUNCH_SPACING = 0.25  # seconds; the rest of a killed server needs a moment to end
+_LAUNCH_SPACING = 0.25  # seconds; processes of a killed server need a moment to end
 _STOPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))  # fast, immediate, by force
 
 
@@ -54,8 +52,8 @@ def server_settings(socket_dir: Path) -> dict[str, str]:
         "max_connections": "200",
         "shared_buffers": "128MB",
         "autovacuum": "on",
-        # The defaults, written down because changing them looks cheap: without them the commits of the last half second
-        # are lost when the server is killed, not only when the power fails.
+        # The defaults, set explicitly because turning them off is tempting: then a killed server, not only a power
+        # failure, loses the commits of the last half second.
         "fsync": "on",
         "synchronous_commit": "on",
         "timezone": "UTC",
@@ -68,7 +66,7 @@ def server_settings(socket_dir: Path) -> dict[str, str]:
 
 
 class Keeper:
-    """Runs one folder's server, until it had no client for ``grace`` seconds."""
+    """Runs the server of one folder until it has had no client for ``grace`` seconds."""
 
     def __init__(self, folder: Folder, binaries: Binaries, grace: float) -> None:
         self.folder = folder
@@ -93,13 +91,10 @@ class Keeper:
         return True
 
     def listen(self) -> None:
-        """Make ``rest`` return at once when the server ends or a signal comes."""
+        """Make ``wait`` return at once when the server ends or a signal comes."""
 
         def stop(_signum: int, _frame: FrameType | None) -> None:
             self.stopping = True
-
-        def only_wake(_signum: int, _frame: FrameType | None) -> None:
-            pass
 
         for end in (self._wake, self._waker):
             os.set_blocking(end, False)
@@ -107,14 +102,14 @@ class Keeper:
         signal.signal(signal.SIGTERM, stop)
         # Handlers rather than SIG_IGN, which the server would inherit.
         for signum in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
-            signal.signal(signum, only_wake)
+            signal.signal(signum, lambda _signum, _frame: None)
 
     def run(self) -> int:
-        """Run the server until no client needs it. Return the exit code: 1 where the server does not stay up."""
+        """Run the server until no client needs it. Return the exit code: 1 if the server does not stay up."""
         running = self.folder.running()
         if running:
             self._adopted, self._socket_dir = running.pid, running.socket_dir
-            self.say(f"adopted the server {running.pid} of a keeper that was killed")
+            self.log(f"adopted the server {running.pid} of a keeper that was killed")
         idle_since = None
         try:
             self.make_data()
@@ -125,15 +120,15 @@ class Keeper:
                 elif idle_since is None:
                     idle_since = now
                 if idle_since is not None and now - idle_since >= self.grace:
-                    break  # holding the clients' lock: a client that comes now waits for the stop
+                    break  # keep the clients' lock: a client that starts now waits for the stop
                 self.clients.release()
 
                 if self.alive():
-                    self.rest(min(1.0, max(self.grace / 4, 0.02)))
+                    self.wait(min(1.0, max(self.grace / 4, 0.02)))
                 elif self._launches and now - self._launches[-1] < _LAUNCH_SPACING:
-                    self.rest(0.05)
+                    self.wait(0.05)
                 elif len(self._launches) == _MAX_LAUNCHES and now - self._launches[0] < _LAUNCH_WINDOW:
-                    self.say("the server does not stay up")
+                    self.log("the server does not stay up; the keeper ends")
                     return 1
                 else:
                     self._launches.append(now)
@@ -144,7 +139,7 @@ class Keeper:
             self.lock.erase()
 
     def make_data(self) -> None:
-        """Make a missing data folder beside its place and rename it, so that it is never half made."""
+        """Create a missing data folder under another name and rename it, so that it is never incomplete."""
         for leftover in self.folder.path.glob("data.new-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         if self.folder.data_version() is not None:
@@ -168,9 +163,9 @@ class Keeper:
         environment = dict(os.environ)
         stale = self.folder.recorded()
         if stale is not None:
-            # It is no server of this folder, but another process may have its number by now, and PostgreSQL would not
-            # start. pg_ctl uses this variable for the same; unlike removing the file, it keeps PostgreSQL's check for
-            # the dead server's shared memory.
+            # The server is dead, but if another process has its pid now, PostgreSQL refuses to start. pg_ctl sets this
+            # variable for the same reason; unlike removing the file, it keeps PostgreSQL's check for the dead server's
+            # shared memory.
             environment["PG_GRANDPARENT_PID"] = str(stale.pid)
             self.end_orphans()
         settings = [part for name, value in server_settings(socket_dir).items() for part in ("-c", f"{name}={value}")]
@@ -188,8 +183,8 @@ class Keeper:
         return False
 
     def end_orphans(self) -> None:
-        """Kill the backends of a killed server: one in a long query does not notice, and keeps a new server from
-        starting. Without /proc, the launches are repeated until they have ended."""
+        """Kill the backends of a killed server: one in a long query does not notice, and prevents a new server
+        from starting. Without /proc, the launches are repeated until they have ended."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 title = (process / "cmdline").read_bytes()
@@ -207,19 +202,19 @@ class Keeper:
                     os.kill(pid, signum)
             deadline = time.monotonic() + patience
             while self.alive() and time.monotonic() < deadline:
-                self.rest(0.02)
+                self.wait(0.02)
         if self._socket_dir is not None and self._socket_dir.parent != self.folder.path:
-            with contextlib.suppress(OSError):  # leaves nothing in the temp folder
+            with contextlib.suppress(OSError):  # leave nothing in the temporary folder
                 self._socket_dir.rmdir()
 
-    def rest(self, seconds: float) -> None:
-        """Wait, but not beyond a signal."""
+    def wait(self, seconds: float) -> None:
+        """Wait for some seconds, or until a signal."""
         if select.select([self._wake], [], [], seconds)[0]:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 4096)
 
     @staticmethod
-    def say(text: str) -> None:
+    def log(text: str) -> None:
         """Write one line to the log."""
         sys.stderr.write(f"{iso(datetime.now(UTC))} [{os.getpid()}] KEEPER:  {text}\n")
         sys.stderr.flush()
@@ -244,7 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
         keeper.listen()
         return keeper.run()
     except (AtlasError, OSError, subprocess.CalledProcessError) as error:
-        Keeper.say(f"{type(error).__name__}: {error}")
+        Keeper.log(f"{type(error).__name__}: {error}")
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Advisory locks on files, which the kernel drops with the process that holds them."""
+"""Advisory locks on files, which the kernel releases when their process ends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FileLock"]
-
 
 class FileLock:
     """A ``flock`` on a file. It lasts until ``release`` or the end of the process; programs do not inherit it."""
@@ -18,11 +16,6 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd: int | None = None
-
-    @property
-    def held(self) -> bool:
-        """Whether this object holds its lock."""
-        return self._fd is not None
 
     def acquire(self, *, shared: bool = False) -> bool:
         """Try once, without waiting. Raises OSError where the file cannot be opened or locked at all."""
@@ -37,19 +30,19 @@ class FileLock:
                 return False
             raise
         self._fd = fd
-        if not self.is_current():  # the file was removed between opening and locking: no other process meets this lock
+        if not self.is_current():  # the file was removed between opening and locking: other processes lock another file
             self.release()
-        return self.held
+        return self._fd is not None
 
     def release(self) -> None:
         """Release the lock; a second call does nothing."""
         if self._fd is not None:
             fd, self._fd = self._fd, None
-            fcntl.flock(fd, fcntl.LOCK_UN)  # closing is not enough where a forked child has a copy of the descriptor
+            fcntl.flock(fd, fcntl.LOCK_UN)  # closing is not enough if a forked child has a copy of the descriptor
             os.close(fd)
 
     def sign(self) -> None:
-        """Write this process's id into the file of the held lock."""
+        """Write this process's id into the file of the acquired lock."""
         if self._fd is not None:
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
@@ -60,14 +53,14 @@ class FileLock:
             os.ftruncate(self._fd, 0)
 
     def signature(self) -> int | None:
-        """Return the process id that the last holder wrote and did not erase."""
+        """Return the process id in the file, or None."""
         try:
             return int(self.path.read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
 
     def is_current(self) -> bool:
-        """Return whether the lock is held and its file still stands at its path."""
+        """Return whether this process has the lock and its file is still at its path."""
         if self._fd is None:
             return False
         try:
@@ -76,7 +69,7 @@ class FileLock:
             return False
 
     def taken(self) -> bool:
-        """Return whether a process holds the lock exclusively."""
+        """Return whether a process has the lock exclusively."""
         probe = FileLock(self.path)
         if self.path.exists() and not probe.acquire(shared=True):
             return True

@@ -5,38 +5,38 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-# Rows that every cycle updates keep room on their page, so that an update that touches no index stays on it (HOT), and
-# are vacuumed early: a claim walks an index whose dead entries cost time.
+# Tables that every cycle updates have a lower fillfactor, so that updates of columns without index stay on their page
+# (HOT), and are vacuumed early: dead index entries slow down claims.
 _HOT = "WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.02)"
 
 STATEMENTS = (
     f"""
     CREATE TABLE search_queue (
-        id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        query_term       text NOT NULL UNIQUE CHECK (query_term <> ''),
-        status           text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'waiting', 'paused')),
-        priority         integer NOT NULL,
-        next_page_token  text,
-        last_searched_at timestamptz,
-        source           text NOT NULL CHECK (source IN ('user', 'tag')),
-        mentions         integer NOT NULL DEFAULT 0,
-        added_at         timestamptz NOT NULL,
-        due_at           timestamptz,
-        published_after  timestamptz,
-        published_before timestamptz,
-        round_ended_at   timestamptz,
-        page             integer NOT NULL DEFAULT 0,
-        restarts         integer NOT NULL DEFAULT 0,
-        round_new        integer NOT NULL DEFAULT 0,
-        barren_rounds    integer NOT NULL DEFAULT 0,
-        searches         bigint NOT NULL DEFAULT 0,
-        results          bigint NOT NULL DEFAULT 0,
-        leased_until     timestamptz,
-        lease_token      uuid,
-        leased_by        text
+        id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        query_term         text NOT NULL UNIQUE CHECK (query_term <> ''),
+        status             text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'waiting', 'paused')),
+        priority           integer NOT NULL,
+        next_page_token    text,
+        last_searched_at   timestamptz,
+        source             text NOT NULL CHECK (source IN ('user', 'tag')),
+        mentions           integer NOT NULL DEFAULT 0,
+        added_at           timestamptz NOT NULL,
+        due_at             timestamptz,
+        published_after    timestamptz,
+        published_before   timestamptz,
+        round_ended_at     timestamptz,
+        page               integer NOT NULL DEFAULT 0,
+        restarts           integer NOT NULL DEFAULT 0,
+        round_new          integer NOT NULL DEFAULT 0,
+        rounds_without_new integer NOT NULL DEFAULT 0,
+        searches           bigint NOT NULL DEFAULT 0,
+        results            bigint NOT NULL DEFAULT 0,
+        leased_until       timestamptz,
+        lease_token        uuid,
+        leased_by          text
     ) {_HOT}
     """,
-    # 'active' topics in the order in which they are claimed; those that wait for their time stand in the other index
+    # 'active' topics in the order of claims; 'waiting' ones are in the other index
     """
     CREATE INDEX search_queue_claim ON search_queue (priority DESC, last_searched_at NULLS FIRST, id)
     WHERE status = 'active'
@@ -73,12 +73,12 @@ STATEMENTS = (
         leased_by       text
     ) {_HOT}
     """,
-    # one probe per zone walks this in order, so that a claim costs the same at any size of the table
+    # a claim scans this in order, once per zone, so that its cost does not grow with the table
     "CREATE INDEX videos_due ON videos (zone, due_at) WHERE due_at IS NOT NULL",
     "CREATE INDEX videos_unenriched ON videos (first_seen_at) WHERE enriched_at IS NULL AND retired_at IS NULL",
     "CREATE INDEX videos_unarchived ON videos (first_seen_at) WHERE archived_at IS NULL AND retired_at IS NULL",
     "CREATE INDEX videos_channel ON videos (channel_id)",
-    # TimescaleDB asks that unique keys hold the time column; no foreign key, since each insert would pay for it
+    # TimescaleDB requires the time column in unique keys; no foreign key, which would slow down each insert
     """
     CREATE TABLE video_stats_log (
         video_id    text NOT NULL,
@@ -96,7 +96,7 @@ STATEMENTS = (
         updated_at  timestamptz NOT NULL
     )
     """,
-    # bucket '*' is the whole key; a whole key is tried again when the pool changes
+    # bucket '*' is the whole key; its suspension ends when the pool changes
     """
     CREATE TABLE key_suspensions (
         fingerprint     text NOT NULL,
@@ -109,16 +109,16 @@ STATEMENTS = (
         PRIMARY KEY (fingerprint, bucket)
     )
     """,
-    # slots spread the shards over several rows, so that none waits for another's commit
+    # counter shards spread the calls over several rows, so that none waits for another's commit
     f"""
     CREATE TABLE api_calls (
-        day         date NOT NULL,
-        fingerprint text NOT NULL,
-        bucket      text NOT NULL,
-        slot        smallint NOT NULL,
-        reserved    bigint NOT NULL DEFAULT 0,
-        settled     bigint NOT NULL DEFAULT 0,
-        PRIMARY KEY (day, fingerprint, bucket, slot)
+        day           date NOT NULL,
+        fingerprint   text NOT NULL,
+        bucket        text NOT NULL,
+        counter_shard smallint NOT NULL,
+        reserved      bigint NOT NULL DEFAULT 0,
+        settled       bigint NOT NULL DEFAULT 0,
+        PRIMARY KEY (day, fingerprint, bucket, counter_shard)
     ) {_HOT}
     """,
     """
@@ -149,11 +149,6 @@ STATEMENTS = (
     "CREATE INDEX events_by_type ON events (type, at)",
 )
 
-TABLES = (
-    "events", "runs", "api_calls", "key_suspensions", "api_keys", "video_stats_log", "videos", "channels",
-    "search_queue",
-)  # fmt: skip
-
 
 def upgrade() -> None:
     for statement in STATEMENTS:
@@ -161,5 +156,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in TABLES:
-        op.execute(f"DROP TABLE {table} CASCADE")  # with views over them
+    op.execute(
+        "DROP TABLE events, runs, api_calls, key_suspensions, api_keys, video_stats_log, videos, channels, search_queue"
+        " CASCADE"  # with views over them
+    )

@@ -1,8 +1,8 @@
-"""Snapshots in partitions by time, and notifications.
+"""Partition the snapshots by time, and add notifications.
 
-A plain ``video_stats_log`` becomes the default partition of a new table of that name, whatever it holds: nothing is
-copied here (``atlas.snapshots`` gives the rows partitions of their own afterwards). Where it is a hypertable already it
-stays one. The way back copies the rows into a plain table; what gave access to the one gives it to the other.
+A plain ``video_stats_log`` becomes the default partition of a new table of that name; nothing is copied here
+(``atlas.snapshots`` moves the rows into partitions afterwards). A hypertable stays one. The downgrade copies the rows
+into a plain table, with owner and grants.
 """
 
 import sqlalchemy
@@ -54,19 +54,7 @@ VIEWS = """
 """
 PLAIN = (
     "LOCK TABLE video_stats_log IN ACCESS EXCLUSIVE MODE",
-    """
-    CREATE TABLE video_stats_log_plain (
-        video_id    text NOT NULL,
-        observed_at timestamptz NOT NULL,
-        views       bigint,
-        likes       bigint,
-        comments    bigint
-    )
-    """,
-    """
-    INSERT INTO video_stats_log_plain (video_id, observed_at, views, likes, comments)
-    SELECT video_id, observed_at, views, likes, comments FROM video_stats_log
-    """,
+    "CREATE TABLE video_stats_log_plain AS SELECT video_id, observed_at, views, likes, comments FROM video_stats_log",
 )
 REPLACE = (
     "DROP TABLE video_stats_log CASCADE",  # with the views, which the release before does not know
@@ -74,26 +62,26 @@ REPLACE = (
     "ALTER TABLE video_stats_log ADD PRIMARY KEY (video_id, observed_at)",
 )
 # one row for each subject of notifications; the process with the row's token sends the message.
-# told: events in that message, suppressed: events held back since then
+# notified: events in that message, suppressed: events since then
 NOTIFICATIONS = """
     CREATE TABLE notifications (
-        type       text NOT NULL,
-        subject    text NOT NULL DEFAULT '',
-        told_at    timestamptz NOT NULL,
-        token      uuid,
-        told       bigint NOT NULL DEFAULT 0,
-        suppressed bigint NOT NULL DEFAULT 0,
+        type        text NOT NULL,
+        subject     text NOT NULL DEFAULT '',
+        notified_at timestamptz NOT NULL,
+        token       uuid,
+        notified    bigint NOT NULL DEFAULT 0,
+        suppressed  bigint NOT NULL DEFAULT 0,
         PRIMARY KEY (type, subject)
     )
 """
 EVENTS_BY_TIME = "CREATE INDEX events_by_time ON events (at, id)"
-# where the Janitor begins; no update of the Tracker's writes these columns
+# indexes for the Janitor; updates by the Tracker do not write these columns
 EXPIRY = (
     "CREATE INDEX videos_enriched ON videos (enriched_at) WHERE enriched_at IS NOT NULL",
     "CREATE INDEX videos_retired ON videos (retired_at) WHERE retired_at IS NOT NULL",
     "CREATE INDEX runs_by_start ON runs (started_at)",
 )
-# in the order in which shards take them, so that neither waits for the other for ever
+# in the order of the shards, to avoid deadlocks
 LOCKED = "LOCK TABLE videos, video_stats_log, events, runs IN ACCESS EXCLUSIVE MODE"
 DEPENDENTS = """
     SELECT string_agg(DISTINCT ev_class::regclass::text, ', ')
@@ -147,7 +135,6 @@ def downgrade() -> None:
         for statement in REPLACE:
             op.execute(statement)
     else:
-        # the views came with this revision: they would stand in the way of its return. A continuous aggregate reads
-        # what it keeps, and is dropped by another name
+        # the views came with this revision and depend on the table. A continuous aggregate has its own DROP statement
         for view, aggregate in op.get_bind().exec_driver_sql(VIEWS).fetchall():
             op.execute(f"DROP {'MATERIALIZED ' if aggregate else ''}VIEW {view}")

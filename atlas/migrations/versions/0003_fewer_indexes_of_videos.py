@@ -1,6 +1,6 @@
-"""Two indexes of ``videos`` less: each update of a video wrote an entry into both, and few statements ever asked them.
+"""Drop two indexes of ``videos``: each update of a video wrote to both, and few statements used them.
 
-The Janitor and ``atlas forget`` read the table instead, a few times in a run.
+The Janitor and ``atlas forget`` scan the table instead, a few times per run.
 """
 
 from alembic import op

@@ -1,4 +1,4 @@
-"""Columns for checked answers: how far a search round has read, how a user spelled a query, which calls were
+"""Add columns for checked answers: how far a search round has read, how a user spelled a query, which calls were
 refused; and the schedule clock of each run.
 
 All of them have a default or may be NULL, so that the release before works on this schema.

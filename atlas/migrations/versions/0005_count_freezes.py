@@ -1,6 +1,6 @@
-"""Times at which YouTube's counts stood still for all videos at once.
+"""Add the table of freezes: times in which YouTube changed the counts of no video.
 
-A new table alone, so that the release before works on this schema.
+Only a new table, so that the previous release works on this schema.
 """
 
 from alembic import op

@@ -1,7 +1,7 @@
--- Count what lies further ahead than the policy allows, as repair_videos and repair_topics find it, and calls of future
--- days; each count stops at the limit.
--- $1 limit, $2 schedule time, $3 tolerance, $4 intervals of the three zones, $5 the longest time until a
--- premiere is read, $6 the shortest rest of a topic, $7 the longest, $8 the last quota day that can have begun
+-- Count videos and queries whose due time is later than the policy allows (see repair_videos and repair_topics), and
+-- calls of future days; each count of rows stops at the limit.
+-- $1 limit, $2 schedule time, $3 tolerance, $4 intervals of the three zones, $5 longest wait for a
+-- premiere, $6 shortest interval of a topic, $7 longest, $8 last quota day that can have begun
 SELECT
     (SELECT count(*) FROM (
         SELECT 1 FROM $schema.videos
@@ -15,6 +15,6 @@ SELECT
     (SELECT count(*) FROM (
         SELECT 1 FROM $schema.search_queue
         WHERE status = 'waiting' AND due_at > $2::timestamptz + $3::interval + $6::interval
-            AND due_at > $2 + $3 + least($6 * power(2, least(barren_rounds, 16)), $7::interval)
+            AND due_at > $2 + $3 + least($6 * power(2, least(rounds_without_new, 16)), $7::interval)
         LIMIT $1::bigint) AS bounded) AS queries,
     (SELECT coalesce(sum(reserved), 0)::bigint FROM $schema.api_calls WHERE day > $8::date) AS calls

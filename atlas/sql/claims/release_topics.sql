@@ -1,4 +1,4 @@
--- Release topics, locked in the order of the terms, as in every statement that locks several. $1 topics, $2 lease tokens
+-- Release topics, locked in the order of the terms, like every statement that locks several. $1 topics, $2 lease tokens
 WITH mine AS (
     SELECT topic.id FROM $schema.search_queue AS topic
     JOIN unnest($1::bigint[], $2::uuid[]) AS claim (id, token) ON topic.id = claim.id AND topic.lease_token = claim.token

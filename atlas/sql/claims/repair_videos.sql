@@ -1,9 +1,8 @@
--- Make videos due whose next reading lies further ahead than the schedule allows, because a clock was ahead when it was
--- planned, and set their times in the future to now; likewise unfinished videos that were found in the future. Each probe
--- scans an index range that is nearly always empty; leased rows are left to their shard.
--- $1 most of each probe, $2 schedule time, $3 tolerance, $4 intervals of the three zones, $5 the longest time until a
--- premiere is read
-WITH hot AS (
+-- Make videos due whose due time is later than the schedule allows, because a clock was ahead when it was written, and set
+-- their future times to now; also of unfinished videos whose first_seen_at is in the future. Each probe scans an index
+-- range that is nearly always empty; leased rows are skipped.
+-- $1 limit of each probe, $2 schedule time, $3 tolerance, $4 intervals of the three zones, $5 longest wait for a premiere
+WITH zone_1 AS (
     -- an upcoming premiere is due when it is broadcast
     SELECT ctid AS place FROM $schema.videos
     WHERE zone = 1 AND due_at > (SELECT $2::timestamptz + $3::interval + ($4::interval[])[1]) AND due_at <= 'infinity'
@@ -12,14 +11,14 @@ WITH hot AS (
     ORDER BY due_at
     LIMIT (SELECT $1::bigint)
     FOR UPDATE SKIP LOCKED
-), warm AS (
+), zone_2 AS (
     SELECT ctid AS place FROM $schema.videos
     WHERE zone = 2 AND due_at > (SELECT $2::timestamptz + $3::interval + ($4::interval[])[2]) AND due_at <= 'infinity'
         AND (leased_until IS NULL OR leased_until < now())
     ORDER BY due_at
     LIMIT (SELECT $1::bigint)
     FOR UPDATE SKIP LOCKED
-), cold AS (
+), zone_3 AS (
     SELECT ctid AS place FROM $schema.videos
     WHERE zone = 3 AND due_at > (SELECT $2::timestamptz + $3::interval + ($4::interval[])[3]) AND due_at <= 'infinity'
         AND (leased_until IS NULL OR leased_until < now())
@@ -43,7 +42,7 @@ WITH hot AS (
     LIMIT (SELECT $1::bigint)
     FOR UPDATE SKIP LOCKED
 ), due AS (
-    SELECT place FROM hot UNION ALL SELECT place FROM warm UNION ALL SELECT place FROM cold
+    SELECT place FROM zone_1 UNION ALL SELECT place FROM zone_2 UNION ALL SELECT place FROM zone_3
 ), repaired AS (
     UPDATE $schema.videos AS video SET
         due_at = CASE WHEN video.ctid = ANY (ARRAY(SELECT place FROM due)) THEN $2 ELSE due_at END,

@@ -1,4 +1,4 @@
--- Deletes events that name videos or channels; from one that lists several ids (`ids`) only these ids are removed.
+-- Delete events that name videos or channels; from an event with a list of ids (`ids`) remove only these.
 -- $1 numbers of the events, $2 ids
 WITH named AS (
     SELECT id, CASE WHEN jsonb_typeof(payload -> 'ids') = 'array' THEN payload -> 'ids' ELSE '[]' END AS ids

@@ -1,5 +1,5 @@
--- Finds, among the $2 events after number $1, those that name one of the ids $3: as a whole text or as a word of one.
--- Returns the last number of the page too; no row at the end of the table.
+-- Find the events of a page that contain one of some ids as a word of any text. Return the last id of the page too; no
+-- row at the end of the table. $1 after this event, $2 page size, $3 ids
 WITH page AS (
     SELECT id, payload FROM $schema.events WHERE id > $1 ORDER BY id LIMIT $2
 ), word AS (

@@ -1,4 +1,4 @@
--- Finds notifications, and runs by their error, that name one of the ids $1 as a word.
+-- Find notifications whose subject, and runs whose error, contains one of the ids $1 as a word.
 WITH word AS (
     SELECT type, subject, NULL::uuid AS run, regexp_split_to_table(subject, '[^A-Za-z0-9_-]+') AS text
     FROM $schema.notifications

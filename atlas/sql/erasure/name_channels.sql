@@ -1,2 +1,2 @@
--- The titles of channels. $1 ids
+-- Select the titles of channels. $1 ids
 SELECT id, title FROM $schema.channels WHERE id = ANY ($1::text[]) ORDER BY id

@@ -1,6 +1,6 @@
--- The query of an export with its times, and if wanted its texts, as they stand in a CSV file. A spreadsheet takes a text
--- for a formula that begins with one of these signs, in their wide forms too; the mark itself is marked as well, so that
--- taking away one mark gives the text back.
+-- Return the query of an export with times formatted for CSV and, if wanted, formulas escaped. A spreadsheet reads a text
+-- as a formula if it starts with one of these signs or its full-width form, so such a text gets an apostrophe in front; so
+-- does a text that starts with an apostrophe, and removing one restores the text.
 -- $1 query, $2 the names of its columns, $3 their types, $4 whether formulas are escaped
 SELECT format(
     'SELECT %s FROM (%s) AS exported',

@@ -1,4 +1,4 @@
--- For the transaction of an export: it may take long, and it writes times and numbers in one way on every server.
+-- Set up the transaction of an export: no time limits, and the same format of times and numbers on every server.
 SELECT set_config(name, value, true) FROM (VALUES
     ('idle_in_transaction_session_timeout', '0'),
     ('statement_timeout', '0'),

@@ -1,3 +1,3 @@
--- $1 rows with a time from this one on, $2 and before this one
+-- Select the rows of an export of a view. $1 from this time on, $2 before this time
 SELECT * FROM $schema.$view
 WHERE ($1::timestamptz IS NULL OR $time >= $1) AND ($2::timestamptz IS NULL OR $time < $2)

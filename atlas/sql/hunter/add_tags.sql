@@ -1,5 +1,5 @@
--- Add mentions to known tags; at most $3 of the others become queries. A term with 0 mentions is only locked.
--- Rows are written in the order of the terms, so that shards cannot deadlock. $1 terms, $2 mentions, $3 most new ones, $4 schedule time
+-- Add mentions to known tags; at most $3 new tags become queries. A term with 0 mentions is only locked.
+-- Rows are written in the order of the terms, so that shards cannot deadlock. $1 terms, $2 mentions, $3 limit of new ones, $4 schedule time
 WITH input AS (
     SELECT term, mentions FROM unnest($1::text[], $2::integer[]) AS tag (term, mentions)
 ), known AS (

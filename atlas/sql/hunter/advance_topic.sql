@@ -1,14 +1,14 @@
--- Store how far the search of a topic is and end its lease, where the lease is still held.
--- :results is the number of results of this page; :page, :restarts and :slice_results count in the current slice of the
+-- Store the progress of a topic's search and end its lease, if the lease token still matches.
+-- :results is the number of results of this page, of which :new_videos were new videos; :page, :restarts and :slice_results count in the current slice of the
 -- round's window, :round_pages and :round_new in the round.
 -- The same statement settles the calls that brought the page; see quota/settle_calls.
 WITH settled AS (
-    INSERT INTO $schema.api_calls (day, fingerprint, bucket, slot, settled)
-    SELECT day, fingerprint, bucket, slot, settled
+    INSERT INTO $schema.api_calls (day, fingerprint, bucket, counter_shard, settled)
+    SELECT day, fingerprint, bucket, counter_shard, settled
     FROM unnest(:days::date[], :fingerprints::text[], :buckets::text[], :counter_shards::smallint[], :numbers::bigint[])
-        AS call (day, fingerprint, bucket, slot, settled)
-    ORDER BY day, fingerprint, bucket, slot
-    ON CONFLICT (day, fingerprint, bucket, slot)
+        AS call (day, fingerprint, bucket, counter_shard, settled)
+    ORDER BY day, fingerprint, bucket, counter_shard
+    ON CONFLICT (day, fingerprint, bucket, counter_shard)
         DO UPDATE SET settled = least(api_calls.settled + excluded.settled, api_calls.reserved)
 )
 UPDATE $schema.search_queue SET
@@ -26,10 +26,11 @@ UPDATE $schema.search_queue SET
     slice_results = :slice_results,
     round_pages = :round_pages,
     round_new = :round_new,
-    barren_rounds = :barren_rounds,
+    rounds_without_new = :rounds_without_new,
     empty_answers = :empty_answers,
     searches = searches + 1,
     results = results + :results,
+    new_videos = new_videos + :new_videos,
     leased_until = NULL, lease_token = NULL, leased_by = NULL
 WHERE id = :topic AND lease_token = :lease_token
 RETURNING id

@@ -1,5 +1,5 @@
--- Claim videos stored without their metadata or, if $6, never archived; absent ones only if their absence is before $7.
--- $1 how many, $2 not seen after (archive), $3 lease in seconds, $4 lease token, $5 shard
+-- Claim videos stored without metadata or, if $6, never archived; absent ones only if last absent at $7 or before.
+-- $1 limit, $2 for the archive: first seen at or before, $3 lease in seconds, $4 lease token, $5 shard
 WITH unenriched AS (
     SELECT id FROM $schema.videos
     WHERE enriched_at IS NULL AND retired_at IS NULL AND (leased_until IS NULL OR leased_until < now())
@@ -10,7 +10,7 @@ WITH unenriched AS (
 ), unarchived AS (
     SELECT id FROM $schema.videos
     WHERE archived_at IS NULL AND retired_at IS NULL AND enriched_at IS NOT NULL AND $6
-        -- the planner knows only one end of the range; otherwise it would sort all unarchived videos, see claim_videos
+        -- only one end of the range is known to the planner; otherwise it would sort all unarchived videos, see claim_videos
         AND first_seen_at >= '-infinity' AND first_seen_at <= (SELECT $2::timestamptz)
         AND (leased_until IS NULL OR leased_until < now()) AND (last_absent_at IS NULL OR last_absent_at <= $7)
     ORDER BY first_seen_at

@@ -1,24 +1,24 @@
--- Store channels, videos and their first snapshots; refresh known videos, and revive a retired one that is there again.
--- No lease is needed. Where the publish time has changed, the zone follows it and the video is due no later than that
--- zone requires; where it has moved to later, the archive's record is out of date. The text of a search ($11 false) is a
--- placeholder: it never replaces a text of videos.list.
--- $1 ids, $2 channels, $3 channel titles, $4 titles, $5 published, $6 tags joined by U+001F, $7 categories, $8 durations,
--- $9 zones, $10 due, $11 whether enriched, $12 views, $13 likes, $14 comments, $15 when observed (schedule time),
--- $16 a publish time that is later by more than this has moved
+-- Store channels, videos and their first snapshots; refresh known videos, and revive retired videos that exist again.
+-- No lease is needed. A changed publish time changes the zone, and the video is due no later than that zone requires; a
+-- publish time that moved to later by more than :moved makes the archived record out of date. Texts of a search (:enriched
+-- false) are placeholders: they never replace texts of videos.list.
+-- :found_by is the query that listed them (NULL: none): it stays with the videos that this statement creates.
+-- :tags are joined by U+001F, :observed is when YouTube answered (schedule time).
 WITH input AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::integer[],
-                         $8::interval[], $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::bigint[],
-                         $14::bigint[], $15::timestamptz[])
+    SELECT * FROM unnest(:ids::text[], :channels::text[], :channel_titles::text[], :titles::text[],
+                         :publish_times::timestamptz[], :tags::text[], :categories::integer[], :durations::interval[],
+                         :zones::smallint[], :due_times::timestamptz[], :enriched::boolean[], :views::bigint[],
+                         :likes::bigint[], :comments::bigint[], :observed::timestamptz[])
         AS video (id, channel_id, channel_title, title, published_at, tags, category_id, duration,
                   zone, due_at, enriched, views, likes, comments, observed_at)
 ), before AS (
     SELECT videos.id, videos.enriched_at FROM $schema.videos JOIN input ON videos.id = input.id
 ), stored AS (
     INSERT INTO $schema.videos (id, channel_id, title, published_at, tags, category_id, duration, first_seen_at,
-                        last_updated_at, zone, due_at, enriched_at)
+                        last_updated_at, zone, due_at, enriched_at, found_by)
     SELECT id, channel_id, title, published_at, string_to_array(tags, E'\x1f'), category_id, duration, observed_at,
            CASE WHEN enriched THEN observed_at END, zone, CASE WHEN enriched THEN due_at END,
-           CASE WHEN enriched THEN observed_at END
+           CASE WHEN enriched THEN observed_at END, :found_by::bigint
     FROM input
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
@@ -43,14 +43,14 @@ WITH input AS (
                       WHEN excluded.published_at <> videos.published_at AND videos.due_at IS NOT NULL
                       THEN least(videos.due_at, (SELECT input.due_at FROM input WHERE input.id = excluded.id))
                       ELSE videos.due_at END,
-        archived_at = CASE WHEN excluded.published_at > videos.published_at + $16::interval THEN NULL
+        archived_at = CASE WHEN excluded.published_at > videos.published_at + :moved::interval THEN NULL
                            ELSE videos.archived_at END,
         absences = CASE WHEN excluded.enriched_at IS NOT NULL THEN 0 ELSE videos.absences END,
         last_absent_at = CASE WHEN excluded.enriched_at IS NULL THEN videos.last_absent_at END,
         retired_at = CASE WHEN excluded.enriched_at IS NULL THEN videos.retired_at END
     RETURNING id, xmax = 0 AS created, last_updated_at
 ), fresh AS (
-    -- where another shard has enriched the row while this one waited for it, the row has that shard's time
+    -- if another shard enriched the row while this one waited for its lock, the row has the other shard's time
     SELECT stored.id FROM stored JOIN input ON input.id = stored.id LEFT JOIN before ON before.id = stored.id
     WHERE input.enriched AND before.enriched_at IS NULL AND stored.last_updated_at = input.observed_at
 ), titled AS (

@@ -1,4 +1,4 @@
--- Record that the archive has these videos; return those that have a row. $1 ids, $2 since when each (schedule time)
+-- Set when videos were archived; return those that have a row. $1 ids, $2 times (schedule clock)
 WITH input AS (
     SELECT * FROM unnest($1::text[], $2::timestamptz[]) AS video (id, archived_at)
 ), stored AS (

@@ -1,5 +1,5 @@
--- Make due topics claimable, along the index in its order: see tracker/claim_videos. (A bitmap scan would read all entries
--- that died since the last vacuum each time; an index scan marks them.) $1 schedule time, $2 at most this many
+-- Make due topics claimable, in the order of the index: see tracker/claim_videos. (A bitmap scan would read all entries
+-- that died since the last vacuum each time; an index scan marks them.) $1 schedule time, $2 limit
 WITH due AS (
     SELECT id FROM $schema.search_queue
     WHERE status = 'waiting' AND due_at >= '-infinity' AND due_at <= (SELECT $1::timestamptz)

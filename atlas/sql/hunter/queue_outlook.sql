@@ -1,4 +1,4 @@
--- Why a claim may have come back empty. Each count stops at 1,000.
+-- Count what explains an empty claim of topics. Each count stops at 1,000.
 SELECT
     (SELECT count(*) FROM (SELECT 1 FROM $schema.search_queue LIMIT 1000) AS bounded) AS queries,
     (SELECT count(*) FROM (SELECT 1 FROM $schema.search_queue WHERE status = 'paused' LIMIT 1000) AS bounded) AS paused,

@@ -1,2 +1,2 @@
--- Count queries up to a limit, so that the cost is bounded. $1 limit
+-- Count queries up to a limit. $1 limit
 SELECT count(*) AS size FROM (SELECT 1 FROM $schema.search_queue LIMIT $1) AS bounded

@@ -1,6 +1,6 @@
 -- Begin a new slice at the oldest publish time read, without the page token.
--- $1 topic, $2 lease token, $3 end of the window, $4 end of the round's window, $5 whether YouTube refused the token: that
--- is counted, and ends the lease
+-- $1 topic, $2 lease token, $3 end of the window, $4 end of the round's window, $5 whether YouTube refused the page
+-- token: counts a restart and ends the lease
 UPDATE $schema.search_queue SET
     next_page_token = NULL, page = 0, slice_results = 0, published_before = $3, round_before = $4,
     restarts = restarts + $5::boolean::integer,

@@ -1,19 +1,20 @@
--- Claim the things that had no notification within the interval; count the events of the others as suppressed.
--- told: how many events the last message stands for. Done again after a lost connection, it claims the same things.
--- $1 types, $2 subjects, $3 how many events each stands for, $4 token of this claim, $5 interval
+-- Claim the subjects that had no notification within the interval; count the events of the others as suppressed.
+-- `notified` is the number of events that the last message stands for. Repeated with the same token after a lost
+-- connection, it claims the same subjects.
+-- $1 types, $2 subjects, $3 numbers of events, $4 token of this claim, $5 interval
 WITH claimed AS (
-    INSERT INTO $schema.notifications AS known (type, subject, told_at, token, told)
+    INSERT INTO $schema.notifications AS known (type, subject, notified_at, token, notified)
     SELECT type, subject, now(), $4, number
     FROM unnest($1::text[], $2::text[], $3::bigint[]) AS thing (type, subject, number)
     ORDER BY type, subject
     ON CONFLICT (type, subject) DO UPDATE SET
-        told_at = CASE WHEN known.told_at <= now() - $5::interval THEN now() ELSE known.told_at END,
-        token = CASE WHEN known.told_at <= now() - $5::interval THEN excluded.token ELSE known.token END,
-        told = CASE WHEN known.told_at <= now() - $5::interval THEN known.suppressed + excluded.told
-                    ELSE known.told END,
-        suppressed = CASE WHEN known.told_at <= now() - $5::interval THEN 0
+        notified_at = CASE WHEN known.notified_at <= now() - $5::interval THEN now() ELSE known.notified_at END,
+        token = CASE WHEN known.notified_at <= now() - $5::interval THEN excluded.token ELSE known.token END,
+        notified = CASE WHEN known.notified_at <= now() - $5::interval THEN known.suppressed + excluded.notified
+                    ELSE known.notified END,
+        suppressed = CASE WHEN known.notified_at <= now() - $5::interval THEN 0
                           WHEN known.token = excluded.token THEN known.suppressed
-                          ELSE known.suppressed + excluded.told END
-    RETURNING type, subject, told, token
+                          ELSE known.suppressed + excluded.notified END
+    RETURNING type, subject, notified, token
 )
-SELECT type, subject, told FROM claimed WHERE token = $4
+SELECT type, subject, notified FROM claimed WHERE token = $4

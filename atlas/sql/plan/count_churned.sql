@@ -1,5 +1,5 @@
--- Shards of a wave that met a rate limit, counted no further than the limit; of a shard that was run again the last row
--- counts. $1 run's id, $2 wave, $3 agent, $4 limit
+-- Count the shards of a wave that churned, up to the limit; for a shard that was run again, its last row counts. $1 run id,
+-- $2 wave, $3 agent, $4 limit
 SELECT count(*) AS churned FROM (
     SELECT FROM (
         SELECT DISTINCT ON (shard) outcome FROM $schema.runs WHERE run_id = $1 AND wave = $2 AND agent = $3

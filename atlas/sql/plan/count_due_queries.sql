@@ -1,5 +1,5 @@
--- Queries that a claim would find now, with those that it would make claimable first. Counted no further than the limit
--- each, and in the claim's order, so that its indexes are walked from their beginning. $1 limit, $2 schedule time
+-- Count queries that a claim would find now, and those that it would make claimable first. Each count stops at the limit
+-- and uses the claim's order, so that its indexes are read from the start. $1 limit, $2 schedule time
 SELECT (
     SELECT count(*) FROM (
         SELECT 1 FROM $schema.search_queue

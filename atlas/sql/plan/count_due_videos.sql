@@ -1,5 +1,5 @@
--- Videos of each zone that a claim would find now. Counted no further than the limit each, and in the claim's order, so
--- that its index is walked from the first due time. $1 limit, $2 schedule time
+-- Count the videos of each zone that a claim would find now. Each count stops at the limit and uses the claim's order, so
+-- that its index is read from the start. $1 limit, $2 schedule time
 SELECT zone.number AS zone, due.amount AS due
 FROM (VALUES (1::smallint), (2::smallint), (3::smallint)) AS zone (number)
 CROSS JOIN LATERAL (

@@ -1,5 +1,5 @@
--- Videos that a claim of unfinished ones would find now: stored without their metadata or, if $4, never archived.
--- Counted no further than the limit each. $1 limit, $2 not seen after (archive), $3 absent ones: not since
+-- Count videos that hunter/claim_unfinished would find now: stored without metadata or, if $4, never archived.
+-- Each count stops at the limit. $1 limit, $2 for the archive: first seen at or before, $3 last absent at or before
 SELECT (
     SELECT count(*) FROM (
         SELECT 1 FROM $schema.videos

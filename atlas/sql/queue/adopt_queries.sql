@@ -1,5 +1,5 @@
--- Give queries of an earlier release their normal form: the first spelling of each gets it; where a row already has that
--- form, that row is raised, and the other spellings are paused. Locks in the order of the terms. $1 ids, $2 their normal forms,
+-- Change queries of an earlier release to their normal form: the first spelling of each gets it; if a row already has
+-- that form, that row is raised, and the other spellings are paused. Locks in the order of the terms. $1 ids, $2 their normal forms,
 -- $3 priority
 WITH older AS (
     SELECT id, term, row_number() OVER (PARTITION BY term ORDER BY id) AS place

@@ -1,4 +1,4 @@
--- Give queries new ids in the order given: of those of a rank that were never searched, the lowest id is searched first.
+-- Change the ids of queries to the order given: within a rank, never-searched queries are searched by ascending id.
 -- The transaction has locked their rows before, in the order of the terms. $1 terms
 INSERT INTO $schema.search_queue (query_term, priority, source, added_at)
 SELECT term, 0, 'user', now() FROM unnest($1::text[]) WITH ORDINALITY AS query (term, place) ORDER BY place

@@ -1,4 +1,4 @@
--- The day's calls per key and bucket: those that cost quota, in flight or answered, and those that were refused.
+-- Sum a day's calls per key and bucket: those that cost quota, in flight or answered, and those that were refused.
 -- $1 day, $2 fingerprints
 SELECT fingerprint, bucket, sum(reserved - refused)::bigint AS spent, sum(refused)::bigint AS refused
 FROM $schema.api_calls

@@ -1,4 +1,4 @@
--- Suspend one bucket of a key, and of every key known to be of the same project. Returns those that were open until now.
+-- Suspend one bucket of a key, and of every key known to be of the same project. Returns those that were not suspended before.
 -- The key's row is locked first, and everything below reads from it, so that shards cannot deadlock.
 WITH known AS (
     INSERT INTO $schema.api_keys (fingerprint, project, updated_at) VALUES (:fingerprint, :project, :now)

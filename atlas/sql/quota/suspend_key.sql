@@ -1,4 +1,4 @@
--- Suspend a whole key. Returns it if it was open until now.
+-- Suspend a whole key. Returns it if it was not suspended before.
 WITH known AS (
     INSERT INTO $schema.api_keys (fingerprint, project, updated_at) VALUES (:fingerprint, :project, :now)
     ON CONFLICT (fingerprint) DO UPDATE SET project = coalesce(excluded.project, api_keys.project), updated_at = :now

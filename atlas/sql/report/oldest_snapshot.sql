@@ -1,6 +1,6 @@
--- What holds the oldest snapshot: dead rows that it may still see stay in the tables of this database. A session holds one
--- by its snapshot or by its transaction id. Of sessions of other users only members of pg_read_all_stats see more than
--- that they are there: the last column counts those that are hidden; there is one row even where nothing is held.
+-- Find the session, replication slot or prepared transaction with the oldest snapshot: VACUUM cannot remove dead rows that
+-- it may still see. A session has one by its snapshot or its transaction id. `hidden` counts the sessions of other users
+-- that only members of pg_read_all_stats can inspect. Always returns one row.
 WITH holders AS (
     SELECT
         'session' AS kind, pid::text AS name, xact_start AS since,

@@ -1,4 +1,4 @@
--- Calls by bucket over all keys. $1 the Pacific day, NULL for all days
+-- Sum calls by bucket over all keys. $1 Pacific day, NULL for all days
 SELECT bucket, sum(reserved)::bigint AS reserved, sum(settled)::bigint AS settled,
     sum(refused)::bigint AS refused
 FROM $schema.api_calls

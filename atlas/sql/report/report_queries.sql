@@ -1,5 +1,4 @@
--- Queries by status, counted no further than the limit each; 'leased' are those of the active ones that a shard holds.
--- $1 limit
+-- Count queries by status, each up to the limit; 'leased' counts the active ones that a shard has claimed. $1 limit
 SELECT status.name AS status, counted.amount
 FROM (VALUES ('active'), ('waiting'), ('paused')) AS status (name)
 CROSS JOIN LATERAL (

@@ -1,5 +1,5 @@
--- How many rows the tables hold, counted no further than the limit, and what the server's statistics estimate (of a
--- partitioned table or hypertable its parts added up: what is said of it itself counts them again). $1 limit
+-- Count the rows of each table up to the limit, and return the estimate of the server's statistics (for a partitioned
+-- table or hypertable the sum over its parts, since its own estimate counts them again). $1 limit
 WITH counted (name, counted) AS (
     SELECT 'videos', count(*) FROM (SELECT 1 FROM $schema.videos LIMIT $1::bigint) AS bounded UNION ALL
     SELECT 'video_stats_log', count(*) FROM (SELECT 1 FROM $schema.video_stats_log LIMIT $1::bigint) AS bounded UNION ALL

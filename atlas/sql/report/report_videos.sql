@@ -1,4 +1,4 @@
--- Videos of each zone that are tracked, and those of them that are due and free; no further than the limit.
+-- Count the tracked videos of each zone, and those of them that are due and not leased; each count stops at the limit.
 -- $1 limit, $2 schedule time
 SELECT zone.number AS zone, tracked.amount AS tracked, due.amount AS due
 FROM (VALUES (1::smallint), (2::smallint), (3::smallint)) AS zone (number)

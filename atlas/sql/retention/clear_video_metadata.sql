@@ -1,4 +1,4 @@
--- Clears what must not be kept as long as the counts; the Hunter then enriches the video again.
+-- Clear the metadata, whose retention is shorter than that of counts; the Hunter then enriches the video again.
 -- $1 ids
 UPDATE $schema.videos SET
     channel_id = NULL, title = NULL, published_at = NULL, tags = NULL, category_id = NULL, duration = NULL,

@@ -1,5 +1,5 @@
--- Deletes those of the locked channels that still have no video. A video that is being stored waits for the lock, and
--- then stores its channel again. $1 ids
+-- Delete those of the locked channels that still have no video. A transaction that stores a video waits for the lock, and
+-- then stores the channel again. $1 ids
 WITH deleted AS (
     DELETE FROM $schema.channels
     WHERE id = ANY ($1::text[]) AND NOT EXISTS (SELECT 1 FROM $schema.videos WHERE videos.channel_id = channels.id)

@@ -1,5 +1,5 @@
--- Locks and deletes rows of one table whose time is before a limit, the oldest first, from a position on.
--- $1 limit, $2 whether to delete, $3 how many, $4 position: time, $5 position: place of the row
+-- Lock and delete a batch of rows of one table whose time is before a limit, the oldest first.
+-- $1 before, $2 whether to delete, $3 batch size; continue after: $4 time, $5 ctid of the row
 WITH expired AS (
     SELECT $time AS at, ctid AS place FROM $schema.$table
     WHERE $time < $1::timestamptz

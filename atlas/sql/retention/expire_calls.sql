@@ -1,5 +1,5 @@
--- Locks and deletes call counts of the days before a day, the oldest first, from a position on.
--- $1 before, $2 whether to delete, $3 how many, $4 position: time, $5 position: place of the row
+-- Lock and delete a batch of call counts of the days before a day, the oldest first.
+-- $1 before, $2 whether to delete, $3 batch size; continue after: $4 time, $5 ctid of the row
 WITH expired AS (
     SELECT day, ctid AS place FROM $schema.api_calls
     WHERE day < $1::date

@@ -1,6 +1,6 @@
--- Locks and deletes freezes that ended before a time, the oldest first, from a position on: no snapshot of them is
--- left. A freeze that no reading has ended counts from its start.
--- $1 before, $2 whether to delete, $3 how many, $4 position: time, $5 position: place of the row
+-- Lock and delete a batch of freezes that ended before a time, the oldest first: their snapshots are deleted. A freeze
+-- that has not ended counts from its start.
+-- $1 before, $2 whether to delete, $3 batch size; continue after: $4 time, $5 ctid of the row
 WITH expired AS (
     SELECT coalesce(ended_at, started_at) AS at, ctid AS place FROM $schema.count_freezes
     WHERE coalesce(ended_at, started_at) < $1::timestamptz

@@ -1,6 +1,5 @@
--- Locks and deletes keys that were last updated before a time and have no later suspension, the oldest first, from a
--- position on.
--- $1 before, $2 whether to delete, $3 how many, $4 position: time, $5 position: place of the row
+-- Lock and delete a batch of keys that were last updated before a time and have no later suspension, the oldest first.
+-- $1 before, $2 whether to delete, $3 batch size; continue after: $4 time, $5 ctid of the row
 WITH expired AS (
     SELECT updated_at, ctid AS place FROM $schema.api_keys
     WHERE updated_at < $1::timestamptz

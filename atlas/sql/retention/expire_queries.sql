@@ -1,6 +1,6 @@
--- Locks and deletes tags that were neither found nor searched since a time; not queries that a user has added or
--- paused, nor those that a shard has leased.
--- $1 since, $2 whether to delete, $3 how many, $4 position: id
+-- Lock and delete a batch of tags that were neither found nor searched since a time; not queries that a user has added or
+-- paused, nor leased ones.
+-- $1 since, $2 whether to delete, $3 batch size; continue after: $4 id
 WITH expired AS (
     SELECT id FROM $schema.search_queue
     WHERE id > coalesce($4::bigint, 0) AND source = 'tag' AND status <> 'paused' AND added_at < $1::timestamptz

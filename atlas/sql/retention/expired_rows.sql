@@ -1,5 +1,5 @@
--- Rows that are too old, without snapshots: their number by table and reason, and the first few. Reads whole tables.
--- :counts is NULL where a video's counts need not be older than anything; :sample is the number of rows to show
+-- Count the expired rows by table and reason, without snapshots, and show the first few. Reads whole tables.
+-- :counts is NULL if the age of a video's counts does not matter; :sample is the number of rows to show
 WITH expired (table_name, reason, id, title) AS (
     SELECT 'videos', CASE
             WHEN retired_at IS NOT NULL AND (retired_at < :retired::timestamptz OR enriched_at IS NULL) THEN 'retired'
@@ -38,8 +38,19 @@ WITH expired (table_name, reason, id, title) AS (
     SELECT 'count_freezes', 'old', id::text, NULL FROM $schema.count_freezes
     WHERE coalesce(ended_at, started_at) < :snapshots::timestamptz
     UNION ALL
+    SELECT 'breakouts', 'statistics', id::text, video_id FROM $schema.breakouts WHERE detected_at < :snapshots::timestamptz
+    UNION ALL
+    SELECT 'video_growth', 'statistics', video_id, NULL FROM $schema.video_growth
+    WHERE observed_at < :snapshots::timestamptz
+    UNION ALL
+    SELECT 'growth_bands', 'statistics', concat_ws(' ', kind, band), NULL FROM $schema.growth_bands
+    WHERE learnt_at < :snapshots::timestamptz
+    UNION ALL
+    SELECT 'growth_levels', 'statistics', concat_ws(' ', kind, category_id), NULL FROM $schema.growth_levels
+    WHERE learnt_at < :snapshots::timestamptz
+    UNION ALL
     SELECT 'notifications', 'old', concat_ws(' ', type, subject), NULL FROM $schema.notifications
-    WHERE told_at < :notifications::timestamptz
+    WHERE notified_at < :notifications::timestamptz
 ), numbered AS (
     SELECT expired.*, count(*) OVER (PARTITION BY table_name, reason) AS rows,
         row_number() OVER (PARTITION BY table_name, reason ORDER BY id) AS place

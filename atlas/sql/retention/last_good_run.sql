@@ -1,7 +1,7 @@
--- Days since the last complete run of an agent, by the database's clock; without dry runs and runs that were cut short.
--- A refused run (exit code 2) ends them, so that the bound does not grow until a run is confirmed. A time in which no
--- process began counts at most $2: a clock that is days ahead looks the same. NULL: there was none.
--- $1 agent, $2 the longest silence
+-- Return the days since the last complete run of an agent, by the database's clock; NULL: there was none. Dry runs and runs
+-- that were cut short do not count. The days end at a refused run (exit code 2), so that the bound does not grow until a
+-- run is confirmed. A gap without any run counts at most $2, since a clock that is days ahead looks the same.
+-- $1 agent, $2 longest gap
 WITH good AS (
     SELECT max(started_at) AS started_at FROM $schema.runs
     WHERE agent = $1 AND outcome IN ('ok', 'idle') AND stats -> 'dry_run' IS DISTINCT FROM 'true'::jsonb

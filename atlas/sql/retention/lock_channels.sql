@@ -1,2 +1,2 @@
--- Locks rows that no other transaction has locked. $1 ids
+-- Lock channels, except those that another transaction has locked. $1 ids
 SELECT id FROM $schema.channels WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE SKIP LOCKED

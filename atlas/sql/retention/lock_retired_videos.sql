@@ -1,7 +1,7 @@
--- Locks videos that were retired before a time, or that are retired and hold nothing that may still be kept, without
--- leased ones; the oldest first, from a position on.
--- $1 retired before, $2 found before (if never read since), $3 counts read before (NULL: whenever), $4 how many,
--- $5 position: retired, $6 position: id
+-- Lock a batch of videos that were retired before a time, or that are retired and whose metadata and counts have expired,
+-- without leased ones; the oldest first.
+-- $1 retired before, $2 first seen before (if never read since), $3 counts read before (NULL: at any time),
+-- $4 batch size; continue after: $5 time of retirement, $6 id
 SELECT retired_at, id FROM $schema.videos
 WHERE retired_at IS NOT NULL AND (retired_at, id) > (coalesce($5::timestamptz, '-infinity'), coalesce($6::text, ''))
     AND (retired_at < $1::timestamptz

@@ -1,4 +1,4 @@
--- Locks those of some videos that find_stale_videos would still find and that no other transaction has locked.
+-- Lock those of the given videos that find_stale_videos would still find, except those that another transaction has locked.
 -- $1 ids, $2 read before, $3 retired before
 SELECT id FROM $schema.videos
 WHERE id = ANY ($1::text[]) AND enriched_at < $2::timestamptz

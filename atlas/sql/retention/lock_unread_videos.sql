@@ -1,6 +1,6 @@
--- Locks videos whose metadata was never read, or was cleared, and whose counts need not be kept, without leased ones;
--- the first found first, from a position on.
--- $1 found before, $2 counts read before (NULL: whenever), $3 how many, $4 position: found, $5 position: id
+-- Lock a batch of videos whose metadata was never read, or was cleared, and whose counts have expired, without leased
+-- ones; the first seen first.
+-- $1 first seen before, $2 counts read before (NULL: at any time), $3 batch size; continue after: $4 first seen, $5 id
 SELECT first_seen_at, id FROM $schema.videos
 WHERE enriched_at IS NULL AND retired_at IS NULL AND first_seen_at < $1::timestamptz
     AND (first_seen_at, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))

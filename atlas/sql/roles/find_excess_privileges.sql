@@ -1,4 +1,4 @@
--- List what roles may do beyond their rights, by anybody's grant. $1 names of the roles
+-- List what roles may do beyond the rights that Maia grants. $1 names of the roles
 WITH owners AS (
     SELECT relowner AS oid FROM pg_class
     WHERE oid IN ('$schema.videos'::regclass, '$schema.video_stats_log'::regclass) GROUP BY relowner
@@ -9,6 +9,8 @@ WITH owners AS (
         '$schema.channels'::regclass, '$schema.video_stats_log'::regclass, '$schema.api_keys'::regclass,
         '$schema.key_suspensions'::regclass, '$schema.api_calls'::regclass, '$schema.runs'::regclass,
         '$schema.events'::regclass, '$schema.notifications'::regclass, '$schema.count_freezes'::regclass,
+        '$schema.video_growth'::regclass, '$schema.breakouts'::regclass, '$schema.growth_bands'::regclass,
+        '$schema.growth_levels'::regclass,
         '$schema.video_velocity'::regclass, '$schema.video_stats_hourly'::regclass,
         '$schema.video_stats_daily'::regclass
     )
@@ -29,7 +31,7 @@ CROSS JOIN LATERAL (
     UNION ALL
     SELECT 'create in the schema' WHERE has_schema_privilege(role.oid, '$schema'::regnamespace, 'CREATE')
     UNION ALL
-    -- by PUBLIC, as a member of another role, or by another's grant: its rights are what the owner granted
+    -- by PUBLIC, as a member of another role, or granted by a user other than the owner
     SELECT format('%s on %s', string_agg(privilege, ', ' ORDER BY privilege), relname)
     FROM tables, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
     WHERE EXISTS (

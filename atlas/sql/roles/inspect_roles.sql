@@ -1,12 +1,12 @@
--- List the owner of the tables beside each wanted role: whether it exists, and why its rights cannot be changed, if so.
--- To revoke what it has would take it from the owner or the current user, or have no effect. $1 names of the roles
+-- List the wanted roles with the owner of the tables: whether each exists, and why its rights must not be changed (that
+-- would revoke rights of the owner or the current user, or have no effect). $1 names of the roles
 WITH RECURSIVE owners AS (
     SELECT relowner AS oid FROM pg_class WHERE oid IN ('$schema.videos'::regclass, '$schema.video_stats_log'::regclass)
     UNION
     SELECT nspowner FROM pg_namespace WHERE oid = '$schema'::regnamespace
 ), memberships AS (
-    -- pg_has_role says of a superuser that it is a member of every role. Since PostgreSQL 16 the creator of a role has a
-    -- membership that gives it none of the role's rights
+    -- not pg_has_role: for it a superuser is a member of every role. Since PostgreSQL 16 the creator of a role has a
+    -- membership without any of the role's rights
     SELECT roleid, member FROM pg_auth_members
     WHERE coalesce((to_jsonb(pg_auth_members) ->> 'inherit_option')::boolean, true)
         OR coalesce((to_jsonb(pg_auth_members) ->> 'set_option')::boolean, true)

@@ -1,4 +1,4 @@
--- Write how a run ended, and its events. Done again after a lost connection, it writes nothing twice.
+-- Write how a run ended, and its events. Repeated after a lost connection, it writes nothing twice.
 WITH ended AS (
     UPDATE $schema.runs
     SET finished_at = :finished_at, outcome = :outcome, exit_code = :exit_code, stats = :stats, error = :error

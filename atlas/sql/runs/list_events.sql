@@ -1,4 +1,4 @@
--- The last events, the newest first. $1 only these types, $2 only from this schedule time on, $3 limit
+-- List the last events, the newest first. $1 types, $2 from this schedule time on, $3 limit
 SELECT event.id, event.at, event.type, event.run, run.agent, run.shard, event.payload
 FROM (
     SELECT * FROM $schema.events

@@ -1,4 +1,4 @@
--- The revision that the schema is at, and what else decides whether the database can be used: as server_state.
+-- Return the revision of the schema, and what server_state returns.
 SELECT
     version.version_num,
     current_setting('server_encoding') AS encoding,

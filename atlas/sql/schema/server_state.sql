@@ -1,4 +1,4 @@
--- What decides whether a server can be used: its encoding and clock, and whether it takes writes.
+-- Return what decides whether a server can be used: encoding, clock, and whether it accepts writes.
 SELECT
     NULL AS version_num,
     current_setting('server_encoding') AS encoding,

@@ -1,2 +1,2 @@
--- Set where the revisions, which name tables without a schema, find and create them, until the transaction ends.
+-- Set the schema of this transaction, since the revisions name tables without one.
 SET LOCAL search_path TO $schema

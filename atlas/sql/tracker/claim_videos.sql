@@ -1,9 +1,9 @@
--- Claim due videos: one probe per zone until the batch is full, each along the index in its order. The ranges and the
--- subqueries keep the planner from other plans. It estimates a limit in a subquery at a tenth of the rows, so that with
--- many due videos it would read and sort all of them; a range with one unknown end is estimated at 0.5 % of the table,
--- whatever is due. Locked rows do not move, so that the update finds them by their ctid, without an index and without
--- waiting. A row that was changed since this statement began has moved: the next claim takes it.
--- $1 how many, $2 schedule time, $3 lease in seconds, $4 lease token, $5 shard
+-- Claim due videos: one probe per zone until the batch is full, each in the order of the index. The ranges and the
+-- subqueries keep the planner from other plans: it estimates a limit in a subquery at a tenth of the rows, and would read
+-- and sort all due videos; it estimates a range with one unknown end at 0.5 % of the table, however many are due. Locked
+-- rows do not move, so the update finds them by their ctid, without an index and without waiting. A row that was changed
+-- since this statement began has another ctid: the next claim takes it.
+-- $1 limit, $2 schedule time, $3 lease in seconds, $4 lease token, $5 shard
 WITH hot AS (
     SELECT ctid AS place FROM $schema.videos
     WHERE zone = 1 AND due_at >= '-infinity' AND due_at <= (SELECT $2::timestamptz)

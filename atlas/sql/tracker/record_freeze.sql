@@ -1,6 +1,6 @@
--- Add evidence to the open freeze, or open one. Enough videos and channels confirm it; `confirmed` is true for the one
--- statement that did so. Repeated after a lost connection, its videos may count twice.
--- $1 first snapshot that stood still, $2 videos, $3 channels, $4 enough videos, $5 enough channels, $6 schedule time,
+-- Add evidence to the open freeze, or open one. Enough videos and channels confirm it; `confirmed` is true only for the
+-- statement that confirmed it. Repeated after a lost connection, its videos may count twice.
+-- $1 first snapshot that stood still, $2 videos, $3 channels, $4 videos to confirm, $5 channels to confirm, $6 schedule time,
 -- $7 token of this statement
 INSERT INTO $schema.count_freezes AS known (started_at, videos, channels, confirmed_at, token)
 SELECT $1::timestamptz, $2::integer, $3::integer, CASE WHEN $2 >= $4 AND $3 >= $5 THEN $6::timestamptz END,

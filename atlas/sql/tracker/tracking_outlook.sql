@@ -1,4 +1,4 @@
--- Why a claim of videos may have come back empty.
+-- Count what explains an empty claim of videos.
 SELECT
     EXISTS (SELECT 1 FROM $schema.videos) AS any_video,
     (SELECT min(due_at) FROM (

@@ -1,5 +1,5 @@
--- Store what one call learned about claimed videos, where the lease is still held: a snapshot of each present video,
--- its zone and due time, its absences, and the end of its lease.
+-- Store the result of one call for claimed videos whose lease token still matches: a snapshot of each present video, its
+-- zone and due time, its absences, and the end of its lease.
 -- An absence counts only if the last one that counted is from :old_absence or before; :absences_to_retire of them retire
 -- the video. Publish time and duration are written where they are known. A publish time that is later by more than
 -- :moved makes the archived record out of date: the video counts as not archived, so that a later run archives it again.
@@ -21,13 +21,13 @@ WITH input AS (
     SELECT id, :now::timestamptz, views, likes, comments FROM mine WHERE present ORDER BY id
     ON CONFLICT DO NOTHING
 ), settled AS (
-    INSERT INTO $schema.api_calls (day, fingerprint, bucket, slot, settled)
-    SELECT day, fingerprint, bucket, slot, settled
+    INSERT INTO $schema.api_calls (day, fingerprint, bucket, counter_shard, settled)
+    SELECT day, fingerprint, bucket, counter_shard, settled
     FROM unnest(:days::date[], :fingerprints::text[], :buckets::text[], :counter_shards::smallint[], :numbers::bigint[])
-        AS call (day, fingerprint, bucket, slot, settled)
+        AS call (day, fingerprint, bucket, counter_shard, settled)
     WHERE (SELECT count(*) FROM mine) IS NOT NULL -- the videos are locked first, as wherever both are written
-    ORDER BY day, fingerprint, bucket, slot
-    ON CONFLICT (day, fingerprint, bucket, slot)
+    ORDER BY day, fingerprint, bucket, counter_shard
+    ON CONFLICT (day, fingerprint, bucket, counter_shard)
         DO UPDATE SET settled = least(api_calls.settled + excluded.settled, api_calls.reserved)
 )
 UPDATE $schema.videos AS video SET

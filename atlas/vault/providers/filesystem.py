@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from atlas.errors import ConfigError
 from atlas.redaction import one_line, remember_password, without_login
-from atlas.vault.layout import FILES, PACKED
-from atlas.vault.providers.base import LINK, SPECIAL, TIME_IS_UP, Entry, Refused
-from atlas.vault.providers.local import LEFT_BEHIND, SKIPPED_BELOW
+from atlas.vault.layout import FILES
+from atlas.vault.providers import base
 from atlas.vault.providers.s3_versions import erase_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-__all__ = ["FilesystemProvider"]
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +55,15 @@ _CHECKSUM_ADVICE = (
 )
 
 
+class _Forbidden(base.Refused, PermissionError):
+    """These credentials may not do this."""
+
+
 class FilesystemProvider:
-    """Files below an address; fsspec and its client are imported at first use.
+    """Files below an address such as ``s3://bucket/archive``; fsspec and its client are imported at first use.
 
-    Credentials come from where the client looks for them itself, such as AWS_ACCESS_KEY_ID.
-
-    Args:
-        url: such as ``s3://bucket/archive``; folders of this machine are for LocalProvider.
-
-    Raises:
-        ConfigError: it cannot be the address of an archive.
+    Credentials come from where the client looks for them itself, such as AWS_ACCESS_KEY_ID. Raises ConfigError: it
+    cannot be the address of an archive.
     """
 
     name = "fsspec"
@@ -91,7 +88,8 @@ class FilesystemProvider:
             )
         self._place: tuple[Any, str] | None = None
         self._made: set[str] = set()
-        self.skipped: dict[str, str] = {}
+        self._walker = base.Walker(self._scan, PermissionError)
+        self.skipped = self._walker.skipped
         self._bucket_is_there = self._protocol not in _BUCKETS
 
     def check(self) -> None:
@@ -132,7 +130,6 @@ class FilesystemProvider:
             _delete(fs, target)
 
     def read(self, path: str) -> bytes | None:
-        """Read one file."""
         fs, root = self._open()
         with _explained():
             try:
@@ -142,16 +139,15 @@ class FilesystemProvider:
                 return None
             return body
 
-    def list(self, folder: str) -> Iterator[Entry]:
+    def list(self, folder: str) -> Iterator[base.ArchiveFile]:
         """List the folder, one subfolder at a time. Raises FileNotFoundError: the whole bucket is missing."""
-        fs, root = self._open()
         found = False
-        for entry in self._walk(fs, f"{root}/{folder}" if folder else root, f"{folder}/" if folder else ""):
+        for entry in self._walker.walk(folder):
             found = True
             yield entry
         if not found:
             with _explained():
-                self._look_for_bucket(fs, root)
+                self._look_for_bucket(*self._open())
 
     def commit(
         self,
@@ -167,12 +163,12 @@ class FilesystemProvider:
         if concurrent:
             failed = _together(fs, add, lambda path: fs._pipe_file(f"{root}/{path}", add[path]), deadline)  # noqa: SLF001
         else:
-            failed = _in_turn(add, lambda path: self._write(fs, f"{root}/{path}", add[path]), deadline)
+            failed = base.in_turn(add, lambda path: self._write(fs, f"{root}/{path}", add[path]), deadline, _reason)
         if failed:
-            return failed | dict.fromkeys(delete, "not everything could be added")
+            return failed | dict.fromkeys(delete, base.NOT_ADDED)
         if concurrent:
             return _together(fs, delete, lambda path: _remove(fs, f"{root}/{path}"), deadline)
-        return _in_turn(delete, lambda path: _delete(fs, f"{root}/{path}"), deadline)
+        return base.in_turn(delete, lambda path: _delete(fs, f"{root}/{path}"), deadline, _reason)
 
     def erase_history(self) -> None:
         """Delete earlier versions in a versioned S3 bucket, elsewhere what killed processes left half written.
@@ -182,14 +178,18 @@ class FilesystemProvider:
         fs, root = self._open()
         with _explained():
             if self._protocol in {"s3", "s3a"}:
-                erase_versions(fs, [f"{root}/{folder}/" for folder in (FILES, PACKED)])
+                erase_versions(fs, [f"{root}/{folder}/" for folder in base.LAYOUT_FOLDERS])
             elif self._protocol in _BUCKETS:
                 logger.warning(
                     "vault: a bucket of %s:// may keep what was deleted (versioning, soft delete): check its rules",
                     self._protocol,
                 )
             else:
-                _delete_half_written(fs, root)
+                for path in fs.find(root):
+                    if (name := path.rpartition("/")[2]).startswith("."):
+                        with contextlib.suppress(FileNotFoundError):
+                            if base.is_left_behind(name, fs.modified(path).timestamp()):
+                                fs.rm_file(path)
 
     def _open(self) -> tuple[Any, str]:
         if self._place is None:
@@ -211,36 +211,21 @@ class FilesystemProvider:
                 raise FileNotFoundError(f"there is no bucket {bucket}, or it is not shown to these credentials")
             self._bucket_is_there = True
 
-    def _skip(self, path: str, reason: str) -> None:
-        if path not in self.skipped:
-            self.skipped[path] = reason
-            logger.warning("vault: %s is skipped: %s", path, reason)
-
-    def _walk(self, fs: Any, folder: str, prefix: str) -> Iterator[Entry]:
+    def _scan(self, folder: str) -> Iterable[base.Child]:
+        fs, root = self._open()
+        place = f"{root}/{folder}" if folder else root
         with _explained():
             try:
-                found = fs.ls(folder, detail=True)
-            except (FileNotFoundError, NotADirectoryError):
-                return
-            except PermissionError as error:
-                if prefix.count("/") < SKIPPED_BELOW:
-                    raise
-                self._skip(prefix.rstrip("/"), f"it cannot be read: {one_line(error)}")
-                return
-        inside = [(entry["name"].rstrip("/").rpartition("/")[2], entry) for entry in found]
-        # sorted by whole paths, in which a folder's name is followed by a slash
-        named = sorted(
-            (f"{name}/" if entry["type"] == "directory" else name, entry["size"] or 0, entry["type"])
-            for name, entry in inside
-            if name and not name.startswith(".") and entry["name"].rstrip("/") != folder
-        )
-        for name, size, kind in named:
-            if kind == "directory":
-                yield from self._walk(fs, f"{folder}/{name[:-1]}", prefix + name)
-            elif kind == "file":
-                yield Entry(prefix + name, size)
-            else:
-                self._skip(prefix + name, LINK if kind == "link" else SPECIAL)
+                found = fs.ls(place, detail=True)
+            except NotADirectoryError as error:
+                raise FileNotFoundError(place) from error
+        named = [(entry["name"].rstrip("/"), entry) for entry in found]
+        # a store may list the folder itself
+        return [
+            base.Child(name.rpartition("/")[2], entry["type"], entry["size"] or 0)
+            for name, entry in named
+            if name not in {"", place}
+        ]
 
     def _write(self, fs: Any, target: str, body: bytes) -> None:
         if self._protocol in _BUCKETS:
@@ -260,22 +245,9 @@ class FilesystemProvider:
             raise
 
 
-def _in_turn(paths: Iterable[str], act: Callable[[str], object], deadline: float) -> dict[str, str]:
-    failed = {}
-    for path in paths:
-        if time.monotonic() > deadline:
-            failed[path] = TIME_IS_UP
-            continue
-        try:
-            act(path)
-        except Exception as error:  # noqa: BLE001  each client has its own errors
-            failed[path] = _reason(error)
-    return failed
-
-
 def _together(fs: Any, paths: Collection[str], act: Callable[[str], Any], deadline: float) -> dict[str, str]:
     """Run several at once, on the client's own event loop."""
-    undone = dict.fromkeys(paths, TIME_IS_UP)
+    undone = dict.fromkeys(paths, base.TIME_IS_UP)
 
     async def one(path: str, room: asyncio.Semaphore) -> None:
         async with room:
@@ -312,15 +284,6 @@ def _delete(fs: Any, target: str) -> None:
         fs.rm_file(target)
 
 
-def _delete_half_written(fs: Any, root: str) -> None:
-    for path in fs.find(root):
-        name = path.rpartition("/")[2]
-        if name.startswith(".") and name.endswith(".tmp"):
-            with contextlib.suppress(FileNotFoundError):
-                if fs.modified(path).timestamp() < time.time() - LEFT_BEHIND:
-                    fs.rm_file(path)
-
-
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
     """Raise every error of a client as an OSError without secrets."""
@@ -330,8 +293,10 @@ def _explained() -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise FileNotFoundError(_reason(error)) from None
+    except PermissionError as error:
+        raise _Forbidden(_reason(error)) from None
     except Exception as error:  # noqa: BLE001  each client has its own errors
-        raise (Refused if _is_refusal(error) else OSError)(_reason(error)) from None
+        raise (base.Refused if _is_refusal(error) else OSError)(_reason(error)) from None
 
 
 def _is_refusal(error: BaseException) -> bool:

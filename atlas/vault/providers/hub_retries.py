@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
     from tenacity.wait import wait_base
 
-__all__ = ["ATTEMPTS", "HubRetries", "NoAnswer", "Overtaken", "TimeIsUp", "requested_wait", "status_of"]
-
 ATTEMPTS = 8
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 10.0  # seconds; with full jitter, so that shards that collided do not collide again
 _CONNECT_SECONDS = 10.0
@@ -83,14 +81,11 @@ class HubRetries:
         self._sleep = sleep
 
     def __call__(self, call: Callable[[], T], deadline: float, *, attempts: int = ATTEMPTS) -> T:
-        """Return the call's result; repeat it after transient errors.
+        """Return the call's result; repeat it after transient errors, and raise the last one.
 
         Args:
             call: idempotent; its requests are made in this thread.
             deadline: in ``time.monotonic()`` seconds.
-
-        Raises:
-            Exception: that of the last attempt.
         """
         if deadline <= time.monotonic():
             raise TimeIsUp
@@ -111,19 +106,19 @@ class HubRetries:
 
 def status_of(error: BaseException) -> int | None:
     """Return the HTTP status behind an error, or None where there was no answer."""
-    response = _response(error)
-    status = getattr(response, "status_code", None)
+    status = getattr(_response(error), "status_code", None)
     return status if isinstance(status, int) else None
 
 
-def _response(error: BaseException | None) -> Any:
+def _response(error: BaseException) -> Any:
     # the error of an upload is the cause of another error
+    return next((found for each in _causes(error) if (found := getattr(each, "response", None)) is not None), None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
-        response = getattr(error, "response", None)
-        if response is not None:
-            return response
+        yield error
         error = error.__cause__
-    return None
 
 
 def _is_transient(error: BaseException) -> bool:
@@ -132,12 +127,7 @@ def _is_transient(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status in _TRANSIENT or status >= 500 or _SWEPT in str(error)
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, (NoAnswer, json.JSONDecodeError)):
-            return True
-        cause = cause.__cause__
-    return False
+    return any(isinstance(cause, (NoAnswer, json.JSONDecodeError)) for cause in _causes(error))
 
 
 def requested_wait(error: BaseException) -> float:

@@ -15,15 +15,13 @@ from atlas.redaction import remember_secret, scrub
 from atlas.times import iso
 from atlas.vault.dataset_card import CARD, CARD_PATH
 from atlas.vault.layout import day_of
-from atlas.vault.providers.base import Entry, Refused
+from atlas.vault.providers.base import NOT_ADDED, ArchiveFile, Refused
 from atlas.vault.providers.hub_retries import HubRetries, Overtaken, requested_wait, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from pydantic import SecretStr
-
-__all__ = ["FOLDER_LIMIT", "HuggingFaceProvider"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +45,9 @@ class HuggingFaceProvider:
     (Git LFS), not by its Xet client, which has no time limit.
 
     Args:
-        dataset_id: such as ``me/maia-archive``.
-        token: with write access.
         private: whether a dataset that is created here is private.
         create: create a missing dataset.
         endpoint: another Hub than the library's own choice (HF_ENDPOINT).
-        retries: how operations are repeated.
     """
 
     name = "huggingface"
@@ -81,8 +76,7 @@ class HuggingFaceProvider:
         self._closed: tuple[float, str] | None = None  # until when the Hub refuses commits, and its text
         self._deleted: set[str] = set()  # SHA-256 of large files that commits of this process deleted
 
-    def check(self) -> None:
-        """Do nothing: the factory has checked the settings."""
+    def check(self) -> None: ...  # the factory has checked the settings
 
     def check_writable(self) -> None:
         """Ask the Hub once whether the token may write; create a missing dataset."""
@@ -98,9 +92,9 @@ class HuggingFaceProvider:
         """Read one file of the newest commit. Raises FileNotFoundError: the whole dataset is missing."""
         return self._ask(lambda api: self._read(api, path))
 
-    def list(self, folder: str) -> Iterator[Entry]:
+    def list(self, folder: str) -> Iterator[ArchiveFile]:
         """List the newest commit, 1,000 files a request. Raises FileNotFoundError: the whole dataset is missing."""
-        found = self._ask(lambda api: [Entry(file.path, file.size) for file in self._tree(api, folder)])
+        found = self._ask(lambda api: [ArchiveFile(file.path, file.size) for file in self._tree(api, folder)])
         yield from sorted(found)
 
     def commit(
@@ -218,11 +212,9 @@ class HuggingFaceProvider:
             if not operation.path_in_repo.endswith((".json", ".md")):
                 # one by one: the library uploads several in threads, which do not know the deadline
                 api.preupload_lfs_files(self._dataset_id, [operation], repo_type="dataset", free_memory=False)
-        ignored = self._ignored(added)
+        ignored = self._ignored(added, add)
         if ignored and gone:
-            return {path: reason for path, reason in ignored.items() if path in add} | dict.fromkeys(
-                delete, "not everything could be added"
-            )
+            return ignored | dict.fromkeys(delete, NOT_ADDED)
         if added or gone:
             deletions = [CommitOperationDelete(path_in_repo=path, is_folder=False) for path in gone]
             try:
@@ -235,18 +227,17 @@ class HuggingFaceProvider:
             except errors.EntryNotFoundError as error:
                 raise Overtaken(str(error)) from None
         self._has_card = True
-        return {path: reason for path, reason in self._ignored(added).items() if path in add}
+        return self._ignored(added, add)
 
-    def _ignored(self, added: Iterable[Any]) -> dict[str, str]:
+    def _ignored(self, added: Iterable[Any], wanted: Collection[str]) -> dict[str, str]:
         """Return what the library silently leaves out since the dataset's .gitignore names it."""
         return {
             operation.path_in_repo: f"the .gitignore of the dataset {self._dataset_id} leaves it out"
             for operation in added
-            if getattr(operation, "_should_ignore", False)
+            if getattr(operation, "_should_ignore", False) and operation.path_in_repo in wanted
         }
 
     def _there(self, api: Any, paths: Collection[str]) -> dict[str, Any]:
-        """Return those of the paths that are files of the dataset."""
         wanted = list(paths)
         return {
             file.path: file

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import secrets
 import stat
-import time
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atlas.errors import ConfigError
 from atlas.vault.layout import FILES, PACKED
-from atlas.vault.providers.base import LINK, MAX_FILE, SPECIAL, TIME_IS_UP, Entry, TooLarge
+from atlas.vault.providers import base
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["LEFT_BEHIND", "SKIPPED_BELOW", "LocalProvider"]
-
-logger = logging.getLogger(__name__)
-
-LEFT_BEHIND = 3600.0
-"""Seconds after which a half-written file belongs to a killed process: no write takes so long."""
-
-SKIPPED_BELOW = 2
-"""Levels: without a layout's folder there is no archive; an unreadable folder of a day is skipped."""
 
 _PROBE = bytes(4096)  # a block: on a full disk an empty file can still be made
 
@@ -43,7 +31,6 @@ class LocalProvider:
 
     Args:
         folder: the archive's root; ``~`` is the home folder.
-        name: as in VAULT_PROVIDER.
         setting: the setting that names the folder, for errors.
     """
 
@@ -53,12 +40,13 @@ class LocalProvider:
     def __init__(self, folder: Path, *, name: str = "local", setting: str = "VAULT_PATH") -> None:
         self.folder = folder.expanduser()
         self.name = name
-        self.skipped: dict[str, str] = {}
         self._setting = setting
+        self._walker = base.Walker(self._scan, OSError)
+        self.skipped = self._walker.skipped
 
     def check(self) -> None:
         """Raise ConfigError where the folder, a part of its path or a layout's folder below it is no folder."""
-        for place in (self.folder / name for name in (FILES, PACKED)):
+        for place in (self.folder / name for name in base.LAYOUT_FOLDERS):
             if os.path.islink(place):  # noqa: PTH114  pathlib raises where a parent may not be entered
                 raise ConfigError(
                     f"{self._setting}: '{place}' is a symbolic link, and below {self._setting} none is followed. Set "
@@ -78,7 +66,7 @@ class LocalProvider:
         """Write a file into the folder, or into the one that it would be made in, and delete it."""
         self.check()
         there = next(filter(os.path.isdir, (self.folder, *self.folder.parents)), self.folder)
-        for place in (there, *filter(os.path.isdir, (self.folder / name for name in (FILES, PACKED)))):
+        for place in (there, *filter(os.path.isdir, (self.folder / name for name in base.LAYOUT_FOLDERS))):
             probe = place / f".{secrets.token_hex(8)}.tmp"
             try:
                 probe.write_bytes(_PROBE)
@@ -92,7 +80,6 @@ class LocalProvider:
                     probe.unlink()
 
     def read(self, path: str) -> bytes | None:
-        """Read one regular file."""
         target = self.folder / path
         try:
             if self._link_in(path):
@@ -100,40 +87,25 @@ class LocalProvider:
             found = target.lstat()
             if not stat.S_ISREG(found.st_mode):
                 return None
-            if found.st_size > MAX_FILE:
-                raise TooLarge(f"{path}: it has {found.st_size:,} bytes; no more than {MAX_FILE:,} are read")
+            if found.st_size > base.MAX_FILE:
+                raise base.TooLarge(f"{path}: it has {found.st_size:,} bytes; no more than {base.MAX_FILE:,} are read")
             return target.read_bytes()
         except FileNotFoundError:
             return None
 
-    def list(self, folder: str) -> Iterator[Entry]:
+    def list(self, folder: str) -> Iterator[base.ArchiveFile]:
         """Walk the folder, one subfolder at a time."""
         if not self._link_in(folder):
-            yield from self._walk(self.folder / folder, f"{folder}/" if folder else "")
+            yield from self._walker.walk(folder)
 
-    def _walk(self, folder: Path, prefix: str) -> Iterator[Entry]:
-        try:
-            with os.scandir(folder) as children:
-                found = [child for child in children if not child.name.startswith(".")]
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if prefix.count("/") < SKIPPED_BELOW:
-                raise
-            self._skip(prefix.rstrip("/"), f"it cannot be read: {error.strerror}")
-            return
-        # sorted by whole paths, in which a folder's name is followed by a slash
-        named = ((f"{child.name}/" if child.is_dir(follow_symlinks=False) else child.name, child) for child in found)
-        for name, child in sorted(named, key=itemgetter(0)):
-            if name.endswith("/"):
-                yield from self._walk(folder / child.name, prefix + name)
-            elif child.is_symlink():
-                self._skip(prefix + name, LINK)
-            elif not child.is_file(follow_symlinks=False):
-                self._skip(prefix + name, SPECIAL)
-            else:
+    def _scan(self, folder: str) -> Iterable[base.Child]:
+        with os.scandir(self.folder / folder) as children:
+            for child in children:
+                kind = "link" if child.is_symlink() else "directory" if child.is_dir() else "file"
                 with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                    yield Entry(prefix + name, child.stat(follow_symlinks=False).st_size)
+                    found = child.stat(follow_symlinks=False)
+                    special = kind == "file" and not stat.S_ISREG(found.st_mode)
+                    yield base.Child(child.name, "special" if special else kind, found.st_size)
 
     def commit(
         self,
@@ -143,26 +115,20 @@ class LocalProvider:
         message: str,  # noqa: ARG002  there is no history
         deadline: float,
     ) -> Mapping[str, str]:
-        """Write and delete the files one by one; the failure of one does not affect the others."""
-        durable = bool(delete)
-        failed = self._each(add, lambda path: self._write(self.folder / path, add[path], durable=durable), deadline)
-        if failed:
-            return failed | dict.fromkeys(delete, "not everything could be added")
-        return self._each(delete, lambda path: self._delete(self.folder / path), deadline)
+        """Write and delete the files one by one."""
 
-    def _each(self, paths: Collection[str], act: Callable[[str], None], deadline: float) -> dict[str, str]:
-        failed: dict[str, str] = {}
-        for path in paths:
-            if time.monotonic() > deadline:
-                failed[path] = TIME_IS_UP
-            elif link := self._link_in(path.rpartition("/")[0]):
-                failed[path] = f"{link}: {LINK}"
-            else:
-                try:
-                    act(path)
-                except OSError as error:
-                    failed[path] = error.strerror or type(error).__name__
-        return failed
+        def write(path: str) -> None:
+            self._write(self._unlinked(path), add[path], durable=bool(delete))
+
+        failed = base.in_turn(add, write, deadline, _reason)
+        if failed:
+            return failed | dict.fromkeys(delete, base.NOT_ADDED)
+        return base.in_turn(delete, lambda path: self._delete(self._unlinked(path)), deadline, _reason)
+
+    def _unlinked(self, path: str) -> Path:
+        if link := self._link_in(path.rpartition("/")[0]):
+            raise OSError(f"{link}: {base.LINK}")
+        return self.folder / path
 
     def _write(self, target: Path, body: bytes, *, durable: bool) -> None:
         try:
@@ -181,10 +147,10 @@ class LocalProvider:
     def erase_history(self) -> None:
         """Delete what killed processes left half written; a folder has no other history."""
         for folder, _, names in os.walk(self.folder):
-            for left in (Path(folder, name) for name in names if name.startswith(".") and name.endswith(".tmp")):
+            for file in (Path(folder, name) for name in names if name.startswith(".")):
                 with contextlib.suppress(FileNotFoundError):
-                    if left.lstat().st_mtime < time.time() - LEFT_BEHIND:
-                        left.unlink()
+                    if base.is_left_behind(file.name, file.lstat().st_mtime):
+                        file.unlink()
 
     def _link_in(self, path: str) -> str | None:
         """Return the first part of a path below the root that is a symbolic link."""
@@ -192,14 +158,13 @@ class LocalProvider:
         for end in range(1, len(parts) + 1):
             part = "/".join(parts[:end])
             if os.path.islink(self.folder / part):  # noqa: PTH114  pathlib may raise
-                self._skip(part, LINK)
+                self._walker.skip(part, base.LINK)
                 return part
         return None
 
-    def _skip(self, path: str, reason: str) -> None:
-        if path not in self.skipped:
-            self.skipped[path] = reason
-            logger.warning("vault: %s is skipped: %s", self.folder / path, reason)
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _write_whole(target: Path, body: bytes, *, durable: bool) -> None:

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from atlas.vault.providers.base import Entry
-
-__all__ = ["OffProvider"]
+    from atlas.vault.providers.base import ArchiveFile
 
 
 class OffProvider:
@@ -20,18 +18,14 @@ class OffProvider:
     folder_limit = None
     skipped: ClassVar[dict[str, str]] = {}
 
-    def check(self) -> None:
-        """Do nothing."""
+    def check(self) -> None: ...
 
-    def check_writable(self) -> None:
-        """Do nothing."""
+    def check_writable(self) -> None: ...
 
     def read(self, path: str) -> bytes | None:  # noqa: ARG002
-        """Return None."""
         return None
 
-    def list(self, folder: str) -> Iterator[Entry]:  # noqa: ARG002
-        """Yield nothing."""
+    def list(self, folder: str) -> Iterator[ArchiveFile]:  # noqa: ARG002
         return iter(())
 
     def commit(
@@ -42,8 +36,6 @@ class OffProvider:
         message: str,  # noqa: ARG002
         deadline: float,  # noqa: ARG002
     ) -> Mapping[str, str]:
-        """Add nothing, and say so."""
         return dict.fromkeys(add, "the vault is off")
 
-    def erase_history(self) -> None:
-        """Do nothing."""
+    def erase_history(self) -> None: ...

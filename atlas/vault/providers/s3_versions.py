@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["erase_versions"]
-
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 1_000  # S3's limit
@@ -33,8 +31,7 @@ def erase_versions(fs: Any, folders: Iterable[str]) -> None:
         fs: s3fs.
         folders: with their bucket, and a slash at their end.
 
-    Raises:
-        OSError: one could not be deleted, or the versions may not be listed (s3:ListBucketVersions).
+    Raises OSError: one could not be deleted, or the versions may not be listed (s3:ListBucketVersions).
     """
     for folder in folders:
         bucket, _, prefix = folder.partition("/")

@@ -1,13 +1,13 @@
 """The Hunter by hand.
 
-The same: the claim of so many queries and what comes before it; their searches, reserved together, at once; the answers
-decoded and read into the same models; which videos are new; videos.list for each search; each search stored with its
-channels, videos, snapshots, tags, page token and the end of its lease in one transaction, its two calls settled there,
-by the same statements; at the end of the cycle one file a video, written beside its place and moved there, in a thread,
-and the note that it is there; four sessions.
+The same as the Hunter: the claim of a batch of queries and the statements before it; their searches, reserved together,
+at once; the answers decoded into the same models; which videos are new; videos.list for each search; each search stored
+with its channels, videos, snapshots, tags, page token and the end of its lease in one transaction that settles its two
+calls, by the same statements; at the end of the cycle a file for each video, written beside its place and moved there,
+in a thread, and the note that it is there; four sessions.
 
-Left out: key rings and suspensions, retries and what errors mean, searches and videos that could not be finished,
-windows that are handed on, which tags are wanted, the end by a signal, logs, and the result.
+Left out: key rings and suspensions, retries and the mapping of errors, unfinished searches and videos, released
+windows, which tags are wanted, shutdown requests, logs, and the result.
 """
 
 from __future__ import annotations
@@ -24,10 +24,8 @@ import orjson
 
 from atlas.db.queries import bind, sql
 from atlas.models.youtube import SearchItem, Video
-from atlas.quota.reservations import Calls
+from atlas.quota.ledger import Calls
 from harness.benchmarks.bare.tools import CONCURRENCY, Bare, zone_and_due
-
-__all__ = ["hunt"]
 
 _LEASE = 600.0
 _NEW_QUERIES = 20
@@ -40,7 +38,7 @@ Found = tuple[Any, list[SearchItem], str | None]
 
 
 async def hunt(tools: Bare, batch: int, folder: Path) -> int:
-    """One cycle; how many searches were stored."""
+    """Run one cycle. Return the number of searches that were stored."""
     now = datetime.now(UTC)
     hour = timedelta(hours=1)
     await tools.fetch("hunter/claim_unfinished", 45, now - hour, _LEASE, uuid.uuid4(), "bare 0/1", True, now - 6 * hour)
@@ -74,7 +72,7 @@ async def hunt(tools: Bare, batch: int, folder: Path) -> int:
         videos = sorted((Video.from_resource(item) for item in answer["items"]), key=lambda video: video.id)
         at = datetime.now(UTC)
         async with tools.session() as session, session.transaction():
-            stored = await session.fetch(sql("hunter/ingest_videos"), *_ingest(videos, at))
+            stored = await session.fetch(sql("hunter/ingest_videos"), *_ingest(topic, videos, at))
             fresh = {row["id"] for row in stored if row["newly_enriched"]}
             mentions = Counter(_tag(tag) for v in videos if v.id in fresh for tag in dict.fromkeys(v.tags[:10]))
             mentions.setdefault(topic["query_term"], 0)
@@ -94,7 +92,7 @@ def _tag(tag: str) -> str:
     return tag.strip("# ").lower()
 
 
-def _ingest(videos: list[Video], at: datetime) -> tuple[Any, ...]:
+def _ingest(topic: Any, videos: list[Video], at: datetime) -> tuple[Any, ...]:
     plan = [zone_and_due(video.published_at or at, at) for video in videos]
     return (
         [v.id for v in videos], [v.channel_id for v in videos], [v.channel_title for v in videos],
@@ -102,7 +100,7 @@ def _ingest(videos: list[Video], at: datetime) -> tuple[Any, ...]:
         [v.category_id for v in videos], [v.duration for v in videos], [zone for zone, _ in plan],
         [due for _, due in plan], [True] * len(videos), [v.views for v in videos], [v.likes for v in videos],
         [v.comments for v in videos], [at] * len(videos),
-        timedelta(minutes=1),
+        topic["id"], timedelta(minutes=1),
     )  # fmt: skip
 
 
@@ -118,6 +116,7 @@ def _advance(
         now=at,
         due_at=None if token else at + timedelta(hours=6),
         results=count,
+        new_videos=new,
         published_after=now - _WINDOW if token else None,
         published_before=now if token else None,
         round_before=None,
@@ -128,7 +127,7 @@ def _advance(
         slice_results=count if token else 0,
         round_pages=1 if token else 0,
         round_new=new if token else 0,
-        barren_rounds=0,
+        rounds_without_new=0,
         empty_answers=0,
         **calls._asdict(),
     )

@@ -1,4 +1,4 @@
-"""What the bare loops work with: some sessions of the driver, one HTTP session, and nothing around them."""
+"""The sessions of the bare loops: some of the database's driver, one of HTTP, and nothing around them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ import asyncpg
 import orjson
 
 from atlas.db.queries import sql
-from atlas.quota.reservations import Calls
-
-__all__ = ["CONCURRENCY", "KEY", "SESSIONS", "Bare", "bare", "zone_and_due"]
+from atlas.quota.ledger import Calls
 
 SESSIONS, CONCURRENCY = 4, 32
 """As the agents have by default: connections to the database, and API calls in flight."""
@@ -27,13 +25,7 @@ _LONGEST = timedelta(hours=26)  # that a suspension can last
 
 
 class Bare:
-    """Calls that are counted, and statements.
-
-    Args:
-        sessions: of the driver, one of which a statement or a transaction takes for its time.
-        http: the HTTP session.
-        url: the API's.
-    """
+    """Calls that are counted, and statements. A statement or a transaction takes a session for its time."""
 
     def __init__(self, sessions: list[asyncpg.Connection], http: aiohttp.ClientSession, url: str) -> None:
         self._free: asyncio.LifoQueue[asyncpg.Connection] = asyncio.LifoQueue()
@@ -41,10 +33,11 @@ class Bare:
             self._free.put_nowait(session)
         self._http = http
         self._url = url
+        self._counter_shard = random.randrange(64)  # a call is settled where it was reserved
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[asyncpg.Connection]:
-        """A session that nobody else has."""
+        """Yield a session that nothing else uses."""
         session = await self._free.get()
         try:
             yield session
@@ -52,27 +45,26 @@ class Bare:
             self._free.put_nowait(session)
 
     async def fetch(self, name: str, *arguments: Any) -> list[asyncpg.Record]:
-        """A statement of ``atlas/sql``, alone."""
+        """Run a statement of ``atlas/sql`` alone."""
         async with self.session() as session:
             rows: list[asyncpg.Record] = await session.fetch(sql(name), *arguments)
         return rows
 
     async def reserve(self, bucket: str, calls: int) -> date:
-        """Counts calls before they are made; the quota day that they count for."""
+        """Count calls before they are made. Return their quota day."""
         now = datetime.now(UTC)
         day = now.astimezone(_PACIFIC).date()
-        await self.fetch("quota/reserve_calls", day, _PRINT, bucket, random.randrange(64), calls, now, _LONGEST, _POOL)
+        await self.fetch("quota/reserve_calls", day, _PRINT, bucket, self._counter_shard, calls, now, _LONGEST, _POOL)
         return day
 
-    @staticmethod
-    def answered(*calls: tuple[date, str]) -> Calls:
-        """One call of each day and bucket, as a statement settles them."""
+    def answered(self, *calls: tuple[date, str]) -> Calls:
+        """Return one call of each day and bucket, as a statement settles them."""
         days, buckets = zip(*sorted(calls), strict=True)
         number = len(calls)
-        return Calls(days, [_PRINT] * number, buckets, [random.randrange(64)] * number, [1] * number)
+        return Calls(days, [_PRINT] * number, buckets, [self._counter_shard] * number, [1] * number)
 
     async def get(self, path: str, params: dict[str, str]) -> dict[str, Any]:
-        """One call, decoded."""
+        """Make a call. Return its decoded answer."""
         async with self._http.get(self._url + path, params=params, headers={"X-Goog-Api-Key": KEY}) as response:
             answer: dict[str, Any] = orjson.loads(await response.read())
         return answer
@@ -80,7 +72,6 @@ class Bare:
 
 @contextlib.asynccontextmanager
 async def bare(dsn: str, url: str) -> AsyncIterator[Bare]:
-    """Everything open, and closed at the end."""
     sessions = [await asyncpg.connect(dsn, server_settings={"timezone": "UTC"}) for _ in range(SESSIONS)]
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONCURRENCY),
@@ -95,7 +86,7 @@ async def bare(dsn: str, url: str) -> AsyncIterator[Bare]:
 
 
 def zone_and_due(born: datetime, now: datetime) -> tuple[int, datetime]:
-    """The schedule (``atlas.policy``) in three lines."""
+    """Return the schedule of ``atlas.policy``."""
     age = now - born
     if age < timedelta(hours=24):
         return 1, now + timedelta(hours=1)

@@ -1,10 +1,11 @@
 """The Tracker by hand.
 
-The same: claims of so many videos; their calls of 50 each, reserved together, 32 at once; the answers decoded and read
-into the same models; zone and due time; each answer written and its call settled, by the same statement; four sessions.
+The same as the Tracker: a claim of a batch of videos; their calls of 50 each, reserved together, 32 at once; answers
+decoded into the same models; zone and due time; each answer written and its call settled, by the same statement; four
+sessions.
 
-Left out: key rings and suspensions, retries and what errors mean, refreshes and absences, leases that are handed on or
-back, the end by a signal, the archive, logs, and the result.
+Left out: key rings and suspensions, retries and the mapping of errors, refreshes and absences, released leases,
+shutdown requests, the archive, logs, and the result.
 """
 
 from __future__ import annotations
@@ -16,10 +17,8 @@ from typing import Any
 
 from atlas.db.queries import bind
 from atlas.models.youtube import VideoStats
-from atlas.quota.reservations import NO_CALLS, Calls
+from atlas.quota.ledger import NO_CALLS, Calls
 from harness.benchmarks.bare.tools import CONCURRENCY, Bare, zone_and_due
-
-__all__ = ["claim", "track", "update"]
 
 _LEASE = 300.0
 _AT_ONCE = 50
@@ -28,7 +27,7 @@ _FIELDS = "kind,items(id,snippet/publishTime,statistics,contentDetails)"
 
 
 async def track(tools: Bare, batch: int) -> int:
-    """One cycle; how many videos were updated."""
+    """Run one cycle. Return the number of videos that were updated."""
     rows = await tools.fetch("tracker/claim_videos", *claim(batch))
     rows.sort(key=lambda row: (row["zone"], row["due_at"], row["id"]))
     calls = [{row["id"]: row for row in rows[i : i + _AT_ONCE]} for i in range(0, len(rows), _AT_ONCE)]
@@ -48,7 +47,7 @@ async def track(tools: Bare, batch: int) -> int:
 
 
 def claim(batch: int) -> tuple[Any, ...]:
-    """What the statement of a claim is given."""
+    """Return the arguments of the claim's statement."""
     return batch, datetime.now(UTC), _LEASE, uuid.uuid4(), "bare 0/1"
 
 

@@ -1,1 +1,1 @@
-"""What the long run is made of: the stock of videos, the shard at work on it, and what both do to the database."""
+"""The parts of the long run: the shard at work, and what it does to the database."""

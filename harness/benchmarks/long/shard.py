@@ -1,9 +1,8 @@
-"""One Tracker as a user starts it, and what the kernel says of its memory and its time on the cores."""
+"""One Tracker as a user starts it, and what the kernel says of its memory and its CPU time."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,25 +11,21 @@ from pathlib import Path
 
 import asyncpg
 
-from harness.benchmarks.cores import cpu_of
+from harness.driver.proc import cpu_of, memory_of
 
-__all__ = ["Sample", "Tracker"]
-
-_MEMORY = {"VmRSS": "resident", "VmHWM": "highest"}
 # settled with the same commit that stores the answer: 50 videos each
 _UPDATES = "SELECT coalesce(sum(settled), 0)::bigint * 50 FROM api_calls"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a shard was at one moment.
+    """A shard at one moment.
 
     Attributes:
         seconds: since its start.
         updates: videos written by then.
-        resident: VmRSS, MB (millions of bytes).
-        highest: VmHWM, the most that it ever was, MB.
-        cpu: seconds on the cores, user and system.
+        resident, highest: its memory, and the most that it ever had, in MB (millions of bytes).
+        cpu: seconds, user and system.
     """
 
     seconds: float
@@ -40,19 +35,11 @@ class Sample:
     cpu: float
 
 
-def _memory(pid: int) -> dict[str, float]:
-    """What is in memory of a living process, in MB."""
-    lines = (line.partition(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return {_MEMORY[name]: int(value.split()[0]) * 1024 / 1e6 for name, _, value in lines if name in _MEMORY}
-
-
 @dataclass
 class Tracker:
     """``maia tracker`` in a process of its own.
 
     Attributes:
-        options: of its command line.
-        environment: all that it is given besides PATH and HOME.
         seconds: from its start until it has ended.
         updates: videos written in that time.
     """
@@ -65,28 +52,25 @@ class Tracker:
     updates: int = 0
 
     async def run(self, connection: asyncpg.Connection, every: float = 0.1) -> None:
-        """Starts it and looks at it until it ends.
-
-        Args:
-            connection: asked how many videos are written.
-            every: seconds between two looks.
-
-        Raises:
-            RuntimeError: it ended with another code than 0; its last words are in the message.
-        """
-        base = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        """Start it and take samples until it ends. Raises RuntimeError with the end of its log if it fails."""
         before: int = await connection.fetchval(_UPDATES)
         began = time.monotonic()
         with self.log.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "maia", "tracker", *self.options,
-                env={**base, **self.environment}, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.log.parent,  # no .env of whoever measures
+                sys.executable, "-m", "maia", "tracker", *self.options, env=dict(self.environment),
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.log.parent,  # without a .env
             )  # fmt: skip
         ended = asyncio.create_task(self._ended(process, began))
         try:
             while not ended.done():
-                await self._look(connection, process.pid, began, before)
+                updates: int = await connection.fetchval(_UPDATES) - before
+                try:
+                    resident, highest = memory_of(process.pid)
+                    seconds = time.monotonic() - began
+                    sample = Sample(seconds, updates, resident / 1e6, highest / 1e6, cpu_of(process.pid))
+                    self.samples.append(sample)
+                except (FileNotFoundError, ProcessLookupError, KeyError):
+                    pass  # it has ended
                 await asyncio.wait([ended], timeout=every)
         finally:
             if not ended.done():
@@ -94,22 +78,12 @@ class Tracker:
             await ended
         self.updates = await connection.fetchval(_UPDATES) - before
         if process.returncode:
-            words = self.log.read_text(errors="replace")[-2_000:]
-            raise RuntimeError(f"the tracker ended with {process.returncode}:\n{words}")
+            raise RuntimeError(f"the tracker ended with {process.returncode}:\n{self.log.read_text()[-2_000:]}")
 
     async def _ended(self, process: asyncio.subprocess.Process, began: float) -> None:
         await process.wait()
         self.seconds = time.monotonic() - began
 
-    async def _look(self, connection: asyncpg.Connection, pid: int, began: float, before: int) -> None:
-        updates: int = await connection.fetchval(_UPDATES) - before
-        try:
-            memory, cpu = _memory(pid), cpu_of(pid)
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        if len(memory) == len(_MEMORY):  # one that has ended and is not waited for yet has none
-            self.samples.append(Sample(time.monotonic() - began, updates, **memory, cpu=cpu))
-
     def after(self, updates: int) -> Sample:
-        """The first look when so many videos were written; the last one where it did not come so far."""
+        """Return the first sample with this number of updates, or else the last one."""
         return next((sample for sample in self.samples if sample.updates >= updates), self.samples[-1])

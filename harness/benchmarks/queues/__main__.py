@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
+from dataclasses import asdict
 
-from harness.benchmarks.queues.drained import Drained, Job
+from harness.benchmarks.queues import Drained, Job
 
 if __name__ == "__main__":
-    drained: Drained = importlib.import_module(f"harness.benchmarks.queues.{sys.argv[1]}").run(Job.given(sys.argv[2:]))
-    drained.print_result()
+    name, dsn, items, given = sys.argv[1:]
+    module, _, variant = name.partition(".")
+    run = getattr(importlib.import_module(f"harness.benchmarks.queues.{module}"), variant or "run")
+    drained: Drained = run(Job(dsn, int(items), json.loads(given)))
+    print(json.dumps(asdict(drained)))

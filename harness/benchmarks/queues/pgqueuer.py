@@ -19,9 +19,7 @@ from pgqueuer import AsyncpgDriver, PgQueuer, Queries
 from pgqueuer import Job as QueuedJob
 from pgqueuer.types import QueueExecutionMode
 
-from harness.benchmarks.queues.drained import Drained, Job, settled
-
-__all__ = ["run"]
+from harness.benchmarks.queues import Drained, Job, settled
 
 _AT_ONCE = 5_000
 _TIMES = """
@@ -34,7 +32,7 @@ FROM pgqueuer_log
 
 
 def run(job: Job) -> Drained:
-    """Fills the queue and has it emptied."""
+    """Fill the queue and have it emptied."""
     return uvloop.run(_drain(job))
 
 

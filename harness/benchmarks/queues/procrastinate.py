@@ -16,15 +16,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from procrastinate import App, PsycopgConnector
 
-from harness.benchmarks.queues.drained import Drained, Job, settled
-
-__all__ = ["run"]
+from harness.benchmarks.queues import Drained, Job, settled
 
 _SPARE = 3  # connections beside those of the jobs: the worker listens and claims
 
 
 def run(job: Job) -> Drained:
-    """Fills the queue and has it emptied."""
+    """Fill the queue and have it emptied."""
     return asyncio.run(_drain(job))
 
 

@@ -25,13 +25,11 @@ from urllib.parse import urlsplit
 from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import Database, database
-from atlas.models.rows import Presence, TargetRow, TopicStatus, VideoUpdate
+from atlas.models.rows import Presence, TopicStatus, VideoUpdate
 from atlas.schema.migrate import migrate
 from harness.benchmarks.comparing import Series
 from harness.benchmarks.lines import Goal, Line
 from harness.benchmarks.world import fresh_database
-
-__all__ = ["measure"]
 
 _VIDEOS, _TOPICS = 50, 10
 _LEASED = 16  # batches that other shards hold, in front of what is claimed
@@ -41,7 +39,7 @@ _FOUND_TOGETHER = 10
 
 
 def _spread(number: str) -> str:
-    """An interval within a day; neighbours lie far apart in it: the order of times is not that of places on disk."""
+    """Return an interval within a day; that of a neighbour is far away: times are not in the order of the disk."""
     return f"make_interval(secs => ({number} * 2654435761 % 86400000000) / 1e6)"
 
 
@@ -75,7 +73,7 @@ _TOPICS_DUE_AGAIN = "UPDATE search_queue SET due_at = now() - interval '1 second
 
 @dataclass
 class _Table:
-    """The two tables of one size, in a database of their own."""
+    """The two tables of one size, in a database of its own."""
 
     size: int
     store: Database
@@ -85,21 +83,18 @@ class _Table:
         self.dao = MaiaDAO("bench", self.store)
 
     async def claim_videos(self) -> float:
-        """Milliseconds of a claim of 50; they are finished afterwards."""
+        """Return the milliseconds of a claim of 50; they are finished afterwards."""
         began = time.perf_counter()
         rows = await self.dao.fetch_tracker_targets(_VIDEOS)
         took = time.perf_counter() - began
         assert len(rows) == _VIDEOS
-        await self._finish(rows)
-        return took * 1000
-
-    async def _finish(self, rows: Sequence[TargetRow]) -> None:
         updates = [VideoUpdate(row["id"], Presence.PRESENT, 1000, 100, 10) for row in rows]
         assert await self.dao.update_video_stats_batch(updates) == len(rows)
         await self.store.fetch(_VIDEOS_DUE_AGAIN, [row["id"] for row in rows])
+        return took * 1000
 
     async def claim_topics(self) -> float:
-        """Milliseconds of a claim of 10, with what it makes claimable first; they are finished afterwards."""
+        """Return the milliseconds of a claim of 10, with the promotion before it; they are finished afterwards."""
         began = time.perf_counter()
         rows = await self.dao.fetch_hunter_batch(_TOPICS)
         took = time.perf_counter() - began
@@ -112,30 +107,26 @@ class _Table:
 
 @contextlib.asynccontextmanager
 async def _tables(sizes: Sequence[int]) -> AsyncIterator[tuple[list[_Table], dict[str, float]]]:
-    """A database for each size on the process's server, filled and as autovacuum would leave it; seconds it took."""
+    """Yield the tables of each size, filled and as autovacuum would leave them, and the seconds that it took."""
     async with fresh_database(), contextlib.AsyncExitStack() as opened:
-        address = settings.database_url
-        assert address is not None
+        address = await database.dsn()
         tables, seconds = list[_Table](), dict[str, float]()
         await _let_write_ahead("16GB")
         for size in sizes:
             began, name = time.perf_counter(), f"rows_{size}"
             await database.fetch(f"CREATE DATABASE {name}")
             store = Database()
-            dsn = urlsplit(address.get_secret_value())._replace(path=f"/{name}").geturl()
+            dsn = urlsplit(address)._replace(path=f"/{name}").geturl()
             with settings.override(database_url=dsn):
                 await migrate(store)
                 await opened.enter_async_context(store.session())
-                await _fill(store, size)
+                fills = (_fill_table(store, table, fill, size) for table, fill in _FILLS.items())
+                await asyncio.gather(*fills)
             tables.append(_Table(size, store))
             seconds[f"{size:,}"] = time.perf_counter() - began
         await _let_write_ahead("1GB")
         await database.fetch("CHECKPOINT")
         yield tables, seconds
-
-
-async def _fill(store: Database, size: int) -> None:
-    await asyncio.gather(*(_fill_table(store, table, fill, size) for table, fill in _FILLS.items()))
 
 
 async def _fill_table(store: Database, table: str, fill: str, size: int) -> None:
@@ -155,7 +146,7 @@ async def _fill_table(store: Database, table: str, fill: str, size: int) -> None
 
 
 async def _let_write_ahead(size: str) -> None:
-    """How much the server logs between two checkpoints: filling is not slowed by them, claims meet the default."""
+    """Set how much the server logs between two checkpoints: few while it is filled, the default for claims."""
     await database.fetch(f"ALTER SYSTEM SET max_wal_size = '{size}'")
     await database.fetch("SELECT pg_reload_conf()")
 
@@ -163,7 +154,7 @@ async def _let_write_ahead(size: str) -> None:
 async def _in_turn(
     tables: Sequence[_Table], claim: Callable[[_Table], Awaitable[float]], *, runs: int, claims: int
 ) -> dict[int, list[list[float]]]:
-    """Size → run → milliseconds of each of its claims."""
+    """Return size → run → milliseconds of each of its claims."""
     for table in tables:
         for _ in range(10):  # plans, caches
             await claim(table)
@@ -178,7 +169,7 @@ async def _in_turn(
 
 
 def _lines(what: str, taken: Mapping[int, list[list[float]]], details: Mapping[str, object]) -> list[Line]:
-    """Two lines for each size but the first, which they stand beside."""
+    """Return two lines for each size but the first, with which they are compared."""
     base, *others = taken
     lines = list[Line]()
     for size in others:
@@ -192,12 +183,12 @@ def _lines(what: str, taken: Mapping[int, list[list[float]]], details: Mapping[s
 
 
 def _cut(runs: Sequence[Sequence[float]], share: int) -> float:
-    """What so many per cent of all claims do not exceed."""
+    """Return the percentile of all claims."""
     return statistics.quantiles([ms for run in runs for ms in run], n=100, method="inclusive")[share - 1]
 
 
 async def _behind_leases(tables: Sequence[_Table], *, runs: int, claims: int) -> list[Line]:
-    """The same where the first rows that a claim meets are held by others."""
+    """Measure the same where the first rows that a claim meets are leased by others."""
     for table in tables:
         holder = MaiaDAO("other", table.store)
         for _ in range(_LEASED):
@@ -207,7 +198,7 @@ async def _behind_leases(tables: Sequence[_Table], *, runs: int, claims: int) ->
 
 
 async def measure(*, runs: int, quick: bool) -> list[Line]:
-    """Row 3."""
+    """Measure row 3."""
     sizes = (10_000, 20_000) if quick else (10_000, 100_000, 1_000_000, 5_000_000)
     claims = 3 if quick else 80
     async with _tables(sizes) as (tables, seconds):

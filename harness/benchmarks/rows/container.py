@@ -2,12 +2,13 @@
 
 The base image's start is measured the same way, in a container with the same options: `python3` opens a socket to the
 API's server and asks it something. What the agent takes longer is its interpreter's imports, the database, and its
-claim. How the size is split: `harness/benchmarks/image_contents.py`. Where no Docker engine answers, the row says so.
+claim. How the size is split: `harness/benchmarks/image_contents.py`. Without a Docker engine, the row says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shlex
 import time
@@ -19,13 +20,10 @@ from urllib.parse import urlsplit
 from atlas.database import database
 from harness.benchmarks.comparing import alternate
 from harness.benchmarks.first_call import Doorbell, doorbell, give_work
-from harness.benchmarks.image import contents, inspect
 from harness.benchmarks.lines import Line
 from harness.benchmarks.world import POOL, fresh_database
 from tests.support.docker_engine import Containers, Docker
 from tests.support.tcp_proxy import wire_to
-
-__all__ = ["PURPOSE", "measure"]
 
 IMAGE, BASE = "pleiades-maia:bench", "python:3.13-slim-trixie"
 
@@ -39,15 +37,17 @@ PURPOSE = {
     "shared": "needed by several of the others",
     "aiohttp": "the calls of the API",
     "pydantic": "settings and answers, checked",
-    "pydantic-settings": "reads the environment",
+    "python-dotenv": "parses .env",
     "zstandard": "the archive's packed parts",
     "asyncpg": "the database",
     "alembic": "the migrations",
     "rich": "tables and logs on a terminal, with Pygments",
     "fsspec": "the archive in a bucket",
     "typer": "the command line",
+    "jinja2": "the page of the report; Prefect needs it too",
 }
-"""What the layers of Maia are for; a line each from 1 MB on, and none without a word here (see its test)."""
+"""What the layers of Maia are for. Each of 1 MB or more needs an entry (see its test)."""
+_CONTENTS = Path(__file__).parents[1] / "image_contents.py"
 SMALL = 1_000_000  # bytes; below, dependencies share a line
 
 # host, port: the base image has a Python and nothing else
@@ -57,7 +57,7 @@ _BARE = "import socket, sys; s = socket.create_connection((sys.argv[1], int(sys.
 
 
 async def measure(*, runs: int, quick: bool) -> list[Line]:
-    """Lines for the size, what it is made of, and the start."""
+    """Measure row 10."""
     if missing := Docker.missing():
         return [Line(10, f"container: not measured, {missing}", None, "")]
     docker = Docker()
@@ -67,14 +67,17 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
 
 
 def _build(docker: Docker) -> None:
-    """Of this checkout; options as for the tests."""
+    """Build the image of this checkout, with the options of the tests."""
     options = shlex.split(os.environ.get("MAIA_E2E_BUILD_OPTIONS", ""))
     docker("build", "--quiet", "--tag", IMAGE, *options, str(Path(__file__).parents[3]), timeout=1800)
 
 
 def _sizes(docker: Docker) -> list[Line]:
-    whole, base = inspect(docker, IMAGE)["Size"], inspect(docker, BASE)["Size"]
-    found = contents(docker, IMAGE)
+    whole, base = (json.loads(docker("image", "inspect", image))[0]["Size"] for image in (IMAGE, BASE))
+    script = _CONTENTS.read_text(encoding="utf-8")
+    found: dict[str, dict[str, int]] = json.loads(
+        docker("run", "--rm", "--network", "none", IMAGE, "python", "-c", script)
+    )
     layers = whole - base
     large = {by: size for by, size in found["brought"].items() if size >= SMALL}
     small = sum(found["brought"].values()) - sum(large.values())
@@ -102,10 +105,8 @@ async def _starts(docker: Docker, runs: int) -> list[Line]:
     try:
         async with fresh_database(), wire_to(await database.dsn()) as wire, doorbell() as bell:
             given = {
-                "DATABASE_URL": wire.dsn(),
-                "YOUTUBE_API_BASE_URL": bell.url,
-                "YOUTUBE_API_KEY_POOL_JSON": POOL,
-            }
+                "DATABASE_URL": wire.dsn(), "YOUTUBE_API_BASE_URL": bell.url, "YOUTUBE_API_KEY_POOL_JSON": POOL,
+            }  # fmt: skip
             measures: dict[str, Callable[[], Awaitable[float]]] = {
                 agent: partial(_agent, ours, bell, agent, given) for agent in ("tracker", "hunter")
             }
@@ -137,7 +138,7 @@ async def _base(containers: Containers, bell: Doorbell) -> float:
 
 
 async def _first_call(containers: Containers, bell: Doorbell, command: list[str], given: dict[str, str]) -> float:
-    bell.clear()
+    bell.rung = None
     began = time.perf_counter()
     container = containers.start(*command, environment=given)
     ended = await asyncio.to_thread(container.end)

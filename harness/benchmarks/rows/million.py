@@ -29,14 +29,22 @@ import asyncpg
 
 from atlas.config import Settings
 from atlas.database import database
-from harness.benchmarks.cores import parent_of, tree_seconds
 from harness.benchmarks.lines import Goal, Line
-from harness.benchmarks.long.halves import halves
+from harness.benchmarks.long.costs import (
+    MOST,
+    TableGrowth,
+    bare_insert,
+    fill,
+    halves,
+    largest,
+    size_of_snapshots,
+    size_of_videos,
+    watch,
+    wear,
+)  # fmt: skip
 from harness.benchmarks.long.shard import Tracker
-from harness.benchmarks.long.steady import largest, watch
-from harness.benchmarks.long.stock import MOST, fill
-from harness.benchmarks.long.wear import Growth, bare_insert, size_of_snapshots, size_of_videos, wear
-from harness.benchmarks.world import api, fresh_database
+from harness.benchmarks.world import agent_environment, api, fresh_database
+from harness.driver.proc import parent_of, tree_seconds
 
 _LATENCY = 0.1  # seconds
 _CALL = 50  # videos
@@ -50,14 +58,13 @@ class _Size:
     """How large the run is.
 
     Attributes:
-        early: updates after which the memory is what the later one is compared with.
+        early: updates after which the memory is measured for the comparison.
         minutes: of updates without a pause, for autovacuum.
         every: seconds between two looks at the table.
-        halves: batches of 50 whose two writes are taken apart.
-        clock: how much faster than real time the schedule runs in these minutes: a day of it is over before a shard has
-            read every video.
-        plateau: how large the table may be in the last third of these minutes, beside the middle one. A quick run is
-            over before autovacuum looks for the first time.
+        halves: batches of 50 whose two writes are measured apart.
+        clock: schedule seconds a second in these minutes: a day is over before a shard has read every video.
+        plateau: the goal for the table in the last third of these minutes, beside the middle one. A quick run is over
+            before autovacuum looks for the first time.
     """
 
     videos: int
@@ -70,33 +77,32 @@ class _Size:
 
 
 _WHOLE = _Size(videos=MOST, early=10_000, minutes=10.0, every=3.0, halves=100, clock=1_440, plateau=Goal.at_most(1.05))
-_QUICK = _Size(videos=10_000, early=1_000, minutes=10 / 60, every=0.5, halves=10, clock=86_400, plateau=Goal("stated"))
+_QUICK = _Size(videos=10_000, early=1_000, minutes=5 / 60, every=0.5, halves=10, clock=86_400, plateau=Goal("stated"))
 
 
 @dataclass
 class _Run:
-    """What the run of a million came to.
+    """The result of the run of a million.
 
     Attributes:
-        wear: what the database's counters grew by.
-        size: bytes of the snapshots.
+        wear: the growth of the database's counters.
+        size, table: bytes of the snapshots, and of the table of the videos before and after.
         bare: the same snapshots without claims.
-        cpu: seconds on the cores, by who spent them.
+        cpu: seconds of the shard, the database and the API.
         halves: what the two writes of a video cost.
-        table: bytes of the table of the videos, before and after.
     """
 
     tracker: Tracker
     wear: Mapping[str, int]
     size: Mapping[str, int]
-    bare: Growth
+    bare: TableGrowth
     cpu: Mapping[str, float]
     halves: Mapping[str, Mapping[str, float]]
     table: Mapping[str, int]
 
 
 async def measure(*, runs: int, quick: bool) -> list[Line]:  # noqa: ARG001  one run: it is long enough
-    """The lines of rows 9, 11 and 12."""
+    """Measure rows 9, 11 and 12."""
     size = _QUICK if quick else _WHOLE
     async with fresh_database(), _connected() as connection:
         await fill(connection, size.videos)
@@ -116,13 +122,8 @@ async def _connected() -> AsyncIterator[asyncpg.Connection]:
 
 
 async def _tracker(url: str, log: Path, *options: str, **environment: str) -> Tracker:
-    given = {
-        "DATABASE_URL": await database.dsn(),
-        "YOUTUBE_API_BASE_URL": url,
-        "YOUTUBE_API_KEY_POOL_JSON": '{"tracking": ["bench-tracking"]}',
-        "VAULT_PROVIDER": "off",
-    }
-    return Tracker(["--batch-size", str(_BATCH), *options], given | environment, log)
+    given = await agent_environment(url, log.parent, **environment)
+    return Tracker(["--batch-size", str(_BATCH), *options], given, log)
 
 
 async def _million(connection: asyncpg.Connection, size: _Size, log: Path) -> _Run:
@@ -147,13 +148,13 @@ async def _million(connection: asyncpg.Connection, size: _Size, log: Path) -> _R
 
 
 def _children() -> float:
-    """Seconds on the cores of the children that have ended: the API and the shards; the server is none."""
+    """Return the CPU seconds of the children that have ended: the API and the shards; the server is none."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 async def _each_once(connection: asyncpg.Connection, videos: int) -> None:
-    """Raises RuntimeError unless every video has exactly one snapshot."""
+    """Raise RuntimeError unless every video has exactly one snapshot."""
     found = await connection.fetchrow(
         "SELECT count(*) AS written, count(DISTINCT video_id) AS videos FROM video_stats_log", timeout=600
     )
@@ -204,26 +205,22 @@ def _growth(run: _Run, size: _Size) -> list[Line]:
             details={"size": dict(run.size), "bare": dataclasses.asdict(run.bare)},
         ),
         Line(
-            12, "write-ahead log of a video's claim and update, first round", wal, "bytes", beside="bytes, bare insert",
-            limit=bare_wal, judged=wal / bare_wal,
+            12, "write-ahead log of a video's claim and update, first reading", wal, "bytes",
+            beside="bytes, bare insert", limit=bare_wal, judged=wal / bare_wal,
             details={"wear": dict(run.wear), "halves": run.halves, "videos_table": run.table},
         ),
         Line(
             12, "dead rows that both leave", run.wear["updated"] / size.videos, "rows", beside="rows, bare insert",
             limit=0.0,
         ),
-        _stayed(run.wear, size.videos, "first round"),
+        _stayed(run.wear, size.videos, "first reading"),
     ]  # fmt: skip
 
 
 def _stayed(wear: Mapping[str, int], updates: int, when: str) -> Line:
     # an update never can: it writes due_at, which the claim's index is made of
-    return Line(
-        12,
-        f"claims that touch no index (HOT), {when}",
-        100 * wear["updated_hot"] / max(1, updates),
-        "%",
-    )
+    hot = 100 * wear["updated_hot"] / max(1, updates)
+    return Line(12, f"claims that touch no index (HOT), {when}", hot, "%")
 
 
 async def _ten_minutes(connection: asyncpg.Connection, run: _Run, size: _Size, log: Path) -> list[Line]:

@@ -1,14 +1,13 @@
 """Row 4: claiming and finishing, against pgqueuer and procrastinate with their own workers.
 
-All on one server, each in a database made for the run, filled before and drained by one process: what a process is and
-does stands in ``harness.benchmarks.queues``. 50 is what one call of the API answers for, so that batches of 50 are
-compared,
-and, beside them, whatever batches suit each best. All other settings are those with which each was fastest in this very
-run: several are tried first. The peers' jobs do nothing, and leave nothing behind but that they are done; Maia writes
-what it learned of each video, and when it is due again.
+All on one server, each in a database made for the run, filled before and drained by one process
+(``harness.benchmarks.queues``). One call of the API answers for 50 videos, so batches of 50 are compared, and, beside
+them, the batches that suit each best. All other settings are those with which each was fastest in this very run:
+several are tried first. The peers' jobs do nothing, and leave only that they are done; Maia writes what it learned of
+each video, and when it is due again.
 
-What PostgreSQL itself allows is measured along: Maia's two statements by hand; the second alone, of what was claimed
-before; and both on a table that holds nothing but what they write.
+PostgreSQL itself is measured, too: Maia's two statements by hand; the second alone, of what was claimed before; and
+both on a table that holds nothing but what they write.
 """
 
 from __future__ import annotations
@@ -22,30 +21,27 @@ from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
-from atlas.config import settings
 from atlas.database import database
-from harness.benchmarks.comparing import Series, alternate
+from harness.benchmarks.comparing import alternate
 from harness.benchmarks.lines import STATED, Goal, Line
-from harness.benchmarks.queues.drained import Drained, Job
+from harness.benchmarks.queues import Drained
 from harness.benchmarks.world import fresh_database
-
-__all__ = ["measure"]
 
 _GOAL = Goal.at_least(3)
 _WORKERS, _LARGE = (1, 2, 4), (250, 1000)
-_ITEMS = {"maia": 20_000, "bare": 20_000, "schedule": 20_000, "pgqueuer": 20_000, "procrastinate": 1_000}
+_ITEMS, _ITEMS_OF_PROCRASTINATE = 20_000, 1_000
 """How many are drained in a run: one to three seconds' worth."""
 _MODULES = ("pgqueuer", "procrastinate", "psycopg", "uvloop")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One that is measured.
+class MeasuredQueue:
+    """A queue that is measured.
 
     Attributes:
-        queue: a module of ``harness.benchmarks.queues``.
+        queue: a module of ``harness.benchmarks.queues``, and which of its variants.
         tried: the settings of its worker that are tried.
-        speeds: what they came to.
+        speeds: the results, by settings.
     """
 
     queue: str
@@ -53,31 +49,23 @@ class Entry:
     speeds: dict[str, float] = field(default_factory=dict)
 
     async def speed(self, given: Mapping[str, int], share: float = 1) -> float:
-        """Items a second of one run, in a database of its own."""
-        name = f"queue_{self.queue}"
-        address = settings.database_url
-        assert address is not None
-        dsn = urlsplit(address.get_secret_value())._replace(path=f"/{name}").geturl()
-        job = Job(dsn, int(_ITEMS[self.queue] * share), given)
+        """Return the items a second of one run, in a database of its own."""
+        name = f"queue_{self.queue.replace('.', '_')}"
+        dsn = urlsplit(await database.dsn())._replace(path=f"/{name}").geturl()
+        items = int((_ITEMS_OF_PROCRASTINATE if self.queue == "procrastinate" else _ITEMS) * share)
+        command = ("-m", "harness.benchmarks.queues", self.queue, dsn, str(items), json.dumps(given))
         await database.fetch(f"CREATE DATABASE {name}")
         try:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "harness.benchmarks.queues",
-                self.queue,
-                *job.arguments,
-                stdout=asyncio.subprocess.PIPE,
-            )
-            said, _ = await child.communicate()
+            child = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
+            output, _ = await child.communicate()
             if child.returncode:
                 raise RuntimeError(f"draining {self.queue} ended with {child.returncode}")
-            return Drained(**json.loads(said)).speed
+            return Drained(**json.loads(output)).speed
         finally:
             await database.fetch(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def best(self) -> Mapping[str, int]:
-        """The settings that are fastest here; one alone needs no try."""
+        """Return the settings that are fastest here; a single one needs no try."""
         if len(self.tried) > 1:
             for given in self.tried:
                 self.speeds[_words(given)] = await self.speed(given, 0.5)
@@ -88,19 +76,21 @@ def _words(given: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {value}" for name, value in given.items())
 
 
-def _batches(queue: str, batches: Sequence[int], **more: int) -> Entry:
-    return Entry(queue, [{"workers": number, "batch_size": batch, **more} for batch in batches for number in _WORKERS])
+def _batches(queue: str, batches: Sequence[int], **more: int) -> MeasuredQueue:
+    return MeasuredQueue(
+        queue, [{"workers": number, "batch_size": batch, **more} for batch in batches for number in _WORKERS]
+    )
 
 
-def _entries() -> dict[str, Entry]:
+def _entries() -> dict[str, MeasuredQueue]:
     one_by_one = [{"concurrency": number, "delete_jobs": delete} for number in (1, 10, 50) for delete in (0, 1)]
     return {
         "maia": _batches("maia", [50]),
-        "bare": _batches("bare", [50]),
-        "finish": _batches("bare", [50], claimed=1),
-        "schedule": _batches("schedule", [50]),
+        "bare": _batches("maia.bare", [50]),
+        "finish": _batches("maia.bare", [50], claimed=1),
+        "schedule": _batches("maia.schedule", [50]),
         "pgqueuer": _batches("pgqueuer", [50]),
-        "procrastinate": Entry("procrastinate", one_by_one),
+        "procrastinate": MeasuredQueue("procrastinate", one_by_one),
         "maia, first": _batches("maia", [50], rounds=0),
         "maia, large": _batches("maia", _LARGE),
         "pgqueuer, large": _batches("pgqueuer", _LARGE),
@@ -116,7 +106,7 @@ def _need_peers() -> None:
 
 
 async def measure(*, runs: int, quick: bool) -> list[Line]:
-    """Row 4."""
+    """Measure row 4."""
     _need_peers()
     entries = _entries()
     async with fresh_database():
@@ -135,7 +125,10 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
         return Line(
             4, f"{what}, one process ({_words(chosen[mine])})", figure.median, "items/s", words[other], limit.median,
             judged=figure.median / limit.median, goal=goal, noise=figure.noise,
-            details=_details(entries, found, mine, other),
+            details={
+                "runs": figure.values, "runs beside it": limit.values, "tried": entries[mine].speeds,
+                "tried beside it": entries[other].speeds,
+            },
         )  # fmt: skip
 
     of_50 = "claim and finish of 50"
@@ -144,15 +137,6 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
         line("maia", "bare", of_50),
         line("maia", "finish", of_50),
         line("maia", "schedule", of_50),
-        line("maia, first", "pgqueuer", "the same in the first round of videos that were found together"),
+        line("maia, first", "pgqueuer", "the same, first reading of videos that were found together"),
         line("maia, large", "pgqueuer, large", "in larger batches"),
     ]
-
-
-def _details(entries: Mapping[str, Entry], found: Mapping[str, Series], mine: str, other: str) -> dict[str, object]:
-    return {
-        "runs": found[mine].values,
-        "runs beside it": found[other].values,
-        "tried": entries[mine].speeds,
-        "tried beside it": entries[other].speeds,
-    }

@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.chaos.checks.archive import archived_or_listed
-from harness.chaos.checks.checked import Checked
 from harness.chaos.checks.counts import calls_counted
 from harness.chaos.checks.endings import code_fits, no_traceback, result_fits
 from harness.chaos.checks.leases import claims_given_back, lease_holds, written_by_holder
 from harness.chaos.checks.searches import page_stored_once, search_stored, token_goes_forward
 from harness.chaos.checks.snapshots import first_snapshot, snapshot_once, snapshot_times
-from harness.chaos.record import Record
-
-__all__ = ["CHECKS", "Check", "Checked"]
+from harness.chaos.record import Checked, Record
 
 Check = Callable[[Record], Checked]
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 from atlas.times import iso
-from harness.chaos.checks.checked import Checked
-from harness.chaos.record import Record
+from harness.chaos.record import Checked, Record
 
-__all__ = ["archived_or_listed"]
-
-_KEPT = timedelta(
-    days=29
-)  # of schedule time; the Janitor deletes records by the day, from RETENTION_METADATA_DAYS (30) on
+_KEPT = timedelta(days=29)  # of schedule time; the Janitor deletes records from RETENTION_METADATA_DAYS (30) on
 
 
 def archived_or_listed(record: Record) -> Checked:
     """Every video that is known is in the archive, or on the list of what is still to be archived.
 
-    The list is `archived_at`: where it says that the archive has the video, there is a whole record of it. No record is
-    damaged or half written, whoever was killed while it was written. A record that the database does not know of yet is
-    lawful: it is written first, noted second, and asked for again. So is one that the Janitor has deleted for its age.
+    The list is `archived_at`: if it says that the archive has the video, there is a complete record of it. No record is
+    damaged or half written. A record that the database does not know of yet is lawful: it is written first, noted
+    second, and asked for again. So is one that the Janitor has deleted for its age.
     """
     now = max((call.schedule for call in record.calls), default=None)
     violations = [f"the archive is damaged: {line}" for line in record.damaged]

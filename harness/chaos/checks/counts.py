@@ -1,24 +1,20 @@
-"""The count of calls: what the database counts, against the API's own log."""
+"""The count of calls in the database, against the API's own log."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from harness.chaos.checks.checked import Checked
-from harness.chaos.record import Process, Record, Who
-
-__all__ = ["calls_counted"]
+from harness.chaos.record import Checked, Process, Record, Who
 
 
 def calls_counted(record: Record) -> Checked:
     """Calls are counted before they are made, and each is counted.
 
-    For each process, key and bucket: at any time it has reserved at least as many calls as the API has seen of it. At
-    its end it is exactly as many, where it ended by itself and no connection of its was lost. A process that was killed
-    or told to end may have reserved those that were in flight: as many as it makes at once. And each outage or cut (of
-    its connection alone, too, where it was struck at a step) may have taken away the answer to a reservation, which was
-    then made a second time: again as many as it makes at once, at most. No row ever counts more settled calls than
-    reserved ones.
+    For each process, key and bucket: at any time it has reserved at least as many calls as the API has seen. At its end
+    the numbers are equal if it ended by itself and lost no connection. A process that was killed or signalled may have
+    reserved calls that were in flight: as many as it makes at once. And each outage or cut (also of its connection
+    alone, where it was struck at a step) may have lost the answer to a reservation, which was then made a second time:
+    as many again. No row ever counts more settled calls than reserved ones.
     """
     violations: list[str] = []
     reserved: Counter[tuple[Who, str]] = Counter()
@@ -52,7 +48,7 @@ def calls_counted(record: Record) -> Checked:
 
 
 def _in_flight(record: Record, process: Process) -> int:
-    """How many calls a process can have reserved and not made."""
+    """Return how many calls a process can have reserved and not made."""
     ended = process.code < 0 or process.code in (130, 143)
     cuts = [fault for fault in record.struck(process, "restart", "cut", "freeze", "term") if fault.cuts]
     return process.concurrency * (ended + len(cuts))

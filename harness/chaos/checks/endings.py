@@ -6,11 +6,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 
-from harness.chaos.checks.checked import Checked
-from harness.chaos.record import Process, Record, ResultFile
+from harness.chaos.record import Checked, Process, Record, ResultFile
 from maia.runtime.exitcodes import ExitCode, Outcome, entry
-
-__all__ = ["code_fits", "no_traceback", "result_fits"]
 
 _RATE_LIMITS = frozenset({"rate-limit", "user-rate-limit"})
 
@@ -18,10 +15,9 @@ _RATE_LIMITS = frozenset({"rate-limit", "user-rate-limit"})
 def code_fits(record: Record) -> Checked:
     """Every process ended with a code of the contract, and with one that its plan explains.
 
-    By a signal only where the driver sent that one; by SIGTERM itself, rather than with 143, only a process that had
-    not begun to do anything: until Python runs, nobody can take the signal. 143 where the driver sent SIGTERM, 75 where
-    the API has answered it with a rate limit, 69 where something kept it from its database, 1 where a call of its went
-    wrong. 2, 78 and 130 have no cause in a run.
+    By a signal only if the driver sent that one; by SIGTERM itself, rather than with 143, only a process that had not
+    done anything: until Python runs, nothing handles the signal. 143 after SIGTERM, 75 after a rate limit of the API,
+    69 if it could not reach its database, 1 after a failed call. 2, 78 and 130 have no cause in a run.
     """
     violations = [
         f"{process} ended with {process.code}: {reason}"
@@ -60,8 +56,10 @@ def _name(number: int) -> str | None:
 
 
 def result_fits(record: Record) -> Checked:
-    """Every result file is whole, of its process, and says what its exit code says; every process that ended by itself
-    has left one. A process that was killed may have written it just before."""
+    """Every result file is complete, of its process, and fits its exit code; each process that ended left one.
+
+    A process that was killed may have written it just before.
+    """
     files = {file.name: file for file in record.results}
     violations: list[str] = []
     for process in record.processes:

@@ -1,15 +1,12 @@
-"""Leases: no claim outlives its lease, nobody writes on another's, and nobody keeps one."""
+"""Leases: no claim outlives its lease, no process writes on another's, and none keeps one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
 
-from harness.chaos.checks.checked import Checked
-from harness.chaos.record import Change, Process, Record
+from harness.chaos.record import Change, Checked, Process, Record
 from maia.runtime.shutdown import GRACE_SECONDS
-
-__all__ = ["claims_given_back", "lease_holds", "written_by_holder"]
 
 _LEASED = ("search_queue", "videos")
 _TOPIC = (
@@ -21,12 +18,11 @@ _ABSENCE = ("absences", "last_absent_at", "retired_at")
 
 
 def lease_holds(record: Record) -> Checked:
-    """No claim outlives its lease, and none is taken from who holds it.
+    """No claim outlives its lease, and none is taken from its holder.
 
-    Reckoned as the claims reckon, by the transaction's own now(): a claim lasts for the lease at most; a row is claimed
-    only where it was free or its lease had ended; nothing lengthens a lease; only who holds it gives it back. At the
-    end, when every process has ended by itself and those that were killed are dead for longer than a lease, nobody
-    holds a row.
+    Counted as the claims count, by the transaction's own now(): a claim lasts for the lease at most; a row is claimed
+    only if it was free or its lease had ended; nothing lengthens a lease; only its holder releases it. At the end, when
+    every process has ended and those that were killed are dead for longer than a lease, no row is held.
     """
     lease = timedelta(seconds=record.lease_seconds)
     violations: list[str] = []
@@ -41,7 +37,7 @@ def lease_holds(record: Record) -> Checked:
                 violations.append(f"{change}: claimed for longer than {lease.total_seconds():g} s")
             if before is not None and before >= change.began:
                 holder = record.claims.get(str(change.old["lease_token"]))
-                violations.append(f"{change}: claimed while {holder or 'nobody known'} held it")
+                violations.append(f"{change}: claimed while {holder or 'an unknown process'} held it")
         elif change.ends_lease:
             looked_at += 1
             if not _holds(record, change):
@@ -57,8 +53,7 @@ def lease_holds(record: Record) -> Checked:
 
 
 def _holds(record: Record, change: Change) -> bool:
-    """Whether who made a change held the row's lease: nobody had claimed it since. That its time may have passed is
-    lawful; the row is still its own until another claims it."""
+    """Return whether the writer held the row's lease. After its time it still does, until another claims the row."""
     token = change.old.get("lease_token")
     return token is not None and record.claims.get(str(token)) == change.who
 
@@ -66,9 +61,9 @@ def _holds(record: Record, change: Change) -> bool:
 def written_by_holder(record: Record) -> Checked:
     """No page token and no due time was written by a shard whose lease had passed to another.
 
-    What says how far the work is may be changed by the process alone whose claim is on the row. Free to all is: a topic
-    becomes claimable when its time has come; a video's metadata and what comes with it, which is the first due time of
-    a video that had none, and the end of an absence. A snapshot comes with the row that it was written for.
+    The progress of a row may be written only by the process whose claim is on it. Any process may make a topic
+    claimable when its time has come, and store a video's metadata with what belongs to it: the first due time, and the
+    end of an absence. A snapshot comes with the row that it was written for.
     """
     violations: list[str] = []
     looked_at = 0
@@ -82,12 +77,12 @@ def written_by_holder(record: Record) -> Checked:
         free = _promoted(change) if change.relation == "search_queue" else _enriched(change, written)
         if not free and not _holds(record, change):
             holder = record.claims.get(str(change.old["lease_token"]))
-            violations.append(f"{change}: wrote {', '.join(written)} while {holder or 'nobody'} held it")
+            violations.append(f"{change}: wrote {', '.join(written)} while {holder or 'no process'} held it")
     return Checked("nothing is written on another's lease", looked_at, violations)
 
 
 def _promoted(change: Change) -> bool:
-    """Whether all of it is that a topic's time has come."""
+    """Return whether the change only makes a topic claimable."""
     return (
         change.changes(*_TOPIC) == ["status", "due_at"]
         and (change.old["status"], change.new["status"]) == ("waiting", "active")
@@ -97,7 +92,7 @@ def _promoted(change: Change) -> bool:
 
 
 def _enriched(change: Change, written: list[str]) -> bool:
-    """Whether all of it comes with metadata that was read anew."""
+    """Return whether all of it belongs to metadata that was read anew."""
     if change.new["enriched_at"] is None or not change.changes("enriched_at"):
         return False
     first, revived = change.old["enriched_at"] is None, change.old["retired_at"] is not None
@@ -110,11 +105,11 @@ def _enriched(change: Change, written: list[str]) -> bool:
 
 
 def claims_given_back(record: Record) -> Checked:
-    """A process that ends in good order holds nothing any more.
+    """A process that ends regularly has released its claims.
 
-    That is: with 0, or for a rate limit, or for SIGTERM within the grace that it has, and nothing kept it from its
-    database. What it had lost to another shard by then is no longer its own. Of all others the lease ends by itself:
-    also of one that was never told of its claim, as where the connection was cut with the signal.
+    Regularly: with 0, or for a rate limit, or for SIGTERM within its grace period, with a database that it could
+    reach. A claim that another shard has taken over is no longer its own. The leases of all others end by themselves,
+    also where a claim's answer was lost, because the connection was cut with the signal.
     """
     violations: list[str] = []
     looked_at = 0
@@ -131,23 +126,23 @@ def claims_given_back(record: Record) -> Checked:
             violations.append(overtaken)
     for claim in held.values():
         process = record.process_of.get(claim.who)
-        if process is not None and _in_good_order(record, process):
+        if process is not None and _ended_regularly(record, process):
             violations.append(f"{claim}: the claim was kept by {process}, which ended with {process.code}")
-    looked_at += sum(_in_good_order(record, process) for process in record.processes)
+    looked_at += sum(_ended_regularly(record, process) for process in record.processes)
     return Checked("claims are released", looked_at, violations)
 
 
 def _overtaken(record: Record, change: Change) -> Iterator[str]:
-    """A claim by another that found a lease of a process that had ended in good order."""
+    """Yield a claim by another that found the lease of a process that had ended regularly."""
     if not change.claims or change.old.get("lease_token") is None:
         return
     holder = record.claims.get(str(change.old["lease_token"]))
     process = record.process_of.get(holder) if holder is not None else None
-    if process is not None and process.ended < change.at and _in_good_order(record, process):
+    if process is not None and process.ended < change.at and _ended_regularly(record, process):
         yield f"{change}: it still bore the claim of {process}, which had ended with {process.code}"
 
 
-def _in_good_order(record: Record, process: Process) -> bool:
+def _ended_regularly(record: Record, process: Process) -> bool:
     if record.struck(process):
         return False
     if process.code in (0, 75):

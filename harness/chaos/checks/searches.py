@@ -9,22 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from atlas.policy import ASKED_AGAIN
-from harness.chaos.checks.checked import Checked
 from harness.chaos.environment import INDEX_LAG
-from harness.chaos.record import Call, Change, Record
-
-__all__ = ["page_stored_once", "search_stored", "token_goes_forward"]
+from harness.chaos.record import Call, Change, Checked, Record
 
 _OFFSET_BYTES = 3  # of a page token of the sandbox: where the page begins
 
 
 @dataclass(frozen=True)
 class Advance:
-    """A topic's position was written after a search.
-
-    Attributes:
-        call: the answer that it was written for; None where there is none.
-    """
+    """A topic's position was written after a search; ``call`` is its answer, if there is one."""
 
     change: Change
     call: Call | None
@@ -34,8 +27,7 @@ class Advance:
 
 
 def advances(record: Record) -> Iterator[Advance]:
-    """Every advance of a topic, with its call: the last good one of the same process that asked for the page at which
-    the topic stood, since that process claimed it. Failed tries before it are no answers."""
+    """Yield every advance of a topic, with its call: the last good one for its page since the process's claim."""
     claimed: dict[str, Change] = {}
     for change in record.of("search_queue"):
         if change.claims:
@@ -46,7 +38,7 @@ def advances(record: Record) -> Iterator[Advance]:
 
 
 def _answer(record: Record, claim: Change, until: Change) -> Call | None:
-    """The last good answer about a topic between its claim and a later change of it."""
+    """Return the last good answer about a topic between its claim and a later change of it."""
     page = until.old["next_page_token"] or ""
     found = None
     for call in record.calls_of.get(claim.who, ()):
@@ -62,15 +54,15 @@ def _answer(record: Record, claim: Change, until: Change) -> Call | None:
 
 
 def search_stored(record: Record) -> Checked:
-    """Every answered search is wholly in the database, or was released.
+    """Every answered search is completely in the database, or was released.
 
     Stored: a topic goes past a page only by the answer about that page, and in the same transaction or before it every
-    video of that answer has come into `videos`; at the end it is still there, or its deletion is on record. A topic
+    video of that answer was written to `videos`; at the end it is still there, or its deletion is on record. A topic
     that ends its round without an answer has stored no results (YouTube refused the query or, twice, the page token).
 
-    Released: an answer whose topic was not advanced has left the topic where it was; that is asked again, and lawful
-    where the process was killed, lost its database or was overtaken (its lease had passed). A process that ended by
-    itself, with 0 or for a rate limit, and that nothing kept from its database, had to store every answer.
+    Released: an answer whose topic was not advanced has left the topic where it was. That is lawful if the process was
+    killed, lost its database or was overtaken (its lease had passed). A process that ended by itself, with 0 or for a
+    rate limit, and could reach its database, had to store every answer.
     """
     violations: list[str] = []
     stored: set[int] = set()
@@ -80,7 +72,7 @@ def search_stored(record: Record) -> Checked:
         if advance.call is not None:
             stored.add(advance.call.number)
         violations += _unstored(record, advance)
-    for change, claim in _given_back(record):
+    for change, claim in _released(record):
         looked_at += 1
         call = _answer(record, claim, change)
         process = record.process_of.get(claim.who)
@@ -112,8 +104,8 @@ def _unstored(record: Record, advance: Advance) -> Iterator[str]:
             yield f"{advance}: of the {len(set(call.ids))} videos of {call} {len(ids)} were {how}, such as {ids[0]}"
 
 
-def _given_back(record: Record) -> Iterator[tuple[Change, Change]]:
-    """Topics whose lease was released by who had claimed it, without an advance: that change, and the claim."""
+def _released(record: Record) -> Iterator[tuple[Change, Change]]:
+    """Yield each release of a topic by its holder without an advance, and the claim."""
     claimed: dict[str, Change] = {}
     for change in record.of("search_queue"):
         if change.claims:
@@ -173,7 +165,7 @@ class _Windows:
 
 
 def _unread(advance: Advance) -> bool:
-    """Whether the answer held no result although there are some: its page counts as not read."""
+    """Return whether the answer had no result although there are some: its page counts as not read."""
     change, call = advance.change, advance.call
     if call is None or call.ids:
         return False
@@ -230,7 +222,7 @@ def _ended(change: Change) -> str | None:
 
 
 def _offset(token: str | None) -> int:
-    """Where a page begins, as the sandbox writes it into the token. Raises ValueError."""
+    """Return where a page begins, as the sandbox writes it into the token. Raises ValueError."""
     if token is None:
         return 0
     return int.from_bytes(base64.b64decode(token, altchars=b"-_", validate=True)[:_OFFSET_BYTES], "big")

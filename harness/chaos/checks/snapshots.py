@@ -7,17 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from atlas.times import iso
-from harness.chaos.checks.checked import Checked
-from harness.chaos.record import Call, Change, Record, Who
-
-__all__ = ["first_snapshot", "snapshot_once", "snapshot_times"]
+from harness.chaos.record import Call, Change, Checked, Record, Who
 
 _READINGS = ("videos", "batchGetStats")
 
 
 class _Readings:
-    """Who asked about which video when, and was answered."""
-
     def __init__(self, calls: Sequence[Call]) -> None:
         self._calls: dict[tuple[Who, str], list[Call]] = {}
         for call in calls:
@@ -26,7 +21,7 @@ class _Readings:
                     self._calls.setdefault((call.who, id_), []).append(call)
 
     def until(self, snapshot: Change) -> list[Call]:
-        """The calls that a snapshot can come from, in their order."""
+        """Return the calls that a snapshot can come from, in their order."""
         calls = self._calls.get((snapshot.who, snapshot.key), [])
         return calls[: bisect_right(calls, snapshot.at, key=lambda call: call.at)]
 
@@ -38,8 +33,8 @@ def _snapshots(record: Record) -> list[Change]:
 def snapshot_once(record: Record) -> Checked:
     """No two snapshots of a video come from one call.
 
-    Between two snapshots of a video by one process it has asked about that video again and was answered: a process that
-    writes once more, because the answer to its commit was lost, must not write another.
+    Between two snapshots of a video, their process got another answer about it: when it repeats a write because the
+    answer to its commit was lost, it must not write another snapshot.
     """
     readings = _Readings(record.calls)
     violations: list[str] = []
@@ -56,8 +51,7 @@ def snapshot_once(record: Record) -> Checked:
 
 
 def first_snapshot(record: Record) -> Checked:
-    """A video that has its metadata for the first time has its first snapshot, by the same transaction; a snapshot
-    comes with its video's row, which bears its time."""
+    """A video gets its first snapshot with its first metadata; each snapshot has the time of its video's row."""
     violations: list[str] = []
     looked_at = 0
     snapshots = {(change.tx, change.key, change.new["observed_at"]) for change in record.of("video_stats_log")}
@@ -79,11 +73,10 @@ def first_snapshot(record: Record) -> Checked:
 
 
 def snapshot_times(record: Record) -> Checked:
-    """Every snapshot bears a time that an answer about its video had.
+    """Every snapshot has the time of an answer about its video.
 
-    Not before the answer: of a video that the process had claimed, an answer since the claim; of another, the last one
-    that it had about it. Not after the writing. In between it may well lie: a process that waits for its database
-    writes later what it was told before.
+    It is not before the answer: for a video that the process had claimed, an answer since the claim; for another, the
+    last one. It is not after the writing. It may be in between: a process that waits for its database writes later.
     """
     readings, clock = _Readings(record.calls), _Clock(record.calls)
     violations: list[str] = []
@@ -104,7 +97,7 @@ def snapshot_times(record: Record) -> Checked:
 
 
 def _claimed(record: Record) -> dict[tuple[int, str], datetime]:
-    """(transaction, video) → when the video was claimed by who writes about it, if it was."""
+    """Return (transaction, video) → when the writer had claimed the video, if it had."""
     at = {str(change.new["lease_token"]): change.at for change in record.of("videos") if change.claims}
     return {
         (change.tx, change.key): at[str(token)]
@@ -114,8 +107,10 @@ def _claimed(record: Record) -> dict[tuple[int, str], datetime]:
 
 
 class _Clock:
-    """The schedule clock, told from the calls: each was noted a little after its schedule time was read. The one with
-    the least delay tells what the clock showed at any time, to well under the way of a statement to its server."""
+    """The schedule clock, from the calls: each was logged a little after its schedule time was read.
+
+    The call with the least delay gives the clock at any time, to well under the time of a statement.
+    """
 
     _DELAY = timedelta(milliseconds=20)
 
@@ -131,7 +126,7 @@ class _Clock:
         self._begin = max(call.schedule - (call.at - first.at) * self._speed for call in calls)
 
     def latest(self, real: datetime) -> datetime:
-        """What it can have shown at a real time at most."""
+        """Return the latest time that it can have shown at a real time."""
         if self._begin is None:
             return datetime.max.replace(tzinfo=real.tzinfo)
         return self._begin + (real - self._real + self._DELAY) * self._speed

@@ -1,15 +1,16 @@
-"""The demo's check for work that two shards did."""
+"""The check for work that two shards did."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-pytest.importorskip("demo", reason="the demo is part of the checkout, not of the wheel")
+pytest.importorskip("harness.driver", reason="the harness is part of the checkout, not of the wheel")
 
-from harness.driver.audit import audit
-from harness.driver.calls import Call
+from harness.driver.audit import Call, audit, read_calls
 
 T0 = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ONE, TWO = "hunter 0/2", "hunter 1/2"
@@ -18,8 +19,11 @@ ONE, TWO = "hunter 0/2", "hunter 1/2"
 def search(shard: str, after: str, before: str, *, token: str = "", status: int = 200, q: str = "cats") -> Call:
     """A search of a window, from a day of November and its hour to another; the hour is 0 where it is not given."""
     (begin, at), (end, until) = ((*text.split(" "), "00")[:2] for text in (after, before))
-    window = {"publishedAfter": f"2026-11-{begin}T{at}:00:00Z", "publishedBefore": f"2026-11-{end}T{until}:00:00Z"}
-    params = {"q": q} | window
+    params = {
+        "q": q,
+        "publishedAfter": f"2026-11-{begin}T{at}:00:00Z",
+        "publishedBefore": f"2026-11-{end}T{until}:00:00Z",
+    }
     return Call(T0, "search", "search", status, shard, params | ({"pageToken": token} if token else {}))
 
 
@@ -28,33 +32,29 @@ def reading(shard: str, hours: float, *ids: str, status: int = 200) -> Call:
     return Call(at, "batchGetStats", "batchGetStats", status, shard, {"id": ",".join(ids)})
 
 
-def test_a_round_of_pages_and_the_next_round_are_no_double_work() -> None:
-    calls = [
-        search(ONE, "08", "20"),
-        search(TWO, "08", "20", token="p2"),
-        search(TWO, "08", "12"),  # another slice of it
-        search(ONE, "19 23", "22"),  # the next one reaches back for an hour
-        search(ONE, "08", "20", q="dogs"),
-    ]
-    found = audit(calls, {})
-    assert (found.searches, list(found.searched_twice)) == (5, [])
-
-
 @pytest.mark.parametrize(
-    "second",
-    [search(TWO, "08", "20"), search(TWO, "08", "21"), search(TWO, "19 22", "22"), search(TWO, "10", "12")],
-    ids=["same page", "same begin", "overlaps by more than the lag", "lies within"],
-)
-def test_a_topic_that_two_shards_searched_at_once_is_found(second: Call) -> None:
-    [line] = audit([search(ONE, "08", "20"), second], {}).searched_twice
-    assert ONE in line
-    assert TWO in line
-
-
-def test_the_same_later_page_asked_twice_is_found_but_not_a_refused_try() -> None:
-    first, again = search(ONE, "08", "20", token="p2"), search(TWO, "08", "20", token="p2")
-    assert len(audit([first, again], {}).searched_twice) == 1
-    assert not audit([search(ONE, "08", "20", token="p2", status=503), again], {}).searched_twice
+    ("calls", "found"),
+    [
+        ([search(ONE, "08", "20"), search(TWO, "08", "20", token="p2")], 0),
+        ([search(ONE, "08", "20"), search(TWO, "08", "12")], 0),
+        ([search(ONE, "08", "20"), search(ONE, "19 23", "22")], 0),
+        ([search(ONE, "08", "20"), search(TWO, "08", "20", q="dogs")], 0),
+        ([search(ONE, "08", "20", status=503), search(TWO, "08", "20")], 0),
+        ([search(ONE, "08", "20"), search(TWO, "08", "20")], 1),
+        ([search(ONE, "08", "20", token="p2"), search(TWO, "08", "20", token="p2")], 1),
+        ([search(ONE, "08", "20"), search(TWO, "08", "21")], 1),
+        ([search(ONE, "08", "20"), search(TWO, "19 22", "22")], 1),
+        ([search(ONE, "08", "20"), search(TWO, "10", "12")], 1),
+    ],
+    ids=[
+        "next page", "next slice", "next round", "other topic", "refused", "same page", "same later page", "same begin",
+        "overlaps by more than the lag", "lies within",
+    ],
+)  # fmt: skip
+def test_a_topic_that_two_shards_searched_at_once_is_found(calls: list[Call], found: int) -> None:
+    lines = audit(calls, {}).searched_twice
+    assert len(lines) == found
+    assert all(ONE in line and TWO in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,21 @@ def test_a_video_may_be_read_again_after_its_zones_interval_and_not_before(
 
 
 def test_a_reading_that_failed_or_is_of_a_video_that_is_gone_counts_for_nothing() -> None:
-    births = {"v": T0}
     failed = reading("tracker 0/2", 0, "v", "gone", status=500)
-    found = audit([failed, reading("tracker 1/2", 0.1, "v", "gone"), reading("tracker 1/2", 0.2, "gone")], births)
+    calls = [failed, reading("tracker 1/2", 0.1, "v", "gone"), reading("tracker 1/2", 0.2, "gone")]
+    found = audit(calls, {"v": T0})
     assert (found.readings, list(found.read_twice)) == (3, [])
 
 
-def test_videos_that_two_searches_found_at_once_are_told_apart_from_double_work() -> None:
-    calls = [Call(T0, "videos", "units", 200, shard, {"id": "a,b"}) for shard in (ONE, TWO, "tracker 0/1")]
-    found = audit(calls, {"a": T0, "b": T0})
-    assert found.both_found == 2
-    assert not found.read_twice
+def test_the_sandboxs_log_is_read_up_to_a_half_written_line(tmp_path: Path) -> None:
+    entry = {
+        "seq": 1, "at": "2026-11-22T08:00:00+00:00", "schedule": "2026-11-23T08:00:00+00:00", "endpoint": "videos",
+        "bucket": "units", "params": {"id": "a,b"}, "status": 200, "agent": "maia/1.0.0 (tracker 1/2) gzip",
+    }  # fmt: skip
+    path = tmp_path / "calls.jsonl"
+    assert read_calls(path) == []
+    lines = [json.dumps(entry | {"agent": agent}) + "\n" for agent in (entry["agent"], "curl", "curl")]
+    path.write_text("".join(lines)[:-9])
+    call, other = read_calls(path)
+    assert (call.shard, call.ids, call.at) == ("tracker 1/2", ["a", "b"], datetime(2026, 11, 23, 8, tzinfo=UTC))
+    assert (other.shard, other.bucket) == ("", "units")

@@ -38,6 +38,10 @@ WRITTEN = (
     "api_calls",
     "search_queue",
     "count_freezes",
+    "breakouts",
+    "video_growth",
+    "growth_bands",
+    "growth_levels",
 )
 
 

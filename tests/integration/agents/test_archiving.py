@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -16,6 +17,7 @@ from atlas.config import settings
 from atlas.database import Database
 from atlas.vault.layout import day_of, decode_part, is_part, video_of
 from atlas.vault.records import Record, decode
+from maia.cycles import AgentOptions, work
 from maia.hunter import run_hunter_cycle
 from youtube_sandbox import RunningSandbox
 
@@ -24,6 +26,13 @@ from ...support.agents import Timeline, fetch, value
 from ...support.fake_hf_hub import DATASET, Hub, running_hub
 
 pytestmark = pytest.mark.integration
+
+HASTY = (
+    sys.executable,
+    "-c",
+    # the same program, with a shorter grace after a signal than users have
+    "import maia.runtime.shutdown as s; s.GRACE_SECONDS = 1.0; from maia.cli import main; main()",
+)
 
 
 @pytest.fixture
@@ -65,15 +74,13 @@ async def what_is_archived_is_there(db: Database, hub: Hub) -> int:
 
 
 async def test_a_run_of_several_cycles_is_one_commit(
-    db: Database, api: RunningSandbox, timeline: Timeline, hub: Hub, children: Children
+    db: Database, api: RunningSandbox, timeline: Timeline, hub: Hub
 ) -> None:
     await QueueDAO().add(["python", "guitar", "cooking"])
-    ended = await children.run("hunter", "--batch-size", "1", "--cycles", "3")
-    assert ended.code == 0, ended.stderr
-    assert ended.result is not None
+    stats = await work("hunter", AgentOptions(batch_size=1, cycles=3))
     videos = await value(db, "SELECT count(*) FROM videos")
-    assert videos == ended.result["stats"]["archived"] == await what_is_archived_is_there(db, hub)
-    assert ended.result["stats"]["cycles"] == 3
+    assert videos == stats["archived"] == await what_is_archived_is_there(db, hub)
+    assert stats["cycles"] == 3
     assert len(hub.commits) == hub.calls("commit") == 1
 
 
@@ -103,7 +110,7 @@ async def test_a_run_that_ends_in_mid_flush_loses_nothing(
 
     hub.faults["commit"] = [way]
     await QueueDAO().add(["guitar"])
-    child = await children.start("hunter", "--batch-size", "1")
+    child = await children.start("hunter", "--batch-size", "1", command=HASTY)
     await asyncio.to_thread(hub.wait_until_asked)
     child.process.send_signal(end)
     assert (await child.end()).code == code

@@ -57,7 +57,7 @@ async def test_the_tracker_writes_nothing_of_it(
         targets = await fetch_targets(50)
         assert (await forget(ids[0])).removed["leased"] == 1
         stats = await update_stats(targets)
-        await enrichment.archive(session)
+        await session.archive()
     assert stats["updated"] + stats.get("absent", 0) == len(ids) - 1
     assert await nothing_is_left_of(db, vault_folder, ids[0])
 
@@ -74,7 +74,7 @@ async def test_the_hunter_does_not_finish_it(
         victim = targets[0]["id"]
         await forget(victim)
         counts = await enrichment._finish(session, [target["id"] for target in targets])
-        await enrichment.archive(session)
+        await session.archive()
     assert counts["videos_enriched"] == len(targets) - 1
     assert await nothing_is_left_of(db, vault_folder, victim)
 
@@ -87,7 +87,7 @@ async def test_a_record_that_waits_in_a_shards_buffer_is_taken_out_again(
         for video in ids[:2]:
             vault.store_metadata(video, {"id": video, "etag": "waiting"})
         await forget(ids[0])
-        await enrichment.archive(session)
+        await session.archive()
     assert await nothing_is_left_of(db, vault_folder, ids[0])
     day = timeline.at.date()
     kept = vault.load_metadata(ids[1], day)

@@ -28,8 +28,10 @@ UNUSED = {
 UNUSED_OF_OURS = {
     "maia.deployments", "maia.prefect.engine", "maia.flows", "maia.janitor", "maia.workflow.plan",
     "maia.commands.verdict", "maia.workflow.run_report", "maia.agents.janitor_session",
-    "maia.commands.query_input",
+    "maia.commands.query_input", "maia.metrics.process", "maia.metrics.server", "maia.metrics.pushing",
+    "maia.metrics.catalogue", "maia.commands.metrics",
     "youtube_sandbox", "maia.commands.janitor", "maia.commands.keys", "maia.commands.plan", "maia.commands.queue",
+    "maia.commands.top",
     "atlas.migrations", "atlas.schema.migrate", "atlas.commands", "atlas.db.embedded", "atlas.snapshots",
     "atlas.parquet",
     "atlas.vault.archive", "atlas.vault.compaction", "atlas.vault.expiry", "atlas.vault.providers.filesystem",

@@ -30,6 +30,7 @@ from ...support.retention_rows import (
     put_channel,
     put_notes,
     put_query,
+    put_run,
     put_snapshots,
     put_video,
     values,
@@ -46,9 +47,6 @@ def role() -> None:
 @pytest.fixture(autouse=True)
 def _place(vault_folder: Path, timeline: Timeline) -> None:
     """An archive of the test's own, and the schedule clock; no key and no YouTube."""
-
-
-# ── what goes and what stays ────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_snapshots_go_after_their_days_and_room_is_made_for_those_to_come(
@@ -101,12 +99,20 @@ GONE = [
 async def test_videos_go_when_their_metadata_was_not_read_again_or_youtube_has_them_no_longer(
     db: Database, timeline: Timeline
 ) -> None:
+    """And channels with their last video."""
+    channels = {"read again": "both", "not read again": "both"}
     for id_, columns in (*KEPT, *GONE):
-        await put_video(db, id_, timeline.at, **columns)
+        channel = channels.setdefault(id_, id_)
+        await db.fetch("INSERT INTO channels VALUES ($1, 'a channel', now(), now()) ON CONFLICT DO NOTHING", channel)
+        await put_video(db, id_, timeline.at, **columns, channel=channel)
         await put_snapshots(db, id_, timeline.at, 20, 10)
-    assert await keep() == {"videos_deleted": len(GONE), "snapshots_deleted": 2 * len(GONE)}
+    await put_channel(db, "empty", timeline.at)
+    number = len(GONE)
+    gone = {"videos_deleted": number, "snapshots_deleted": 2 * number, "channels_deleted": number}
+    assert await keep(batch_size=2) == gone
     left = sorted(id_ for id_, _ in KEPT)
     assert await values(db, "SELECT id FROM videos ORDER BY 1") == left
+    assert set(await values(db, "SELECT id FROM channels")) == {channels[id_] for id_ in left}
     assert await values(db, "SELECT DISTINCT video_id FROM video_stats_log ORDER BY 1") == left
     assert await value(db, "SELECT count(*) FROM video_stats_log") == 2 * len(left)
 
@@ -194,15 +200,6 @@ async def test_a_blanked_video_is_refreshed_if_it_is_there_and_else_retired(
     assert not await values(db, "SELECT 1 FROM video_stats_log WHERE video_id = $1", ids[0])
 
 
-async def test_channels_go_with_their_last_video(db: Database, timeline: Timeline) -> None:
-    for channel in ("both", "empty", "old", "young"):
-        await put_channel(db, channel, timeline.at)
-    for id_, channel, enriched in (("a", "both", 40), ("b", "both", 1), ("c", "old", 40), ("d", "young", 1)):
-        await put_video(db, id_, timeline.at, seen=40, enriched=enriched, channel=channel)
-    assert await keep(batch_size=2) == {"videos_deleted": 2, "channels_deleted": 2}
-    assert await values(db, "SELECT id FROM channels ORDER BY 1") == ["both", "young"]
-
-
 async def test_tags_go_when_they_were_neither_found_nor_searched_for_long(db: Database, timeline: Timeline) -> None:
     now, until = timeline.at, datetime.now(UTC) + DAY
     for term in ("never searched", "long ago"):
@@ -221,7 +218,10 @@ async def test_tags_go_when_they_were_neither_found_nor_searched_for_long(db: Da
     assert set(await values(db, "SELECT query_term FROM search_queue")) == set(kept)
 
 
-NOTES = ("events", "runs", "calls", "suspensions", "keys", "freezes", "notifications")
+NOTES = (
+    "events", "runs", "calls", "suspensions", "keys", "freezes", "breakouts", "growth", "bands", "levels",
+    "notifications",
+)  # fmt: skip
 
 
 async def test_what_is_noted_goes_after_its_days(db: Database, timeline: Timeline) -> None:
@@ -264,7 +264,7 @@ async def test_archived_days_go(db: Database, timeline: Timeline, vault_folder: 
 
 
 async def test_an_archive_that_fails_is_a_failure_and_the_rest_is_done(
-    db: Database, timeline: Timeline, vault_folder: Path
+    db: Database, timeline: Timeline, vault_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault_folder.mkdir()
     (vault_folder / "metadata").write_text("a file in the folder's place")
@@ -273,37 +273,9 @@ async def test_an_archive_that_fails_is_a_failure_and_the_rest_is_done(
     assert stats["outcome"] == "failure"
     assert stats["error"].startswith("archive: the archive cannot be read (local): ")
     assert (stats["videos_deleted"], stats["failed"]) == (1, 1)
-
-
-async def test_without_an_archive_nothing_is_asked_of_it(
-    db: Database, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setenv("VAULT_PROVIDER", "off")
     timeline.set(timeline.at)
-    await put_video(db, "old", timeline.at, seen=60, enriched=60)
-    assert await keep() == {"videos_deleted": 1}
-
-
-# ── dry runs, repeats, refusals ─────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_dry_run_counts_what_would_go_and_deletes_nothing(db: Database, timeline: Timeline) -> None:
-    await keep()  # makes partitions
-    for id_, columns in (*KEPT, *GONE):
-        await put_video(db, id_, timeline.at, **columns)
-        await put_snapshots(db, id_, timeline.at, 31, 20, 10)
-        await put_query(db, id_, timeline.at, added=90)
-    await put_channel(db, "empty", timeline.at)
-    await put_notes(db, timeline.at, 40 * DAY)
-    before = await everything(db)
-    stats = await run_janitor_cycle(dry_run=True)
-    assert (stats["outcome"], stats["dry_run"]) == ("ok", True)
-    assert "nothing was deleted" in stats["reason"]
-    assert await everything(db) == before
-    done = await run_janitor_cycle()
-    assert counts(done) == counts(stats)
-    assert "dry_run" not in done
-    assert (await run_janitor_cycle())["outcome"] == "idle"
+    assert await keep() == {}, "without an archive nothing is asked of it"
 
 
 async def test_what_is_refused_is_a_failure_and_all_else_is_done(db: Database, timeline: Timeline) -> None:
@@ -329,9 +301,6 @@ async def test_when_the_time_is_up_the_next_run_goes_on(db: Database, timeline: 
     assert await keep(max_minutes=5.0) == {"videos_deleted": 1}
 
 
-# ── the bound ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def put_events(db: Database, at: datetime, *, old: int, young: int) -> None:
     for number, days in ((old, 31), (young, 1)):
         await db.fetch(
@@ -339,21 +308,21 @@ async def put_events(db: Database, at: datetime, *, old: int, young: int) -> Non
         )
 
 
-async def put_run(db: Database, days: float, outcome: str = "ok", stats: str = "{}", agent: str = "janitor") -> None:
-    await db.fetch(
-        "INSERT INTO runs (id, agent, started_at, outcome, stats, clock)"
-        " VALUES (gen_random_uuid(), $1, now() - $2 * interval '1 day', $3, $4::text::jsonb, '1x')",
-        agent, days, outcome, stats,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(
-    ("old", "young", "deleted"),
-    [(1_000, 0, True), (1_001, 0, False), (1_001, 4_003, False), (1_001, 4_004, True)],
+    ("old", "young", "share", "deleted"),
+    [
+        (1_000, 0, "0.2", True),
+        (1_001, 0, "0.2", False),
+        (1_001, 4_003, "0.2", False),
+        (1_001, 4_004, "0.2", True),
+        (1_200, 800, "0.7", True),
+    ],
 )
-async def test_more_than_1000_rows_and_a_fifth_of_a_table_need_yes(
-    db: Database, timeline: Timeline, old: int, young: int, deleted: bool
+async def test_more_than_1000_rows_and_a_share_of_a_table_need_yes(
+    db: Database, timeline: Timeline, monkeypatch: pytest.MonkeyPatch, old: int, young: int, share: str, deleted: bool
 ) -> None:
+    monkeypatch.setenv("JANITOR_MAX_SHARE", share)
+    timeline.set(timeline.at)
     await put_events(db, timeline.at, old=old, young=young)
     if deleted:
         assert (await run_janitor_cycle())["events_deleted"] == old
@@ -384,7 +353,7 @@ async def test_a_run_that_comes_late_may_delete_more(
 ) -> None:  # fmt: skip
     # the days without a run are those of the schedule clock, which stands still in these tests
     monkeypatch.setattr(type(clock), "speed", 1.0)
-    await put_run(db, days, outcome, stats, agent)
+    await put_run(db, days, outcome=outcome, stats=stats, agent=agent)
     await put_events(db, timeline.at, old=1_200, young=800)
     if deleted:
         assert (await run_janitor_cycle())["events_deleted"] == 1_200
@@ -399,74 +368,68 @@ async def test_what_was_refused_stays_refused_however_long_nobody_answers(
     monkeypatch.setattr(type(clock), "speed", 1.0)
     await put_events(db, timeline.at, old=1_200, young=800)
     await put_run(db, 20)
-    await put_run(db, 19, "failure")
-    await db.fetch("UPDATE runs SET exit_code = 2 WHERE outcome = 'failure'")
+    await put_run(db, 19, outcome="failure", exit_code=2)
     with pytest.raises(Unconfirmed, match=r"60%, bound 20%"):
         await run_janitor_cycle()
-    await put_run(db, 1)  # it was confirmed, and came to its end
-    await db.fetch("UPDATE runs SET started_at = started_at - interval '14 days' WHERE outcome = 'ok'")
+    await put_run(db, 15)  # it was confirmed, and came to its end
     assert (await RetentionDAO().outlook()).days == pytest.approx(15, abs=0.1)
 
 
-async def test_metadata_that_is_taken_out_of_rows_has_the_bound_too(db: Database, timeline: Timeline) -> None:
-    timeline.set(timeline.at)
-    await db.fetch(
-        "INSERT INTO videos (id, first_seen_at, enriched_at, last_updated_at, zone)"
-        " SELECT 'v' || n, $1, $1, $2, 3 FROM generate_series(1, 1001) AS n",
-        timeline.at - 20 * DAY, timeline.at,
-    )  # fmt: skip
-    with (
-        settings.override(retention_metadata_days=10),
-        pytest.raises(Unconfirmed, match="1,001 of 1,001 rows of videos"),
+async def test_every_table_has_the_bound(db: Database, timeline: Timeline) -> None:
+    for number, table, columns in (
+        (1_001, "video_stats_log (observed_at, video_id)", "$1::timestamptz - n * interval '1 s', 'v'"),
+        (1_002, "videos (first_seen_at, id, zone)", "$1, 'v' || n, 3"),
+        (1_003, "search_queue (added_at, query_term, priority, source)", "$1, 'q' || n, 1, 'tag'"),
     ):
-        await run_janitor_cycle()
-
-
-async def test_the_share_is_a_setting(db: Database, timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JANITOR_MAX_SHARE", "0.7")
-    timeline.set(timeline.at)
-    await put_events(db, timeline.at, old=1_200, young=800)
-    assert (await run_janitor_cycle())["events_deleted"] == 1_200
-
-
-async def test_snapshots_videos_and_tags_have_the_same_bound(db: Database, timeline: Timeline) -> None:
-    await db.fetch(
-        "INSERT INTO video_stats_log"
-        " SELECT 'v', $1::timestamptz - n * interval '1 s' FROM generate_series(1, 1001) AS n",
-        timeline.at - 31 * DAY,
-    )
-    await db.fetch(
-        "INSERT INTO videos (id, first_seen_at, zone) SELECT 'v' || n, $1, 3 FROM generate_series(1, 1002) AS n",
-        timeline.at - 31 * DAY,
-    )
-    await db.fetch(
-        "INSERT INTO search_queue (query_term, priority, source, added_at)"
-        " SELECT 'q' || n, 1, 'tag', $1 FROM generate_series(1, 1003) AS n",
-        timeline.at - 31 * DAY,
-    )
+        await db.fetch(
+            f"INSERT INTO {table} SELECT {columns} FROM generate_series(1, $2::int) AS n",
+            timeline.at - 31 * DAY,
+            number,
+        )
     with pytest.raises(Unconfirmed) as refused:
         await run_janitor_cycle()
     for words in ("1,001 rows of video_stats_log", "1,002 rows of videos", "1,003 rows of search_queue"):
         assert words in str(refused.value)
+    # also where only metadata is taken out of the rows
+    await db.fetch("UPDATE videos SET first_seen_at = $1, enriched_at = $1", timeline.at - 20 * DAY)
+    with (
+        settings.override(retention_metadata_days=10),
+        pytest.raises(Unconfirmed, match="1,002 of 1,002 rows of videos"),
+    ):
+        await run_janitor_cycle()
 
 
-async def test_a_dry_run_says_which_and_why(db: Database, timeline: Timeline) -> None:
+async def test_a_dry_run_says_what_would_go_and_why_and_deletes_nothing(db: Database, timeline: Timeline) -> None:
+    await keep()  # makes partitions
     for id_, columns in (*KEPT, *GONE):
         await put_video(db, id_, timeline.at, **columns)
+        await put_snapshots(db, id_, timeline.at, 20, 10)
     await put_channel(db, "UCempty", timeline.at)
     await put_query(db, "an old tag", timeline.at, added=31)
     outlook = await RetentionDAO().outlook()
-    found = {(part.table, part.reason): [row.id for row in part.sample] for part in outlook.expired}
+    found = {
+        (part.table, part.reason): [row.title if part.table == "search_queue" else row.id for row in part.sample]
+        for part in outlook.expired
+    }
     assert found == {
         ("channels", "no_videos"): ["UCempty"],
-        ("search_queue", "unused_tag"): found["search_queue", "unused_tag"],
+        ("search_queue", "unused_tag"): ["an old tag"],
         ("videos", "never_read"): ["never enriched"],
         ("videos", "not_refreshed"): ["gone lately, not read again", "not read again", "not read again, long"],
         ("videos", "retired"): ["gone for long", "gone lately, never enriched"],
     }
-    (tag,) = (part for part in outlook.expired if part.table == "search_queue")
-    assert [row.title for row in tag.sample] == ["an old tag"]
     assert outlook.totals == {"channels": 1, "search_queue": 1, "videos": len(KEPT) + len(GONE)}
-    stats = await run_janitor_cycle(dry_run=True)
-    assert stats["videos_deleted"] == sum(stats["expired"]["videos"].values()) == len(GONE)
     assert outlook.beyond(0.2) == []
+
+    await put_snapshots(db, "read again", timeline.at, 31)
+    await put_notes(db, timeline.at, 40 * DAY)
+    before = await everything(db)
+    stats = await run_janitor_cycle(dry_run=True)
+    assert (stats["outcome"], stats["dry_run"]) == ("ok", True)
+    assert "nothing was deleted" in stats["reason"]
+    assert stats["videos_deleted"] == sum(stats["expired"]["videos"].values()) == len(GONE)
+    assert await everything(db) == before
+    done = await run_janitor_cycle()
+    assert counts(done) == counts(stats)
+    assert "dry_run" not in done
+    assert (await run_janitor_cycle())["outcome"] == "idle"

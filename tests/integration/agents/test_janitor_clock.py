@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import shutil
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,16 +15,16 @@ from atlas.adapters.retention import Outlook, RetentionDAO
 from atlas.config import settings
 from atlas.database import Database
 from maia.agents.janitor_session import JanitorSession
+from maia.commands.janitor import _print, _print_json
 from maia.errors import Unconfirmed
-from maia.janitor import run_janitor_cycle
+from maia.janitor import JanitorOptions, run_janitor_cycle, work
 
-from ...support.agent_processes import Children
 from ...support.agents import Timeline, value
 from ...support.clock_settings import running_from
-from ...support.retention_rows import DAY, everything, put_snapshots, put_video
+from ...support.commands import ATLAS, MAIA, run
+from ...support.retention_rows import DAY, everything, put_run, put_snapshots, put_video
 
 FAKETIME = shutil.which("faketime")
-ATLAS = (sys.executable, "-c", "from atlas.cli import main; main()")
 
 pytestmark = pytest.mark.integration
 
@@ -48,14 +49,6 @@ async def put_month(db: Database, timeline: Timeline, *, ago: timedelta = timede
     )
 
 
-async def put_run(db: Database, days: float, *, agent: str = "janitor", outcome: str = "ok") -> None:
-    await db.fetch(
-        "INSERT INTO runs (id, agent, started_at, outcome, clock)"
-        " VALUES (gen_random_uuid(), $1, now() - $2 * interval '1 day', $3, '1x')",
-        agent, days, outcome,
-    )  # fmt: skip
-
-
 def archive_days(timeline: Timeline, *ages: int, records: int) -> None:
     """So many records for each of the days so long ago."""
     now = timeline.at
@@ -66,12 +59,9 @@ def archive_days(timeline: Timeline, *ages: int, records: int) -> None:
     timeline.set(now)
 
 
-# ── clocks that can be compared ─────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.skipif(FAKETIME is None, reason="faketime is not installed (Debian: faketime)")
 async def test_on_a_machine_forty_days_ahead_nothing_is_deleted(
-    db: Database, timeline: Timeline, children: Children, vault_folder: Path
+    db: Database, timeline: Timeline, vault_folder: Path
 ) -> None:
     assert FAKETIME is not None
     timeline.set(await value(db, "SELECT now()"))
@@ -79,19 +69,21 @@ async def test_on_a_machine_forty_days_ahead_nothing_is_deleted(
     archive_days(timeline, 3, records=2)
     await vault.flush()
     before, files = await everything(db), sorted(vault_folder.rglob("*"))
+    commands = (
+        (*MAIA, "janitor"),
+        (*MAIA, "janitor", "--yes"),
+        (*MAIA, "janitor", "--dry-run"),
+        (*ATLAS, "forget", "--video", "v1", "--yes"),
+    )
     ahead = (FAKETIME, "-f", "+40d")
-    for command in (("janitor",), ("janitor", "--yes"), ("janitor", "--dry-run")):
-        ended = await children.run(*command, command=(*ahead, sys.executable, "-m", "maia"), ATLAS_CLOCK="real")
-        assert (ended.code, "This machine's clock (" in ended.stderr) == (78, True), ended.stderr
-    forgetting = ("forget", "--video", "v1", "--yes")
-    ended = await children.run(*forgetting, command=(*ahead, *ATLAS), ATLAS_CLOCK="real")
-    assert (ended.code, "This machine's clock (" in ended.stderr) == (78, True), ended.stderr
+    for done in await asyncio.gather(*(run(*ahead, *command, ATLAS_CLOCK="real") for command in commands)):
+        assert (done.code, "This machine's clock (" in done.stderr) == (78, True), done.stderr
     assert (await everything(db), sorted(vault_folder.rglob("*"))) == (before, files)
 
 
 @pytest.mark.parametrize("noted", ["real", None], ids=["real", "an earlier release"])
 async def test_a_schedule_clock_that_was_forgotten_is_refused_where_the_real_one_was_used(
-    db: Database, timeline: Timeline, children: Children, noted: str | None
+    db: Database, timeline: Timeline, noted: str | None
 ) -> None:
     timeline.set(await value(db, "SELECT now()"))
     await put_month(db, timeline)
@@ -99,13 +91,10 @@ async def test_a_schedule_clock_that_was_forgotten_is_refused_where_the_real_one
         "INSERT INTO runs (id, agent, started_at, clock) VALUES (gen_random_uuid(), 'hunter', now(), $1)", noted
     )
     before = await everything(db)
-    for spec in (running_from(timeline.at + 40 * DAY), "3600x"):
-        ended = await children.run("janitor", "--yes", ATLAS_CLOCK=spec)
-        assert (ended.code, "ATLAS_CLOCK: the database was used with the real clock" in ended.stderr) == (78, True)
+    specs = (running_from(timeline.at + 40 * DAY), "3600x")
+    for done in await asyncio.gather(*(run(*MAIA, "janitor", "--yes", ATLAS_CLOCK=spec) for spec in specs)):
+        assert (done.code, "ATLAS_CLOCK: the database was used with the real clock" in done.stderr) == (78, True)
     assert await everything(db) == before
-
-
-# ── clocks that cannot: the database is on this machine ─────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("first", ["janitor", "hunter", "refused"])
@@ -120,8 +109,7 @@ async def test_a_database_whose_clock_is_forty_days_ahead_too_looks_like_a_long_
     if first == "hunter":
         await put_run(db, 0.5, agent="hunter")
     if first == "refused":
-        await put_run(db, 0.5, outcome="failure")
-        await db.fetch("UPDATE runs SET exit_code = 2 WHERE outcome = 'failure'")
+        await put_run(db, 0.5, outcome="failure", exit_code=2)
     before = await everything(db)
     with pytest.raises(Unconfirmed, match=r"1,500 of 1,500 rows of videos \(100%, bound 7\d%\)"):
         await run_janitor_cycle()
@@ -143,16 +131,12 @@ async def test_where_others_went_on_running_a_janitor_that_was_away_needs_no_yes
 async def test_a_missed_week_does_not_block(db: Database, timeline: Timeline, days: float, deleted: bool) -> None:
     """Nothing ran for so long: 500 of 1,500 rows are too old by now, and 1,100 where there is more of them."""
     await put_month(db, timeline, ago=8 * DAY)
-    await db.fetch(
-        "INSERT INTO videos (id, first_seen_at, enriched_at, zone) SELECT 'w' || n, $1, $1, 3"
-        " FROM generate_series(1, 700) AS n",
-        timeline.at - 31 * DAY,
-    )
-    await db.fetch(
-        "INSERT INTO videos (id, first_seen_at, enriched_at, zone) SELECT 'x' || n, $1, $1, 3"
-        " FROM generate_series(1, 1200) AS n",
-        timeline.at - DAY,
-    )
+    for name, number, age in (("w", 700, 31), ("x", 1_200, 1)):
+        await db.fetch(
+            "INSERT INTO videos (id, first_seen_at, enriched_at, zone) SELECT $1::text || n, $2, $2, 3"
+            " FROM generate_series(1, $3::int) AS n",
+            name, timeline.at - age * DAY, number,
+        )  # fmt: skip
     await put_run(db, days)
     rows = await value(db, "SELECT count(*) FROM videos WHERE enriched_at < $1", timeline.at - 30 * DAY)
     assert 1_000 < rows < 0.4 * 3_400
@@ -190,9 +174,6 @@ async def test_only_what_was_looked_at_is_deleted_whatever_the_clock_does_meanwh
     assert deleted == {"videos_deleted": 1, "snapshots_deleted": 1, "days_expired": 1}
 
 
-# ── the archive ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("layout", ["files", "packed"])
 @pytest.mark.parametrize(
     ("old", "young", "records", "refused"),
@@ -220,18 +201,15 @@ async def test_the_archive_has_a_bound_too(
     assert (stats["outcome"], stats["days_expired"]) == ("ok", len(old))
 
 
-async def test_a_dry_run_names_the_days_of_the_archive(db: Database, timeline: Timeline, children: Children) -> None:
+async def test_a_dry_run_names_the_days_of_the_archive(
+    db: Database, timeline: Timeline, capsys: pytest.CaptureFixture[str]
+) -> None:
     archive_days(timeline, 31, 32, 1, records=1)
     await vault.flush()
-    shown = await children.run("janitor", "--dry-run")
-    assert "archive, old: 2 of 3 days" in shown.stdout
-    assert (
-        '"archive": {\n    "days": 2,\n    "total": 3\n  }'
-        in (await children.run("janitor", "--dry-run", "--json")).stdout
-    )
-
-
-# ── a confirmed run that is cut short ───────────────────────────────────────────────────────────────────────────────
+    await work(JanitorOptions(dry_run=True, show=_print))
+    assert "archive, old: 2 of 3 days" in capsys.readouterr().out
+    await work(JanitorOptions(dry_run=True, show=_print_json))
+    assert json.loads(capsys.readouterr().out)["archive"] == {"days": 2, "total": 3}
 
 
 async def test_a_confirmed_run_that_is_cut_short_confirms_nothing_for_the_next(

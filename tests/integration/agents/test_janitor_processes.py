@@ -1,4 +1,4 @@
-"""The Janitor beside others at work, and how its processes end."""
+"""The Janitor beside others at work, with its own rights, and how its processes end."""
 
 from __future__ import annotations
 
@@ -6,33 +6,41 @@ import asyncio
 import json
 import re
 import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
+from atlas.errors import AtlasError
 from maia.agents.janitor_session import COUNTS
+from maia.cli import app
+from maia.commands.janitor import _print, _print_json
 from maia.hunter import run_hunter_cycle
-from maia.janitor import run_janitor_cycle
+from maia.janitor import JanitorOptions, run_janitor_cycle, work
+from maia.tracker import run_tracker_cycle
 from youtube_sandbox import RunningSandbox
 
-from ...support.agent_processes import PATIENCE, Children, Ended
+from ...support.agent_processes import PATIENCE, Children
 from ...support.agents import Timeline, fetch, refuse_writes, value
-from ...support.database_logins import ROLES, address
+from ...support.database_logins import ROLES
 from ...support.documents import document, needs_documents, sections, table
-from ...support.prefect_server import PrefectServer
 from ...support.retention_rows import DAY, put_notes, put_snapshots, put_video, values
-from .test_processes import IMPATIENT, check
+from .test_processes import check
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def role() -> None:
-    """The owner's: what the Janitor may do as `maia_janitor` stands below."""
+def role() -> str | None:
+    """The owner's, where a test has no other."""
+    return None
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +48,7 @@ def _place(vault_folder: Path, timeline: Timeline) -> None:
     """An archive of the test's own, and the schedule clock; no key and no YouTube."""
 
 
-async def test_two_janitors_and_two_trackers_at_once(
-    db: Database, api: RunningSandbox, timeline: Timeline, children: Children
-) -> None:
+async def test_two_janitors_and_two_trackers_at_once(db: Database, api: RunningSandbox, timeline: Timeline) -> None:
     await QueueDAO().add(["python", "guitar", "cooking"])
     await run_hunter_cycle(3)
     living = await values(db, "SELECT id FROM videos")
@@ -55,18 +61,17 @@ async def test_two_janitors_and_two_trackers_at_once(
         timeline.at,
     )
     await db.fetch("UPDATE videos SET due_at = $1", timeline.at)
-    ended = await asyncio.gather(
-        *(children.run("janitor", "--batch-size", "80", "--shard", f"{n}/2") for n in range(2)),
-        *(children.run("tracker", "--max-minutes", "5", "--shard", f"{n}/2") for n in range(2)),
-    )
-    results = []
-    for one in ended:
-        assert one.code == 0, one.stderr
-        assert one.result is not None
-        results.append(one.result["stats"])
+
+    async def track() -> dict[str, Any]:
+        while (stats := await run_tracker_cycle())["outcome"] != "idle":
+            assert stats["outcome"] == "ok"
+        return stats
+
+    janitors = [run_janitor_cycle(80) for _ in range(2)]
+    results = await asyncio.gather(*janitors, track(), track())
     left = await values(db, "SELECT id FROM videos WHERE id LIKE 'old%'")
     assert sum(stats["videos_deleted"] for stats in results[:2]) == 400 - len(left)
-    assert all(stats["failed"] == 0 for stats in results)
+    assert [stats["failed"] for stats in results] == [0, 0, 0, 0]
     assert (await run_janitor_cycle())["videos_deleted"] == len(left), "what a tracker held goes now"
     assert set(await values(db, "SELECT id FROM videos")) == set(living)
     orphans = "SELECT count(*) FROM video_stats_log WHERE video_id NOT IN (SELECT id FROM videos)"
@@ -75,7 +80,7 @@ async def test_two_janitors_and_two_trackers_at_once(
 
 
 async def test_beyond_its_bound_it_ends_with_2_is_recorded_and_deletes_with_yes(
-    db: Database, timeline: Timeline, children: Children
+    db: Database, timeline: Timeline, children: Children, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await db.fetch(
         "INSERT INTO videos (id, title, first_seen_at, zone) SELECT 'v' || n, 'a title', $1, 3"
@@ -91,25 +96,40 @@ async def test_beyond_its_bound_it_ends_with_2_is_recorded_and_deletes_with_yes(
     assert await fetch(db, "SELECT outcome, exit_code FROM runs") == [{"outcome": "failure", "exit_code": 2}]
     assert await value(db, "SELECT count(*) FROM videos") == 1_001
 
-    shown = await children.run("janitor", "--dry-run")
-    assert shown.code == 0
-    assert "videos, never_read: 1,001 of 1,001 rows\n  v1  a title\n" in shown.stdout
-    assert "  and 996 more\nneeds --yes: 1,001 of 1,001 rows of videos" in shown.stdout
-    found = json.loads((await children.run("janitor", "--dry-run", "--json")).stdout)
+    async def shown(show: Callable[..., None]) -> str:
+        await work(JanitorOptions(dry_run=True, show=show))
+        return capsys.readouterr().out
+
+    text = await shown(_print)
+    assert "videos, never_read: 1,001 of 1,001 rows\n  v1  a title\n" in text
+    assert "  and 996 more\nneeds --yes: 1,001 of 1,001 rows of videos" in text
+    found = json.loads(await shown(_print_json))
     (part,) = found["expired"]
     sample = part.pop("sample")
     assert part == {"table": "videos", "reason": "never_read", "rows": 1_001, "total": 1_001}
     assert sample[0] == {"id": "v1", "title": "a title"}
     assert found["needs_yes"] == ["1,001 of 1,001 rows of videos (100%, bound 20%)"]
-    assert (await children.run("janitor", "--json")).code == 2
 
-    done = await children.run("janitor", "--yes")
-    assert done.code == 0
-    assert await value(db, "SELECT count(*) FROM videos") == 0
+    assert (await run_janitor_cycle(yes=True))["videos_deleted"] == 1_001
 
 
-async def ten_of_which_one_waits(db: Database, other: asyncpg.Connection, timeline: Timeline) -> None:
-    """Videos that go, the first of them first; deleting the fourth waits until the other session unlocks 7."""
+IMPATIENT = (
+    sys.executable,
+    "-c",
+    "import maia.runtime.shutdown as s; s.GRACE_SECONDS = 0.5; from maia.cli import main; main()",
+)
+
+
+@pytest.mark.parametrize(
+    ("signum", "code", "finishes", "deleted"),
+    [(signal.SIGTERM, 143, True, 4), (signal.SIGINT, 130, False, 2)],
+    ids=["the batch finishes", "the batch is cut off"],
+)
+async def test_a_signal_lets_the_batch_finish_in_time_and_no_other_begin(
+    db: Database, other: asyncpg.Connection, timeline: Timeline, children: Children, signum: signal.Signals, code: int,
+    finishes: bool, deleted: int,
+) -> None:  # fmt: skip
+    """Of ten videos, two in a batch, deleting the fourth waits until the other session unlocks 7."""
     for number in range(10):
         await put_video(db, f"video{number}", timeline.at, seen=50 - number, enriched=50 - number)
     await db.fetch(
@@ -120,165 +140,126 @@ async def ten_of_which_one_waits(db: Database, other: asyncpg.Connection, timeli
         "CREATE TRIGGER wait BEFORE DELETE ON videos FOR EACH ROW WHEN (old.id = 'video3') EXECUTE FUNCTION wait()"
     )
     await other.execute("SELECT pg_advisory_lock(7)")
-
-
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-async def test_a_signal_lets_the_batch_finish_and_no_other_begin(
-    db: Database, other: asyncpg.Connection, timeline: Timeline, children: Children, signum: signal.Signals, code: int
-) -> None:
-    await ten_of_which_one_waits(db, other, timeline)
-    child = await children.start("janitor", "--batch-size", "145")
-    await until_it_waits(db)
+    command: dict[str, Any] = {} if finishes else {"command": IMPATIENT}
+    child = await children.start("janitor", "--batch-size", "145", **command)
+    async with asyncio.timeout(PATIENCE):
+        while not await value(db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            await asyncio.sleep(0.02)  # polling: until it is in the middle of its second batch
     child.process.send_signal(signum)
-    await other.execute("SELECT pg_advisory_unlock(7)")
+    if finishes:
+        await other.execute("SELECT pg_advisory_unlock(7)")
     ended = await child.end()
+    await other.execute("SELECT pg_advisory_unlock_all()")
     check(ended, code, "cancelled", f"stopped by {signum.name}")
     assert ended.result is not None
-    deleted = ended.result["stats"]["videos_deleted"]
-    left = await values(db, "SELECT id FROM videos ORDER BY id")
-    assert left == [f"video{number}" for number in range(deleted, 10)]
-    assert deleted == 4, "the first batch, and the one that ran"
+    assert ended.result["stats"]["videos_deleted"] == deleted
+    assert await values(db, "SELECT id FROM videos ORDER BY id") == [f"video{n}" for n in range(deleted, 10)]
     (row,) = await fetch(db, "SELECT agent, outcome, exit_code, stats FROM runs")
     assert tuple(row.values()) == ("janitor", "cancelled", code, ended.result["stats"])
 
 
-async def until_it_waits(db: Database) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await value(db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
-            await asyncio.sleep(0.02)  # polling: until it is in the middle of its second batch
-
-
-async def test_what_does_not_finish_after_a_signal_is_cut_off(
-    db: Database, other: asyncpg.Connection, timeline: Timeline, children: Children
+@needs_documents
+async def test_the_first_commands_of_the_document_need_the_database_and_no_key(
+    db: Database, timeline: Timeline, children: Children
 ) -> None:
-    await ten_of_which_one_waits(db, other, timeline)
-    child = await children.start("janitor", "--batch-size", "145")
-    await until_it_waits(db)
-    child.process.send_signal(signal.SIGTERM)
-    ended = await child.end()
-    check(ended, 143, "cancelled", "stopped by SIGTERM")
-    assert ended.result is not None
-    assert ended.result["stats"]["videos_deleted"] == 2, "the first batch"
-    await other.execute("SELECT pg_advisory_unlock(7)")
-    assert await value(db, "SELECT count(*) FROM videos") == 8, "the other was rolled back"
-
-
-# ── processes ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_process_needs_the_database_and_no_key(db: Database, timeline: Timeline, children: Children) -> None:
+    text = document("docs/retention.md")
+    commands = [line.partition("#")[0].split() for line in sections(text)[0].blocks[0].lines]
+    assert commands == [["maia", "janitor", "--dry-run"], ["maia", "janitor"]]
     assert not settings.key_rings.all_keys()
     for number in range(3):
         await put_video(db, f"old{number}", timeline.at, seen=60, enriched=60)
-    dry = await children.run("janitor", "--dry-run", MAIA_RUN_ID="20-1")
+    dry = await children.run(*commands[0][1:], MAIA_RUN_ID="20-1")
     check(dry, 0, "ok", shows="videos, not_refreshed: 3 of 3 rows\n  old0  a title\n  old1  a title\n")
     assert dry.result is not None
     assert (dry.result["stats"]["videos_deleted"], dry.result["stats"]["dry_run"]) == (3, True)
-    done = await children.run("janitor", "--shard", "1/2", "--max-minutes", "5", "--json-logs", MAIA_RUN_ID="20-1")
+    done = await children.run(*commands[1][1:], "--shard", "1/2", "--max-minutes", "5", "--json-logs")
     check(done, 0, "ok")
     assert done.result is not None
     assert (done.result["agent"], done.result["shard"]) == ("janitor", "1/2")
     assert done.result["stats"]["videos_deleted"] == 3
     assert "videos_deleted 3" in done.stderr
-    check(await children.run("janitor"), 0, "idle")
+    assert (await work(JanitorOptions()))["outcome"] == "idle"
     rows = await fetch(db, "SELECT run_id, agent, shard, outcome, exit_code FROM runs ORDER BY started_at")
     assert [tuple(row.values()) for row in rows] == [
         ("20-1", "janitor", "0/1", "ok", 0),
-        ("20-1", "janitor", "1/2", "ok", 0),
+        (None, "janitor", "1/2", "ok", 0),
         (None, "janitor", "0/1", "idle", 0),
     ]
 
 
-def usage(ended: Ended) -> None:
-    assert (ended.code, ended.result) == (2, None), ended.stderr
-
-
-async def test_other_ends_have_the_codes_of_the_table(
-    db: Database, empty_dsn: str, timeline: Timeline, children: Children
-) -> None:
+async def test_a_refused_row_ends_it_with_1(db: Database, timeline: Timeline, children: Children) -> None:
     for number in range(3):
         await put_video(db, f"old{number}", timeline.at, seen=60, enriched=60)
     await refuse_writes(db, "videos", "DELETE", "old.id = 'old1'")
     check(await children.run("janitor"), 1, "failure", "maia janitor: ", "this row is refused")
-    usage(await children.run("janitor", "--cycles", "2"))
-    usage(await children.run("janitor", "--batch-size", "0"))
-    usage(await children.run("janitor", "--shard", "2/2"))
-    gone = "postgresql://postgres@127.0.0.1:1/maia"
-    check(await children.run("janitor", command=IMPATIENT, DATABASE_URL=gone), 69, "unavailable", "cannot be reached")
-    check(await children.run("janitor", DATABASE_URL=empty_dsn), 78, "config", "atlas migrate")
-    check(await children.run("janitor", VAULT_PROVIDER="huggingface"), 78, "config", "HF_DATASET_ID required")
-    check(await children.run("janitor", RETENTION_STATISTICS_DAYS="60"), 78, "config", "YOUTUBE_AUDITED=true")
 
 
-async def test_a_user_who_owns_nothing_can_run_it(
-    db: Database, dsn: str, timeline: Timeline, children: Children
+@pytest.mark.parametrize(
+    "arguments", [("--cycles", "2"), ("--batch-size", "0"), ("--shard", "2/2"), ("--json",)], ids=" ".join
+)
+def test_wrong_arguments_end_with_2(arguments: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app(), ["janitor", *arguments])
+    assert done.exit_code == 2
+    assert arguments[0] in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "code", "reason"),
+    [
+        ("DATABASE_URL", "", 78, "atlas migrate"),
+        ("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/maia", 69, "cannot be reached"),
+        ("VAULT_PROVIDER", "huggingface", 78, "HF_DATASET_ID required"),
+        ("RETENTION_STATISTICS_DAYS", "60", 78, "YOUTUBE_AUDITED=true"),
+    ],
+    ids=["no schema", "no database", "no dataset", "no acceptance"],
+)
+async def test_other_ends_have_the_codes_of_the_table(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch, setting: str, text: str, code: int, reason: str
 ) -> None:
+    monkeypatch.setattr("atlas.db.retries.SECONDS", 1.0)
+    monkeypatch.setattr("atlas.db.retries.START_SECONDS", 1.0)
+    monkeypatch.setenv("DATABASE_URL", empty_dsn)
+    monkeypatch.setenv(setting, text or empty_dsn)
+    settings.reload()
+    with pytest.raises(AtlasError, match=re.escape(reason)) as ended:
+        await work(JanitorOptions())
+    assert ended.value.exit_code == code
+
+
+@pytest.mark.parametrize("role", [ROLES.janitor], ids=["janitor"])
+async def test_a_user_who_owns_nothing_can_run_it(db: Database, timeline: Timeline) -> None:
     """As docs/databases.md makes one for it."""
     await put_video(db, "old", timeline.at, seen=60, enriched=60)
     await put_video(db, "young", timeline.at, seen=1, enriched=1)
     await put_snapshots(db, "young", timeline.at, 90, 40, 1)
     await put_notes(db, timeline.at, 40 * DAY)
-    outlook = await children.run("janitor", "--dry-run", DATABASE_URL=address(dsn, ROLES.janitor))
-    ended = await children.run("janitor", DATABASE_URL=address(dsn, ROLES.janitor))
-    for run, shown in ((outlook, "video_stats_log, statistics: 2 of 3 rows\n"), (ended, "")):
-        check(run, 0, "ok", shows=shown)
-        assert run.result is not None
-        stats = run.result["stats"]
+    for dry_run in (True, False):
+        stats = await work(JanitorOptions(dry_run=dry_run))
+        assert (stats["outcome"], stats["failed"]) == ("ok", 0)
         assert (stats["videos_deleted"], stats["snapshots_deleted"], stats["runs_deleted"]) == (1, 2, 1)
 
 
-async def test_an_agents_user_deletes_nothing_and_learns_which_right_it_lacks(
-    db: Database, dsn: str, timeline: Timeline, children: Children
-) -> None:
+@pytest.mark.parametrize("role", [ROLES.agent], ids=["agent"])
+async def test_an_agents_user_deletes_nothing_and_learns_which_right_it_lacks(db: Database, timeline: Timeline) -> None:
     await put_video(db, "old", timeline.at, seen=60, enriched=60)
-    ended = await children.run("janitor", DATABASE_URL=address(dsn, ROLES.agent))
-    assert ended.code == 78
-    assert "permission denied for table" in ended.reason
-    assert "GRANT maia_janitor" in ended.reason
+    with pytest.raises(AtlasError, match=r"permission denied for table.*GRANT maia_janitor") as ended:
+        await work(JanitorOptions())
+    assert ended.value.exit_code == 78
     assert await value(db, "SELECT count(*) FROM videos") == 1
 
 
 @needs_documents
-async def test_the_first_commands_of_the_document_run(db: Database, timeline: Timeline, children: Children) -> None:
+async def test_the_tables_of_the_document_are_those_of_a_run_and_of_the_schema(db: Database) -> None:
     text = document("docs/retention.md")
-    commands = [line.partition("#")[0].split() for line in sections(text)[0].blocks[0].lines]
-    assert commands == [["maia", "janitor", "--dry-run"], ["maia", "janitor"]]
-    await put_video(db, "old", timeline.at, seen=60, enriched=60)
-    for number, (_, *words) in enumerate(commands):
-        assert (await children.run(*words)).code == 0
-        assert await value(db, "SELECT count(*) FROM videos") == 1 - number
 
+    def named(*heads: str) -> list[str]:
+        return [name for row in table(text, *heads) for name in re.findall(r"`(\w+)`", row[0])]
 
-@needs_documents
-def test_the_figures_of_the_document_are_those_of_a_run() -> None:
-    rows = table(document("docs/retention.md"), "figure", "what went")
-    assert [name for row in rows for name in re.findall(r"`(\w+)`", row[0])] == list(COUNTS)
-
-
-@needs_documents
-async def test_the_tables_of_the_document_are_those_of_the_schema(db: Database) -> None:
-    rows = table(document("docs/retention.md"), "table", "goes", "why")
-    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
-    there = await values(
-        db,
-        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
-        " AND NOT relispartition AND relname <> 'atlas_schema_version'",
+    assert named("figure", "what was deleted") == list(COUNTS)
+    assert set(named("table", "deleted", "content")) == set(
+        await values(
+            db,
+            "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+            " AND NOT relispartition AND relname <> 'atlas_schema_version'",
+        )
     )
-    assert documented == set(there)
-
-
-async def test_a_prefect_server_sees_a_run_and_its_tasks(
-    db: Database, timeline: Timeline, children: Children, prefect_server: PrefectServer
-) -> None:
-    await put_video(db, "old", timeline.at, seen=60, enriched=60)
-    ended = await children.run(
-        "janitor",
-        PREFECT_API_URL=prefect_server.api_url, PREFECT_HOME=str(children.folder / "prefect"), DO_NOT_TRACK="1",
-    )  # fmt: skip
-    check(ended, 0, "ok")
-    run, tasks = await asyncio.to_thread(prefect_server.newest_run, 5)
-    (flow,) = await asyncio.to_thread(prefect_server.ask, "/flows/filter", flows={"id": {"any_": [run["flow_id"]]}})
-    assert (flow["name"], run["state_type"]) == ("run_janitor_cycle", "COMPLETED")
-    parts = ("snapshots", "videos", "queue", "history", "archive")
-    assert tasks == {f"expire_{part} COMPLETED" for part in parts}
-    assert run["parameters"] == {"batch_size": None, "dry_run": False, "max_minutes": None, "yes": False}

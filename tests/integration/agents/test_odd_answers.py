@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -61,30 +59,6 @@ async def test_a_premiere_is_read_hourly_once_it_was_broadcast(
     timeline.advance(hours=1, minutes=2)
     assert (await run_tracker_cycle(50))["updated"] >= young, "hourly"
     assert await nothing_is_claimed(db)
-
-
-async def test_the_hunter_reads_a_known_video_again_whose_publish_time_moved(
-    db: Database, api: RunningSandbox, timeline: Timeline, vault_folder: Path
-) -> None:
-    api.faults.set(["upcoming:videos", "upcoming:search"])
-    await hunt(db)
-    ids = {row["id"] for row in await fetch(db, "SELECT id FROM videos WHERE zone = 3")}
-    assert ids
-    api.faults.clear()
-    timeline.advance(minutes=5)
-    stats = await hunt(db)
-    assert stats["videos_new"] == 0 or set(api.log.calls("search")[-1].ids) - ids
-    rows = await fetch(db, "SELECT * FROM videos WHERE id = ANY ($1)", list(ids))
-    assert {row["zone"] for row in rows} <= {1, 2}
-    assert all(row["duration"] > timedelta() for row in rows if row["zone"] == 1 and row["published_at"] < timeline.at)
-    assert all(row["due_at"] - timeline.at < HOUR + timedelta(minutes=1) for row in rows if row["zone"] == 1)
-    assert all(row["archived_at"] is not None for row in rows), "the record is of the broadcast"
-    records = [json.loads(file.read_text()) for file in vault_folder.rglob(f"{rows[0]['id']}.json")]
-    assert records[-1]["snippet"]["liveBroadcastContent"] != "upcoming"
-    timeline.advance(minutes=5)
-    asked = len(api.log.calls("videos"))
-    await hunt(db)
-    assert not [entry for entry in api.log.calls("videos")[asked:] if set(entry.ids) & ids], "known again"
 
 
 # ── odd lists ───────────────────────────────────────────────────────────────────────────────────────────────────────

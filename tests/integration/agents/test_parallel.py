@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.config import settings
 from atlas.database import Database
@@ -32,7 +31,6 @@ from ...support.databases import execute
 
 pytestmark = pytest.mark.integration
 
-SHARDS = 4
 QUERIES = (
     "python", "guitar", "cooking", "news", "travel", "football", "minecraft", "music", "shorts", "rust", "science",
     "history", "drone", "camping", "yoga", "chess", "painting", "piano", "cycling", "garden", "robot", "space",
@@ -63,13 +61,15 @@ async def _waiting(connection: asyncpg.Connection) -> int:
     return count
 
 
-async def start_all(dsn: str, children: Children, hunter: tuple[str, ...], tracker: tuple[str, ...]) -> list[Child]:
-    """Four Hunters and four Trackers, which claim at the same moment."""
+async def start_all(
+    dsn: str, children: Children, shards: int, hunter: tuple[str, ...], tracker: tuple[str, ...]
+) -> list[Child]:
+    """As many Hunters as Trackers, which claim at the same moment."""
     started = []
-    async with held_back(dsn, 2 * SHARDS):
-        for shard in range(SHARDS):
-            started.append(await children.start("hunter", "--shard", f"{shard}/{SHARDS}", *hunter))
-            started.append(await children.start("tracker", "--shard", f"{shard}/{SHARDS}", *tracker))
+    async with held_back(dsn, 2 * shards):
+        for shard in range(shards):
+            started.append(await children.start("hunter", "--shard", f"{shard}/{shards}", *hunter))
+            started.append(await children.start("tracker", "--shard", f"{shard}/{shards}", *tracker))
     return started
 
 
@@ -86,7 +86,7 @@ def no_snowball(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_snowball")
-async def test_eight_shards_at_once_do_nothing_twice(
+async def test_shards_at_once_do_nothing_twice(
     db: Database, dsn: str, api: RunningSandbox, timeline: Timeline, children: Children
 ) -> None:
     tracked = await discover(db, api, timeline, *QUERIES[:8])
@@ -94,7 +94,7 @@ async def test_eight_shards_at_once_do_nothing_twice(
     await db.fetch("DELETE FROM search_queue")
     await QueueDAO().add(list(QUERIES))
     api.faults.set(["slow:*:seconds=0.1"])
-    started = await start_all(dsn, children, ("--batch-size", "4", "--cycles", "2"), ("--batch-size", "80"))
+    started = await start_all(dsn, children, 4, ("--batch-size", "4", "--cycles", "2"), ("--batch-size", "80"))
     ended = [await child.end() for child in started]
     assert [e.code for e in ended] == [0] * 8, [e.stderr for e in ended]
     hunters, trackers = ended[::2], ended[1::2]
@@ -158,12 +158,7 @@ EXECUTE FUNCTION audit_video();
 
 @pytest.mark.usefixtures("no_snowball")
 async def test_what_killed_and_stalled_shards_leave_is_taken_up(
-    db: Database,
-    dsn: str,
-    api: RunningSandbox,
-    timeline: Timeline,
-    children: Children,
-    monkeypatch: pytest.MonkeyPatch,
+    db: Database, dsn: str, api: RunningSandbox, timeline: Timeline, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracked = await discover(db, api, timeline, *QUERIES[:12])
     await db.fetch("DELETE FROM search_queue")
@@ -183,7 +178,7 @@ async def test_what_killed_and_stalled_shards_leave_is_taken_up(
             "slow:batchGetStats:agent=tracker 2/4:after=1:seconds=0.6",
         ]
     )
-    started = await start_all(dsn, children, ("--batch-size", "6"), ("--batch-size", "100"))
+    started = await start_all(dsn, children, 4, ("--batch-size", "6"), ("--batch-size", "100"))
 
     def at_work() -> bool:
         return all(
@@ -268,21 +263,3 @@ async def test_what_killed_and_stalled_shards_leave_is_taken_up(
     unlogged = reserved - calls_logged(api)
     assert not calls_logged(api) - reserved
     assert 0 < unlogged.total() <= 4 + 6 + 2 + 1
-
-
-async def test_a_claim_does_not_wait_for_rows_that_another_shard_is_writing(
-    db: Database, dsn: str, api: RunningSandbox, timeline: Timeline
-) -> None:
-    tracked = await discover(db, api, timeline, "rust")
-    await db.fetch("DELETE FROM search_queue")
-    await QueueDAO().add(["first", "second"])
-    other = await asyncpg.connect(dsn)
-    try:
-        async with other.transaction(), asyncio.timeout(20):
-            await other.execute("SELECT 1 FROM search_queue WHERE query_term = 'first' FOR UPDATE")
-            await other.execute("SELECT 1 FROM videos WHERE id = $1 FOR UPDATE", tracked[0])
-            dao = MaiaDAO("hunter 0/1")
-            assert [row["query_term"] for row in await dao.fetch_hunter_batch(2)] == ["second"]
-            assert {row["id"] for row in await dao.fetch_tracker_targets(50)} == set(tracked[1:])
-    finally:
-        await other.close()

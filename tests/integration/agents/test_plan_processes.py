@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import signal
 import sys
 from typing import Any
@@ -16,6 +18,7 @@ from atlas.database import Database
 from atlas.db.server_info import SCHEMA_VERSION
 from atlas.quota.buckets import Bucket
 from atlas.utils import KeyRing
+from maia.cli import main
 from youtube_sandbox import RunningSandbox
 
 from ...support.agent_processes import Children, Ended
@@ -26,11 +29,6 @@ from ...support.earlier_schema import down
 pytestmark = [pytest.mark.integration, pytest.mark.wheel]
 
 RUN = "20260-1"
-IMPATIENT = (
-    sys.executable,
-    "-c",
-    "import atlas.db.retries as r; r.SECONDS, r.START_SECONDS = 3.0, 1.0; from maia.cli import main; main()",
-)
 
 
 def check(ended: Ended, outcome: str, code: int = 0, *words: str) -> dict[str, Any]:
@@ -51,13 +49,10 @@ def check(ended: Ended, outcome: str, code: int = 0, *words: str) -> dict[str, A
     return dict(ended.result["stats"])
 
 
-# ── the waves of a run ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_a_plan_says_how_many_shards_and_is_a_row_of_the_run(
     db: Database, api: RunningSandbox, children: Children
 ) -> None:
-    (children.folder / "queries.txt").write_text("# mine\nguitar\ncooking  show\n")
+    (children.folder / "queries.txt").write_text(f"# mine\nguitar\n{'x' * 501}\ncooking  show\n")
     arguments = ("--batch-size", "1", "--max-shards", "3", "--queries", "queries.txt")
     ended = await children.run("plan", "hunter", *arguments, MAIA_RUN_ID=RUN)
     stats = check(ended, "ok")
@@ -68,6 +63,7 @@ async def test_a_plan_says_how_many_shards_and_is_a_row_of_the_run(
         "reason": "2 due queries, calls left: 'search' 200: 2 shards",
     }  # fmt: skip
     assert stats["reason"] in ended.stderr
+    assert "a query is not added: line 3 has 501 characters; a query may have 500: xxx" in ended.stderr
     (row,) = await fetch(db, "SELECT * FROM runs")
     assert (row["agent"], row["shard"], row["run_id"], row["wave"]) == ("plan", "0/1", RUN, 1)
     assert (row["outcome"], row["exit_code"], row["stats"]) == ("ok", 0, stats)
@@ -94,18 +90,13 @@ async def test_shards_that_churned_are_counted_by_the_next_wave_and_shown_by_the
     stats = check(await children.run(*arguments, MAIA_RUN_ID=RUN, **at_once), "ok")
     assert (stats["shards"], stats["churned"], stats["wave"]) == (2, 2, 2)
     assert stats["due"] >= 3, "more is due, and no more shards start than churned"
-    stats = check(await children.run("plan", "hunter", MAIA_RUN_ID=RUN, MAIA_WAVE="3"), "idle")
-    assert (stats["shards"], stats["reason"]) == (0, "no shard of wave 2 met a rate limit")
-    check(await children.run("plan", "tracker", "--wave", "2", MAIA_RUN_ID=RUN), "idle")
-    check(await children.run("plan", "hunter", "--wave", "2", MAIA_RUN_ID="another"), "idle")
-
     shards = await asyncio.gather(
         *(children.run("hunter", "--shard", f"{n}/2", MAIA_RUN_ID=RUN, MAIA_WAVE="2") for n in range(2))
     )
     assert [ended.code for ended in shards] == [0, 0]
     assert await value(db, "SELECT count(*) FROM search_queue WHERE source = 'user' AND searches = 0") == 0
-    stats = check(await children.run("plan", "hunter", "--wave", "3", MAIA_RUN_ID=RUN), "idle")
-    assert stats["shards"] == 0
+    stats = check(await children.run("plan", "hunter", MAIA_RUN_ID=RUN, MAIA_WAVE="3"), "idle")
+    assert (stats["shards"], stats["reason"]) == (0, "no shard of wave 2 met a rate limit")
 
     ended = await children.run("verdict", "hunter", MAIA_RUN_ID=RUN, COLUMNS="200")
     stats = check(ended, "ok")
@@ -167,9 +158,6 @@ async def test_a_verdict_shows_the_killed_and_works_without_any_row(
     assert "killed" in ended.stdout
 
 
-# ── how they end ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_what_is_wrong_with_the_configuration_is_named(
     db: Database, api: RunningSandbox, empty_dsn: str, children: Children
 ) -> None:
@@ -204,10 +192,12 @@ async def test_a_plan_brings_an_older_schema_up_to_date_where_it_may(
         await down("0003")
     owner = {"DATABASE_URL": dsn, "MAIA_RUN_ID": RUN}
     older = ("schema is 0003, older than this release's", "Run `atlas migrate`")
-    check(await children.run("plan", "tracker", "--no-migrate", **owner), "config", 78, *older)
-    check(await children.run("plan", "tracker", "--wave", "2", **owner), "config", 78, *older)
-    if ROLES.agent is not None:
-        check(await children.run("plan", "tracker"), "config", 78, *older)
+    for ended in await asyncio.gather(
+        children.run("plan", "tracker", "--no-migrate", **owner),
+        children.run("plan", "tracker", "--wave", "2", **owner),
+        *([children.run("plan", "tracker")] if ROLES.agent is not None else []),
+    ):
+        check(ended, "config", 78, *older)
     ended = await children.run("plan", "tracker", **owner)
     check(ended, "idle")
     assert f"the schema was 0003 and is {SCHEMA_VERSION} now" in ended.stderr
@@ -221,20 +211,9 @@ async def test_queries_come_from_standard_input_too(db: Database, api: RunningSa
     assert await value(db, "SELECT query_term FROM search_queue") == "café"
 
 
-async def test_a_bad_line_of_queries_is_a_warning_and_the_others_are_added(
-    db: Database, api: RunningSandbox, children: Children
+async def test_wrong_arguments_add_nothing(
+    db: Database, api: RunningSandbox, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (children.folder / "queries.txt").write_text(f"Fine\n{'x' * 501}\nalso fine\n")
-    ended = await children.run("plan", "hunter", "--queries", "queries.txt")
-    assert ended.code == 0
-    assert "WARNING" in ended.stderr
-    assert "a query is not added: line 2 has 501 characters; a query may have 500: xxx" in ended.stderr
-    assert ended.result is not None
-    assert ended.result["stats"]["queries_new"] == 2
-    assert [row["display_term"] for row in await QueueDAO().list()] == ["Fine", "also fine"]
-
-
-async def test_wrong_arguments_add_nothing(db: Database, api: RunningSandbox, children: Children) -> None:
     (children.folder / "wide.txt").write_bytes("fine\ncafé\n".encode("utf-16"))
     (children.folder / "fine.txt").write_text("fine\n")
     (children.folder / "latin.txt").write_bytes(b"fine\ncaf\xe9\n")
@@ -247,10 +226,11 @@ async def test_wrong_arguments_add_nothing(db: Database, api: RunningSandbox, ch
         ("tracker", "--queries", "fine.txt"): "queries are the Hunter's",
         ("gatherer",): "'gatherer' is not one of 'hunter', 'tracker'",
     }
-    ends = await asyncio.gather(*(children.run("plan", *arguments) for arguments in cases))
-    for ended, problem in zip(ends, cases.values(), strict=True):
-        assert ended.code == 2, ended.stderr
-        assert "Usage: maia plan" in ended.stderr
-        assert problem in ended.stderr
-        assert ended.result is None
+    monkeypatch.chdir(children.folder)
+    for arguments, problem in cases.items():
+        with contextlib.redirect_stderr(io.StringIO()) as errors, pytest.raises(SystemExit) as ended:
+            await asyncio.to_thread(main, ["plan", *arguments])
+        assert ended.value.code == 2, arguments
+        assert "Usage: maia plan" in errors.getvalue()
+        assert problem in errors.getvalue()
     assert await value(db, "SELECT count(*) FROM search_queue") == 0

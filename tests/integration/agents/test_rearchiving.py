@@ -9,16 +9,16 @@ import pytest
 
 from atlas import vault
 from atlas.adapters.queue import QueueDAO
+from atlas.config import settings
 from atlas.database import Database
+from maia.cycles import AgentOptions, work
 from maia.hunter import run_hunter_cycle
 from maia.tracker import run_tracker_cycle
 from youtube_sandbox import RunningSandbox
 
-from ...support.agent_processes import Children
 from ...support.agents import Timeline, survivors, value
 from ...support.database_logins import ROLES
 from ...support.retention_rows import DAY, keep, values
-from .test_processes import check
 
 pytestmark = pytest.mark.integration
 
@@ -115,17 +115,13 @@ async def test_without_an_archive_nothing_is_refreshed_for_it(
     assert (stats["updated"], stats["refreshed"], stats["archived"]) == (len(tracked), 0, 0)
 
 
-async def test_a_process_of_the_tracker_flushes_once_after_its_cycles(
-    db: Database, api: RunningSandbox, timeline: Timeline, tracked: list[str], vault_folder: Path, children: Children
+async def test_a_run_of_the_tracker_flushes_once_after_its_cycles(
+    db: Database, api: RunningSandbox, timeline: Timeline, tracked: list[str], vault_folder: Path
 ) -> None:
-    ended = await children.run("tracker", "--batch-size", "20", "--cycles", "3", VAULT_LAYOUT="packed")
-    check(ended, 0, "ok")
-    assert ended.result is not None
-    stats = ended.result["stats"]
-    assert (stats["cycles"], stats["updated"]) == (3, 60)
+    with settings.override(vault_layout="packed"):
+        stats = await work("tracker", AgentOptions(batch_size=20, cycles=3))
+    assert (stats["outcome"], stats["cycles"], stats["updated"]) == ("ok", 3, 60)
     assert stats["archived"] == stats["refreshed"] >= 50
-    assert (
-        await value(db, "SELECT count(*) FROM videos WHERE archived_at > $1", timeline.at - timedelta(hours=1))
-        == (stats["archived"])
-    )
+    recent = "SELECT count(*) FROM videos WHERE archived_at > $1"
+    assert await value(db, recent, timeline.at - timedelta(hours=1)) == stats["archived"]
     assert len(list(vault_folder.rglob("*.jsonl.zst"))) == 1

@@ -18,8 +18,8 @@ from atlas.database import Database
 from maia.hunter import run_hunter_cycle
 from youtube_sandbox import RunningSandbox, server
 from youtube_sandbox.catalogue import Catalogue, Shelf
-from youtube_sandbox.curves import Curve
-from youtube_sandbox.endpoints import ROUTES, Answer, Route
+from youtube_sandbox.curves import ShapedCurve
+from youtube_sandbox.endpoints import ROUTES, EndpointResult, Route
 from youtube_sandbox.ids import channel_id
 from youtube_sandbox.model import Channel, Video
 
@@ -51,7 +51,7 @@ class SteadyWorld(Catalogue):
         self._shelf = Shelf(list(self.videos.values()))
 
     def _video(self, id_: str, at: int) -> Video:
-        curve = Curve.draw(Random(1), born=at, popularity=1.0, hide_likes=False, hide_comments=False)
+        curve = ShapedCurve.draw(Random(1), born=at, popularity=1.0, hide_likes=False, hide_comments=False)
         return Video(id_, self._channel, f"Steady video {id_}", "", (), 28, at, 60, curve)
 
     def shelves(self, after: float | None, before: float) -> Iterator[Shelf]:
@@ -86,14 +86,14 @@ def documents(monkeypatch: pytest.MonkeyPatch) -> Documents:
     asked: dict[str, int] = {}
     own = ROUTES["search"]
 
-    def answer(parameters: Any, world: Catalogue, at: float, call: int) -> Answer:
+    def answer(parameters: Any, world: Catalogue, at: float, call: int) -> EndpointResult:
         query = parameters.text("q") or ""
         number = asked[query] = asked.get(query, -1) + 1
         document = given[query](number) if query in given else None
         if document is None:
             return own.answer(parameters, world, at, call)
         ids = [item["id"]["videoId"] for item in document["items"] if item["id"].get("videoId")]
-        return Answer(json.loads(json.dumps(document)), ids)
+        return EndpointResult(json.loads(json.dumps(document)), ids)
 
     monkeypatch.setitem(server.ROUTES, "search", Route(own.name, own.path, own.bucket, answer))  # type: ignore[arg-type]
     return given
@@ -147,7 +147,6 @@ async def one_round(db: Database, timeline: Timeline, query: str, *, most: int =
 async def test_the_same_answer_for_ever_ends_its_round_and_others_are_searched(
     documents: Documents, db: Database, api: RunningSandbox, timeline: Timeline, case: Callable[[str], dict[str, Any]]
 ) -> None:
-    """Before: a search in each cycle for this query, for ever, and none for those of a lower rank."""
     timeline.set(datetime(2026, 11, 29, 12, tzinfo=UTC))
     body = case("search_page_token_never_ends.json")
     documents["cats"] = lambda _: body
@@ -166,22 +165,6 @@ async def test_the_same_answer_for_ever_ends_its_round_and_others_are_searched(
     await assert_every_call_is_counted(db, api)
 
 
-@pytest.mark.parametrize(
-    ("fault", "pages", "reason"),
-    [("repeated-token", 2, "YouTube repeats the page token"), ("stale-page", 2, "a page brought nothing new")],
-)
-async def test_a_list_that_does_not_go_on_is_one_gap_down_from_what_was_read(
-    db: Database, api: RunningSandbox, timeline: Timeline, fault: str, pages: int, reason: str
-) -> None:
-    api.faults.add(f"{fault}:search")
-    await add(PAGES)
-    assert await one_round(db, timeline, PAGES) == pages
-    oldest = await value(db, "SELECT min(published_at) FROM videos")
-    [(after, before, said)] = await gaps(db)
-    assert (before, said) == (oldest, reason)
-    assert windows(api)[0][0] == after
-
-
 # ── what is listed late ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -190,7 +173,6 @@ async def test_a_list_that_does_not_go_on_is_one_gap_down_from_what_was_read(
 async def test_videos_that_are_listed_late_are_found_all_the_same(
     steady: SteadyWorld, db: Database, api: RunningSandbox, timeline: Timeline
 ) -> None:
-    """Before: 15 of the 200 were listed after the round of their window, and in no later one."""
     await add(STEADY)
     end = NOON + timedelta(minutes=10) * 200
     while timeline.at < end:
@@ -207,11 +189,22 @@ async def test_videos_that_are_listed_late_are_found_all_the_same(
 # ── answers without results ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        {"results": [{"id": "x"}]},
+        {"pageInfo": {"totalResults": 2**63}},
+        {"pageInfo": {"totalResults": "many"}},
+    ],
+    ids=["the shared case", "elsewhere", "too many", "no number"],
+)
 async def test_an_empty_answer_that_claims_results_is_asked_again(
-    documents: Documents, db: Database, api: RunningSandbox, timeline: Timeline, case: Callable[[str], dict[str, Any]]
-) -> None:
-    """Before: the window counted as read, and the topic's rest was doubled."""
-    body = case("search_empty_but_total.json")
+    documents: Documents, db: Database, api: RunningSandbox, timeline: Timeline, case: Callable[[str], dict[str, Any]],
+    odd: dict[str, Any] | None,
+) -> None:  # fmt: skip
+    empty = {"kind": "youtube#searchListResponse", "pageInfo": {"totalResults": 0, "resultsPerPage": 0}, "items": []}
+    body = case("search_empty_but_total.json") if odd is None else empty | odd
     documents["rust"] = lambda number: body if number == 0 else None
     await add("rust")
     stats = await run_hunter_cycle(1)
@@ -222,25 +215,9 @@ async def test_an_empty_answer_that_claims_results_is_asked_again(
     first, second = windows(api)
     assert second == first
     row = await topic(db, "rust")
-    assert (row["round_ended_at"], row["barren_rounds"]) == (first[1], 0)
+    assert (row["round_ended_at"], row["rounds_without_new"]) == (first[1], 0)
     assert await gaps(db) == []
     await assert_every_call_is_counted(db, api)
-
-
-@pytest.mark.parametrize(
-    "odd", [{"results": [{"id": "x"}]}, {"pageInfo": {"totalResults": 2**63}}, {"pageInfo": {"totalResults": "many"}}]
-)
-async def test_an_empty_answer_that_may_hold_results_elsewhere_is_asked_again(
-    documents: Documents, db: Database, api: RunningSandbox, timeline: Timeline, odd: dict[str, Any]
-) -> None:
-    empty = {"kind": "youtube#searchListResponse", "pageInfo": {"totalResults": 0, "resultsPerPage": 0}, "items": []}
-    documents["rust"] = lambda number: empty | odd if number == 0 else None
-    await add("rust")
-    stats = await run_hunter_cycle(1)
-    assert (stats["searches"], stats["unread"], stats["outcome"]) == (1, 1, "ok")
-    timeline.advance(minutes=11)
-    assert (await run_hunter_cycle(1))["videos_new"] > 0
-    assert await gaps(db) == []
 
 
 @pytest.mark.parametrize("fault", ["empty-items", "unreadable-items"])
@@ -255,7 +232,7 @@ async def test_a_window_that_stays_empty_is_given_up_after_a_bounded_number_of_a
         timeline.set(row["due_at"] + timedelta(seconds=1))
     assert len(set(windows(api))) == 1
     assert row["due_at"] - row["last_searched_at"] == timedelta(hours=6), "its rest is not doubled"
-    assert (row["round_ended_at"], row["barren_rounds"], row["published_before"]) == (None, 0, None)
+    assert (row["round_ended_at"], row["rounds_without_new"], row["published_before"]) == (None, 0, None)
     [(after, before, reason)] = await gaps(db)
     assert (after, before) == windows(api)[0]
     assert "4 answers without readable results" in reason
@@ -265,27 +242,19 @@ async def test_a_window_that_stays_empty_is_given_up_after_a_bounded_number_of_a
     assert await nothing_is_claimed(db)
 
 
-async def test_the_empty_last_page_of_a_list_ends_the_round(
+async def test_results_that_cannot_be_read_cost_only_themselves_and_an_empty_last_page_ends_the_round(
     documents: Documents, db: Database, api: RunningSandbox, timeline: Timeline, case: Callable[[str], dict[str, Any]]
 ) -> None:
-    body = case("search_empty_but_total.json")
-    documents[PAGES] = lambda number: None if number == 0 else body
-    await add(PAGES)
-    assert await one_round(db, timeline, PAGES) == 2
-    assert await gaps(db) == []
-    assert (await topic(db, PAGES))["round_ended_at"] is not None
-
-
-async def test_results_that_cannot_be_read_cost_only_themselves(
-    documents: Documents, db: Database, api: RunningSandbox, case: Callable[[str], dict[str, Any]]
-) -> None:
-    body = case("search_page_token_never_ends.json")
+    body, empty = case("search_page_token_never_ends.json"), case("search_empty_but_total.json")
     one, broken = body["items"][0], {"kind": "youtube#searchResult", "id": {"kind": "youtube#video"}}
-    documents["cats"] = lambda _: {**body, "items": [one, broken], "nextPageToken": ""}
+    documents["cats"] = lambda number: empty if number else {**body, "items": [one, broken]}
     await add("cats")
     stats = await run_hunter_cycle(1)
     assert (stats["videos_found"], stats["unreadable"]) == (1, 1)
     assert await value(db, "SELECT id FROM videos") == "aaaaaaaaaaa"
+    assert await one_round(db, timeline, "cats") == 1
+    assert await gaps(db) == []
+    assert (await topic(db, "cats"))["round_ended_at"] is not None
 
 
 # ── more than 500 results ───────────────────────────────────────────────────────────────────────────────────────────
@@ -299,7 +268,6 @@ async def test_a_round_goes_on_past_500_results_and_what_it_gives_up_is_one_gap(
     steady: SteadyWorld, db: Database, api: RunningSandbox, timeline: Timeline, monkeypatch: pytest.MonkeyPatch,
     pages: int, whole: bool,
 ) -> None:  # fmt: skip
-    """Before: the newest 500 were stored, and the rest was lost without an event."""
     api.quota.limits.update(dict.fromkeys(api.quota.limits, 10_000))
     monkeypatch.setenv("HUNTER_MAX_PAGES_PER_ROUND", str(pages))
     settings.reload()
@@ -333,7 +301,6 @@ async def test_a_round_goes_on_past_500_results_and_what_it_gives_up_is_one_gap(
 async def test_minutes_that_another_clock_was_ahead_are_searched_again(
     db: Database, api: RunningSandbox, timeline: Timeline, monkeypatch: pytest.MonkeyPatch, lag: str
 ) -> None:
-    """Before: a window that ended before it began was asked, and counted as barren."""
     monkeypatch.setenv("HUNTER_INDEX_LAG_MINUTES", lag)
     timeline.advance(minutes=20)
     await add("rust")
@@ -348,27 +315,3 @@ async def test_minutes_that_another_clock_was_ahead_are_searched_again(
     assert begin < end <= NOON + timedelta(seconds=10) < ahead
     assert end - begin == max(timedelta(minutes=int(lag)), timedelta(seconds=1)), "as far back as from a right clock"
     assert later == end - timedelta(minutes=int(lag)), "what lay in the future is searched once it has come"
-
-
-# ── rests that are longer than the window ───────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_search_that_comes_to_nothing_gives_nothing_up(
-    db: Database, api: RunningSandbox, timeline: Timeline
-) -> None:
-    """Before: each claim of such a topic was a gap, also while no search was to be had."""
-    await add("rust")
-    await one_round(db, timeline, "rust")
-    ended = (await topic(db, "rust"))["round_ended_at"]
-    timeline.advance(days=3)
-    for fault in ("backend-error", "quota", "quota"):
-        api.faults.set([f"{fault}:search"])
-        assert (await run_hunter_cycle(1))["searches"] == 0
-        await db.fetch("UPDATE search_queue SET leased_until = NULL, lease_token = NULL, leased_by = NULL")
-        timeline.advance(minutes=30)
-    assert await gaps(db) == []
-    api.faults.clear()
-    timeline.advance(days=1)  # of another quota
-    await one_round(db, timeline, "rust")
-    begin = windows(api)[-1][0]
-    assert await gaps(db) == [(ended, begin, "the topic rested for longer than the window")]

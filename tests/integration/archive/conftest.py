@@ -1,11 +1,7 @@
-"""Archives in every kind of place, and `atlas` as its users start it."""
+"""Archives in every kind of place."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,17 +68,3 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("VAULT_URL", url)
     settings.reload()
     return provider_from_settings()
-
-
-async def atlas(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    """`atlas`, run to its end in a process of its own."""
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", "from atlas.cli import main; main()", *arguments],
-        capture_output=True,
-        text=True,
-        input=stdin or "",
-        env=dict(os.environ),
-        timeout=300,
-        check=False,
-    )

@@ -25,9 +25,10 @@ from atlas.vault.providers.base import Provider
 
 from ...support.archives import resource
 from ...support.child_processes import finished
+from ...support.commands import invoke
 from ...support.databases import execute, with_database
 from ...support.documents import document, sections
-from .conftest import NOW, atlas
+from .conftest import NOW
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
@@ -134,14 +135,14 @@ async def test_a_dump_is_restored_and_brought_to_the_archives_state(
     monkeypatch.setenv("DATABASE_URL", new)
     settings.reload()
     commands = [line.partition("#")[0].split() for line in together.splitlines()]
-    ended = {" ".join(words): await atlas(*words[1:]) for words in commands}
-    assert {command: done.returncode for command, done in ended.items()} == {
+    ended = {" ".join(words): await invoke(*words[1:]) for words in commands}
+    assert {command: done.code for command, done in ended.items()} == {
         "atlas migrate": 0,
         "atlas vault verify --repair": 1,
         "atlas rebuild --missing": 0,
         "atlas vault verify": 0,
     }
-    said = ended["atlas vault verify --repair"].stdout
+    said = ended["atlas vault verify --repair"].out
     for line in ("missing: 1 ", "without a row: 1 ", "unmarked: 1 ", "repaired: 2\n"):
         assert line in said
     now = {row["id"]: row for row in (await rows(new))["videos"]}

@@ -19,8 +19,8 @@ from atlas.vault.reader import load
 
 from ...support.archives import all_records, contents, put_bytes, put_files, put_part, record
 from ...support.child_processes import child
-from ...support.commands import ATLAS
-from .conftest import NOW, atlas
+from ...support.commands import ATLAS, invoke
+from .conftest import NOW
 
 pytestmark = pytest.mark.integration
 
@@ -84,33 +84,31 @@ async def test_the_history_of_what_expired_is_gone_from_the_hub(place: Provider,
     assert len(hub.objects) == 1
 
 
-# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_the_command_leaves_recent_days_alone(local: Provider) -> None:
     put_files(local, *(record(video, day) for video in ("a", "b") for day in DAYS))
-    done = await atlas("vault", "compact")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "4 records: 4 files and 0 small parts became 2 parts\n"
+    done = await invoke("vault", "compact")
+    assert (done.code, done.stderr) == (0, "")
+    assert done.out == "4 records: 4 files and 0 small parts became 2 parts\n"
     assert len(all_records(local)) == 8
     assert {path.split("/")[1] for path in contents(local) if not is_part(path)} == {str(DAYS[0]), str(DAYS[1])}
-    done = await atlas("vault", "compact", "--older-than", "1")
-    assert done.stdout == "2 records: 2 files and 0 small parts became 1 parts\n"
-    assert (await atlas("vault", "compact", "--older-than", "0")).returncode == 2
+    done = await invoke("vault", "compact", "--older-than", "1")
+    assert done.out == "2 records: 2 files and 0 small parts became 1 parts\n"
+    assert (await invoke("vault", "compact", "--older-than", "0")).code == 2
 
 
 async def test_the_command_names_what_is_damaged(local: Provider) -> None:
     put_files(local, record("a", DAYS[3]), record("b", DAYS[3]))
-    put_bytes(local, f"metadata/{DAYS[3]}/x.json", b"{")
-    done = await atlas("vault", "compact")
-    assert done.returncode == 1
-    assert f"damaged: metadata/{DAYS[3]}/x.json: the record of x is no JSON" in done.stdout
-    assert "2 records: 2 files" in done.stdout
-    assert contents(local)[f"metadata/{DAYS[3]}/x.json"] == b"{"
+    bad = f"metadata/{DAYS[3]}/x.json"
+    put_bytes(local, bad, b"{")
+    done = await invoke("vault", "compact")
+    assert done.code == 1
+    assert f"damaged: {bad}: the record of x is no JSON" in done.out
+    assert "2 records: 2 files" in done.out
+    assert contents(local)[bad] == b"{"
 
 
 async def test_a_killed_command_loses_nothing_and_the_next_one_finishes(local: Provider, tmp_path: Path) -> None:
-    videos = [f"v{n:05}" for n in range(5_000)]
+    videos = [f"v{n:05}" for n in range(2_000)]
     put_files(local, *(record(video, DAYS[3]) for video in videos))
     nowhere = asyncio.subprocess.DEVNULL
     async with child(*ATLAS, "vault", "compact", stdout=nowhere, stderr=nowhere) as process:
@@ -119,6 +117,6 @@ async def test_a_killed_command_loses_nothing_and_the_next_one_finishes(local: P
         process.kill()
         assert await process.wait() == -9
     assert {video for video, _ in all_records(local)} == set(videos)
-    assert (await atlas("vault", "compact")).returncode == 0
+    assert (await invoke("vault", "compact")).code == 0
     assert [video for video, _ in all_records(local)] == videos
     assert all(is_part(path) for path in contents(local))

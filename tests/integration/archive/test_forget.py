@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import json
 import os
@@ -10,35 +11,37 @@ import pty
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, BinaryIO
+from unittest.mock import Mock
 
 import asyncpg
 import pytest
 
-from atlas import events
 from atlas.adapters.erasure import ErasureDAO
 from atlas.adapters.maia import MaiaDAO
 from atlas.database import Database, database
+from atlas.events import EventType, emit
 from atlas.models.rows import Presence, VideoUpdate
 from atlas.operations.erase import Erasure, erase_everywhere
 from atlas.snapshots import columnstore
 from atlas.vault.archive import Archive
 from atlas.vault.erasure import MARKER
 from atlas.vault.layout import decode_part, is_part
-from atlas.vault.providers.base import Entry, Provider
+from atlas.vault.providers.base import Provider
 
 from ...support.archives import MemoryProvider, contents, put_bytes, put_files, put_part, record, resource
 from ...support.child_processes import PIPE, child, finished
-from ...support.commands import ATLAS
+from ...support.commands import ATLAS, invoke
+from ...support.databases import WAITING
 from ...support.event_loop import PATIENCE
-from .conftest import NOW, atlas
+from .conftest import NOW
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
 TODAY = NOW.date()
 YESTERDAY = TODAY - timedelta(days=1)
 BEFORE = TODAY - timedelta(days=2)
-TABLES = ("videos", "video_stats_log", "channels", "events", "notifications", "runs")
+TABLES = ("videos", "video_stats_log", "video_growth", "breakouts", "channels", "events", "notifications", "runs")
 
 
 async def known(*videos: str, channel: str = "UCchannel") -> None:
@@ -51,6 +54,18 @@ async def known(*videos: str, channel: str = "UCchannel") -> None:
             list(videos),
             NOW - timedelta(hours=hours),
         )
+    await database.fetch(
+        "INSERT INTO video_growth (video_id, observed_at, kind, views, views_per_hour) "
+        "SELECT id, $2, 1, 5, 0 FROM unnest($1::text[]) AS id",
+        list(videos),
+        NOW - timedelta(hours=2),
+    )
+    await database.fetch(
+        "INSERT INTO breakouts (video_id, detected_at, score, views, views_per_hour, peak_views_per_hour) "
+        "SELECT id, $2, 7, 5, 60, 60 FROM unnest($1::text[]) AS id",
+        list(videos),
+        NOW - timedelta(hours=2),
+    )
 
 
 async def forgotten(place: Provider | None, *videos: str, channels: tuple[str, ...] = ()) -> Erasure:
@@ -81,15 +96,12 @@ async def test_a_video_is_gone_from_every_table_and_file_and_the_others_are_not(
     put_files(place, record("victim", BEFORE), record("-other", BEFORE))
     part = put_part(place, record("victim", YESTERDAY), record("-other", YESTERDAY))
     alone = put_part(place, record("victim", YESTERDAY), token="ff")
-    await events.emit(events.EventType.VIDEOS_RETIRED, ids=["victim", "-other"])
-    await events.emit(events.EventType.VIDEOS_RETIRED, ids=["victim"])
-    await events.emit(events.EventType.BREAKOUT, video_id="victim", views_per_hour=5, views=10)
-    await events.emit(events.EventType.BREAKOUT, video_id="-other", views_per_hour=5, views=10)
-    await events.emit(
-        events.EventType.ARCHIVE_FAILED, failed=1, error="metadata/2026-11-20/victim.json: No space left on device"
-    )
-    await db.fetch("INSERT INTO notifications (type, subject, told_at) VALUES ('breakout', 'victim', now())")
-    await db.fetch("INSERT INTO notifications (type, subject, told_at) VALUES ('breakout', '-other', now())")
+    await emit(EventType.VIDEOS_RETIRED, ids=["victim", "-other"])
+    await emit(EventType.VIDEOS_RETIRED, ids=["victim"])
+    for video in ("victim", "-other"):
+        await emit(EventType.BREAKOUT, video_id=video, views_per_hour=5, views=10)
+        await db.fetch("INSERT INTO notifications (type, subject, notified_at) VALUES ('breakout', $1, now())", video)
+    await emit(EventType.ARCHIVE_FAILED, failed=1, error="metadata/2026-11-20/victim.json: No space left on device")
     await db.fetch(
         "INSERT INTO runs (id, agent, started_at, error) VALUES (gen_random_uuid(), 'hunter', now(), 'no \"victim\"')"
     )
@@ -97,7 +109,8 @@ async def test_a_video_is_gone_from_every_table_and_file_and_the_others_are_not(
     assert done.proven
     assert set(done.left.values()) == {0}
     assert {name: n for name, n in done.removed.items() if n} == {
-        "videos": 1, "video_stats_log": 3, "events": 4, "notifications": 1, "runs": 1, "files": 1, "parts": 2,
+        "videos": 1, "video_stats_log": 3, "video_growth": 1, "breakouts": 1, "events": 4, "notifications": 1,
+        "runs": 1, "files": 1, "parts": 2,
         **({"aggregates": done.removed["aggregates"]} if done.removed["aggregates"] else {}),
     }  # fmt: skip
     assert "victim" not in await dump(db)
@@ -134,16 +147,14 @@ async def test_a_channel_goes_with_all_its_videos_also_those_that_the_archive_al
     await known("c", channel="UCstays")
     put_files(place, record("a", YESTERDAY, channel="UCgone"), record("lost", YESTERDAY, channel="UCgone"))
     put_part(place, record("b", YESTERDAY, channel="UCgone"), record("c", YESTERDAY, channel="UCstays"))
-    await events.emit(events.EventType.VIDEOS_RETIRED, ids=["lost", "c"])
+    await emit(EventType.VIDEOS_RETIRED, ids=["lost", "c"])
     done = await forgotten(place, channels=("UCgone",))
     assert done.proven
     assert done.videos == {"a", "b", "lost"}
-    assert (done.removed["videos"], done.removed["channels"], done.removed["files"], done.removed["parts"]) == (
-        2,
-        1,
-        2,
-        1,
-    )
+    assert {name: number for name, number in done.removed.items() if number} == {
+        "videos": 2, "video_stats_log": 6, "video_growth": 2, "breakouts": 2, "channels": 1,
+        "files": 2, "parts": 1, "events": 1,
+    } | {name: done.removed[name] for name in ("aggregates",) if done.removed[name]}  # fmt: skip
     text = await dump(db)
     assert "UCgone" not in text
     assert "lost" not in text
@@ -152,34 +163,28 @@ async def test_a_channel_goes_with_all_its_videos_also_those_that_the_archive_al
     assert [row["id"] for row in await db.fetch("SELECT id FROM channels")] == ["UCstays"]
 
 
-async def test_what_is_not_known_at_all_is_proven_to_be_nowhere(db: Database, place: Provider) -> None:
+async def test_what_is_not_known_at_all_is_proven_to_be_nowhere_unless_the_archive_is_not_shown(
+    db: Database, local: Provider
+) -> None:
+    """A dataset whose name is misspelt, or that the token may not see, looks like one that is not there."""
     await known("a")
+    put_files(local, record("a", YESTERDAY))
     before = await dump(db)
-    done = await forgotten(place, "nobody", channels=("UCnobody",))
+    done = await forgotten(local, "nobody", channels=("UCnobody",))
     assert done.proven
     assert not any(done.removed.values())
     assert await dump(db) == before
-
-
-async def test_an_archive_that_is_not_shown_proves_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dataset whose name is misspelt, or that the token may not see, looks like one that is not there."""
-
-    def hidden(folder: str) -> Iterator[Entry]:
-        raise FileNotFoundError(folder)
-
-    await known("a")
-    place = MemoryProvider()
-    monkeypatch.setattr(place, "list", hidden)
-    done = await forgotten(place, "a")
+    local.list = Mock(side_effect=FileNotFoundError)  # type: ignore[method-assign]
+    done = await forgotten(local, "nobody")
     assert not done.proven
-    assert [damage.reason for damage in done.unsearched] == ["there is no archive (memory)"]
+    assert [damage.reason for damage in done.unsearched] == ["there is no archive (local)"]
 
 
 async def test_an_id_is_found_as_a_word_and_not_as_a_part_of_one(db: Database) -> None:
-    await events.emit(events.EventType.ARCHIVE_FAILED, failed=1, error="x\nvid1, (vid2) and my_vid3")
+    await emit(EventType.ARCHIVE_FAILED, failed=1, error="x\nvid1, (vid2) and my_vid3")
     assert (await forgotten(None, "vid3", "vid", "nvid1")).removed["events"] == 0
     assert (await forgotten(None, "vid2")).removed["events"] == 1
-    await events.emit(events.EventType.ARCHIVE_FAILED, failed=1, error="x\nvid1")
+    await emit(EventType.ARCHIVE_FAILED, failed=1, error="x\nvid1")
     assert (await forgotten(None, "vid1")).removed["events"] == 1
 
 
@@ -222,9 +227,6 @@ async def test_on_the_community_edition_columns_and_aggregates_give_them_up_too(
         assert {row["video_id"] for row in await db.fetch(f"SELECT DISTINCT video_id FROM {view}")} == set(ids[:50])
 
 
-# ── shards at work ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_a_late_write_of_the_shard_that_holds_it_brings_nothing_back(db: Database) -> None:
     await known("victim", "other")
     await db.fetch("UPDATE videos SET due_at = $1", NOW - timedelta(hours=1))
@@ -240,65 +242,79 @@ async def test_a_late_write_of_the_shard_that_holds_it_brings_nothing_back(db: D
     assert await shard.mark_archived(["victim", "other"]) == {"other"}
 
 
-async def test_a_write_that_is_under_way_is_waited_for_and_taken_along(db: Database, dsn: str) -> None:
+async def test_a_write_that_is_under_way_is_waited_for_and_taken_along(db: Database, other: asyncpg.Connection) -> None:
     await known("victim")
     await db.fetch("UPDATE videos SET due_at = $1", NOW - timedelta(hours=1))
     shard = MaiaDAO("tracker 0/1")
     await shard.fetch_tracker_targets(10)
     async with shard.transaction():
         await shard.update_video_stats_batch([VideoUpdate("victim", Presence.PRESENT, 7, 7, 7)])
-        forgetting = asyncio.create_task(in_another_context(forgotten(None, "victim")))
-        while not await waiting_for_a_lock(dsn):
-            await asyncio.sleep(0.02)  # polling: PostgreSQL tells nobody who waits for a lock
+        # outside this task's transaction
+        forgetting = asyncio.create_task(forgotten(None, "victim"), context=contextvars.Context())
+        async with asyncio.timeout(PATIENCE):
+            while not await other.fetchval(WAITING):
+                await asyncio.sleep(0.02)  # polling: until it waits for the lock
     done = await forgetting
     assert done.proven
     assert done.removed["video_stats_log"] == 4
     assert "victim" not in await dump(db)
 
 
-async def in_another_context(work: Any) -> Any:
-    """Outside the transaction of the task that starts it."""
-    return await asyncio.get_running_loop().create_task(work, context=contextvars.Context())
-
-
-async def waiting_for_a_lock(dsn: str) -> bool:
-    connection = await asyncpg.connect(dsn)
-    try:
-        return bool(await connection.fetch("SELECT 1 FROM pg_locks WHERE NOT granted"))
-    finally:
-        await connection.close()
+async def test_a_judgement_under_way_is_waited_for_and_a_later_one_stores_nothing(
+    db: Database, other: asyncpg.Connection
+) -> None:
+    await known("victim", "other")
+    await db.fetch("DELETE FROM video_growth")
+    await db.fetch("DELETE FROM breakouts")
+    shard, since = MaiaDAO("tracker 0/1"), NOW - timedelta(hours=3)
+    async with shard.transaction():
+        await shard.judge_growth(["victim"], since)
+        assert await number(db, "video_growth") == 1
+        await db.fetch(
+            "INSERT INTO breakouts (video_id, detected_at, score, views, views_per_hour, peak_views_per_hour) "
+            "VALUES ('victim', $1, 7, 5, 60, 60)",
+            NOW,
+        )
+        # outside this task's transaction
+        forgetting = asyncio.create_task(forgotten(None, "victim"), context=contextvars.Context())
+        async with asyncio.timeout(PATIENCE):
+            while not forgetting.done() and not await other.fetchval(WAITING):
+                await asyncio.sleep(0.02)  # polling: until it waits for the lock
+        later = asyncio.create_task(shard.judge_growth(["victim", "other"], since), context=contextvars.Context())
+        async with asyncio.timeout(PATIENCE):
+            while not later.done() and await other.fetchval(WAITING) < 2:
+                await asyncio.sleep(0.02)  # polling: until it waits behind the erasure
+    done = await forgetting
+    await later
+    assert done.proven
+    assert (done.removed["video_growth"], done.removed["breakouts"]) == (1, 1)
+    assert "victim" not in await dump(db)
+    assert {row["video_id"] for row in await db.fetch("SELECT video_id FROM video_growth")} == {"other"}
 
 
 async def test_a_record_that_a_shard_stores_meanwhile_is_found_by_the_second_look(db: Database) -> None:
     place = MemoryProvider()
     put_files(place, record("victim", BEFORE), record("other", YESTERDAY))
-    late = record("victim", YESTERDAY)
-
-    def erase_history() -> None:
-        if late is not None:
-            place.erase_history = lambda: None  # type: ignore[method-assign]
-            put_files(place, late)
-
-    place.erase_history = erase_history  # type: ignore[method-assign]
+    late = [record("victim", YESTERDAY)]
+    # stored at the end of the first look
+    place.erase_history = lambda: late and put_files(place, late.pop())  # type: ignore[assignment, method-assign]
     done = await forgotten(place, "victim")
     assert done.proven
     assert done.removed["files"] == 2
     assert b"victim" not in archived(place)
 
 
-# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_the_command_prints_the_proof(db: Database, local: Provider) -> None:
     await known("-victim")
     put_files(local, record("-victim", YESTERDAY))
-    done = await atlas("forget", "--video", "-victim", "--yes")
-    assert (done.returncode, done.stderr) == (0, "")
-    table = {line.rsplit(maxsplit=2)[0].strip(): line.split()[-2:] for line in done.stdout.splitlines()[1:]}
+    done = await invoke("forget", "--video", "-victim", "--yes")
+    assert (done.code, done.stderr) == (0, "")
+    table = {line.rsplit(maxsplit=2)[0].strip(): line.split()[-2:] for line in done.out.splitlines()[1:]}
+    aggregates = "video_stats_hourly, video_stats_daily"
     assert table == {
         "videos": ["1", "0"],
         "video_stats_log": ["3", "0"],
-        "video_stats_hourly, video_stats_daily": [table["video_stats_hourly, video_stats_daily"][0], "0"],
+        aggregates: [table[aggregates][0], "0"],
         "channels": ["0", "0"],
         "events": ["0", "0"],
         "notifications": ["0", "0"],
@@ -310,58 +326,69 @@ async def test_the_command_prints_the_proof(db: Database, local: Provider) -> No
     assert contents(local) == {}
 
 
-async def test_the_command_ends_with_1_where_it_cannot_prove_it(db: Database, local: Provider) -> None:
+async def test_the_command_says_where_it_could_not_search_and_that_an_archive_that_is_off_was_not_searched(
+    db: Database, local: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await known("victim")
     broken = put_part(local, record("victim", YESTERDAY))
     put_bytes(local, broken, b"no part any more")
-    done = await atlas("forget", "--video", "victim", "--yes")
-    assert done.returncode == 1
-    assert f"not searched: {broken}: " in done.stdout.replace("\n", " ")
+    done = await invoke("forget", "--video", "victim", "--yes")
+    assert done.code == 1
+    assert f"not searched: {broken}: " in done.out.replace("\n", " ")
     assert "victim" not in await dump(db)
-
-
-async def test_the_command_works_without_an_archive_and_says_so(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_PROVIDER", "off")
-    await known("victim")
-    done = await atlas("forget", "--video", "victim", "--yes")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "The archive is off (VAULT_PROVIDER=off): it was not searched.\n" in done.stdout
-    assert "archive:" not in done.stdout
-    assert await number(db, "videos") == 0
+    done = await invoke("forget", "--video", "victim", "--yes")
+    assert (done.code, done.stderr) == (0, "")
+    assert "The archive is off (VAULT_PROVIDER=off): it was not searched.\n" in done.out
+    assert "archive:" not in done.out
 
 
-@pytest.mark.parametrize("arguments", [(), ("--video", "../etc"), ("--channel", "a b"), ("--video", "")])
-async def test_without_a_proper_id_nothing_happens(db: Database, local: Provider, arguments: tuple[str, ...]) -> None:
-    done = await atlas("forget", *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
+NO_TERMINAL = "there is no terminal to ask on; give --yes to delete"
 
 
-@pytest.mark.parametrize("arguments", [("--video", "a"), ("--channel", "UCkept"), ("--video", "a", "--channel", "b")])
-@pytest.mark.parametrize("stdin", [None, "y\n"])
-async def test_without_a_terminal_it_needs_yes(
-    db: Database, local: Provider, arguments: tuple[str, ...], stdin: str | None
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "reason"),
+    [
+        ((), "", "--video"),
+        (("--video", "../etc"), "", "--video"),
+        (("--channel", "a b"), "", "--channel"),
+        (("--video", ""), "", "--video"),
+        (("--video", "a"), "", NO_TERMINAL),
+        (("--video", "a"), "y\n", NO_TERMINAL),
+        (("--channel", "UCkept"), "", NO_TERMINAL),
+        (("--video", "a", "--channel", "b"), "y\n", NO_TERMINAL),
+    ],
+)
+async def test_without_proper_ids_and_an_answer_nothing_happens(
+    db: Database, local: Provider, arguments: tuple[str, ...], stdin: str, reason: str
 ) -> None:
     await known("a", channel="UCkept")
     put_files(local, record("a", YESTERDAY))
     before, files = await dump(db), contents(local)
-    done = await atlas("forget", *arguments, stdin=stdin)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "there is no terminal to ask on; give --yes to delete" in " ".join(done.stderr.split())
+    done = await invoke("forget", *arguments, stdin=stdin)
+    assert (done.code, done.out) == (2, "")
+    assert reason in " ".join(done.stderr.split())
     assert (await dump(db), contents(local)) == (before, files)
 
 
-@pytest.mark.parametrize(("answer", "code", "left"), [("n", 1, 1), ("", 1, 1), ("y", 0, 0)])
+@contextlib.contextmanager
+def terminal() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """A keyboard, and what reads from it."""
+    keyboard, screen = pty.openpty()
+    with os.fdopen(keyboard, "wb", buffering=0) as written, os.fdopen(screen, "rb", buffering=0) as read:
+        yield written, read  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("", 1, 1), ("y", 0, 0)])
 async def test_on_a_terminal_it_asks_first(db: Database, local: Provider, answer: str, code: int, left: int) -> None:
     await known("a", channel="UCgone")
-    us, terminal = pty.openpty()
-    with os.fdopen(us, "wb", buffering=0) as keyboard, os.fdopen(terminal, "rb", buffering=0) as stdin:
+    with terminal() as (keyboard, stdin):
         keyboard.write(f"{answer}\n".encode())
         ended, stdout, stderr = await finished(*ATLAS, "forget", "--channel", "UCgone", stdin=stdin)
     assert b"video a  " in stdout
     assert b"channel UCgone  " in stdout
-    assert (
-        b"Delete 1 videos and 1 channels from the database and the archive? This cannot be undone." in stdout + stderr
-    )
+    question = b"Delete 1 videos and 1 channels from the database and the archive? This cannot be undone."
+    assert question in stdout + stderr
     assert ended == code
     assert await number(db, "videos") == left
 
@@ -371,8 +398,7 @@ async def test_a_signal_ends_the_question_and_nothing_is_deleted(
     db: Database, local: Provider, sent: signal.Signals, code: int
 ) -> None:
     await known("a")
-    us, terminal = pty.openpty()
-    with os.fdopen(us, "wb", buffering=0), os.fdopen(terminal, "rb", buffering=0) as stdin:
+    with terminal() as (_, stdin):
         async with (
             asyncio.timeout(PATIENCE),
             child(*ATLAS, "forget", "--video", "a", stdin=stdin, stdout=PIPE, stderr=PIPE) as process,

@@ -15,7 +15,8 @@ from atlas.vault.layout import part_path
 from atlas.vault.providers.base import Provider
 
 from ...support.archives import put_bytes, put_files, put_part, record, resource
-from .conftest import NOW, atlas
+from ...support.commands import invoke
+from .conftest import NOW
 
 pytestmark = pytest.mark.integration
 
@@ -43,20 +44,20 @@ REASONS = [f"{BOMB}: its ", "bytes unpack to more than 268,435,456", f"{LINK}: i
 
 
 async def test_rebuild_names_them_and_stores_the_rest(db: Database, hostile: Path) -> None:
-    done = await atlas("rebuild")
+    done = await invoke("rebuild")
 
-    assert done.returncode == 1, done.stderr
-    assert all(f"damaged: {reason}" in done.stdout for reason in (REASONS[0], REASONS[2]))
-    assert "3 records of 2 days: 3 new videos, 0 refreshed, 2 damaged" in done.stdout
+    assert done.code == 1, done.stderr
+    assert all(f"damaged: {reason}" in done.out for reason in (REASONS[0], REASONS[2]))
+    assert "3 records of 2 days: 3 new videos, 0 refreshed, 2 damaged" in done.out
     assert [row["id"] for row in await db.fetch("SELECT id FROM videos ORDER BY id")] == ["good", "other", "packed"]
 
 
 async def test_verify_names_them_and_repairs_nothing(db: Database, hostile: Path) -> None:
     await MaiaDAO().ingest_video_metadata([resource("gone")])
     await MaiaDAO().mark_archived({"gone": NOW - timedelta(days=1)})
-    done = await atlas("vault", "verify", "--repair")
+    done = await invoke("vault", "verify", "--repair")
 
-    assert done.returncode == 1, done.stderr
-    assert all(reason in done.stdout for reason in REASONS)
-    assert "damaged: 2\n" in done.stdout
+    assert done.code == 1, done.stderr
+    assert all(reason in done.out for reason in REASONS)
+    assert "damaged: 2\n" in done.out
     assert "nothing was repaired: parts could not be read" in done.stderr

@@ -10,8 +10,9 @@ from atlas.database import Database
 from atlas.vault.providers.base import Provider
 
 from ...support.archives import put_files, record
+from ...support.commands import invoke
 from ...support.documents import document, sections
-from .conftest import NOW, atlas
+from .conftest import NOW
 
 pytestmark = pytest.mark.integration
 
@@ -25,8 +26,8 @@ async def test_they_work_one_after_the_other(db: Database, local: Provider) -> N
     for command in ("atlas rebuild", "atlas vault verify", "atlas vault compact", forget):
         assert command in commands
         # here is no terminal on which it could ask
-        done = await atlas(*command.split()[1:], *(["--yes"] if command == forget else []))
-        assert (done.returncode, done.stderr) == (0, ""), command
+        done = await invoke(*command.split()[1:], *(["--yes"] if command == forget else []))
+        assert (done.code, done.stderr) == (0, ""), command
     assert await db.fetch("SELECT FROM videos") == []
     codes = {row.split("|")[1].strip() for row in section.text.splitlines() if row.startswith("| ")}
     assert {"0", "1", "2", "69", "78", "130, 143"} <= codes

@@ -14,21 +14,19 @@ import pytest
 from atlas import policy
 from atlas.adapters.archive import ArchiveDAO
 from atlas.adapters.maia import MaiaDAO
-from atlas.config import settings
 from atlas.database import Database
 from atlas.operations.rebuild import NotEmpty, Rebuilt, rebuild
 from atlas.operations.verify import verify
 from atlas.vault import Vault
 from atlas.vault.archive import Archive, Damage
 from atlas.vault.providers.base import Provider
+from atlas.vault.providers.local import LocalProvider
 
 from ...support.archives import MemoryProvider, put_bytes, put_files, put_part, record, resource
 from ...support.child_processes import child
-from ...support.commands import ATLAS
-from ...support.database_fixtures import TEMPLATE
-from ...support.databases import fresh_database
+from ...support.commands import ATLAS, invoke
 from ...support.event_loop import PATIENCE
-from .conftest import NOW, atlas
+from .conftest import NOW
 
 pytestmark = pytest.mark.integration
 
@@ -101,19 +99,16 @@ async def test_zones_are_those_of_now_and_videos_are_due_after_their_first_snaps
         store = Vault(local, now=lambda: NOW - timedelta(hours=2))
         store.store_metadata(name, answer)
         assert (await store.flush()).stored == (name,)
+    put_files(local, record("undated", YESTERDAY, hour=None))
     await rebuilt(local)
+    undated = await video(db, "undated")
+    assert undated["first_seen_at"] == undated["archived_at"] == datetime(2026, 11, 21, tzinfo=UTC), (
+        "it has its day only"
+    )
+    await db.fetch("DELETE FROM videos WHERE id = 'undated'")
     seen = NOW - timedelta(hours=2)
     due = {row["id"]: (row["zone"], row["due_at"]) for row in await rows(db, "videos")}
     assert due == {name: (zone.number, seen + zone.interval) for name, zone in zip(ages, policy.ZONES, strict=True)}
-
-
-async def test_a_record_that_does_not_say_when_it_was_observed_counts_from_its_day(
-    db: Database, local: Provider
-) -> None:
-    put_files(local, record("a", YESTERDAY, hour=None))
-    await rebuilt(local)
-    found = await video(db, "a")
-    assert found["first_seen_at"] == found["archived_at"] == datetime(2026, 11, 21, tzinfo=UTC)
 
 
 async def test_what_is_damaged_or_refused_is_named_and_the_rest_is_rebuilt(db: Database, place: Provider) -> None:
@@ -180,57 +175,42 @@ async def test_one_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(db: D
     assert len(await rows(db, "video_stats_log")) == 1500
 
 
-async def test_thousands_of_records_are_rebuilt_from_either_layout(server: str, db: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", ["files", "packed"])
+async def test_thousands_of_records_are_rebuilt_from_either_layout(db: Database, tmp_path: Path, layout: str) -> None:
     fill = pytest.importorskip("harness.benchmarks.rebuild", reason="only in a checkout").fill
-    found = {}
-    for layout in ("files", "packed"):
-        fill(tmp_path / layout, 2_000, layout)
-        async with fresh_database(server, TEMPLATE) as dsn:
-            with settings.override(database_url=dsn):
-                store = Database()
-                async with store.session():
-                    place = MemoryProvider()
-                    place.files = {
-                        path.relative_to(tmp_path / layout).as_posix(): path.read_bytes()
-                        for path in (tmp_path / layout).rglob("*.*")
-                        if path.is_file()
-                    }
-                    done = await rebuild(Archive(place), ArchiveDAO(store))
-                    assert done == Rebuilt(days=10, records=2_000, videos=2_000)
-                    report = await verify(Archive(place), ArchiveDAO(store))
-                    assert (report.records, report.missing, report.damaged) == (2_000, 0, 0)
-                    found[layout] = [await rows(store, table) for table in ("videos", "channels", "video_stats_log")]
-    assert [len(table) for table in found["files"]] == [2_000, 500, 2_000]
-
-
-# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    fill(tmp_path, 2_000, layout)
+    place = LocalProvider(tmp_path)
+    assert await rebuilt(place) == Rebuilt(days=10, records=2_000, videos=2_000)
+    report = await verify(Archive(place), ArchiveDAO())
+    assert (report.records, report.missing, report.damaged) == (2_000, 0, 0)
+    assert [len(await rows(db, table)) for table in ("videos", "channels", "video_stats_log")] == [2_000, 500, 2_000]
 
 
 async def test_the_command_fills_an_empty_database_and_refuses_another(db: Database, local: Provider) -> None:
     put_part(local, record("a", YESTERDAY), record("b", YESTERDAY))
-    done = await atlas("rebuild")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "2 records of 1 days: 2 new videos, 0 refreshed, 0 damaged\n"
-    done = await atlas("rebuild")
-    assert (done.returncode, done.stdout) == (1, "")
+    done = await invoke("rebuild")
+    assert (done.code, done.stderr) == (0, "")
+    assert done.out == "2 records of 1 days: 2 new videos, 0 refreshed, 0 damaged\n"
+    done = await invoke("rebuild")
+    assert (done.code, done.out) == (1, "")
     assert done.stderr == (
-        "atlas: The database holds videos already. `atlas rebuild --missing` adds what it lacks, and changes nothing "
+        "atlas: The database has videos already. `atlas rebuild --missing` adds what it lacks, and changes nothing "
         "else.\n"
     )
-    assert (await atlas("rebuild", "--missing")).returncode == 0
-    assert (await atlas("vault", "verify")).returncode == 0
+    assert (await invoke("rebuild", "--missing")).code == 0
+    assert (await invoke("vault", "verify")).code == 0
 
 
 async def test_the_command_names_damage_and_an_empty_archive(db: Database, local: Provider) -> None:
-    done = await atlas("rebuild")
-    assert done.returncode == 1
+    done = await invoke("rebuild")
+    assert done.code == 1
     assert "the archive holds no record" in done.stderr
     put_files(local, record("a", YESTERDAY))
     put_bytes(local, f"metadata/{YESTERDAY}/x.json", b"{")
-    done = await atlas("rebuild")
-    assert done.returncode == 1
-    assert f"damaged: metadata/{YESTERDAY}/x.json: " in done.stdout
-    assert "1 new videos, 0 refreshed, 1 damaged\n" in done.stdout
+    done = await invoke("rebuild")
+    assert done.code == 1
+    assert f"damaged: metadata/{YESTERDAY}/x.json: " in done.out
+    assert "1 new videos, 0 refreshed, 1 damaged\n" in done.out
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -16,7 +16,8 @@ from atlas.vault.archive import Archive, Damage
 from atlas.vault.providers.base import Provider
 
 from ...support.archives import MemoryProvider, ids, put_bytes, put_files, put_part, record, resource
-from .conftest import NOW, atlas
+from ...support.commands import invoke
+from .conftest import NOW
 
 pytestmark = pytest.mark.integration
 
@@ -40,14 +41,6 @@ async def marked(db: Database) -> dict[str, datetime | None]:
 
 async def verified(place: Provider, **how: Any) -> Verification:
     return await verify(Archive(place), ArchiveDAO(), **how)
-
-
-async def test_what_is_archived_as_the_database_says_is_clean(db: Database, place: Provider) -> None:
-    await stored("a", "b", "c")
-    put_files(place, record("a", YESTERDAY), record("a", LONG_AGO))
-    put_part(place, record("b", YESTERDAY), record("c", YESTERDAY))
-    report = await verified(place)
-    assert report == Verification(days=2, records=4, videos=3)
 
 
 async def test_every_kind_of_difference_is_distinguished(db: Database, place: Provider) -> None:
@@ -107,34 +100,31 @@ async def test_what_shards_archive_meanwhile_is_not_judged(db: Database, local: 
     assert (await marked(db))["a"] is not None
 
 
-async def test_a_record_that_cannot_be_read_does_not_count_as_missing(db: Database) -> None:
+@pytest.mark.parametrize("packed", [False, True], ids=["file", "part"])
+async def test_a_record_that_cannot_be_read_does_not_count_as_missing(db: Database, packed: bool) -> None:
+    """Of a file it is known whose it is; of a part it is not, and nothing is repaired."""
     place = MemoryProvider()
     await stored("a", "b", "c")
-    put_files(place, record("a", YESTERDAY), record("b", YESTERDAY))
-    place.unreadable = {f"metadata/{YESTERDAY}/a.json"}
-    report = await verified(place, repair=True)
-    assert (report.damaged, report.missing, report.repaired) == (1, 1, 1)
-    assert (await marked(db))["a"] is not None
-    assert (await marked(db))["c"] is None
-
-
-async def test_nothing_is_repaired_where_a_part_cannot_be_read(db: Database) -> None:
-    place = MemoryProvider()
-    await stored("a", "b")
     put_files(place, record("b", YESTERDAY))
-    place.unreadable = {put_part(place, record("a", YESTERDAY))}
+    place.unreadable = {
+        put_part(place, record("a", YESTERDAY)) if packed else put_files(place, record("a", YESTERDAY))[0]
+    }
     report = await verified(place, repair=True)
-    assert (report.unread, report.missing, report.repaired) == (1, 1, 0)
-    assert None not in (await marked(db)).values()
+    found = (report.damaged, report.unread, report.missing, report.repaired)
+    assert found == ((1, 1, 2, 0) if packed else (1, 0, 1, 1))
+    assert [id_ for id_, at in (await marked(db)).items() if at is None] == ([] if packed else ["c"])
 
 
-async def test_an_empty_archive_is_repaired_from_only_if_it_is_meant(db: Database) -> None:
-    place = MemoryProvider()
+async def test_an_empty_archive_is_repaired_from_only_if_it_is_meant(db: Database, local: Provider) -> None:
     await stored("a", "b")
-    report = await verified(place, repair=True)
+    report = await verified(local, repair=True)
     assert report.empty
     assert (report.missing, report.repaired) == (2, 0)
-    assert (await verified(place, repair=True, even_if_empty=True)).repaired == 2
+    done = await invoke("vault", "verify", "--repair")
+    assert done.code == 1
+    assert "nothing was repaired: the archive holds no record at all" in done.stderr
+    assert (await invoke("vault", "verify", "--repair", "--yes")).code == 0
+    assert await marked(db) == {"a": None, "b": None}
 
 
 async def test_a_place_that_cannot_be_reached_is_an_error_and_changes_nothing(db: Database) -> None:
@@ -161,48 +151,30 @@ async def test_many_videos_are_compared_page_by_page(db: Database, local: Provid
     assert report.missing == 250
 
 
-# ── the command ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_clean_archive_ends_with_0(db: Database, local: Provider) -> None:
-    await stored("a")
-    put_files(local, record("a", YESTERDAY))
-    done = await atlas("vault", "verify")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "archive: 1 records of 1 days\ndatabase: 1 videos\ndamaged: 0\n" in done.stdout
-
-
 async def test_differences_are_named_and_end_with_1_until_they_are_repaired(db: Database, local: Provider) -> None:
     await stored("a", "gone")
-    put_files(local, record("a", YESTERDAY))
-    done = await atlas("vault", "verify")
-    assert (done.returncode, done.stderr) == (1, "")
-    assert "missing: 1 videos count as archived and have no readable record\n  gone\n" in done.stdout
-    assert "`atlas vault verify --repair` repairs" in done.stdout
-    done = await atlas("vault", "verify", "--repair")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "repaired: 1\n" in done.stdout
-    assert (await atlas("vault", "verify")).returncode == 0
+    put_files(local, record("a", YESTERDAY), record("a", LONG_AGO))
+    done = await invoke("vault", "verify")
+    assert (done.code, done.stderr) == (1, "")
+    assert "missing: 1 videos count as archived and have no readable record\n  gone\n" in done.out
+    assert "`atlas vault verify --repair` repairs" in done.out
+    done = await invoke("vault", "verify", "--repair")
+    assert (done.code, done.stderr) == (0, "")
+    assert "repaired: 1\n" in done.out
+    done = await invoke("vault", "verify")
+    assert (done.code, done.stderr) == (0, "")
+    assert "archive: 2 records of 2 days\ndatabase: 2 videos\ndamaged: 0\n" in done.out
 
 
 async def test_damage_and_unknown_records_end_with_1_whatever_is_repaired(db: Database, local: Provider) -> None:
     put_files(local, *(record(id_, YESTERDAY) for id_ in ids(25)))
     put_bytes(local, f"metadata/{YESTERDAY}/x.json", b"{")
-    done = await atlas("vault", "verify", "--repair")
-    assert (done.returncode, done.stderr) == (1, "")
-    assert f"damaged: metadata/{YESTERDAY}/x.json: the record of x is no JSON" in done.stdout
-    assert "without a row: 25 videos" in done.stdout
-    assert " and 5 more\n" in done.stdout
-    assert "`atlas rebuild --missing` adds them" in done.stdout
-
-
-async def test_an_archive_that_is_not_there_is_not_repaired_from(db: Database, local: Provider) -> None:
-    await stored("a")
-    done = await atlas("vault", "verify", "--repair")
-    assert done.returncode == 1
-    assert "nothing was repaired: the archive holds no record at all" in done.stderr
-    assert (await atlas("vault", "verify", "--repair", "--yes")).returncode == 0
-    assert await marked(db) == {"a": None}
+    done = await invoke("vault", "verify", "--repair")
+    assert (done.code, done.stderr) == (1, "")
+    assert f"damaged: metadata/{YESTERDAY}/x.json: the record of x is no JSON" in done.out
+    assert "without a row: 25 videos" in done.out
+    assert " and 5 more\n" in done.out
+    assert "`atlas rebuild --missing` adds them" in done.out
 
 
 async def test_without_an_archive_the_setting_is_named(
@@ -210,7 +182,7 @@ async def test_without_an_archive_the_setting_is_named(
 ) -> None:
     monkeypatch.setenv("VAULT_PROVIDER", "off")
     for command in (("vault", "verify"), ("vault", "compact"), ("rebuild",)):
-        done = await atlas(*command)
-        assert (done.returncode, done.stdout) == (78, "")
+        done = await invoke(*command)
+        assert (done.code, done.out) == (78, "")
         assert done.stderr.startswith("atlas: VAULT_PROVIDER is off: there is no archive.")
         assert done.stderr.count("\n") == 1

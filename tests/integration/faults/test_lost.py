@@ -36,10 +36,14 @@ async def work_for_both(db: Database, api: RunningSandbox, timeline: Timeline) -
     return tracked
 
 
+async def snapshots_of_each(db: Database, videos: list[str]) -> set[int]:
+    statement = "SELECT count(*) AS number FROM video_stats_log WHERE video_id = ANY ($1) GROUP BY video_id"
+    return {row["number"] for row in await fetch(db, statement, videos)}
+
+
 @contextlib.asynccontextmanager
 async def knocking(port: int) -> AsyncIterator[asyncio.Event]:
-    """A server that closes every connection at once. The event is set by the first, and takes the port's
-    listener away, so that a server can have it."""
+    """A listener that closes every connection at once. The event is set by the first, which also ends the listener."""
     event = asyncio.Event()
 
     async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,20 +58,17 @@ async def knocking(port: int) -> AsyncIterator[asyncio.Event]:
         listener.close()
 
 
-# ── at the start ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("agent", AGENTS)
 async def test_a_server_that_comes_up_a_little_later_is_waited_for(
-    db: Database, api: RunningSandbox, timeline: Timeline, children: Children, postgres: Server, agent: str
+    db: Database, api: RunningSandbox, timeline: Timeline, children: Children, postgres: Server
 ) -> None:
     await work_for_both(db, api, timeline)
     await asyncio.to_thread(postgres.stop)
     async with knocking(postgres.port) as knocked:
-        child = await children.start(agent, "--batch-size", "200")
+        running = [await children.start(agent, "--batch-size", "200") for agent in AGENTS]
         await asyncio.wait_for(knocked.wait(), PATIENCE)
     await postgres.start()
-    check(await child.end(), 0, "ok")
+    for child in running:
+        check(await child.end(), 0, "ok")
     await assert_every_call_is_counted(db, api)
 
 
@@ -79,9 +80,6 @@ async def test_a_server_that_is_gone_ends_the_run_before_any_call(
     for ended in await asyncio.gather(*(children.run(agent, command=IMPATIENT) for agent in AGENTS)):
         check(ended, 69, "unavailable", "cannot be reached", "Check that it runs", "DATABASE_URL")
     assert len(api.log) == 0
-
-
-# ── in mid-write ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_crash_in_mid_write_costs_nothing_once_the_server_is_back(
@@ -107,10 +105,7 @@ async def test_a_crash_in_mid_write_costs_nothing_once_the_server_is_back(
     assert [row["searches"] for row in await fetch(db, "SELECT searches FROM search_queue WHERE searches > 0")] == [
         1
     ] * 3
-    again = await fetch(
-        db, "SELECT count(*) AS number FROM video_stats_log WHERE video_id = ANY ($1) GROUP BY video_id", tracked
-    )
-    assert {row["number"] for row in again} == {2}, "the first one, and one of this run"
+    assert await snapshots_of_each(db, tracked) == {2}, "the first one, and one of this run"
     found = {id_ for entry in api.log.calls("search", status=200) for id_ in entry.ids}
     assert found <= {row["id"] for row in await fetch(db, "SELECT id FROM videos")}
     assert await nothing_is_claimed(db)
@@ -154,35 +149,27 @@ async def test_a_server_that_is_lost_in_mid_write_for_good_leaves_claims_that_en
     for agent in AGENTS:
         check(await children.run(agent, "--batch-size", "200"), 0, "ok")
     assert await value(db, "SELECT count(*) FROM search_queue WHERE searches = 1") == len(QUERIES)
-    again = await fetch(
-        db, "SELECT count(*) AS number FROM video_stats_log WHERE video_id = ANY ($1) GROUP BY video_id", tracked
-    )
-    assert {row["number"] for row in again} == {2}
+    assert await snapshots_of_each(db, tracked) == {2}
     assert await nothing_is_claimed(db)
 
 
-# ── at the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("agent", AGENTS)
 async def test_a_server_that_is_lost_at_the_end_leaves_a_result_file_that_says_what_was_done(
-    db: Database, dsn: str, api: RunningSandbox, timeline: Timeline, children: Children, postgres: Server, agent: str
+    db: Database, dsn: str, api: RunningSandbox, timeline: Timeline, children: Children, postgres: Server
 ) -> None:
     tracked = await work_for_both(db, api, timeline)
     async with gate(dsn, "runs", "BEFORE UPDATE") as at_the_end:
-        child = await children.start(agent, "--batch-size", "200", command=IMPATIENT)
-        await at_the_end.reached()
+        running = [await children.start(agent, "--batch-size", "200", command=IMPATIENT) for agent in AGENTS]
+        await at_the_end.reached(*AGENTS)
         await asyncio.to_thread(postgres.crash)
-        ended = await child.end()
-    check(ended, 69, "unavailable", "cannot be reached")
-    assert ended.result is not None
-    stats = ended.result["stats"]
+        hunter, tracker = [await child.end() for child in running]
+    for ended in (hunter, tracker):
+        check(ended, 69, "unavailable", "cannot be reached")
+    assert hunter.result is not None
+    assert tracker.result is not None
     await postgres.start()
-    if agent == "hunter":
-        assert stats["searches"] == len(QUERIES)
-        assert await value(db, "SELECT count(*) FROM search_queue WHERE searches = 1") == len(QUERIES)
-    else:
-        assert stats["updated"] == len(tracked)
-        assert await value(db, "SELECT count(*) FROM videos WHERE last_updated_at > $1", timeline.at) == len(tracked)
-    assert await nothing_is_claimed(db), "the work was done and given back before"
+    assert hunter.result["stats"]["searches"] == len(QUERIES)
+    assert await value(db, "SELECT count(*) FROM search_queue WHERE searches = 1") == len(QUERIES)
+    assert tracker.result["stats"]["updated"] == len(tracked)
+    assert await snapshots_of_each(db, tracked) == {2}
+    assert await nothing_is_claimed(db), "the work was done and released before"
     await assert_every_call_is_counted(db, api)

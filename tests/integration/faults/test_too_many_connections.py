@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ MOST = 12
 TASKS = 16
 """Statements that a shard has for the database at once: more than its pool has connections."""
 WAIT = 4.0
-"""Seconds that a shard waits, less than users' so that the test is over soon."""
+"""Seconds that a shard waits, less than users', so that the test is over soon, and enough for each to be answered."""
 AT_FIRST = 4
 """Tries that are under way when the first is refused: one for each connection that the pool may have."""
 
@@ -50,8 +51,7 @@ def most_tries(seconds: float) -> int:
     return tries + 1
 
 
-def test_the_bounds_that_are_documented() -> None:
-    assert (most_tries(10), most_tries(30)) == (10, 18)
+assert (most_tries(10), most_tries(30)) == (10, 18), "the documented bounds"
 
 
 @pytest.fixture
@@ -69,16 +69,16 @@ async def crowded(dsn: str, private_server: Server) -> AsyncIterator[str]:
         await owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
+@dataclass
 class Shard:
     """A shard's own way to the database, on which its attempts are counted."""
 
-    def __init__(self, wire: Wire, user: str) -> None:
-        self.wire = wire
-        self.store = Database()
-        self._user = user
+    wire: Wire
+    user: str
+    store: Database = field(default_factory=Database)
 
     async def open(self) -> None:
-        with settings.override(database_url=self.wire.dsn(user=self._user)):
+        with settings.override(database_url=self.wire.dsn(user=self.user)):
             await self.store.open()
 
     async def work(self, statement: str = "SELECT 1") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import shutil
@@ -27,7 +26,7 @@ from maia.tracker import run_tracker_cycle
 
 from ...support import youtube_bodies as bodies
 from ...support.examples import examples
-from ...support.json_damage import LONG, Place, damaged, is_json, odd_values, places, put, said, same, written
+from ...support.json_damage import Place, damaged, is_json, odd_values, places, put, said, same, written
 
 pytestmark = pytest.mark.integration
 
@@ -228,21 +227,3 @@ async def test_the_tracker_stores_what_is_good_of_a_damaged_answer(
             assert row["views"] == 5000 + number
         elif id_ not in told:
             assert row["views"] == 1000 + number
-
-
-async def test_descriptions_of_five_megabytes_pass_through(db: Database, api: Answers, vault_folder: Path) -> None:
-    items = [video(id_, number) for number, id_ in enumerate(IDS[:3])]
-    for item in items:
-        item["snippet"]["description"] = "d" * LONG
-    items[0]["snippet"]["title"] = "\0t" * (LONG // 20)
-    api.bodies["/search"] = bodies.search_page(*(bodies.search_result(id_) for id_ in IDS[:3]))
-    api.bodies["/videos"] = bodies.video_list(*items)
-    await QueueDAO().add(["query"])
-    stats = await run_hunter_cycle(1)
-    assert (stats["outcome"], stats["videos_enriched"], stats["archived"]) == ("ok", 3, 3)
-    stored = await rows(db)
-    assert stored[IDS[0]]["title"] == "t" * (LONG // 20)
-    records = await asyncio.to_thread(archived, vault_folder)
-    assert {id_: decode(record)["snippet"] for id_, record in records.items()} == {
-        item["id"]: item["snippet"] for item in items
-    }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase
 from hypothesis.stateful import run_state_machine_as_test
 
-from ...support.claim_machine import Shards
-from ...support.claim_shards import Fleet
+from ...support.claim_machine import Shards, ShardStores
+from ...support.examples import examples
 
 pytestmark = pytest.mark.integration
 
@@ -18,19 +18,10 @@ def test_no_order_of_events_lets_two_hold_one_row_or_a_late_shard_write(dsn: str
     a restart or a release that is written without a look at the lease's token; a release that leaves the lease's end; a
     write that is rolled back and taken for done; one that wakes a paused query; a page token of more than 12 h.
     """
-    Shards.fleet = Fleet(dsn)
+    Shards.fleet = ShardStores(dsn)
     try:
-        run_state_machine_as_test(
-            Shards,
-            settings=settings(
-                max_examples=50,
-                stateful_step_count=25,
-                deadline=None,
-                database=None,
-                print_blob=True,
-                phases=[Phase.explicit, Phase.generate],  # a step takes milliseconds: shrinking would take minutes
-                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-            ),
-        )
+        # a step takes milliseconds: shrinking would take minutes
+        phases = [Phase.explicit, Phase.generate]
+        run_state_machine_as_test(Shards, settings=examples(500, stateful_step_count=25, phases=phases))
     finally:
         Shards.fleet.close()

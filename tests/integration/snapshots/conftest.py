@@ -19,7 +19,7 @@ from atlas.schema.migrate import migrate
 
 from ...support.clock_settings import running_from
 from ...support.count_series import NOW
-from ...support.databases import execute, fresh_database, make_template
+from ...support.databases import closing, execute, fresh_database, make_template
 
 
 @pytest.fixture(autouse=True)
@@ -50,11 +50,8 @@ async def plain(server: str, plain_template: str, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 async def timescale(empty_dsn: str) -> None:
     """Skips by name where the server cannot have a hypertable."""
-    connection = await asyncpg.connect(empty_dsn)
-    try:
+    async with closing(asyncpg.connect(empty_dsn)) as connection:
         found = await inspect(connection)
-    finally:
-        await connection.close()
     if not (found.available and found.preloaded):
         pytest.skip("needs a server with TimescaleDB (MAIA_TEST_DATABASE_URL)")
 
@@ -71,11 +68,8 @@ async def hyper(timescale: None, dsn: str, monkeypatch: pytest.MonkeyPatch) -> A
 async def _connected(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Connection]:
     monkeypatch.setenv("DATABASE_URL", dsn)
     settings.reload()
-    connection = await Database().connect()
-    try:
+    async with closing(Database().connect()) as connection:
         yield connection
-    finally:
-        await connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -126,12 +120,9 @@ def log(request: pytest.FixtureRequest) -> asyncpg.Connection:
 @pytest.fixture
 async def other(plain: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
     """A second connection to the same database, which may keep its locks for as long as a test takes."""
-    connection = await Database().connect()
-    try:
+    async with closing(Database().connect()) as connection:
         await connection.execute("SET idle_in_transaction_session_timeout = 0")
         yield connection
-    finally:
-        await connection.close()
 
 
 @pytest.fixture

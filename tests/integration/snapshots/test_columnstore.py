@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
@@ -16,6 +15,7 @@ from atlas.snapshots import columnstore, maintain
 from atlas.snapshots.views import ensure_views, erase, expire
 
 from ...support.count_series import DAY, HOUR, NOW, Sample, Series, buckets, generated, store, velocity
+from ...support.databases import closing
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
@@ -26,15 +26,12 @@ WEEK = timedelta(days=7)
 @pytest.fixture
 async def connection(db: Database) -> AsyncIterator[asyncpg.Connection]:
     """A connection of its own to a database with continuous aggregates, whose policies run when a test runs them."""
-    connection = await db.connect()
-    try:
+    async with closing(db.connect()) as connection:
         await ensure_views(connection)
         if await columnstore.community(connection) is None:
             pytest.skip("the server is not TimescaleDB's Community edition")
         await connection.fetch("SELECT _timescaledb_functions.stop_background_workers()")
         yield connection
-    finally:
-        await connection.close()
 
 
 async def jobs(connection: asyncpg.Connection, kind: str, relation: str) -> list[int]:
@@ -86,9 +83,6 @@ async def counts(connection: asyncpg.Connection) -> dict[str, int]:
 
 def since(series: Series, moment: datetime) -> Series:
     return {video: [one for one in samples if one.at >= moment] for video, samples in series.items()}
-
-
-# ── aggregates ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -176,9 +170,6 @@ async def test_what_cannot_become_an_aggregate_stays_a_view_with_the_same_answer
     assert await connection.fetchval("SELECT count(*) FROM mine") == 1
 
 
-# ── the columnstore ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_older_chunks_go_into_the_columnstore_and_answer_as_before(connection: asyncpg.Connection) -> None:
     series = generated(5)
     await store(connection, series)
@@ -216,20 +207,11 @@ async def test_the_columnstore_keeps_the_settings_of_its_owner(connection: async
     )
 
 
-# ── expiry and erasure ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.fixture
-async def janitor(connection: asyncpg.Connection) -> AsyncIterator[str]:
+async def janitor(connection: asyncpg.Connection, role: str) -> str:
     """A user who may read and delete, and owns nothing."""
-    name = f"janitor_{uuid.uuid4().hex[:8]}"
-    await connection.execute(f"CREATE ROLE {name}")
-    try:
-        await connection.execute(f"GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO {name}")
-        yield name
-    finally:
-        await connection.execute(f"DROP OWNED BY {name}")
-        await connection.execute(f"DROP ROLE {name}")
+    await connection.execute(f"GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+    return role
 
 
 @pytest.fixture(params=["rowstore", "columnstore"])
@@ -344,14 +326,10 @@ async def test_an_erased_video_is_in_no_aggregate(connection: asyncpg.Connection
 
 async def test_erasure_waits_for_a_running_refresh(db: Database, connection: asyncpg.Connection) -> None:
     """It may have read the snapshots before they were deleted, and would write what comes of them afterwards."""
-    other = await db.connect()
-    try:
-        async with other.transaction():
-            await other.execute(f"DELETE FROM {await kept(connection, 'video_stats_daily')}")
-            await connection.execute("SET lock_timeout = '50ms'")
-            with pytest.raises(asyncpg.LockNotAvailableError):
-                await erase(connection, ["one"])
-    finally:
-        await other.close()
+    async with closing(db.connect()) as other, other.transaction():
+        await other.execute(f"DELETE FROM {await kept(connection, 'video_stats_daily')}")
+        await connection.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await erase(connection, ["one"])
     await connection.execute("RESET lock_timeout")
     assert await erase(connection, ["one"]) == 0

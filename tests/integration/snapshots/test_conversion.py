@@ -25,12 +25,11 @@ from atlas.snapshots.conversion import Estimate, to_timescaledb
 
 from ...support.child_processes import child
 from ...support.conversions import convert, ended, is_clean, run
+from ...support.databases import closing
 from ...support.pgbouncer import pgbouncer
 from ...support.snapshot_rows import DAY, NOW, Shards, add_video, everything, fill, insert, partitions, tables
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
-
-OWNER = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'video_stats_log'::regclass"
 
 
 async def test_every_row_is_there_and_what_shards_write_at_the_same_time(
@@ -85,13 +84,9 @@ async def test_a_second_time_there_is_nothing_to_do(timescale: None, plain: asyn
     assert await everything(plain) == before
 
 
-@pytest.mark.parametrize("partitioned", [True, False])
-async def test_without_snapshots_it_is_converted_too(
-    timescale: None, plain: asyncpg.Connection, partitioned: bool
-) -> None:
-    if not partitioned:
-        for name in await partitions(plain):
-            await plain.execute(f"DROP TABLE {name}")
+async def test_without_a_partition_it_is_converted_too(timescale: None, plain: asyncpg.Connection) -> None:
+    for name in await partitions(plain):
+        await plain.execute(f"DROP TABLE {name}")
     done = await convert()
     assert done is not None
     assert done.rows == 0
@@ -155,8 +150,7 @@ async def test_another_schema_is_converted_in_its_place(
     monkeypatch.setenv("DATABASE_SCHEMA", "pleiades")
     settings.reload()
     await migrate(Database(), try_timescaledb=False)
-    connection = await Database().connect()
-    try:
+    async with closing(Database().connect()) as connection:
         await connection.execute("SET search_path TO pleiades, public")
         await fill(connection)
         before = await everything(connection)
@@ -167,8 +161,6 @@ async def test_another_schema_is_converted_in_its_place(
             "SELECT DISTINCT relnamespace::regnamespace::text AS name FROM pg_class WHERE relname LIKE 'video%'"
         )
         assert [row["name"] for row in found] == ["pleiades"]
-    finally:
-        await connection.close()
 
 
 async def test_an_owner_who_is_no_superuser_can_convert(timescale: None, owned: asyncpg.Connection) -> None:
@@ -186,7 +178,8 @@ async def test_what_a_superuser_converts_belongs_to_the_owner_of_the_snapshots(
     await plain.execute(f"GRANT CREATE ON SCHEMA public TO {role}")
     await fill(plain)
     assert await convert() is not None
-    assert await plain.fetchval(OWNER) == role
+    owner = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'video_stats_log'::regclass"
+    assert await plain.fetchval(owner) == role
 
 
 async def test_through_a_pooler(
@@ -203,8 +196,6 @@ async def test_through_a_pooler(
     assert await everything(plain) == [row for row in before if row[1] >= NOW - 30 * DAY]
     assert await is_clean(plain)
 
-
-# ── while it is under way ───────────────────────────────────────────────────────────────────────────────────────────
 
 SLOW = """
 import time
@@ -258,9 +249,6 @@ async def test_a_process_that_starts_meanwhile_waits_and_ends_with_69(
     with pytest.raises(DatabaseUnavailable) as caught:
         await Database().open()
     assert caught.value.exit_code == 69
-
-
-# ── what prevents it ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_without_timescaledb_it_says_so(plain: asyncpg.Connection) -> None:

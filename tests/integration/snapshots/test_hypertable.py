@@ -14,6 +14,7 @@ from atlas.schema.migrate import migrate
 from atlas.snapshots import ensure, hypertable
 
 from ...support import snapshot_rows
+from ...support.databases import closing
 from ...support.snapshot_rows import DAY, NOW, everything, fill, insert
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
@@ -32,13 +33,11 @@ async def test_a_new_installation_is_in_one_with_weekly_chunks_and_no_index_but_
 
 
 async def test_a_row_of_any_time_has_a_chunk(hyper: asyncpg.Connection) -> None:
-    await insert(hyper, NOW - 4000 * DAY, NOW, NOW + 4000 * DAY)
+    moments = [NOW - 4000 * DAY, NOW, NOW + 4000 * DAY]
+    await insert(hyper, *moments)
     chunks = await hypertable.chunks(hyper)
-    assert len(chunks) == 3
     assert all(one.upper - one.lower == 7 * DAY for one in chunks)
-    assert [
-        one.lower <= at < one.upper for one, at in zip(chunks, [NOW - 4000 * DAY, NOW, NOW + 4000 * DAY], strict=True)
-    ]
+    assert [one.lower <= at < one.upper for one, at in zip(chunks, moments, strict=True)] == [True] * 3
 
 
 async def test_the_width_of_a_chunk_is_a_setting_for_those_to_come(hyper: asyncpg.Connection) -> None:
@@ -54,8 +53,7 @@ async def test_a_hypertable_of_an_earlier_release_stays_one_with_its_rows(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_dsn)
     settings.reload()
-    connection = await Database().connect()
-    try:
+    async with closing(Database().connect()) as connection:
         await snapshot_rows.first_release(connection)
         await connection.execute("CREATE EXTENSION timescaledb")
         await connection.execute(
@@ -66,24 +64,19 @@ async def test_a_hypertable_of_an_earlier_release_stays_one_with_its_rows(
         done = await migrate(Database())
         assert (done.before, done.storage) == ("0001", Storage.HYPERTABLE)
         assert await everything(connection) == before
-    finally:
-        await connection.close()
 
 
 async def test_a_migration_with_timescaledb_in_a_schema_of_its_own_needs_no_search_path(
     timescale: None, empty_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = await asyncpg.connect(empty_dsn)
-    try:
+    monkeypatch.setenv("DATABASE_URL", empty_dsn)
+    settings.reload()
+    async with closing(asyncpg.connect(empty_dsn)) as connection:
         await connection.execute("CREATE SCHEMA elsewhere")
         await connection.execute("CREATE EXTENSION timescaledb SCHEMA elsewhere")
-        monkeypatch.setenv("DATABASE_URL", empty_dsn)
-        settings.reload()
         done = await migrate(Database())
         assert done.storage is Storage.HYPERTABLE
         await insert(connection, NOW - 40 * DAY, NOW)
         assert len(await hypertable.drop_before(connection, NOW - 30 * DAY)) == 1
         with settings.override(database_chunk_days=2):
             await ensure(connection)
-    finally:
-        await connection.close()

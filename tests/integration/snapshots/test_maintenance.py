@@ -18,7 +18,7 @@ from atlas.snapshots import Maintenance, hypertable, maintain, partitions
 
 from ...support import snapshot_rows
 from ...support.pgbouncer import pgbouncer
-from ...support.snapshot_rows import DAY, NOW, Shards, everything, fill, insert
+from ...support.snapshot_rows import DAY, NOW, Shards, everything, fill
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
 
@@ -35,32 +35,22 @@ async def parts(connection: asyncpg.Connection) -> list[partitions.Range]:
 async def test_old_parts_are_dropped_and_older_rows_of_the_next_one_deleted(log: asyncpg.Connection) -> None:
     await fill(log, days=range(70))
     await maintain(Database(), NOW, NOW - 100 * DAY, batch=1_000)  # every week has its partition
-    before = await parts(log)
+    before, rows = await parts(log), await everything(log)
     old = [one for one in before if one.upper <= KEEP_FROM]
     straddling = [one for one in before if one.lower < KEEP_FROM < one.upper]
-    rows = await everything(log)
-    done = await maintain(Database(), NOW, KEEP_FROM, batch=64)
+    later = NOW + 60 * DAY
+    outlook = await maintain(Database(), later, KEEP_FROM, batch=64, dry_run=True)
+    assert (await everything(log), await parts(log)) == (rows, before)
+    done = await maintain(Database(), later, KEEP_FROM, batch=64)
+    assert outlook == done
+    assert bool(done.made) == ((await inspect(log)).storage is Storage.PARTITIONED)
     assert len(old) >= 4
     assert list(done.dropped) == [one.name for one in old]
     assert await everything(log) == [row for row in rows if row[1] >= KEEP_FROM]
     assert done.deleted == sum(row[1] < KEEP_FROM and any(one.lower <= row[1] for one in straddling) for row in rows)
     assert done.deleted > 64 * 2, "several transactions"
     assert [one for one in await parts(log) if one.upper <= KEEP_FROM] == []
-    assert await maintain(Database(), NOW, KEEP_FROM, batch=64) == Maintenance()
-
-
-async def test_a_dry_run_says_the_same_and_changes_nothing(log: asyncpg.Connection) -> None:
-    await fill(log, days=range(70))
-    await maintain(Database(), NOW, NOW - 100 * DAY, batch=1_000)
-    rows, before = await everything(log), await parts(log)
-    later = NOW + 60 * DAY
-    outlook = await maintain(Database(), later, KEEP_FROM, batch=64, dry_run=True)
-    assert (await everything(log), await parts(log)) == (rows, before)
-    done = await maintain(Database(), later, KEEP_FROM, batch=64)
-    assert outlook == done
-    assert done.dropped
-    assert done.deleted
-    assert bool(done.made) == ((await inspect(log)).storage is Storage.PARTITIONED)
+    assert await maintain(Database(), later, KEEP_FROM, batch=64) == Maintenance()
 
 
 async def test_nothing_is_left_of_snapshots_that_are_all_too_old(log: asyncpg.Connection) -> None:
@@ -70,31 +60,27 @@ async def test_nothing_is_left_of_snapshots_that_are_all_too_old(log: asyncpg.Co
     assert done.dropped or done.deleted == 300
 
 
-async def test_rows_that_came_while_no_janitor_was_there_get_partitions(plain: asyncpg.Connection) -> None:
+async def test_rows_that_came_while_no_janitor_ran_get_partitions_also_through_a_pooler(
+    plain: asyncpg.Connection, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await fill(plain, days=range(70))
     rows = await everything(plain)
     assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] > 0
-    done = await maintain(Database(), NOW, KEEP_FROM, batch=1_000)
+    with pgbouncer(server, tmp_path) as pooler:
+        monkeypatch.setenv("DATABASE_URL", pooler.dsn(os.environ["DATABASE_URL"]))
+        settings.reload()
+        done = await maintain(Database(), NOW, KEEP_FROM, batch=500)
     found = await snapshot_rows.partitions(plain)
     assert found["video_stats_log_default"] == 0
     assert await everything(plain) == [row for row in rows if row[1] >= KEEP_FROM]
     assert set(done.made) <= set(found)
-    assert done.moved == sum(found[name] for name in done.made)
-    assert done.moved + done.deleted + (await snapshot_rows.partitions(plain))[_this_week()] == len(rows)
+    assert done.moved == sum(found[name] for name in done.made) > 0
+    assert done.moved + done.deleted + found[_this_week()] == len(rows)
 
 
 def _this_week() -> str:
     monday = NOW - timedelta(days=NOW.weekday())
     return f"video_stats_log_{monday:%Y%m%d}"
-
-
-async def test_partitions_are_made_ahead_of_the_given_time(plain: asyncpg.Connection) -> None:
-    later = NOW + 35 * DAY
-    done = await maintain(Database(), later, KEEP_FROM, batch=1_000)
-    assert done.made
-    assert set(done.made) <= set(await snapshot_rows.partitions(plain))
-    await insert(plain, later, later + 28 * DAY)
-    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0
 
 
 async def test_shards_write_meanwhile(log: asyncpg.Connection) -> None:
@@ -147,19 +133,3 @@ async def test_a_user_who_may_only_delete_deletes_all_that_is_old_and_learns_who
     assert "only the owner of video_stats_log may drop its parts" in caplog.text
     if (await inspect(log)).storage is Storage.PARTITIONED:
         assert "run `atlas migrate` as the owner of video_stats_log" in caplog.text
-
-
-async def test_through_a_pooler(
-    plain: asyncpg.Connection, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await fill(plain, days=range(70))
-    rows = await everything(plain)
-    with pgbouncer(server, tmp_path) as pooler:
-        monkeypatch.setenv("DATABASE_URL", pooler.dsn(os.environ["DATABASE_URL"]))
-        settings.reload()
-        done = await maintain(Database(), NOW, KEEP_FROM, batch=500)
-    assert done.made
-    assert done.deleted
-    assert done.moved
-    assert await everything(plain) == [row for row in rows if row[1] >= KEEP_FROM]
-    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0

@@ -21,6 +21,7 @@ from atlas.snapshots.partitions import create_missing
 
 from ...support import snapshot_rows
 from ...support.clock_settings import standing_at
+from ...support.databases import closing
 from ...support.snapshot_rows import DAY, NOW, Shards, everything, fill, insert
 
 pytestmark = [pytest.mark.integration, pytest.mark.timescaledb]
@@ -43,35 +44,18 @@ async def test_a_new_installation_has_this_week_and_four_more(plain: asyncpg.Con
     assert [row["indexname"] for row in indexes] == [f"{first.name}_pkey"]
 
 
-async def test_an_insert_never_fails_without_a_partition(plain: asyncpg.Connection) -> None:
-    await insert(plain, NOW - 4000 * DAY, NOW, NOW + 4000 * DAY)
-    found = await snapshot_rows.partitions(plain)
-    assert found["video_stats_log_default"] == 2
-    assert sum(found.values()) == 3
-
-
 async def test_the_schedule_clock_decides_which_partitions_are_created_ahead(plain: asyncpg.Connection) -> None:
     later = NOW + 100 * DAY
+    await insert(plain, NOW - 4000 * DAY, NOW, later)
+    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 2, "no insert fails"
     with moment(later):
         assert await ensure(plain, try_timescaledb=False) is Storage.PARTITIONED
     ranges = await partitions.attached(plain)
     assert sum(one.lower <= later < one.upper for one in ranges) == 1
     assert ranges[-1].upper > later + 4 * WEEK
-    await insert(plain, later)
-    assert (await snapshot_rows.partitions(plain))["video_stats_log_default"] == 0
-
-
-async def test_where_the_width_has_changed_new_partitions_begin_where_the_old_end(plain: asyncpg.Connection) -> None:
-    before = await partitions.attached(plain)
-    with settings.override(database_chunk_days=60):
-        await ensure(plain, try_timescaledb=False)
-    after = await partitions.attached(plain)
-    assert after[: len(before)] == before
-    assert after[len(before)].lower == before[-1].upper
-    assert after[-1].upper - after[-2].upper == 60 * DAY
-
-
-# ── rows of the default partition ───────────────────────────────────────────────────────────────────────────────────
+    await insert(plain, later + DAY)
+    found = await snapshot_rows.partitions(plain)
+    assert (found["video_stats_log_default"], sum(found.values())) == (0, 4)
 
 
 async def test_rows_of_the_default_partition_get_partitions_of_their_own(plain: asyncpg.Connection) -> None:
@@ -116,12 +100,12 @@ async def test_shards_write_meanwhile_and_nothing_is_lost(plain: asyncpg.Connect
 async def test_several_at_once_do_the_work_once(plain: asyncpg.Connection) -> None:
     await fill(plain, videos=1_000, now=NOW - 40 * DAY)
     before = await everything(plain)
-    others = [await Database().connect() for _ in range(3)]
-    try:
-        done = await asyncio.gather(*(create_missing(each, NOW, WEEK) for each in others))
-    finally:
-        for each in others:
-            await each.close()
+
+    async def one() -> tuple[list[str], int]:
+        async with closing(Database().connect()) as connection:
+            return await create_missing(connection, NOW, WEEK)
+
+    done = await asyncio.gather(one(), one(), one())
     names = [name for made, _ in done for name in made]
     assert len(names) == len(set(names)) > 0
     assert sum(moved for _, moved in done) == len(before)
@@ -168,9 +152,6 @@ async def test_what_a_superuser_creates_belongs_to_the_owner_of_the_snapshots(
     assert {row["relname"]: row["owner"] for row in rows} == dict.fromkeys([*made, partitions.DEFAULT], role)
 
 
-# ── what it costs ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def explain(connection: asyncpg.Connection, statement: str, *arguments: Any) -> list[dict[str, Any]]:
     """The nodes of a statement's plan as it runs, by the estimates of full tables."""
     (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments)
@@ -189,26 +170,33 @@ async def full(plain: asyncpg.Connection) -> asyncpg.Connection:
     return plain
 
 
-async def test_the_newest_two_of_a_video_are_one_probe_of_the_key_in_each_partition(full: asyncpg.Connection) -> None:
-    nodes = await explain(
-        full,
-        "SELECT observed_at, views FROM video_stats_log WHERE video_id = $1 ORDER BY observed_at DESC LIMIT 2",
-        "video7",
-    )
+def this_week(at: datetime = NOW) -> str:
+    return f"video_stats_log_{at - timedelta(days=at.weekday()):%Y%m%d}"
+
+
+async def test_what_a_statement_reads(full: asyncpg.Connection) -> None:
+    newest_two = "SELECT observed_at, views FROM video_stats_log WHERE video_id = $1 ORDER BY observed_at DESC LIMIT 2"
+    nodes = await explain(full, newest_two, "video7")
     scans = [node for node in nodes if "Relation Name" in node]
-    assert {node["Relation Name"] for node in scans} == set(await snapshot_rows.partitions(full))
+    assert {node["Relation Name"] for node in scans} == set(await snapshot_rows.partitions(full)), "one probe in each"
     assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
     assert all("video_id" in node["Index Cond"] for node in scans)
     assert sum(node["Actual Rows"] for node in scans) <= len(scans) + 2
     assert not [node for node in nodes if node["Node Type"] == "Sort"]
-
-
-async def test_a_time_leaves_out_the_partitions_of_other_times(full: asyncpg.Connection) -> None:
     nodes = await explain(full, "SELECT * FROM video_stats_log WHERE observed_at > $1", NOW - timedelta(hours=1))
     scanned = {node["Relation Name"] for node in nodes if "Relation Name" in node}
-    this_week = f"video_stats_log_{NOW - timedelta(days=NOW.weekday()):%Y%m%d}"
-    assert min(scanned) >= f"video_stats_log_{NOW - timedelta(days=8):%Y%m%d}"
-    assert this_week in scanned
+    assert this_week() in scanned
+    assert min(scanned) >= f"video_stats_log_{NOW - timedelta(days=8):%Y%m%d}", "no partition of another time"
+    # old rows are found along the key of the partition that has them
+    keep_from = NOW - 25 * DAY
+    nodes = await explain(full, sql("snapshots/maintenance/oldest_batch"), keep_from, "video5", 50)
+    scans = [node for node in nodes if "Relation Name" in node]
+    assert {node["Node Type"] for node in scans} == {"Index Only Scan"}
+    assert len(scans) <= 3, "that one, the one before and the default one"
+    assert sum(node["Actual Rows"] for node in scans) <= 52
+    async with full.transaction():
+        deleted = await explain(full, sql("snapshots/maintenance/delete_batch"), keep_from, "video5", "video51")
+    assert "Seq Scan" not in {node["Node Type"] for node in deleted if "default" not in node.get("Relation Name", "")}
 
 
 async def test_an_insert_touches_the_partition_of_its_time_alone(full: asyncpg.Connection) -> None:
@@ -222,17 +210,4 @@ async def test_an_insert_touches_the_partition_of_its_time_alone(full: asyncpg.C
             "SELECT DISTINCT relname FROM pg_locks JOIN pg_class ON pg_class.oid = relation "
             "WHERE pid = pg_backend_pid() AND relname LIKE 'video\\_stats\\_log\\_%' AND relkind = 'r'"
         )
-    monday = NOW - timedelta(days=NOW.weekday())
-    assert [row["relname"] for row in rows] == [f"video_stats_log_{monday:%Y%m%d}"]
-
-
-async def test_old_rows_are_found_along_the_key_of_the_partition_that_holds_them(full: asyncpg.Connection) -> None:
-    keep_from = NOW - 25 * DAY
-    nodes = await explain(full, sql("snapshots/maintenance/oldest_batch"), keep_from, "video5", 50)
-    scans = [node for node in nodes if "Relation Name" in node]
-    assert {node["Node Type"] for node in scans} == {"Index Only Scan"}
-    assert len(scans) <= 3, "that one, the one before and the default one"
-    assert sum(node["Actual Rows"] for node in scans) <= 52
-    async with full.transaction():
-        deleted = await explain(full, sql("snapshots/maintenance/delete_batch"), keep_from, "video5", "video51")
-    assert "Seq Scan" not in {node["Node Type"] for node in deleted if "default" not in node.get("Relation Name", "")}
+    assert [row["relname"] for row in rows] == [this_week()]

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+import time
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import tenacity
+from pydantic import SecretStr
 
-from ...support.fake_hf_hub import running_hub
+from atlas.vault.providers.hub_retries import HubRetries
+from atlas.vault.providers.huggingface import HuggingFaceProvider
+
+from ...support.fake_hf_hub import DATASET, running_hub
 from ...support.fake_secrets import S3_SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from atlas.vault.providers.base import Provider
 
     from ...support.fake_hf_hub import Hub
 
@@ -24,6 +32,21 @@ def hub() -> Iterator[Hub]:
     """A running Hub with one empty dataset, me/maia-archive."""
     with running_hub() as hub:
         yield hub
+
+
+def hub_provider(
+    hub: Hub, *, token: str | None = None, slept: list[float] | None = None, **options: Any
+) -> HuggingFaceProvider:
+    """One that does not wait between its tries, but notes how long it was asked to."""
+    retries = HubRetries(tenacity.wait_none(), sleep=([] if slept is None else slept).append)
+    return HuggingFaceProvider(
+        DATASET, SecretStr(token or hub.token), endpoint=hub.endpoint, **{"retries": retries, **options}
+    )
+
+
+def put(provider: Provider, add: Mapping[str, bytes], *delete: str, seconds: float = 30) -> Mapping[str, str]:
+    """What of it failed, and why."""
+    return provider.commit(add, delete, message="Test", deadline=time.monotonic() + seconds)
 
 
 @pytest.fixture(scope="session")

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
-import tenacity
-from pydantic import SecretStr
 
 from atlas.errors import ConfigError
 from atlas.vault import FlushReport, Provider, Vault
 from atlas.vault.layout import is_part
 from atlas.vault.providers.filesystem import FilesystemProvider
-from atlas.vault.providers.hub_retries import HubRetries
-from atlas.vault.providers.huggingface import HuggingFaceProvider
 from atlas.vault.providers.local import LocalProvider
 from atlas.vault.providers.off import OffProvider
 
 from ...support.memory_bucket import memory_bucket
+from .conftest import hub_provider, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
@@ -37,7 +33,7 @@ CARD = "README.md"
 
 
 class Case:
-    """A provider, and a way to break it and to mend it again."""
+    """A provider, and a way to break it and to repair it again."""
 
     def __init__(self, kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
         self.kind = kind
@@ -48,12 +44,7 @@ class Case:
             self.provider = LocalProvider(self.folder)
         elif kind == "huggingface":
             self.hub = request.getfixturevalue("hub")
-            self.provider = HuggingFaceProvider(
-                "me/maia-archive",
-                SecretStr(self.hub.token),
-                endpoint=self.hub.endpoint,
-                retries=HubRetries(tenacity.wait_none(), sleep=lambda _: None),
-            )
+            self.provider = hub_provider(self.hub)
         elif kind == "off":
             self.provider = OffProvider()
         else:
@@ -75,17 +66,12 @@ class Case:
         elif self.kind in {"local", "file"}:
             self.folder.write_text("in the way")
         else:
-            commit = self.provider.commit
+            self.provider.commit = Mock(side_effect=OSError("broken"))  # type: ignore[method-assign]
 
-            def refuse(*_: object, **__: object) -> Mapping[str, str]:
-                self.provider.commit = commit  # type: ignore[method-assign]
-                raise OSError("broken")
-
-            self.provider.commit = refuse  # type: ignore[method-assign]
-
-    def mend_it(self) -> None:
+    def repair_it(self) -> None:
         if self.kind == "huggingface":
             self.hub.faults.clear()
+        vars(self.provider).pop("commit", None)
         self.folder.unlink(missing_ok=True)
 
 
@@ -102,24 +88,19 @@ def any_case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     return Case(request.param, request, tmp_path)
 
 
-def put(provider: Provider, add: Mapping[str, bytes], *delete: str, seconds: float = 30) -> Mapping[str, str]:
-    return provider.commit(add, delete, message="Test", deadline=time.monotonic() + seconds)
-
-
-def test_checking_a_good_one_says_nothing_and_leaves_nothing(any_case: Case) -> None:
-    any_case.provider.check()
-    assert any_case.kept() == {}
+def test_checks_and_an_empty_one_leave_nothing(any_case: Case) -> None:
+    provider = any_case.provider
+    provider.check()
     assert not any_case.folder.exists()
-    if any_case.hub:
-        assert "commit" not in any_case.hub.requests
-
-
-def test_asking_whether_it_can_be_written_leaves_nothing(any_case: Case) -> None:
-    any_case.provider.check_writable()
+    provider.check_writable()
     assert any_case.kept() == {}
     assert not any_case.folder.exists() or list(any_case.folder.rglob("*")) == []
     if any_case.hub:
         assert set(any_case.hub.requests) == {"writable", "tree"}, "one request, beside our own look at it"
+    assert provider.read(FILE) is None
+    assert list(provider.list("metadata/2026-11-22")) == []
+    assert not put(provider, {}, FILE)
+    provider.erase_history()
 
 
 def test_one_that_cannot_be_written_at_all_is_a_config_error(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +110,7 @@ def test_one_that_cannot_be_written_at_all_is_a_config_error(case: Case, monkeyp
         case.provider = FilesystemProvider("s3://no-such-bucket/maia")
     elif case.kind == "memory":
         fs, _ = case.provider._open()  # type: ignore[attr-defined]
-        monkeypatch.setattr(fs, "pipe_file", refuse(PermissionError("AccessDenied")))
+        monkeypatch.setattr(fs, "pipe_file", Mock(side_effect=PermissionError("AccessDenied")))
     else:
         case.folder.write_text("in the way")
     names = {"huggingface": "HF_DATASET_ID", "local": "VAULT_PATH"}
@@ -137,13 +118,6 @@ def test_one_that_cannot_be_written_at_all_is_a_config_error(case: Case, monkeyp
         case.provider.check_writable()
     place = {"huggingface": "me/maia-archive", "s3": "no-such-bucket", "memory": "oss://bucket/maia"}
     assert place.get(case.kind, str(case.folder)) in str(caught.value)
-
-
-def refuse(error: Exception) -> Callable[..., None]:
-    def refusing(*_: object, **__: object) -> None:
-        raise error
-
-    return refusing
 
 
 @pytest.mark.parametrize("kind", ["memory", "huggingface"])
@@ -159,20 +133,13 @@ async def test_a_place_that_gives_no_answer_stops_no_agent(
         case.hub.faults["writable"] = [503, 503]
     else:
         fs, _ = case.provider._open()  # type: ignore[attr-defined]
-        monkeypatch.setattr(fs, "pipe_file", refuse(ConnectionError("away")))
+        monkeypatch.setattr(fs, "pipe_file", Mock(side_effect=ConnectionError("away")))
     vault = Vault(case.provider)
     await vault.check_writable()
     await vault.check_writable()
-    assert caplog.text.count("it is not known whether the archive can be written") == 1
+    assert caplog.text.count("cannot check whether the archive can be written") == 1
     if case.hub:
         assert case.hub.requests == ["writable"], "it is not asked again"
-
-
-def test_an_empty_one_holds_nothing(any_case: Case) -> None:
-    assert any_case.provider.read(FILE) is None
-    assert list(any_case.provider.list("metadata/2026-11-22")) == []
-    assert not put(any_case.provider, {}, FILE)
-    any_case.provider.erase_history()
 
 
 def test_off_keeps_nothing_and_says_so(tmp_path: Path) -> None:
@@ -190,16 +157,11 @@ def test_what_was_added_is_kept_byte_for_byte_under_its_path(case: Case) -> None
     assert list(case.provider.list("meta")) == []
 
 
-def test_adding_again_replaces(case: Case) -> None:
-    put(case.provider, {FILE: b"{}\n", PART: b"old"})
-    assert not put(case.provider, {FILE: b'{"new":1}\n', PART: b"new"})
-    assert case.kept() == {FILE: b'{"new":1}\n', PART: b"new"}
-
-
-def test_adding_the_same_again_is_no_failure(case: Case) -> None:
-    for _ in range(2):
-        assert not put(case.provider, {FILE: b"{}\n", PART: b"part"})
-    assert case.kept() == {FILE: b"{}\n", PART: b"part"}
+@pytest.mark.parametrize("body", [b"{}\n", b'{"new":1}\n'], ids=["same", "new"])
+def test_adding_again_replaces(case: Case, body: bytes) -> None:
+    put(case.provider, {FILE: b"{}\n", PART: b"{}\n"})
+    assert not put(case.provider, {FILE: body, PART: body})
+    assert case.kept() == {FILE: body, PART: body}
 
 
 def test_additions_and_deletions_go_together_and_what_is_gone_is_gone(case: Case) -> None:
@@ -234,11 +196,7 @@ def test_where_an_addition_fails_nothing_is_deleted(case: Case, monkeypatch: pyt
         else:
             opened = case.provider._open()[0]  # type: ignore[attr-defined]
             method = "_pipe_file" if opened.async_impl else "pipe_file"
-
-            def refuse(*_: object, **__: object) -> None:
-                raise OSError("no room")
-
-            broken.setattr(opened, method, refuse)
+            broken.setattr(opened, method, Mock(side_effect=OSError("no room")))
         try:
             failed: Any = put(case.provider, {PART: b"part"}, FILE)
         except OSError:
@@ -276,7 +234,7 @@ async def test_a_broken_place_fails_no_agent_and_works_again_once_repaired(any_c
     assert report.error is not None
     assert not case.hub or case.hub.token not in report.error
 
-    case.mend_it()
+    case.repair_it()
     store.store_metadata("aaaaaaaaaaa", {"id": "aaaaaaaaaaa"}, refetched=True)
     assert (await store.flush()).stored == ("aaaaaaaaaaa",)
     mark = b'{"observed_at":"2026-11-22T08:00:00.000000Z","refetched_at":"2026-11-22T08:00:00Z"}'

@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,22 +21,18 @@ from fsspec.implementations.memory import MemoryFileSystem
 from atlas.errors import ConfigError
 from atlas.vault import Vault
 from atlas.vault.providers import filesystem
-from atlas.vault.providers.base import Entry
+from atlas.vault.providers.base import ArchiveFile
 from atlas.vault.providers.filesystem import FilesystemProvider
 
 from ...support.clock_settings import standing_at
 from ...support.memory_bucket import memory_bucket
-from .conftest import BUCKET
+from .conftest import BUCKET, put
 
 pytestmark = pytest.mark.integration
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FILE, OTHER = "metadata/2026-11-22/aaaaaaaaaaa.json", "metadata/2026-11-22/bbbbbbbbbbb.json"
 PART = "packed/2026-11-22/20261122T080000000000Z-0a1b2c3d.jsonl.zst"
-
-
-def put(provider: FilesystemProvider, add: dict[str, bytes], *delete: str, seconds: float = 30) -> Any:
-    return provider.commit(add, delete, message="", deadline=time.monotonic() + seconds)
 
 
 @pytest.fixture
@@ -77,33 +72,21 @@ def test_a_process_ends_cleanly(place: str, request: pytest.FixtureRequest, tmp_
     assert (done.stdout, done.stderr) == ("('aaaaaaaaaaa',) None\n", "")
 
 
-def test_a_list_is_never_stale(s3: str) -> None:
-    one, other = FilesystemProvider(s3), FilesystemProvider(s3)
-    put(one, {FILE: b"{}\n"})
-    assert list(one.list("")) == list(other.list("")) == [Entry(FILE, 3)]
-    put(other, {OTHER: b"{}\n", PART: b"part"}, FILE)
-    assert [entry.path for entry in one.list("")] == [OTHER, PART]
-    assert one.read(FILE) is None
-
-
-def test_a_day_of_many_files_is_listed_whole(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_is_whole_and_never_stale(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "20")  # S3's own pages have 1,000
+    one, other = FilesystemProvider(s3), FilesystemProvider(s3)
+    beside = FilesystemProvider(f"{s3}2")
+    put(beside, {FILE: b"other\n"})
+    assert list(one.list("")) == []
+    put(one, {FILE: b"{}\n"})
+    assert list(one.list("")) == list(other.list("")) == [ArchiveFile(FILE, 3)]
     paths = [f"metadata/2026-11-22/video{n:05d}.json" for n in range(70)]
-    provider = FilesystemProvider(s3)
-    assert not put(provider, dict.fromkeys(paths, b"{}\n"))
-    assert [entry.path for entry in provider.list("metadata")] == paths
-    assert not put(provider, {PART: b"part"}, *paths)
-    assert [entry.path for entry in provider.list("")] == [PART]
-
-
-def test_other_things_in_the_bucket_are_none_of_ours(s3: str) -> None:
-    bucket = s3.rpartition("/")[0]
-    put(FilesystemProvider(f"{bucket}/maia2"), {FILE: b"other\n"})
-    provider = FilesystemProvider(s3)
-    assert list(provider.list("")) == []
-    put(provider, {FILE: b"{}\n"})
-    assert list(provider.list("")) == [Entry(FILE, 3)]
-    assert FilesystemProvider(f"{bucket}/maia2").read(FILE) == b"other\n"
+    assert not put(other, dict.fromkeys(paths, b"{}\n"), FILE)
+    assert [entry.path for entry in one.list("metadata")] == paths
+    assert one.read(FILE) is None
+    assert not put(one, {PART: b"part"}, *paths)
+    assert [entry.path for entry in other.list("")] == [PART]
+    assert beside.read(FILE) == b"other\n", "other things in the bucket are none of ours"
 
 
 def test_a_bucket_that_is_missing_is_told_from_an_empty_one(s3: str) -> None:
@@ -195,7 +178,7 @@ def test_what_a_killed_process_left_in_a_folder_is_no_file_and_goes_in_time(tmp_
     old.write_text("half")
     young.write_text("half")
     os.utime(old, (0, 0))
-    assert list(provider.list("")) == [Entry(FILE, 3)]
+    assert list(provider.list("")) == [ArchiveFile(FILE, 3)]
     provider.erase_history()
     assert sorted(path.name for path in old.parent.iterdir()) == [young.name, "aaaaaaaaaaa.json"]
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import time
 from datetime import UTC, date, datetime
-from typing import Any
 
 import pytest
-import tenacity
 import yaml
-from pydantic import SecretStr
 
 from atlas.vault import Vault
 from atlas.vault.dataset_card import CARD
 from atlas.vault.layout import COLUMNS, encode_part
-from atlas.vault.providers.base import Entry, Refused
-from atlas.vault.providers.hub_retries import HubRetries
+from atlas.vault.providers.base import ArchiveFile, Refused
 from atlas.vault.providers.huggingface import HuggingFaceProvider
 from atlas.vault.records import Record
 
 from ...support.fake_hf_hub import DATASET, Fault, Hub
+from .conftest import hub_provider, put
 
 pytestmark = pytest.mark.integration
 
@@ -31,17 +26,7 @@ PART, NEW = (f"packed/2026-11-22/20261122T08000{n}000000Z-0a1b2c3d.jsonl.zst" fo
 
 @pytest.fixture
 def provider(hub: Hub) -> HuggingFaceProvider:
-    return a_provider(hub)
-
-
-def a_provider(hub: Hub, **options: Any) -> HuggingFaceProvider:
-    patience = HubRetries(tenacity.wait_none(), sleep=lambda _: None)
-    token = SecretStr(options.pop("token", hub.token))
-    return HuggingFaceProvider(DATASET, token, endpoint=hub.endpoint, retries=patience, **options)
-
-
-def put(provider: HuggingFaceProvider, add: dict[str, bytes], *delete: str) -> Any:
-    return provider.commit(add, delete, message="Test", deadline=time.monotonic() + 30)
+    return hub_provider(hub)
 
 
 @pytest.mark.parametrize("private", [True, False])
@@ -51,7 +36,7 @@ def test_a_missing_dataset_is_created_private_by_default(
     caplog.set_level(logging.INFO)
     hub.tree = None
     options = {} if private else {"private": False}
-    assert not put(a_provider(hub, **options), {FILE: b"{}\n"})
+    assert not put(hub_provider(hub, **options), {FILE: b"{}\n"})
     assert hub.private is private
     assert hub.files == {FILE: b"{}\n"}
     assert (len(hub.commits), hub.calls("create")) == (1, 1)
@@ -61,58 +46,49 @@ def test_a_missing_dataset_is_created_private_by_default(
 def test_a_dataset_that_another_shard_makes_at_this_moment_is_used(hub: Hub) -> None:
     hub.faults["paths"] = [Fault(404, headers={"X-Error-Code": "RepoNotFound"})]
     hub.private = True
-    assert not put(a_provider(hub, private=False), {FILE: b"{}\n"})
+    assert not put(hub_provider(hub, private=False), {FILE: b"{}\n"})
     assert hub.calls("create") == 1
     assert (hub.private, hub.files) == (True, {FILE: b"{}\n"})
 
 
-def test_a_dataset_that_may_not_be_made_is_said(hub: Hub) -> None:
+async def test_a_missing_dataset_looks_like_a_hidden_one_and_is_made_by_a_flush(hub: Hub) -> None:
     hub.tree = None
-    hub.faults["create"] = [403] * 5
-    with pytest.raises(OSError, match=r"HF_DATASET_ID.*HF_TOKEN may write to it"):
-        put(a_provider(hub), {FILE: b"{}\n"})
-    assert hub.tree is None
-
-
-def test_a_dataset_that_is_missing_cannot_be_told_from_one_that_is_hidden(hub: Hub) -> None:
-    hub.tree = None
-    provider = a_provider(hub)
+    provider = hub_provider(hub)
     for ask in (lambda: list(provider.list("")), lambda: provider.read(FILE)):
         with pytest.raises(FileNotFoundError, match=f"knows no dataset {DATASET}, or does not show it"):
             ask()
     assert hub.calls("create") == 0
-
-
-async def test_a_first_flush_into_a_missing_dataset_needs_no_other_step(hub: Hub) -> None:
-    hub.tree = None
-    store = Vault(a_provider(hub))
+    store = Vault(provider)
     assert store.load_metadata("aaaaaaaaaaa", date(2026, 11, 22)) is None
     store.store_metadata("aaaaaaaaaaa", {})
     assert (await store.flush()).stored == ("aaaaaaaaaaa",)
 
 
-def test_a_wrong_token_makes_nothing(hub: Hub) -> None:
-    provider = a_provider(hub, token="anotherToken")
-    with pytest.raises(OSError, match="HF_TOKEN") as caught:
+def test_a_token_that_may_not_write_makes_nothing(hub: Hub) -> None:
+    hub.tree = None
+    hub.faults["create"] = [403] * 5
+    provider = hub_provider(hub)
+    with pytest.raises(OSError, match=r"HF_DATASET_ID.*HF_TOKEN may write to it"):
         put(provider, {FILE: b"{}\n"})
-    assert "anotherToken" not in str(caught.value)
-    with pytest.raises(OSError, match="HF_TOKEN"):
-        list(provider.list(""))
-    assert hub.requests == []
+    assert hub.tree is None
+    wrong = hub_provider(hub, token="anotherToken")
+    asked = list(hub.requests)
+    for ask in (lambda: put(wrong, {FILE: b"{}\n"}), lambda: list(wrong.list(""))):
+        with pytest.raises(OSError, match="HF_TOKEN") as caught:
+            ask()
+        assert "anotherToken" not in str(caught.value)
+    assert hub.requests == asked
 
 
 def test_the_card_is_written_once_with_the_first_records(hub: Hub, provider: HuggingFaceProvider) -> None:
     for n in range(3):
         assert not put(provider, {FILE: b"%d\n" % n})
-    assert not put(a_provider(hub), {OTHER: b"{}\n"})
+    assert not put(hub_provider(hub), {OTHER: b"{}\n"})
     assert [CARD in change.added.values() for change in hub.commits] == [True, False, False, False]
     assert hub.calls("paths") == 2, "each process looks once"
-
-
-def test_a_card_of_ones_own_is_left_alone(hub: Hub, provider: HuggingFaceProvider) -> None:
     put(provider, {"README.md": b"# Mine\n"})
-    put(a_provider(hub), {FILE: b"{}\n"})
-    assert provider.read("README.md") == b"# Mine\n"
+    put(hub_provider(hub), {FILE: b"{}\n"})
+    assert provider.read("README.md") == b"# Mine\n", "a card of one's own is left alone"
 
 
 def test_the_card_names_the_parts_and_their_columns_for_the_viewer() -> None:
@@ -130,29 +106,24 @@ def test_a_long_list_is_read_page_by_page_and_sorted(hub: Hub, provider: Hugging
     paths = [f"metadata/2026-11-22/video{n:05d}.json" for n in range(2_500)]
     put(provider, dict.fromkeys([*paths, PART], b"{}\n"))
     hub.requests.clear()
-    assert list(provider.list("metadata/2026-11-22")) == [Entry(path, 3) for path in paths]
+    assert list(provider.list("metadata/2026-11-22")) == [ArchiveFile(path, 3) for path in paths]
     assert hub.requests == ["tree"] * 3
-    assert [entry.path for entry in provider.list("")] == ["README.md", *paths, PART]
-
-
-def test_a_page_that_fails_is_asked_for_again(hub: Hub, provider: HuggingFaceProvider) -> None:
-    paths = [f"metadata/2026-11-22/video{n:05d}.json" for n in range(1_500)]
-    put(provider, dict.fromkeys(paths, b"{}\n"))
     hub.faults["tree"] = [503, "half", 429]
-    assert [entry.path for entry in provider.list("metadata")] == paths
+    assert [entry.path for entry in provider.list("")] == ["README.md", *paths, PART]
+    assert not put(provider, {NEW: b"part"}, *paths)
+    assert hub.files == {NEW: b"part", PART: b"{}\n"}
+    assert len(hub.commits) == 2, "many files are packed in one commit"
 
 
-@pytest.mark.parametrize("kind", ["read", "download"])
-def test_a_download_that_fails_is_asked_for_again(hub: Hub, provider: HuggingFaceProvider, kind: str) -> None:
+def test_a_download_that_fails_is_asked_for_again_and_its_address_is_not_shown(
+    hub: Hub, provider: HuggingFaceProvider
+) -> None:
     put(provider, {PART: b"part"})
-    hub.faults[kind] = [503, "cut", Fault(429, headers={"RateLimit": '"resolvers";r=0;t=30'})]
-    if kind == "download":
-        hub.faults[kind].append("half")
-    assert provider.read(PART) == b"part"
-
-
-def test_a_signed_address_of_the_storage_is_not_shown(hub: Hub, provider: HuggingFaceProvider) -> None:
-    put(provider, {PART: b"part"})
+    wait = Fault(429, headers={"RateLimit": '"resolvers";r=0;t=30'})
+    for kind, faults in (("read", [503, "cut", wait]), ("download", [503, "cut", wait, "half"])):
+        hub.faults[kind] = faults
+        assert provider.read(PART) == b"part"
+        assert hub.faults[kind] == []
     hub.faults["download"] = [403]
     with pytest.raises(OSError, match=r"403.*cdn") as caught:
         provider.read(PART)
@@ -160,45 +131,37 @@ def test_a_signed_address_of_the_storage_is_not_shown(hub: Hub, provider: Huggin
 
 
 def test_deletions_whose_answer_was_lost_are_done_once(hub: Hub, provider: HuggingFaceProvider) -> None:
-    put(provider, {FILE: b"{}\n", PART: b"old part"})
+    put(provider, {FILE: b"{}\n", PART: b"old part", OTHER: b"{}\n"})
     hub.faults["commit"] = ["lost"]
     assert not put(provider, {NEW: b"new part"}, FILE, PART)
+    assert hub.files == {NEW: b"new part", OTHER: b"{}\n"}
+    hub.faults["commit"] = ["lost"]
+    for _ in range(2):
+        assert not put(provider, {}, OTHER)
     assert hub.files == {NEW: b"new part"}
-    assert len(hub.commits) == 2
+    assert len(hub.commits) == 3
     provider.erase_history()
     assert hub.says(b"old part") == []
 
 
-def test_deletions_alone_whose_answer_was_lost_are_done_once(hub: Hub, provider: HuggingFaceProvider) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(404, headers={"X-Error-Code": "EntryNotFound"}, text="A file with this name doesn't exist"),
+        Fault(400, text="LFS pointer pointed to a file that does not exist"),
+    ],
+    ids=["a file was deleted", "the part was swept away"],
+)
+def test_a_commit_that_another_process_has_overtaken_is_made_again(
+    hub: Hub, provider: HuggingFaceProvider, fault: Fault
+) -> None:
     put(provider, {FILE: b"{}\n", OTHER: b"{}\n"})
-    hub.faults["commit"] = ["lost"]
-    assert not put(provider, {}, FILE)
-    assert not put(provider, {}, FILE)
-    assert hub.files == {OTHER: b"{}\n"}
-    assert len(hub.commits) == 2
-
-
-def test_what_another_process_deletes_at_this_moment_is_no_error(hub: Hub, provider: HuggingFaceProvider) -> None:
-    put(provider, {FILE: b"{}\n", OTHER: b"{}\n"})
-    gone = Fault(404, headers={"X-Error-Code": "EntryNotFound"}, text="A file with this name doesn't exist")
-    hub.faults["commit"] = [gone]
-    assert not put(provider, {PART: b"part"}, FILE, OTHER)
-    assert hub.files == {PART: b"part"}
-
-
-def test_many_files_are_packed_in_one_commit(hub: Hub, provider: HuggingFaceProvider) -> None:
-    paths = [f"metadata/2026-11-22/video{n:05d}.json" for n in range(1_200)]
-    put(provider, dict.fromkeys(paths, b"{}\n"))
-    assert not put(provider, {PART: b"part"}, *paths)
-    assert hub.files == {PART: b"part"}
-    assert len(hub.commits) == 2
-
-
-def test_several_parts_are_one_commit(hub: Hub, provider: HuggingFaceProvider) -> None:
+    hub.faults["commit"] = [fault]
     parts = {f"packed/2026-11-2{n}/20261122T080000000000Z-0a1b2c3d.jsonl.zst": b"%d" % n for n in range(5)}
-    assert not put(provider, parts)
+    assert not put(provider, parts, FILE, OTHER)
+    assert hub.calls("commit") == 3
     assert hub.files == parts
-    assert len(hub.commits) == 1
+    assert len(hub.commits) == 2
 
 
 def test_a_refusal_of_the_hub_is_told_apart(hub: Hub, provider: HuggingFaceProvider) -> None:
@@ -208,38 +171,34 @@ def test_a_refusal_of_the_hub_is_told_apart(hub: Hub, provider: HuggingFaceProvi
     assert hub.files == {}
 
 
-def test_erasing_history_leaves_what_stands_and_nothing_else(hub: Hub, provider: HuggingFaceProvider) -> None:
+def test_erasing_history_leaves_what_stands_and_nothing_else_of_the_archive(
+    hub: Hub, provider: HuggingFaceProvider
+) -> None:
     kept, gone = (encode_part([Record(id_, date(2026, 11, 22), b'{"id":"%s"}\n' % id_.encode())]) for id_ in ("k", "g"))
-    put(provider, {FILE: b'{"secret":"gone"}\n', OTHER: b'{"kept":1}\n', PART: gone, NEW: kept})
-    put(provider, {FILE: b'{"kept":2}\n'}, PART)
+    put(
+        provider, {FILE: b'{"secret":"gone"}\n', OTHER: b'{"kept":1}\n', PART: gone, NEW: kept, "mine.parquet": b"mine"}
+    )
+    put(provider, {FILE: b'{"kept":2}\n'}, PART, "mine.parquet")
     assert hub.says(gone)
     assert hub.says(b'"secret"')
-
+    hub.age(hours=2)
     provider.erase_history()
-
     assert hub.says(gone) == []
     assert hub.says(b'"secret"') == []
+    assert hub.says(b"mine"), "large files of one's own are left alone"
     assert len(hub.history) == 1
     assert hub.files == {FILE: b'{"kept":2}\n', OTHER: b'{"kept":1}\n', NEW: kept}
 
 
 def test_a_part_that_another_process_took_out_goes_an_hour_later(hub: Hub, provider: HuggingFaceProvider) -> None:
     put(provider, {PART: b"gone", NEW: b"kept"})
-    put(a_provider(hub), {}, PART)
+    put(hub_provider(hub), {}, PART)
     provider.erase_history()
     assert hub.says(b"gone"), "it might be one that another shard is about to commit"
     hub.age(hours=2)
     provider.erase_history()
     assert hub.says(b"gone") == []
     assert provider.read(NEW) == b"kept"
-
-
-def test_large_files_of_ones_own_are_left_alone(hub: Hub, provider: HuggingFaceProvider) -> None:
-    put(provider, {"models/mine.parquet": b"mine", PART: b"part"})
-    put(provider, {}, "models/mine.parquet")
-    hub.age(hours=2)
-    provider.erase_history()
-    assert hub.says(b"mine")
 
 
 def test_a_list_of_large_files_that_does_not_know_those_that_stand_is_not_trusted(
@@ -253,15 +212,6 @@ def test_a_list_of_large_files_that_does_not_know_those_that_stand_is_not_truste
         provider.erase_history()
     assert "f" * 64 in hub.objects
     assert provider.read(PART) == body
-
-
-def test_a_part_that_was_swept_away_before_its_commit_is_uploaded_again(
-    hub: Hub, provider: HuggingFaceProvider
-) -> None:
-    hub.faults["commit"] = [Fault(400, text="LFS pointer pointed to a file that does not exist")]
-    assert not put(provider, {PART: b"part"})
-    assert hub.calls("commit") == 2
-    assert hub.files == {PART: b"part"}
 
 
 @pytest.mark.parametrize("kind", ["squash", "large", "sweep"])
@@ -279,13 +229,3 @@ def test_erasing_that_is_refused_says_so(hub: Hub, provider: HuggingFaceProvider
     hub.faults["squash"] = [403]
     with pytest.raises(OSError, match="HF_TOKEN"):
         provider.erase_history()
-
-
-async def test_half_an_emoji_comes_back_from_a_part_of_the_hub(hub: Hub) -> None:
-    store = Vault(a_provider(hub), "packed", now=lambda: datetime(2026, 11, 22, tzinfo=UTC))
-    answer = {"id": "aaaaaaaaaaa", "snippet": {"title": "half \ud83d", "channelId": "UC1"}}
-    store.store_metadata("aaaaaaaaaaa", answer)
-    await store.flush()
-    loaded = store.load_metadata("aaaaaaaaaaa", date(2026, 11, 22))
-    assert loaded is not None
-    assert json.dumps({key: loaded[key] for key in answer}) == json.dumps(answer)

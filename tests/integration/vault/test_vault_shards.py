@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import tenacity
-from pydantic import SecretStr
 
 from atlas.vault import Vault
 from atlas.vault.layout import decode_part, is_part, video_of
@@ -17,7 +16,8 @@ from atlas.vault.providers.hub_retries import HubRetries
 from atlas.vault.providers.huggingface import HuggingFaceProvider
 from atlas.vault.reader import load
 
-from ...support.fake_hf_hub import DATASET, Fault, Hub
+from ...support.fake_hf_hub import Fault, Hub
+from .conftest import hub_provider
 
 pytestmark = pytest.mark.integration
 
@@ -27,8 +27,7 @@ SHARDS, FLUSHES, RECORDS = 6, 3, 20
 
 
 def a_provider(hub: Hub) -> HuggingFaceProvider:
-    patience = HubRetries(tenacity.wait_random(0.0, 0.05))
-    provider = HuggingFaceProvider(DATASET, SecretStr(hub.token), endpoint=hub.endpoint, retries=patience)
+    provider = hub_provider(hub, retries=HubRetries(tenacity.wait_random(0.0, 0.05)))
     provider.folder_limit = hub.folder_limit
     return provider
 

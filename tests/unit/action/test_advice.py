@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from action import advice
 from atlas.config import settings
 from atlas.database import Database
 from atlas.errors import KeysRejected, SchemaError
@@ -17,8 +18,6 @@ from maia.janitor import _confirm
 
 from ...support.action_step import FakeDocker, Step, ran, result
 from ...support.documents import CHECKOUT
-
-advice = pytest.importorskip("action.advice", reason="the action is part of the checkout, not of the wheel")
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 COMMANDS = ("`atlas migrate`", "`maia keys", "`maia queue add", "`maia hunter`", "`maia janitor")
@@ -81,7 +80,7 @@ def test_a_deletion_beyond_the_bound_is_confirmed_by_the_form(step: Step, docker
         _confirm(cast("Any", SimpleNamespace(beyond=lambda _: ["9 of 10 rows of videos (90%, bound 20%)"])), None)
     docker.plays(run=[ran(2, result=result("janitor", "failure", 2, error=str(refusal.value)))])
     (error,) = step.here(command="janitor").annotations("error")
-    assert "*Delete nothing, and say what would go* ticked (the input `dry-run`)" in error
+    assert "*Delete nothing, and count what would be deleted* ticked (the input `dry-run`)" in error
     assert "*Delete even if it is more than the bound (JANITOR_MAX_SHARE) of a table* ticked (the input `yes`)" in error
     assert "maia janitor" not in error
 
@@ -118,9 +117,9 @@ def texts() -> Iterator[str]:
 
 def test_no_message_that_keeps_a_run_from_its_work_names_a_command() -> None:
     found = list(texts())
-    assert len(found) >= len(advice._SAID)
+    assert len(found) >= len(advice._REPLACEMENTS)
     for text in found:
         said = advice.in_a_workflow(text)
         assert not any(command in said for command in COMMANDS), said
-    for pattern, words in advice._SAID:
+    for pattern, words in advice._REPLACEMENTS:
         assert any(words in advice.in_a_workflow(text) for text in found), f"no message says {pattern}"

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
-
 from ...support.action_step import DSN, FakeDocker, Step, ran, result
 
 OWNER = "postgresql://owner:own%3Apassword@127.0.0.1:5432/maia"
@@ -22,13 +20,8 @@ def test_the_matrix_is_a_list_of_plain_numbers(step: Step, docker: FakeDocker) -
     docker.plays(run=[planned()])
     done = step.run(command="plan", max_shards="5", batch_size="20")
     assert done.code == 0
-    assert done.outputs == {
-        "shards": "[0,1,2]",
-        "run": "4711-2",
-        "outcome": "ok",
-        "exit-code": "0",
-        "stats": '{"shards":3,"wave":1,"due":120}',
-    }
+    stats = '{"shards":3,"wave":1,"due":120}'
+    assert done.outputs == {"shards": "[0,1,2]", "run": "4711-2", "outcome": "ok", "exit-code": "0", "stats": stats}
     assert done.summary.startswith("### Maia plan of the hunter: ok, 3 shards\n\n```text\n120 queries: 3 shards\n```\n")
     assert "| due | 120 |" in done.summary
     assert done.annotations("notice") == []
@@ -40,64 +33,49 @@ def test_the_matrix_is_a_list_of_plain_numbers(step: Step, docker: FakeDocker) -
 
 
 @pytest.mark.parametrize("outcome", ["idle", "quota-exhausted"])
-def test_nothing_to_start_passes_with_a_notice_that_says_why(step: Step, docker: FakeDocker, outcome: str) -> None:
-    docker.plays(run=[planned(0, outcome, reason="nothing ::error:: is due\nuntil noon")])
-    done = step.here(command="plan")
+@pytest.mark.parametrize(
+    ("wave", "churned", "notice"),
+    [
+        ("1", 0, "No shard is started: nothing ::error:: is due until noon"),
+        ("2", 3, "No further shard is started: nothing ::error:: is due until noon"),
+        ("2", 0, ""),
+    ],
+)
+def test_nothing_to_start_passes_with_a_notice_that_says_why(
+    step: Step, docker: FakeDocker, outcome: str, wave: str, churned: int, notice: str
+) -> None:
+    docker.plays(run=[planned(0, outcome, churned=churned, reason="nothing ::error:: is due\nuntil noon")])
+    done = step.here(command="plan", wave=wave, run="4711-2", queries="rust")
     assert (done.code, done.outputs["shards"], done.outputs["outcome"]) == (0, "[]", outcome)
-    assert done.annotations("notice") == [f"Maia: {outcome}: No shard is started: nothing ::error:: is due until noon"]
-    assert f"### Maia plan of the hunter: {outcome}, no shard" in done.summary
-
-
-@pytest.mark.parametrize("outcome", ["idle", "quota-exhausted"])
-def test_a_gate_that_starts_nothing_for_churned_shards_says_why(step: Step, docker: FakeDocker, outcome: str) -> None:
-    docker.plays(run=[planned(0, outcome, churned=3, wave=2, reason="3 shards of wave 1 met a rate limit; no call")])
-    done = step.here(command="plan", wave="2", run="4711-2")
-    assert (done.code, done.outputs["shards"], done.outputs["outcome"]) == (0, "[]", outcome)
-    why = "No further shard is started: 3 shards of wave 1 met a rate limit; no call"
-    assert done.annotations("notice") == [f"Maia: {outcome}: {why}"]
-
-
-def test_a_gate_without_churned_shards_needs_no_notice(step: Step, docker: FakeDocker) -> None:
-    docker.plays(run=[planned(0, "idle")])
-    done = step.here(command="plan", wave="2", run="4711-2", queries="rust")
-    assert (done.code, done.outputs["shards"]) == (0, "[]")
-    assert done.annotations("notice") == []
+    assert done.annotations("notice") == ([f"Maia: {outcome}: {notice}"] if notice else [])
+    of_wave = ", wave 2" if wave == "2" else ""
+    assert f"### Maia plan of the hunter{of_wave}: {outcome}, no shard" in done.summary
     (run,) = docker.of("run")
-    assert run["env"]["MAIA_WAVE"] == "2"
-    assert "--queries" not in run["arguments"]
-    assert "plan of the hunter, wave 2: idle, no shard" in done.summary
+    assert run["env"]["MAIA_WAVE"] == wave
+    assert ("--queries" in run["arguments"]) is (wave == "1")
 
 
-def test_queries_come_on_standard_input(step: Step, docker: FakeDocker) -> None:
+def test_queries_of_the_input_and_of_a_file_come_on_standard_input(step: Step, docker: FakeDocker) -> None:
     docker.plays(run=[planned(1)])
     text = "lofi hip hop\n" + "\n".join(f"--query {i} 'ü" for i in range(20_000))
-    done = step.here(command="plan", queries=text)
+    (step.folder / "workspace").mkdir()
+    (step.folder / "workspace" / "q.txt").write_text("rust\n")
+    done = step.here(command="plan", queries=text, queries_file="q.txt")
     assert done.outputs["shards"] == "[0]"
     (run,) = docker.of("run")
     assert "--interactive" in run["arguments"]
     assert run["arguments"][run["arguments"].index("--queries") + 1] == "-"
-    assert run["stdin"] == text
-
-
-def test_queries_of_a_file_come_with_those_of_the_input(step: Step, docker: FakeDocker) -> None:
-    docker.plays(run=[planned(1)])
-    (step.folder / "workspace").mkdir()
-    (step.folder / "workspace" / "q.txt").write_text("rust\n")
-    step.here(command="plan", queries="go", queries_file="q.txt")
-    assert docker.of("run")[0]["stdin"] == "go\nrust\n"
+    assert run["stdin"] == f"{text}\nrust\n"
 
 
 @pytest.mark.parametrize("shards", [None, "3", 3.0, True, -1, 5, 10**9])
-def test_a_plan_that_says_no_usable_number_fails(step: Step, docker: FakeDocker, shards: object) -> None:
-    docker.plays(run=[planned(shards)])
+def test_a_plan_without_a_usable_number_fails(step: Step, docker: FakeDocker, shards: object) -> None:
+    docker.plays(run=[planned(shards), ran()])
     done = step.here(command="plan")
     assert (done.code, done.outputs["shards"], done.outputs["outcome"]) == (1, "[]", "failure")
-    assert "did not say how many shards" in done.annotations("error")[0]
-
-
-def test_a_plan_without_a_result_fails(step: Step, docker: FakeDocker) -> None:
-    docker.plays(run=[ran()])
-    assert step.here(command="plan").code == 1
+    assert "returned no valid number of shards" in done.annotations("error")[0]
+    if shards is None:
+        assert step.here(command="plan").code == 1, "nor does one without a result file pass"
 
 
 def test_a_plan_that_fails_starts_nothing(step: Step, docker: FakeDocker) -> None:
@@ -110,23 +88,23 @@ def test_a_plan_that_fails_starts_nothing(step: Step, docker: FakeDocker) -> Non
     assert done.summary.startswith("### Maia plan of the tracker: failed\n")
 
 
-# ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_suspended_keys_are_tried_again_where_that_is_asked(step: Step, docker: FakeDocker) -> None:
-    lifted = ["0123456789ab", "ba9876543210"]
-    docker.plays(run=[planned(keys_resumed=[*lifted, "::error::", 7])])
+@pytest.mark.parametrize(
+    ("resumed", "notice"),
+    [
+        (
+            ["0123456789ab", "ba9876543210", "::error::", 7],
+            "Suspensions lifted: 0123456789ab, ba9876543210. YouTube's next refusal suspends a key again.",
+        ),
+        ([], "No key of the ring was suspended."),
+    ],
+)
+def test_suspended_keys_are_tried_again_where_that_is_asked(
+    step: Step, docker: FakeDocker, resumed: list[object], notice: str
+) -> None:
+    docker.plays(run=[planned(keys_resumed=resumed)])
     done = step.here(command="plan", resume_keys="true")
     assert "--resume-keys" in docker.of("run")[0]["arguments"]
-    assert done.annotations("notice") == [
-        f"Maia: suspended keys: Tried again from now on: {', '.join(lifted)}. YouTube's next refusal suspends again."
-    ]
-
-
-def test_where_no_key_was_suspended_it_says_so(step: Step, docker: FakeDocker) -> None:
-    docker.plays(run=[planned(keys_resumed=[])])
-    done = step.here(command="plan", resume_keys="true")
-    assert done.annotations("notice") == ["Maia: suspended keys: No key of the ring was suspended."]
+    assert done.annotations("notice") == [f"Maia: suspended keys: {notice}"]
 
 
 @pytest.mark.parametrize(("value", "left"), [("", False), ("true", False), ("false", True)])
@@ -136,9 +114,6 @@ def test_an_older_schema_is_left_as_it_is_where_that_is_asked(
     docker.plays(run=[planned()])
     step.here(command="plan", auto_migrate=value)
     assert ("--no-migrate" in docker.of("run")[0]["arguments"]) is left
-
-
-# ── migrate ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_migration_has_the_owners_url_and_neither_keys_nor_tokens(step: Step, docker: FakeDocker) -> None:
@@ -154,13 +129,9 @@ def test_a_migration_has_the_owners_url_and_neither_keys_nor_tokens(step: Step, 
     assert plan["env"]["DATABASE_URL"] == DSN
     assert "MIGRATE_DATABASE_URL" not in plan["env"]
     assert {"own%3Apassword", "own:password"} <= set(done.masks)
-
-
-def test_without_an_owners_url_the_agents_own_migrates(step: Step, docker: FakeDocker) -> None:
-    docker.plays(run=[ran(), planned()])
-    step.env["MIGRATE_DATABASE_URL"] = ""
+    step.env["MIGRATE_DATABASE_URL"] = ""  # without an owner's URL, the agent's own
     step.here(command="plan", migrate="true")
-    assert docker.of("run")[0]["env"]["DATABASE_URL"] == DSN
+    assert docker.of("run")[2]["env"]["DATABASE_URL"] == DSN
 
 
 def test_a_migration_that_fails_is_the_plans_failure(step: Step, docker: FakeDocker) -> None:

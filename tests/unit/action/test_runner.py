@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
-
 from action.runner import LARGEST_SUMMARY, Runner
 
 from ...support.action_step import commands, outputs_of
@@ -16,70 +14,47 @@ from ...support.action_step import commands, outputs_of
 HOSTED = {"GITHUB_ACTIONS": "true"}
 
 
-def said(out: io.BytesIO) -> str:
-    return out.getvalue().decode()
+@pytest.fixture
+def out() -> io.BytesIO:
+    return io.BytesIO()
 
 
-def test_foreign_output_is_between_lines_that_stop_commands() -> None:
-    out = io.BytesIO()
+def test_foreign_output_is_between_lines_that_stop_commands(out: io.BytesIO) -> None:
     runner = Runner(HOSTED, out)
     with runner.foreign() as write:
         write(b"::error::title of a video\n##[add-mask]x\n::set-env name=PATH::x\nno end of line ::")
-    runner.notice("Maia", "done")
-    assert commands(said(out)) == [("notice", {"title": "Maia"}, "done")]
-
-
-def test_the_word_that_resumes_commands_cannot_be_guessed() -> None:
-    out = io.BytesIO()
-    for _ in range(2):
-        with Runner(HOSTED, out).foreign():
-            pass
-    tokens = {line.rpartition("::")[2] for line in said(out).splitlines() if "stop-commands" in line}
-    assert len(tokens) == 2
-    assert all(len(token) == 32 for token in tokens)
-
-
-def test_commands_are_resumed_after_an_error_too() -> None:
-    out = io.BytesIO()
-    with pytest.raises(ValueError, match="x"), Runner(HOSTED, out).foreign() as write:
+        runner.line("Stopping the container.")  # as from another thread
+    with pytest.raises(ValueError, match="x"), runner.foreign() as write:
         write(b"half a line")
         raise ValueError("x")
-    assert commands(said(out)) == []
+    runner.notice("Maia", "done")
+    log = out.getvalue().decode()
+    assert commands(log) == [("notice", {"title": "Maia"}, "done")]
+    assert "no end of line ::\nStopping the container.\n" in log
+    tokens = {line.rpartition("::")[2] for line in log.splitlines() if "stop-commands" in line}
+    assert [len(token) for token in tokens] == [32, 32], "the word that resumes commands cannot be guessed"
 
 
-def test_a_line_from_another_thread_does_not_run_into_one_that_is_being_written() -> None:
-    out = io.BytesIO()
-    runner = Runner(HOSTED, out)
-    with runner.foreign() as write:
-        write(b"half a line")
-        runner.line("Stopping the container.")
-    assert "half a line\nStopping the container.\n" in said(out)
-
-
-def test_outputs_are_appended_as_the_runner_reads_them(tmp_path: Path) -> None:
+def test_outputs_are_appended_as_the_runner_reads_them(tmp_path: Path, out: io.BytesIO) -> None:
     path = tmp_path / "output"
     path.write_text("earlier=1\n")
-    runner = Runner({**HOSTED, "GITHUB_OUTPUT": str(path)}, io.BytesIO())
+    runner = Runner({**HOSTED, "GITHUB_OUTPUT": str(path)}, out)
     runner.output("outcome", "ok")
     runner.output("text", "a\nshards=[9]\nb")
     assert outputs_of(path.read_text()) == {"earlier": "1", "outcome": "ok", "text": "a shards=[9] b"}
+    Runner({**HOSTED, "GITHUB_OUTPUT": str(tmp_path)}, out).output("outcome", "ok")
+    assert [name for name, _, _ in commands(out.getvalue().decode())] == ["warning"], "a file that cannot be written"
 
 
-def test_a_summary_is_cut_below_githubs_limit(tmp_path: Path) -> None:
+def test_a_summary_is_cut_below_githubs_limit(tmp_path: Path, out: io.BytesIO) -> None:
     path = tmp_path / "summary"
-    runner = Runner({**HOSTED, "GITHUB_STEP_SUMMARY": str(path)}, io.BytesIO())
+    runner = Runner({**HOSTED, "GITHUB_STEP_SUMMARY": str(path)}, out)
     runner.summary("# Maia\n")
     runner.summary("é" * 79 + "\n" + ("é" * 79 + "\n") * 20_000)
     runner.summary("more\n")
     assert len(path.read_bytes()) < LARGEST_SUMMARY + 200 < 2**20
     assert path.read_text().startswith("# Maia\né")
     assert "The rest is left out: too long." in path.read_text()
-
-
-def test_a_file_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
-    out = io.BytesIO()
-    Runner({**HOSTED, "GITHUB_OUTPUT": str(tmp_path)}, out).output("outcome", "ok")
-    assert [name for name, _, _ in commands(said(out))] == ["warning"]
 
 
 def test_a_log_without_a_reader_stops_nothing(tmp_path: Path) -> None:
@@ -99,8 +74,7 @@ def test_a_log_without_a_reader_stops_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "output").read_text() == "outcome=ok\n"
 
 
-def test_by_hand_all_is_readable_and_no_secret_is_printed() -> None:
-    out = io.BytesIO()
+def test_by_hand_all_is_readable_and_no_secret_is_printed(out: io.BytesIO) -> None:
     runner = Runner({}, out)
     runner.mask("secret")
     with runner.group("docker pull x"), runner.foreign() as write:
@@ -108,7 +82,7 @@ def test_by_hand_all_is_readable_and_no_secret_is_printed() -> None:
     runner.error("Maia: config (78)", "100 % wrong\nWhat to do: fix it.")
     runner.output("outcome", "config")
     runner.summary("### Maia\n")
-    assert said(out).splitlines() == [
+    assert out.getvalue().decode().splitlines() == [
         "docker pull x ...",
         "pulled",
         "error: Maia: config (78): 100 % wrong What to do: fix it.",

@@ -6,8 +6,6 @@ import re
 
 import pytest
 
-pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
-
 from action.runner import command
 from action.text import escape_workflow_commands, fenced, last_line, one_line, sanitize, span
 
@@ -23,9 +21,6 @@ from ...support.action_step import commands
 )  # fmt: skip
 def test_a_line_of_the_log_is_never_a_command(text: str) -> None:
     assert commands(escape_workflow_commands(one_line(text))) == []
-
-
-def test_what_is_no_command_stays_as_it_is() -> None:
     assert escape_workflow_commands("a std::vector, #1 and [2]") == "a std::vector, #1 and [2]"
 
 
@@ -36,18 +31,14 @@ def test_a_line_is_one_line_without_control_characters(text: str) -> None:
     assert line.isprintable()
 
 
-def test_a_line_has_a_limit() -> None:
+def test_a_line_has_a_limit_and_line_feeds_of_a_text_stay() -> None:
     assert len(one_line("x" * 10**6)) == 1000
     assert one_line("é" * 1000) == "é" * 1000
-
-
-def test_line_feeds_of_a_text_stay() -> None:
     assert sanitize("a\nb\rc") == "a\nb c"
 
 
-def test_the_last_line_is_what_was_said_last() -> None:
-    said = b"docker: no such image.\nSee 'docker run --help'.\n\n"
-    assert last_line(said) == "docker: no such image."
+def test_the_last_line_is_the_one_before_the_help() -> None:
+    assert last_line(b"docker: no such image.\nSee 'docker run --help'.\n\n") == "docker: no such image."
     assert last_line(b"a\nRun 'docker run --help' for more information\n") == "a"
     assert last_line(b"") == ""
     assert last_line(b"caf\xe9\n") == "caf\ufffd"

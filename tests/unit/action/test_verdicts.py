@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("action", reason="the action is part of the checkout, not of the wheel")
-
 from action.verdicts import OUT_OF_MEMORY, VERDICTS, verdict_of
 from maia.runtime.exitcodes import EXIT_CODES, Outcome
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from atlas.models.parsing import MAX_COUNT
 from atlas.models.youtube import Video
 from atlas.vault.records import EncodingError, decode, encode, mark
-from maia.agents.snowball import normalise
+from maia.agents.enrichment import normalise
 from maia.youtube import Answer, Malformed
 
 from ...support.api_captures import KEY, READ, SOURCES, Capture, Corpus, captured_answers, own_answers

@@ -51,10 +51,8 @@ def nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("maia.commands.agents", "maia.janitor", "maia.workflow.plan"):
         monkeypatch.setattr(f"{module}.run", _begin)
     monkeypatch.setattr("maia.commands.verdict.run_process", _begin)
-    monkeypatch.setattr("maia.commands.verdict.set_up_logging", lambda **_: None)
-    monkeypatch.setattr("maia.commands.agents.set_up_logging", lambda **_: None)
-    monkeypatch.setattr("maia.commands.janitor.set_up_logging", lambda **_: None)
-    monkeypatch.setattr("maia.commands.plan.set_up_logging", lambda **_: None)
+    for module in ("verdict", "agents", "janitor", "plan"):
+        monkeypatch.setattr(f"maia.commands.{module}.set_up_logging", lambda **_: None)
     # made once, not for each line
     monkeypatch.setattr(maia.cli, "app", lambda: COMMAND_OF["maia"])
     monkeypatch.setattr(atlas.cli, "app", COMMAND_OF["atlas"])
@@ -156,7 +154,7 @@ def test_any_command_line_is_understood_or_refused_with_a_message(line: list[str
     elif ended.code == 2 and not ended.out:
         assert re.search(r"(?m)^(Error|Usage): ", ended.err), ended.err
     elif ended.code == REACHED:
-        assert re.search(rf"(?m)^{program}: |^Error", ended.err) or "No keys" in ended.out, ended.err
+        assert re.search(rf"(?m)^{program}(?: db)?: |^Error", ended.err) or "No keys" in ended.out, ended.err
 
 
 @examples(400)
@@ -224,6 +222,7 @@ def test_no_minutes_are_no_option_as_in_the_workflows(
     [
         ["atlas", "events", "--since", "nonsense"],
         ["atlas", "export", "--table", "videos", "--until", "9999-12-31T23:59:59-23:00"],
+        ["maia", "hunter", "--cycles", "2", "--max-minutes", "1"],
         ["maia", "janitor", "--max-minutes", "nan"],
         ["maia", "plan", "tracker", "--queries", "queries.txt"],
         ["maia", "queue", "add", "--file", "nowhere.txt"],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from atlas import redaction
@@ -22,6 +19,9 @@ from atlas.errors import AtlasError
 from atlas.proxies import proxy_of
 from atlas.redaction import scrub
 from atlas.vault.factory import provider_from_settings
+
+from ...support.examples import examples
+from ...support.forked_commands import Forked, forked_commands
 
 ADDRESSES = [
     "DATABASE_URL", "MIGRATE_DATABASE_URL", "JANITOR_DATABASE_URL", "VAULT_URL", "HTTPS_PROXY", "PREFECT_API_URL",
@@ -46,27 +46,23 @@ ways = st.sampled_from([lambda text: text, lambda text: quote(text, safe=""), qu
 
 @contextlib.contextmanager
 def given_as(name: str, value: str) -> Iterator[None]:
-    """The environment of a command that would reach nothing, and nothing that was remembered before."""
+    """The environment of a command that would reach nothing, and nothing remembered from before."""
     variables = {"DATABASE_URL": "mysql://nowhere", "VAULT_PROVIDER": "fsspec", "HF_DATASET_ID": "me/x", name: value}
-    before = {each: os.environ.get(each) for each in variables}
     known = set(redaction._known)
     redaction._known.clear()
-    os.environ.update(variables)
-    settings.reload()
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            for each in variables.items():
+                patch.setenv(*each)
+            settings.reload()
+            yield
     finally:
-        for each, old in before.items():
-            if old is None:
-                del os.environ[each]
-            else:
-                os.environ[each] = old
         redaction._known.update(known)
         settings.reload()
 
 
-def said_by_parts() -> Iterator[str]:
-    """What each part that reads such a setting says by itself."""
+def messages_of_parts() -> Iterator[str]:
+    """Yield what each part that reads such a setting prints or raises."""
 
     def check_vault() -> None:
         provider_from_settings().check()
@@ -83,18 +79,18 @@ def parts_of(password: str) -> set[str]:
     return {piece for piece in redaction._DELIMITERS.split(password.replace("%", "/")) if len(piece) > 8} | {password}
 
 
-@profile(deadline=None)
+@examples(200)
 @given(st.sampled_from(ADDRESSES), st.sampled_from(FORMS), passwords, ways)
 @example("VAULT_URL", "user:{}@host/x", "correcthorse", str)
 @example("HTTPS_PROXY", "http://user:{}@host/x", "12/correcthorse", str)
 @example("HTTPS_PROXY", "host=h user=u password={} dbname=x", "correcthorse", str)
 def test_no_part_of_a_password_is_in_an_error(name: str, form: str, password: str, way: Any) -> None:
     with given_as(name, form.format(way(password))):
-        for said in said_by_parts():
-            assert not [part for part in parts_of(password) if part in said], (name, said)
+        for text in messages_of_parts():
+            assert not [part for part in parts_of(password) if part in text], (name, text)
 
 
-@profile(deadline=None)
+@examples(200)
 @given(st.sampled_from([*ADDRESSES, *WORDS]), st.sampled_from(FORMS), passwords, ways)
 @example("HF_TOKEN", "user:{}@host/x", r"correcthorse\batterystaple", str)
 @example("DATABASE_URL", "postgres:/user:{}@h/x", "correcthorse:batterystaple", lambda text: quote(text, safe=""))
@@ -104,27 +100,24 @@ def test_a_foreign_text_that_shows_a_setting_shows_no_password(name: str, form: 
     with given_as(name, value):
         settings.notices  # noqa: B018  reads the settings
         for text in (f"cannot reach {value}", f"InvalidURL({value!r})", f"bad port: {written}, {password}"):
-            said = scrub(text)
-            assert not [part for part in parts_of(password) if part in said], (name, said)
+            scrubbed = scrub(text)
+            assert not [part for part in parts_of(password) if part in scrubbed], (name, scrubbed)
 
 
-COMMANDS = [
-    ["atlas", "status"], ["atlas", "vault", "verify"], ["atlas", "forget", "--video", "a", "--yes"], ["maia", "keys"],
-    ["maia", "plan", "hunter"],
-]  # fmt: skip
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Forked]:
+    with forked_commands() as found:
+        yield found
 
 
 @pytest.mark.parametrize("form", ["user:{}@host/x", "s3:/user:{}@bucket/x", "host=h user=u password={} dbname=x"])
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_commands_show_no_password(tmp_path: Path, command: list[str], form: str) -> None:
+@pytest.mark.parametrize(
+    "command", ["atlas status", "atlas vault verify", "atlas forget --video a --yes", "maia keys", "maia plan hunter"]
+)
+def test_commands_show_no_password(commands: Forked, tmp_path: Path, command: str, form: str) -> None:
     password = "correcthorse/batterystaple"
     env = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"}}
     env |= {"HOME": str(tmp_path), "VAULT_PROVIDER": "fsspec", **dict.fromkeys(ADDRESSES, form.format(password))}
-    program, *arguments = command
-    done = subprocess.run(
-        [sys.executable, "-c", f"from {program}.cli import main; main()", *arguments],
-        env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-    assert done.returncode == 78, done.stderr
-    assert not [part for part in parts_of(password) if part in done.stdout + done.stderr]
+    code, printed = commands.run(command, env, tmp_path)
+    assert code == 78, printed
+    assert not [part for part in parts_of(password) if part in printed]

@@ -68,25 +68,18 @@ instants = anywhen | near_changes
 @examples(700)
 @given(at=instants)
 @example(at=datetime(2026, 11, 1, 9, tzinfo=UTC))
-def test_every_instant_lies_in_its_day_and_days_follow_each_other_without_a_gap(at: datetime) -> None:
-    """Seen to catch: a reset 24 hours after the start; a start that is reckoned with the offset of the instant."""
-    start, reset = quota_start(at), quota_reset(at)
+def test_each_instant_lies_in_its_day_of_23_24_or_25_hours_from_midnight_on(at: datetime) -> None:
+    """Seen to catch: a reset 24 hours after the start; a zone without daylight saving time; that of Denver."""
+    start, reset, day = quota_start(at), quota_reset(at), quota_day(at)
+    assert day == (at + offset(at)).date()
     assert start <= at < reset
+    assert reset - start == length(day)
     assert start.tzinfo is reset.tzinfo is UTC
     assert quota_start(start) == start == quota_reset(start - TICK)
     assert quota_start(reset) == reset == quota_reset(reset - TICK)
-    assert quota_day(start) == quota_day(at) == quota_day(reset - TICK)
-    assert (quota_day(start - TICK), quota_day(reset)) == (quota_day(at) - DAY, quota_day(at) + DAY)
-
-
-@examples(700)
-@given(at=instants)
-def test_a_day_has_23_24_or_25_hours_as_the_law_has_it_and_begins_at_midnight_there(at: datetime) -> None:
-    """Seen to catch: a zone that knows no daylight saving time (Etc/GMT+8); another one that has it (Denver)."""
-    start, reset = quota_start(at), quota_reset(at)
-    assert quota_day(at) == (at + offset(at)).date()
-    assert reset - start == length(quota_day(at))
-    # by the rule of the law, and by the data base of time zones
+    assert quota_day(start) == day == quota_day(reset - TICK)
+    assert (quota_day(start - TICK), quota_day(reset)) == (day - DAY, day + DAY)
+    # by the rule of the law, and by the database of time zones
     assert (start + offset(start)).time() == (reset + offset(reset)).time() == time()
     local = start.astimezone(ZoneInfo("America/Los_Angeles"))
     assert (local.time(), local.fold) == (time(), 0)
@@ -97,7 +90,7 @@ def test_a_day_has_23_24_or_25_hours_as_the_law_has_it_and_begins_at_midnight_th
 def test_the_same_instant_counts_for_the_same_day_however_it_is_written(at: datetime, minutes: int, fold: int) -> None:
     """Seen to catch: a day that is taken from the time as it is written."""
     elsewhere = at.astimezone(timezone(timedelta(minutes=minutes))).replace(fold=fold)
-    pacific = at.astimezone(PACIFIC)  # in the hour that comes twice, its fold tells which
+    pacific = at.astimezone(PACIFIC)  # in the hour that comes twice, its fold says which
     for written in (elsewhere, pacific):
         assert quota_day(written) == quota_day(at)
         assert (quota_start(written), quota_reset(written)) == (quota_start(at), quota_reset(at))

@@ -39,13 +39,9 @@ from ...support.action_step import commands, result
 CODES = (0, 1, 2, 69, 75, 78, 125, 126, 127, 130, 137, 143, 99)
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 HOSTILE = (
-    "::set-output name=churned::true",
-    "x\n::stop-commands::tok",
-    "##[add-mask]a",
-    "\x1b]8;;x\x07",
-    "a\r::error::b",
+    "::set-output name=churned::true", "x\n::stop-commands::tok", "##[add-mask]a", "\x1b]8;;x\x07", "a\r::error::b",
     KEY,
-)
+)  # fmt: skip
 ODD = odd_values(
     *HOSTILE, *({name: 1} for name in HOSTILE), {"rows": [{"shard": text, "outcome": text} for text in HOSTILE]}
 )
@@ -58,12 +54,8 @@ DEEP = ODD | ODD | ODD | ODD | st.just(nested(100_000))
 def whole(code: int) -> dict[str, Any]:
     """The result file of a run that ended so."""
     words = {0: "ok", 1: "failure", 2: "failure", 69: "unavailable", 75: "churn", 78: "config", 130: "cancelled"}
-    stats = {
-        "searches": 3,
-        "calls": {"search": 3},
-        "rows": [{"wave": 1, "shard": "0/2", "stats": {"a": 1}}],
-        "reason": "r",
-    }
+    rows = [{"wave": 1, "shard": "0/2", "stats": {"a": 1}}]
+    stats = {"searches": 3, "calls": {"search": 3}, "rows": rows, "reason": "r"}
     return result(outcome=words.get(code, "failure"), code=code, error="why", stats=stats)
 
 
@@ -183,29 +175,23 @@ def test_whatever_a_flow_returns_has_an_outcome(stats: dict[str, Any]) -> None:
 
 @examples(300)
 @given(
-    rows=st.lists(
-        st.fixed_dictionaries({"stats": st.none() | st.dictionaries(st.text(max_size=6), ODD, max_size=3)}), max_size=3
-    )
+    rows=st.lists(st.fixed_dictionaries({"stats": st.none() | st.dictionaries(st.text(), ODD, max_size=3)}), max_size=3)
 )
 def test_the_rows_of_a_run_are_reported_whatever_their_stats_hold(rows: list[dict[str, Any]]) -> None:
     """The table over all shards is made of rows that any image may have written to the database.
 
     Seen to catch: `figures` that takes any name, so that a column of the table is called as an image pleases.
     """
-    whole_rows = [
-        {
-            "wave": 1,
-            "shard": "0/1",
-            "outcome": "ok",
-            "exit_code": 0,
-            "started_at": NOW,
-            "finished_at": NOW,
-            "error": None,
-        }
-        | row
-        for row in rows
-    ]
-    stats = run_report("hunter", whole_rows)  # type: ignore[arg-type]
+    row = {
+        "wave": 1,
+        "shard": "0/1",
+        "outcome": "ok",
+        "exit_code": 0,
+        "started_at": NOW,
+        "finished_at": NOW,
+        "error": None,
+    }
+    stats = run_report("hunter", [row | one for one in rows])  # type: ignore[arg-type]
     markdown = summary.waves(stats["rows"], stats["totals"])
     assert is_plain(markdown)
     assert not any(text in markdown for text in HOSTILE)

@@ -57,6 +57,10 @@ words = st.sampled_from(
 texts = st.text(_in_environment, max_size=40)
 quoted = st.builds(lambda quote, text: f"{quote}{text}{quote}", st.sampled_from("'\""), texts | words | numbers)
 values = words | numbers | texts | quoted | st.builds(lambda text, n: text * n, texts, st.integers(100, 2_000))
+of_programs = (
+    values | st.text(_anything, max_size=30) | st.integers() | st.floats() | st.booleans() | st.none()
+    | st.lists(st.none(), max_size=2) | st.binary(max_size=5)
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -71,19 +75,19 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
         settings.reload()
 
 
-def looked_at(name: str, variable: str) -> Any:
-    """The setting's value, or the error in its place, of which all is checked that is promised."""
+def read(name: str) -> Any:
+    """Return the setting's value, or the error in its place, which names it and ends with 78."""
     try:
         return getattr(settings, name)
     except ConfigError as error:
         assert error.exit_code == 78
-        assert str(error).startswith(f"{variable}: "), error
+        assert str(error).startswith(f"{name.upper()}: "), error
         assert "docs/configuration.md" in str(error)
         return error
 
 
-def can_be_worked_with(name: str, value: Any) -> None:
-    """What the product does with settings must not be what finds out that one is useless."""
+def check_usable(name: str, value: Any) -> None:
+    """The product's use of a setting must not be what finds out that it is useless."""
     default = Settings.model_fields[name].get_default(call_default_factory=True)
     if isinstance(value, bool) or value is None:
         assert default is None or isinstance(default, bool)
@@ -107,56 +111,36 @@ def can_be_worked_with(name: str, value: Any) -> None:
         assert now - timedelta(days=3 * 366) < now < now + timedelta(days=3 * 366)
 
 
-@examples(600)
-@given(name=st.sampled_from(NAMES), value=values)
-@example(name="hunter_lease_seconds", value="inf")
-@example(name="hunter_published_within_hours", value="1e300")
-@example(name="retention_events_days", value="9" * 12)
-@example(name="hunter_tag_allow", value="a{99999999999999999999}")
-@example(name="hunter_tag_deny", value="(" * 3000 + ")" * 3000)
-@example(name="database_pool_size", value="1000000000000")
-@example(name="atlas_clock", value="1000000x@2100-01-01=0001-01-01")
-@example(name="hunter_tag_allow", value="[[a]")
-@example(name="hunter_language", value="\udcff")
-@example(name="hf_token", value="\udcff")
-def test_any_value_of_the_environment_is_one_of_its_type_or_an_error_that_names_it(name: str, value: str) -> None:
-    """Seen to catch: only ``re.error`` is caught of a pattern; a lease, or a clock, without an end."""
-    variable = name.upper()
-    with environment({variable: value}):
-        found = looked_at(name, variable)
-        if not isinstance(found, ConfigError):
-            can_be_worked_with(name, found)
-            return
-        # the others can be used, and the whole is refused at the start of a run, naming this one
-        assert name == "janitor_batch_size" or settings.janitor_batch_size == 5_000
-        try:
-            settings.check()
-        except ConfigError as error:
-            assert variable in str(error)
-        else:
-            raise AssertionError(f"check() lets {variable} pass")
+@examples(500)
+@given(written=st.dictionaries(st.sampled_from(NAMES), values, min_size=1, max_size=6))
+@example(written={"hunter_lease_seconds": "inf"})
+@example(written={"hunter_published_within_hours": "1e300", "retention_events_days": "9" * 12})
+@example(written={"hunter_tag_allow": "a{99999999999999999999}", "hunter_tag_deny": "(" * 3000 + ")" * 3000})
+@example(written={"hunter_tag_allow": "[[a]", "database_pool_size": "1000000000000"})
+@example(written={"atlas_clock": "1000000x@2100-01-01=0001-01-01"})
+@example(written={"hunter_language": "\udcff", "hf_token": "\udcff"})
+def test_each_value_is_of_its_type_or_an_error_and_all_errors_are_named_at_once(written: dict[str, str]) -> None:
+    """Seen to catch: `re.error` alone is caught of a pattern; a clock without an end; a check that ends at the first.
 
-
-@examples(120)
-@given(given_=st.dictionaries(st.sampled_from(NAMES), values, min_size=2, max_size=6))
-def test_all_that_is_wrong_is_named_at_once_and_nothing_that_is_right(given_: dict[str, str]) -> None:
-    """Seen to catch: a check that ends at the first; good values that are lost beside a wrong one."""
-    with environment({name.upper(): value for name, value in given_.items()}):
-        found = {name: looked_at(name, name.upper()) for name in given_}
+    A good value must not be lost beside a wrong one.
+    """
+    with environment({name.upper(): value for name, value in written.items()}):
+        found = {name: read(name) for name in written}
         wrong = {name.upper() for name, value in found.items() if isinstance(value, ConfigError)}
+        assert "janitor_batch_size" in written or settings.janitor_batch_size == 5_000
         try:
             settings.check()
         except ConfigError as error:
             named = {name.upper() for name in NAMES if f"{name.upper()}: " in str(error)}
-            # the rings are made of the pool, which is looked at as a whole only then
+            # the rings are made of the pool, which is parsed as a whole only then
             assert named == wrong or "YOUTUBE_API_KEY_POOL_JSON" in str(error)
         else:
             assert not wrong
-    for name, value in given_.items():
+    for name, value in written.items():
         if not isinstance(found[name], ConfigError):
             with environment({name.upper(): value}):
-                again = looked_at(name, name.upper())
-            # what keeps statistics for longer is said in another setting
+                check_usable(name, again := read(name))
+            # another setting allows longer statistics
             assert again == found[name] or name == "retention_statistics_days"
 
 
@@ -170,42 +154,31 @@ def test_all_that_is_wrong_is_named_at_once_and_nothing_that_is_right(given_: di
 @example(name="notify_urls", before="nothing=json://", after="")
 def test_no_error_shows_a_part_of_a_secret(name: str, before: str, after: str) -> None:
     """Seen to catch: an explanation with the input of the validation; a pool whose wrong keys are named."""
-    said: list[str] = []
+    shown: list[str] = []
     if name == "database_url" and not before.startswith("mysql"):
         # user, host and database are shown beside the form of a password that has to be encoded
         before, after = f"postgresql://user:{before}", f"{after}@host/database"
     with environment({name.upper(): before + PLANTED + after}):
         for use in (lambda: getattr(settings, name), settings.check, lambda: settings.key_rings):
             try:
-                said.append(repr(use()))
+                shown.append(repr(use()))
             except ConfigError as error:
-                # as a log, a traceback and an event would show it
-                said += [str(error), repr(error), "".join(traceback.format_exception(error))]
-        said.append(repr(settings))
-        # and what a foreign library says of it is scrubbed, once it was read
-        if isinstance(value := looked_at(name, name.upper()), SecretStr) and name != "notify_urls":
-            said.append(scrub(f"cannot use {value.get_secret_value()} there"))
-    assert not [text for text in said if PLANTED in text]
+                shown += [str(error), repr(error), "".join(traceback.format_exception(error))]
+        shown.append(repr(settings))
+        # what a foreign library says of it is scrubbed, once it was read
+        if isinstance(value := read(name), SecretStr) and name != "notify_urls":
+            shown.append(scrub(f"cannot use {value.get_secret_value()} there"))
+    assert not [text for text in shown if PLANTED in text]
 
 
 @examples(400)
-@given(
-    name=st.sampled_from(NAMES),
-    value=values
-    | st.text(_anything, max_size=30)
-    | st.integers()
-    | st.floats()
-    | st.booleans()
-    | st.none()
-    | st.lists(st.none(), max_size=2)
-    | st.binary(max_size=5),
-)
-def test_what_a_program_sets_is_refused_as_what_the_environment_says(name: str, value: Any) -> None:
-    """Seen to catch: an override that takes what the environment may not say (no validation)."""
+@given(name=st.sampled_from(NAMES), value=of_programs)
+def test_an_override_is_refused_like_a_value_of_the_environment(name: str, value: Any) -> None:
+    """Seen to catch: an override without validation."""
     before = getattr(settings, name)
     try:
         with settings.override(**{name: value}):
-            can_be_worked_with(name, getattr(settings, name))
+            check_usable(name, getattr(settings, name))
     except ConfigError as error:
         assert str(error).startswith(f"{name.upper()}: ")
     assert getattr(settings, name) == before
@@ -227,8 +200,8 @@ def test_any_env_file_is_read_or_refused(lines: list[str], broken: bytes) -> Non
     try:
         settings.check()
     except ConfigError as error:
-        said = str(error)
-        assert any(name.upper() in said for name in NAMES) or re.search(r"\.env( cannot be read|, line \d+): ", said)
+        text = str(error)
+        assert any(name.upper() in text for name in NAMES) or re.search(r"\.env( cannot be read|, line \d+): ", text)
     finally:
         Path(".env").unlink()
         settings.reload()

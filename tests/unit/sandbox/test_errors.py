@@ -29,8 +29,8 @@ CAPTURED = {
     "403_unregistered_caller_RECONSTRUCTED": errors.unregistered(),
     "404_playlistNotFound": errors.refusal("not-found"),
     "429_search_per_day_project_2026-09": errors.quota_spent(Bucket.SEARCH, "1", 100, NOW),
-    "500_backendError": errors.backend_error(500),
-    "503_backendError": errors.backend_error(503),
+    "500_backendError": errors.refusal("backend-500"),
+    "503_backendError": errors.refusal("backend-503"),
 }
 ADDED = {"domain", "location", "locationType", "metadata", "service"}  # what a trimmed or rebuilt body lost
 COMPARED = {"code", "status", "reason", "domain", "@type", "location", "locationType", "quota_unit", "quota_limit"}

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from youtube_sandbox.errors import ApiError
-from youtube_sandbox.fields import parse_fields, select
-from youtube_sandbox.schema import KNOWN
+from youtube_sandbox.fields import KNOWN_FIELDS, parse_fields, select
 
 DOCUMENT: dict[str, Any] = {
     "kind": "list",
@@ -61,9 +60,9 @@ def test_what_cannot_be_read_is_refused(fields: str) -> None:
 @pytest.mark.parametrize("fields", ["item", "items/snippets", "items(id,snippet(tagz))", "kind/x"])
 def test_a_field_that_no_answer_has_is_refused(fields: str) -> None:
     with pytest.raises(ApiError):
-        parse_fields(fields, KNOWN["videos"])
+        parse_fields(fields, KNOWN_FIELDS["videos"])
 
 
-@pytest.mark.parametrize("endpoint", KNOWN)
+@pytest.mark.parametrize("endpoint", KNOWN_FIELDS)
 def test_known_fields_pass(endpoint: str) -> None:
-    parse_fields("items(id,snippet,*),items/*/anything/below,etag,kind", KNOWN[endpoint])
+    parse_fields("items(id,snippet,*),items/*/anything/below,etag,kind", KNOWN_FIELDS[endpoint])

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from youtube_sandbox.log import CallLog, Entry
+from youtube_sandbox.log import CallLog, LoggedCall
 
 
-def entry(log: CallLog, endpoint: str = "search", status: int = 200, key: str = "k", agent: str = "") -> Entry:
-    return Entry(
+def entry(log: CallLog, endpoint: str = "search", status: int = 200, key: str = "k", agent: str = "") -> LoggedCall:
+    return LoggedCall(
         seq=log.next_seq(),
         at="",
         schedule="",

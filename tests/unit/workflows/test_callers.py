@@ -35,43 +35,23 @@ def test_it_calls_the_released_workflow_and_uses_nothing_else(name: str) -> None
 
 
 @every_caller
-def test_what_it_passes_is_known(name: str) -> None:
-    given = set(job(name)["with"])
-    assert given <= set(called("inputs"))
-    hunters = {"queries", "queries-file"}
-    assert set(called("inputs")) - given == ({"source"} if name == "hunter.yml" else {"source", *hunters})
-
-
-@every_caller
-def test_nothing_in_it_has_to_be_edited(name: str) -> None:
+def test_what_it_passes_is_known_and_need_not_be_edited(name: str) -> None:
     """What differs between repositories is a variable, a secret, or asked for when it is started by hand."""
-    constant = {key for key, value in job(name)["with"].items() if "${{" not in value}
-    assert constant == {"agent"}
-
-
-@every_caller
-def test_numbers_arrive_as_numbers(name: str) -> None:
-    for key, value in job(name)["with"].items():
+    given = job(name)["with"]
+    not_given = {"source"} if name == "hunter.yml" else {"source", "queries", "queries-file"}
+    assert set(called("inputs")) - set(given) == not_given
+    assert set(given) <= set(called("inputs"))
+    assert {key for key, value in given.items() if "${{" not in value} == {"agent"}
+    for key, value in given.items():
         if called("inputs")[key]["type"] == "number":
             assert value.startswith("${{ fromJSON("), key
-
-
-@every_caller
-def test_its_defaults_are_those_of_the_workflow_it_calls(name: str) -> None:
-    for key, given in called("inputs").items():
-        value = job(name)["with"].get(key, "")
         last = re.search(r"\|\| ('?)([^'|]*)\1\)? }}$", value)
         if last and not last[2].startswith("vars."):
-            assert last[2] == given["default"], key
-
-
-@every_caller
-def test_started_by_hand_it_asks_for_inputs_that_it_passes_on(name: str) -> None:
+            assert last[2] == called("inputs")[key]["default"], key
     asked = workflow(name)["on"]["workflow_dispatch"]["inputs"]
     assert set(asked) == set(re.findall(r"\binputs\.([\w-]+)", text(name)))
-    for given in asked.values():
-        assert given["description"]
-        assert given["type"] in {"string", "number", "boolean"}
+    assert all(one["description"] for one in asked.values())
+    assert {one["type"] for one in asked.values()} <= {"string", "number", "boolean"}
 
 
 def test_each_starts_at_an_odd_minute_of_its_own() -> None:

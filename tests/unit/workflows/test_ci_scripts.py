@@ -27,9 +27,6 @@ def shellcheck(*arguments: str, text: str | None = None) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# ── shell ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_the_scripts_have_no_finding_and_can_be_run() -> None:
     for path in SHELL:
         assert path.stat().st_mode & 0o111, path.name
@@ -49,10 +46,7 @@ def test_what_stands_in_yaml_is_one_command_without_logic_or_interpolation() -> 
             line = (guard.sub("", written) if path == ACTION else written).strip()
             assert "\n" not in line, f"{path.name}: {line}"
             assert not any(word in line for word in ("${{", "&&", "||", ";", " | ")), f"{path.name}: {line}"
-
-
-def test_the_commands_in_yaml_have_no_finding() -> None:
-    """actionlint looks into those of workflows; no linter looks into those of a composite action."""
+    # actionlint looks into those of workflows; no linter looks into those of a composite action
     lines = [step["run"] for path in FILES for step in steps(path) if "run" in step]
     shellcheck("--shell=bash", "-", text="\n".join(lines) + "\n")
 
@@ -69,9 +63,6 @@ def test_a_workflow_starts_with_no_permission_and_keeps_no_credentials(path: Pat
             assert step["with"]["persist-credentials"] is False
 
 
-# ── sandbox.sh, no-containers.sh, go-tools.sh, packages.sh ──────────────────────────────────────────────────────────
-
-
 def test_the_sandbox_gets_its_faults_and_is_waited_for(programs: Programs, tmp_path: Path) -> None:
     programs.add("docker")
     programs.add("curl")
@@ -79,15 +70,10 @@ def test_the_sandbox_gets_its_faults_and_is_waited_for(programs: Programs, tmp_p
     assert done.returncode == 0, done.stderr
     build, start, wait = programs.calls
     assert build == "docker build --quiet --tag pleiades-maia:latest ."
-    assert start.endswith(
-        "maia sandbox --port 8080 --videos 20000 --fault rate-limit:search:after=1 --fault slow:videos"
-    )
+    faults = "--fault rate-limit:search:after=1 --fault slow:videos"
+    assert start.endswith(f"maia sandbox --port 8080 --videos 20000 {faults}")
     assert "--retry-connrefused" in wait
-
-
-def test_a_sandbox_that_does_not_start_shows_its_log(programs: Programs, tmp_path: Path) -> None:
-    programs.add("docker")
-    programs.add("curl", "exit 7")
+    programs.add("curl", "exit 7")  # one that does not start shows its log
     assert programs.run("sandbox.sh", cwd=tmp_path).returncode == 1
     assert programs.calls[-1] == "docker logs youtube-sandbox"
 
@@ -105,16 +91,13 @@ def test_the_tools_are_put_on_path(programs: Programs, tmp_path: Path) -> None:
     done = programs.run("go-tools.sh", "act", "actionlint", cwd=tmp_path, GITHUB_PATH=str(tmp_path / "path"))
     assert done.stdout == "/go/bin\n"
     assert (tmp_path / "path").read_text() == "/go/bin\n"
+    installed = ["nektos/act", "rhysd/actionlint/cmd/actionlint"]
     assert [call.split("@")[0] for call in programs.calls[:2]] == [
-        "go install github.com/nektos/act",
-        "go install github.com/rhysd/actionlint/cmd/actionlint",
+        f"go install github.com/{name}" for name in installed
     ]
-
-
-def test_a_tool_that_is_not_known_is_refused(programs: Programs, tmp_path: Path) -> None:
-    programs.add("go")
-    assert programs.run("go-tools.sh", "jq", cwd=tmp_path).returncode == 2
-    assert programs.calls == []
+    calls = programs.calls
+    assert programs.run("go-tools.sh", "jq", cwd=tmp_path).returncode == 2, "a tool that is not known"
+    assert programs.calls == calls
 
 
 @pytest.mark.parametrize(("built", "code"), [("1.2.3", 0), ("1.2.4", 1)])

@@ -8,7 +8,18 @@ import re
 import pytest
 
 from ...support.documents import document, sections, table
-from ...support.workflow_reading import AGENTS, CALLERS, JANITOR, MAIA, jobs, step_of_maia, text, workflow
+from ...support.workflow_reading import (
+    AGENTS,
+    CALLERS,
+    JANITOR,
+    MAIA,
+    REPORT,
+    WATCH,
+    jobs,
+    step_of_maia,
+    text,
+    workflow,
+)
 
 DOCUMENT = "docs/actions.md"
 START = 1
@@ -35,39 +46,27 @@ def test_no_schedule_starts_before_it_can_be_green(name: str, heading: str) -> N
     assert "https://github.com/pleiades/maia/releases/latest" in section.text
 
 
-def spans(rows: list[tuple[str, ...]]) -> set[str]:
-    return {row[0].strip("`") for row in rows}
-
-
-def secrets() -> list[tuple[str, ...]]:
-    return list(table(document(DOCUMENT), "secret", "who gets it", "meaning"))
-
-
-def variables() -> list[tuple[str, ...]]:
-    return list(table(document(DOCUMENT), "variable", "meaning", "default"))
-
-
-def test_every_secret_is_documented() -> None:
-    assert spans(secrets()) == set(workflow(MAIA)["on"]["workflow_call"]["secrets"])
-
-
-def test_every_secret_goes_where_it_is_said_to_go() -> None:
+def test_every_secret_is_documented_and_goes_where_the_page_says() -> None:
+    rows = [(row[0].strip("`"), row[1]) for row in table(document(DOCUMENT), "secret", "who gets it", "meaning")]
+    assert {name for name, _ in rows} == set(workflow(MAIA)["on"]["workflow_call"]["secrets"])
     kinds = {"plan": ("plan",), "gate": ("gate",), "shards": ("shards", "wave")}
     kinds["every job"] = (*(prefix for names in kinds.values() for prefix in names), "verdict")
-    kinds["janitor"] = ("janitor",)
-    kinds["every job"] += kinds["janitor"]
-    every = {**jobs(MAIA), **jobs(JANITOR)}
-    for name, who, _ in secrets():
+    kinds |= {"janitor": ("janitor",), "report": ("page",), "watch": ("check",)}
+    for own in ("janitor", "report", "watch"):
+        kinds["every job"] += kinds[own]
+    every = {**jobs(MAIA), **jobs(JANITOR), "page": jobs(REPORT)["page"], **jobs(WATCH)}
+    for name, who in rows:
         prefixes = tuple(prefix for kind in who.split(", ") for prefix in kinds[kind])
-        given = {job for job, content in every.items() if name.strip("`") in step_of_maia(content)["env"]}
+        given = {job for job, content in every.items() if name in step_of_maia(content)["env"]}
         assert given == {job for job in every if job.startswith(prefixes)}, name
 
 
 def test_every_variable_is_documented_with_its_default() -> None:
-    used = {match for name in (*CALLERS, JANITOR) for match in re.findall(r"\bvars\.(\w+)", text(name))}
-    assert spans(variables()) == used
-    for name, _, default in variables():
-        written = re.search(rf"vars\.{name.strip('`')} \|\| '([^']+)'", text("hunter.yml"))
+    used = {match for name in (*CALLERS, JANITOR, REPORT, WATCH) for match in re.findall(r"\bvars\.(\w+)", text(name))}
+    rows = {row[0].strip("`"): row[2] for row in table(document(DOCUMENT), "variable", "meaning", "default")}
+    assert set(rows) == used
+    for name, default in rows.items():
+        written = re.search(rf"vars\.{name} \|\| '([^']+)'", text("hunter.yml"))
         if written:
             assert default == f"`{written[1]}`"
         else:
@@ -77,12 +76,9 @@ def test_every_variable_is_documented_with_its_default() -> None:
 def test_every_input_is_documented_with_its_default() -> None:
     rows = list(table(document(DOCUMENT), "input", "type", "default"))
     inputs = workflow(MAIA)["on"]["workflow_call"]["inputs"]
-    expected = []
-    for name, given in inputs.items():
-        default = given.get("default")
-        shown = "required" if default is None else f"`{default}`" if default else "none"
-        expected.append((f"`{name}`", given["type"], shown))
-    assert rows == expected
+    defaults = {name: given.get("default") for name, given in inputs.items()}
+    shown = {name: "required" if one is None else f"`{one}`" if one else "none" for name, one in defaults.items()}
+    assert rows == [(f"`{name}`", given["type"], shown[name]) for name, given in inputs.items()]
 
 
 def runs_in_30_days(cron: str) -> int:
@@ -115,14 +111,11 @@ def test_the_minutes_add_up() -> None:
         assert a_month == f"{runs_in_30_days(cron) * computed:,}", schedule
 
 
-def test_the_janitors_day_is_as_it_is_scheduled() -> None:
-    (schedule,) = workflow(JANITOR)["on"]["schedule"]
-    (row,) = table(document(DOCUMENT), "schedule", "runs in 30 days", "jobs a run", "billed in 30 days")
-    assert row[:3] == (f"`{schedule['cron']}`", "30", str(len(jobs(JANITOR))))
-    assert row[3] == f"{30 * math.ceil(START)} to {30 * (START + 1)}"
-
-
 def test_the_minutes_are_shown_for_the_schedules_as_they_are() -> None:
     for name in CALLERS:
         (schedule,) = workflow(name)["on"]["schedule"]
         assert f"| `{schedule['cron']}` |" in document(DOCUMENT)
+    (schedule,) = workflow(JANITOR)["on"]["schedule"]
+    (row,) = table(document(DOCUMENT), "schedule", "runs in 30 days", "jobs a run", "billed in 30 days")
+    assert row[:3] == (f"`{schedule['cron']}`", "30", str(len(jobs(JANITOR))))
+    assert row[3] == f"{30 * math.ceil(START)} to {30 * (START + 1)}"

@@ -30,9 +30,6 @@ def values(name: str) -> dict[str, str]:
 def test_its_commands_are_those_of_the_end_to_end_tests() -> None:
     shown = [line for section in sections(document(DOCUMENT)) for block in section.blocks for line in block.lines]
     assert [line for line in shown if TESTED.match(line)] == [*EXPORT, *COMMANDS]
-
-
-def test_the_foreign_command_has_the_options_that_are_in_actrc() -> None:
     options = example(".actrc").read_text(encoding="utf-8").split("\n")
     assert FOREIGN.endswith(" ".join(options).strip().replace("=.act/", "=../maia/.act/"))
 
@@ -43,12 +40,9 @@ def test_it_names_the_version_of_act_that_is_tested() -> None:
     assert named in (CHECKOUT / ".github/scripts/go-tools.sh").read_text(encoding="utf-8")
 
 
-def test_what_is_secret_stays_out_of_git() -> None:
+def test_the_example_secrets_are_secrets_of_the_workflows_and_stay_out_of_git() -> None:
     ignored = example(".gitignore").read_text(encoding="utf-8").splitlines()
     assert {".act/", ".secrets", ".vars"} <= set(ignored)
-
-
-def test_the_example_secrets_are_secrets_of_the_workflows() -> None:
     assert set(values(".secrets.example")) <= set(workflow(MAIA)["on"]["workflow_call"]["secrets"])
     assert {"DATABASE_URL", "YOUTUBE_API_KEY_POOL_JSON"} == set(values(".secrets.example"))
     json.loads(values(".secrets.example")["YOUTUBE_API_KEY_POOL_JSON"])

@@ -18,7 +18,6 @@ from maia.youtube import (
     NotFound,
     PageTokenInvalid,
     QuotaExhausted,
-    RateLimited,
     SearchPage,
     ServerError,
     VideoList,
@@ -27,121 +26,99 @@ from maia.youtube import (
 )
 
 ERRORS: dict[str, tuple[type[YouTubeError], dict[str, Any]]] = {
-    "400_API_KEY_INVALID_trimmed.json": (KeyInvalid, {"reason": "API_KEY_INVALID"}),
-    "400_invalidChannelId.json": (BadRequest, {"reason": "invalidChannelId"}),
-    "400_invalidPageToken_RECONSTRUCTED.json": (PageTokenInvalid, {}),
-    "400_keyInvalid_legacy.json": (KeyInvalid, {"reason": "keyInvalid"}),
-    "403_API_KEY_HTTP_REFERRER_BLOCKED.json": (KeyBlocked, {"project": "620831776016"}),
-    "403_API_KEY_SERVICE_BLOCKED.json": (KeyBlocked, {"reason": "API_KEY_SERVICE_BLOCKED", "project": None}),
-    "403_SERVICE_DISABLED.json": (KeyBlocked, {"reason": "SERVICE_DISABLED", "project": "69696969"}),
-    "403_accessNotConfigured_2020.json": (KeyBlocked, {"project": "711560230058"}),
-    "403_dailyLimitExceeded.json": (QuotaExhausted, {"project": None, "limit": None}),
-    "403_permission_reason_SERVICE_UNAVAILABLE.json": (Forbidden, {}),
-    "403_quotaExceeded.json": (QuotaExhausted, {"project": None}),
-    "403_unregistered_caller_RECONSTRUCTED.json": (KeyBlocked, {"reason": "forbidden"}),
-    "404_playlistNotFound.json": (NotFound, {"reason": "playlistNotFound"}),
-    "429_search_per_day_limit_zero.json": (QuotaExhausted, {"project": "368441505633", "limit": 0}),
-    "429_search_per_day_project_2026-09.json": (QuotaExhausted, {"project": "994147049083", "limit": 100}),
-    "429_video_uploads_per_day.json": (QuotaExhausted, {"project": None, "limit": None}),
-    "500_backendError.json": (ServerError, {"status": 500}),
-    "503_backendError.json": (ServerError, {"status": 503}),
+    "400_API_KEY_INVALID_trimmed": (KeyInvalid, {"reason": "API_KEY_INVALID"}),
+    "400_invalidChannelId": (BadRequest, {"reason": "invalidChannelId"}),
+    "400_invalidPageToken_RECONSTRUCTED": (PageTokenInvalid, {}),
+    "400_keyInvalid_legacy": (KeyInvalid, {"reason": "keyInvalid"}),
+    "403_API_KEY_HTTP_REFERRER_BLOCKED": (KeyBlocked, {"project": "620831776016"}),
+    "403_API_KEY_SERVICE_BLOCKED": (KeyBlocked, {"reason": "API_KEY_SERVICE_BLOCKED", "project": None}),
+    "403_SERVICE_DISABLED": (KeyBlocked, {"reason": "SERVICE_DISABLED", "project": "69696969"}),
+    "403_accessNotConfigured_2020": (KeyBlocked, {"project": "711560230058"}),
+    "403_dailyLimitExceeded": (QuotaExhausted, {"project": None, "limit": None}),
+    "403_permission_reason_SERVICE_UNAVAILABLE": (Forbidden, {}),
+    "403_quotaExceeded": (QuotaExhausted, {"project": None}),
+    "403_unregistered_caller_RECONSTRUCTED": (KeyBlocked, {"reason": "forbidden"}),
+    "404_playlistNotFound": (NotFound, {"reason": "playlistNotFound"}),
+    "429_search_per_day_limit_zero": (QuotaExhausted, {"project": "368441505633", "limit": 0}),
+    "429_search_per_day_project_2026-09": (QuotaExhausted, {"project": "994147049083", "limit": 100}),
+    "429_video_uploads_per_day": (QuotaExhausted, {"project": None, "limit": None}),
+    "500_backendError": (ServerError, {"status": 500}),
+    "503_backendError": (ServerError, {"status": 503}),
 }
-
 ANSWERS: dict[str, tuple[type[Answer[Any]], int]] = {
-    "joostlek/video/base.json": (VideoList, 0),
-    "joostlek/video_response_1.json": (VideoList, 2),
-    "joostlek/video_response_2.json": (VideoList, 1),
-    "joostlek/video_response_snippet.json": (VideoList, 1),
-    "python-youtube/search/search_by_developer.json": (SearchPage, 5),
-    "python-youtube/search/search_by_event.json": (SearchPage, 25),
-    "python-youtube/search/search_by_keywords_p1.json": (SearchPage, 25),
-    "python-youtube/search/search_by_keywords_p2.json": (SearchPage, 25),
-    "python-youtube/search/search_by_location.json": (SearchPage, 5),
-    "python-youtube/search/search_videos_by_channel.json": (SearchPage, 5),
-    "python-youtube/videos/video_api_response.json": (VideoList, 1),
-    "python-youtube/videos/videos_chart_paged_1.json": (VideoList, 5),
-    "python-youtube/videos/videos_chart_paged_2.json": (VideoList, 3),
-    "python-youtube/videos/videos_info_multi.json": (VideoList, 2),
-    "python-youtube/videos/videos_info_single.json": (VideoList, 1),
+    "joostlek/video/base": (VideoList, 0),
+    "joostlek/video_response_1": (VideoList, 2),
+    "joostlek/video_response_2": (VideoList, 1),
+    "joostlek/video_response_snippet": (VideoList, 1),
+    "python-youtube/search/search_by_developer": (SearchPage, 5),
+    "python-youtube/search/search_by_event": (SearchPage, 25),
+    "python-youtube/search/search_by_keywords_p1": (SearchPage, 25),
+    "python-youtube/search/search_by_keywords_p2": (SearchPage, 25),
+    "python-youtube/search/search_by_location": (SearchPage, 5),
+    "python-youtube/search/search_videos_by_channel": (SearchPage, 5),
+    "python-youtube/videos/video_api_response": (VideoList, 1),
+    "python-youtube/videos/videos_chart_paged_1": (VideoList, 5),
+    "python-youtube/videos/videos_chart_paged_2": (VideoList, 3),
+    "python-youtube/videos/videos_info_multi": (VideoList, 2),
+    "python-youtube/videos/videos_info_single": (VideoList, 1),
 }
-
-RESOURCES = {"joostlek/video/1/base.json", "python-youtube/videos/video_info.json"}
-
-# Parts of a video, each to be read as that part of one.
+RESOURCES = ("joostlek/video/1/base", "python-youtube/videos/video_info")
 PARTS = {
-    "contentDetails": ["joostlek/video/1/contentDetails.json", "python-youtube/videos/video_content_details.json"],
-    "snippet": ["joostlek/video/1/snippet.json", "python-youtube/videos/video_snippet.json"],
-    "statistics": ["joostlek/video/1/statistics.json", "python-youtube/videos/video_statistics.json"],
-    "localizations": ["joostlek/video/1/localizations.json"],
-    "player": ["joostlek/video/1/player.json"],
-    "status": ["joostlek/video/1/status.json", "python-youtube/videos/video_status.json"],
-    "topicDetails": ["joostlek/video/1/topicDetails.json", "python-youtube/videos/video_topic_details.json"],
-    "recordingDetails": ["python-youtube/videos/video_recording_details.json"],
-    "paidProductPlacementDetails": ["python-youtube/videos/video_paid_product_placement_details.json"],
-}
-
-# Resources that Maia does not ask for.
-FOREIGN = {
-    "joostlek/channel_response_snippet.json",
-    "joostlek/playlist_item_response_snippet_content_details.json",
-    "python-youtube/channels/channel_info_multi.json",
-    "python-youtube/channels/channel_info_single.json",
-    "python-youtube/channels/info.json",
-    "python-youtube/channels/info_multiple.json",
-    "python-youtube/channels/update_resp.json",
-    "python-youtube/playlist_items/insert_response.json",
-    "python-youtube/playlist_items/playlist_items_filter_video.json",
-    "python-youtube/playlist_items/playlist_items_multi.json",
-    "python-youtube/playlist_items/playlist_items_paged_1.json",
-    "python-youtube/playlist_items/playlist_items_paged_2.json",
-    "python-youtube/playlist_items/playlist_items_single.json",
-    "python-youtube/videos/video_category_info.json",
-}
-
-
-def names(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}
+    **{
+        f"joostlek/video/1/{part}": part
+        for part in ("contentDetails", "snippet", "statistics", "localizations", "player", "status", "topicDetails")
+    },
+    **{
+        f"python-youtube/videos/video_{name}": part
+        for name, part in {
+            "content_details": "contentDetails", "snippet": "snippet", "statistics": "statistics", "status": "status",
+            "topic_details": "topicDetails", "recording_details": "recordingDetails",
+            "paid_product_placement_details": "paidProductPlacementDetails",
+        }.items()
+    },
+}  # fmt: skip
+FOREIGN = (
+    "joostlek/channel_response_snippet", "joostlek/playlist_item_response_snippet_content_details",
+    *(
+        f"python-youtube/channels/{name}"
+        for name in ("channel_info_multi", "channel_info_single", "info", "info_multiple", "update_resp")
+    ),
+    "python-youtube/playlist_items/insert_response",
+    *(
+        f"python-youtube/playlist_items/playlist_items_{name}"
+        for name in ("filter_video", "multi", "paged_1", "paged_2", "single")
+    ),
+    "python-youtube/videos/video_category_info",
+)  # fmt: skip
+"""Resources that Maia does not ask for."""
 
 
-def load(shared_data: Path, name: str) -> Any:
-    return json.loads(captured(shared_data, name))
+@pytest.fixture(scope="module")
+def answers(shared_data: Path) -> dict[str, bytes]:
+    folder = shared_data / "youtube-responses"
+    return {file.relative_to(folder).with_suffix("").as_posix(): file.read_bytes() for file in folder.rglob("*.json")}
 
 
-def captured(shared_data: Path, name: str) -> bytes:
-    return (shared_data / "youtube-responses" / name).read_bytes()
-
-
-def test_every_captured_error_is_in_the_table(shared_data: Path) -> None:
-    assert names(shared_data / "youtube-errors") == set(ERRORS)
+def test_every_captured_file_is_in_a_table(shared_data: Path, answers: dict[str, bytes]) -> None:
+    assert {file.stem for file in (shared_data / "youtube-errors").rglob("*.json")} == set(ERRORS)
+    assert set(answers) == {*ANSWERS, *RESOURCES, *PARTS, *FOREIGN}
 
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_a_captured_error_is_classified(name: str, shared_data: Path) -> None:
-    body = (shared_data / "youtube-errors" / name).read_bytes()
+    """A day quota must never churn, nor a rate limit suspend anything."""
+    body = (shared_data / "youtube-errors" / f"{name}.json").read_bytes()
     expected, attributes = ERRORS[name]
-
     error = classify(int(name[:3]), body, {}, Bucket.SEARCH)
-
     assert type(error) is expected
     assert {key: getattr(error, key) for key in attributes} == attributes
-    # A day quota must never churn, nor a rate limit suspend anything.
-    assert not isinstance(error, RateLimited)
-
-
-def test_every_captured_answer_is_in_a_table(shared_data: Path) -> None:
-    parts = {name for listed in PARTS.values() for name in listed}
-    known = {*ANSWERS, *RESOURCES, *parts, *FOREIGN}
-
-    assert names(shared_data / "youtube-responses") == known
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_a_captured_answer_is_read_whole(name: str, shared_data: Path) -> None:
+def test_a_captured_answer_is_read_whole(name: str, answers: dict[str, bytes]) -> None:
     expected, count = ANSWERS[name]
-    body = load(shared_data, name)
-
-    answer = expected.read(captured(shared_data, name))
-
+    body = json.loads(answers[name])
+    answer = expected.read(answers[name])
     assert (len(answer.items), answer.dropped) == (count, 0)
     assert answer.next_page_token == body.get("nextPageToken")
     assert [item.raw for item in answer.items] == body["items"]
@@ -149,37 +126,29 @@ def test_a_captured_answer_is_read_whole(name: str, shared_data: Path) -> None:
         agrees(item, resource)
 
 
-@pytest.mark.parametrize("name", sorted(RESOURCES))
-def test_a_captured_resource_is_read(name: str, shared_data: Path) -> None:
-    resource = load(shared_data, name)
-
+@pytest.mark.parametrize("name", [*RESOURCES, *PARTS])
+def test_a_captured_resource_or_part_of_a_video_is_read(name: str, answers: dict[str, bytes]) -> None:
+    resource = json.loads(answers[name])
+    if name in PARTS:
+        resource = {"id": "vid-0000001", PARTS[name]: resource}
     agrees(Video.from_resource(resource), resource)
 
 
-@pytest.mark.parametrize(("part", "name"), [(part, name) for part, listed in PARTS.items() for name in listed])
-def test_a_captured_part_of_a_video_is_read(part: str, name: str, shared_data: Path) -> None:
-    resource = {"id": "vid-0000001", part: load(shared_data, name)}
-
-    agrees(Video.from_resource(resource), resource)
-
-
-@pytest.mark.parametrize("name", sorted(FOREIGN))
-def test_what_maia_does_not_ask_for_is_refused(name: str, shared_data: Path) -> None:
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_maia_does_not_ask_for_is_refused(name: str, answers: dict[str, bytes]) -> None:
     with pytest.raises(YouTubeError, match="no youtube#videoListResponse"):
-        VideoList.read(captured(shared_data, name))
+        VideoList.read(answers[name])
 
 
 def agrees(item: Any, resource: Mapping[str, Any]) -> None:
     """Nothing that the resource says may be lost on the way: a None where it has a value is a defect."""
-    snippet = resource.get("snippet", {})
-    statistics = resource.get("statistics", {})
-    details = resource.get("contentDetails", {})
+    snippet, statistics = resource.get("snippet", {}), resource.get("statistics", {})
     for attribute, said in {
         "title": snippet.get("title"),
         "channel_id": snippet.get("channelId"),
         "channel_title": snippet.get("channelTitle"),
         "category_id": snippet.get("categoryId"),
-        "duration": details.get("duration"),
+        "duration": resource.get("contentDetails", {}).get("duration"),
         "views": statistics.get("viewCount"),
         "likes": statistics.get("likeCount"),
     }.items():

@@ -18,50 +18,40 @@ WINDOW = {
     "published_before": datetime(2026, 11, 22, 13, 30, 0, 999999, timezone(timedelta(hours=1))),
 }
 OK = bodies.video_list(bodies.video())
+ALWAYS = {"part": "snippet", "type": "video", "order": "date", "maxResults": "50"}
+ASKED = {"publishedAfter": "2026-11-21T12:00:00Z", "publishedBefore": "2026-11-22T12:30:00Z"}
 
 
-async def test_search(client: YouTubeClient, api: aioresponses, ring: FakeRing) -> None:
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        (
+            WINDOW | {"page_token": "CAoQAA", "region": "DE", "language": "de", "safe_search": "none", "category": 10},
+            ASKED | {
+                "pageToken": "CAoQAA", "regionCode": "DE", "relevanceLanguage": "de", "safeSearch": "none",
+                "videoCategoryId": "10",
+            },
+        ),
+        (WINDOW, ASKED),
+        (dict.fromkeys(WINDOW), {}),
+    ],
+    ids=["all", "a window alone", "an open window"],
+)  # fmt: skip
+async def test_search(
+    client: YouTubeClient, api: aioresponses, ring: FakeRing, given: dict[str, Any], asked: dict[str, str]
+) -> None:
     other = {"id": {"kind": "youtube#channel", "channelId": "UC1"}}
-    api.get(
-        ANY,
-        body=bodies.search_page(bodies.search_result("a"), other, bodies.search_result("b"), token="CBQQAA"),
-    )
-
-    page = await client.search(
-        "häuser & co", page_token="CAoQAA", region="DE", language="de", safe_search="none", category=10, **WINDOW
-    )
-
+    found = bodies.search_result("a"), other, bodies.search_result("b")
+    api.get(ANY, body=bodies.search_page(*found, token="CBQQAA"))
+    page = await client.search("häuser & co", **given)
     assert [item.id for item in page.items] == ["a", "b"]
     assert (page.dropped, page.next_page_token) == (1, "CBQQAA")
     assert page.raw["items"][1] == other
     [(url, _)] = calls(api)
     assert url.path == "/youtube/v3/search"
-    assert dict(url.query) == {
-        "part": "snippet",
-        "type": "video",
-        "order": "date",
-        "q": "häuser & co",
-        "maxResults": "50",
-        "pageToken": "CAoQAA",
-        "publishedAfter": "2026-11-21T12:00:00Z",
-        "publishedBefore": "2026-11-22T12:30:00Z",
-        "regionCode": "DE",
-        "relevanceLanguage": "de",
-        "safeSearch": "none",
-        "videoCategoryId": "10",
-    }
+    assert dict(url.query) == ALWAYS | {"q": "häuser & co"} | asked, "what is archived is asked for whole"
     assert [reservation.bucket for reservation in page.reservations] == [Bucket.SEARCH]
     assert ring.book(*page.reservations) == ["answered"]
-
-
-async def test_search_leaves_out_what_is_not_asked(client: YouTubeClient, api: aioresponses) -> None:
-    api.get(ANY, body=bodies.search_page())
-
-    page = await client.search("x", **WINDOW)
-
-    [(url, _)] = calls(api)
-    assert set(url.query) == {"part", "type", "order", "q", "maxResults", "publishedAfter", "publishedBefore"}
-    assert (page.items, page.next_page_token) == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -81,109 +71,68 @@ async def test_how_many_results_youtube_counts(
     client: YouTubeClient, api: aioresponses, info: object, total: int
 ) -> None:
     api.get(ANY, body=json.dumps({"kind": "youtube#searchListResponse", "pageInfo": info, "items": []}))
-
-    assert (await client.search("x", **WINDOW)).total_results == total
-
-
-async def test_a_window_may_be_open(client: YouTubeClient, api: aioresponses) -> None:
-    api.get(ANY, body=bodies.search_page())
-
-    await client.search("x", published_after=None, published_before=None)
-
-    [(url, _)] = calls(api)
-    assert set(url.query) == {"part", "type", "order", "q", "maxResults"}
+    page = await client.search("x", **WINDOW)
+    assert (page.items, page.next_page_token, page.total_results) == ([], None, total)
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "bucket", "body"),
+    ("method", "path", "bucket", "body", "fields"),
     [
-        ("videos", "/videos", Bucket.UNITS, bodies.video_list(bodies.video("a"))),
+        ("videos", "/videos", Bucket.UNITS, bodies.video_list(bodies.video("a")), False),
         (
-            "batch_get_stats",
-            "/videos:batchGetStats",
-            Bucket.BATCH,
-            bodies.listing("batchGetStatsResponse", bodies.video_stats("a")),
+            "batch_get_stats", "/videos:batchGetStats", Bucket.BATCH,
+            bodies.listing("batchGetStatsResponse", bodies.video_stats("a")), True,
         ),
     ],
-)
-class TestByIds:
-    async def test_one_call_for_fifty(
-        self,
-        client: YouTubeClient,
-        api: aioresponses,
-        ring: FakeRing,
-        method: str,
-        path: str,
-        bucket: Bucket,
-        body: bytes,
-    ) -> None:
-        api.get(ANY, body=body)
-        ids = [f"id-{n}" for n in range(50)]
-
-        answer = await getattr(client, method)(ids)
-
-        [(url, _)] = calls(api)
-        assert url.path == "/youtube/v3" + path
-        assert url.query["id"].split(",") == ids
-        assert [item.id for item in answer.items] == ["a"]
-        assert [reservation.bucket for reservation in ring.issued] == [bucket]
-        assert ring.book(*answer.reservations) == ["answered"]
-
-    @pytest.mark.parametrize("ids", [[], ["a"] * 51, ["a,b"], [""], ["a", "ü"]])
-    async def test_what_cannot_be_asked_is_refused(
-        self, client: YouTubeClient, ring: FakeRing, method: str, path: str, bucket: Bucket, body: bytes, ids: list[str]
-    ) -> None:
+)  # fmt: skip
+async def test_one_call_for_fifty_ids_and_none_for_what_cannot_be_asked(
+    client: YouTubeClient, api: aioresponses, ring: FakeRing,
+    method: str, path: str, bucket: Bucket, body: bytes, fields: bool,
+) -> None:  # fmt: skip
+    for wrong in ([], ["a"] * 51, ["a,b"], [""], ["a", "ü"]):
         with pytest.raises(ValueError, match="ids"):
-            await getattr(client, method)(ids)
-        assert ring.issued == []
+            await getattr(client, method)(wrong)
+    assert ring.issued == []
+    api.get(ANY, body=body)
+    ids = [f"id-{n}" for n in range(50)]
+    answer = await getattr(client, method)(ids)
+    [(url, _)] = calls(api)
+    assert url.path == "/youtube/v3" + path
+    assert url.query["id"].split(",") == ids
+    assert ("fields" in url.query) is fields, "what is archived is asked for whole"
+    assert [item.id for item in answer.items] == ["a"]
+    assert [reservation.bucket for reservation in ring.issued] == [bucket]
+    assert ring.book(*answer.reservations) == ["answered"]
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        {"published_after": datetime(2026, 1, 1)},  # noqa: DTZ001
-        {"published_after": WINDOW["published_before"] + timedelta(minutes=20)},
-        {"published_after": WINDOW["published_before"] - timedelta(milliseconds=900)},
+        datetime(2026, 1, 1),  # noqa: DTZ001
+        WINDOW["published_before"] + timedelta(minutes=20),
+        WINDOW["published_before"] - timedelta(milliseconds=900),
     ],
 )
-async def test_a_search_that_cannot_be_asked_is_refused(client: YouTubeClient, bad: dict[str, Any]) -> None:
+async def test_a_search_that_cannot_be_asked_is_refused(client: YouTubeClient, bad: datetime) -> None:
     with pytest.raises(ValueError, match=r"aware|is empty"):
-        await client.search("x", **(WINDOW | bad))
+        await client.search("x", **(WINDOW | {"published_after": bad}))
 
 
-@pytest.mark.parametrize("method", ["search", "videos"])
-async def test_what_is_archived_is_asked_for_whole(client: YouTubeClient, api: aioresponses, method: str) -> None:
-    api.get(ANY, body=bodies.search_page() if method == "search" else OK)
-
-    await (client.search("x", **WINDOW) if method == "search" else client.videos(["a"]))
-
-    [(url, _)] = calls(api)
-    assert "fields" not in url.query
-
-
-async def test_missing_counts_and_broken_items_cost_only_themselves(client: YouTubeClient, api: aioresponses) -> None:
+async def test_missing_counts_and_broken_items_and_texts_cost_only_themselves(
+    client: YouTubeClient, api: aioresponses
+) -> None:
     hidden, gone = bodies.video("hidden", viewCount="7"), bodies.video("gone")
+    title = hidden["snippet"]["title"] = "half \ud83d, \0 and whole \U0001f600"
     del gone["statistics"]
-    api.get(ANY, body=bodies.video_list(hidden, {"id": None}, None, "text", gone, {"snippet": {}}))
-
+    items = [hidden, {"id": None}, None, "text", gone, {"snippet": {}}]
+    api.get(ANY, body=json.dumps({"kind": "youtube#videoListResponse", "items": items}))
     answer = await client.videos(["hidden", "gone"])
-
     assert [(v.id, v.views, v.likes, v.comments) for v in answer.items] == [
-        ("hidden", 7, None, None),
-        ("gone", None, None, None),
-    ]
+        ("hidden", 7, None, None), ("gone", None, None, None),
+    ]  # fmt: skip
     assert answer.dropped == 4
-
-
-async def test_half_a_surrogate_pair_does_not_cost_the_page(client: YouTubeClient, api: aioresponses) -> None:
-    broken = bodies.video()
-    broken["snippet"]["title"] = "half \ud83d, \0 and whole \U0001f600"
-    api.get(ANY, body=json.dumps(json.loads(bodies.video_list()) | {"items": [broken]}))
-
-    answer = await client.videos(["a"])
-
     assert answer.items[0].title == "half \ufffd,  and whole \U0001f600"
-    assert answer.raw["items"][0]["snippet"]["title"] == broken["snippet"]["title"]
+    assert answer.raw["items"][0]["snippet"]["title"] == title
 
 
 @pytest.mark.parametrize(
@@ -211,9 +160,7 @@ async def test_an_answer_that_is_none_is_tried_again(
 ) -> None:
     api.get(ANY, body=body)
     api.get(ANY, body=OK)
-
     answer = await client.videos(["a"])
-
     assert len(answer.items) == 1
     assert ring.book(*answer.reservations) == ["settled", "answered"]
 

@@ -1,4 +1,4 @@
--- Return the statements that repeat on one table what was granted on another. $1 the table with the grants, $2 the other
+-- Return the statements that copy the grants of one table to another. $1 table with the grants, $2 the other
 SELECT format('GRANT %s ON $schema.%I TO %s%s', privilege_type, $2::text,
     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
     CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)

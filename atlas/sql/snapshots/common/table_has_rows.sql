@@ -1,2 +1,2 @@
--- Return a row if a table holds any.
+-- Return a row if a table is not empty.
 SELECT 1 FROM $schema.$table LIMIT 1

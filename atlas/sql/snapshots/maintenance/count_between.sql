@@ -1,2 +1,2 @@
--- Count the snapshots from one time until before another. $1 from, $2 to
+-- Count the snapshots of a time range. $1 from, $2 before
 SELECT count(*) FROM $schema.video_stats_log WHERE observed_at >= $1::timestamptz AND observed_at < $2::timestamptz

@@ -1,4 +1,4 @@
--- Return the last video and the size of the next batch of snapshots from before a time, in the order of their videos.
+-- Return the last video and the size of the next batch of snapshots older than a time, in the order of the videos.
 -- $1 the time, $2 after this video, $3 largest size
 SELECT max(video_id) AS last, count(*) AS number
 FROM (

@@ -1,4 +1,4 @@
--- Move the rows of a range from one table to another. Reads the first one whole. $1 from, $2 until before
+-- Move the rows of a range from one table to another. Reads the first one whole. $1 from, $2 before
 WITH moved AS (
     DELETE FROM $schema.$source
     WHERE observed_at >= $1::timestamptz AND observed_at < $2::timestamptz

@@ -1,2 +1,2 @@
--- Delete the buckets of a continuous aggregate from before a time. $1 the time
+-- Delete the buckets of a continuous aggregate older than a time. $1 the time
 DELETE FROM $space.$kept WHERE bucket < $1::timestamptz

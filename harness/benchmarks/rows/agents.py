@@ -1,0 +1,174 @@
+"""Rows 1 and 5: one shard of an agent against an API that answers at once, beside the same by hand.
+
+Row 1: the Tracker, in cycles of 1,000 videos (20 calls at once) and of 50 (one call). Row 5: the Hunter, in cycles of
+10 searches. Every search finds 50 videos that are new, so that all of them are enriched, stored and archived.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.config import settings
+from atlas.database import database
+from harness.benchmarks.bare.hunter import hunt
+from harness.benchmarks.bare.tools import bare
+from harness.benchmarks.bare.tracker import track
+from harness.benchmarks.canned import RESULTS
+from harness.benchmarks.comparing import Series, alternate
+from harness.benchmarks.lines import STATED, Goal, Line
+from harness.benchmarks.tables import due_queries, due_videos
+from harness.benchmarks.world import POOL, api, fresh_database
+from maia.agents.session import agent_session
+from maia.hunter import run_hunter_cycle
+from maia.tracker import run_tracker_cycle
+
+_SEARCHES = 10  # of a cycle, the default
+
+Cycle = Callable[[], Awaitable[int]]
+"""One cycle; returns how many things it did."""
+Finish = Callable[[], Awaitable[None]]
+"""What is left to do after the last cycle."""
+Run = Callable[[Cycle, Finish], Awaitable[float]]
+"""Measures a cycle, again and again, and what is left after it; returns its speed."""
+Side = Callable[[Run], Awaitable[float]]
+"""Opens what a side works with, has a cycle measured, and closes it."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of the table, and how it is measured.
+
+    Attributes:
+        things: that are done, such as ``videos``.
+        stated: for how many of them the CPU is stated, and what these are called.
+        least: the goal for the ratio of the speeds.
+        prepare: fills the tables with a number of things to do.
+        cycles: of a run; one more warms up.
+        batch: things that a cycle does, every time.
+    """
+
+    number: int
+    what: str
+    things: str
+    stated: tuple[int, str]
+    least: float
+    prepare: Callable[[int], Awaitable[None]]
+    cycles: int
+    batch: int
+    runs: int
+    quick: bool
+
+    async def lines(self, maia: Side, by_hand: Side) -> list[Line]:
+        """Measure both sides. Return a line for the speed and one for the CPU."""
+        cpu: dict[str, list[float]] = defaultdict(list)
+
+        def measure(name: str, side: Side) -> Callable[[], Awaitable[float]]:
+            async def run(cycle: Cycle, finish: Finish) -> float:
+                await self.prepare(self.batch * (self.cycles + 1))
+                await cycle()
+                await finish()
+                began, spent = time.perf_counter(), time.process_time()
+                done = sum([await cycle() for _ in range(self.cycles)])
+                await finish()
+                seconds, spent = time.perf_counter() - began, time.process_time() - spent
+                assert done == self.batch * self.cycles, f"{name} did {done} of {self.batch * self.cycles}"
+                cpu[name].append(spent / done)
+                return done / seconds
+
+            return lambda: side(run)
+
+        sides = {"maia": measure("maia", maia), "bare": measure("bare", by_hand)}
+        speed = await alternate(self.runs, sides, warm=not self.quick)
+        times, called = self.stated
+        stated = {name: Series([value * times for value in cpu[name][-self.runs :]]) for name in speed}
+        return [
+            self._line(speed, self.what, f"{self.things}/s", Goal.at_least(self.least)),
+            self._line(stated, f"{self.what}: CPU of its process", f"s/{called}", STATED),
+        ]
+
+    def _line(self, measured: Mapping[str, Series], what: str, unit: str, goal: Goal) -> Line:
+        ours, limit = measured.values()
+        return Line(
+            self.number, what, ours.median, unit, "bare loop", limit.median, ours.median / limit.median, goal,
+            ours.noise, {name: series.values for name, series in measured.items()},
+        )  # fmt: skip
+
+
+async def _nothing() -> None:
+    """Nothing is left to do."""
+
+
+async def measure_tracker(*, runs: int, quick: bool) -> list[Line]:
+    """Measure row 1."""
+    lines = []
+    for batch, cycles in ((1_000, 2), (50, 4)) if quick else ((1_000, 20), (50, 250)):
+        what = f"Tracker, one shard, {batch:,} videos a cycle"
+        row = _Row(1, what, "videos", (1_000, "1,000 videos"), 0.80, due_videos, cycles, batch, runs, quick)
+        async with fresh_database():
+            with api(0) as url, settings.override(youtube_api_base_url=url, youtube_api_key_pool_json=POOL):
+                lines += await _compare_trackers(row, url)
+    return lines
+
+
+async def _compare_trackers(row: _Row, url: str) -> list[Line]:
+    async def cycle() -> int:
+        return int((await run_tracker_cycle(row.batch))["updated"])
+
+    async def maia(run: Run) -> float:
+        async with agent_session("tracker") as session:
+            session.repeats = True
+
+            async def judge_the_rest() -> None:
+                if session.readings is not None:
+                    await session.readings.finish(session.shutdown)
+
+            return await run(cycle, judge_the_rest)
+
+    async def by_hand(run: Run) -> float:
+        async with bare(await database.dsn(), url) as tools:
+            return await run(lambda: track(tools, row.batch), _nothing)
+
+    return await row.lines(maia, by_hand)
+
+
+async def measure_hunter(*, runs: int, quick: bool) -> list[Line]:
+    """Measure row 5."""
+    what = f"Hunter, one shard, {_SEARCHES} searches a cycle, wholly stored and archived"
+    with tempfile.TemporaryDirectory(prefix="maia-bench-vault-") as name:
+        folder = Path(name)
+
+        async def prepare(searches: int) -> None:
+            for side in ("maia", "bare"):
+                shutil.rmtree(folder / side, ignore_errors=True)
+            await due_queries(searches)
+
+        row = _Row(5, what, "searches", (1, "search"), 0.60, prepare, 3 if quick else 20, _SEARCHES, runs, quick)
+        async with fresh_database():
+            return await _compare_hunters(row, folder)
+
+
+async def _compare_hunters(row: _Row, folder: Path) -> list[Line]:
+    async def cycle() -> int:
+        stats = await run_hunter_cycle(row.batch)
+        searches: int = stats["searches"]
+        assert {stats[of] for of in ("videos_new", "videos_enriched", "archived")} == {RESULTS * searches}, stats
+        return searches
+
+    async def maia(run: Run) -> float:
+        given = {"youtube_api_key_pool_json": POOL, "vault_provider": "local", "vault_path": folder / "maia"}
+        with api(0, new=RESULTS) as url, settings.override(youtube_api_base_url=url, **given):
+            async with agent_session("hunter"):
+                return await run(cycle, _nothing)
+
+    async def by_hand(run: Run) -> float:
+        with api(0, new=RESULTS) as url:
+            async with bare(await database.dsn(), url) as tools:
+                return await run(lambda: hunt(tools, row.batch, folder / "bare"), _nothing)
+
+    return await row.lines(maia, by_hand)

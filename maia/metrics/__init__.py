@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: of an agent while it runs, and of what the database knows."""

@@ -1,0 +1,1 @@
+"""The page of `maia report`: its data and encoding, and its HTML."""
