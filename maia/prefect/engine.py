@@ -26,7 +26,7 @@ from typing import Any, Final, Generic, ParamSpec, TypeVar
 import prefect
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TagsContext
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import TerminationSignal
 from prefect.logging.handlers import APILogWorker
@@ -217,7 +217,10 @@ async def watch_task(task: Body[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
         functools.update_wrapper(run, task.fn)
         del run.__wrapped__  # type: ignore[attr-defined]  # else Prefect takes the signature from there
-        await prefect.Task(run, name=task.name, retries=0, persist_result=False, cache_policy=NO_CACHE)()
+        # Without the tags of the flow run: for a task with tags, Prefect first asks its server whether a limit of one
+        # holds the task back, and a busy server that refuses to answer would end the watching.
+        with TagsContext(current_tags=set()):
+            await prefect.Task(run, name=task.name, retries=0, persist_result=False, cache_policy=NO_CACHE)()
 
     return await _watch(f"task {task.name}", call_prefect, body)
 
