@@ -1,7 +1,8 @@
 """Rows 1 and 5: one shard of an agent against an API that answers at once, beside the same by hand.
 
-Row 1: the Tracker, in cycles of 1,000 videos (20 calls at once) and of 50 (one call). Row 5: the Hunter, in cycles of
-10 searches. Every search finds 50 videos that are new, so that all of them are enriched, stored and archived.
+Row 1: the Tracker, in cycles of 1,000 videos (20 calls at once) and of 50 (one call), and what judging growth costs it.
+Row 5: the Hunter, in cycles of 10 searches. Every search finds 50 videos that are new, so that all of them are
+enriched, stored and archived.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import shutil
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from atlas.adapters.maia import MaiaDAO
 from atlas.config import settings
 from atlas.database import database
 from harness.benchmarks.bare.hunter import hunt
@@ -24,6 +27,7 @@ from harness.benchmarks.comparing import Series, alternate
 from harness.benchmarks.lines import STATED, Goal, Line
 from harness.benchmarks.tables import due_queries, due_videos
 from harness.benchmarks.world import POOL, api, fresh_database
+from maia.agents.readings_watch import ReadingsWatch
 from maia.agents.session import agent_session
 from maia.hunter import run_hunter_cycle
 from maia.tracker import run_tracker_cycle
@@ -64,8 +68,12 @@ class _Row:
     runs: int
     quick: bool
 
-    async def lines(self, maia: Side, by_hand: Side) -> list[Line]:
-        """Measure both sides. Return a line for the speed and one for the CPU."""
+    async def lines(self, maia: Side, by_hand: Side, **without: Side) -> list[Line]:
+        """Measure the sides. Return a line for the speed, one for the CPU, and one for each thing that Maia is without.
+
+        Args:
+            without: by the name of what Maia leaves out, Maia without it; the goal is that it costs at most 5 %.
+        """
         cpu: dict[str, list[float]] = defaultdict(list)
 
         def measure(name: str, side: Side) -> Callable[[], Awaitable[float]]:
@@ -83,20 +91,25 @@ class _Row:
 
             return lambda: side(run)
 
-        sides = {"maia": measure("maia", maia), "bare": measure("bare", by_hand)}
+        sides = {name: measure(name, side) for name, side in {"maia": maia, "bare": by_hand, **without}.items()}
         speed = await alternate(self.runs, sides, warm=not self.quick)
         times, called = self.stated
         stated = {name: Series([value * times for value in cpu[name][-self.runs :]]) for name in speed}
+        per_second = f"{self.things}/s"
         return [
-            self._line(speed, self.what, f"{self.things}/s", Goal.at_least(self.least)),
-            self._line(stated, f"{self.what}: CPU of its process", f"s/{called}", STATED),
+            self._line(speed, "bare", self.what, per_second, "bare loop", Goal.at_least(self.least)),
+            self._line(stated, "bare", f"{self.what}: CPU of its process", f"s/{called}", "bare loop", STATED),
+            *(
+                self._line(speed, name, f"the same, with {name}", per_second, f"without {name}", Goal.at_least(0.95))
+                for name in without
+            ),
         ]
 
-    def _line(self, measured: Mapping[str, Series], what: str, unit: str, goal: Goal) -> Line:
-        ours, limit = measured.values()
+    def _line(self, measured: Mapping[str, Series], other: str, what: str, unit: str, beside: str, goal: Goal) -> Line:
+        ours, limit = measured["maia"], measured[other]
         return Line(
-            self.number, what, ours.median, unit, "bare loop", limit.median, ours.median / limit.median, goal,
-            ours.noise, {name: series.values for name, series in measured.items()},
+            self.number, what, ours.median, unit, beside, limit.median, ours.median / limit.median, goal, ours.noise,
+            {name: measured[name].values for name in ("maia", other)},
         )  # fmt: skip
 
 
@@ -120,21 +133,30 @@ async def _compare_trackers(row: _Row, url: str) -> list[Line]:
     async def cycle() -> int:
         return int((await run_tracker_cycle(row.batch))["updated"])
 
-    async def maia(run: Run) -> float:
+    async def maia(run: Run, dao: type[MaiaDAO] = MaiaDAO) -> float:
         async with agent_session("tracker") as session:
             session.repeats = True
+            readings = session.readings = ReadingsWatch(dao())
+            return await run(cycle, lambda: readings.finish(session.shutdown))
 
-            async def judge_the_rest() -> None:
-                if session.readings is not None:
-                    await session.readings.finish(session.shutdown)
-
-            return await run(cycle, judge_the_rest)
+    async def maia_without_judging(run: Run) -> float:
+        return await maia(run, _NotJudging)
 
     async def by_hand(run: Run) -> float:
         async with bare(await database.dsn(), url) as tools:
             return await run(lambda: track(tools, row.batch), _nothing)
 
-    return await row.lines(maia, by_hand)
+    return await row.lines(maia, by_hand, judging=maia_without_judging)
+
+
+class _NotJudging(MaiaDAO):
+    """Judges no growth: what the Tracker is compared with to state what judging costs it."""
+
+    async def judge_growth(self, ids: Sequence[str], since: datetime) -> list[str]:  # noqa: ARG002
+        return []
+
+    async def learn_growth(self) -> bool:
+        return False
 
 
 async def measure_hunter(*, runs: int, quick: bool) -> list[Line]:
