@@ -186,6 +186,7 @@ async def main(videos: int, snapshots: int, limits: Sequence[int], runs: int, da
         dsn, server = await database.dsn(), await _server()
         with tempfile.TemporaryDirectory(prefix="maia-bench-") as temporary:
             folder = keep or Path(temporary)
+            folder.mkdir(parents=True, exist_ok=True)
             for limit in limits:
                 made = [await asyncio.to_thread(make, dsn, server, folder, limit, days) for _ in range(runs)]
                 seconds = statistics.median(each.seconds for each in made)
