@@ -17,6 +17,13 @@ class Series:
     def median(self) -> float:
         return statistics.median(self.values)
 
+    def over(self, other: Series) -> float:
+        """Return the median of this divided by another, run by run.
+
+        Runs of one number follow each other closely, so that a machine that changes its speed changes both.
+        """
+        return statistics.median(mine / theirs for mine, theirs in zip(self.values, other.values, strict=True))
+
     @property
     def noise(self) -> float:
         """Half of the distance between the largest and the smallest, divided by the median."""

@@ -21,6 +21,7 @@ from harness.benchmarks import first_call
 from harness.benchmarks.bare.hunter import hunt
 from harness.benchmarks.bare.tools import bare
 from harness.benchmarks.bare.tracker import track
+from harness.benchmarks.comparing import Series
 from harness.benchmarks.long import costs, shard
 from harness.benchmarks.rows import million, shards, start
 from harness.benchmarks.rows.commands import COMMANDS
@@ -40,6 +41,11 @@ def measured(tmp_path: Path, *options: str) -> list[dict[str, Any]]:
     assert done.stderr == ""
     found: list[dict[str, Any]] = json.loads(file.read_text())["lines"]
     return found
+
+
+def test_a_ratio_is_that_of_runs_beside_each_other() -> None:
+    ours, theirs = Series([10.0, 50.0, 9.0, 45.0, 8.0]), Series([20.0, 100.0, 30.0, 90.0, 16.0])
+    assert ours.over(theirs) == 0.5, "and not 10 / 30"
 
 
 def test_rows_1_2_and_5_to_7_measure(tmp_path: Path) -> None:

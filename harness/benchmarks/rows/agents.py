@@ -123,7 +123,7 @@ class _Row:
     def _line(self, measured: Mapping[str, Series], other: str, what: str, unit: str, beside: str, goal: Goal) -> Line:
         ours, limit = measured["maia"], measured[other]
         return Line(
-            self.number, what, ours.median, unit, beside, limit.median, ours.median / limit.median, goal, ours.noise,
+            self.number, what, ours.median, unit, beside, limit.median, ours.over(limit), goal, ours.noise,
             {name: measured[name].values for name in ("maia", other)},
         )  # fmt: skip
 

@@ -119,7 +119,7 @@ async def _starts(docker: Docker, runs: int) -> list[Line]:
     return [
         Line(
             10, f"container: docker run to the {agent}'s first API call", series.median, "s",
-            "the base image's own, to a first call", base.median, series.median / base.median, noise=series.noise,
+            "the base image's own, to a first call", base.median, series.over(base), noise=series.noise,
             details={"runs": list(series.values), "runs_of_base": list(base.values)},
         )
         for agent, series in found.items()

@@ -124,7 +124,7 @@ async def measure(*, runs: int, quick: bool) -> list[Line]:
         goal = _GOAL if (mine, other) == ("maia", better) else STATED
         return Line(
             4, f"{what}, one process ({_words(chosen[mine])})", figure.median, "items/s", words[other], limit.median,
-            judged=figure.median / limit.median, goal=goal, noise=figure.noise,
+            judged=figure.over(limit), goal=goal, noise=figure.noise,
             details={
                 "runs": figure.values, "runs beside it": limit.values, "tried": entries[mine].speeds,
                 "tried beside it": entries[other].speeds,
