@@ -7,7 +7,7 @@ import contextlib
 import csv
 import io
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 import pytest
@@ -77,6 +77,37 @@ async def test_a_queries_yield_counts_its_videos_that_broke_out(db: Database) ->
         await add_breakout(db, "fast_video1", ended_at=None if _ else (await db.fetch("SELECT now() AS n"))[0]["n"])
     (found,) = json.loads((await invoke_maia("query", "queries-that-pay", "--json")).out)
     assert found == {"query": "Lofi", "searches": 10, "new_videos": 25, "new_per_search": 2.5, "broke_out": 1}
+
+
+@pytest.mark.parametrize(
+    ("runs", "missing"),
+    [
+        ([], []),
+        ([(60, 59)], []),
+        ([(500, 499), (400, 399)], [(399, None, "since the last run"), (499, 400, "between two runs")]),
+        ([(500, 480), (495, 200), (190, None)], []),
+        ([(500, None)], [(500, None, "since the last run")]),
+    ],
+    ids=["no run", "a good run", "two runs", "one at work", "one that was killed"],
+)
+async def test_gaps_are_pauses_of_the_tracker_also_the_one_that_lasts(
+    db: Database, runs: list[tuple[int, int | None]], missing: list[tuple[int, int | None, str]]
+) -> None:
+    (now,) = (await db.fetch("SELECT now() AS at"))[0]
+
+    def ago(minutes: int | None) -> datetime | None:
+        return None if minutes is None else now - timedelta(minutes=minutes)
+
+    for run in runs:
+        await db.fetch(
+            "INSERT INTO runs (id, agent, clock, started_at, finished_at) "
+            "VALUES (gen_random_uuid(), 'tracker', '1x', $1, $2)",
+            *map(ago, run),
+        )
+    found = json.loads((await invoke_maia("query", "gaps", "--json")).out)
+    times = [[gap[at] and datetime.fromisoformat(gap[at]) for at in ("began_at", "ended_at")] for gap in found]
+    assert times == [[ago(began), ago(ended)] for began, ended, _ in missing]
+    assert [gap["details"] for gap in found] == [details for _, _, details in missing]
 
 
 async def test_a_statement_of_the_users_own_in_three_forms(videos: None) -> None:

@@ -1,5 +1,5 @@
 -- Where is data missing? Windows of searches that were not read, freezes of YouTube's counts, and more than 90 minutes
--- without a Tracker.
+-- without a Tracker; one that has not ended is still missing.
 SELECT missing.what, missing.began_at, missing.ended_at, missing.details
 FROM (
     SELECT 'search window not read' AS what, (payload ->> 'published_after')::timestamptz AS began_at,
@@ -12,15 +12,24 @@ FROM (
     FROM $schema.count_freezes
     WHERE confirmed_at IS NOT NULL
     UNION ALL
-    SELECT 'no Tracker at work', before, started_at, 'between two runs'
+    SELECT 'no Tracker at work', before, started_at,
+        CASE WHEN started_at IS NULL THEN 'since the last run' ELSE 'between two runs' END
     FROM (
         SELECT started_at, max(coalesce(finished_at, started_at)) OVER (
-            ORDER BY started_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ORDER BY started_at NULLS LAST ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS before
-        FROM $schema.runs
-        WHERE agent = 'tracker'
-    ) AS trackers
-    WHERE started_at - before > interval '90 minutes'
+        FROM (
+            SELECT started_at, finished_at FROM $schema.runs WHERE agent = 'tracker'
+            UNION ALL
+            -- the run to come, unless one may still be at work
+            SELECT NULL, NULL
+            WHERE NOT EXISTS (
+                SELECT FROM $schema.runs
+                WHERE agent = 'tracker' AND finished_at IS NULL AND started_at > now() - interval '6 hours'
+            )
+        ) AS trackers
+    ) AS pauses
+    WHERE coalesce(started_at, now()) - before > interval '90 minutes'
 ) AS missing
 ORDER BY missing.began_at DESC
 LIMIT 100
