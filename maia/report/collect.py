@@ -19,23 +19,19 @@ from atlas.config import settings
 from atlas.errors import MissingRight
 from atlas.quota.buckets import quota_day, quota_reset
 from maia import __version__
-from maia.report.payload import (
-    CURVES,
-    POINTS,
+from maia.report.contents import (
     BreakInCollection,
     Counted,
-    Encoder,
     Head,
     Newest,
-    Payload,
     Quota,
     RecentBreakout,
     Retention,
     Video,
     ZoneDay,
     ZoneFreshness,
-    to_json,
 )
+from maia.report.payload import CURVES, POINTS, Encoder, Payload, to_json
 from maia.report.sparklines import heights
 
 __all__ = ["LIMIT", "SPARKLINE_DAYS", "Progress", "Report", "collect", "read_payload", "write_json"]

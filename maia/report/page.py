@@ -18,7 +18,8 @@ from markupsafe import Markup
 from atlas.figures import compact, duration_text
 from atlas.sanitize import sanitize
 from atlas.times import iso, local
-from maia.report.payload import Counted, Day, Head, Payload, RunMark, for_html, shown_title
+from maia.report.contents import Counted, Day, Head, RunMark
+from maia.report.payload import Payload, for_html, shown_title
 
 __all__ = ["UPLOT_SHA256", "policy", "render"]
 

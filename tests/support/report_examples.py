@@ -13,17 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atlas.adapters.growth import Forecast, Kind, Point
-from maia.report.payload import (
-    CURVES,
-    SLOTS,
+from maia.report.contents import (
     BreakInCollection,
     Counted,
     Day,
-    Encoder,
     Freeze,
     Head,
     Newest,
-    Payload,
     QueryYield,
     Quota,
     RecentBreakout,
@@ -33,7 +29,8 @@ from maia.report.payload import (
     Video,
     ZoneDay,
     ZoneFreshness,
-)  # fmt: skip
+)
+from maia.report.payload import CURVES, SLOTS, Encoder, Payload
 
 __all__ = ["AT", "HOSTILE", "decoded", "make_head", "make_payload", "make_videos"]
 

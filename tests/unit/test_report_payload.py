@@ -12,7 +12,8 @@ import pytest
 
 from atlas.adapters.growth import Kind
 from maia.report.columns import Numbers
-from maia.report.payload import CURVES, TITLE, Encoder, Video, to_json
+from maia.report.contents import Video
+from maia.report.payload import CURVES, TITLE, Encoder, to_json
 
 from ..support.report_examples import AT, HOSTILE, decoded, make_head, make_payload, make_videos
 
