@@ -257,6 +257,26 @@ class Database:
                 this.open = False
                 self._transaction.reset(token)
 
+    @contextlib.asynccontextmanager
+    async def snapshot(self, settings_statement: str) -> AsyncIterator[asyncpg.Connection]:
+        """Open a connection of its own in a read-only transaction that sees one moment; an error ends both.
+
+        For rows in a stream: no statement is repeated. ``settings_statement`` sets up the transaction.
+        """
+        await self.open()  # checks the schema
+        connection = await self.connect()
+        try:
+            with map_driver_errors():
+                transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+                await transaction.start()
+                await connection.execute(settings_statement)
+            yield connection
+            with map_driver_errors():
+                await transaction.rollback()
+                await connection.close()
+        finally:
+            connection.terminate()  # after an error the server may be in the middle of sending
+
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call ``undo`` if the task's transaction does not commit, so that memory agrees with the rows.
 

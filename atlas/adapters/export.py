@@ -97,7 +97,7 @@ class ExportDAO:
                 raise _SinkFailedError from error
 
         try:
-            async with self._snapshot() as connection:
+            async with self._db.snapshot(sql("export/export_settings")) as connection:
                 query = STATEMENTS[table]("text")
                 with map_driver_errors():
                     columns = (await connection.prepare(query, timeout=_LONG)).get_attributes()
@@ -117,7 +117,7 @@ class ExportDAO:
         self, table: Exported, *, since: datetime | None = None, until: datetime | None = None
     ) -> AsyncIterator[tuple[list[Column], AsyncIterator[Sequence[asyncpg.Record]]]]:
         """Open the columns, and the rows in batches. Values are the driver's, JSON is text."""
-        async with self._snapshot() as connection:
+        async with self._db.snapshot(sql("export/export_settings")) as connection:
             with map_driver_errors():
                 statement = await connection.prepare(STATEMENTS[table]("list"), timeout=_LONG)
                 cursor = await statement.cursor(since, until, timeout=_LONG)
@@ -132,20 +132,3 @@ class ExportDAO:
                     yield batch
 
             yield columns, batches()
-
-    @contextlib.asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[asyncpg.Connection]:
-        """Open a connection in a read-only transaction that sees one moment; an error ends both."""
-        await self._db.open()  # checks the schema
-        connection = await self._db.connect()
-        try:
-            with map_driver_errors():
-                transaction = connection.transaction(isolation="repeatable_read", readonly=True)
-                await transaction.start()
-                await connection.execute(sql("export/export_settings"))
-            yield connection
-            with map_driver_errors():
-                await transaction.commit()
-                await connection.close()
-        finally:
-            connection.terminate()  # after an error the server may be in the middle of sending

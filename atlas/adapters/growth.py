@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 from atlas.database import Database, database
 from atlas.db.queries import bind, sql
 
-__all__ = ["Breakout", "Forecast", "GrowthDAO", "Kind", "Outlook", "Point", "Riser", "Sort", "Window", "gains"]
+__all__ = [
+    "KINDS", "Breakout", "Forecast", "GrowthDAO", "Kind", "Outlook", "Point", "Riser", "Sort", "VideoGrowth", "Window",
+    "gains",
+]  # fmt: skip
 
 
 class Kind(StrEnum):
@@ -25,8 +28,9 @@ class Kind(StrEnum):
     """Live or upcoming: it has no length yet."""
 
 
-_KINDS = {1: Kind.VIDEO, 2: Kind.SHORT, 3: Kind.LIVE}
-_NUMBERS = {kind: number for number, kind in _KINDS.items()}
+KINDS = {1: Kind.VIDEO, 2: Kind.SHORT, 3: Kind.LIVE}
+"""As they are stored."""
+_NUMBERS = {kind: number for number, kind in KINDS.items()}
 
 
 class Window(StrEnum):
@@ -60,22 +64,17 @@ class Forecast(NamedTuple):
     high: float
 
 
-@dataclass(frozen=True)
-class Riser:
-    """The growth of a video with at least two readings. Rates are in views per hour, and may be negative."""
+@dataclass(slots=True)  # not frozen, since a report makes 100,000
+class VideoGrowth:
+    """A video with at least two readings, and its growth. Rates are in views per hour, and may be negative."""
 
     video_id: str
     title: str | None
     channel_id: str | None
     channel: str | None
     kind: Kind
-    category_id: int | None
-    duration: timedelta | None
-    published_at: datetime | None
-    first_seen_at: datetime
     zone: int
-    found_by: str | None
-    """The query whose search listed it first."""
+    published_at: datetime | None
     observed_at: datetime
     views: int
     views_per_hour: float
@@ -91,6 +90,17 @@ class Riser:
     forecast_24h: Forecast | None
     """Views 24 h after publication; None once it is older, or if too little is known."""
     forecast_7d: Forecast | None
+
+
+@dataclass(slots=True)
+class Riser(VideoGrowth):
+    """A video of a ranking by growth."""
+
+    category_id: int | None
+    duration: timedelta | None
+    first_seen_at: datetime
+    found_by: str | None
+    """The query whose search listed it first."""
 
     def rate(self, window: Window) -> float | None:
         """Return the views per hour over a window."""
@@ -200,9 +210,9 @@ def gains(points: Sequence[Point]) -> list[float]:
 
 def _riser(record: Mapping[str, Any]) -> Riser:
     row = dict(record)
-    row["kind"] = _KINDS[row["kind"]]
+    row["kind"] = KINDS[row["kind"]]
     row["found_by"] = row["found_by_query"]
     for name, age in (("forecast_24h", "24h"), ("forecast_7d", "7d")):
         low, expected, high = (row.pop(f"views_{age}{end}") for end in ("_low", "", "_high"))
         row[name] = None if expected is None else Forecast(low, expected, high)
-    return Riser(**{name: row[name] for name in Riser.__dataclass_fields__})
+    return Riser(**{each.name: row[each.name] for each in fields(Riser)})

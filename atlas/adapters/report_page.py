@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from atlas import policy
-from atlas.adapters.growth import Forecast, Kind
+from atlas.adapters.growth import KINDS, Forecast, VideoGrowth
 from atlas.clock import clock
 from atlas.database import Database, database
 from atlas.db.errors import map_driver_errors
 from atlas.db.queries import bind, sql
 
 __all__ = [
-    "Day", "Freeze", "Listed", "PageReader", "QueryYield", "Ranked", "Readings", "ReportPageDAO", "RunMark",
+    "Day", "Freeze", "Listed", "PageReader", "QueryYield", "Readings", "ReportPageDAO", "RunMark",
     "Sample", "SampledInterval", "SearchGap",
 ]  # fmt: skip
 
@@ -34,36 +34,12 @@ _SEARCHES = 50_000  # runs of the Hunter
 _SAMPLE_AT_ONCE = 250
 _HOUR, _SECOND = 3_600, timedelta(seconds=1)
 _TEN_YEARS = timedelta(days=3_650)
-_KINDS = {1: Kind.VIDEO, 2: Kind.SHORT, 3: Kind.LIVE}
 
 
 class Listed(list[T]):
     """The first rows of a list, and the number of all."""
 
     number: int = 0
-
-
-@dataclass(slots=True)  # not frozen, since a report makes 100,000
-class Ranked:
-    """A video with its growth. Rates are in views per hour, and may be negative."""
-
-    video_id: str
-    title: str | None
-    channel_id: str | None
-    channel: str | None
-    kind: Kind
-    zone: int
-    published_at: datetime | None
-    observed_at: datetime
-    views: int
-    views_per_hour: float
-    views_per_hour_6h: float | None
-    views_per_hour_24h: float | None
-    usual_per_hour: float | None
-    score: float | None
-    breakout_at: datetime | None
-    forecast_24h: Forecast | None
-    forecast_7d: Forecast | None
 
 
 class Readings(NamedTuple):
@@ -175,7 +151,7 @@ class PageReader:
             number: int = await self._connection.fetchval(sql("report_page/count_ranked"), timeout=_LONG)
         return number
 
-    async def ranked(self, limit: int) -> AsyncIterator[Sequence[Ranked]]:
+    async def ranked(self, limit: int) -> AsyncIterator[Sequence[VideoGrowth]]:
         """Yield the fastest videos in batches, the fastest first."""
         async for batch in self._batches(sql("report_page/list_ranked"), limit):
             yield [_ranked(row) for row in batch]
@@ -209,19 +185,8 @@ class ReportPageDAO:
     @contextlib.asynccontextmanager
     async def reader(self) -> AsyncIterator[PageReader]:
         """Open a connection of its own for the streams."""
-        await self._db.open()  # checks the schema
-        connection = await self._db.connect()
-        try:
-            with map_driver_errors():
-                transaction = connection.transaction(isolation="repeatable_read", readonly=True)
-                await transaction.start()
-                await connection.execute(sql("report_page/transaction_settings"))
+        async with self._db.snapshot(sql("report_page/transaction_settings")) as connection:
             yield PageReader(connection)
-            with map_driver_errors():
-                await transaction.rollback()
-                await connection.close()
-        finally:
-            connection.terminate()  # after an error the server may be in the middle of sending
 
     async def breakouts_number(self, since: datetime) -> tuple[int, int]:
         """Return how many breakouts were detected since a time, and how many of all have not ended."""
@@ -345,13 +310,13 @@ def _listed(rows: Sequence[Mapping[str, Any]], made: Any) -> Listed[Any]:
     return found
 
 
-def _ranked(row: asyncpg.Record) -> Ranked:
+def _ranked(row: asyncpg.Record) -> VideoGrowth:
     (
         video_id, title, channel_id, channel, kind, zone, published_at, observed_at, views, rate, rate_6h, rate_24h,
         usual, score, breakout_at, low_24h, in_24h, high_24h, low_7d, in_7d, high_7d,
     ) = row  # fmt: skip
-    return Ranked(
-        video_id, title, channel_id, channel, _KINDS[kind], zone, published_at, observed_at, views, rate, rate_6h,
+    return VideoGrowth(
+        video_id, title, channel_id, channel, KINDS[kind], zone, published_at, observed_at, views, rate, rate_6h,
         rate_24h, usual, score, breakout_at,
         None if in_24h is None else Forecast(low_24h, in_24h, high_24h),
         None if in_7d is None else Forecast(low_7d, in_7d, high_7d),

@@ -9,11 +9,11 @@ from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from atlas.adapters.growth import GrowthDAO, Point
+from atlas.adapters.growth import GrowthDAO, Point, VideoGrowth
 from atlas.adapters.keys import KeyDAO, KeyReport
 from atlas.adapters.overview import OverviewDAO
 from atlas.adapters.report import ReportDAO, Tally
-from atlas.adapters.report_page import Day, PageReader, Ranked, ReportPageDAO, Sample
+from atlas.adapters.report_page import Day, PageReader, ReportPageDAO, Sample
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.errors import MissingRight
@@ -144,11 +144,11 @@ def thinned(points: Sequence[Point]) -> Sequence[Point]:
     return [points[round(place * step)] for place in range(POINTS)]
 
 
-_NAMES = tuple(each.name for each in fields(Ranked))
+_NAMES = tuple(each.name for each in fields(VideoGrowth))
 _values = attrgetter(*_NAMES)
 
 
-def _video(ranked: Ranked, line: tuple[int, bytes] | None, begin: datetime) -> Video:
+def _video(ranked: VideoGrowth, line: tuple[int, bytes] | None, begin: datetime) -> Video:
     video = Video(*_values(ranked))
     if line is not None:
         video.sparkline_from, video.sparkline = begin + timedelta(minutes=line[0]), line[1]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from atlas.adapters.growth import Point
-from atlas.adapters.report_page import Day, Freeze, QueryYield, Ranked, RunMark, SearchGap
+from atlas.adapters.growth import Point, VideoGrowth
+from atlas.adapters.report_page import Day, Freeze, QueryYield, RunMark, SearchGap
 
 __all__ = [
     "BreakInCollection", "Counted", "Day", "Freeze", "Head", "Newest", "QueryYield", "Quota", "RecentBreakout",
@@ -64,7 +64,7 @@ class ZoneFreshness:
 
 
 @dataclass(slots=True)  # not frozen, since a report makes 100,000
-class Video(Ranked):
+class Video(VideoGrowth):
     """One video of the table, with its sparkline and curve."""
 
     sparkline_from: datetime | None = None

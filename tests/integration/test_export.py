@@ -27,6 +27,7 @@ from atlas.adapters.export import ExportDAO, Exported
 from atlas.adapters.maia import MaiaDAO
 from atlas.adapters.queue import QueueDAO
 from atlas.database import Database
+from atlas.db.queries import sql
 from atlas.errors import StatementFailed
 from atlas.events import EventType, Run, emit
 from atlas.models.youtube import Video
@@ -279,7 +280,7 @@ async def test_an_export_sees_one_moment_and_changes_nothing(db: Database) -> No
             await db.fetch("DELETE FROM channels")
             await db.fetch(insert.format("5001, 5010"))
     assert len(found) == len(set(found)) == 5000
-    async with ExportDAO()._snapshot() as connection:
+    async with db.snapshot(sql("export/export_settings")) as connection:
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
             await connection.execute("DELETE FROM channels")
 

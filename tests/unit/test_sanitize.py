@@ -196,8 +196,8 @@ def test_a_table_of_events_shows_text(hostile: str) -> None:
 
 def test_the_fastest_videos_show_text(hostile: str) -> None:
     riser = Riser(
-        "v", hostile, "c", hostile, Kind.VIDEO, None, None, NOW, NOW, 1, hostile, NOW, 2, 1.0, *[None] * 4, NOW,
-        None, None,
+        "v", hostile, "c", hostile, Kind.VIDEO, 1, NOW, NOW, 2, 1.0, *[None] * 4, NOW, None, None,
+        category_id=None, duration=None, first_seen_at=NOW, found_by=hostile,
     )  # fmt: skip
     check_table(drawn(Group(*riser_lines(riser, 1, [], NOW, width=120))), hostile)
 
