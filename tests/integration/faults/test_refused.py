@@ -29,7 +29,7 @@ async def test_a_search_whose_statement_times_out_is_skipped_and_counted(
     db: Database, dsn: str, api: RunningSandbox, children: Children
 ) -> None:
     await QueueDAO().add(list(QUERIES))
-    await for_new_sessions(dsn, "statement_timeout", "1500ms")
+    await for_new_sessions(dsn, "statement_timeout", "5s")
     stuck = "NEW.query_term = 'minecraft' AND NEW.lease_token IS NULL AND NEW.searches > OLD.searches"
     async with gate(dsn, "search_queue", "BEFORE UPDATE", stuck):
         # one at a time: those that found the same channels or tags wait for each other, and would be cut off with this
@@ -53,7 +53,7 @@ async def test_a_call_whose_statement_times_out_is_skipped_and_the_rest_of_the_r
 ) -> None:
     tracked = await discover(db, api, timeline, "python", "guitar", "cooking")
     assert len(tracked) > 50
-    await for_new_sessions(dsn, "statement_timeout", "1500ms")
+    await for_new_sessions(dsn, "statement_timeout", "5s")
     async with gate(dsn, "video_stats_log", "BEFORE INSERT"):
         ended = await children.run("tracker", "--batch-size", "10")
     cause = "the database refused a statement: canceling statement due to statement timeout ("
