@@ -43,8 +43,10 @@ WITH still AS MATERIALIZED (
     ) AS older ON true
     WHERE video.id = ANY (:ids::text[]) AND newest.observed_at > coalesce(state.observed_at, older.observed_at)
 ), placed AS MATERIALIZED (
-    SELECT aged.*, ln(1 + age) AS x, ln(1 + greatest(0, age - step)) AS x_last, ln(1 + greatest(0, age - hours / 2)) AS x_mid,
-        2 * pi() * (extract(epoch FROM observed_at)::float8 / 86400 - hours / 48) AS day_angle, pi() * hours / 24 AS day_width
+    SELECT aged.*,
+        ln(1 + age) AS x, ln(1 + greatest(0, age - step)) AS x_last, ln(1 + greatest(0, age - hours / 2)) AS x_mid,
+        2 * pi() * (extract(epoch FROM observed_at)::float8 / 86400 - hours / 48) AS day_angle,
+        pi() * hours / 24 AS day_width
     FROM (
         SELECT fresh.*, views - moved_views AS gain, extract(epoch FROM observed_at - moved_at)::float8 / 3600 AS hours,
             extract(epoch FROM observed_at - last_at)::float8 / 3600 AS step,
@@ -119,7 +121,8 @@ WITH still AS MATERIALIZED (
     INSERT INTO $schema.video_growth AS growth (
         video_id, observed_at, kind, views, views_per_hour, views_per_hour_6h, views_per_hour_24h, usual_per_hour, score,
         views_24h_low, views_24h, views_24h_high, views_7d_low, views_7d, views_7d_high,
-        found_by, level, variance, moved_at, moved_views, base_at, base_views, surprise, interval_hours, above, below, breakout_at
+        found_by, level, variance, moved_at, moved_views, base_at, base_views, surprise, interval_hours, above, below,
+        breakout_at
     )
     SELECT id, observed_at, kind, views, (views - last_views) / step,
         CASE WHEN step >= 6 THEN (views - last_views) / step WHEN age >= 5.75 THEN (
@@ -148,11 +151,12 @@ WITH still AS MATERIALIZED (
         CASE WHEN age < 168 THEN (views + 1) * exp(to_7d * (ln(169) - x)) - 1 END,
         CASE WHEN age < 168 THEN (views + 1) * exp(to_7d_high * (ln(169) - x)) - 1 END,
         found_by,
-        own + curve + CASE WHEN NOT counts OR (breakout_at IS NOT NULL AND NOT ended) THEN 0 WHEN NOT known THEN trust * excess
+        own + curve + CASE WHEN NOT counts OR (breakout_at IS NOT NULL AND NOT ended) THEN 0
+            WHEN NOT known THEN trust * excess
             ELSE trust * least(greatest(excess, -:most_down::float8 * deviation), :most_up::float8 * deviation) END,
         least(CASE WHEN known THEN 4 END,
-            CASE WHEN NOT counts OR (breakout_at IS NOT NULL AND NOT ended) THEN own_variance ELSE own_variance * (1 - trust) END
-            + :drift::float8 * (x - x_last) + :drift_hour::float8 * step),
+            CASE WHEN NOT counts OR (breakout_at IS NOT NULL AND NOT ended) THEN own_variance
+                ELSE own_variance * (1 - trust) END + :drift::float8 * (x - x_last) + :drift_hour::float8 * step),
         CASE WHEN waits THEN moved_at ELSE observed_at END, CASE WHEN waits THEN moved_views ELSE views END,
         CASE WHEN score_now > 0 AND NOT ended THEN run_at END, CASE WHEN score_now > 0 AND NOT ended THEN run_views END,
         CASE WHEN counts THEN surprise ELSE 0 END, step, CASE WHEN ended THEN 0 ELSE above_now END,
@@ -165,7 +169,8 @@ WITH still AS MATERIALIZED (
         views_24h_low = excluded.views_24h_low, views_24h = excluded.views_24h, views_24h_high = excluded.views_24h_high,
         views_7d_low = excluded.views_7d_low, views_7d = excluded.views_7d, views_7d_high = excluded.views_7d_high,
         found_by = excluded.found_by, level = excluded.level, variance = excluded.variance, moved_at = excluded.moved_at,
-        moved_views = excluded.moved_views, base_at = excluded.base_at, base_views = excluded.base_views, surprise = excluded.surprise, interval_hours = excluded.interval_hours,
+        moved_views = excluded.moved_views, base_at = excluded.base_at, base_views = excluded.base_views,
+        surprise = excluded.surprise, interval_hours = excluded.interval_hours,
         above = excluded.above, below = excluded.below, breakout_at = excluded.breakout_at
     WHERE growth.observed_at < excluded.observed_at
 ), totals AS (

@@ -1,7 +1,7 @@
 -- Learn the typical curve of each kind from a sample of videos, and write it to growth_bands: within each band of ages the
 -- slope of the logarithm of the rate (the median of the slopes between a video's neighbouring bands), the spread of
--- successive rates, the wave of the day, and how much views still grow until 24 h and 7 days, by unit of the scale of ages. Bands with few
--- videos keep the numbers that hold until anything is learnt.
+-- successive rates, the wave of the day, and how much views still grow until 24 h and 7 days, by unit of the scale of
+-- ages. Bands with few videos keep the numbers that hold until anything is learnt.
 -- :now, :since the oldest snapshot that counts; the other parameters are in atlas/policy.py
 WITH still AS MATERIALIZED (
     SELECT coalesce(range_agg(tstzrange(started_at, ended_at)), '{}') AS times FROM $schema.count_freezes
@@ -12,7 +12,9 @@ WITH still AS MATERIALIZED (
             row_number() OVER (PARTITION BY CASE WHEN duration = interval '0' THEN 3
                 WHEN duration <= :short::interval THEN 2 ELSE 1 END ORDER BY random()) AS place
         FROM $schema.videos
-            TABLESAMPLE SYSTEM ((SELECT least(100.0, 100.0 * :pages::integer / greatest(1, pg_relation_size('$schema.videos') / 8192))))
+            TABLESAMPLE SYSTEM ((
+                SELECT least(100.0, 100.0 * :pages::integer / greatest(1, pg_relation_size('$schema.videos') / 8192))
+            ))
     ) AS found WHERE place <= :videos::integer
 ), readings AS MATERIALIZED (
     SELECT sample.id, kind, log.views, log.observed_at AS at,
@@ -56,7 +58,8 @@ WITH still AS MATERIALIZED (
     ) AS solved
     WHERE determinant > 0.1 * cc * ss AND cc > 0 AND ss > 0
 ), parts AS (
-    SELECT id, kind, least(:bands::integer - 1, floor(x / :width::float8)::integer) AS band, avg(x) AS x, ln(sum(gain) / sum(hours)) AS rate
+    SELECT id, kind, least(:bands::integer - 1, floor(x / :width::float8)::integer) AS band, avg(x) AS x,
+        ln(sum(gain) / sum(hours)) AS rate
     FROM gaps GROUP BY 1, 2, 3 HAVING sum(gain) >= 10
 ), segments AS (
     SELECT kind, band, (next_rate - rate) / (next_x - x) AS slope
@@ -82,10 +85,11 @@ WITH still AS MATERIALIZED (
             ln((greatest(0, later_views - views) + 0.5) / (later_age - age)) - ln(views + 1::float8) + x) AS quantiles
     FROM (
         SELECT kind, x, views, age,
-            CASE WHEN lead(age) OVER video - age < :long::float8 THEN coalesce(lead(age, 2) OVER video, lead(age) OVER video)
-                ELSE lead(age) OVER video END AS later_age,
-            CASE WHEN lead(age) OVER video - age < :long::float8 THEN coalesce(lead(views, 2) OVER video, lead(views) OVER video)
-                ELSE lead(views) OVER video END AS later_views
+            CASE WHEN lead(age) OVER video - age < :long::float8
+                THEN coalesce(lead(age, 2) OVER video, lead(age) OVER video) ELSE lead(age) OVER video END AS later_age,
+            CASE WHEN lead(age) OVER video - age < :long::float8
+                THEN coalesce(lead(views, 2) OVER video, lead(views) OVER video) ELSE lead(views) OVER video END
+                AS later_views
         FROM readings WINDOW video AS (PARTITION BY id ORDER BY age)
     ) AS pairs
     WHERE views >= 1 AND later_age > age GROUP BY kind, band HAVING count(*) >= :pairs::integer
@@ -117,11 +121,13 @@ WITH still AS MATERIALIZED (
     FROM bands
 ), written AS (
     INSERT INTO $schema.growth_bands AS known (
-        kind, band, rate, slope, spread, pairs, onset, onset_spread, day_cos, day_sin, to_24h_low, to_24h, to_24h_high, to_7d_low, to_7d, to_7d_high, learnt_at
+        kind, band, rate, slope, spread, pairs, onset, onset_spread, day_cos, day_sin,
+        to_24h_low, to_24h, to_24h_high, to_7d_low, to_7d, to_7d_high, learnt_at
     )
     SELECT curve.kind, curve.band, curve.rate, curve.slope,
         coalesce(fitted.spread, :spread::float8), curve.pairs,
-        onsets.quantiles[2], (onsets.quantiles[3] - onsets.quantiles[1]) / 2, coalesce(days.day_cos, 0), coalesce(days.day_sin, 0),
+        onsets.quantiles[2], (onsets.quantiles[3] - onsets.quantiles[1]) / 2,
+        coalesce(days.day_cos, 0), coalesce(days.day_sin, 0),
         day.quantiles[1], day.quantiles[2], day.quantiles[3], week.quantiles[1], week.quantiles[2], week.quantiles[3],
         :now::timestamptz
     FROM curve
@@ -133,11 +139,14 @@ WITH still AS MATERIALIZED (
     ORDER BY 1, 2
     ON CONFLICT (kind, band) DO UPDATE SET
         rate = excluded.rate, slope = excluded.slope, spread = excluded.spread, pairs = excluded.pairs,
-        onset = excluded.onset, onset_spread = excluded.onset_spread, day_cos = excluded.day_cos, day_sin = excluded.day_sin, to_24h_low = excluded.to_24h_low, to_24h = excluded.to_24h, to_24h_high = excluded.to_24h_high,
+        onset = excluded.onset, onset_spread = excluded.onset_spread,
+        day_cos = excluded.day_cos, day_sin = excluded.day_sin,
+        to_24h_low = excluded.to_24h_low, to_24h = excluded.to_24h, to_24h_high = excluded.to_24h_high,
         to_7d_low = excluded.to_7d_low, to_7d = excluded.to_7d, to_7d_high = excluded.to_7d_high,
         learnt_at = excluded.learnt_at
 ), lasts AS (
-    SELECT DISTINCT ON (id) id, kind, category_id, parts.rate - curve.rate - curve.slope * (x - :width::float8 * band) AS level
+    SELECT DISTINCT ON (id) id, kind, category_id,
+        parts.rate - curve.rate - curve.slope * (x - :width::float8 * band) AS level
     FROM parts JOIN curve USING (kind, band) JOIN sample USING (id, kind)
     ORDER BY id, band DESC
 ), levels AS MATERIALIZED (
