@@ -18,7 +18,7 @@ from markupsafe import Markup
 from atlas.figures import compact, duration_text
 from atlas.sanitize import sanitize
 from atlas.times import iso, local
-from maia.report.contents import Counted, Day, Head, RunMark
+from maia.report.contents import Counted, Day, Head, RunMark, ZoneDay
 from maia.report.payload import Payload, for_html, shown_title
 
 __all__ = ["UPLOT_SHA256", "policy", "render"]
@@ -207,7 +207,7 @@ class _View:
             for place, (day, value) in enumerate(zip(days, values, strict=True))
         ], top  # fmt: skip
 
-    def promise_bars(self, days: Sequence[Any]) -> list[Bar]:
+    def promise_bars(self, days: Sequence[ZoneDay]) -> list[Bar]:
         """Return a bar for each day of a zone: the share of its intervals within the promise."""
         width = 100 / max(1, len(days))
         shares = [day.kept / day.intervals if day.intervals else None for day in days]
@@ -220,7 +220,7 @@ class _View:
         ]  # fmt: skip
 
     @staticmethod
-    def kept(days: Sequence[Any]) -> float | None:
+    def kept(days: Sequence[ZoneDay]) -> float | None:
         """Return the share of intervals within the promise, over all days."""
         intervals = sum(day.intervals for day in days)
         return sum(day.kept for day in days) / intervals if intervals else None
