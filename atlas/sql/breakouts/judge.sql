@@ -8,7 +8,8 @@
 -- count last moved. Snapshots of a freeze are skipped.
 --
 -- x = ln(age in hours + 1) is the scale of ages; band = floor(x / :width). Rows are found by probes of primary keys, with
--- LIMIT, since a join would let the planner read whole tables.
+-- LIMIT, since a join would let the planner read whole tables. OFFSET 0 keeps a step from being merged into the
+-- next, which would compute its columns again wherever they are used; MATERIALIZED does that too, and copies wide rows.
 -- :ids of videos, with a snapshot from the schedule time :since on and before :until, which leaves out the partitions of
 -- later weeks; the other parameters are in atlas/policy.py
 WITH still AS MATERIALIZED (
@@ -42,7 +43,7 @@ WITH still AS MATERIALIZED (
         ORDER BY log.observed_at DESC LIMIT 1
     ) AS older ON true
     WHERE video.id = ANY (:ids::text[]) AND newest.observed_at > coalesce(state.observed_at, older.observed_at)
-), placed AS MATERIALIZED (
+), placed AS (
     SELECT aged.*,
         ln(1 + age) AS x, ln(1 + greatest(0, age - step)) AS x_last, ln(1 + greatest(0, age - hours / 2)) AS x_mid,
         2 * pi() * (extract(epoch FROM observed_at)::float8 / 86400 - hours / 48) AS day_angle,
@@ -52,7 +53,7 @@ WITH still AS MATERIALIZED (
             extract(epoch FROM observed_at - last_at)::float8 / 3600 AS step,
             greatest(0, extract(epoch FROM observed_at - born)::float8 / 3600) AS age
         FROM fresh OFFSET 0
-    ) AS aged
+    ) AS aged OFFSET 0
 ), curved AS MATERIALIZED (
     -- The typical curve of the kind. A video without a level of its own begins at the one that its views since publication
     -- suggest; without views, at that of its category.
@@ -82,20 +83,22 @@ WITH still AS MATERIALIZED (
     LEFT JOIN $schema.growth_levels AS category ON placed.is_new AND category.kind = placed.kind
         AND category.category_id = placed.category_id
     LEFT JOIN $schema.growth_levels AS anyone ON placed.is_new AND anyone.kind = placed.kind AND anyone.category_id = -1
-), expected AS MATERIALIZED (
+    OFFSET 0
+), expected AS (
     SELECT curved.*, usual * hours AS expected_gain, greatest(0, gain)::float8 AS gained,
         gain < -:small_fall::float8 * moved_views AS fell,
         gain <= 0 AND gain >= -:small_fall::float8 * moved_views AND hours < greatest(:patience::float8, 3 * step) AS waits
     FROM (SELECT curved.*, exp(greatest(-30, least(45, own + curve_mid))) AS usual FROM curved OFFSET 0) AS curved
-), scored AS MATERIALIZED (
+    OFFSET 0
+), scored AS (
     SELECT noisy.*, NOT (waits OR fell) AS counts, sqrt(own_variance + noise) AS deviation,
         own_variance / (own_variance + noise) AS trust,
         CASE WHEN known THEN ln((gained + 1) / (expected_gain + 1)) ELSE ln((gained + 1) / expected_gain) END AS excess
     FROM (
         SELECT expected.*, spread ^ 2 + 1 / (CASE WHEN known THEN expected_gain ELSE gained END + 1) AS noise
         FROM expected OFFSET 0
-    ) AS noisy
-), summed AS MATERIALIZED (
+    ) AS noisy OFFSET 0
+), summed AS (
     SELECT rated.*, CASE
             WHEN counts THEN least(:score_most::float8, greatest(0, score - :allowance::float8
                 + least(surprise, CASE WHEN step >= :long::float8 THEN :most_long::float8 ELSE :most::float8 END)))
@@ -105,6 +108,7 @@ WITH still AS MATERIALIZED (
         CASE WHEN breakout_at IS NULL THEN 0 WHEN NOT counts THEN below WHEN excess <= :excess_end::float8 THEN below + 1
              ELSE 0 END AS below_now
     FROM (SELECT scored.*, CASE WHEN known THEN excess / deviation ELSE 0 END AS surprise FROM scored OFFSET 0) AS rated
+    OFFSET 0
 ), judged AS MATERIALIZED (
     -- rise: the rate since the score was 0 over the mean rate from publication until then
     SELECT summed.*, gained / hours AS rate,
