@@ -36,7 +36,7 @@ SELECT id, $1,
     (1000 + abs(hashtext(id)) % 1000 * sqrt(24 + extract(epoch FROM $1 - first_seen_at) / 3600))::bigint, 1, 1
 FROM videos
 """
-_BATCHES = 2_000
+_BATCHES = 2_500  # as the Tracker judges
 _ROUNDS = 15
 
 
