@@ -272,7 +272,7 @@ class Database:
                 await connection.execute(settings_statement)
             yield connection
             with map_driver_errors():
-                await transaction.rollback()
+                await transaction.commit()
                 await connection.close()
         finally:
             connection.terminate()  # after an error the server may be in the middle of sending
