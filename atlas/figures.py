@@ -1,4 +1,4 @@
-"""Write figures for people, in few characters: numbers, spans of time, sparklines."""
+"""Write figures and texts for people, in few characters: numbers, counts, spans of time, sparklines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from datetime import timedelta
 
-__all__ = ["compact", "duration_text", "sparkline"]
+__all__ = ["compact", "counted", "duration_text", "shortened", "sparkline"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _UNITS = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
@@ -20,6 +20,16 @@ def compact(number: float) -> str:
             scaled = number / unit
             return f"{scaled:.0f}{letter}" if abs(scaled) >= 99.95 else f"{scaled:.1f}{letter}"
     return f"{number:.0f}" if abs(number) >= 9.95 or number == int(number) else f"{number:.1f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 video`` or ``1,200 videos``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters; one that was cut ends with an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def duration_text(span: timedelta) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from atlas.adapters.growth import Forecast, GrowthDAO, Point, Riser
 from atlas.database import Database
-from atlas.figures import compact, sparkline
+from atlas.figures import compact, shortened, sparkline
 
 __all__ = ["describe_breakouts", "riser_lines", "riser_title"]
 
@@ -46,9 +46,7 @@ def riser_lines(riser: Riser, curve: Sequence[Point]) -> str:
 
 def riser_title(riser: Riser) -> str:
     """Return its title and its channel, shortened, on one line."""
-    title = " ".join((riser.title or riser.video_id).split())
-    if len(title) > _LONGEST_TITLE:
-        title = title[: _LONGEST_TITLE - 1] + "…"
+    title = shortened(" ".join((riser.title or riser.video_id).split()), _LONGEST_TITLE)
     return f"{title} ({' '.join(riser.channel.split())[:_LONGEST_TITLE]})" if riser.channel else title
 
 

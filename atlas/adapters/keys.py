@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -34,6 +34,11 @@ class BucketReport:
     until: datetime | None
     """Schedule clock, UTC."""
     reason: str | None
+
+    @property
+    def limit(self) -> int:
+        """Return the calls per day: of the setting, or what YouTube named if that is lower."""
+        return _limit(self.setting, self.named)
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,9 @@ class _Project:
     def named_limit(self, bucket: Bucket) -> int | None:
         limits = (self.named_limits.get((key, bucket)) for key in self.fingerprints)
         return max((limit for limit in limits if limit is not None), default=None)
+
+    def limit(self, bucket: Bucket) -> int:
+        return _limit(settings.quota_per_day(bucket), self.named_limit(bucket))
 
     def suspension(self, *buckets: str) -> Suspension | None:
         found = (self.suspended.get((key, bucket)) for key in self.fingerprints for bucket in buckets)
@@ -136,8 +144,7 @@ class KeyDAO:
             for project in projects:
                 if not usable.intersection(project.fingerprints):
                     continue
-                setting, named = settings.quota_per_day(bucket), project.named_limit(bucket)
-                limit = setting if named is None else min(setting, named)
+                limit = project.limit(bucket)
                 limits[bucket] += limit
                 if suspension := project.suspension(bucket):
                     resets.append(suspension.until)
@@ -147,13 +154,23 @@ class KeyDAO:
             until[bucket] = min(resets, default=quota_reset(now))
         return CallsLeft(number, limits, until)
 
+    async def calls_left_by_ring(self, pool: KeyPool, rings: Iterable[str] = RINGS) -> dict[str, CallsLeft | None]:
+        """Return `calls_left` of each ring that has keys; None: all its keys are wrong or blocked."""
+        left: dict[str, CallsLeft | None] = {}
+        for ring in rings:
+            if pool[ring]:
+                try:
+                    left[ring] = await self.calls_left(pool, ring)
+                except KeysRejected:
+                    left[ring] = None
+        return left
+
     async def searches_a_day(self, pool: KeyPool, ring: str) -> int:
         """Return how many searches the projects of a ring's keys have each day; a rejected key adds none."""
         members, total = set(_fingerprints(pool, ring)), 0
         for project in await self._projects(pool):
             if any((key, WHOLE_KEY) not in project.suspended for key in members.intersection(project.fingerprints)):
-                setting, named = settings.quota_per_day(Bucket.SEARCH), project.named_limit(Bucket.SEARCH)
-                total += setting if named is None else min(setting, named)
+                total += project.limit(Bucket.SEARCH)
         return total
 
     async def rejected(self, pool: KeyPool) -> dict[str, Suspension]:
@@ -189,6 +206,10 @@ class KeyDAO:
     async def resume_ring(self, pool: KeyPool, ring: str) -> list[Lifted]:
         """Lift every suspension of the keys of a ring, and of the keys of their projects."""
         return await self.resume(*_fingerprints(pool, ring))
+
+
+def _limit(setting: int, named: int | None) -> int:
+    return setting if named is None else min(setting, named)
 
 
 def _fingerprints(pool: KeyPool, *rings: str) -> list[str]:

@@ -12,10 +12,8 @@ from atlas.adapters.overview import Overview, OverviewDAO
 from atlas.adapters.report import CallCounts, ReportDAO
 from atlas.clock import clock
 from atlas.config import settings
-from atlas.config.keypool import RINGS
 from atlas.database import Database, database
 from atlas.db.queries import sql
-from atlas.errors import KeysRejected
 from atlas.quota.buckets import Bucket, quota_day
 
 COUNTED: Final = 100_000
@@ -87,22 +85,11 @@ class MetricsDAO:
             overview=await OverviewDAO(self._db).read(limit=COUNTED),
             queries={row["status"]: row["amount"] for row in queries},
             calls=await ReportDAO(self._db).calls(quota_day(now)),
-            left=await self._calls_left(),
+            left=await KeyDAO(self._db).calls_left_by_ring(settings.key_rings),
             runs=[RunCount(**row) for row in runs],
             recent_breakouts=breakouts["recent"],
             archive=await self._archive(now) if archive else None,
         )
-
-    async def _calls_left(self) -> dict[str, CallsLeft | None]:
-        pool, keys = settings.key_rings, KeyDAO(self._db)
-        left: dict[str, CallsLeft | None] = {}
-        for ring in RINGS:
-            if pool[ring]:
-                try:
-                    left[ring] = await keys.calls_left(pool, ring)
-                except KeysRejected:
-                    left[ring] = None
-        return left
 
     async def _archive(self, now: datetime) -> ArchiveBacklog:
         (row,) = await self._db.fetch(sql("metrics/unarchived"), COUNTED)

@@ -39,8 +39,8 @@ class ZoneState:
     @property
     def share_kept(self) -> float | None:
         """Return the share of videos within the promise now, from 0 to 1; None if there are none."""
-        tracked, late = (max(tally.estimate or 0, tally.number) for tally in (self.tracked, self.late))
-        return max(0.0, 1 - late / tracked) if tracked else None
+        tracked = self.tracked.likely
+        return max(0.0, 1 - self.late.likely / tracked) if tracked else None
 
     @property
     def is_stale(self) -> bool:

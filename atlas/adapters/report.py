@@ -25,6 +25,11 @@ class Tally:
     exact: bool = True
     estimate: int | None = None
 
+    @property
+    def likely(self) -> int:
+        """Return the count or, where it was given up, the estimate if that is known."""
+        return max(self.number, self.estimate or 0)
+
     def __str__(self) -> str:
         if self.exact:
             return f"{self.number:,}"

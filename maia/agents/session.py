@@ -18,6 +18,7 @@ from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import AtlasError, Problems, RingExhausted, StatementFailed
+from atlas.figures import shortened
 from atlas.notifier import dispatcher
 from atlas.quota.buckets import Bucket
 from atlas.quota.ledger import Reservation
@@ -90,8 +91,7 @@ class FailureCauses:
 
 
 def _shortened(text: str) -> str:
-    line = one_line(text).rstrip(".")
-    return line if len(line) <= _LONGEST_CAUSE else line[: _LONGEST_CAUSE - 1] + "…"
+    return shortened(one_line(text).rstrip("."), _LONGEST_CAUSE)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from atlas.adapters.growth import Forecast, Point, Riser, Window, gains
 from atlas.figures import compact, duration_text, sparkline
-from atlas.policy import ZONES
+from atlas.policy import ZONES, promise
 from atlas.sanitize import sanitize_line
 
 __all__ = ["CALCULATED", "fitted", "forecasts", "mark", "riser_lines", "watch_url"]
@@ -21,8 +21,6 @@ _SPARK = 12
 _WIDEST = 120
 _NARROWEST = 48  # a link must fit
 _LONGEST = 400  # characters of a text that are looked at; no line shows as many
-LATE = 1.5
-"""Of a zone's interval: growth that was read longer ago is marked as old."""
 _MARKS = 3  # combining marks kept in a row, which is enough for every script
 
 
@@ -94,7 +92,7 @@ def riser_lines(
 def _tail(riser: Riser, now: datetime, room: int) -> list[tuple[str, str]]:
     """Return what stands behind the link, with styles: the most important of it that has room."""
     read = now - riser.observed_at
-    late = read > LATE * ZONES[riser.zone - 1].interval
+    late = read > promise(ZONES[riser.zone - 1].interval)
     parts = [
         (2, f"{duration_text(now - (riser.published_at or riser.first_seen_at))} old", ""),
         (1, f"read {duration_text(read).split()[0]} ago" if late else "", "yellow"),

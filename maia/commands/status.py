@@ -20,7 +20,7 @@ from atlas.commands.json_output import echo_json
 from atlas.commands.times import span
 from atlas.database import database
 from atlas.event_types import FAILED_OUTCOMES
-from atlas.figures import compact, duration_text
+from atlas.figures import compact, counted, duration_text
 from atlas.sanitize import sanitize_line
 from atlas.times import local
 from maia.commands.running import run
@@ -184,13 +184,9 @@ def _last_runs(state: State) -> Table | str:
 def _outcomes(outcomes: Mapping[str, int]) -> str:
     total = sum(outcomes.values())
     failures = sum(number for outcome, number in outcomes.items() if outcome in FAILED_OUTCOMES)
-    parts = [_count(total, "run"), _count(outcomes.get("churn", 0), "churn"), _count(failures, "failure")]
+    parts = [counted(total, "run"), counted(outcomes.get("churn", 0), "churn"), counted(failures, "failure")]
     parts += [f"{outcomes[word]:,} {word}" for word in ("killed", "running") if outcomes.get(word)]
     return ", ".join(parts)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _quota(quota: Sequence[RingQuota]) -> Text:
@@ -199,7 +195,7 @@ def _quota(quota: Sequence[RingQuota]) -> Text:
     lines = []
     for ring in quota:
         left = ", ".join(f"{bucket} {number:,}" for bucket, number in ring.left.items())
-        lines.append(f"{'all rings' if ring.shared else ring.ring} ({_count(ring.keys, 'key')}): {ring.error or left}")
+        lines.append(f"{'all rings' if ring.shared else ring.ring} ({counted(ring.keys, 'key')}): {ring.error or left}")
     resets = [at for ring in quota for at in ring.resets.values()]
     if resets:
         lines.append(f"reset at {_when(min(resets), clock.now())}, midnight Pacific")

@@ -17,9 +17,9 @@ from atlas.adapters.runs import ProcessRow, RunDAO
 from atlas.clock import clock
 from atlas.config import settings
 from atlas.config.keypool import RINGS, KeyPool
-from atlas.errors import ConfigError, KeysRejected, MissingRight
+from atlas.errors import ConfigError, MissingRight
 from atlas.event_types import FAILED_OUTCOMES
-from atlas.figures import compact, duration_text
+from atlas.figures import compact, counted, duration_text, shortened
 from atlas.times import local
 from maia.runtime.exitcodes import entry
 
@@ -133,10 +133,8 @@ def _rings(pool: KeyPool) -> list[str]:
 async def _read_rings(pool: KeyPool) -> tuple[list[RingQuota], list[Problem]]:
     problems: list[Problem] = []
     dao, quota = KeyDAO(), []
-    for ring in _rings(pool):
-        try:
-            left = await dao.calls_left(pool, ring)
-        except KeysRejected:
+    for ring, left in (await dao.calls_left_by_ring(pool, _rings(pool))).items():
+        if left is None:
             quota.append(RingQuota(ring, len(pool[ring]), {}, {}, pool.shared, "every key is rejected"))
         else:
             numbers = {str(bucket): number for bucket, number in left.number.items()}
@@ -218,8 +216,7 @@ def _run_problems(last: Mapping[str, Sequence[ProcessRow]]) -> list[Problem]:
 
 
 def _shortened(error: str | None) -> str:
-    text = (error or "no cause is known").rstrip(".")
-    return text if len(text) <= _LONGEST_CAUSE else text[: _LONGEST_CAUSE - 1] + "…"
+    return shortened((error or "no cause is known").rstrip("."), _LONGEST_CAUSE)
 
 
 def _other_problems(overview: Overview, backlog: int) -> list[Problem]:
@@ -246,7 +243,8 @@ def _other_problems(overview: Overview, backlog: int) -> list[Problem]:
     if overview.search_gaps:
         problems.append(
             Problem(
-                "search-gaps", f"{_events(overview.search_gaps)} in 24 h: parts of search windows were not read",
+                "search-gaps",
+                f"{counted(overview.search_gaps, 'search gap')} in 24 h: parts of search windows were not read",
                 "`atlas events --type search_gap` shows them; more keys for hunting, or fewer queries, avoid them",
                 failing=False,
             )
@@ -266,10 +264,6 @@ def _other_problems(overview: Overview, backlog: int) -> list[Problem]:
             )
         )  # fmt: skip
     return problems
-
-
-def _events(number: int) -> str:
-    return "1 search gap" if number == 1 else f"{number:,} search gaps"
 
 
 def share_text(zone: ZoneState) -> str:

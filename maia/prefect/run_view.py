@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from atlas.config import settings
+from atlas.figures import counted
 from maia.runtime.exitcodes import Outcome
 from maia.runtime.result_file import one_line
 
@@ -63,15 +64,11 @@ def work_done(stats: Mapping[str, Any]) -> str:
     if "videos_new" in stats:
         # a video that is enriched comes with its first snapshot
         new, snapshots = number("videos_new"), number("videos_enriched")
-        done = [f"{_count(new, 'video')} and {_count(snapshots, 'snapshot')} stored"]
+        done = [f"{counted(new, 'video')} and {counted(snapshots, 'snapshot')} stored"]
     elif "updated" in stats:
-        done = [f"{_count(number('updated'), 'snapshot')} stored"]
+        done = [f"{counted(number('updated'), 'snapshot')} stored"]
     else:
         done = [f"{name} {value:,}" for name, value in stats.items() if type(value) is int and value]
     if "released" in stats and {"videos_new", "updated"} & stats.keys():
-        done.append(f"{_count(number('released'), 'claim')} released")
+        done.append(f"{counted(number('released'), 'claim')} released")
     return ", ".join(done)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

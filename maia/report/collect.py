@@ -270,15 +270,14 @@ def _limits(reports: Sequence[KeyReport]) -> dict[str, tuple[int, int]]:
     limits: dict[str, tuple[int, int]] = {}
     for report in reports:
         for bucket in report.buckets:
-            limit = bucket.setting if bucket.named is None else min(bucket.setting, bucket.named)
-            left = 0 if bucket.until else max(0, limit - bucket.spent)
+            left = 0 if bucket.until else max(0, bucket.limit - bucket.spent)
             all_of_them, all_left = limits.get(bucket.bucket, (0, 0))
-            limits[bucket.bucket] = all_of_them + limit, all_left + left
+            limits[bucket.bucket] = all_of_them + bucket.limit, all_left + left
     return limits
 
 
 def _counted(tally: Tally) -> Counted:
-    return Counted(max(tally.number, tally.estimate or 0), tally.exact)
+    return Counted(tally.likely, tally.exact)
 
 
 def _sum(tallies: Iterable[Tally]) -> Counted:

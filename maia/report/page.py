@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from atlas.figures import compact, duration_text
+from atlas.figures import compact, duration_text, shortened
 from atlas.sanitize import sanitize
 from atlas.times import iso, local
 from maia.report.contents import Counted, Day, Head, RunMark, ZoneDay
@@ -141,8 +141,7 @@ def _percent(share: float | None) -> str:
 
 
 def _clean(text: str | None) -> str:
-    line = sanitize(text or "").strip()
-    return line if len(line) <= _TEXT else line[: _TEXT - 1] + "…"
+    return shortened(sanitize(text or "").strip(), _TEXT)
 
 
 def _web(address: str | None) -> str | None:

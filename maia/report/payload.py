@@ -76,6 +76,7 @@ from typing import Any
 import orjson
 
 from atlas.adapters.growth import Forecast, Kind, Point
+from atlas.figures import shortened
 from atlas.sanitize import sanitize
 from atlas.times import iso
 from maia.report.columns import SLOTS, Ids, Numbers, Sparklines, Texts, log_code
@@ -281,5 +282,4 @@ class Encoder:
 
 def shown_title(title: str | None) -> str:
     """Return a title or a name for the page: one line of at most ``TITLE`` characters."""
-    text = sanitize((title or "")[: 4 * TITLE]).strip()
-    return text if len(text) <= TITLE else text[: TITLE - 1] + "…"
+    return shortened(sanitize((title or "")[: 4 * TITLE]).strip(), TITLE)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from atlas.figures import shortened
 from atlas.redaction import scrub
 from atlas.sanitize import sanitize_line
 from atlas.times import iso
@@ -22,8 +23,7 @@ LONGEST_LINE: Final = 1000
 def one_line(text: str) -> str:
     """Return `text` on one line, without control characters and secrets, at most `LONGEST_LINE` characters."""
     # Scrubbed first: a secret that spans a line break must not slip through in a changed form.
-    line = " ".join(sanitize_line(scrub(text)).split())
-    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+    return shortened(" ".join(sanitize_line(scrub(text)).split()), LONGEST_LINE)
 
 
 def describe(exc: BaseException) -> str:

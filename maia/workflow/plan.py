@@ -23,6 +23,7 @@ from atlas.clock import clock
 from atlas.config import settings
 from atlas.database import database
 from atlas.errors import ConfigError, OlderSchema
+from atlas.figures import counted
 from atlas.quota.buckets import Bucket
 from atlas.times import ahead
 from atlas.utils import KeyRing
@@ -89,7 +90,7 @@ def plan_shards(jobs: Sequence[Job], most: int, outlook: str = "", bound: str = 
     if not wanted:
         return Plan(0, Outcome.QUOTA_EXHAUSTED, work)
     cut = f", {bound}" if wanted > most else ""
-    return Plan(min(wanted, most), Outcome.OK, f"{work}: {_shards(min(wanted, most))}{cut}")
+    return Plan(min(wanted, most), Outcome.OK, f"{work}: {counted(min(wanted, most), 'shard')}{cut}")
 
 
 def plan_next_wave(churned: int, wave: int, jobs: Sequence[Job], most: int, outlook: str = "") -> Plan:
@@ -98,11 +99,7 @@ def plan_next_wave(churned: int, wave: int, jobs: Sequence[Job], most: int, outl
         return Plan(0, Outcome.IDLE, f"no shard of wave {wave - 1} met a rate limit")
     bound = "as many as met it" if churned < most else "the most that may start"
     plan = plan_shards(jobs, min(churned, most), outlook, bound)
-    return replace(plan, reason=f"{_shards(churned)} of wave {wave - 1} met a rate limit; {plan.reason}")
-
-
-def _shards(number: int) -> str:
-    return f"{number} shard{'' if number == 1 else 's'}"
+    return replace(plan, reason=f"{counted(churned, 'shard')} of wave {wave - 1} met a rate limit; {plan.reason}")
 
 
 @dataclass(frozen=True)

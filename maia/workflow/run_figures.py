@@ -18,7 +18,7 @@ from atlas.adapters.report import ReportDAO
 from atlas.adapters.run_growth import Mover, RunGrowthDAO
 from atlas.clock import clock
 from atlas.errors import AtlasError
-from atlas.figures import sparkline
+from atlas.figures import shortened, sparkline
 from atlas.quota.buckets import quota_day, quota_reset
 from atlas.times import iso
 from maia.orchestration import get_run_logger
@@ -134,16 +134,15 @@ async def _freshness() -> dict[str, Any]:
 
 
 def _zone(zone: ZoneState, now: datetime) -> dict[str, Any]:
-    tracked, late = (max(tally.number, tally.estimate or 0) for tally in (zone.tracked, zone.late))
     return {
         "zone": zone.zone,
         "promise_hours": zone.promise / _HOUR,
-        "tracked": tracked,
-        "late": late,
+        "tracked": zone.tracked.likely,
+        "late": zone.late.likely,
         "kept": zone.share_kept,
         "waits_hours": round(zone.lateness(now) / _HOUR, 1),
     }
 
 
 def _cut(text: str | None) -> str | None:
-    return text if text is None or len(text) <= _LONGEST_TITLE else text[: _LONGEST_TITLE - 1] + "…"
+    return None if text is None else shortened(text, _LONGEST_TITLE)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from atlas.figures import counted
+
 __all__ = ["WorkDone"]
 
 
@@ -35,7 +37,7 @@ class WorkDone:
 
     def __str__(self) -> str:
         found = {"new video": self.new_videos, "snapshot": self.snapshots, "call": self.calls}
-        return ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for noun, number in found.items() if number)
+        return ", ".join(counted(number, noun) for noun, number in found.items() if number)
 
 
 def _number(value: object) -> int:

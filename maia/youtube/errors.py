@@ -26,6 +26,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from atlas.figures import shortened
 from atlas.quota.buckets import Bucket
 from atlas.redaction import scrub
 from maia.errors import MaiaError
@@ -299,5 +300,4 @@ def _quotable(text: str) -> str:
         text = _CUT_WORD.sub("", text[: 10 * _MAX_QUOTE])
     plain = " ".join(re.sub(r"<[^<>]{0,300}>", "", text).split())
     # Scrubbed before it is cut: half a key would no longer look like one.
-    plain = scrub("".join(c for c in plain if c.isprintable()))
-    return plain if len(plain) <= _MAX_QUOTE else plain[: _MAX_QUOTE - 1] + "…"
+    return shortened(scrub("".join(c for c in plain if c.isprintable())), _MAX_QUOTE)
