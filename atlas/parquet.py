@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from atlas.errors import ConfigError
 
@@ -37,16 +36,16 @@ _CONVERTED: Mapping[str, Callable[[Any], Any]] = {"numeric": float}
 
 
 class ParquetFile:
-    """Write rows into a new Parquet file, a row group at a time.
+    """Write rows into an open, empty file as Parquet, a row group at a time.
 
     Args:
         columns: names and PostgreSQL's types; types without an equivalent are written as text.
     """
 
-    def __init__(self, path: Path, columns: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, file: BinaryIO, columns: Sequence[tuple[str, str]]) -> None:
         self._types = [kind for _, kind in columns]
         self._schema = pa.schema([(name, _TYPES.get(kind, pa.string())) for name, kind in columns])
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
         self._batches: list[Any] = []
         self._rows = self._bytes = 0
 

@@ -9,7 +9,7 @@ from atlas.adapters.growth import Forecast, GrowthDAO, Point, Riser
 from atlas.database import Database
 from atlas.figures import compact, shortened, sparkline
 
-__all__ = ["describe_breakouts", "riser_lines", "riser_title"]
+__all__ = ["describe_breakouts", "riser_lines", "riser_title", "watch_url"]
 
 _POINTS = 25  # snapshots behind a sparkline
 _LONGEST_TITLE = 100
@@ -40,8 +40,13 @@ def riser_lines(riser: Riser, curve: Sequence[Point]) -> str:
     expected = [f"{_range(forecast)} at {age}" for age, forecast in forecasts if forecast is not None]
     if expected:
         lines.append(f"Expected views: {'; '.join(expected)}")
-    lines.append(f"https://www.youtube.com/watch?v={riser.video_id}")
+    lines.append(watch_url(riser.video_id))
     return "\n".join(filter(None, lines))
+
+
+def watch_url(video_id: str) -> str:
+    """Return the address of a video at YouTube."""
+    return f"https://www.youtube.com/watch?v={video_id}"
 
 
 def riser_title(riser: Riser) -> str:

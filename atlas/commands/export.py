@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from atlas.adapters.export import ExportDAO, Exported
+from atlas.commands.output_file import output_file
 from atlas.commands.progress import Progress
 from atlas.commands.running import run
 from atlas.commands.times import moment
@@ -79,7 +79,8 @@ def export(
     async def work() -> int:
         rows = _Rows(table, moment(since, "--since"), moment(until, "--until"), escape_formulas=escape_formulas)
         if output != _STDOUT:
-            return await _to_file(rows, form, output.resolve())  # a link stays one
+            with output_file(output) as file, Progress() as progress:
+                return await (rows.csv if form is Format.CSV else rows.parquet)(file, progress)
         # a slow reader may block the write: a signal ends it even then, and there is nothing to clean up
         with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -136,32 +137,14 @@ class _Rows:
             self.table, sink, since=self.since, until=self.until, escape_formulas=self.escape_formulas
         )
 
-    async def parquet(self, path: Path, progress: Progress) -> int:
+    async def parquet(self, file: BinaryIO, progress: Progress) -> int:
         from atlas.parquet import ParquetFile  # noqa: PLC0415  an extra, and slow to import
 
         number = 0
         async with ExportDAO().rows(self.table, since=self.since, until=self.until) as (columns, batches):
-            with ParquetFile(path, [(column.name, column.type) for column in columns]) as file:
+            with ParquetFile(file, [(column.name, column.type) for column in columns]) as table:
                 async for batch in batches:
-                    file.add(batch)
+                    table.add(batch)
                     number += len(batch)
                     progress(f"{self.table}, rows", number, 0)
         return number
-
-
-async def _to_file(rows: _Rows, form: Format, output: Path) -> int:
-    """Write beside the file and move it to its place, so that a reader never sees half of it."""
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        with Progress() as progress:
-            if form is Format.CSV:
-                with part.open("wb") as file:
-                    number = await rows.csv(file, progress)
-            else:
-                number = await rows.parquet(part, progress)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
-    return number

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atlas.commands.output_file import output_file
 from atlas.docs_pages import page
 from atlas.help import verbatim
-from maia.commands.output_file import output_file
 from maia.commands.running import run
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from atlas.commands.output_file import output_file
 from atlas.commands.progress import Progress
 from atlas.database import database
 from atlas.sanitize import sanitize_line
-from maia.commands.output_file import output_file
 from maia.commands.running import run
 from maia.report.collect import LIMIT, read_payload, write_json
 

@@ -12,9 +12,10 @@ from rich.text import Text
 from atlas.adapters.growth import Forecast, Point, Riser, Window, gains
 from atlas.figures import compact, duration_text, sparkline
 from atlas.policy import ZONES, promise
+from atlas.rising import watch_url
 from atlas.sanitize import sanitize_line
 
-__all__ = ["CALCULATED", "fitted", "forecasts", "mark", "riser_lines", "watch_url"]
+__all__ = ["CALCULATED", "fitted", "forecasts", "mark", "riser_lines"]
 
 CALCULATED = "Growth and forecasts: calculated by Maia from YouTube data; not YouTube's own."
 _SPARK = 12
@@ -22,11 +23,6 @@ _WIDEST = 120
 _NARROWEST = 48  # a link must fit
 _LONGEST = 400  # characters of a text that are looked at; no line shows as many
 _MARKS = 3  # combining marks kept in a row, which is enough for every script
-
-
-def watch_url(video_id: str) -> str:
-    """Return the address of a video at YouTube."""
-    return f"https://www.youtube.com/watch?v={video_id}"
 
 
 def fitted(text: str, cells: int, *, pad: bool = True) -> str:

@@ -16,9 +16,10 @@ from atlas.clock import clock
 from atlas.commands.json_output import echo_json
 from atlas.database import database
 from atlas.figures import compact, duration_text
+from atlas.rising import watch_url
 from atlas.times import local
 from maia.addresses import Named, Thing, UnknownName, parse_name
-from maia.commands.riser_text import CALCULATED, fitted, forecasts, mark, riser_lines, watch_url
+from maia.commands.riser_text import CALCULATED, fitted, forecasts, mark, riser_lines
 from maia.commands.running import run
 from maia.commands.text_chart import text_chart
 from maia.commands.top import riser_json

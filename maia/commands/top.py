@@ -16,9 +16,10 @@ from atlas.clock import clock
 from atlas.commands.json_output import echo_json
 from atlas.database import database
 from atlas.figures import duration_text
+from atlas.rising import watch_url
 from atlas.sanitize import sanitize_line
 from atlas.times import local
-from maia.commands.riser_text import CALCULATED, riser_lines, watch_url
+from maia.commands.riser_text import CALCULATED, riser_lines
 from maia.commands.running import run
 
 __all__ = ["Ranking", "Wanted", "read_ranking", "riser_json", "top", "top_view"]

@@ -285,6 +285,19 @@ async def test_an_export_sees_one_moment_and_changes_nothing(db: Database) -> No
             await connection.execute("DELETE FROM channels")
 
 
+async def test_a_pipe_is_written_to(db: Database, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # so that opening it to write does not wait
+    try:
+        assert (await invoke("export", "--table", "channels", "--output", str(pipe), "--force")).code == 0
+        assert os.read(reader, 1_000).decode() == "id,title,first_seen_at,updated_at\n"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
 async def test_a_file_that_is_there_is_kept_unless_forced(db: Database, tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_text("mine")
