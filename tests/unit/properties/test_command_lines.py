@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import atlas.cli
 import maia.cli
+from atlas.adapters.questions import questions
 from atlas.config import settings as configured
 from atlas.errors import ConfigError
 from maia.commands import sandbox
@@ -29,6 +30,8 @@ from ...support.examples import examples
 
 REACHED = 78
 PLANTED = "pl4nted-s3cret-value"
+LISTED = (f"{next(iter(questions()))} ", '[\n  {\n    "name": ')
+"""Without a question, `maia query` lists them, in words or as JSON, and needs no database."""
 
 
 class ReachedError(ConfigError):
@@ -141,6 +144,8 @@ def command_lines(draw: st.DrawFn) -> list[str]:
 @example(line=["atlas", "export", "--table", "videos", "--output", "a\udcff/b"])
 @example(line=["maia", "queue", "add", "--file", "x" * 300])
 @example(line=["maia", "queue", "add", "caf\udce9"])
+@example(line=["maia", "query"])
+@example(line=["maia", "query", "--json"])
 def test_any_command_line_is_understood_or_refused_with_a_message(line: list[str]) -> None:
     """Seen to catch: an error of a file of queries that is let through."""
     program, *arguments = line
@@ -150,7 +155,8 @@ def test_any_command_line_is_understood_or_refused_with_a_message(line: list[str
         assert "Traceback" not in text
         assert PLANTED not in text
     if ended.code == 0:
-        assert "--help" in arguments or "--version" in arguments or ended.out.startswith(("Usage", "No "))
+        listed = arguments[:1] == ["query"] and ended.out.startswith(LISTED)
+        assert listed or "--help" in arguments or "--version" in arguments or ended.out.startswith(("Usage", "No "))
     elif ended.code == 2 and not ended.out:
         assert re.search(r"(?m)^(Error|Usage): ", ended.err), ended.err
     elif ended.code == REACHED:
